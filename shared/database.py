@@ -1,0 +1,64 @@
+"""One engine, one way to open a transaction, one way to migrate."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, text
+from sqlmodel import Session, create_engine
+
+import shared.datasets.models
+import shared.jobs.models
+import shared.projects.models
+import shared.webhooks.models  # noqa: F401  every table, so that every foreign key resolves
+from shared.settings import get_settings
+
+_MIGRATION_LOCK = 7_186_837_679  # any number; the same in every process that migrates
+_PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
+
+
+@cache
+def get_engine() -> Engine:
+    """40 connections: as many as the api has threads."""
+    return create_engine(
+        get_settings().database_url,
+        pool_size=10,
+        max_overflow=30,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, "application_name": "tunery"},
+    )
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """Commit on the way out, roll back on an error."""
+    with Session(get_engine(), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+def alembic_config() -> Config:
+    return Config(toml_file=str(_PYPROJECT))
+
+
+def migrate() -> None:
+    """Bring the schema to the newest revision. Several at once wait for each other."""
+    with get_engine().connect() as lock:
+        lock.execute(text("select pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+        try:
+            command.upgrade(alembic_config(), "head")
+        finally:
+            lock.execute(text("select pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
+
+
+@cache
+def newest_revision() -> str | None:
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
+def current_revision(session: Session) -> str | None:
+    return MigrationContext.configure(session.connection()).get_current_revision()

@@ -1,0 +1,75 @@
+"""Training data: ours, and the copies of it at providers."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlmodel import Field
+
+from shared.queue import Task
+from shared.tables import Deletable, EnumField, JSONField, OwnedDue, TimeField
+
+
+class Purpose(StrEnum):
+    """What a file is for, in OpenAI's words. Only `fine-tune` is checked and sent to a provider."""
+
+    ASSISTANTS = "assistants"
+    BATCH = "batch"
+    FINE_TUNE = "fine-tune"
+    VISION = "vision"
+    USER_DATA = "user_data"
+    EVALS = "evals"
+    FINE_TUNE_RESULTS = "fine-tune-results"
+
+
+class DatasetStatus(StrEnum):
+    UPLOADED = "uploaded"
+    PROCESSED = "processed"
+    ERROR = "error"
+
+
+class Dataset(OwnedDue, Deletable, table=True):
+    """A file of a project. Its steps: be checked, expire, and have its bytes removed once it is deleted."""
+
+    __tablename__ = "datasets"
+    __table_args__ = (Index(None, "project_id", "id"),)
+    id_prefix: ClassVar[str] = "file-"
+    called: ClassVar[str] = "File object"
+    task: ClassVar[Task] = Task.ADVANCE_DATASET
+
+    filename: str
+    bytes: int = Field(sa_type=BigInteger)
+    sha256: str
+    purpose: Purpose = EnumField(Purpose)
+    status: DatasetStatus = EnumField(DatasetStatus, default=DatasetStatus.UPLOADED)
+    error_code: str | None = None
+    status_details: str | None = None
+    examples: int | None = None
+    expires_at: datetime | None = TimeField(default=None)
+
+
+class ProviderFileStatus(StrEnum):
+    PENDING = "pending"
+    UPLOADED = "uploaded"
+    FAILED = "failed"
+
+
+class ProviderFile(OwnedDue, table=True):
+    """A dataset's copy at a provider: made when a job first needs it, once per credential."""
+
+    __tablename__ = "provider_files"
+    __table_args__ = (UniqueConstraint("dataset_id", "credential_id"),)
+    id_prefix: ClassVar[str] = "pfile_"
+    task: ClassVar[Task] = Task.UPLOAD_DATASET
+
+    dataset_id: str = Field(foreign_key="datasets.id")
+    credential_id: str = Field(foreign_key="credentials.id")
+    status: ProviderFileStatus = EnumField(ProviderFileStatus, default=ProviderFileStatus.PENDING)
+    provider_file_id: str | None = None
+    provider_upload_id: str | None = None
+    part_ids: list[str] = JSONField(default_factory=list)
+    upload_pending_at: datetime | None = TimeField(default=None)
+    expires_at: datetime | None = TimeField(default=None)
+    error_code: str | None = None
+    error_message: str | None = None

@@ -1,0 +1,63 @@
+"""The three ways to tune, with their hyperparameters and bounds, as OpenAI's specification gives them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Auto = Literal["auto"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Hyperparameters(_Strict):
+    """`n_epochs` 1–50, `batch_size` 1–256, `learning_rate_multiplier` > 0; each may be `auto`."""
+
+    n_epochs: Auto | Annotated[int, Field(ge=1, le=50)] | None = None
+    batch_size: Auto | Annotated[int, Field(ge=1, le=256)] | None = None
+    learning_rate_multiplier: Auto | Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+
+class DpoHyperparameters(Hyperparameters):
+    """`beta`: above 0, up to 2; larger stays closer to the reference model."""
+
+    beta: Auto | Annotated[float, Field(gt=0, le=2)] | None = None
+
+
+class ReinforcementHyperparameters(Hyperparameters):
+    compute_multiplier: Auto | Annotated[float, Field(gt=0.00001, le=10)] | None = None
+    eval_interval: Auto | Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    eval_samples: Auto | Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    reasoning_effort: Literal["default", "low", "medium", "high"] | None = None
+
+
+class Supervised(_Strict):
+    hyperparameters: Hyperparameters | None = None
+
+
+class Dpo(_Strict):
+    hyperparameters: DpoHyperparameters | None = None
+
+
+class Reinforcement(_Strict):
+    """`grader` is passed on as it is; the provider judges it."""
+
+    grader: dict[str, Any]
+    hyperparameters: ReinforcementHyperparameters | None = None
+    response_format: dict[str, Any] | None = None
+
+
+class Method(_Strict):
+    """The block of the same name as `type` counts; `reinforcement` needs its grader."""
+
+    type: Literal["supervised", "dpo", "reinforcement"]
+    supervised: Supervised | None = None
+    dpo: Dpo | None = None
+    reinforcement: Reinforcement | None = None
+
+    @model_validator(mode="after")
+    def _has_its_grader(self) -> "Method":
+        if self.type == "reinforcement" and self.reinforcement is None:
+            raise ValueError("method.reinforcement with a grader is required for the type reinforcement")
+        return self

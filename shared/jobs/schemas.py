@@ -1,0 +1,190 @@
+"""Jobs, events, checkpoints and models as OpenAI's wire has them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.jobs.methods import Hyperparameters, Method
+from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
+from shared.tables import epoch
+
+Metadata = Annotated[
+    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
+]
+ModelName = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class Wandb(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    project: Annotated[str, Field(max_length=256)]
+    name: Annotated[str | None, Field(max_length=256)] = None
+    entity: Annotated[str | None, Field(max_length=256)] = None
+    tags: Annotated[list[Annotated[str, Field(max_length=256)]] | None, Field(max_length=50)] = None
+
+
+class Integration(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["wandb"]
+    wandb: Wandb
+
+
+class JobCreate(BaseModel):
+    """OpenAI's request. `hyperparameters` is its older way to say `method.supervised.hyperparameters`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: ModelName
+    training_file: Annotated[str, Field(max_length=64)]
+    validation_file: Annotated[str | None, Field(max_length=64)] = None
+    suffix: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    seed: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
+    method: Method | None = None
+    hyperparameters: Hyperparameters | None = None
+    integrations: Annotated[list[Integration] | None, Field(max_length=5)] = None
+    metadata: Metadata | None = None
+
+
+class JobError(BaseModel):
+    code: str
+    message: str
+    param: str | None
+
+
+class JobPublic(BaseModel):
+    """OpenAI's job object, and beside it `project_id`, `provider`, `provider_job_id` and `progress` (0–1)."""
+
+    id: str
+    object: Literal["fine_tuning.job"] = "fine_tuning.job"
+    created_at: int
+    error: JobError | None
+    fine_tuned_model: str | None
+    finished_at: int | None
+    hyperparameters: dict[str, Any]
+    model: str
+    organization_id: str
+    result_files: list[str]
+    status: JobStatus
+    trained_tokens: int | None
+    training_file: str
+    validation_file: str | None
+    seed: int
+    integrations: list[dict[str, Any]] | None
+    estimated_finish: int | None
+    method: dict[str, Any] | None
+    metadata: dict[str, str] | None
+    user_provided_suffix: str | None
+    project_id: str
+    provider: str
+    provider_job_id: str | None
+    progress: float | None
+
+    @classmethod
+    def of(cls, row: Job) -> "JobPublic":
+        return cls.model_construct(
+            id=row.id,
+            object="fine_tuning.job",
+            created_at=epoch(row.created_at),
+            error=JobError(**row.error) if row.error else None,
+            fine_tuned_model=row.fine_tuned_model,
+            finished_at=epoch(row.finished_at) if row.finished_at else None,
+            hyperparameters=row.hyperparameters,
+            model=row.model,
+            organization_id=row.organization_id,
+            result_files=row.result_files,
+            status=row.status,
+            trained_tokens=row.trained_tokens,
+            training_file=row.training_file,
+            validation_file=row.validation_file,
+            seed=row.seed,
+            integrations=row.integrations,
+            estimated_finish=epoch(row.estimated_finish_at) if row.estimated_finish_at else None,
+            method=row.method,
+            metadata=row.labels,
+            user_provided_suffix=row.suffix,
+            project_id=row.project_id,
+            provider=row.provider,
+            provider_job_id=row.provider_job_id,
+            progress=progress(row),
+        )
+
+
+def progress(job: Job) -> float | None:
+    """The share of steps done, from the provider's newest metrics; null before the first."""
+    if job.status is JobStatus.SUCCEEDED:
+        return 1.0
+    return round(job.step / job.total_steps, 4) if job.step is not None and job.total_steps else None
+
+
+class JobEventPublic(BaseModel):
+    """OpenAI's event object; `metrics` events have `step`, `total_steps` and losses in `data`."""
+
+    id: str
+    object: Literal["fine_tuning.job.event"] = "fine_tuning.job.event"
+    created_at: int
+    level: Level
+    message: str
+    type: Literal["message", "metrics"]
+    data: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, row: JobEvent) -> "JobEventPublic":
+        return cls(
+            id=row.id,
+            created_at=epoch(row.created_at),
+            level=row.level,
+            message=row.message,
+            type="metrics" if row.type == "metrics" else "message",
+            data=row.data,
+        )
+
+
+class CheckpointPublic(BaseModel):
+    """OpenAI's checkpoint object: `fine_tuned_model_checkpoint` is a model name that can be used."""
+
+    id: str
+    object: Literal["fine_tuning.job.checkpoint"] = "fine_tuning.job.checkpoint"
+    created_at: int
+    fine_tuned_model_checkpoint: str
+    fine_tuning_job_id: str
+    step_number: int
+    metrics: dict[str, Any]
+
+    @classmethod
+    def of(cls, row: Checkpoint) -> "CheckpointPublic":
+        return cls(
+            id=row.id,
+            created_at=epoch(row.created_at),
+            fine_tuned_model_checkpoint=row.model,
+            fine_tuning_job_id=row.job_id,
+            step_number=row.step_number,
+            metrics=row.metrics,
+        )
+
+
+class ModelPublic(BaseModel):
+    """OpenAI's model object. A tuned model ends with its base: `shutdown_date` (YYYY-MM-DD) is the base's."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+    shutdown_date: str | None = None
+
+    @classmethod
+    def of(cls, row: TunedModel, shutdown_date: str | None) -> "ModelPublic":
+        return cls(id=row.name, created=epoch(row.created_at), owned_by=row.project_id, shutdown_date=shutdown_date)
+
+
+class ModelList(BaseModel):
+    """All models at once: OpenAI's list of them has no pages."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelPublic]
+
+
+class ModelDeleted(BaseModel):
+    id: str
+    object: Literal["model"] = "model"
+    deleted: Literal[True] = True

@@ -1,0 +1,183 @@
+"""Jobs: accepted, asked to stop, moved from status to status, and told about."""
+
+import secrets
+from typing import Any, Literal
+
+from sqlmodel import Session, col, or_, select
+
+from shared.datasets import service as datasets
+from shared.datasets.models import Dataset, DatasetStatus
+from shared.errors import Invalid
+from shared.jobs import tuned_models
+from shared.jobs.models import Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level
+from shared.jobs.schemas import JobCreate
+from shared.projects import service as projects
+from shared.projects.service import Caller
+from shared.tables import check_cursor, get_owned, list_owned, make_due, release, utc_now
+from shared.webhooks import service as webhooks
+
+
+def create(session: Session, caller: Caller, new: JobCreate) -> Job:
+    """Accept a job. Its files must be the project's own and not known to be bad; the provider judges the rest."""
+    credential = projects.default_credential(session)
+    tuned_models.check_usable(session, caller.project_id, new.model)
+    for param, file_id in (("training_file", new.training_file), ("validation_file", new.validation_file)):
+        if file_id is not None:
+            dataset = datasets.get_for_training(session, caller.project_id, file_id, param)
+            datasets.forget_refusal(session, dataset.id, credential.id)
+    method = _method(new)
+    job = Job(
+        project_id=caller.project_id,
+        organization_id=caller.organization_id,
+        credential_id=credential.id,
+        provider=credential.provider,
+        training_file=new.training_file,
+        validation_file=new.validation_file,
+        model=new.model,
+        suffix=new.suffix,
+        seed=secrets.randbelow(2**31) if new.seed is None else new.seed,
+        method=method,
+        hyperparameters=_hyperparameters(method),
+        integrations=[each.model_dump(exclude_none=True) for each in new.integrations] if new.integrations else None,
+        labels=new.metadata,
+    )
+    session.add(job)
+    session.flush()
+    add_event(session, job, "Job accepted: its files are checked and sent to the provider")
+    make_due(session, job)
+    return job
+
+
+def _method(new: JobCreate) -> dict[str, Any]:
+    if new.method is not None:
+        return new.method.model_dump(exclude_none=True)
+    asked = new.hyperparameters.model_dump(exclude_none=True) if new.hyperparameters else {}
+    return {"type": "supervised", "supervised": {"hyperparameters": asked}}
+
+
+def _hyperparameters(method: dict[str, Any]) -> dict[str, Any]:
+    """The three that OpenAI's job object always shows; the provider's answer will say what `auto` came to."""
+    asked = method.get(method["type"], {}).get("hyperparameters", {})
+    return {name: asked.get(name, "auto") for name in ("n_epochs", "batch_size", "learning_rate_multiplier")}
+
+
+def list_jobs(
+    session: Session,
+    project_id: str,
+    *,
+    after: str | None,
+    limit: int,
+    metadata: dict[str, str] | Literal["null"] | None,
+) -> list[Job]:
+    """Newest first; `metadata` keeps the jobs that carry all of these pairs, `null` those that carry none."""
+    where = []
+    if metadata == "null":
+        where.append(or_(col(Job.labels).is_(None), col(Job.labels) == {}))
+    elif metadata:
+        where.append(col(Job.labels).contains(metadata))
+    return list_owned(session, Job, project_id, *where, after=after, limit=limit)
+
+
+def list_events(session: Session, project_id: str, job_id: str, *, after: str | None, limit: int) -> list[JobEvent]:
+    get_owned(session, Job, job_id, project_id, param="fine_tuning_job_id")
+    return list_owned(session, JobEvent, project_id, JobEvent.job_id == job_id, after=after, limit=limit)
+
+
+def list_checkpoints(
+    session: Session, project_id: str, job_id: str, *, after: str | None, limit: int
+) -> list[Checkpoint]:
+    """The newest step first, whatever the order in which the provider told of them."""
+    get_owned(session, Job, job_id, project_id, param="fine_tuning_job_id")
+    query = select(Checkpoint).where(Checkpoint.project_id == project_id, Checkpoint.job_id == job_id)
+    if after is not None:
+        check_cursor(session, Checkpoint, after, project_id)
+        seen = select(Checkpoint.step_number).where(Checkpoint.id == after).scalar_subquery()
+        query = query.where(col(Checkpoint.step_number) < seen)
+    return list(session.exec(query.order_by(col(Checkpoint.step_number).desc()).limit(limit + 1)))
+
+
+_ASKABLE = {
+    JobRequest.CANCEL: {JobStatus.VALIDATING_FILES, JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.PAUSED},
+    JobRequest.PAUSE: {JobStatus.QUEUED, JobStatus.RUNNING},
+    JobRequest.RESUME: {JobStatus.PAUSED},
+}
+
+
+def ask(session: Session, project_id: str, job_id: str, request: JobRequest) -> Job:
+    """Ask for a cancel, a pause or a resume. The worker tells the provider, and the provider decides.
+
+    A job of which the provider cannot know yet is cancelled at once.
+    """
+    job = get_owned(session, Job, job_id, project_id, param="fine_tuning_job_id", lock=True)
+    if job.status not in _ASKABLE[request]:
+        allowed = " or ".join(sorted(_ASKABLE[request]))
+        raise Invalid(
+            f"The job is {job.status}: {request} is for a job that is {allowed}",
+            code="invalid_job_status",
+            param="fine_tuning_job_id",
+        )
+    if request is JobRequest.CANCEL and not may_exist_at_provider(job):
+        move(session, job, JobStatus.CANCELLED)
+    elif job.request is not JobRequest.CANCEL:
+        job.request = request
+        make_due(session, job)
+    return job
+
+
+def may_exist_at_provider(job: Job) -> bool:
+    return job.provider_job_id is not None or job.create_pending_at is not None
+
+
+def move(session: Session, job: Job, status: JobStatus) -> None:
+    """Give a job its new status. A final one ends its steps and is told; nothing leaves a final one."""
+    if status is job.status or job.status.is_final:
+        return
+    job.status = status
+    if status.is_final:
+        job.request, job.estimated_finish_at = None, None
+        job.finished_at = job.finished_at or utc_now()
+        release(job, None)
+        match status:
+            case JobStatus.SUCCEEDED:
+                webhooks.emit(session, job.project_id, "fine_tuning.job.succeeded", {"id": job.id})
+            case JobStatus.CANCELLED:
+                webhooks.emit(session, job.project_id, "fine_tuning.job.cancelled", {"id": job.id})
+            case _:
+                webhooks.emit(session, job.project_id, "fine_tuning.job.failed", {"id": job.id})
+
+
+def fail(session: Session, job: Job, code: str, message: str, param: str | None = None) -> None:
+    """End a job with a reason: a stable code and a sentence, the provider's own where it gave them."""
+    job.error = {"code": code, "message": message, "param": param}
+    add_event(session, job, message, Level.ERROR)
+    move(session, job, JobStatus.FAILED)
+
+
+def add_event(session: Session, job: Job, message: str, level: Level = Level.INFO) -> None:
+    """A line of our own in the job's history."""
+    session.add(JobEvent(project_id=job.project_id, job_id=job.id, level=level, message=message))
+
+
+def wake_waiting(session: Session, dataset_id: str) -> None:
+    """Let the jobs that wait for this dataset look at it now."""
+    waiting = select(Job).where(
+        or_(col(Job.training_file) == dataset_id, col(Job.validation_file) == dataset_id),
+        col(Job.status) == JobStatus.VALIDATING_FILES,
+        col(Job.provider_job_id).is_(None),
+    )
+    for job in session.exec(waiting.order_by(Job.id).with_for_update()):
+        make_due(session, job)
+
+
+def delete_dataset(session: Session, project_id: str, dataset_id: str) -> None:
+    """Delete a file, unless a job has yet to send it to the provider."""
+    dataset = get_owned(session, Dataset, dataset_id, project_id, lock=True)
+    using = select(Job.id).where(
+        Job.project_id == project_id,
+        or_(col(Job.training_file) == dataset_id, col(Job.validation_file) == dataset_id),
+        col(Job.status).in_([JobStatus.VALIDATING_FILES, JobStatus.QUEUED]),
+    )
+    job_id = session.exec(using.limit(1)).first()
+    if job_id is not None and dataset.status is not DatasetStatus.ERROR:
+        raise Invalid(f"{dataset_id} is needed by {job_id}: cancel that job, or wait until it runs", code="file_in_use")
+    datasets.delete(session, dataset)

@@ -1,0 +1,86 @@
+"""Which models a project may name: the provider's base models, and what its own jobs have made."""
+
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from shared.errors import Forbidden, NotFound
+from shared.jobs.models import Checkpoint, TunedModel
+from shared.jobs.schemas import ModelPublic
+from shared.projects import service as projects
+from shared.tables import make_due, utc_now
+
+
+def list_models(session: Session, project_id: str) -> list[ModelPublic]:
+    """Base models that may be tuned, then the project's own tuned models, newest first."""
+    bases = projects.base_models(session)
+    query = select(TunedModel).where(TunedModel.project_id == project_id, col(TunedModel.deleted_at).is_(None))
+    own = session.exec(query.order_by(col(TunedModel.id).desc())).all()
+    return [ModelPublic(**base) for base in bases] + [ModelPublic.of(row, _shutdown(row, bases)) for row in own]
+
+
+def get_model(session: Session, project_id: str, name: str) -> ModelPublic:
+    bases = projects.base_models(session)
+    for base in bases:
+        if base["id"] == name:
+            return ModelPublic(**base)
+    model = _own(session, project_id, name)
+    return ModelPublic.of(model, _shutdown(model, bases))
+
+
+def delete_model(session: Session, project_id: str, name: str) -> None:
+    """From now on it is not found here; its next step deletes it at the provider."""
+    if any(base["id"] == name for base in projects.base_models(session)):
+        raise Forbidden(f"{name} is a base model: only what your own jobs have made can be deleted", param="model")
+    model = _own(session, project_id, name, lock=True)
+    model.deleted_at = utc_now()
+    make_due(session, model)
+
+
+def check_usable(session: Session, project_id: str, name: str) -> None:
+    """Refuse a model that another project's job has made, in the words for one that never was.
+
+    A name that nobody's job has made, and that is no tuned model's by its form, is left to the provider to judge.
+    """
+    if _is_own(session, project_id, name):
+        return
+    made = session.exec(select(TunedModel.id).where(TunedModel.name == name)).first()
+    made = made or session.exec(select(Checkpoint.id).where(Checkpoint.model == name)).first()
+    if made is not None or name.startswith("ft:"):
+        raise not_found(name)
+
+
+def check_callable(session: Session, project_id: str, name: str) -> None:
+    """Refuse inference on anything but base models and what the project's own jobs have made."""
+    if not any(base["id"] == name for base in projects.base_models(session)) and not _is_own(session, project_id, name):
+        raise not_found(name)
+
+
+def not_found(name: str) -> NotFound:
+    return NotFound(
+        f"The model `{name}` does not exist or you do not have access to it", code="model_not_found", param="model"
+    )
+
+
+def _is_own(session: Session, project_id: str, name: str) -> bool:
+    """A checkpoint lives as long as it is not the name of a model that has been deleted."""
+    model = select(TunedModel.deleted_at).where(TunedModel.project_id == project_id, TunedModel.name == name)
+    found = session.exec(model).all()
+    if found:
+        return found[0] is None
+    checkpoint = select(Checkpoint.id).where(Checkpoint.project_id == project_id, Checkpoint.model == name)
+    return session.exec(checkpoint).first() is not None
+
+
+def _own(session: Session, project_id: str, name: str, *, lock: bool = False) -> TunedModel:
+    query = select(TunedModel).where(
+        TunedModel.project_id == project_id, TunedModel.name == name, col(TunedModel.deleted_at).is_(None)
+    )
+    model = session.exec(query.with_for_update() if lock else query).one_or_none()
+    if model is None:
+        raise not_found(name)
+    return model
+
+
+def _shutdown(model: TunedModel, bases: list[dict[str, Any]]) -> str | None:
+    return next((base.get("shutdown_date") for base in bases if base["id"] == model.base_model), None)

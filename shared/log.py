@@ -1,0 +1,58 @@
+"""One log for every process: a line an event, with the ids of the request, project, job and task at hand."""
+
+import logging
+import re
+import sys
+
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from shared.settings import get_settings
+
+_SECRET = re.compile(r"(sk-[a-z-]*|whsec_|Bearer\s+)[\w+/=.-]{8,}|(?<=://)[^/\s@]*:[^/\s@]+(?=@)")
+
+
+def _hidden(match: re.Match[str]) -> str:
+    return (match[1] or "") + "…"
+
+
+def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Keys, signing secrets and passwords in addresses never reach the log, whoever wrote them."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = _SECRET.sub(_hidden, value)
+    return event
+
+
+def set_up_logging() -> None:
+    """Send structlog's and the standard library's lines to stderr, in the format that the settings name."""
+    settings = get_settings()
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        hide_secrets,
+    ]
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
+    if settings.log_format == "console":
+        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level.upper())
+    for chatty in ("httpx2", "httpcore2", "openai", "amqp", "kombu", "celery.app.trace", "celery.worker.strategy"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

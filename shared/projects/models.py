@@ -1,0 +1,55 @@
+"""Who uses Tunery, with which key, and which account at the far side works for them."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlmodel import Field
+
+from shared.queue import Task
+from shared.tables import DueTable, JSONField, Table, TimeField
+
+
+class Organization(Table, table=True):
+    """The deployment. There is one."""
+
+    __tablename__ = "organizations"
+    id_prefix: ClassVar[str] = "org-"
+
+    name: str
+
+
+class Project(Table, table=True):
+    """A tenant: an internal team. It owns every row but these."""
+
+    __tablename__ = "projects"
+    id_prefix: ClassVar[str] = "proj_"
+    called: ClassVar[str] = "project"
+
+    organization_id: str = Field(foreign_key="organizations.id")
+    name: str
+
+
+class ApiKey(Table, table=True):
+    """A caller's credential. The secret is shown once; its SHA-256 and a hint are kept."""
+
+    __tablename__ = "api_keys"
+    id_prefix: ClassVar[str] = "key_"
+    called: ClassVar[str] = "API key"
+
+    project_id: str | None = Field(default=None, foreign_key="projects.id", index=True)
+    name: str
+    secret_sha256: str = Field(unique=True)
+    hint: str
+    revoked_at: datetime | None = TimeField(default=None)
+
+
+class Credential(DueTable, table=True):
+    """An account at a provider. Its next step asks the provider which base models it has."""
+
+    __tablename__ = "credentials"
+    id_prefix: ClassVar[str] = "cred_"
+    task: ClassVar[Task] = Task.REFRESH_CREDENTIAL
+
+    provider: str
+    base_url: str = Field(unique=True)
+    base_models: list[dict[str, Any]] = JSONField(default_factory=list)

@@ -1,0 +1,86 @@
+"""Projects, their keys, and the account at the provider that works for them."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col, select
+
+from shared.errors import Forbidden, Invalid, Unauthorized
+from shared.projects.models import ApiKey, Credential, Organization, Project
+from shared.settings import get_settings
+from shared.tables import make_due
+
+NAME_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose key a request came with."""
+
+    project_id: str
+    organization_id: str
+
+
+def the_organization(session: Session) -> Organization:
+    """The one organization of this deployment, made by the first migration."""
+    return session.exec(select(Organization)).one()
+
+
+def create_project(session: Session, name: str) -> Project:
+    if not 0 < len(name.strip()) <= NAME_LENGTH:
+        raise Invalid(f"A project's name has 1 to {NAME_LENGTH} characters", param="name")
+    project = Project(organization_id=the_organization(session).id, name=name.strip())
+    session.add(project)
+    session.flush()
+    return project
+
+
+def create_api_key(session: Session, project_id: str | None, name: str) -> tuple[ApiKey, str]:
+    """A key and its secret, which nobody can read again. Without a project it is an admin key."""
+    prefix = "sk-admin-tun-" if project_id is None else "sk-tun-"
+    secret = prefix + secrets.token_urlsafe(32)
+    hint = f"{prefix}{secret[len(prefix) :][:3]}…{secret[-4:]}"
+    key = ApiKey(project_id=project_id, name=name, secret_sha256=_sha256(secret), hint=hint)
+    session.add(key)
+    return key, secret
+
+
+def authenticate(session: Session, secret: str) -> Caller:
+    """Whose secret this is. An admin key, a revoked one and an unknown one cannot act for a project."""
+    query = (
+        select(ApiKey.id, Project.id, Project.organization_id)
+        .join(Project, col(Project.id) == ApiKey.project_id, isouter=True)
+        .where(ApiKey.secret_sha256 == _sha256(secret), col(ApiKey.revoked_at).is_(None))
+    )
+    found = session.exec(query).one_or_none()
+    if found is None:
+        raise Unauthorized("This API key is not known here: check OPENAI_API_KEY, or ask your operator for a key")
+    _, project_id, organization_id = found
+    if project_id is None:
+        raise Forbidden("An admin key cannot act for a project: use one of the project's own API keys")
+    return Caller(project_id, organization_id)
+
+
+def _sha256(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def default_credential(session: Session) -> Credential:
+    """The row of the account that the settings name. It is made when first needed."""
+    provider = get_settings().provider
+    query = select(Credential).where(Credential.base_url == provider.base_url)
+    credential = session.exec(query).one_or_none()
+    if credential is None:
+        new = Credential(provider=provider.name, base_url=provider.base_url)
+        session.exec(insert(Credential).values(**new.model_dump()).on_conflict_do_nothing(index_elements=["base_url"]))
+        credential = session.exec(query).one()
+        make_due(session, credential)
+    return credential
+
+
+def base_models(session: Session) -> list[dict[str, Any]]:
+    """The provider's models that may be tuned: each has `id`, `created`, `owned_by`, `shutdown_date`."""
+    return default_credential(session).base_models

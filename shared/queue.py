@@ -1,0 +1,66 @@
+"""The doorbell. A row's `due_at` is the queue; a message only says «look at this row now»."""
+
+import logging
+from enum import StrEnum
+from functools import cache
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from sqlalchemy import event
+from sqlmodel import Session
+
+from shared.settings import get_settings
+
+log = logging.getLogger(__name__)
+
+
+class Task(StrEnum):
+    """A task is a name and an id; the name says which kind of row to look at."""
+
+    ADVANCE_DATASET = "datasets.advance"
+    UPLOAD_DATASET = "datasets.upload"
+    ADVANCE_JOB = "jobs.advance"
+    DELETE_MODEL = "models.delete"
+    DELIVER_WEBHOOK = "webhooks.deliver"
+    REFRESH_CREDENTIAL = "credentials.refresh"
+
+
+@cache
+def get_celery() -> Celery:
+    """No results, no retries, no ETA: Postgres knows all of that. What is set here is about losing few messages."""
+    celery = Celery("tunery", broker=get_settings().redis_url)
+    celery.conf.update(
+        task_ignore_result=True,
+        task_acks_late=True,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_soft_shutdown_timeout=20.0,
+        worker_max_tasks_per_child=1000,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "visibility_timeout": 300,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+            "socket_connect_timeout": 1,
+            "socket_timeout": 10,
+            "socket_keepalive": True,
+            "health_check_interval": 10,
+        },
+    )
+    return celery
+
+
+def enqueue(task: Task, id: str) -> bool:
+    """Wake a worker. A lost ring costs the time until the next sweep, never the work."""
+    try:
+        get_celery().send_task(task, args=[id], retry=False)
+    except OperationalError as error:
+        log.warning("the doorbell is down: %s", error, extra={"task": task, "row": id})
+        return False
+    return True
+
+
+def enqueue_on_commit(session: Session, task: Task, id: str) -> None:
+    event.listen(session, "after_commit", lambda _: enqueue(task, id), once=True)

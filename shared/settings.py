@@ -1,0 +1,83 @@
+"""Every setting there is: one frozen object, read from the environment once."""
+
+from datetime import timedelta
+from functools import cache
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _seconds(value: object) -> object:
+    return float(value) if isinstance(value, str) else value
+
+
+def _with_driver(url: str) -> str:
+    """Name the driver that is installed; `postgres://` and `postgresql://` are what everyone writes."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.split("+")[0] not in {"postgres", "postgresql"}:
+        raise ValueError("must be a postgresql:// address")
+    return f"postgresql+psycopg://{rest}"
+
+
+def _not_a_cluster(url: str) -> str:
+    if not url.startswith(("redis://", "rediss://", "unix://", "sentinel://")):
+        raise ValueError("must be a redis:// address of a single server or a sentinel; a cluster cannot carry Celery")
+    return url
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
+
+
+class ProviderSettings(BaseModel):
+    """The far side: any service that speaks OpenAI's fine-tuning wire."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "openai"
+    base_url: Annotated[str, AfterValidator(lambda url: url.rstrip("/"))]
+    api_key: SecretStr
+    base_models: tuple[str, ...] = ()
+    timeout: Seconds = timedelta(seconds=30)
+    file_expiry: Seconds = timedelta(days=30)
+
+
+class Settings(BaseSettings):
+    """Names in the environment are `TUNERY_` and the field's, `__` nests; durations are seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="TUNERY_", env_nested_delimiter="__", frozen=True)
+
+    database_url: Annotated[str, AfterValidator(_with_driver), Field(repr=False, validation_alias="DATABASE_URL")]
+    redis_url: Annotated[str, AfterValidator(_not_a_cluster), Field(repr=False, validation_alias="REDIS_URL")]
+    secret_keys: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
+    provider: ProviderSettings
+    storage: Path
+
+    max_file_bytes: Annotated[int, Field(gt=0)] = 1 << 30
+    max_json_bytes: Annotated[int, Field(gt=0)] = 1 << 20
+    max_chat_bytes: Annotated[int, Field(gt=0)] = 32 << 20
+
+    poll_every: Seconds = timedelta(seconds=5)
+    sweep_every: Seconds = timedelta(seconds=0.5)
+    ring_again_after: Seconds = timedelta(seconds=10)
+    lease: Seconds = timedelta(minutes=3)
+    create_grace: Seconds = timedelta(minutes=2)
+    retry_base: Seconds = timedelta(seconds=2)
+    retry_cap: Seconds = timedelta(minutes=5)
+    max_step_failures: Annotated[int, Field(gt=0)] = 8
+
+    webhook_schedule: tuple[Seconds, ...] = tuple(
+        timedelta(seconds=s) for s in (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+    )
+    webhook_timeout: Seconds = timedelta(seconds=15)
+    dangerous_allow_private_urls: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+@cache
+def get_settings() -> Settings:
+    return Settings()

@@ -1,0 +1,179 @@
+"""What tables share: an id, an owner, column types, and the next step's time."""
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, ClassVar, TypeVar
+
+from sqlalchemy import DateTime, Dialect, Enum, TypeDecorator
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, Session, SQLModel, col, select
+
+from shared.errors import NotFound
+from shared.ids import new_id
+from shared.queue import Task, enqueue_on_commit
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def epoch(time: datetime) -> int:
+    """Whole Unix seconds, as OpenAI's wire gives every time."""
+    return int(time.timestamp())
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An aware time, stored in UTC. A naive one is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a naive datetime may not be stored")
+        return value
+
+
+def TimeField(**options: Any) -> Any:
+    return Field(sa_type=UTCDateTime, **options)
+
+
+def JSONField(**options: Any) -> Any:
+    return Field(sa_type=JSONB(none_as_null=True), **options)
+
+
+def EnumField(enum: type[StrEnum], **options: Any) -> Any:
+    """A text column that holds an enum's values and gives its members back."""
+    values = [member.value for member in enum]
+    column = Enum(enum, native_enum=False, create_constraint=False, length=32, values_callable=lambda _: values)
+    return Field(sa_type=column, **options)
+
+
+class Table(SQLModel):
+    """A row with a prefixed id. `called` is what a caller knows it as."""
+
+    id_prefix: ClassVar[str]
+    called: ClassVar[str] = "object"
+
+    id: str = Field(default="", primary_key=True)
+    created_at: datetime = TimeField(default_factory=utc_now)
+
+    def __init__(self, **values: Any) -> None:
+        values.setdefault("id", new_id(self.id_prefix))
+        super().__init__(**values)
+
+
+class Owned(Table):
+    """A row that belongs to one project, and is never read without naming it."""
+
+    project_id: str = Field(foreign_key="projects.id")
+
+
+class Deletable(SQLModel):
+    """A row that stays for history's sake and is not found any more."""
+
+    deleted_at: datetime | None = TimeField(default=None)
+
+
+class Due(SQLModel):
+    """A row with a next step.
+
+    `due_at` says when; null says there is none. `failures` counts the claims since a step was last recorded: 0 means
+    that nobody holds the row. `retries` counts the answers in a row that said «try again later».
+    """
+
+    task: ClassVar[Task]
+
+    due_at: datetime | None = TimeField(default_factory=utc_now, index=True)
+    rung_at: datetime | None = TimeField(default_factory=utc_now)
+    failures: int = 0
+    retries: int = 0
+
+
+class DueTable(Table, Due):
+    """A table with steps, before it is known whose its rows are."""
+
+
+class OwnedDue(Owned, Due):
+    """A project's row with steps."""
+
+
+OwnedRow = TypeVar("OwnedRow", bound=Owned)
+DueRow = TypeVar("DueRow", bound=DueTable | OwnedDue)
+
+
+def get_owned(
+    session: Session, model: type[OwnedRow], id: str, project_id: str, *, param: str = "id", lock: bool = False
+) -> OwnedRow:
+    """One row of a project. Another project's, or a deleted one, is not found, in the same words."""
+    query = select(model).where(model.id == id, model.project_id == project_id)
+    if issubclass(model, Deletable):
+        query = query.where(col(model.deleted_at).is_(None))
+    row = session.exec(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFound(f"No such {model.called}: {id}", param=param)
+    return row
+
+
+def list_owned(
+    session: Session,
+    model: type[OwnedRow],
+    project_id: str,
+    *where: Any,
+    after: str | None,
+    limit: int,
+    ascending: bool = False,
+) -> list[OwnedRow]:
+    """One row more than `limit`, newest first unless `ascending`; ids sort by time, so the last id is the cursor."""
+    query = select(model).where(model.project_id == project_id, *where)
+    if issubclass(model, Deletable):
+        query = query.where(col(model.deleted_at).is_(None))
+    if after is not None:
+        check_cursor(session, model, after, project_id)
+        query = query.where(model.id > after if ascending else model.id < after)
+    order = col(model.id).asc() if ascending else col(model.id).desc()
+    return list(session.exec(query.order_by(order).limit(limit + 1)).all())
+
+
+def check_cursor(session: Session, model: type[Owned], after: str, project_id: str) -> None:
+    """A cursor is an id like any other: it must be the project's own. A row deleted while paging still serves."""
+    if session.exec(select(model.id).where(model.id == after, model.project_id == project_id)).one_or_none() is None:
+        raise NotFound(f"No such {model.called}: {after}", param="after")
+
+
+def make_due(session: Session, row: DueTable | OwnedDue) -> None:
+    """Let the next step be now. A step under way is not disturbed: it looks again when it has recorded."""
+    if row.failures == 0:
+        row.due_at = row.rung_at = utc_now()
+    session.add(row)
+    enqueue_on_commit(session, row.task, row.id)
+
+
+def claim(session: Session, model: type[DueRow], id: str, lease: timedelta) -> DueRow | None:
+    """Take a due row for the length of a lease, unless it is taken or not due. The attempt counts before the work."""
+    query = select(model).where(model.id == id, col(model.due_at) <= utc_now())
+    row = session.exec(query.with_for_update(skip_locked=True)).one_or_none()
+    if row is not None:
+        row.due_at = utc_now() + lease
+        row.failures += 1
+    return row
+
+
+def still_held(session: Session, row: DueRow) -> DueRow | None:
+    """The claimed row, locked again; None if its lease ran out and another took it."""
+    model = type(row)
+    query = select(model).where(model.id == row.id, model.due_at == row.due_at)
+    return session.exec(query.with_for_update()).one_or_none()
+
+
+def release(row: DueTable | OwnedDue, due_at: datetime | None) -> None:
+    """End a step: nobody holds the row, and its next step is at `due_at`."""
+    row.due_at, row.failures = due_at, 0
