@@ -1,0 +1,64 @@
+"""Every task there is. A task is a name and an id: «look at this row now»."""
+
+import structlog
+from celery import signals
+
+from shared.database import get_engine
+from shared.log import set_up_logging
+from shared.queue import Task, get_celery
+from worker import credentials, datasets, deliveries, jobs, tuned_models, uploads
+from worker.steps import run
+
+app = get_celery()
+
+
+@app.task(name=Task.ADVANCE_DATASET)
+def advance_dataset(dataset_id: str) -> None:
+    run(datasets.advance, dataset_id)
+
+
+@app.task(name=Task.UPLOAD_DATASET)
+def upload_dataset(file_id: str) -> None:
+    run(uploads.upload, file_id)
+    uploads.wake_waiting_jobs(file_id)
+
+
+@app.task(name=Task.ADVANCE_JOB)
+def advance_job(job_id: str) -> None:
+    run(jobs.advance, job_id)
+
+
+@app.task(name=Task.DELETE_MODEL)
+def delete_model(model_id: str) -> None:
+    run(tuned_models.delete, model_id)
+
+
+@app.task(name=Task.DELIVER_WEBHOOK)
+def deliver_webhook(delivery_id: str) -> None:
+    run(deliveries.deliver, delivery_id)
+
+
+@app.task(name=Task.REFRESH_CREDENTIAL)
+def refresh_credential(credential_id: str) -> None:
+    run(credentials.refresh, credential_id)
+
+
+@signals.setup_logging.connect
+def _log(**_: object) -> None:
+    set_up_logging()
+
+
+@signals.worker_process_init.connect
+def _own_connections(**_: object) -> None:
+    """A child must not share its parent's connections to Postgres."""
+    get_engine().dispose(close=False)
+
+
+@signals.task_prerun.connect
+def _bind(task_id: str, task: object, args: tuple[str, ...], **_: object) -> None:
+    structlog.contextvars.bind_contextvars(task_id=task_id, task=getattr(task, "name", None), row=args[0])
+
+
+@signals.task_postrun.connect
+def _unbind(**_: object) -> None:
+    structlog.contextvars.clear_contextvars()

@@ -1,0 +1,59 @@
+"""The clock: sweeps every half second or so, without needing the broker or a worker to do it. Two are harmless."""
+
+import signal
+import threading
+import time
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.exc import OperationalError
+from sqlmodel import col, select
+
+from shared.database import transaction
+from shared.datasets import storage
+from shared.datasets.models import Dataset
+from shared.log import set_up_logging
+from shared.projects.service import default_credential
+from shared.settings import get_settings
+from worker.sweep import sweep
+
+TIDY_EVERY = timedelta(hours=1)
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    set_up_logging()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    log.info("the beat has started")
+    tidy_at = time.monotonic()
+    while not stop.wait(get_settings().sweep_every.total_seconds()):
+        try:
+            sweep()
+            if time.monotonic() >= tidy_at:
+                tidy()
+                tidy_at = time.monotonic() + TIDY_EVERY.total_seconds()
+        except OperationalError as error:
+            log.error("Postgres cannot be reached, the sweep is tried again", reason=str(error.orig))
+        except Exception:
+            log.exception("the sweep failed, it is tried again")
+    log.info("the beat has stopped")
+
+
+def tidy() -> None:
+    """Know the provider's account, and remove bytes that no dataset's row knows."""
+    with transaction() as session:
+        default_credential(session)
+    for name in storage.remove_leftovers(_is_known):
+        log.info("removed what an unfinished upload left", name=name)
+
+
+def _is_known(dataset_id: str) -> bool:
+    with transaction() as session:
+        return session.exec(select(Dataset.id).where(col(Dataset.id) == dataset_id)).one_or_none() is not None
+
+
+if __name__ == "__main__":
+    main()

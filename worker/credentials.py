@@ -1,0 +1,66 @@
+"""Ask a provider, now and then, which base models it has."""
+
+from datetime import timedelta
+from typing import Any
+
+from openai.types import Model
+from sqlmodel import Session
+
+from shared.projects.models import Credential
+from shared.settings import get_settings
+from shared.tables import release
+from worker.providers import get_provider
+from worker.providers.errors import ProviderError
+from worker.steps import Step, after, try_again
+
+REFRESH_EVERY = timedelta(minutes=10)
+
+# What OpenAI has ever let its customers tune; its list of models does not say it.
+_TUNABLE = ("babbage-002", "davinci-002", "gpt-3.5-turbo", "gpt-4-0613", "gpt-4.1", "gpt-4o", "o4-mini")
+_OTHER_USES = ("audio", "realtime", "search", "transcribe", "tts", "instruct", "deep-research", "image")
+
+
+def _plan(_: Session, credential: Credential) -> Credential:
+    return credential
+
+
+def _ask(credential: Credential) -> list[Model]:
+    return get_provider(credential).list_models()
+
+
+def _record(_: Session, credential: Credential, __: Credential, answer: list[Model] | ProviderError) -> None:
+    if isinstance(answer, ProviderError):
+        try_again(credential, answer)
+        return
+    credential.base_models = [_base(model) for model in tunable(answer)]
+    credential.retries = 0
+    release(credential, after(REFRESH_EVERY))
+
+
+def tunable(models: list[Model]) -> list[Model]:
+    """The models that the settings name; else those known to be tunable; else, at a provider of others, all of them."""
+    bases = [model for model in models if not model.id.startswith("ft:")]
+    named = get_settings().provider.base_models
+    if named:
+        return [model for model in bases if model.id in named]
+    known = [
+        model for model in bases if model.id.startswith(_TUNABLE) and not any(use in model.id for use in _OTHER_USES)
+    ]
+    return known or bases
+
+
+def _base(model: Model) -> dict[str, Any]:
+    shutdown = getattr(model, "shutdown_date", None)
+    return {
+        "id": model.id,
+        "created": model.created or 0,
+        "owned_by": model.owned_by or "",
+        "shutdown_date": str(shutdown) if shutdown else None,
+    }
+
+
+def _give_up(_: Session, credential: Credential) -> None:
+    release(credential, after(REFRESH_EVERY))
+
+
+refresh = Step(Credential, _plan, _ask, _record, _give_up)

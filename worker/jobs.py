@@ -1,0 +1,209 @@
+"""One step of a job: get its files there, create it, pass on what was asked, or look at how it is doing."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from openai.types.fine_tuning import FineTuningJob
+from sqlmodel import Session
+
+from shared.datasets import service as datasets
+from shared.datasets.models import Dataset, DatasetStatus, ProviderFileStatus
+from shared.jobs import service as jobs
+from shared.jobs.models import Job, JobRequest, JobStatus, Level
+from shared.projects.models import Credential
+from shared.settings import get_settings
+from shared.tables import release, utc_now
+from worker.progress import Seen, look, record_seen
+from worker.providers import get_provider
+from worker.providers.errors import ProviderError
+from worker.providers.openai_wire import Provider
+from worker.steps import Step, after, log, try_again
+
+WAIT_FOR_FILES = timedelta(seconds=10)  # only if the upload's own word is lost
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create the job with these arguments; that it is about to be created is already committed."""
+
+    asked: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Find:
+    """Look for the job: an attempt to create it began at this time, and nobody knows how it ended."""
+
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Tell:
+    """Pass on what the caller has asked for."""
+
+    request: JobRequest
+
+
+@dataclass(frozen=True)
+class Poll:
+    """See how it is doing."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    job: Job
+    credential: Credential
+    do: Create | Find | Tell | Poll
+
+
+Answer = FineTuningJob | list[FineTuningJob] | Seen
+
+
+def _plan(session: Session, job: Job) -> Plan | None:
+    do = _next(session, job)
+    return None if do is None else Plan(job, session.get_one(Credential, job.credential_id), do)
+
+
+def _next(session: Session, job: Job) -> Create | Find | Tell | Poll | None:
+    """What to do now; None if there is only to wait, or the job has ended."""
+    if job.provider_job_id is not None:
+        return Tell(job.request) if job.request is not None else Poll()
+    if job.create_pending_at is not None:
+        wait_until = job.create_pending_at + get_settings().create_grace
+        if wait_until <= utc_now():
+            return Find(job.create_pending_at)
+        release(job, wait_until)
+        return None
+    if job.request is JobRequest.CANCEL:
+        jobs.move(session, job, JobStatus.CANCELLED)
+        return None
+    files = _files(session, job)
+    if files is None:
+        return None
+    job.create_pending_at = utc_now()
+    return Create(_asked(job, files))
+
+
+def _files(session: Session, job: Job) -> dict[str, str] | None:
+    """The provider's ids of the job's files, by parameter; None while they are on the way, or if one is bad."""
+    found = {}
+    for param, dataset_id in (("training_file", job.training_file), ("validation_file", job.validation_file)):
+        if dataset_id is None:
+            continue
+        dataset = session.get_one(Dataset, dataset_id)
+        if dataset.deleted_at is not None or dataset.status is DatasetStatus.ERROR:
+            code, message = dataset.error_code or "file_deleted", dataset.status_details or f"{dataset_id} was deleted"
+            jobs.fail(session, job, code, message, param)
+            return None
+        if dataset.status is DatasetStatus.UPLOADED:
+            release(job, after(WAIT_FOR_FILES))
+            return None
+        file = datasets.provider_file(session, dataset, job.credential_id)
+        if file.status is ProviderFileStatus.FAILED:
+            jobs.fail(session, job, file.error_code or "file_refused", file.error_message or "", param)
+            return None
+        found[param] = file.provider_file_id or ""
+    if all(found.values()):
+        return found
+    release(job, after(WAIT_FOR_FILES))
+    return None
+
+
+def _asked(job: Job, files: dict[str, str]) -> dict[str, Any]:
+    """The arguments of the create. What the caller left open is left out, for providers that know less than OpenAI."""
+    method = job.method if job.method != {"type": "supervised", "supervised": {"hyperparameters": {}}} else None
+    asked = {"model": job.model, "suffix": job.suffix, "method": method, "integrations": job.integrations}
+    return {"seed": job.seed, **files, **{name: value for name, value in asked.items() if value is not None}}
+
+
+def _ask(plan: Plan) -> Answer:
+    provider = get_provider(plan.credential)
+    id = plan.job.provider_job_id or ""
+    match plan.do:
+        case Create(asked):
+            return provider.create_job(asked, plan.job.id, plan.job.project_id)
+        case Find(since):
+            return _find(provider, plan.job.id, since)
+        case Tell(JobRequest.CANCEL):
+            return provider.cancel_job(id)
+        case Tell(JobRequest.PAUSE):
+            return provider.pause_job(id)
+        case Tell(JobRequest.RESUME):
+            return provider.resume_job(id)
+        case _:
+            return look(provider, plan.job)
+
+
+def _find(provider: Provider, job_id: str, since: datetime) -> list[FineTuningJob]:
+    """The jobs that carry our id. There should be one at most; of several, all but the oldest are cancelled."""
+    found = provider.find_jobs(job_id, since)
+    for extra in found[1:]:
+        log.error("the provider has a job twice", job_id=job_id, kept=found[0].id, cancelled=extra.id)
+        try:
+            provider.cancel_job(extra.id)
+        except ProviderError as error:
+            if error.retryable:
+                raise
+    return found
+
+
+def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderError) -> None:
+    if isinstance(answer, ProviderError):
+        _record_error(session, job, plan.do, answer)
+        return
+    job.retries = 0
+    match answer:
+        case Seen():
+            record_seen(session, job, answer)
+            if not job.status.is_final:
+                release(job, utc_now() if job.request is not None else after(get_settings().poll_every))
+        case list():
+            _adopt(job, answer)
+        case _ if isinstance(plan.do, Tell):
+            job.request = None if job.request is plan.do.request else job.request
+            release(job, utc_now())
+        case _:
+            _created(job, answer)
+
+
+def _created(job: Job, provider_job: FineTuningJob) -> None:
+    job.provider_job_id, job.create_pending_at = provider_job.id, None
+    log.info("the provider has the job", job_id=job.id, provider_job_id=provider_job.id)
+    release(job, utc_now())
+
+
+def _adopt(job: Job, found: list[FineTuningJob]) -> None:
+    if found:
+        _created(job, found[0])
+    else:
+        job.create_pending_at = None
+        release(job, utc_now())
+
+
+def _record_error(session: Session, job: Job, do: Create | Find | Tell | Poll, error: ProviderError) -> None:
+    if isinstance(do, Create) and not error.effect_unknown:
+        job.create_pending_at = None
+    if isinstance(do, Create) and not error.retryable:
+        jobs.fail(session, job, error.code, error.message, error.param)
+    elif isinstance(do, Tell) and not error.retryable:
+        _refused(session, job, do.request, error)
+    elif isinstance(do, Poll) and error.status == 404 and job.retries >= get_settings().max_step_failures:
+        jobs.fail(session, job, "job_missing_at_provider", "The provider no longer knows this job")
+    else:
+        if job.retries == 0:
+            jobs.add_event(session, job, f"Waiting for the provider: {error.message}", Level.WARN)
+        try_again(job, error)
+
+
+def _refused(session: Session, job: Job, request: JobRequest, error: ProviderError) -> None:
+    """The provider does not do it, most often because the job has just ended: look at it."""
+    jobs.add_event(session, job, f"The provider refused to {request} the job: {error.message}", Level.WARN)
+    job.request = None
+    release(job, utc_now())
+
+
+def _give_up(session: Session, job: Job) -> None:
+    jobs.fail(session, job, "internal_error", f"The job could not be carried on; tell your operator its id, {job.id}")
+
+
+advance = Step(Job, _plan, _ask, _record, _give_up)

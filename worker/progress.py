@@ -1,0 +1,231 @@
+"""What a look at a provider's job shows, and how it is written down: events, checkpoints, results, status."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col, select
+
+from shared.datasets import storage
+from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, Purpose
+from shared.ids import new_id
+from shared.jobs import service as jobs
+from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
+from worker.providers.errors import ProviderError
+from worker.providers.openai_wire import Provider
+from worker.steps import log
+
+_STATUSES = {
+    **{status.value: status for status in JobStatus},
+    "canceled": JobStatus.CANCELLED,
+    "pending": JobStatus.QUEUED,
+    "notRunning": JobStatus.QUEUED,
+    "resuming": JobStatus.RUNNING,
+    "pausing": JobStatus.RUNNING,
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result file, fetched: it has our id and lies in our storage."""
+
+    dataset_id: str
+    filename: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    job: FineTuningJob
+    events: list[FineTuningJobEvent]
+    checkpoints: list[FineTuningJobCheckpoint]
+    results: list[Result]
+
+
+def look(provider: Provider, job: Job) -> Seen:
+    """Fetch the job and what is new of it. The status comes first, so that a final one has all events behind it."""
+    id = job.provider_job_id or ""
+    seen = provider.get_job(id)
+    final = _status(seen, job.status).is_final
+    events = provider.new_events(id, None if final else job.last_provider_event_id)
+    saved = final or any(event.message.startswith("Checkpoint created") for event in events)
+    results = [_fetch(provider, file_id) for file_id in seen.result_files or []] if final else []
+    return Seen(
+        seen,
+        events,
+        _optional(provider.checkpoints, id) if saved else [],
+        [result for result in results if result is not None],
+    )
+
+
+def _optional(call: Callable[[str], list[FineTuningJobCheckpoint]], id: str) -> list[FineTuningJobCheckpoint]:
+    """Not every provider has checkpoints."""
+    try:
+        return call(id)
+    except ProviderError as error:
+        if error.retryable:
+            raise
+        return []
+
+
+def _fetch(provider: Provider, file_id: str) -> Result | None:
+    """Bring a result file here, so that it outlives the provider. One that is gone does not hold the job up."""
+    dataset_id = new_id(Dataset.id_prefix)
+    writer = storage.Writer(dataset_id)
+    try:
+        for chunk in provider.read_file(file_id):
+            writer.write(chunk)
+        return Result(dataset_id, "step_metrics.csv", writer.bytes, writer.finish())
+    except ProviderError as error:
+        writer.discard()
+        if error.retryable:
+            raise
+        log.warning("a result file cannot be fetched", provider_file_id=file_id, code=error.code, reason=error.message)
+        return None
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def record_seen(session: Session, job: Job, seen: Seen) -> None:
+    """Write down everything new in one transaction, and the status last: a final one tells the webhooks."""
+    in_our_words = _translator(session, job)
+    _add_events(session, job, seen.events, in_our_words)
+    _add_checkpoints(session, job, seen.checkpoints)
+    _copy_facts(job, seen.job)
+    status = _status(seen.job, job.status)
+    if status is JobStatus.SUCCEEDED:
+        _add_model(session, job)
+    if status.is_final:
+        _add_results(session, job, seen.results)
+    if status is JobStatus.FAILED:
+        job.error = _error(seen.job, in_our_words)
+    jobs.move(session, job, status)
+
+
+def _status(provider_job: FineTuningJob, now: JobStatus) -> JobStatus:
+    """A status that we do not know changes nothing."""
+    return _STATUSES.get(str(provider_job.status), now)
+
+
+def _translator(session: Session, job: Job) -> Callable[[str], str]:
+    """Put our ids where the provider's sentences have its own: those are the ones that a caller can use."""
+    files = select(ProviderFile.provider_file_id, ProviderFile.dataset_id).where(
+        ProviderFile.credential_id == job.credential_id,
+        col(ProviderFile.dataset_id).in_([job.training_file, job.validation_file]),
+    )
+    ours = {theirs: own for theirs, own in session.exec(files) if theirs}
+    ours[job.provider_job_id or ""] = job.id
+
+    def in_our_words(sentence: str) -> str:
+        for theirs, own in ours.items():
+            sentence = sentence.replace(theirs, own) if theirs else sentence
+        return sentence
+
+    return in_our_words
+
+
+def _add_events(
+    session: Session, job: Job, events: list[FineTuningJobEvent], in_our_words: Callable[[str], str]
+) -> None:
+    if not events:
+        return
+    rows = [
+        JobEvent(
+            created_at=_time(event.created_at),
+            project_id=job.project_id,
+            job_id=job.id,
+            provider_event_id=event.id,
+            level=Level(event.level) if event.level in set(Level) else Level.INFO,
+            type=str(event.type or "message"),
+            message=in_our_words(event.message),
+            data=event.data if isinstance(event.data, dict) else None,
+        ).model_dump()
+        for event in events
+    ]
+    session.exec(insert(JobEvent).values(rows).on_conflict_do_nothing(index_elements=["job_id", "provider_event_id"]))
+    job.last_provider_event_id = events[-1].id
+    for row in rows:
+        data = row["data"] or {}
+        if isinstance(data.get("step"), int):
+            job.step, job.total_steps = data["step"], data.get("total_steps") or job.total_steps
+
+
+def _add_checkpoints(session: Session, job: Job, checkpoints: list[FineTuningJobCheckpoint]) -> None:
+    for checkpoint in checkpoints:
+        row = Checkpoint(
+            created_at=_time(checkpoint.created_at),
+            project_id=job.project_id,
+            job_id=job.id,
+            provider_checkpoint_id=checkpoint.id,
+            model=checkpoint.fine_tuned_model_checkpoint,
+            step_number=checkpoint.step_number,
+            metrics=checkpoint.metrics.to_dict(exclude_none=True) if checkpoint.metrics else {},
+        )
+        session.exec(insert(Checkpoint).values(**row.model_dump()).on_conflict_do_nothing())
+
+
+def _copy_facts(job: Job, seen: FineTuningJob) -> None:
+    job.provider_status = str(seen.status)
+    job.model = seen.model or job.model
+    job.fine_tuned_model = seen.fine_tuned_model
+    job.trained_tokens = seen.trained_tokens
+    job.estimated_finish_at = _time(seen.estimated_finish) if seen.estimated_finish else None
+    job.finished_at = _time(seen.finished_at) if seen.finished_at else None
+    if isinstance(seen.seed, int):
+        job.seed = seen.seed
+    if seen.method is not None:
+        job.method = seen.method.to_dict()
+    if seen.hyperparameters is not None:
+        resolved: dict[str, Any] = seen.hyperparameters.to_dict()
+        job.hyperparameters = {**job.hyperparameters, **{key: value for key, value in resolved.items() if value}}
+
+
+def _add_model(session: Session, job: Job) -> None:
+    if job.fine_tuned_model is None:
+        return
+    model = TunedModel(
+        project_id=job.project_id,
+        job_id=job.id,
+        credential_id=job.credential_id,
+        name=job.fine_tuned_model,
+        base_model=job.model,
+        due_at=None,
+    )
+    session.exec(insert(TunedModel).values(**model.model_dump()).on_conflict_do_nothing())
+
+
+def _add_results(session: Session, job: Job, results: list[Result]) -> None:
+    for result in results:
+        dataset = Dataset(
+            id=result.dataset_id,
+            project_id=job.project_id,
+            filename=result.filename,
+            bytes=result.bytes,
+            sha256=result.sha256,
+            purpose=Purpose.FINE_TUNE_RESULTS,
+            status=DatasetStatus.PROCESSED,
+            due_at=None,
+        )
+        session.add(dataset)
+    job.result_files = [result.dataset_id for result in results]
+
+
+def _error(seen: FineTuningJob, in_our_words: Callable[[str], str]) -> dict[str, Any]:
+    """The provider's reason; some send an empty one."""
+    code = getattr(seen.error, "code", None)
+    message = getattr(seen.error, "message", None)
+    return {
+        "code": str(code or "provider_job_failed"),
+        "message": in_our_words(str(message or "The provider gave no reason")),
+        "param": getattr(seen.error, "param", None),
+    }
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

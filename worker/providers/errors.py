@@ -1,0 +1,94 @@
+"""Every way in which a provider can fail us, as one exception."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import httpx2
+from openai import APIConnectionError, APIError, APIStatusError, OpenAIError
+
+_NEVER_BETTER = {
+    "credit_balance_exhausted",
+    "exceeded_quota",
+    "insufficient_quota",
+    "organization_spend_limit_exceeded",
+    "organization_usage_limit_exceeded",
+    "project_spend_limit_exceeded",
+}
+_SURELY_WITHOUT_EFFECT = {400, 401, 403, 404, 405, 413, 415, 422, 429}
+MESSAGE_LENGTH = 2000
+
+
+class ProviderError(Exception):
+    """What the provider said, or that it did not answer.
+
+    `retryable`: the same call may succeed later, without anybody's doing or after the operator's.
+    `effect_unknown`: the call may have done its work all the same.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        code: str,
+        *,
+        retryable: bool,
+        effect_unknown: bool = False,
+        status: int | None = None,
+        param: str | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.retryable = retryable
+        self.effect_unknown = effect_unknown
+        self.status = status
+        self.param = param
+        self.retry_after = retry_after
+
+
+@contextmanager
+def provider_errors() -> Iterator[None]:
+    """Turn whatever the SDK or the network raises into a `ProviderError`."""
+    try:
+        yield
+    except APIStatusError as error:
+        raise _refused(error) from error
+    except (APIConnectionError, httpx2.HTTPError) as error:
+        reason = error.__cause__ or error
+        raise _unknown(f"the provider could not be reached: {type(reason).__name__}: {reason}") from error
+    except (APIError, OpenAIError, ValueError) as error:
+        raise _unknown(f"the provider's answer could not be read: {error}") from error
+
+
+def _unknown(message: str) -> ProviderError:
+    return ProviderError(message[:MESSAGE_LENGTH], "provider_unavailable", retryable=True, effect_unknown=True)
+
+
+def _refused(error: APIStatusError) -> ProviderError:
+    status = error.status_code
+    code = str(error.code or f"provider_error_{status}")
+    return ProviderError(
+        _sentence(error)[:MESSAGE_LENGTH],
+        code,
+        retryable=status in {401, 408, 409} or status >= 500 or (status == 429 and code not in _NEVER_BETTER),
+        effect_unknown=status not in _SURELY_WITHOUT_EFFECT,
+        status=status,
+        param=error.param,
+        retry_after=_retry_after(error.response),
+    )
+
+
+def _sentence(error: APIStatusError) -> str:
+    """The provider's own words; the SDK's, where the body was not OpenAI's envelope."""
+    if isinstance(error.body, dict) and isinstance(error.body.get("message"), str):
+        return str(error.body["message"])
+    return error.message
+
+
+def _retry_after(response: httpx2.Response) -> timedelta | None:
+    """`Retry-After` in seconds; a date or nonsense is no guidance."""
+    try:
+        return timedelta(seconds=max(0.0, float(response.headers.get("retry-after", ""))))
+    except (ValueError, OverflowError):
+        return None

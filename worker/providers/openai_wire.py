@@ -1,0 +1,146 @@
+"""A provider that speaks OpenAI's wire, through OpenAI's own SDK; read leniently, because they all differ a little."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, BinaryIO, TypeVar
+
+import httpx2
+from openai import Omit, OpenAI, omit
+from openai.types import FileObject, Model
+from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
+
+from worker.providers.errors import ProviderError, provider_errors
+
+JOB_KEY = "tunery_job"
+PROJECT_KEY = "tunery_project"
+Item = TypeVar("Item")
+
+
+class Provider:
+    """One account. Every call raises `ProviderError` and nothing else; no call is repeated by itself."""
+
+    def __init__(self, base_url: str, api_key: str, timeout: timedelta) -> None:
+        self._openai = OpenAI(
+            base_url=base_url,
+            api_key=api_key,
+            max_retries=0,
+            timeout=httpx2.Timeout(timeout.total_seconds(), connect=5),
+            http_client=httpx2.Client(follow_redirects=False),
+        )
+        self._openai.organization = self._openai.project = None  # never those of a client's environment
+
+    def list_models(self) -> list[Model]:
+        with provider_errors():
+            return list(self._openai.models.list())
+
+    def delete_model(self, name: str) -> None:
+        with provider_errors():
+            self._openai.models.delete(name)
+
+    def create_file(self, name: str, file: BinaryIO, expiry: timedelta) -> FileObject:
+        with provider_errors():
+            return self._openai.files.create(
+                file=(name, file, "application/jsonl"), purpose="fine-tune", expires_after=_expires_after(expiry)
+            )
+
+    def find_file(self, name: str, size: int, since: datetime) -> FileObject | None:
+        """The newest file with this name and size, made after `since` or shortly before it."""
+        oldest = (since - timedelta(minutes=5)).timestamp()
+        with provider_errors():
+            for file in self._openai.files.list(purpose="fine-tune", order="desc", limit=1000):
+                if file.created_at < oldest:
+                    return None
+                if file.filename == name and file.bytes == size:
+                    return file
+        return None
+
+    def delete_file(self, file_id: str) -> None:
+        with provider_errors():
+            self._openai.files.delete(file_id)
+
+    def read_file(self, file_id: str) -> Iterator[bytes]:
+        with provider_errors(), self._openai.files.with_streaming_response.content(file_id) as response:
+            yield from response.iter_bytes(1 << 18)
+
+    def create_upload(self, name: str, size: int, expiry: timedelta) -> str:
+        with provider_errors():
+            upload = self._openai.uploads.create(
+                filename=name,
+                bytes=size,
+                mime_type="text/jsonl",
+                purpose="fine-tune",
+                expires_after=_expires_after(expiry),
+            )
+        return upload.id
+
+    def create_part(self, upload_id: str, data: bytes) -> str:
+        with provider_errors():
+            return self._openai.uploads.parts.create(upload_id, data=("part", data)).id
+
+    def complete_upload(self, upload_id: str, part_ids: list[str]) -> FileObject:
+        with provider_errors():
+            upload = self._openai.uploads.complete(upload_id, part_ids=part_ids)
+        if upload.file is None:
+            raise ProviderError("the completed upload names no file", "provider_unavailable", retryable=True)
+        return upload.file
+
+    def create_job(self, asked: dict[str, Any], job_id: str, project_id: str) -> FineTuningJob:
+        with provider_errors():
+            return self._openai.fine_tuning.jobs.create(**asked, metadata={JOB_KEY: job_id, PROJECT_KEY: project_id})
+
+    def find_jobs(self, job_id: str, since: datetime) -> list[FineTuningJob]:
+        """Jobs that carry our id, oldest first. The filter is asked for, and not relied on."""
+        oldest = (since - timedelta(minutes=5)).timestamp()
+        found = []
+        with provider_errors():
+            for job in self._openai.fine_tuning.jobs.list(limit=100, metadata={JOB_KEY: job_id}):
+                if job.created_at < oldest:
+                    break
+                if (job.metadata or {}).get(JOB_KEY) == job_id:
+                    found.append(job)
+        return found[::-1]
+
+    def get_job(self, provider_job_id: str) -> FineTuningJob:
+        with provider_errors():
+            return self._openai.fine_tuning.jobs.retrieve(provider_job_id)
+
+    def cancel_job(self, provider_job_id: str) -> FineTuningJob:
+        with provider_errors():
+            return self._openai.fine_tuning.jobs.cancel(provider_job_id)
+
+    def pause_job(self, provider_job_id: str) -> FineTuningJob:
+        with provider_errors():
+            return self._openai.fine_tuning.jobs.pause(provider_job_id)
+
+    def resume_job(self, provider_job_id: str) -> FineTuningJob:
+        with provider_errors():
+            return self._openai.fine_tuning.jobs.resume(provider_job_id)
+
+    def new_events(self, provider_job_id: str, last_seen: str | None) -> list[FineTuningJobEvent]:
+        """Events that came after `last_seen`, all pages, oldest first."""
+        with provider_errors():
+            events = self._openai.fine_tuning.jobs.list_events(provider_job_id, limit=100)
+            return _until(events, last_seen)[::-1]
+
+    def checkpoints(self, provider_job_id: str) -> list[FineTuningJobCheckpoint]:
+        with provider_errors():
+            return list(self._openai.fine_tuning.jobs.checkpoints.list(provider_job_id, limit=100))[::-1]
+
+
+def _until(events: Iterable[FineTuningJobEvent], last_seen: str | None) -> list[FineTuningJobEvent]:
+    new = []
+    for event in events:
+        if event.id == last_seen:
+            break
+        new.append(event)
+    return new
+
+
+def _expires_after(expiry: timedelta) -> Any | Omit:
+    """OpenAI's limits are an hour and thirty days; zero asks for no expiry, for providers that know none."""
+    return {"anchor": "created_at", "seconds": int(expiry.total_seconds())} if expiry else omit
+
+
+def file_expiry(file: FileObject) -> datetime | None:
+    return datetime.fromtimestamp(file.expires_at, UTC) if file.expires_at else None

@@ -1,0 +1,112 @@
+"""A step of any row: claim, ask, record, in two transactions with the network between them."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+import structlog
+from sqlmodel import Session
+
+from shared.database import transaction
+from shared.queue import enqueue_on_commit
+from shared.settings import get_settings
+from shared.tables import DueTable, OwnedDue, claim, release, still_held, utc_now
+from worker.providers.errors import ProviderError
+
+log = structlog.get_logger(__name__)
+
+Row = TypeVar("Row", bound=DueTable | OwnedDue)
+Plan = TypeVar("Plan")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Step(Generic[Row, Plan, Answer]):
+    """What one kind of row does when it is due.
+
+    `plan` reads what is needed, in the claim's transaction; None means that nothing has to be asked, and that it has
+    released the row. `ask` goes out to the network, and may raise `ProviderError`. `record` writes down the answer or
+    that error, and releases the row. `give_up` ends a row whose steps keep failing in a way that nobody foresaw.
+    """
+
+    model: type[Row]
+    plan: Callable[[Session, Row], Plan | None]
+    ask: Callable[[Plan], Answer]
+    record: Callable[[Session, Row, Plan, Answer | ProviderError], None]
+    give_up: Callable[[Session, Row], None]
+
+
+def run(step: Step[Row, Plan, Answer], id: str) -> None:
+    """Take one step of the row with this id, if it is due and nobody has it."""
+    row: Row | None = None
+    try:
+        with transaction() as session:
+            row = claim(session, step.model, id, get_settings().lease)
+            plan = _plan(session, step, row) if row is not None else None
+        if row is None or plan is None:
+            return
+        answer = _ask(step, plan)
+        with transaction() as session:
+            held = still_held(session, row)
+            if held is None:
+                log.warning("the lease ran out, the answer is dropped", row=id)
+                return
+            step.record(session, held, plan, answer)
+            ring_if_due(session, held)
+    except Exception:
+        log.exception("the step failed", row=id, failures=row.failures if row else None)
+        _postpone(step, id, row)
+
+
+def _plan(session: Session, step: Step[Row, Plan, Answer], row: Row) -> Plan | None:
+    if row.failures > get_settings().max_step_failures:
+        log.error("the steps of this row keep failing, it is given up", row=row.id, failures=row.failures)
+        step.give_up(session, row)
+        return None
+    return step.plan(session, row)
+
+
+def _ask(step: Step[Row, Plan, Answer], plan: Plan) -> Answer | ProviderError:
+    try:
+        return step.ask(plan)
+    except ProviderError as error:
+        return error
+
+
+def ring_if_due(session: Session, row: DueTable | OwnedDue) -> None:
+    """A next step that is due already need not wait for the sweep."""
+    if row.due_at is not None and row.due_at <= utc_now():
+        row.rung_at = utc_now()
+        enqueue_on_commit(session, row.task, row.id)
+
+
+def _postpone(step: Step[Row, Plan, Answer], id: str, claimed: Row | None) -> None:
+    """Let a failed step be tried again later. It stays counted, and a lease that another holds is left alone."""
+    with transaction() as session:
+        if claimed is None or claimed.failures == 0:
+            row = claim(session, step.model, id, timedelta())
+        else:
+            row = still_held(session, claimed) or claim(session, step.model, id, timedelta())
+        if row is not None:
+            row.due_at = utc_now() + backoff(row.failures)
+
+
+def backoff(count: int, retry_after: timedelta | None = None) -> timedelta:
+    """Doubling from `retry_base` to `retry_cap`, ±20 %; not before what the far side asked for, up to an hour."""
+    settings = get_settings()
+    wait = min(settings.retry_cap, settings.retry_base * 2.0 ** min(count, 20))
+    asked_for = min(retry_after or timedelta(), timedelta(hours=1))
+    return max(wait * (0.8 + 0.4 * secrets.randbelow(1001) / 1000), asked_for)
+
+
+def try_again(row: DueTable | OwnedDue, error: ProviderError) -> None:
+    """The far side could not answer for now."""
+    log.warning("the provider will be asked again", row=row.id, code=error.code, reason=error.message)
+    release(row, utc_now() + backoff(row.retries, error.retry_after))
+    row.retries += 1
+
+
+def after(wait: timedelta) -> datetime:
+    return utc_now() + wait

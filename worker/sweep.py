@@ -1,0 +1,51 @@
+"""Ring for every row that is due and was not rung lately: the promise behind a doorbell that may fail."""
+
+from sqlalchemy import or_, update
+from sqlmodel import Session, col, select
+
+from shared.database import transaction
+from shared.datasets.models import Dataset, ProviderFile
+from shared.jobs.models import Job, TunedModel
+from shared.projects.models import Credential
+from shared.queue import enqueue
+from shared.settings import get_settings
+from shared.tables import DueTable, OwnedDue, utc_now
+from shared.webhooks.models import WebhookDelivery
+
+AT_ONCE = 500
+DUE: tuple[type[DueTable] | type[OwnedDue], ...] = (
+    Job,
+    WebhookDelivery,
+    ProviderFile,
+    Dataset,
+    TunedModel,
+    Credential,
+)
+
+
+def sweep() -> int:
+    """One round over all kinds of rows; how many were rung. Several at once share the rows out."""
+    rung = 0
+    for model in DUE:
+        with transaction() as session:
+            ids = _take(session, model)
+        for id in ids:
+            if not enqueue(model.task, id):
+                return rung
+            rung += 1
+    return rung
+
+
+def _take(session: Session, model: type[DueTable] | type[OwnedDue]) -> list[str]:
+    """Due rows, the longest waiting first, marked as rung now."""
+    now = utc_now()
+    not_lately = or_(
+        col(model.rung_at).is_(None),
+        col(model.rung_at) < col(model.due_at),
+        col(model.rung_at) < now - get_settings().ring_again_after,
+    )
+    due = select(model.id).where(col(model.due_at) <= now, not_lately).order_by(col(model.due_at)).limit(AT_ONCE)
+    ids = list(session.exec(due.with_for_update(skip_locked=True, key_share=True)))
+    if ids:
+        session.exec(update(model).where(col(model.id).in_(ids)).values(rung_at=now))
+    return ids

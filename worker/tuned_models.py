@@ -1,0 +1,45 @@
+"""Delete a tuned model at the provider, after it has been deleted here."""
+
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from shared.jobs.models import TunedModel
+from shared.projects.models import Credential
+from shared.tables import release
+from worker.providers import get_provider
+from worker.providers.errors import ProviderError
+from worker.steps import Step, log, try_again
+
+
+@dataclass(frozen=True)
+class Plan:
+    name: str
+    credential: Credential
+
+
+def _plan(session: Session, model: TunedModel) -> Plan | None:
+    if model.deleted_at is None:
+        release(model, None)
+        return None
+    return Plan(model.name, session.get_one(Credential, model.credential_id))
+
+
+def _ask(plan: Plan) -> None:
+    get_provider(plan.credential).delete_model(plan.name)
+
+
+def _record(_: Session, model: TunedModel, plan: Plan, answer: ProviderError | None) -> None:
+    if answer is not None and answer.retryable:
+        try_again(model, answer)
+        return
+    if answer is not None and answer.status != 404:
+        log.error("the provider does not delete the model", model=plan.name, code=answer.code, reason=answer.message)
+    release(model, None)
+
+
+def _give_up(_: Session, model: TunedModel) -> None:
+    release(model, None)
+
+
+delete = Step(TunedModel, _plan, _ask, _record, _give_up)

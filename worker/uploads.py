@@ -1,0 +1,117 @@
+"""Send a dataset to the provider, once for all jobs: whole or in parts, and found again after a crash."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from openai.types import FileObject
+from sqlmodel import Session
+
+from shared.database import transaction
+from shared.datasets import service as datasets
+from shared.datasets import storage
+from shared.datasets.models import Dataset, ProviderFile, ProviderFileStatus
+from shared.jobs import service as jobs
+from shared.projects.models import Credential
+from shared.settings import get_settings
+from shared.tables import release, utc_now
+from worker.providers import get_provider
+from worker.providers.errors import ProviderError
+from worker.providers.openai_wire import Provider, file_expiry
+from worker.steps import Step, try_again
+
+WHOLE_UP_TO = 100_000_000  # above that, POST /files fails late at some providers
+PART_BYTES = 32 << 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`unknown_since`: an earlier attempt began then, and nobody knows how it ended."""
+
+    file: ProviderFile
+    dataset: Dataset
+    credential: Credential
+    unknown_since: datetime | None
+
+    @property
+    def name(self) -> str:
+        """Carries our id and the content's hash, so that the file can be found again."""
+        return f"{self.dataset.id}-{self.dataset.sha256[:12]}.jsonl"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An upload in parts, and the parts sent so far."""
+
+    upload_id: str
+    part_ids: list[str]
+
+
+def _plan(session: Session, file: ProviderFile) -> Plan | None:
+    dataset = session.get_one(Dataset, file.dataset_id)
+    if file.status is not ProviderFileStatus.PENDING:
+        release(file, None)
+        return None
+    if dataset.deleted_at is not None:
+        datasets.record_refusal(file, "file_deleted", f"{dataset.id} has been deleted")
+        return None
+    unknown_since = file.upload_pending_at
+    file.upload_pending_at = unknown_since or utc_now()
+    return Plan(file, dataset, session.get_one(Credential, file.credential_id), unknown_since)
+
+
+def _ask(plan: Plan) -> FileObject | Begun:
+    provider = get_provider(plan.credential)
+    if plan.unknown_since is not None and plan.file.provider_upload_id is None:
+        found = provider.find_file(plan.name, plan.dataset.bytes, plan.unknown_since)
+        if found is not None:
+            return found
+    expiry = get_settings().provider.file_expiry
+    if plan.dataset.bytes <= WHOLE_UP_TO:
+        with storage.open_dataset(plan.dataset.id) as content:
+            return provider.create_file(plan.name, content, expiry)
+    if plan.file.provider_upload_id is None:
+        return Begun(provider.create_upload(plan.name, plan.dataset.bytes, expiry), [])
+    return _continue(provider, plan, plan.file.provider_upload_id)
+
+
+def _continue(provider: Provider, plan: Plan, upload_id: str) -> FileObject | Begun:
+    sent = len(plan.file.part_ids) * PART_BYTES
+    if sent >= plan.dataset.bytes:
+        return provider.complete_upload(upload_id, plan.file.part_ids)
+    with storage.open_dataset(plan.dataset.id) as content:
+        content.seek(sent)
+        part_id = provider.create_part(upload_id, content.read(PART_BYTES))
+    return Begun(upload_id, [*plan.file.part_ids, part_id])
+
+
+def _record(session: Session, file: ProviderFile, plan: Plan, answer: FileObject | Begun | ProviderError) -> None:
+    if isinstance(answer, Begun):
+        file.provider_upload_id, file.part_ids, file.retries = answer.upload_id, answer.part_ids, 0
+        release(file, utc_now())
+    elif isinstance(answer, FileObject):
+        datasets.record_upload(file, answer.id, file_expiry(answer))
+    elif answer.retryable:
+        if not answer.effect_unknown and file.provider_upload_id is None:
+            file.upload_pending_at = None
+        try_again(file, answer)
+    elif file.provider_upload_id is not None and file.retries < get_settings().max_step_failures:
+        datasets.forget_parts(file)  # completed by an attempt that died, or expired: find the file, or begin again
+        file.upload_pending_at = plan.unknown_since
+        try_again(file, answer)
+    else:
+        datasets.record_refusal(file, answer.code, answer.message)
+
+
+def _give_up(_: Session, file: ProviderFile) -> None:
+    datasets.record_refusal(file, "internal_error", "The file could not be sent to the provider")
+
+
+upload = Step(ProviderFile, _plan, _ask, _record, _give_up)
+
+
+def wake_waiting_jobs(file_id: str) -> None:
+    """Let the jobs that wait for this file go on. A transaction of its own: the two rows are never locked together."""
+    with transaction() as session:
+        file = session.get(ProviderFile, file_id)
+        if file is not None and file.status is not ProviderFileStatus.PENDING:
+            jobs.wake_waiting(session, file.dataset_id)
