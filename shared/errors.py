@@ -50,6 +50,11 @@ class TooLarge(ServiceError):
     code = "request_too_large"
 
 
+class StorageUnavailable(ServiceError):
+    status = 503
+    code = "storage_unavailable"
+
+
 class ProviderUnavailable(ServiceError):
     status = 502
     type = "server_error"

@@ -1,14 +1,15 @@
 """One shape for every list: OpenAI's, with `after`, `limit` and `has_more`."""
 
 from collections.abc import Sequence
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
 
-class Listed(Protocol):
-    @property
-    def id(self) -> str: ...
+class Listed(BaseModel):
+    """What can stand in a list: its id is the cursor."""
+
+    id: str
 
 
 Item = TypeVar("Item", bound=Listed)

@@ -117,7 +117,7 @@ def get_owned(
     query = select(model).where(model.id == id, model.project_id == project_id)
     if issubclass(model, Deletable):
         query = query.where(col(model.deleted_at).is_(None))
-    row = session.exec(query.with_for_update() if lock else query).one_or_none()
+    row = session.exec(query.with_for_update(key_share=True) if lock else query).one_or_none()
     if row is None:
         raise NotFound(f"No such {model.called}: {id}", param=param)
     return row
@@ -160,7 +160,7 @@ def make_due(session: Session, row: DueTable | OwnedDue) -> None:
 def claim(session: Session, model: type[DueRow], id: str, lease: timedelta) -> DueRow | None:
     """Take a due row for the length of a lease, unless it is taken or not due. The attempt counts before the work."""
     query = select(model).where(model.id == id, col(model.due_at) <= utc_now())
-    row = session.exec(query.with_for_update(skip_locked=True)).one_or_none()
+    row = session.exec(query.with_for_update(skip_locked=True, key_share=True)).one_or_none()
     if row is not None:
         row.due_at = utc_now() + lease
         row.failures += 1
@@ -171,7 +171,7 @@ def still_held(session: Session, row: DueRow) -> DueRow | None:
     """The claimed row, locked again; None if its lease ran out and another took it."""
     model = type(row)
     query = select(model).where(model.id == row.id, model.due_at == row.due_at)
-    return session.exec(query.with_for_update()).one_or_none()
+    return session.exec(query.with_for_update(key_share=True)).one_or_none()
 
 
 def release(row: DueTable | OwnedDue, due_at: datetime | None) -> None:

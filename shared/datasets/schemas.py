@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.datasets.models import Dataset, DatasetStatus, Purpose
+from shared.pages import Listed
 from shared.tables import epoch
 
 UploadPurpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
@@ -19,10 +20,9 @@ class ExpiresAfter(BaseModel):
     seconds: Annotated[int, Field(ge=3600, le=2_592_000)]
 
 
-class FilePublic(BaseModel):
+class FilePublic(Listed):
     """OpenAI's file object. `expires_at` and `status_details` are left out when there is nothing to say."""
 
-    id: str
     object: Literal["file"] = "file"
     bytes: int
     created_at: int

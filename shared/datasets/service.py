@@ -10,9 +10,14 @@ from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, Provide
 from shared.datasets.schemas import ExpiresAfter
 from shared.datasets.validation import Checked, InvalidDataset
 from shared.errors import Invalid
+from shared.ids import new_id
 from shared.tables import get_owned, make_due, release, utc_now
 
 FILENAME_LENGTH = 255
+
+
+def new_dataset_id() -> str:
+    return new_id(Dataset.id_prefix)
 
 
 def clean_filename(name: str) -> str:
@@ -117,3 +122,8 @@ def forget_parts(file: ProviderFile) -> None:
 def provider_files(session: Session, dataset_id: str) -> list[ProviderFile]:
     query = select(ProviderFile).where(ProviderFile.dataset_id == dataset_id)
     return list(session.exec(query.where(col(ProviderFile.provider_file_id).is_not(None))))
+
+
+def forget_copies(session: Session, dataset_id: str) -> None:
+    """The copies of a deleted dataset have been removed at their providers."""
+    session.exec(sql_delete(ProviderFile).where(col(ProviderFile.dataset_id) == dataset_id))

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.jobs.methods import Hyperparameters, Method
 from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
+from shared.pages import Listed
 from shared.tables import epoch
 
 Metadata = Annotated[
@@ -52,10 +53,9 @@ class JobError(BaseModel):
     param: str | None
 
 
-class JobPublic(BaseModel):
+class JobPublic(Listed):
     """OpenAI's job object, and beside it `project_id`, `provider`, `provider_job_id` and `progress` (0–1)."""
 
-    id: str
     object: Literal["fine_tuning.job"] = "fine_tuning.job"
     created_at: int
     error: JobError | None
@@ -117,10 +117,9 @@ def progress(job: Job) -> float | None:
     return round(job.step / job.total_steps, 4) if job.step is not None and job.total_steps else None
 
 
-class JobEventPublic(BaseModel):
+class JobEventPublic(Listed):
     """OpenAI's event object; `metrics` events have `step`, `total_steps` and losses in `data`."""
 
-    id: str
     object: Literal["fine_tuning.job.event"] = "fine_tuning.job.event"
     created_at: int
     level: Level
@@ -140,10 +139,9 @@ class JobEventPublic(BaseModel):
         )
 
 
-class CheckpointPublic(BaseModel):
+class CheckpointPublic(Listed):
     """OpenAI's checkpoint object: `fine_tuned_model_checkpoint` is a model name that can be used."""
 
-    id: str
     object: Literal["fine_tuning.job.checkpoint"] = "fine_tuning.job.checkpoint"
     created_at: int
     fine_tuned_model_checkpoint: str

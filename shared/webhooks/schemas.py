@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.pages import Listed
 from shared.tables import epoch
 from shared.webhooks.models import DeliveryStatus, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
@@ -18,10 +19,9 @@ class WebhookEndpointCreate(BaseModel):
     event_types: Annotated[list[EventType], Field(min_length=1, max_length=100)]
 
 
-class WebhookEndpointPublic(BaseModel):
+class WebhookEndpointPublic(Listed):
     """An endpoint; its signing secret is never shown again, only `signing_secret_hint`."""
 
-    id: str
     object: Literal["webhook_endpoint"] = "webhook_endpoint"
     created_at: int
     updated_at: int | None = None
@@ -78,10 +78,9 @@ class WebhookAttemptPublic(BaseModel):
         )
 
 
-class WebhookDeliveryPublic(BaseModel):
+class WebhookDeliveryPublic(Listed):
     """One event on its way to one endpoint. `next_attempt_at` is null once it succeeded or was given up."""
 
-    id: str
     object: Literal["webhook_delivery"] = "webhook_delivery"
     created_at: int
     event_id: str

@@ -1,0 +1,107 @@
+"""The one place that knows HTTP errors: everything that goes wrong is answered in OpenAI's envelope."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy.exc import DataError, OperationalError
+from starlette.exceptions import HTTPException
+from structlog import get_logger
+
+from shared.errors import ServiceError
+
+log = get_logger(__name__)
+
+
+class ErrorDetail(BaseModel):
+    """`message` says what to do; `code` is stable; `param` names the field, path or query parameter."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorEnvelope(BaseModel):
+    error: ErrorDetail
+
+
+def envelope(
+    status: int, message: str, code: str, *, type: str = "invalid_request_error", param: str | None = None
+) -> JSONResponse:
+    error = {"message": message, "type": type, "param": param, "code": code}
+    headers = {"x-should-retry": "false"} if status == 409 else None
+    return JSONResponse({"error": error}, status_code=status, headers=headers)
+
+
+def service_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ServiceError)
+    return envelope(error.status, error.message, error.code, type=error.type, param=error.param)
+
+
+_CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
+_FIELD = re.compile(r"[a-z][a-z0-9_]*")
+_KINDS = {"int", "float", "str", "bool", "dict", "list", "function"}
+
+
+def validation_error(_: Request, error: Exception) -> JSONResponse:
+    """FastAPI's own refusals, as 400. What was sent is never repeated: it may hold a secret."""
+    assert isinstance(error, RequestValidationError)
+    problems = error.errors()
+    if problems[0]["type"] == "json_invalid":
+        return envelope(400, f"The body is not JSON: {problems[0]['ctx']['error']}", "invalid_json")
+    param = _param(problems[0]["loc"])
+    reasons = list(dict.fromkeys(each["msg"] for each in problems if _param(each["loc"]) == param))
+    message = f"{param}: {' or '.join(reasons)}" if param else f"The body: {' or '.join(reasons)}"
+    return envelope(400, message, _CODES.get(problems[0]["type"], "invalid_value"), param=param)
+
+
+def _param(location: Sequence[Any]) -> str | None:
+    """`("body", "method", "dpo", "constrained-int")` → `method.dpo`: fields and indexes, without pydantic's kinds."""
+    names = [
+        str(item)
+        for item in location[1:]
+        if isinstance(item, int) or (_FIELD.fullmatch(item) and item not in _KINDS) or ("[" in item and item[-1] == "]")
+    ]
+    return ".".join(name for name in names if not name.startswith("literal[")) or None
+
+
+def http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    match error.status_code:
+        case 404:
+            return envelope(404, f"Unknown request URL: {request.method} {request.url.path}", "unknown_url")
+        case 405:
+            return envelope(405, f"{request.method} is not allowed for {request.url.path}", "method_not_allowed")
+        case 413:
+            return envelope(413, "The body is larger than this address takes", "request_too_large")
+        case status:
+            return envelope(status, str(error.detail), "invalid_request")
+
+
+def unstorable(_: Request, __: Exception) -> JSONResponse:
+    return envelope(
+        400, "The request holds a text that cannot be stored: a NUL or half of a surrogate pair", "invalid_text"
+    )
+
+
+def postgres_down(_: Request, error: Exception) -> JSONResponse:
+    log.error("Postgres cannot be reached", reason=str(getattr(error, "orig", error)))
+    answer = envelope(
+        503, "The service cannot reach its database; try again", "database_unavailable", type="server_error"
+    )
+    answer.headers["retry-after"] = "2"
+    return answer
+
+
+def register(app: FastAPI) -> None:
+    app.add_exception_handler(ServiceError, service_error)
+    app.add_exception_handler(RequestValidationError, validation_error)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(DataError, unstorable)
+    app.add_exception_handler(UnicodeEncodeError, unstorable)
+    app.add_exception_handler(OperationalError, postgres_down)

@@ -1,0 +1,82 @@
+"""The api: everything that Tunery answers over HTTP."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from fastapi_offline import FastAPIOffline
+
+from api import errors, inference
+from api.errors import ErrorEnvelope
+from api.middleware import RequestMiddleware
+from api.routes import files, health, jobs, models, webhook_endpoints
+from shared.log import set_up_logging
+from shared.settings import get_settings
+
+DESCRIPTION = """Fine-tuning on OpenAI's wire: the official `openai` SDK, in any language, is the client.
+Set `OPENAI_BASE_URL` to this server's `/v1` and `OPENAI_API_KEY` to a project's key."""
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorEnvelope, "description": "The request cannot be carried out; `param` names the field"},
+    401: {"model": ErrorEnvelope, "description": "No key, or one that is not known"},
+    403: {"model": ErrorEnvelope, "description": "The key may not do this"},
+    404: {"model": ErrorEnvelope, "description": "Not there, or another project's"},
+    413: {"model": ErrorEnvelope, "description": "The body is too large"},
+    500: {"model": ErrorEnvelope, "description": "Our fault; the request id is in the sentence"},
+    503: {"model": ErrorEnvelope, "description": "A part of the service cannot be reached; try again"},
+}
+
+
+@asynccontextmanager
+async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+    yield
+    await inference.close_client()
+
+
+def _name(route: APIRoute) -> str:
+    return route.name
+
+
+def create_app() -> FastAPI:
+    set_up_logging()
+    settings = get_settings()
+    app = FastAPIOffline(
+        title="Tunery",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        generate_unique_id_function=_name,
+        max_body_size=settings.max_json_bytes,
+        redoc_url=None,
+    )
+    errors.register(app)
+    app.add_middleware(RequestMiddleware)
+    whole_form = settings.max_file_bytes + (1 << 20)
+    app.include_router(files.router, responses=_ERRORS, max_body_size=whole_form)
+    for module in (jobs, models, webhook_endpoints):
+        app.include_router(module.router, responses=_ERRORS)
+    app.include_router(inference.router, responses=_ERRORS, max_body_size=settings.max_chat_bytes)
+    app.include_router(health.router)
+    _document_without_422(app)
+    return app
+
+
+def _document_without_422(app: FastAPI) -> None:
+    """FastAPI documents its own 422, which we answer as 400."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = plain()
+        for path in document["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+        for unused in ("HTTPValidationError", "ValidationError"):
+            document["components"]["schemas"].pop(unused, None)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+app = create_app()

@@ -1,0 +1,52 @@
+"""Around every request: an id in its answer and on every line of the log, one line at its end, no trace outside."""
+
+import re
+import time
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import envelope
+from shared.ids import new_id
+
+log = structlog.get_logger(__name__)
+_USABLE = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+_QUIET = {"/livez", "/readyz"}
+
+
+class RequestMiddleware:
+    """Takes a caller's `x-request-id` over, or makes one; answers what nobody foresaw with a 500 that names it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _USABLE.fullmatch(given) else new_id("req_")
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started, status = time.perf_counter(), 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["x-request-id"] = request_id
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception:
+            log.exception("a request failed in a way that nobody foresaw")
+            if status:
+                raise
+            sentence = f"Something went wrong on our side; tell your operator the request id {request_id}"
+            await envelope(500, sentence, "internal_error", type="server_error")(scope, receive, send_with_id)
+        finally:
+            if scope["path"] not in _QUIET:
+                duration = round((time.perf_counter() - started) * 1000, 1)
+                log.info("request", method=scope["method"], path=scope["path"], status=status, duration_ms=duration)

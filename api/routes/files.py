@@ -1,0 +1,168 @@
+"""`/v1/files`: datasets, as OpenAI's wire calls them."""
+
+from typing import Annotated, Literal, get_args
+
+import anyio.to_thread
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from pydantic import TypeAdapter, ValidationError
+from starlette.requests import ClientDisconnect, Request
+from structlog import get_logger
+
+from api.deps import After, CallerDep, SessionDep, StreamCallerDep
+from api.multipart import FormWithFile
+from shared.database import transaction
+from shared.datasets import service as datasets
+from shared.datasets import storage
+from shared.datasets.models import Dataset, DatasetStatus, Purpose
+from shared.datasets.schemas import ExpiresAfter, FileDeleted, FilePublic, UploadPurpose
+from shared.errors import Invalid, ServiceError, StorageUnavailable
+from shared.jobs import service as jobs
+from shared.pages import Page
+from shared.projects.service import Caller
+from shared.settings import get_settings
+from shared.tables import get_owned, list_owned
+
+log = get_logger(__name__)
+router = APIRouter(prefix="/v1/files", tags=["Files"])
+
+_FORM = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file", "purpose"],
+                "properties": {
+                    "file": {"type": "string", "format": "binary"},
+                    "purpose": {"type": "string", "enum": list(get_args(UploadPurpose))},
+                    "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
+                    "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2592000},
+                },
+            }
+        }
+    },
+}
+
+
+@router.post("", response_model=FilePublic, response_model_exclude_none=True, openapi_extra={"requestBody": _FORM})
+async def create_file(request: Request, caller: StreamCallerDep) -> FilePublic:
+    """Upload a file.
+
+    One for `fine-tune` is checked within seconds: its `status` becomes `processed`, or `error` with the line and the
+    reason in `status_details`.
+    """
+    id = datasets.new_dataset_id()
+    writer = await anyio.to_thread.run_sync(_open, id)
+    form = FormWithFile(writer, get_settings().max_file_bytes)
+    try:
+        await form.receive(request)
+        return await anyio.to_thread.run_sync(_keep, id, caller, form, writer)
+    except BaseException as error:
+        writer.discard()
+        if isinstance(error, ClientDisconnect):
+            log.info("the client went away in the middle of an upload", received=writer.bytes)
+            raise Invalid("The upload was not completed") from None
+        if isinstance(error, OSError) and not isinstance(error, ServiceError):
+            raise _cannot_store(error) from error
+        raise
+
+
+def _open(id: str) -> storage.Writer:
+    try:
+        return storage.Writer(id)
+    except OSError as error:
+        raise _cannot_store(error) from error
+
+
+def _cannot_store(error: OSError) -> StorageUnavailable:
+    log.error("a file cannot be stored", reason=str(error))
+    return StorageUnavailable("The file cannot be stored at the moment, and nothing of it was kept: tell your operator")
+
+
+def _keep(id: str, caller: Caller, form: FormWithFile, writer: storage.Writer) -> FilePublic:
+    """Judge the fields, put the bytes in place, and write the row: all of it or nothing."""
+    if form.filename is None:
+        raise Invalid("The form has no field `file`", code="missing_required_parameter", param="file")
+    if writer.bytes == 0:
+        raise Invalid("The file is empty", code="empty_file", param="file")
+    purpose, expires_after = _purpose(form.fields), _expires_after(form.fields)
+    filename = datasets.clean_filename(form.filename)
+    dataset = Dataset(
+        id=id,
+        project_id=caller.project_id,
+        filename=filename,
+        bytes=writer.bytes,
+        sha256=writer.finish(),
+        purpose=purpose,
+    )
+    with transaction() as session:
+        datasets.create(session, dataset, expires_after)
+    return FilePublic.of(dataset)
+
+
+def _purpose(fields: dict[str, str]) -> Purpose:
+    if "purpose" not in fields:
+        raise Invalid("The form has no field `purpose`", code="missing_required_parameter", param="purpose")
+    if fields["purpose"] not in get_args(UploadPurpose):
+        raise Invalid(f"purpose must be one of {', '.join(get_args(UploadPurpose))}", param="purpose")
+    unknown = set(fields) - {"purpose", "expires_after[anchor]", "expires_after[seconds]"}
+    if unknown:
+        name = sorted(unknown)[0][:64]
+        raise Invalid(f"Unknown field in the form: {name}", code="unknown_parameter", param=name)
+    return Purpose(fields["purpose"])
+
+
+def _expires_after(fields: dict[str, str]) -> ExpiresAfter | None:
+    given = {key: fields[f"expires_after[{key}]"] for key in ("anchor", "seconds") if f"expires_after[{key}]" in fields}
+    if not given:
+        return None
+    try:
+        return TypeAdapter(ExpiresAfter).validate_python(given)
+    except ValidationError:
+        raise Invalid(
+            "expires_after needs an anchor, created_at, and seconds from 3600 to 2592000", param="expires_after"
+        ) from None
+
+
+@router.get("", response_model=Page[FilePublic], response_model_exclude_none=True)
+def list_files(
+    session: SessionDep,
+    caller: CallerDep,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
+    order: Literal["asc", "desc"] = "desc",
+    purpose: Purpose | None = None,
+) -> Page[FilePublic]:
+    """The project's files, newest first unless `order` is `asc`."""
+    where = [] if purpose is None else [Dataset.purpose == purpose]
+    rows = list_owned(session, Dataset, caller.project_id, *where, after=after, limit=limit, ascending=order == "asc")
+    return Page.of([FilePublic.of(row) for row in rows], limit)
+
+
+@router.get("/{file_id}", response_model=FilePublic, response_model_exclude_none=True)
+def retrieve_file(session: SessionDep, caller: CallerDep, file_id: str) -> FilePublic:
+    """A file's facts and the state of its check."""
+    return FilePublic.of(get_owned(session, Dataset, file_id, caller.project_id))
+
+
+@router.delete("/{file_id}", response_model=FileDeleted)
+def delete_file(session: SessionDep, caller: CallerDep, file_id: str) -> FileDeleted:
+    """Delete a file here and, in the background, its copy at the provider. One that a waiting job needs is kept."""
+    jobs.delete_dataset(session, caller.project_id, file_id)
+    return FileDeleted(id=file_id)
+
+
+@router.get("/{file_id}/content", response_class=StreamingResponse)
+def retrieve_file_content(session: SessionDep, caller: CallerDep, file_id: str) -> StreamingResponse:
+    """The bytes as they were uploaded; for a result file, as the provider made them."""
+    dataset = get_owned(session, Dataset, file_id, caller.project_id)
+    if dataset.purpose is Purpose.ASSISTANTS:
+        raise Invalid("Not allowed to download files of purpose: assistants", param="id")
+    try:
+        file = storage.open_dataset(dataset.id)
+    except FileNotFoundError:
+        log.error("the bytes of a file are missing", file_id=dataset.id, status=DatasetStatus(dataset.status))
+        raise StorageUnavailable("The bytes of this file cannot be found: tell your operator its id") from None
+    headers = {"content-length": str(dataset.bytes)}
+    return StreamingResponse(storage.chunks(file), media_type="application/octet-stream", headers=headers)
