@@ -77,6 +77,3 @@ def _document_without_422(app: FastAPI) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
-
-
-app = create_app()

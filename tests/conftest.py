@@ -1,0 +1,170 @@
+"""What every test may ask for: real servers, started once per run and shared by all xdist workers."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import NullPool, create_engine, make_url, text
+
+from api.main import create_app
+from shared.database import get_engine, migrate, transaction
+from shared.projects import service as projects
+from shared.queue import get_celery
+from shared.settings import get_settings
+from tests.servers import Receiver, free_port, serving, wait_for_port
+from tests.world import Person, Sandbox, empty_tables, environment
+
+SERVERS_FOLDER = "TUNERY_TEST_SERVERS"
+PATIENCE = 60.0  # seconds until the servers must be there; they take one
+servers = pytest.StashKey[subprocess.Popen[bytes]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Starts the servers while tests are collected; the workers of xdist find the folder in their environment."""
+    if SERVERS_FOLDER in os.environ or config.option.collectonly or _are_given():
+        return
+    folder = tempfile.mkdtemp(prefix="tunery-test-")
+    os.environ[SERVERS_FOLDER] = folder
+    with (Path(folder) / "log").open("wb") as log:
+        config.stash[servers] = subprocess.Popen(
+            [sys.executable, "-m", "cli.embedded", folder],
+            stdin=subprocess.PIPE,  # they stop when it closes, however we end
+            stderr=log,
+            cwd=config.rootpath,
+            start_new_session=True,
+        )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if process := config.stash.get(servers, None):
+        process.communicate()
+        shutil.rmtree(os.environ.pop(SERVERS_FOLDER))
+
+
+def _are_given() -> bool:
+    return all(os.environ.get(f"TUNERY_TEST_{name}_URL") for name in ("DATABASE", "REDIS"))
+
+
+def _address(name: str) -> str:
+    """The server's address once it runs: `TUNERY_TEST_<NAME>_URL`, or that of the embedded one."""
+    if given := os.environ.get(f"TUNERY_TEST_{name.upper()}_URL"):
+        return given
+    folder = Path(os.environ[SERVERS_FOLDER])
+    deadline = time.monotonic() + PATIENCE
+    while not (file := folder / f"{name}_url").exists():
+        if time.monotonic() > deadline or (folder / "failed").exists():
+            pytest.exit(f"The embedded servers did not start: {(folder / 'log').read_text()}", returncode=3)
+        time.sleep(0.02)
+    return file.read_text()
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """A Postgres of this test run, with the rights to create databases in it (`postgresql+psycopg://…`)."""
+    return _address("database")
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """A Valkey of this test run (`redis://…`); take a database number or a key prefix of your own."""
+    return _address("redis")
+
+
+@pytest.fixture(scope="session")
+def sandbox_server() -> Iterator[Sandbox]:
+    """The provider, as a process. Its clock runs fast; tests that care move jobs by hand."""
+    port = free_port()
+    command = [sys.executable, "-m", "sandbox", "--port", str(port)]
+    fast = {**os.environ, "SANDBOX_SPEED": "5", "SANDBOX_API_KEY": "sk-sandbox"}
+    process = subprocess.Popen(command, env=fast, stderr=subprocess.DEVNULL)
+    sandbox = Sandbox(f"http://127.0.0.1:{port}", "sk-sandbox")
+    wait_for_port(port)
+    yield sandbox
+    sandbox.close()
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def server(
+    postgres_url: str, redis_url: str, sandbox_server: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The api on a port of its own, in this process, with a migrated database of its own; its address."""
+    database = f"tunery_test_{os.getpid()}"
+    admin = create_engine(postgres_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with admin.connect() as connection:
+        connection.execute(text(f"create database {database}"))
+    with environment(
+        {
+            "DATABASE_URL": make_url(postgres_url).set(database=database).render_as_string(hide_password=False),
+            "REDIS_URL": redis_url,
+            "TUNERY_SECRET_KEYS": json.dumps([Fernet.generate_key().decode()]),
+            "TUNERY_PROVIDER__BASE_URL": f"{sandbox_server.address}/v1",
+            "TUNERY_PROVIDER__API_KEY": "sk-sandbox",
+            "TUNERY_PROVIDER__TIMEOUT": "2",
+            "TUNERY_STORAGE": str(tmp_path_factory.mktemp("storage")),
+            "TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS": '["127.0.0.0/8"]',
+            "TUNERY_WEBHOOK_TIMEOUT": "2",
+            "TUNERY_LOG_LEVEL": "warning",
+        }
+    ):
+        get_settings()
+    migrate()
+    with serving(create_app()) as address:
+        yield f"{address}/v1"
+    get_engine().dispose()
+    get_celery().close()
+
+
+@pytest.fixture
+def sandbox(sandbox_server: Sandbox) -> Sandbox:
+    """The provider, as if it had just started."""
+    sandbox_server.reset()
+    return sandbox_server
+
+
+@pytest.fixture
+def clean(server: str) -> Iterator[str]:
+    """The api with nothing in its database."""
+    yield server
+    empty_tables()
+
+
+@contextmanager
+def _person(server: str, project: str) -> Iterator[Person]:
+    with transaction() as session:
+        made = projects.create_project(session, project)
+        _, secret = projects.create_api_key(session, made.id, "test")
+    person = Person(server, secret, made.id)
+    yield person
+    person.close()
+
+
+@pytest.fixture
+def alice(clean: str, sandbox: Sandbox) -> Iterator[Person]:
+    """She owns what the test is about."""
+    with _person(clean, "alice's team") as alice:
+        yield alice
+
+
+@pytest.fixture
+def bob(clean: str) -> Iterator[Person]:
+    """He is of another project, and must see nothing of Alice's."""
+    with _person(clean, "bob's team") as bob:
+        yield bob
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """Somebody who is told by webhooks, and remembers."""
+    with Receiver.listening() as receiver:
+        yield receiver

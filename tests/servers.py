@@ -1,0 +1,86 @@
+"""Servers inside the test's own process: the api, and a receiver of webhooks."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+PATIENCE = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            assert time.monotonic() < deadline, f"nothing listens on port {port}"
+            time.sleep(0.02)
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """The app behind a real HTTP server, in a thread; its address."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    wait_for_port(port)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(PATIENCE)
+
+
+class Receiver:
+    """A receiver of webhooks: what came, and what it shall answer next (200 when nothing is said)."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.received: list[tuple[dict[str, str], bytes]] = []
+        self.answers: list[int] = []
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, body in self.received]
+
+    @classmethod
+    @contextmanager
+    def listening(cls) -> Iterator["Receiver"]:
+        handler = type("Handler", (_Handler,), {})
+        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            receiver = cls(f"http://127.0.0.1:{server.server_port}/hook")
+            handler.receiver = receiver  # type: ignore[attr-defined]
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+            yield receiver
+            server.shutdown()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    receiver: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.receiver.received.append((headers, body))
+        self.send_response(self.receiver.answers.pop(0) if self.receiver.answers else 200)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""

@@ -1,0 +1,154 @@
+"""What tests speak with: the people, the sandbox behind its HTTP, and a worker whose clock they turn."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+from openai import OpenAI
+from sqlalchemy import text
+from sqlmodel import select
+
+from shared.database import transaction
+from shared.datasets.models import Dataset, ProviderFile
+from shared.jobs.models import Job, TunedModel
+from shared.projects.models import Credential
+from shared.tables import DueTable, OwnedDue, utc_now
+from shared.webhooks.models import WebhookDelivery
+from worker import credentials, datasets, deliveries, jobs, tuned_models, uploads
+from worker.steps import run
+
+CHAT = b'{"messages": [{"role": "user", "content": "Question %d"}, {"role": "assistant", "content": "Answer %d"}]}\n'
+
+
+def lines(count: int = 12) -> bytes:
+    """A valid chat dataset."""
+    return b"".join(CHAT % (number, number) for number in range(count))
+
+
+class Person:
+    """A member of one project, with the official SDK: strict, and without repeats of its own."""
+
+    def __init__(self, base_url: str, api_key: str, project_id: str) -> None:
+        self.base_url = base_url
+        self.api_key = api_key
+        self.project_id = project_id
+        self.openai = OpenAI(base_url=base_url, api_key=api_key, max_retries=0, _strict_response_validation=True)
+        self.http = httpx2.Client(base_url=base_url, headers={"authorization": f"Bearer {api_key}"})
+
+    def close(self) -> None:
+        self.openai.close()
+        self.http.close()
+
+    def upload(self, content: bytes | None = None, name: str = "train.jsonl") -> str:
+        return self.openai.files.create(file=(name, content or lines()), purpose="fine-tune").id
+
+    def create_job(self, **values: Any) -> str:
+        values.setdefault("training_file", None)
+        values["training_file"] = values["training_file"] or self.upload()
+        return self.openai.fine_tuning.jobs.create(**{"model": "gpt-4o-mini", **values}).id
+
+
+class Sandbox:
+    """The provider, and the levers that only tests pull."""
+
+    def __init__(self, address: str, api_key: str) -> None:
+        self.address = address
+        self.http = httpx2.Client(base_url=address, headers={"authorization": f"Bearer {api_key}"}, timeout=30)
+        self.openai = OpenAI(base_url=f"{address}/v1", api_key=api_key, max_retries=0)
+
+    def close(self) -> None:
+        self.openai.close()
+        self.http.close()
+
+    def _post(self, path: str, body: dict[str, Any]) -> None:
+        self.http.post(path, json=body).raise_for_status()
+
+    def reset(self) -> None:
+        self._post("/sandbox/reset", {})
+
+    def arm(self, method: str, path: str, *, times: int = 1, **fault: Any) -> None:
+        """Let the next `times` calls fail: `status`, `delay`, `drop="before"|"after"` the effect, `body`."""
+        self._post("/sandbox/faults", {"method": method, "path": path, "times": times, **fault})
+
+    def disarm(self) -> None:
+        self.http.delete("/sandbox/faults").raise_for_status()
+
+    def move(self, provider_job_id: str, **where: Any) -> None:
+        self._post(f"/sandbox/jobs/{provider_job_id}", where)
+
+    def jobs(self) -> list[Any]:
+        return list(self.openai.fine_tuning.jobs.list(limit=100))
+
+    def files(self) -> list[Any]:
+        return [file for file in self.openai.files.list() if file.purpose == "fine-tune"]
+
+
+STEPS: dict[type[DueTable] | type[OwnedDue], Callable[[str], None]] = {
+    Credential: lambda id: run(credentials.refresh, id),
+    Dataset: lambda id: run(datasets.advance, id),
+    ProviderFile: lambda id: run(uploads.upload, id),
+    Job: lambda id: run(jobs.advance, id),
+    TunedModel: lambda id: run(tuned_models.delete, id),
+    WebhookDelivery: lambda id: run(deliveries.deliver, id),
+}
+
+
+def step(model: type[DueTable] | type[OwnedDue], id: str) -> None:
+    """One step of this row, whenever it would be due."""
+    with transaction() as session:
+        row: Any = session.get_one(model, id)
+        if row.due_at is not None:
+            row.due_at = utc_now()
+    STEPS[model](id)
+
+
+def work(rounds: int = 1) -> None:
+    """Every row with a next step takes it now, as often as said, in the order in which they feed one another."""
+    for _ in range(rounds):
+        for model in STEPS:
+            with transaction() as session:
+                ids = session.exec(select(model.id).where(model.due_at != None)).all()  # noqa: E711
+            for id in ids:
+                step(model, id)
+
+
+def work_until_created(job_id: str, rounds: int = 5) -> str:
+    """The provider's id of a job, once it has one."""
+    for _ in range(rounds):
+        work()
+        with transaction() as session:
+            provider_job_id = session.get_one(Job, job_id).provider_job_id
+        if provider_job_id is not None:
+            return provider_job_id
+    raise AssertionError(f"{job_id} did not reach the provider in {rounds} rounds")
+
+
+def row(model: type[Any], id: str) -> Any:
+    with transaction() as session:
+        return session.get_one(model, id)
+
+
+def empty_tables() -> None:
+    """Everything but the organization, and the schema's revision."""
+    with transaction() as session:
+        names = session.execute(
+            text(
+                "select string_agg(format('%I', tablename), ', ') from pg_tables where schemaname = 'public'"
+                " and tablename not in ('organizations', 'alembic_version')"
+            )
+        ).scalar_one()
+        session.execute(text(f"truncate {names}"))
+
+
+@contextmanager
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """The process's environment, for as long as the settings are read."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
