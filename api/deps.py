@@ -1,53 +1,70 @@
 """What a route may ask for: a session, and whose key the request came with."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator
+from hashlib import sha256
 from typing import Annotated
 
 import structlog
 from fastapi import Depends, Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
+from starlette.concurrency import run_in_threadpool
 
 from shared.database import transaction
 from shared.errors import Unauthorized
 from shared.projects import service as projects
 from shared.projects.service import Caller
 
+REMEMBERED_SECONDS = 1.0
+REMEMBERED_KEYS = 10_000
+_remembered: dict[bytes, tuple[float, Caller]] = {}
 
-def get_session() -> Iterator[Session]:
-    with transaction() as session:
+
+async def get_session() -> AsyncIterator[Session]:
+    """To open a transaction touches nothing yet, to end it waits for Postgres: only that needs a thread of its own."""
+    opened = transaction()
+    session = opened.__enter__()
+    try:
         yield session
+    except BaseException as error:
+        await run_in_threadpool(opened.__exit__, type(error), error, error.__traceback__)
+        raise
+    await run_in_threadpool(opened.__exit__, None, None, None)
 
 
 # «function»: commit before the answer is sent, so that no answer is a promise.
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="An API key of a project: `sk-tun-…`")
-_Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def get_caller(session: SessionDep, credentials: _Credentials) -> Caller:
-    return _authenticate(session, credentials)
-
-
-def get_caller_of_stream(credentials: _Credentials) -> Caller:
-    """For routes that stream: no connection to Postgres is held while bytes flow."""
-    with transaction() as session:
-        return _authenticate(session, credentials)
-
-
-def _authenticate(session: Session, credentials: HTTPAuthorizationCredentials | None) -> Caller:
+async def get_caller(
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Caller:
+    """Whose key this is. It is remembered for a second, so that a revoked key is refused within one."""
     if credentials is None:
         raise Unauthorized(
             "You didn't provide an API key: send it as a bearer token (Authorization: Bearer sk-tun-…)",
             code="missing_api_key",
         )
-    caller = projects.authenticate(session, credentials.credentials)
+    secret = credentials.credentials
+    digest = sha256(secret.encode()).digest()
+    known_until, caller = _remembered.get(digest, (0.0, None))
+    if caller is None or known_until < time.monotonic():
+        caller = await run_in_threadpool(_authenticate, secret)
+        if len(_remembered) >= REMEMBERED_KEYS:
+            _remembered.clear()
+        _remembered[digest] = (time.monotonic() + REMEMBERED_SECONDS, caller)
     structlog.contextvars.bind_contextvars(project_id=caller.project_id)
     return caller
 
 
+def _authenticate(secret: str) -> Caller:
+    with transaction() as session:
+        return projects.authenticate(session, secret)
+
+
 CallerDep = Annotated[Caller, Depends(get_caller)]
-StreamCallerDep = Annotated[Caller, Depends(get_caller_of_stream)]
 
 After = Annotated[str | None, Query(max_length=64, description="The last id of the page before this one")]

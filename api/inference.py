@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import Request
 from structlog import get_logger
 
-from api.deps import StreamCallerDep
+from api.deps import CallerDep
 from shared.database import transaction
 from shared.errors import Invalid, ProviderUnavailable
 from shared.jobs import tuned_models
@@ -66,7 +66,7 @@ async def close_client() -> None:
 
 
 @router.post("/v1/chat/completions", openapi_extra={"requestBody": _BODY}, response_class=StreamingResponse)
-async def create_chat_completion(request: Request, caller: StreamCallerDep) -> StreamingResponse:
+async def create_chat_completion(request: Request, caller: CallerDep) -> StreamingResponse:
     """Ask a base model, or one that the project's own jobs have made; `stream` works too.
 
     The provider's answers and its errors are passed on in its words.

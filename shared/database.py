@@ -1,15 +1,19 @@
 """One engine, one way to open a transaction, one way to migrate."""
 
+import selectors
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, text
+from psycopg import Connection
+from sqlalchemy import Engine, event, text
+from sqlalchemy.exc import DisconnectionError
 from sqlmodel import Session, create_engine
 
 import shared.datasets.models
@@ -25,13 +29,22 @@ _PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
 @cache
 def get_engine() -> Engine:
     """40 connections: as many as the api has threads."""
-    return create_engine(
+    engine = create_engine(
         get_settings().database_url,
         pool_size=10,
         max_overflow=30,
-        pool_pre_ping=True,
         connect_args={"connect_timeout": 5, "application_name": "tunery"},
     )
+    event.listen(engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(connection: Connection[Any], *_: object) -> None:
+    """An idle connection that has something to read has been closed by Postgres; asking Postgres would cost more."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection.fileno(), selectors.EVENT_READ)
+        if selector.select(timeout=0):
+            raise DisconnectionError
 
 
 @contextmanager

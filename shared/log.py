@@ -9,6 +9,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 from shared.settings import get_settings
 
+_CHATTY = ("alembic", "amqp", "celery.app.trace", "celery.worker.strategy", "httpcore2", "httpx2", "kombu", "openai")
 _SECRET = re.compile(r"(sk-[a-z-]*|whsec_|Bearer\s+)[\w+/=.-]{8,}|(?<=://)[^/\s@]*:[^/\s@]+(?=@)")
 
 
@@ -54,5 +55,14 @@ def set_up_logging() -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
-    for chatty in ("alembic", "httpx2", "httpcore2", "openai", "amqp", "kombu", "celery.app.trace", "celery.worker.strategy"):
+    for chatty in (
+        "alembic",
+        "httpx2",
+        "httpcore2",
+        "openai",
+        "amqp",
+        "kombu",
+        "celery.app.trace",
+        "celery.worker.strategy",
+    ):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from structlog import get_logger
 
-from api.deps import After, CallerDep, SessionDep, StreamCallerDep
+from api.deps import After, CallerDep, SessionDep
 from api.multipart import FormWithFile
 from shared.database import transaction
 from shared.datasets import service as datasets
@@ -46,7 +46,7 @@ _FORM = {
 
 
 @router.post("", response_model=FilePublic, response_model_exclude_none=True, openapi_extra={"requestBody": _FORM})
-async def create_file(request: Request, caller: StreamCallerDep) -> FilePublic:
+async def create_file(request: Request, caller: CallerDep) -> FilePublic:
     """Upload a file.
 
     One for `fine-tune` is checked within seconds: its `status` becomes `processed`, or `error` with the line and the
