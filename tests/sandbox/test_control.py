@@ -1,0 +1,55 @@
+"""The levers: jobs moved by hand, a list that lags, and a memory that can be emptied."""
+
+import time
+
+import pytest
+
+from tests.sandbox.process import Sandbox
+
+
+@pytest.mark.parametrize("status", ["queued", "running", "paused", "succeeded", "failed", "cancelled"])
+def test_a_job_is_moved_at_once_and_stays(sandbox: Sandbox, status: str) -> None:
+    job = sandbox.move(sandbox.job(), status=status)
+    time.sleep(0.02)  # four seconds of its life
+    assert str(sandbox.lenient.fine_tuning.jobs.retrieve(job.id).status) == status
+
+
+def test_a_job_that_is_not_held_lives_on(sandbox: Sandbox) -> None:
+    job, deadline = sandbox.move(sandbox.job(), status="running", hold=False), time.monotonic() + 5
+    while job.status != "succeeded" and time.monotonic() < deadline:
+        job = sandbox.openai.fine_tuning.jobs.retrieve(job.id)
+    assert job.status == "succeeded"
+
+
+def test_a_job_fails_with_the_error_that_was_given(sandbox: Sandbox) -> None:
+    error = {"code": "exceeded_quota", "message": "Too dear.", "param": None}
+    job = sandbox.move(sandbox.job(), status="failed", error=error)
+    assert job.error
+    assert job.error.to_dict() == error
+
+
+def test_a_job_cannot_go_back_or_leave_its_end(sandbox: Sandbox) -> None:
+    job = sandbox.move(sandbox.job(), status="running")
+    assert sandbox.http.post(f"/sandbox/jobs/{job.id}", json={"status": "queued"}).status_code == 400
+    assert sandbox.openai.fine_tuning.jobs.retrieve(job.id).status == "running"
+    sandbox.move(job, status="cancelled")
+    assert sandbox.http.post(f"/sandbox/jobs/{job.id}", json={"status": "running"}).status_code == 400
+
+
+def test_a_new_job_can_be_missing_from_the_list_for_a_while(sandbox: Sandbox) -> None:
+    sandbox.control("list_lag", seconds=0.1)
+    job = sandbox.job()
+    assert sandbox.openai.fine_tuning.jobs.list().data == []
+    assert sandbox.openai.fine_tuning.jobs.retrieve(job.id).id == job.id
+    time.sleep(0.1)
+    assert [listed.id for listed in sandbox.openai.fine_tuning.jobs.list()] == [job.id]
+
+
+def test_a_reset_forgets_everything(sandbox: Sandbox) -> None:
+    sandbox.tuned()
+    sandbox.arm("GET", "/v1/files", status=500)
+    sandbox.control("reset")
+    assert sandbox.http.get("/sandbox/requests").json() == {"total": 0, "requests": {}}
+    assert sandbox.openai.files.list().data == []
+    assert sandbox.openai.fine_tuning.jobs.list().data == []
+    assert not [model for model in sandbox.openai.models.list() if model.id.startswith("ft:")]
