@@ -44,7 +44,7 @@ def service_error(_: Request, error: Exception) -> JSONResponse:
 
 
 _CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
-_FIELD = re.compile(r"[a-z][a-z0-9_]*")
+_FIELD = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _KINDS = {"int", "float", "str", "bool", "dict", "list", "function"}
 
 
@@ -65,9 +65,9 @@ def _param(location: Sequence[Any]) -> str | None:
     names = [
         str(item)
         for item in location[1:]
-        if isinstance(item, int) or (_FIELD.fullmatch(item) and item not in _KINDS) or ("[" in item and item[-1] == "]")
+        if isinstance(item, int) or (_FIELD.fullmatch(item) and item not in _KINDS)
     ]
-    return ".".join(name for name in names if not name.startswith("literal[")) or None
+    return ".".join(names) or None
 
 
 def http_error(request: Request, error: Exception) -> JSONResponse:
@@ -76,7 +76,9 @@ def http_error(request: Request, error: Exception) -> JSONResponse:
         case 404:
             return envelope(404, f"Unknown request URL: {request.method} {request.url.path}", "unknown_url")
         case 405:
-            return envelope(405, f"{request.method} is not allowed for {request.url.path}", "method_not_allowed")
+            answer = envelope(405, f"{request.method} is not allowed for {request.url.path}", "method_not_allowed")
+            answer.headers.update(error.headers or {})
+            return answer
         case 413:
             return envelope(413, "The body is larger than this address takes", "request_too_large")
         case status:

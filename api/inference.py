@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from functools import cache
+from typing import Annotated
 
 import anyio.to_thread
 import httpx2
@@ -36,13 +37,20 @@ _BODY = {
         }
     },
 }
-_PASSED_BACK = {"content-type", "retry-after", "retry-after-ms", "openai-processing-ms"}
+_PASSED_BACK = {
+    "content-encoding",
+    "content-type",
+    "openai-processing-ms",
+    "retry-after",
+    "retry-after-ms",
+    "x-should-retry",
+}
 
 
 class Asked(msgspec.Struct):
     """What we need to know of a request; the rest is between the caller and the provider."""
 
-    model: str
+    model: Annotated[str, msgspec.Meta(max_length=256)]
 
 
 @cache
@@ -71,8 +79,7 @@ async def create_chat_completion(request: Request, caller: CallerDep) -> Streami
 
     The provider's answers and its errors are passed on in its words.
     """
-    body = await request.body()
-    asked = _decode(body)
+    asked, body = _decode(await request.body())
     await anyio.to_thread.run_sync(_check, caller.project_id, asked.model)
     response = await _send(body)
     if response.status_code in {401, 403}:
@@ -83,11 +90,17 @@ async def create_chat_completion(request: Request, caller: CallerDep) -> Streami
     return StreamingResponse(_pass_on(response), status_code=response.status_code, headers=headers)
 
 
-def _decode(body: bytes) -> Asked:
+def _decode(body: bytes) -> tuple[Asked, bytes]:
+    """What is asked, and the body to send: each field once, so that the provider reads the `model` that we judge."""
     try:
-        return msgspec.json.decode(body, type=Asked)
-    except (msgspec.DecodeError, RecursionError) as error:
+        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        once = msgspec.json.encode(fields)
+        asked = msgspec.json.decode(once, type=Asked)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"The body must be a JSON object with a `model`: {error}", param="model") from None
+    if [name for name in fields if name.lower() == "model"] != ["model"]:
+        raise Invalid("`model` is written in more than one way", param="model")
+    return asked, once
 
 
 def _check(project_id: str, model: str) -> None:

@@ -50,6 +50,7 @@ def create_app() -> FastAPI:
         generate_unique_id_function=_name,
         max_body_size=settings.max_json_bytes,
         redoc_url=None,
+        redirect_slashes=False,  # its Location repeats whatever host the client named
     )
     errors.register(app)
     app.add_middleware(RequestMiddleware)

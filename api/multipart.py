@@ -12,6 +12,7 @@ from shared.errors import Invalid, TooLarge
 WRITE_AT_ONCE = 1 << 20
 FIELD_BYTES = 4096
 FIELDS = 16
+BOUNDARY_BYTES = 256  # RFC 2046 says 70, and the parser takes no more than this
 
 
 class FormWithFile:
@@ -117,6 +118,6 @@ class FormWithFile:
 
 def _boundary(request: Request) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type"))
-    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+    if kind != b"multipart/form-data" or not 0 < len(options.get(b"boundary", b"")) <= BOUNDARY_BYTES:
         raise Invalid("Send the file as multipart/form-data with a boundary", code="invalid_multipart", param="file")
     return options[b"boundary"]

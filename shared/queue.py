@@ -1,6 +1,7 @@
 """The doorbell. A row's `due_at` is the queue; a message only says «look at this row now»."""
 
 import logging
+import time
 from enum import StrEnum
 from functools import cache
 
@@ -44,7 +45,7 @@ def get_celery() -> Celery:
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
             "socket_connect_timeout": 1,
-            "socket_timeout": 10,
+            "socket_timeout": 1,
             "socket_keepalive": True,
             "health_check_interval": 10,
         },
@@ -52,11 +53,22 @@ def get_celery() -> Celery:
     return celery
 
 
+SILENT_SECONDS = 2.0
+_silent_until = 0.0
+
+
 def enqueue(task: Task, id: str) -> bool:
-    """Wake a worker. A lost ring costs the time until the next sweep, never the work."""
+    """Wake a worker. A lost ring costs the time until the next sweep, never the work.
+
+    A doorbell that is down is left alone for a moment, so that not every request waits for it to be still down.
+    """
+    global _silent_until
+    if time.monotonic() < _silent_until:
+        return False
     try:
         get_celery().send_task(task, args=[id], retry=False)
     except OperationalError as error:
+        _silent_until = time.monotonic() + SILENT_SECONDS
         log.warning("the doorbell is down: %s", error, extra={"task": task, "row": id})
         return False
     return True

@@ -16,12 +16,15 @@ from cryptography.fernet import Fernet
 from sqlalchemy import NullPool, create_engine, make_url, text
 
 from api.main import create_app
+from cli.ports import Book
+from cli.stack import running
+from cli.surroundings import Wishes
 from shared.database import get_engine, migrate, transaction
 from shared.projects import service as projects
 from shared.queue import get_celery
 from shared.settings import get_settings
 from tests.servers import Receiver, free_port, serving, wait_for_port
-from tests.world import Person, Sandbox, empty_tables, environment
+from tests.world import Person, RunningStack, Sandbox, empty_tables, environment
 
 SERVERS_FOLDER = "TUNERY_TEST_SERVERS"
 PATIENCE = 60.0  # seconds until the servers must be there; they take one
@@ -168,3 +171,13 @@ def receiver() -> Iterator[Receiver]:
     """Somebody who is told by webhooks, and remembers."""
     with Receiver.listening() as receiver:
         yield receiver
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Everything as `tunery up` starts it, as processes of their own, with the first project's key."""
+    state = tmp_path_factory.mktemp("stack")
+    fast = {"SANDBOX_SPEED": "5", "TUNERY_POLL_EVERY": "0.5"}
+    wishes = Wishes(state, isolated=True, durable=False, settings=fast)
+    with Book(state / "ports.json") as book, running(wishes, book) as stack:
+        yield RunningStack(stack.base_url, stack.first["api_key"])

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -25,6 +26,14 @@ CHAT = b'{"messages": [{"role": "user", "content": "Question %d"}, {"role": "ass
 def lines(count: int = 12) -> bytes:
     """A valid chat dataset."""
     return b"".join(CHAT % (number, number) for number in range(count))
+
+
+@dataclass(frozen=True)
+class RunningStack:
+    """All servers as processes, and the key of a project."""
+
+    base_url: str
+    api_key: str
 
 
 class Person:

@@ -10,6 +10,7 @@ from worker import credentials, datasets, deliveries, jobs, tuned_models, upload
 from worker.steps import run
 
 app = get_celery()
+app.conf.broker_transport_options["socket_timeout"] = 10  # a worker waits for messages, a request must not wait
 
 
 @app.task(name=Task.ADVANCE_DATASET)

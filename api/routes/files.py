@@ -45,7 +45,7 @@ _FORM = {
 }
 
 
-@router.post("", response_model=FilePublic, response_model_exclude_none=True, openapi_extra={"requestBody": _FORM})
+@router.post("", response_model=FilePublic, openapi_extra={"requestBody": _FORM})
 async def create_file(request: Request, caller: CallerDep) -> FilePublic:
     """Upload a file.
 
@@ -125,7 +125,7 @@ def _expires_after(fields: dict[str, str]) -> ExpiresAfter | None:
         ) from None
 
 
-@router.get("", response_model=Page[FilePublic], response_model_exclude_none=True)
+@router.get("", response_model=Page[FilePublic])
 def list_files(
     session: SessionDep,
     caller: CallerDep,
@@ -140,7 +140,7 @@ def list_files(
     return Page.of([FilePublic.of(row) for row in rows], limit)
 
 
-@router.get("/{file_id}", response_model=FilePublic, response_model_exclude_none=True)
+@router.get("/{file_id}", response_model=FilePublic)
 def retrieve_file(session: SessionDep, caller: CallerDep, file_id: str) -> FilePublic:
     """A file's facts and the state of its check."""
     return FilePublic.of(get_owned(session, Dataset, file_id, caller.project_id))

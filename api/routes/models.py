@@ -1,4 +1,4 @@
-"""`/v1/models`: the provider's base models, and what the project's own jobs have made. Ids contain colons."""
+"""`/v1/models`: the provider's base models, and what the project's own jobs have made. Ids contain colons, and slashes."""
 
 from fastapi import APIRouter
 
@@ -15,13 +15,13 @@ def list_models(session: SessionDep, caller: CallerDep) -> ModelList:
     return ModelList(data=tuned_models.list_models(session, caller.project_id))
 
 
-@router.get("/{model}", response_model=ModelPublic)
+@router.get("/{model:path}", response_model=ModelPublic)
 def retrieve_model(session: SessionDep, caller: CallerDep, model: str) -> ModelPublic:
     """One model. `shutdown_date` is the day on which it, or the base of a tuned one, stops."""
     return tuned_models.get_model(session, caller.project_id, model)
 
 
-@router.delete("/{model}", response_model=ModelDeleted)
+@router.delete("/{model:path}", response_model=ModelDeleted)
 def delete_model(session: SessionDep, caller: CallerDep, model: str) -> ModelDeleted:
     """Delete a tuned model here and, in the background, at the provider."""
     tuned_models.delete_model(session, caller.project_id, model)

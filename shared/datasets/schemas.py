@@ -8,6 +8,7 @@ from shared.datasets.models import Dataset, DatasetStatus, Purpose
 from shared.pages import Listed
 from shared.tables import epoch
 
+Unsaid = Field(exclude_if=lambda value: value is None)  # the SDKs of some languages refuse a null here
 UploadPurpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
 
 
@@ -29,8 +30,8 @@ class FilePublic(Listed):
     filename: str
     purpose: Purpose
     status: DatasetStatus
-    status_details: str | None = None
-    expires_at: int | None = None
+    status_details: Annotated[str | None, Unsaid] = None
+    expires_at: Annotated[int | None, Unsaid] = None
 
     @classmethod
     def of(cls, row: Dataset) -> "FilePublic":

@@ -87,7 +87,7 @@ def _shape(number: int, line: bytes) -> str:
 def _decode(number: int, line: bytes) -> object:
     try:
         return msgspec.json.decode(line)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _invalid(number, f"not JSON in UTF-8: {error}") from None
     except (RecursionError, ValueError):
         raise _invalid(number, "not JSON: it is nested too deeply") from None

@@ -6,6 +6,7 @@ import time
 import pytest
 from openai import BadRequestError, NotFoundError
 
+from sandbox.hyperparameters import auto_epochs
 from tests.sandbox.process import Sandbox, chats, preferences
 
 
@@ -95,6 +96,17 @@ def test_auto_is_resolved_once_the_files_are_validated(sandbox: Sandbox, example
     assert job.method.supervised
     assert job.method.supervised.hyperparameters
     assert job.method.supervised.hyperparameters.n_epochs == epochs
+
+
+@pytest.mark.parametrize(("examples", "epochs"), [(1, 25), (5, 20), (8_333, 3), (9_000, 2), (50_000, 1)])
+def test_few_examples_are_repeated_more_and_many_less(examples: int, epochs: int) -> None:
+    assert auto_epochs(examples) == epochs
+
+
+def test_a_job_of_very_many_steps_does_not_tell_of_each(sandbox: Sandbox) -> None:
+    job = sandbox.tuned(examples=400, hyperparameters={"n_epochs": 50, "batch_size": 1})
+    events = list(sandbox.openai.fine_tuning.jobs.list_events(job.id, limit=10_000))
+    assert 5_000 <= sum(event.type == "metrics" for event in events) <= 5_050
 
 
 def test_a_running_job_says_when_it_will_be_done(sandbox: Sandbox) -> None:

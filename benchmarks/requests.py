@@ -1,0 +1,70 @@
+"""What a request costs the api: CPU per request with authentication, idle memory, and the start.
+
+`python -m benchmarks.requests`
+"""
+
+import http.client
+import threading
+import time
+from urllib.parse import urlsplit
+
+from benchmarks.stack import Measured, cpu_seconds, measured_stack, print_table, uploaded
+
+REQUESTS = 2000
+CLIENTS = 4
+
+
+def main() -> None:
+    with measured_stack() as stack:
+        idle = stack.processes["api"].memory_info().rss / 1e6
+        job_ids = _jobs(stack, 20)
+        _ask(stack, "/fine_tuning/jobs", 200)
+        retrieve = _ask(stack, f"/fine_tuning/jobs/{job_ids[0]}", REQUESTS)
+        listed = _ask(stack, "/fine_tuning/jobs?limit=20", REQUESTS)
+    print_table(
+        [
+            ("api: idle RSS", "≤ 150 MB", f"{idle:.0f} MB"),
+            ("job retrieve: CPU per request", "≤ 3 ms", f"{retrieve * 1000:.2f} ms"),
+            ("job list of 20: CPU per request", "≤ 4 ms", f"{listed * 1000:.2f} ms"),
+        ]
+    )
+
+
+def _jobs(stack: Measured, count: int) -> list[str]:
+    """Jobs that have ended, so that nothing else goes on."""
+    client = stack.openai
+    file_id = uploaded(client)
+    ids = [client.fine_tuning.jobs.create(training_file=file_id, model="gpt-4o-mini").id for _ in range(count)]
+    for id in ids:
+        if client.fine_tuning.jobs.retrieve(id).status != "cancelled":
+            client.fine_tuning.jobs.cancel(id)
+    while any(job.status != "cancelled" for job in client.fine_tuning.jobs.list(limit=count).data):
+        time.sleep(0.1)
+    return ids
+
+
+def _ask(stack: Measured, path: str, requests: int) -> float:
+    """CPU seconds of the api's process per request, asked by several clients that keep their connections."""
+    address = urlsplit(stack.base_url)
+    headers = {"authorization": f"Bearer {stack.api_key}"}
+
+    def client() -> None:
+        connection = http.client.HTTPConnection(address.hostname or "", address.port)
+        for _ in range(requests // CLIENTS):
+            connection.request("GET", address.path + path, headers=headers)
+            response = connection.getresponse()
+            response.read()
+            if response.status != 200:
+                raise RuntimeError(f"{path}: {response.status}")
+
+    before = cpu_seconds(stack.processes["api"])
+    threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return (cpu_seconds(stack.processes["api"]) - before) / (requests // CLIENTS * CLIENTS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The servers to be measured, as `tunery up` starts them, and a client; thrown away afterwards."""
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from openai import OpenAI
+
+from cli.ports import Book
+from cli.stack import running
+from cli.surroundings import Wishes
+
+
+@dataclass(frozen=True)
+class Measured:
+    """`processes` are the servers by name: api, worker, beat, sandbox, postgres, valkey."""
+
+    base_url: str
+    api_key: str
+    sandbox_url: str
+    sandbox_key: str
+    processes: Mapping[str, psutil.Process]
+
+    @property
+    def openai(self) -> OpenAI:
+        return OpenAI(base_url=self.base_url, api_key=self.api_key, max_retries=0)
+
+
+@contextmanager
+def measured_stack(**settings: str) -> Iterator[Measured]:
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder)
+        state.chmod(0o755)
+        wishes = Wishes(state, isolated=True, settings=settings)
+        with Book(state / "ports.json") as book, running(wishes, book) as stack:
+            yield Measured(
+                stack.base_url,
+                stack.first["api_key"],
+                stack.environ["TUNERY_PROVIDER__BASE_URL"],
+                stack.environ["TUNERY_PROVIDER__API_KEY"],
+                {name: psutil.Process(child.process.pid) for name, (_, child) in stack.crew.members.items()},
+            )
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def lines(count: int = 20) -> bytes:
+    line = b'{"messages": [{"role": "user", "content": "Question %d"}, {"role": "assistant", "content": "Answer"}]}\n'
+    return b"".join(line % number for number in range(count))
+
+
+def uploaded(openai: OpenAI) -> str:
+    """A dataset that has passed its check."""
+    file = openai.files.create(file=("train.jsonl", lines()), purpose="fine-tune")
+    while openai.files.retrieve(file.id).status == "uploaded":
+        time.sleep(0.05)
+    return file.id
+
+
+def print_table(rows: list[tuple[str, str, str]]) -> None:
+    """What, the target, and what was measured; below it the machine and how busy it was."""
+    widths = [max(len(row[column]) for row in [("what", "target", "measured"), *rows]) for column in range(3)]
+    for row in [("what", "target", "measured"), *rows]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
+    print(f"\n{os.cpu_count()} cores, load {load}, Python {platform.python_version()}, {platform.machine()}")

@@ -1,0 +1,60 @@
+"""`python -m sandbox`: one process that says where it listens and forgets everything at its end."""
+
+import logging
+import signal
+import socket
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+
+import uvicorn
+
+from sandbox.app import create_app
+from sandbox.connection import Connection
+from sandbox.settings import Settings, read
+from sandbox.state import State
+
+SECONDS_TO_FINISH = 1
+"""How long a request may go on after a signal; an armed delay of minutes must not keep the process."""
+
+log = logging.getLogger("sandbox")
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    settings = read(sys.argv[1:])
+    with TemporaryDirectory(prefix="sandbox-") as folder, _listen(settings) as listener:
+        host, port = listener.getsockname()[:2]
+        log.info("listening on http://%s:%d", host, port)
+        serve(State(settings, Path(folder)), listener)
+
+
+def serve(state: State, listener: socket.socket) -> None:
+    config = uvicorn.Config(
+        create_app(state),
+        http=Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=SECONDS_TO_FINISH,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    return socket.create_server((settings.host, settings.port), backlog=512)
+
+
+def _leave(_: int, __: FrameType | None) -> None:
+    sys.exit(0)  # uvicorn raises the signal again once it has shut down; by default that would be an end by signal
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Puts the sandbox together: the routes, the errors, the memory and the gate before them."""
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.types import Scope
+
+from sandbox import chat, control, files, index, jobs, models, uploads
+from sandbox.errors import handle_errors
+from sandbox.gate import Gate
+from sandbox.state import State
+
+ROUTERS = (files.router, uploads.router, jobs.router, models.router, chat.router, control.router, index.router)
+TEMPLATES = [
+    (route.path_regex, route.path) for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)
+]
+
+
+def create_app(state: State) -> Gate:
+    app = FastAPI(title="Tunery's sandbox", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.state.sandbox = state
+    for router in ROUTERS:
+        app.include_router(router)
+    handle_errors(app)
+    return Gate(app, state, _template)
+
+
+def _template(scope: Scope) -> str:
+    """The path of the route that a request is for, its parameters by name; the path itself if there is none."""
+    path: str = scope["path"]
+    return next((template for regex, template in TEMPLATES if regex.match(path)), path)

@@ -1,0 +1,182 @@
+"""Reads a training file once, at upload, so that a job knows at once what is wrong with it and a model what to say."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+CHAT, COMPLETION, PREFERENCE, REINFORCEMENT = "chat", "completion", "preference", "reinforcement"
+METHODS = {CHAT: "supervised", COMPLETION: "supervised", PREFERENCE: "dpo", REINFORCEMENT: "reinforcement"}
+"""Which method a file of each format is made for."""
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+MAX_LINE_BYTES = 16 * 1024 * 1024
+MAX_REMEMBERED = 2_000
+MAX_REMEMBERED_CHARACTERS = 4_000_000
+
+
+class Example(NamedTuple):
+    """What was asked last, and what the training file would have answered."""
+
+    question: str
+    reply: str
+
+
+class Dataset(NamedTuple):
+    """What is in a training file; `problem` is the first thing wrong with it, as OpenAI reports one at a time."""
+
+    format: str
+    n_examples: int
+    n_bytes: int
+    problem: str | None
+    examples: tuple[Example, ...]
+
+    @property
+    def tokens(self) -> int:
+        """About as many tokens as the file holds: four bytes each, which is near enough for a sandbox."""
+        return max(1, self.n_bytes // 4)
+
+
+class BadExampleError(ValueError):
+    """An example of the wrong shape; the text says how, without the line."""
+
+
+def first_line_problem(path: Path) -> str | None:
+    """The one thing OpenAI checks while the upload waits: that the first line is a JSON object.
+
+    A byte order mark is the classic cause, and is refused like any other first line that is not `{…}`.
+    """
+    with path.open("rb") as file:
+        line = file.readline(MAX_LINE_BYTES)
+    if not line.strip():
+        return "The file is empty. Expected JSONL, where every line is a JSON object."
+    if isinstance(_decoded(line), dict):
+        return None
+    start = line[:20].decode("utf-8", "backslashreplace").strip()
+    return f"Expected JSONL, where every line is a JSON object. Line 1 is not one (it starts with: {start!r})."
+
+
+def read(path: Path) -> Dataset:
+    """Count and check the examples line by line, in constant memory, remembering the first few thousand."""
+    examples: list[Example] = []
+    form, problem, count, room = "", None, 0, MAX_REMEMBERED_CHARACTERS
+    for count, line in enumerate(_lines(path), start=1):
+        try:
+            record = _object(line)
+            form = form or _format_of(record)
+            example = READERS[form](record)
+        except BadExampleError as error:
+            problem = f"Invalid file format. Example {count}, {error}" if form else str(error)
+            break
+        room -= len(example.question) + len(example.reply)
+        if room > 0 and len(examples) < MAX_REMEMBERED:
+            examples.append(example)
+    return Dataset(form, count, path.stat().st_size, problem, tuple(examples))
+
+
+def last_user_text(messages: list[Any]) -> str:
+    """What the user said last, or an empty text."""
+    asked = [m for m in messages if isinstance(m, Mapping) and m.get("role") == "user"]
+    return text_of(asked[-1].get("content")) if asked else ""
+
+
+def text_of(content: Any) -> str:
+    """A message's content as text: a string as it is, parts joined, anything else as nothing."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    return " ".join(str(part.get("text", "")) for part in content if isinstance(part, Mapping))
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while line := file.readline(MAX_LINE_BYTES):
+            if line.strip():
+                yield line
+
+
+def _decoded(line: bytes) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    record = _decoded(line)
+    if not isinstance(record, dict):
+        raise BadExampleError("the line is not a JSON object")
+    return record
+
+
+def _format_of(record: dict[str, Any]) -> str:
+    if "messages" in record:
+        messages = record["messages"] if isinstance(record["messages"], list) else []
+        roles = [message.get("role") for message in messages if isinstance(message, dict)]
+        return CHAT if "assistant" in roles or roles[-1:] != ["user"] else REINFORCEMENT
+    if "prompt" in record and "completion" in record:
+        return COMPLETION
+    if "input" in record:
+        return PREFERENCE
+    raise BadExampleError("Unexpected file format, expected either prompt/completion pairs or chat messages.")
+
+
+def _messages(record: dict[str, Any], key: str = "messages") -> list[dict[str, Any]]:
+    messages = record.get(key)
+    if not isinstance(messages, list) or not messages:
+        raise BadExampleError(f"'{key}' must be a list of at least one message")
+    for number, message in enumerate(messages, start=1):
+        _check_message(message, number)
+    return messages
+
+
+def _check_message(message: Any, number: int) -> None:
+    if not isinstance(message, dict) or "role" not in message:
+        raise BadExampleError(f"message {number} Discriminator 'role' is missing in value")
+    if message["role"] not in ROLES:
+        raise BadExampleError(f"message {number} has the unknown role {message['role']!r}")
+    if message.get("content") is None and not (message.get("tool_calls") or message.get("function_call")):
+        raise BadExampleError(f"message {number} has no content")
+    if not isinstance(message.get("content", ""), str | list | None):
+        raise BadExampleError(f"message {number} has a content that is neither text nor parts")
+
+
+def _read_chat(record: dict[str, Any]) -> Example:
+    messages = _messages(record)
+    replies = [text_of(m.get("content")) for m in messages if m["role"] == "assistant"]
+    if not replies:
+        raise BadExampleError("at least one message must be from the assistant")
+    return Example(last_user_text(messages), replies[-1])
+
+
+def _read_completion(record: dict[str, Any]) -> Example:
+    prompt, completion = record.get("prompt"), record.get("completion")
+    if not isinstance(prompt, str) or not isinstance(completion, str):
+        raise BadExampleError("'prompt' and 'completion' must both be strings")
+    return Example(prompt, completion.strip())
+
+
+def _read_preference(record: dict[str, Any]) -> Example:
+    asked = record.get("input")
+    if not isinstance(asked, dict):
+        raise BadExampleError("'input' must be an object with 'messages'")
+    preferred = _messages(record, "preferred_output")
+    _messages(record, "non_preferred_output")
+    return Example(last_user_text(_messages(asked)), text_of(preferred[-1].get("content")))
+
+
+def _read_reinforcement(record: dict[str, Any]) -> Example:
+    messages = _messages(record)
+    if messages[-1]["role"] != "user":
+        raise BadExampleError("the last message must be from the user")
+    return Example(last_user_text(messages), "")
+
+
+READERS: dict[str, Callable[[dict[str, Any]], Example]] = {
+    CHAT: _read_chat,
+    COMPLETION: _read_completion,
+    PREFERENCE: _read_preference,
+    REINFORCEMENT: _read_reinforcement,
+}

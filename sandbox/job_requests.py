@@ -1,0 +1,114 @@
+"""What a caller may write to create a job: every field and bound of OpenAI's schema, and nothing else."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+MAX_METADATA = 16
+
+
+def _none_if_auto(value: Any) -> Any:
+    return None if value == "auto" else value
+
+
+Auto = BeforeValidator(_none_if_auto)
+"""Inside, «auto» is None, so that pydantic names the field in an error and not a branch of a union."""
+
+Key = Annotated[str, Field(max_length=64)]
+Value = Annotated[str, Field(max_length=512)]
+Metadata = Annotated[dict[Key, Value], Field(max_length=MAX_METADATA)]
+
+
+class Strict(BaseModel):
+    """No field that OpenAI does not know, and no text where a number belongs."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, str_max_length=4096)
+
+
+class SupervisedHyperparameters(Strict):
+    batch_size: Annotated[int | None, Field(ge=1, le=256), Auto] = None
+    learning_rate_multiplier: Annotated[float | None, Field(gt=0), Auto] = None
+    n_epochs: Annotated[int | None, Field(ge=1, le=50), Auto] = None
+
+    def on_the_wire(self) -> dict[str, Any]:
+        return {name: "auto" if value is None else value for name, value in self.model_dump().items()}
+
+
+class DpoHyperparameters(SupervisedHyperparameters):
+    beta: Annotated[float | None, Field(gt=0, le=2), Auto] = None
+
+
+class ReinforcementHyperparameters(SupervisedHyperparameters):
+    compute_multiplier: Annotated[float | None, Field(gt=0.00001, le=10), Auto] = None
+    eval_interval: Annotated[int | None, Field(ge=1), Auto] = None
+    eval_samples: Annotated[int | None, Field(ge=1), Auto] = None
+    reasoning_effort: Literal["default", "low", "medium", "high"] = "default"
+
+
+class Supervised(Strict):
+    hyperparameters: SupervisedHyperparameters = SupervisedHyperparameters()
+
+
+class Dpo(Strict):
+    hyperparameters: DpoHyperparameters = DpoHyperparameters()
+
+
+class Reinforcement(Strict):
+    """`grader` is echoed, the rewards are drawn. `response_format` is not in the schema, but in the guides."""
+
+    grader: dict[str, Any]
+    hyperparameters: ReinforcementHyperparameters = ReinforcementHyperparameters()
+    response_format: dict[str, Any] | None = None
+
+
+class Method(Strict):
+    """A type, and what belongs to it. Blocks of the other types are accepted and not looked at, as by OpenAI."""
+
+    type: Literal["supervised", "dpo", "reinforcement"]
+    supervised: Supervised | None = None
+    dpo: Dpo | None = None
+    reinforcement: Reinforcement | None = None
+
+    def on_the_wire(self) -> dict[str, Any]:
+        """The method as a job shows it: its own block only, with every hyperparameter."""
+        block: dict[str, Any] = {}
+        if self.type == "reinforcement" and self.reinforcement:
+            block = self.reinforcement.model_dump(exclude={"hyperparameters"}, exclude_none=True)
+        return {"type": self.type, self.type: block | {"hyperparameters": self._hyperparameters().on_the_wire()}}
+
+    def _hyperparameters(self) -> SupervisedHyperparameters:
+        if self.type == "dpo":
+            return (self.dpo or Dpo()).hyperparameters
+        if self.type == "reinforcement" and self.reinforcement:
+            return self.reinforcement.hyperparameters
+        return (self.supervised or Supervised()).hyperparameters
+
+
+class Wandb(Strict):
+    project: str
+    name: str | None = None
+    entity: str | None = None
+    tags: list[str] | None = None
+
+
+class Integration(Strict):
+    type: Literal["wandb"]
+    wandb: Wandb
+
+
+class JobCreate(Strict):
+    """The body of `POST /v1/fine_tuning/jobs`. Top-level `hyperparameters` count without `method`."""
+
+    model: str
+    training_file: str
+    validation_file: str | None = None
+    suffix: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    seed: Annotated[int | None, Field(ge=0, le=2_147_483_647)] = None
+    method: Method | None = None
+    hyperparameters: SupervisedHyperparameters | None = None
+    integrations: Annotated[list[Integration] | None, Field(max_length=5)] = None
+    metadata: Metadata | None = None
+
+    def effective_method(self) -> Method:
+        older = Supervised(hyperparameters=self.hyperparameters or SupervisedHyperparameters())
+        return self.method or Method(type="supervised", supervised=older)
