@@ -1,0 +1,143 @@
+"""The `tunery` command: what can be asked of it. A command imports the module that does its work when it is called."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import commands
+from cli.failure import Failure
+
+STATE = Path(os.environ.get("TUNERY_STATE") or commands.ROOT / ".state")
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+app = typer.Typer(
+    help="A fine-tuning platform that you run for yourself, on OpenAI's wire.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    epilog="Begin with `./tunery demo`. The servers' settings are environment variables; `.env.example` lists them.",
+)
+project = typer.Typer(help="The projects of this deployment, each with API keys of its own.", no_args_is_help=True)
+app.add_typer(project, name="project", rich_help_panel="Operate")
+
+TRY, OPERATE, DEVELOP = "Try", "Operate", "Develop"
+
+
+@app.command(rich_help_panel=TRY)
+def demo() -> None:
+    """Start everything, run a whole fine-tuning job against the sandbox, and show each step. Costs seconds, no cent."""
+    from cli.demo import run
+
+    run(STATE / "demo")
+
+
+@app.command(rich_help_panel=TRY)
+def up(
+    port: Annotated[int, typer.Option(envvar="PORT", help="The api's port; 0 is any free one.")] = 0,
+    webhook_url: Annotated[
+        str | None,
+        typer.Option(envvar="TUNERY_WEBHOOK_URL", help="Send the first project's events here, not to this terminal."),
+    ] = None,
+) -> None:
+    """Start everything and stay: prints the variables with which any OpenAI client talks to it. Ctrl-C stops it all.
+
+    DATABASE_URL and REDIS_URL name servers to use instead of the embedded ones, and TUNERY_PROVIDER\\_\\_BASE_URL with
+    TUNERY_PROVIDER\\_\\_API_KEY the provider to use instead of the sandbox.
+    """
+    from cli.up import run
+
+    run(STATE, port=port, webhook_url=webhook_url)
+
+
+@app.command(rich_help_panel=OPERATE)
+def api(
+    host: Annotated[str, typer.Option(envvar="HOST", help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="PORT")] = 8000,
+) -> None:
+    """Serve the api. WEB_CONCURRENCY is its number of processes."""
+    _check_settings()
+    commands.become(commands.api(host, port))
+
+
+@app.command(rich_help_panel=OPERATE)
+def worker(
+    concurrency: Annotated[
+        int, typer.Option(envvar="WORKER_CONCURRENCY", min=1, help="How many steps it takes at once.")
+    ] = 4,
+) -> None:
+    """Run a worker: it speaks to the provider, and delivers webhooks. As many as you like may run."""
+    _check_settings()
+    commands.become(commands.worker(concurrency), REMAP_SIGTERM=os.environ.get("REMAP_SIGTERM", "SIGQUIT"))
+
+
+@app.command(rich_help_panel=OPERATE)
+def beat() -> None:
+    """Run the clock that rings for each row that is due. One is needed; two do no harm."""
+    _check_settings()
+    commands.become(commands.beat())
+
+
+@app.command(rich_help_panel=OPERATE)
+def migrate(
+    wait: Annotated[float, typer.Option(help="Seconds to wait for the database to answer.")] = 30,
+) -> None:
+    """Bring the database to the newest schema. Several at once wait for each other."""
+    from cli.operate import migrate_when_reachable
+
+    print(migrate_when_reachable(wait))
+
+
+@project.command("create")
+def create_project(name: Annotated[str, typer.Argument(help="The team's name.")]) -> None:
+    """Create a project and print its first API key, which is never shown again."""
+    from cli.operate import create_project_with_key
+
+    created = create_project_with_key(name)
+    print(f"Project {created.id} is made. This is its key; it is not shown again:", file=sys.stderr)
+    print(created.secret)
+
+
+@app.command(rich_help_panel=DEVELOP, context_settings=PASSED_ON)
+def test(context: typer.Context) -> None:
+    """Run the whole suite, on two cores. What follows goes to pytest, as in `tunery test tests/cli -x`."""
+    from cli.develop import run_tests
+
+    sys.exit(run_tests(context.args))
+
+
+@app.command(rich_help_panel=DEVELOP)
+def lint() -> None:
+    """Check style, types, who imports whom, the locks, and that the migrations are equal to the models."""
+    from cli.lint import run
+
+    sys.exit(run(STATE))
+
+
+def _check_settings() -> None:
+    """A missing variable is told as a sentence here, before a server would show it as a traceback."""
+    from shared.settings import get_settings
+
+    get_settings()
+
+
+def main() -> None:
+    try:
+        app(prog_name="tunery")
+    except Failure as failure:
+        sys.exit(str(failure))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        from cli.explain import sentence_for
+
+        sentence = sentence_for(error)
+        if sentence is None:
+            raise
+        sys.exit(sentence)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""What an operator asks of a deployment: bring its schema up to date, make a project."""
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy.exc import OperationalError
+
+from shared import database
+from shared.projects import service as projects
+
+
+@dataclass(frozen=True)
+class Created:
+    """A new project, with its first key in clear."""
+
+    id: str
+    secret: str
+
+
+def migrate_when_reachable(patience: float) -> str:
+    """Migrates, and tells the revision. A database that does not answer yet is asked again for `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            database.get_engine().connect().close()
+            break
+        except OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+    database.migrate()
+    return f"The database is at revision {database.newest_revision()}."
+
+
+def create_project_with_key(name: str) -> Created:
+    with database.transaction() as session:
+        project = projects.create_project(session, name)
+        _, secret = projects.create_api_key(session, project.id, "first")
+        return Created(project.id, secret)
