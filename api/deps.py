@@ -39,16 +39,12 @@ SessionDep = Annotated[Session, Depends(get_session, scope="function")]
 _bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="An API key of a project: `sk-tun-…`")
 
 
-async def get_caller(
-    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-) -> Caller:
+_Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+async def get_caller(credentials: _Credentials) -> Caller:
     """Whose key this is. It is remembered for a second, so that a revoked key is refused within one."""
-    if credentials is None:
-        raise Unauthorized(
-            "You didn't provide an API key: send it as a bearer token (Authorization: Bearer sk-tun-…)",
-            code="missing_api_key",
-        )
-    secret = credentials.credentials
+    secret = _secret(credentials)
     digest = sha256(secret.encode()).digest()
     known_until, caller = _remembered.get(digest, (0.0, None))
     if caller is None or known_until < time.monotonic():
@@ -60,9 +56,23 @@ async def get_caller(
     return caller
 
 
+def _secret(credentials: HTTPAuthorizationCredentials | None) -> str:
+    if credentials is None:
+        raise Unauthorized(
+            "You didn't provide an API key: send it as a bearer token (Authorization: Bearer sk-tun-…)",
+            code="missing_api_key",
+        )
+    return credentials.credentials
+
+
 def _authenticate(secret: str) -> Caller:
     with transaction() as session:
         return projects.authenticate(session, secret)
+
+
+def check_admin(session: SessionDep, credentials: _Credentials) -> None:
+    """For routes that manage the deployment: only an admin key opens them."""
+    projects.authenticate_admin(session, _secret(credentials))
 
 
 CallerDep = Annotated[Caller, Depends(get_caller)]

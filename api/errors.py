@@ -63,9 +63,7 @@ def validation_error(_: Request, error: Exception) -> JSONResponse:
 def _param(location: Sequence[Any]) -> str | None:
     """`("body", "method", "dpo", "constrained-int")` → `method.dpo`: fields and indexes, without pydantic's kinds."""
     names = [
-        str(item)
-        for item in location[1:]
-        if isinstance(item, int) or (_FIELD.fullmatch(item) and item not in _KINDS)
+        str(item) for item in location[1:] if isinstance(item, int) or (_FIELD.fullmatch(item) and item not in _KINDS)
     ]
     return ".".join(names) or None
 

@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from api import errors, inference
 from api.errors import ErrorEnvelope
 from api.middleware import RequestMiddleware
-from api.routes import files, health, jobs, models, webhook_endpoints
+from api.routes import files, health, jobs, models, projects, webhook_endpoints
 from shared.log import set_up_logging
 from shared.settings import get_settings
 
@@ -56,7 +56,7 @@ def create_app() -> FastAPI:
     app.add_middleware(RequestMiddleware)
     whole_form = settings.max_file_bytes + (1 << 20)
     app.include_router(files.router, responses=_ERRORS, max_body_size=whole_form)
-    for module in (jobs, models, webhook_endpoints):
+    for module in (jobs, models, webhook_endpoints, projects):
         app.include_router(module.router, responses=_ERRORS)
     app.include_router(inference.router, responses=_ERRORS, max_body_size=settings.max_chat_bytes)
     app.include_router(health.router)

@@ -1,4 +1,4 @@
-"""`/v1/models`: the provider's base models, and what the project's own jobs have made. Ids contain colons, and slashes."""
+"""`/v1/models`: the provider's base models, and what the project's own jobs have made. Ids hold colons and slashes."""
 
 from fastapi import APIRouter
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
-from shared.errors import Forbidden, Invalid, Unauthorized
+from shared.errors import Forbidden, Invalid, NotFound, Unauthorized
 from shared.projects.models import ApiKey, Credential, Organization, Project
 from shared.settings import get_settings
 from shared.tables import make_due
@@ -50,18 +50,39 @@ def create_api_key(session: Session, project_id: str | None, name: str) -> tuple
 
 def authenticate(session: Session, secret: str) -> Caller:
     """Whose secret this is. An admin key, a revoked one and an unknown one cannot act for a project."""
-    query = (
-        select(ApiKey.id, Project.id, Project.organization_id)
-        .join(Project, col(Project.id) == ApiKey.project_id, isouter=True)
-        .where(ApiKey.secret_sha256 == _sha256(secret), col(ApiKey.revoked_at).is_(None))
-    )
-    found = session.exec(query).one_or_none()
-    if found is None:
-        raise Unauthorized("This API key is not known here: check OPENAI_API_KEY, or ask your operator for a key")
-    _, project_id, organization_id = found
-    if project_id is None:
+    key = _find_key(session, secret)
+    if key.project_id is None:
         raise Forbidden("An admin key cannot act for a project: use one of the project's own API keys")
-    return Caller(project_id, organization_id)
+    return Caller(key.project_id, session.get_one(Project, key.project_id).organization_id)
+
+
+def authenticate_admin(session: Session, secret: str) -> None:
+    """Refuse whatever is not an admin key."""
+    if _find_key(session, secret).project_id is not None:
+        raise Forbidden("This needs an admin key (OPENAI_ADMIN_KEY): a project's key cannot manage projects")
+
+
+def _find_key(session: Session, secret: str) -> ApiKey:
+    query = select(ApiKey).where(ApiKey.secret_sha256 == _sha256(secret), col(ApiKey.revoked_at).is_(None))
+    key = session.exec(query).one_or_none()
+    if key is None:
+        raise Unauthorized("This API key is not known here: check OPENAI_API_KEY, or ask your operator for a key")
+    return key
+
+
+def list_projects(session: Session, *, after: str | None, limit: int) -> list[Project]:
+    """One more than `limit`, newest first."""
+    query = select(Project).order_by(col(Project.id).desc()).limit(limit + 1)
+    if after is not None:
+        query = query.where(Project.id < get_project(session, after, param="after").id)
+    return list(session.exec(query))
+
+
+def get_project(session: Session, project_id: str, *, param: str = "project_id") -> Project:
+    project = session.get(Project, project_id)
+    if project is None:
+        raise NotFound(f"No such project: {project_id}", param=param)
+    return project
 
 
 def _sha256(secret: str) -> str:
