@@ -78,9 +78,13 @@ def http_error(request: Request, error: Exception) -> JSONResponse:
             answer.headers.update(error.headers or {})
             return answer
         case 413:
-            return envelope(413, "The body is larger than this address takes", "request_too_large")
+            return too_large()
         case status:
             return envelope(status, str(error.detail), "invalid_request")
+
+
+def too_large() -> JSONResponse:
+    return envelope(413, "The body is larger than this address takes", "request_too_large")
 
 
 def unstorable(_: Request, __: Exception) -> JSONResponse:

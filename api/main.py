@@ -10,7 +10,7 @@ from fastapi_offline import FastAPIOffline
 
 from api import errors, inference
 from api.errors import ErrorEnvelope
-from api.middleware import RequestMiddleware
+from api.middleware import BodyLimitMiddleware, RequestMiddleware
 from api.routes import files, health, jobs, models, projects, webhook_endpoints
 from shared.log import set_up_logging
 from shared.settings import get_settings
@@ -48,17 +48,15 @@ def create_app() -> FastAPI:
         description=DESCRIPTION,
         lifespan=_lifespan,
         generate_unique_id_function=_name,
-        max_body_size=settings.max_json_bytes,
         redoc_url=None,
         redirect_slashes=False,  # its Location repeats whatever host the client named
     )
     errors.register(app)
+    larger = {"/v1/files": settings.max_file_bytes + (1 << 20), "/v1/chat/completions": settings.max_chat_bytes}
+    app.add_middleware(BodyLimitMiddleware, limit=settings.max_json_bytes, larger=larger)
     app.add_middleware(RequestMiddleware)
-    whole_form = settings.max_file_bytes + (1 << 20)
-    app.include_router(files.router, responses=_ERRORS, max_body_size=whole_form)
-    for module in (jobs, models, webhook_endpoints, projects):
+    for module in (files, jobs, models, webhook_endpoints, projects, inference):
         app.include_router(module.router, responses=_ERRORS)
-    app.include_router(inference.router, responses=_ERRORS, max_body_size=settings.max_chat_bytes)
     app.include_router(health.router)
     _document_without_422(app)
     return app

@@ -116,6 +116,14 @@ def lint() -> None:
     sys.exit(run(STATE))
 
 
+@app.command(rich_help_panel=DEVELOP)
+def lock() -> None:
+    """Write both requirements locks anew, after a change of pyproject.toml."""
+    from cli.locks import write
+
+    write(STATE)
+
+
 def _check_settings() -> None:
     """A missing variable is told as a sentence here, before a server would show it as a traceback."""
     from shared.settings import get_settings

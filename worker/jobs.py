@@ -14,7 +14,7 @@ from shared.jobs.models import Job, JobRequest, JobStatus, Level
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import release, utc_now
-from worker.progress import Seen, look, record_seen
+from worker.progress import Seen, look, record_seen, translator
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
 from worker.providers.openai_wire import Provider
@@ -181,24 +181,35 @@ def _adopt(job: Job, found: list[FineTuningJob]) -> None:
 
 
 def _record_error(session: Session, job: Job, do: Create | Find | Tell | Poll, error: ProviderError) -> None:
+    message = translator(session, job)(error.message)
     if isinstance(do, Create) and not error.effect_unknown:
         job.create_pending_at = None
     if isinstance(do, Create) and not error.retryable:
-        jobs.fail(session, job, error.code, error.message, error.param)
+        if error.status == 404:
+            _distrust_copies(session, job)
+        jobs.fail(session, job, error.code, message, error.param)
     elif isinstance(do, Tell) and not error.retryable:
-        _refused(session, job, do.request, error)
+        _refused(session, job, do.request, message)
     elif isinstance(do, Poll) and error.status == 404 and job.retries >= get_settings().max_step_failures:
         jobs.fail(session, job, "job_missing_at_provider", "The provider no longer knows this job")
     else:
         if job.retries == 0:
-            jobs.add_event(session, job, f"Waiting for the provider: {error.message}", Level.WARN)
+            jobs.add_event(session, job, f"Waiting for the provider: {message}", Level.WARN)
         try_again(job, error)
 
 
-def _refused(session: Session, job: Job, request: JobRequest, error: ProviderError) -> None:
+def _distrust_copies(session: Session, job: Job) -> None:
+    """Something that the create names is not there: perhaps a file. The next job that needs it sends it anew."""
+    for dataset_id in filter(None, (job.training_file, job.validation_file)):
+        for file in datasets.provider_files(session, dataset_id):
+            if file.credential_id == job.credential_id:
+                file.expires_at = utc_now()
+
+
+def _refused(session: Session, job: Job, request: JobRequest, message: str) -> None:
     """The provider does not do it, most often because the job has just ended: look at it."""
-    jobs.add_event(session, job, f"The provider refused to {request} the job: {error.message}", Level.WARN)
-    job.request = None
+    jobs.add_event(session, job, f"The provider refused to {request} the job: {message}", Level.WARN)
+    job.request = None if job.request is request else job.request
     release(job, utc_now())
 
 

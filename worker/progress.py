@@ -94,7 +94,7 @@ def _fetch(provider: Provider, file_id: str) -> Result | None:
 
 def record_seen(session: Session, job: Job, seen: Seen) -> None:
     """Write down everything new in one transaction, and the status last: a final one tells the webhooks."""
-    in_our_words = _translator(session, job)
+    in_our_words = translator(session, job)
     _add_events(session, job, seen.events, in_our_words)
     _add_checkpoints(session, job, seen.checkpoints)
     _copy_facts(job, seen.job)
@@ -113,7 +113,7 @@ def _status(provider_job: FineTuningJob, now: JobStatus) -> JobStatus:
     return _STATUSES.get(str(provider_job.status), now)
 
 
-def _translator(session: Session, job: Job) -> Callable[[str], str]:
+def translator(session: Session, job: Job) -> Callable[[str], str]:
     """Put our ids where the provider's sentences have its own: those are the ones that a caller can use."""
     files = select(ProviderFile.provider_file_id, ProviderFile.dataset_id).where(
         ProviderFile.credential_id == job.credential_id,
@@ -148,7 +148,8 @@ def _add_events(
         ).model_dump()
         for event in events
     ]
-    session.exec(insert(JobEvent).values(rows).on_conflict_do_nothing(index_elements=["job_id", "provider_event_id"]))
+    new = insert(JobEvent).on_conflict_do_nothing(index_elements=["job_id", "provider_event_id"])
+    session.exec(new, params=rows)  # a single statement with all the values holds some 7,000 rows at most
     job.last_provider_event_id = events[-1].id
     for row in rows:
         data = row["data"] or {}

@@ -37,21 +37,22 @@ class Undeliverable(Exception):
 def post(url: str, body: bytes, headers: Mapping[str, str], timeout: timedelta) -> Response:
     """One POST, at an end after `timeout` whatever the other side does. Raises `Undeliverable`."""
     deadline = time.monotonic() + timeout.total_seconds()
-    backend = _CheckedBackend(httpcore2.URL(url).scheme.decode(), deadline)
-    with httpcore2.ConnectionPool(ssl_context=_tls(), network_backend=backend) as pool:
-        try:
+    try:
+        backend = _CheckedBackend(httpcore2.URL(url).scheme.decode(), deadline)
+        with httpcore2.ConnectionPool(ssl_context=_tls(), network_backend=backend) as pool:
             return _send(pool, url, body, headers)
-        except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-            late = time.monotonic() >= deadline
-            why = f"no answer within {timeout.total_seconds():g} s" if late else str(error) or type(error).__name__
-            raise Undeliverable(why) from error
-        except (httpcore2.UnsupportedProtocol, ValueError, OSError) as error:
-            raise Undeliverable(str(error)) from error
+    except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError) as error:
+        late = time.monotonic() >= deadline
+        why = f"no answer within {timeout.total_seconds():g} s" if late else str(error) or type(error).__name__
+        raise Undeliverable(why) from error
+    except (httpcore2.UnsupportedProtocol, ValueError, TypeError, OSError) as error:  # also: no URL at all
+        raise Undeliverable(str(error)) from error
 
 
 def _send(pool: httpcore2.ConnectionPool, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
     timeouts = {"connect": CONNECT_SECONDS, "read": CONNECT_SECONDS * 12, "write": CONNECT_SECONDS * 12}
-    with pool.stream("POST", url, headers=list(headers.items()), content=body, extensions={"timeout": timeouts}) as response:
+    request = pool.stream("POST", url, headers=list(headers.items()), content=body, extensions={"timeout": timeouts})
+    with request as response:
         kept = b""
         for chunk in response.iter_stream():
             kept += chunk[: READ_AT_MOST - len(kept)]

@@ -86,9 +86,10 @@ def _continue(provider: Provider, plan: Plan, upload_id: str) -> FileObject | Be
 
 def _record(session: Session, file: ProviderFile, plan: Plan, answer: FileObject | Begun | ProviderError) -> None:
     if isinstance(answer, Begun):
-        file.provider_upload_id, file.part_ids, file.retries = answer.upload_id, answer.part_ids, 0
+        file.provider_upload_id, file.part_ids = answer.upload_id, answer.part_ids  # retries count on: see below
         release(file, utc_now())
     elif isinstance(answer, FileObject):
+        file.retries = 0
         datasets.record_upload(file, answer.id, file_expiry(answer))
     elif answer.retryable:
         if not answer.effect_unknown and file.provider_upload_id is None:

@@ -24,7 +24,7 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_readable)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Hyperparameters(_Strict):

@@ -40,7 +40,7 @@ class JobCreate(BaseModel):
     training_file: Annotated[str, Field(max_length=64)]
     validation_file: Annotated[str | None, Field(max_length=64)] = None
     suffix: Annotated[str | None, Field(min_length=1, max_length=64)] = None
-    seed: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
+    seed: Annotated[int | None, Field(ge=0, le=2**31 - 1, strict=True)] = None
     method: Method | None = None
     hyperparameters: Hyperparameters | None = None
     integrations: Annotated[list[Integration] | None, Field(max_length=5)] = None

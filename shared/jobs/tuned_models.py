@@ -83,4 +83,6 @@ def _own(session: Session, project_id: str, name: str, *, lock: bool = False) ->
 
 
 def _shutdown(model: TunedModel, bases: list[dict[str, Any]]) -> str | None:
-    return next((base.get("shutdown_date") for base in bases if base["id"] == model.base_model), None)
+    """A model tuned from a tuned one, `ft:base:…`, ends with the first base of all."""
+    name = model.base_model.split(":")[1] if model.base_model.startswith("ft:") else model.base_model
+    return next((base.get("shutdown_date") for base in bases if base["id"] == name), None)

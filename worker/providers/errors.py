@@ -57,7 +57,7 @@ def provider_errors() -> Iterator[None]:
     except (APIConnectionError, httpx2.HTTPError) as error:
         reason = error.__cause__ or error
         raise _unknown(f"the provider could not be reached: {type(reason).__name__}: {reason}") from error
-    except (APIError, OpenAIError, ValueError) as error:
+    except (APIError, OpenAIError, ValueError, AttributeError, TypeError) as error:  # what the SDK makes of odd bodies
         raise _unknown(f"the provider's answer could not be read: {error}") from error
 
 

@@ -6,14 +6,16 @@ from typing import Any, BinaryIO, TypeVar
 
 import httpx2
 from openai import Omit, OpenAI, omit
+from openai.pagination import SyncCursorPage, SyncPage
 from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
-from worker.providers.errors import ProviderError, provider_errors
+from worker.providers.errors import provider_errors
 
 JOB_KEY = "tunery_job"
 PROJECT_KEY = "tunery_project"
+Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 
 
@@ -32,7 +34,7 @@ class Provider:
 
     def list_models(self) -> list[Model]:
         with provider_errors():
-            return list(self._openai.models.list())
+            return list(_items(self._openai.models.list()))
 
     def delete_model(self, name: str) -> None:
         with provider_errors():
@@ -40,15 +42,16 @@ class Provider:
 
     def create_file(self, name: str, file: BinaryIO, expiry: timedelta) -> FileObject:
         with provider_errors():
-            return self._openai.files.create(
+            file_object = self._openai.files.create(
                 file=(name, file, "application/jsonl"), purpose="fine-tune", expires_after=_expires_after(expiry)
             )
+            return _object(file_object)
 
     def find_file(self, name: str, size: int, since: datetime) -> FileObject | None:
         """The newest file with this name and size, made after `since` or shortly before it."""
         oldest = (since - timedelta(minutes=5)).timestamp()
         with provider_errors():
-            for file in self._openai.files.list(purpose="fine-tune", order="desc", limit=1000):
+            for file in _items(self._openai.files.list(purpose="fine-tune", order="desc", limit=1000)):
                 if file.created_at < oldest:
                     return None
                 if file.filename == name and file.bytes == size:
@@ -72,29 +75,27 @@ class Provider:
                 purpose="fine-tune",
                 expires_after=_expires_after(expiry),
             )
-        return upload.id
+            return _object(upload).id
 
     def create_part(self, upload_id: str, data: bytes) -> str:
         with provider_errors():
-            return self._openai.uploads.parts.create(upload_id, data=("part", data)).id
+            return _object(self._openai.uploads.parts.create(upload_id, data=("part", data))).id
 
     def complete_upload(self, upload_id: str, part_ids: list[str]) -> FileObject:
         with provider_errors():
-            upload = self._openai.uploads.complete(upload_id, part_ids=part_ids)
-        if upload.file is None:
-            raise ProviderError("the completed upload names no file", "provider_unavailable", retryable=True)
-        return upload.file
+            return _object(_object(self._openai.uploads.complete(upload_id, part_ids=part_ids)).file)
 
     def create_job(self, asked: dict[str, Any], job_id: str, project_id: str) -> FineTuningJob:
         with provider_errors():
-            return self._openai.fine_tuning.jobs.create(**asked, metadata={JOB_KEY: job_id, PROJECT_KEY: project_id})
+            metadata = {JOB_KEY: job_id, PROJECT_KEY: project_id}
+            return _object(self._openai.fine_tuning.jobs.create(**asked, metadata=metadata))
 
     def find_jobs(self, job_id: str, since: datetime) -> list[FineTuningJob]:
         """Jobs that carry our id, oldest first. The filter is asked for, and not relied on."""
         oldest = (since - timedelta(minutes=5)).timestamp()
         found = []
         with provider_errors():
-            for job in self._openai.fine_tuning.jobs.list(limit=100, metadata={JOB_KEY: job_id}):
+            for job in _items(self._openai.fine_tuning.jobs.list(limit=100, metadata={JOB_KEY: job_id})):
                 if job.created_at < oldest:
                     break
                 if (job.metadata or {}).get(JOB_KEY) == job_id:
@@ -103,29 +104,51 @@ class Provider:
 
     def get_job(self, provider_job_id: str) -> FineTuningJob:
         with provider_errors():
-            return self._openai.fine_tuning.jobs.retrieve(provider_job_id)
+            return _object(self._openai.fine_tuning.jobs.retrieve(provider_job_id))
 
     def cancel_job(self, provider_job_id: str) -> FineTuningJob:
         with provider_errors():
-            return self._openai.fine_tuning.jobs.cancel(provider_job_id)
+            return _object(self._openai.fine_tuning.jobs.cancel(provider_job_id))
 
     def pause_job(self, provider_job_id: str) -> FineTuningJob:
         with provider_errors():
-            return self._openai.fine_tuning.jobs.pause(provider_job_id)
+            return _object(self._openai.fine_tuning.jobs.pause(provider_job_id))
 
     def resume_job(self, provider_job_id: str) -> FineTuningJob:
         with provider_errors():
-            return self._openai.fine_tuning.jobs.resume(provider_job_id)
+            return _object(self._openai.fine_tuning.jobs.resume(provider_job_id))
 
     def new_events(self, provider_job_id: str, last_seen: str | None) -> list[FineTuningJobEvent]:
         """Events that came after `last_seen`, all pages, oldest first."""
         with provider_errors():
             events = self._openai.fine_tuning.jobs.list_events(provider_job_id, limit=100)
-            return _until(events, last_seen)[::-1]
+            return _until(_items(events), last_seen)[::-1]
 
     def checkpoints(self, provider_job_id: str) -> list[FineTuningJobCheckpoint]:
         with provider_errors():
-            return list(self._openai.fine_tuning.jobs.checkpoints.list(provider_job_id, limit=100))[::-1]
+            return list(_items(self._openai.fine_tuning.jobs.checkpoints.list(provider_job_id, limit=100)))[::-1]
+
+
+def _object(answer: Answer | None) -> Answer:
+    """The answer, if it is an object with an id: proxies stand before providers, and their «200 OK» may be anything."""
+    if answer is None or not isinstance(getattr(answer, "id", None), str):
+        raise ValueError(f"it is no object with an id, but {type(answer).__name__}")
+    return answer
+
+
+def _items(page: SyncPage[Item] | SyncCursorPage[Item]) -> Iterator[Item]:
+    """All items of all pages. What is no list must not pass for an empty one: we act upon what is not in it."""
+    before: list[Item] = []
+    while True:
+        items = getattr(page, "data", None)
+        if items is None and getattr(page, "object", None) == "list":
+            items = []
+        if not isinstance(items, list):
+            raise ValueError(f"it is no list, but {type(page).__name__}")
+        yield from items
+        if items == before or not page.has_next_page():  # the same again: a provider that knows no pages
+            return
+        before, page = items, page.get_next_page()
 
 
 def _until(events: Iterable[FineTuningJobEvent], last_seen: str | None) -> list[FineTuningJobEvent]:

@@ -1,0 +1,71 @@
+"""Servers that live under worse conditions than the one of all tests: as processes, each with its own environment."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from shared.settings import get_settings
+from tests.servers import free_port, wait_for_port
+from tests.world import Person
+
+Elsewhere = Callable[[str], Person]
+
+
+@contextmanager
+def serving_under(**conditions: str) -> Iterator[str]:
+    """The api as an own process on the tests' database, but for these conditions; its address."""
+    settings, port = get_settings(), free_port()
+    environment = {
+        **os.environ,
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "TUNERY_SECRET_KEYS": f'["{settings.secret_keys[0].get_secret_value()}"]',
+        "TUNERY_PROVIDER__BASE_URL": settings.provider.base_url,
+        "TUNERY_PROVIDER__API_KEY": settings.provider.api_key.get_secret_value(),
+        "TUNERY_STORAGE": str(settings.storage),
+        **conditions,
+    }
+    command = [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app", "--port", str(port)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for_port(port)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def frugal_server(server: str) -> Iterator[str]:
+    """Takes files up to 100,000 bytes and JSON up to 10,000, and finds nobody at Redis's address."""
+    conditions = {
+        "TUNERY_MAX_FILE_BYTES": "100000",
+        "TUNERY_MAX_JSON_BYTES": "10000",
+        "TUNERY_MAX_CHAT_BYTES": "20000",
+        "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+    }
+    with serving_under(**conditions) as address:
+        yield address
+
+
+@pytest.fixture
+def frugal(frugal_server: str, alice: Person) -> Iterator[Person]:
+    """Alice, at the frugal server."""
+    person = Person(frugal_server, alice.api_key, alice.project_id)
+    yield person
+    person.close()
+
+
+@pytest.fixture(scope="session")
+def lonely_server(server: str) -> Iterator[str]:
+    """Finds neither Postgres nor a provider where they should be."""
+    conditions = {
+        "DATABASE_URL": f"postgresql://nobody:secret@127.0.0.1:{free_port()}/nothing",
+        "TUNERY_PROVIDER__BASE_URL": f"http://127.0.0.1:{free_port()}/v1",
+    }
+    with serving_under(**conditions) as address:
+        yield address

@@ -1,0 +1,162 @@
+"""What every operation has in common when it refuses: OpenAI's envelope, a request id, a status that is meant."""
+
+import re
+
+import pytest
+from openai import APIStatusError, AuthenticationError, OpenAI, PermissionDeniedError
+
+from shared.database import transaction
+from shared.projects import service as projects
+from shared.projects.models import ApiKey
+from shared.tables import utc_now
+from tests.api.wire import MULTIPART, send
+from tests.world import Person
+
+OPERATIONS = [
+    ("GET", "/files"),
+    ("POST", "/files"),
+    ("GET", "/files/file-x"),
+    ("DELETE", "/files/file-x"),
+    ("GET", "/files/file-x/content"),
+    ("POST", "/fine_tuning/jobs"),
+    ("GET", "/fine_tuning/jobs"),
+    ("GET", "/fine_tuning/jobs/ftjob-x"),
+    ("POST", "/fine_tuning/jobs/ftjob-x/cancel"),
+    ("POST", "/fine_tuning/jobs/ftjob-x/pause"),
+    ("POST", "/fine_tuning/jobs/ftjob-x/resume"),
+    ("GET", "/fine_tuning/jobs/ftjob-x/events"),
+    ("GET", "/fine_tuning/jobs/ftjob-x/checkpoints"),
+    ("GET", "/models"),
+    ("GET", "/models/gpt-4o"),
+    ("DELETE", "/models/gpt-4o"),
+    ("POST", "/chat/completions"),
+    ("POST", "/webhook_endpoints"),
+    ("GET", "/webhook_endpoints"),
+    ("GET", "/webhook_endpoints/we_x"),
+    ("DELETE", "/webhook_endpoints/we_x"),
+    ("GET", "/webhook_endpoints/we_x/deliveries"),
+    ("GET", "/organization/projects"),
+    ("POST", "/organization/projects"),
+    ("GET", "/organization/projects/proj_x"),
+]
+KEYS = {
+    "none": ({"authorization": ""}, "missing_api_key"),
+    "another scheme": ({"authorization": "Basic YTpi"}, "missing_api_key"),
+    "no key after the scheme": ({"authorization": "Bearer "}, None),
+    "an unknown one": ({"authorization": "Bearer sk-tun-unknown"}, "invalid_api_key"),
+    "OpenAI's": ({"authorization": "Bearer sk-proj-abc"}, "invalid_api_key"),
+}
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_no_operation_does_anything_without_a_key(alice: Person, method: str, path: str) -> None:
+    for headers, code in KEYS.values():
+        answer = send(alice, method, path, b"{}" if method == "POST" else None, headers)
+        assert answer.status == 401, f"{headers}: {answer.text}"
+        assert code is None or answer.error["code"] == code
+        assert "sk-" not in answer.error["message"].replace("sk-tun-…", "").replace("sk-admin-tun-…", "")
+
+
+def test_a_revoked_key_is_refused(alice: Person) -> None:
+    with transaction() as session:
+        key, secret = projects.create_api_key(session, alice.project_id, "revoked")
+    with transaction() as session:
+        session.get_one(ApiKey, key.id).revoked_at = utc_now()
+    with pytest.raises(AuthenticationError):
+        OpenAI(base_url=alice.base_url, api_key=secret, max_retries=0).models.list()
+
+
+def test_an_admin_key_owns_no_files(alice: Person) -> None:
+    with transaction() as session:
+        _, secret = projects.create_api_key(session, None, "admin")
+    with pytest.raises(PermissionDeniedError) as refused:
+        OpenAI(base_url=alice.base_url, api_key=secret, max_retries=0).files.list()
+    assert refused.value.code == "insufficient_permissions"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/nothing", "/files/a/b", "/fine_tuning", "/fine_tuning/jobs/x/y", "/", "", "/files/", "/../v1/files", "//files"],
+)
+def test_an_address_that_is_none_is_told(alice: Person, path: str) -> None:
+    answer = send(alice, "GET", path)
+    assert (answer.status, answer.error["code"]) == (404, "unknown_url")
+    assert "GET" in answer.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/files", {"GET", "POST"}),
+        ("PATCH", "/files/file-x", {"GET", "DELETE"}),
+        ("POST", "/models", {"GET"}),
+        ("DELETE", "/fine_tuning/jobs", {"GET", "POST"}),
+        ("GET", "/chat/completions", {"POST"}),
+        ("GET", "/fine_tuning/jobs/ftjob-x/cancel", {"POST"}),
+        ("OPTIONS", "/files", {"GET", "POST"}),
+    ],
+)
+def test_a_method_that_is_not_meant_is_told(alice: Person, method: str, path: str, allowed: set[str]) -> None:
+    answer = send(alice, method, path)
+    assert (answer.status, answer.error["code"]) == (405, "method_not_allowed")
+    assert set(answer.headers["allow"].split(", ")) <= allowed
+
+
+@pytest.mark.parametrize("path", ["/fine_tuning/jobs", "/webhook_endpoints", "/models", "/nothing"])
+@pytest.mark.parametrize("declared", [True, False])
+def test_a_body_larger_than_is_taken_is_refused(frugal: Person, path: str, declared: bool) -> None:
+    pieces = [b"[" * 1000] * 11
+    answer = send(frugal, "POST", path, b"".join(pieces) if declared else iter(pieces))
+    if declared or path in {"/fine_tuning/jobs", "/webhook_endpoints"}:
+        assert (answer.status, answer.error["code"]) == (413, "request_too_large")
+    else:
+        assert answer.status in {404, 405}
+
+
+def test_a_body_that_just_fits_is_read(frugal: Person) -> None:
+    assert send(frugal, "POST", "/fine_tuning/jobs", b"{" + b" " * 9999).error["code"] == "invalid_json"
+
+
+def test_a_form_larger_than_is_taken_is_refused(frugal: Person) -> None:
+    answer = send(frugal, "POST", "/files", b"x" * ((1 << 20) + 200_000), {"content-type": MULTIPART})
+    assert (answer.status, answer.error["code"]) == (413, "request_too_large")
+
+
+def test_an_id_of_the_caller_is_taken_over(alice: Person) -> None:
+    answer = send(alice, "GET", "/models", headers={"x-request-id": "trace-1:a.b_c"})
+    assert answer.headers["x-request-id"] == "trace-1:a.b_c"
+
+
+@pytest.mark.parametrize("given", ["", "a" * 129, "a b", "<script>", "ü", "a\tb"])
+def test_an_id_that_cannot_be_used_is_replaced(alice: Person, given: str) -> None:
+    answer = send(alice, "GET", "/models", headers={"x-request-id": given.encode("latin-1").decode("latin-1")})
+    assert re.fullmatch(r"req_[0-9a-z]{26}", answer.headers["x-request-id"])
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_every_answer_has_an_id_of_its_own(alice: Person, method: str, path: str) -> None:
+    ids = {send(alice, method, path).headers["x-request-id"] for _ in range(2)}
+    assert len(ids) == 2
+
+
+def test_the_sdk_finds_the_request_id_on_answers_and_errors(alice: Person) -> None:
+    page = alice.openai.files.list()
+    assert page._request_id
+    with pytest.raises(APIStatusError) as refused:
+        alice.openai.files.retrieve("file-never")
+    assert (refused.value.request_id or "").startswith("req_")
+
+
+def test_what_is_wrong_in_the_query_is_400_with_its_name(alice: Person) -> None:
+    answer = send(alice, "GET", "/fine_tuning/jobs?limit=many")
+    assert (answer.status, answer.error["param"], answer.error["code"]) == (400, "limit", "invalid_value")
+
+
+def test_a_body_that_is_no_json_is_400(alice: Person) -> None:
+    answer = send(alice, "POST", "/fine_tuning/jobs", b"{")
+    assert (answer.status, answer.error["param"], answer.error["code"]) == (400, None, "invalid_json")
+
+
+def test_a_body_that_is_no_object_is_400(alice: Person) -> None:
+    answer = send(alice, "POST", "/fine_tuning/jobs", b"[1]")
+    assert (answer.status, answer.error["type"]) == (400, "invalid_request_error")

@@ -1,0 +1,40 @@
+"""GET /v1/models."""
+
+from datetime import date
+
+from tests.api.training import meet_the_base_models, model_of, train
+from tests.world import Person, Sandbox
+
+
+def test_base_models_are_listed_once_the_provider_has_told_of_them(alice: Person) -> None:
+    assert alice.openai.models.list().data == []
+    assert {"gpt-4o-mini-2024-07-18", "gpt-4.1-2025-04-14"} <= set(meet_the_base_models(alice))
+
+
+def test_base_models_say_when_they_stop(alice: Person) -> None:
+    meet_the_base_models(alice)
+    days = {model.id: model.shutdown_date for model in alice.openai.models.list()}
+    assert str(days["gpt-4o-mini-2024-07-18"]) == "2027-01-14"
+    assert all(day is None or date.fromisoformat(str(day)) for day in days.values())
+
+
+def test_own_models_follow_the_base_models_newest_first(alice: Person, sandbox: Sandbox) -> None:
+    bases = meet_the_base_models(alice)
+    own = [model_of(train(alice, sandbox)) for _ in range(2)]
+    assert [model.id for model in alice.openai.models.list()] == bases + own[::-1]
+
+
+def test_the_list_has_no_pages(alice: Person) -> None:
+    assert alice.http.get("/models").json() == {"object": "list", "data": []}
+
+
+def test_a_deleted_model_is_not_listed(alice: Person, sandbox: Sandbox) -> None:
+    name = model_of(train(alice, sandbox))
+    alice.openai.models.delete(name)
+    assert name not in [model.id for model in alice.openai.models.list()]
+
+
+def test_the_providers_other_tuned_models_are_not_listed(alice: Person, bob: Person, sandbox: Sandbox) -> None:
+    name = model_of(train(alice, sandbox))
+    assert name in [model.id for model in sandbox.openai.models.list()]
+    assert name not in meet_the_base_models(bob)

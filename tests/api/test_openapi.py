@@ -1,0 +1,102 @@
+"""GET /openapi.json and /docs: what the server says of itself."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.api.test_health import ask
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+KEYWORDS_OF_3_1 = {"openapi", "info", "paths", "components", "tags", "servers", "security", "webhooks", "externalDocs"}
+
+
+@pytest.fixture
+def document(server: str) -> dict[str, Any]:
+    answer: dict[str, Any] = ask(server, "/openapi.json").json
+    return answer
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield path, method, operation
+
+
+def everything(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object in the document."""
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from everything(inner)
+
+
+def test_the_document_is_of_3_1_and_has_nothing_else(document: dict[str, Any]) -> None:
+    assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
+    assert document.keys() <= KEYWORDS_OF_3_1
+    assert document["info"]["title"]
+    assert all(method in METHODS for _, method, _ in operations(document))
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    references = [each["$ref"] for each in everything(document) if isinstance(each.get("$ref"), str)]
+    assert references
+    for reference in references:
+        found = document
+        for name in reference.removeprefix("#/").split("/"):
+            found = found[name]
+
+
+def test_every_schema_is_used(document: dict[str, Any]) -> None:
+    used = {each["$ref"].rsplit("/", 1)[-1] for each in everything(document) if isinstance(each.get("$ref"), str)}
+    assert document["components"]["schemas"].keys() == used
+
+
+def test_every_operation_has_a_name_a_sentence_and_its_parameters(document: dict[str, Any]) -> None:
+    found = list(operations(document))
+    assert len({operation["operationId"] for *_, operation in found}) == len(found) > 20
+    for path, method, operation in found:
+        assert operation["description"].strip(), f"{method} {path}"
+        named = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
+        assert named == set(re.findall(r"{(\w+)}", path)), f"{method} {path}"
+        assert all(each["required"] for each in operation.get("parameters", []) if each["in"] == "path")
+
+
+def test_every_operation_needs_a_key(document: dict[str, Any]) -> None:
+    schemes = document["components"]["securitySchemes"]
+    for path, method, operation in operations(document):
+        assert operation["security"], f"{method} {path}"
+        assert all(name in schemes for each in operation["security"] for name in each)
+
+
+def test_every_error_is_the_envelope_and_none_is_422(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        assert "422" not in operation["responses"], f"{method} {path}"
+        assert {"200", "400", "401", "404", "413", "500"} <= operation["responses"].keys(), f"{method} {path}"
+        for status, answer in operation["responses"].items():
+            assert answer["description"]
+            if status >= "400":
+                reference = answer["content"]["application/json"]["schema"]["$ref"]
+                assert reference == "#/components/schemas/ErrorEnvelope"
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
+def test_nothing_is_loaded_from_elsewhere(server: str, path: str) -> None:
+    answer = ask(server, path)
+    assert answer.status == 200
+    assert re.findall(r"""(?:src|href|url)\s*[=:(]\s*["']?(?:https?:)?//[^"'\s>]+""", answer.text) == []
+
+
+def test_the_docs_find_all_that_they_need_here(server: str) -> None:
+    needed = re.findall(r"""(?:src|href)=["']([^"']+)["']""", ask(server, "/docs").text)
+    assert len(needed) >= 2
+    for address in needed:
+        answer = ask(server, address)
+        assert (answer.status, bool(answer.body)) == (200, True), address
+    [document] = re.findall(r"""url: ["']([^"']+)["']""", ask(server, "/docs").text)
+    assert ask(server, document).status == 200
+
+
+def test_there_is_no_second_documentation(server: str) -> None:
+    assert ask(server, "/redoc").status == 404

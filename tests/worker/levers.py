@@ -1,0 +1,118 @@
+"""Levers for the tests of the worker: to turn clocks, to stop a step where it hurts, to have other settings."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from sqlmodel import select
+
+from shared.database import transaction
+from shared.datasets.models import ProviderFile
+from shared.jobs.models import Job
+from shared.settings import get_settings
+from shared.tables import utc_now
+from tests.world import Person, Sandbox, environment, step, work, work_until_created
+from worker.steps import Step, run
+
+
+def change(model: type[Any], id: str, **values: Any) -> None:
+    """Turn a row's clock, or make something else of it that would take too long to happen."""
+    with transaction() as session:
+        row = session.get_one(model, id)
+        for name, value in values.items():
+            setattr(row, name, value)
+
+
+def ids(model: type[Any]) -> list[str]:
+    """All rows of a table, the oldest first."""
+    with transaction() as session:
+        return list(session.exec(select(model.id).order_by(model.id)))
+
+
+def ready_job(person: Person, **values: Any) -> str:
+    """A job whose next step is its creation at the provider."""
+    job_id = person.create_job(**values)
+    work()
+    for file_id in ids(ProviderFile):
+        step(ProviderFile, file_id)
+    return job_id
+
+
+def running_job(person: Person, sandbox: Sandbox, **values: Any) -> tuple[str, str]:
+    """A job that trains, as we know, and stays at it; its id here and at the provider."""
+    job_id = person.create_job(**values)
+    provider_job_id = work_until_created(job_id)
+    sandbox.move(provider_job_id, status="running")
+    step(Job, job_id)
+    return job_id, provider_job_id
+
+
+def let_the_grace_pass(job_id: str) -> None:
+    """As if the create of which nobody knows the end had begun just so long ago."""
+    change(Job, job_id, create_pending_at=utc_now() - get_settings().create_grace)
+
+
+def step_while(step: Step[Any, Any, Any], id: str, meanwhile: Callable[[], object]) -> None:
+    """One step, and what happens elsewhere between the far side's answer and its record."""
+    change(step.model, id, due_at=utc_now())
+
+    def ask(plan: Any) -> Any:
+        try:
+            return step.ask(plan)
+        finally:
+            meanwhile()
+
+    run(replace(step, ask=ask), id)
+
+
+class Killed(BaseException):
+    """Ends a step as `kill -9` would: nothing after it is done."""
+
+
+def step_and_die(step: Step[Any, Any, Any], id: str) -> None:
+    """A step whose process is killed after the far side has done its part, and before that is recorded."""
+
+    def die() -> None:
+        raise Killed
+
+    try:
+        step_while(step, id, die)
+    except Killed:
+        change(step.model, id, due_at=utc_now())  # as when the lease has run out
+
+
+@contextmanager
+def settings(**values: str) -> Iterator[None]:
+    """Other settings for a while, named as in the environment: `settings(TUNERY_LEASE="1")`."""
+    now = get_settings()
+    before = {
+        "DATABASE_URL": now.database_url,
+        "REDIS_URL": now.redis_url,
+        "TUNERY_SECRET_KEYS": json.dumps([key.get_secret_value() for key in now.secret_keys]),
+        "TUNERY_PROVIDER__BASE_URL": now.provider.base_url,
+        "TUNERY_PROVIDER__API_KEY": now.provider.api_key.get_secret_value(),
+        "TUNERY_PROVIDER__TIMEOUT": str(now.provider.timeout.total_seconds()),
+        "TUNERY_STORAGE": str(now.storage),
+        "TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS": json.dumps([str(each) for each in now.dangerous_allow_private_urls]),
+        "TUNERY_WEBHOOK_TIMEOUT": str(now.webhook_timeout.total_seconds()),
+        "TUNERY_LOG_LEVEL": now.log_level,
+    }
+    _read_settings(before | values)
+    try:
+        yield
+    finally:
+        _read_settings(before)
+
+
+def _read_settings(values: dict[str, str]) -> None:
+    with environment(values):
+        get_settings.cache_clear()
+        get_settings()
+
+
+def calls(sandbox: Sandbox, call: str) -> int:
+    """How often the provider was called since the test began: `POST /v1/files`."""
+    counted: dict[str, int] = sandbox.http.get("/sandbox/requests").json()["requests"]
+    return counted.get(call, 0)

@@ -1,0 +1,164 @@
+"""What is deleted or expires here is removed at the provider too."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from openai import NotFoundError
+
+from shared.datasets.models import Dataset, DatasetStatus, ProviderFile
+from shared.jobs.models import Job, TunedModel
+from shared.settings import get_settings
+from shared.tables import utc_now
+from tests.worker.levers import calls, change, ids, running_job, settings, step_while
+from tests.world import Person, Sandbox, row, step, work, work_until_created
+from worker import datasets
+
+MODELS, FILES = "/v1/models/*", "/v1/files/*"
+
+
+def sent_file(person: Person, sandbox: Sandbox) -> str:
+    """A dataset with a copy at the provider, which no job needs any more."""
+    file_id = person.upload()
+    job_id, theirs = running_job(person, sandbox, training_file=file_id)
+    sandbox.move(theirs, status="succeeded")
+    step(Job, job_id)
+    return file_id
+
+
+def tuned_model(person: Person, sandbox: Sandbox) -> str:
+    """The name of a model that a job has made."""
+    sent_file(person, sandbox)
+    (model_id,) = ids(TunedModel)
+    return str(row(TunedModel, model_id).name)
+
+
+def is_there(sandbox: Sandbox, name: str) -> bool:
+    return name in {model.id for model in sandbox.openai.models.list()}
+
+
+def test_a_deleted_model_is_deleted_at_the_provider(alice: Person, sandbox: Sandbox) -> None:
+    name = tuned_model(alice, sandbox)
+    alice.openai.models.delete(name)
+    assert is_there(sandbox, name)
+    work()
+    assert not is_there(sandbox, name)
+    assert row(TunedModel, ids(TunedModel)[0]).due_at is None
+
+
+@pytest.mark.parametrize("status", [401, 429, 503])
+def test_a_model_is_deleted_later_if_the_provider_cannot_now(alice: Person, sandbox: Sandbox, status: int) -> None:
+    name = tuned_model(alice, sandbox)
+    alice.openai.models.delete(name)
+    sandbox.arm("DELETE", MODELS, status=status)
+    work()
+    assert is_there(sandbox, name)
+    work()
+    assert not is_there(sandbox, name)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_model_that_the_provider_will_not_delete_is_left_alone(alice: Person, sandbox: Sandbox, status: int) -> None:
+    name = tuned_model(alice, sandbox)
+    alice.openai.models.delete(name)
+    sandbox.arm("DELETE", MODELS, status=status)
+    work(2)
+    assert calls(sandbox, "DELETE /v1/models/{model}") == 1
+    with pytest.raises(NotFoundError):
+        alice.openai.models.retrieve(name)
+
+
+def test_a_deleted_dataset_leaves_neither_bytes_nor_copies(alice: Person, sandbox: Sandbox) -> None:
+    file_id = sent_file(alice, sandbox)
+    alice.openai.files.delete(file_id)
+    work()
+    assert (sandbox.files(), ids(ProviderFile)) == ([], [])
+    assert not (get_settings().storage / file_id).exists()
+    assert row(Dataset, file_id).due_at is None
+
+
+@pytest.mark.parametrize("fault", [{"status": 401}, {"status": 500}, {"drop": "before"}, {"drop": "after"}], ids=str)
+def test_a_copy_that_cannot_be_deleted_now_is_deleted_later(
+    alice: Person, sandbox: Sandbox, fault: dict[str, Any]
+) -> None:
+    file_id = sent_file(alice, sandbox)
+    alice.openai.files.delete(file_id)
+    sandbox.arm("DELETE", FILES, **fault)
+    work()
+    assert len(ids(ProviderFile)) == 1
+    work()
+    assert (sandbox.files(), ids(ProviderFile)) == ([], [])
+
+
+def test_a_copy_of_an_account_that_is_no_longer_configured_waits_for_it(alice: Person, sandbox: Sandbox) -> None:
+    file_id = sent_file(alice, sandbox)
+    alice.openai.files.delete(file_id)
+    with settings(TUNERY_PROVIDER__BASE_URL="https://elsewhere.example/v1"):
+        step(Dataset, file_id)
+    assert len(ids(ProviderFile)) == len(sandbox.files()) == 1
+    step(Dataset, file_id)
+    assert (sandbox.files(), ids(ProviderFile)) == ([], [])
+
+
+def test_a_dataset_expires_when_its_time_has_come_and_not_before(alice: Person, sandbox: Sandbox) -> None:
+    expiry = {"anchor": "created_at", "seconds": 3600}
+    made = alice.http.post("/files", files={"file": b"x"}, data={"purpose": "assistants"} | form(expiry)).json()
+    dataset = row(Dataset, made["id"])
+    assert dataset.due_at == dataset.expires_at
+    step(Dataset, made["id"])
+    assert alice.openai.files.retrieve(made["id"]).expires_at == made["created_at"] + 3600
+    change(Dataset, made["id"], expires_at=utc_now())
+    step(Dataset, made["id"])
+    with pytest.raises(NotFoundError):
+        alice.openai.files.retrieve(made["id"])
+    assert not (get_settings().storage / made["id"]).exists()
+
+
+def form(expiry: dict[str, object]) -> dict[str, object]:
+    return {f"expires_after[{name}]": value for name, value in expiry.items()}
+
+
+def test_an_expired_dataset_takes_its_copies_with_it(alice: Person, sandbox: Sandbox) -> None:
+    file_id = sent_file(alice, sandbox)
+    change(Dataset, file_id, expires_at=utc_now() - timedelta(seconds=1), due_at=utc_now())
+    work()
+    assert sandbox.files() == []
+
+
+def test_a_job_whose_dataset_expired_before_it_was_sent_says_so(alice: Person, sandbox: Sandbox) -> None:
+    file_id = alice.upload()
+    job_id = alice.create_job(training_file=file_id)
+    change(Dataset, file_id, expires_at=utc_now() - timedelta(seconds=1))
+    work(3)
+    job = alice.openai.fine_tuning.jobs.retrieve(job_id)
+    assert job.error
+    assert (job.error.code, job.error.param) == ("file_deleted", "training_file")
+    assert sandbox.files() == []
+
+
+def test_a_dataset_that_is_deleted_while_it_is_checked_is_removed_afterwards(alice: Person, sandbox: Sandbox) -> None:
+    file_id = alice.upload()
+    step_while(datasets.advance, file_id, lambda: alice.openai.files.delete(file_id))
+    step(Dataset, file_id)
+    assert not (get_settings().storage / file_id).exists()
+    assert row(Dataset, file_id).due_at is None
+
+
+def test_a_dataset_whose_bytes_are_gone_is_an_error_in_the_end_and_fails_its_jobs(
+    alice: Person, sandbox: Sandbox
+) -> None:
+    file_id = alice.upload()
+    job_id = alice.create_job(training_file=file_id)
+    (get_settings().storage / file_id).unlink()
+    with settings(TUNERY_MAX_STEP_FAILURES="2"):
+        work(4)
+    assert row(Dataset, file_id).status is DatasetStatus.ERROR
+    assert row(Job, job_id).error["code"] == "internal_error"
+
+
+def test_a_model_can_be_made_from_a_model_whose_training_file_is_gone(alice: Person, sandbox: Sandbox) -> None:
+    name = tuned_model(alice, sandbox)
+    (file_id,) = {job.training_file for job in alice.openai.fine_tuning.jobs.list()}
+    alice.openai.files.delete(file_id)
+    work()
+    assert work_until_created(alice.create_job(model=name)) in {job.id for job in sandbox.jobs()}

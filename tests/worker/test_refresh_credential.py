@@ -1,0 +1,84 @@
+"""What a provider's account is asked now and then: which base models it has."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from openai.types import Model
+
+from shared.projects.models import Credential
+from shared.tables import utc_now
+from tests.worker.levers import ids, settings
+from tests.world import Person, Sandbox, row, step
+from worker.credentials import REFRESH_EVERY, tunable
+
+
+def named(*names: str) -> list[Model]:
+    return [Model(id=name, created=0, object="model", owned_by="") for name in names]
+
+
+def credential(person: Person) -> str:
+    """The account that the settings name, known since somebody asked for it."""
+    assert person.openai.models.list().object == "list"
+    (credential_id,) = ids(Credential)
+    return credential_id
+
+
+@pytest.mark.parametrize(
+    ("offered", "kept"),
+    [
+        (["gpt-4o-mini", "gpt-4o-mini-tts", "gpt-4o-audio-preview", "gpt-5", "o4-mini"], ["gpt-4o-mini", "o4-mini"]),
+        (["gpt-3.5-turbo", "gpt-3.5-turbo-instruct", "dall-e-3"], ["gpt-3.5-turbo"]),
+        (["gpt-4.1-nano", "ft:gpt-4.1-nano:acme::x"], ["gpt-4.1-nano"]),
+        (["meta-llama/Llama-3.3-70B", "ft:llama:acme::x"], ["meta-llama/Llama-3.3-70B"]),
+        ([], []),
+    ],
+)
+def test_of_the_models_of_a_provider_those_are_kept_that_can_be_tuned(
+    server: str, offered: list[str], kept: list[str]
+) -> None:
+    assert [model.id for model in tunable(named(*offered))] == kept
+
+
+def test_the_operators_choice_wins(server: str) -> None:
+    with settings(TUNERY_PROVIDER__BASE_MODELS='["gpt-5", "gpt-6"]'):
+        assert [model.id for model in tunable(named("gpt-4o", "gpt-5", "ft:gpt-5:acme::x"))] == ["gpt-5"]
+
+
+def test_the_models_of_the_provider_are_listed_and_asked_for_again_later(alice: Person, sandbox: Sandbox) -> None:
+    credential_id = credential(alice)
+    step(Credential, credential_id)
+    models = {model.id: model for model in alice.openai.models.list()}
+    real = sandbox.openai.models.retrieve("gpt-4.1-mini")
+    assert models["gpt-4.1-mini"].to_dict() == real.to_dict()
+    assert REFRESH_EVERY - timedelta(minutes=1) < row(Credential, credential_id).due_at - utc_now() <= REFRESH_EVERY
+
+
+FAULTS: list[dict[str, Any]] = [
+    {"status": 401},
+    {"status": 403},
+    {"status": 500},
+    {"drop": "before"},
+    {"status": 200, "body": "<html>"},
+    {"status": 200, "body": {}},
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_provider_that_cannot_be_asked_keeps_the_models_that_are_known(
+    alice: Person, sandbox: Sandbox, fault: dict[str, Any]
+) -> None:
+    credential_id = credential(alice)
+    step(Credential, credential_id)
+    before = row(Credential, credential_id).base_models
+    sandbox.arm("GET", "/v1/models", **fault)
+    step(Credential, credential_id)
+    assert (row(Credential, credential_id).base_models, row(Credential, credential_id).failures) == (before, 0)
+    assert before
+
+
+def test_a_list_without_times_and_owners_will_do(alice: Person, sandbox: Sandbox) -> None:
+    credential_id = credential(alice)
+    sandbox.arm("GET", "/v1/models", status=200, body={"object": "list", "data": [{"id": "llama"}]})
+    step(Credential, credential_id)
+    assert [model.id for model in alice.openai.models.list()] == ["llama"]
