@@ -10,19 +10,20 @@ from structlog.typing import EventDict, WrappedLogger
 from shared.settings import get_settings
 
 _CHATTY = ("alembic", "amqp", "celery.app.trace", "celery.worker.strategy", "httpcore2", "httpx2", "kombu", "openai")
-_SECRET = re.compile(r"(sk-[a-z-]*|whsec_|Bearer\s+)[\w+/=.-]{8,}|(?<=://)[^/\s@]*:[^/\s@]+(?=@)")
+_SECRET = re.compile(r"(sk-[a-z-]*|whsec_|Bearer\s+)[\w+/=.-]{8,}|(?<=://)[^/\s@\"']*:[^/\s@\"']+(?=@)")
 
 
 def _hidden(match: re.Match[str]) -> str:
     return (match[1] or "") + "…"
 
 
-def hide_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Keys, signing secrets and passwords in addresses never reach the log, whoever wrote them."""
-    for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = _SECRET.sub(_hidden, value)
-    return event
+def without_secrets(render: structlog.typing.Processor) -> structlog.typing.Processor:
+    """Keys, signing secrets and passwords in addresses never reach the log, whoever wrote them, however deep inside."""
+
+    def rendered(logger: WrappedLogger, name: str, event: EventDict) -> str:
+        return _SECRET.sub(_hidden, str(render(logger, name, event)))
+
+    return rendered
 
 
 def set_up_logging() -> None:
@@ -34,7 +35,6 @@ def set_up_logging() -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        hide_secrets,
     ]
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
     if settings.log_format == "console":
@@ -49,7 +49,7 @@ def set_up_logging() -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, without_secrets(renderer)],
         )
     )
     root = logging.getLogger()

@@ -43,7 +43,8 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 
 def TimeField(**options: Any) -> Any:
-    return Field(sa_type=UTCDateTime, **options)
+    """A default is for a row that names no time: as a column's default it would also replace a None that is meant."""
+    return Field(sa_type=UTCDateTime, sa_column_kwargs={"default": None}, **options)
 
 
 def JSONField(**options: Any) -> Any:

@@ -10,7 +10,7 @@ MAX_DEPTH = 32
 
 
 def _readable(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """Refuse what would be stored and then be read by nobody: NaN is no JSON, and deep nesting ends a reader's stack."""
+    """Refuse what could be stored and then read by nobody: NaN is no JSON, and deep nesting ends a reader's stack."""
     if depth == 0:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, float) and not math.isfinite(value):

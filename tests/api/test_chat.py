@@ -7,8 +7,12 @@ import pytest
 from openai import APIConnectionError, APIStatusError, BadRequestError, InternalServerError, NotFoundError
 from openai.types.chat import ChatCompletionMessageParam
 
+from shared.database import transaction
+from shared.projects.models import Credential
+from tests.api.conftest import serving_under
 from tests.api.training import meet_the_base_models, model_of, train
 from tests.api.wire import facts, send
+from tests.servers import Receiver
 from tests.world import Person, Sandbox
 
 BASE = "gpt-4o-mini-2024-07-18"
@@ -92,6 +96,21 @@ def test_no_second_spelling_of_the_model_reaches_the_provider(
     assert answer.status in {200, 400, 404}
     assert answer.status != 200 or answer.json["model"] == BASE
     assert "Answer 7" not in answer.text
+
+
+def test_the_provider_gets_the_judged_model_once_and_never_the_callers_key(alice: Person, receiver: Receiver) -> None:
+    judged = {"id": BASE, "created": 1, "owned_by": "system", "shutdown_date": None}
+    with transaction() as session:
+        session.add(Credential(provider="openai", base_url=receiver.url, base_models=[judged]))
+    with serving_under(TUNERY_PROVIDER__BASE_URL=receiver.url) as address:
+        person = Person(address, alice.api_key, alice.project_id)
+        answer = send(person, "POST", "/chat/completions", f'{{"model": "ft:hers", "model": "{BASE}"}}'.encode())
+        person.close()
+    assert answer.status == 200
+    [(headers, body)] = receiver.received
+    assert json.loads(body, object_pairs_hook=list) == [("model", BASE)]
+    assert headers["authorization"] == "Bearer sk-sandbox"
+    assert alice.api_key not in str(headers)
 
 
 @pytest.mark.parametrize("body", ["", "[]", '"x"', "{", "{}", '{"model": null}', '{"model": 5}', '{"model": ["a"]}'])

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from shared.database import transaction
 from shared.projects import service as projects
+from tests.api.people import member
 from tests.api.wire import Answer, form, part, send
 from tests.world import Person, Sandbox, empty_tables, lines
 
@@ -17,22 +17,19 @@ HOSTILE = "@hostile@"
 DEEP = 300
 
 
-@contextmanager
-def _mallory(server: str) -> Iterator[Person]:
-    with transaction() as session:
-        project = projects.create_project(session, "mallory's team")
-        _, secret = projects.create_api_key(session, project.id, "test")
-    person = Person(server, secret, project.id)
-    yield person
-    person.close()
+@pytest.fixture(scope="module")
+def mallory(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
+    """She has a key, and means no good. One for all inputs: what one of them breaks, the next ones shall feel."""
+    with member(server, "mallory's team") as mallory:
+        yield mallory
     empty_tables()
 
 
 @pytest.fixture(scope="module")
-def mallory(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
-    """She has a key, and means no good. One for all inputs: what one of them breaks, the next ones shall feel."""
-    with _mallory(server) as mallory:
-        yield mallory
+def admin_key(mallory: Person) -> str:
+    """She has stolen that one."""
+    with transaction() as session:
+        return projects.create_api_key(session, None, "stolen")[1]
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +196,14 @@ def test_a_hostile_value_in_a_question_to_a_model(mallory: Person, literal: str)
 
 def a_job_in(encoding: str) -> bytes:
     return json.dumps({"model": "gpt-4o-mini", "training_file": "file-1"}).encode(encoding)
+
+
+@pytest.mark.parametrize("literal", VALUES.values(), ids=VALUES.keys())
+def test_a_hostile_value_in_the_name_of_a_project(mallory: Person, admin_key: str, literal: str) -> None:
+    key = {"authorization": f"Bearer {admin_key}"}
+    for where, body in spoilt({"name": "n"}):
+        assert_harmless(send(mallory, "POST", "/organization/projects", in_place(body, literal), key), where)
+    assert send(mallory, "GET", "/organization/projects", headers=key).status == 200
 
 
 # Bodies that are no JSON in UTF-8, or hardly.

@@ -12,7 +12,7 @@ def test_a_running_job_is_paused_once_the_provider_says_so(alice: Person, sandbo
     job = move(alice, sandbox, alice.create_job(), "running")
     assert alice.openai.fine_tuning.jobs.pause(job.id).status == "running"
     work(2)
-    assert leniently(alice).fine_tuning.jobs.retrieve(job.id).status == "paused"
+    assert str(leniently(alice).fine_tuning.jobs.retrieve(job.id).status) == "paused"
 
 
 def test_a_job_that_is_only_ours_cannot_be_paused(alice: Person) -> None:

@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from typing import Any
@@ -59,11 +60,10 @@ def send(
     connection = HTTPConnection(parts.netloc, timeout=TIMEOUT)
     sent = {"authorization": f"Bearer {person.api_key}", "content-type": "application/json", **(headers or {})}
     try:
-        connection.request(method, parts.path + path, body=body, headers=sent)
+        with suppress(BrokenPipeError, ConnectionResetError):  # it may be refused before all of it is sent
+            connection.request(method, parts.path + path, body=body, headers=sent)
         response = connection.getresponse()
-        return Answer(
-            response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
-        )
+        return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
     finally:
         connection.close()
 

@@ -1,0 +1,124 @@
+"""Rows: their times, and the claim that lets one worker at a time have them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import StatementError
+from sqlmodel import col, select
+
+from shared.database import transaction
+from shared.datasets.models import Dataset, Purpose
+from shared.tables import claim, make_due, release, still_held, utc_now
+from tests.world import Person, row
+
+LEASE = timedelta(minutes=1)
+
+
+def dataset(person: Person, **values: Any) -> Dataset:
+    return Dataset(project_id=person.project_id, filename="a", bytes=1, sha256="0", purpose=Purpose.FINE_TUNE, **values)
+
+
+def made(person: Person, **values: Any) -> str:
+    with transaction() as session:
+        new = dataset(person, **values)
+        session.add(new)
+    return new.id
+
+
+def claimed(id: str, lease: timedelta = LEASE) -> Dataset | None:
+    with transaction() as session:
+        return claim(session, Dataset, id, lease)
+
+
+def test_a_time_without_a_zone_is_refused(alice: Person) -> None:
+    naive = datetime(2026, 1, 1)  # noqa: DTZ001
+    with pytest.raises(StatementError, match="naive"):
+        made(alice, expires_at=naive)
+
+
+def test_a_time_of_another_zone_is_the_same_moment(alice: Person) -> None:
+    moment = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=9)))
+    kept = row(Dataset, made(alice, expires_at=moment)).expires_at
+    assert kept == moment
+    assert kept.utcoffset() is not None
+
+
+def test_fourteen_threads_on_twenty_rows_make_twenty_claims(alice: Person) -> None:
+    ids = [made(alice) for _ in range(20)]
+
+    def take_all(_: int) -> list[str]:
+        return [id for id in ids if claimed(id) is not None]
+
+    with ThreadPoolExecutor(14) as threads:
+        claims = [id for of_one in threads.map(take_all, range(14)) for id in of_one]
+    assert sorted(claims) == ids
+    assert [row(Dataset, id).failures for id in ids] == [1] * 20
+
+
+def test_a_row_that_is_not_due_is_not_taken(alice: Person) -> None:
+    assert claimed(made(alice, due_at=None)) is None
+    assert claimed(made(alice, due_at=utc_now() + timedelta(seconds=60))) is None
+    assert claimed("file-never") is None
+
+
+def test_a_claim_is_counted_before_the_work_and_leased(alice: Person) -> None:
+    id = made(alice)
+    taken = claimed(id)
+    assert taken is not None
+    kept = row(Dataset, id)
+    assert (kept.failures, kept.due_at) == (1, taken.due_at)
+    assert timedelta(seconds=50) < kept.due_at - utc_now() <= LEASE
+
+
+def test_a_lease_that_ran_out_is_taken_by_another_and_the_late_record_is_dropped(alice: Person) -> None:
+    id = made(alice)
+    late = claimed(id, timedelta())
+    prompt = claimed(id)
+    assert late is not None
+    assert prompt is not None
+    with transaction() as session:
+        assert still_held(session, late) is None
+        held = still_held(session, prompt)
+        assert held is not None
+        release(held, None)
+    assert (row(Dataset, id).due_at, row(Dataset, id).failures) == (None, 0)
+
+
+def test_a_step_under_way_is_not_disturbed_by_a_wish_for_one(alice: Person) -> None:
+    id = made(alice)
+    taken = claimed(id)
+    assert taken is not None
+    with transaction() as session:
+        make_due(session, session.get_one(Dataset, id))
+    assert row(Dataset, id).due_at == taken.due_at
+    with transaction() as session:
+        assert still_held(session, taken) is not None
+
+
+def test_a_row_at_rest_is_due_at_once_when_it_is_wished(alice: Person) -> None:
+    id = made(alice, due_at=None)
+    with transaction() as session:
+        make_due(session, session.get_one(Dataset, id))
+    assert row(Dataset, id).due_at <= utc_now()
+    assert claimed(id) is not None
+
+
+def test_what_fails_in_a_transaction_leaves_nothing(alice: Person) -> None:
+    def begin_and_fail() -> None:
+        with transaction() as session:
+            session.add(dataset(alice))
+            session.flush()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        begin_and_fail()
+    with transaction() as session:
+        assert session.exec(select(Dataset).where(col(Dataset.project_id) == alice.project_id)).all() == []
+
+
+def test_an_enum_comes_back_as_its_member(alice: Person) -> None:
+    kept = row(Dataset, made(alice))
+    assert kept.purpose is Purpose.FINE_TUNE
+    assert kept.created_at.astimezone(UTC) <= utc_now()

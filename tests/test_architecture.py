@@ -1,0 +1,86 @@
+"""The house's rules, where a machine can see whether they are kept."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("api", "cli", "sandbox", "shared", "worker")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+FILE_LINES, FUNCTION_LINES = 250, 40
+VAGUE = {"base", "common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
+ASSETS = {".css", ".html", ".js", ".svg", ".jinja", ".j2"}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in MODULES} == set(PACKAGES)
+    assert len(MODULES) > 80
+
+
+def test_who_may_import_whom() -> None:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert process.returncode == 0, process.stdout[-3000:]
+    kept = re.search(r"Contracts: (\d+) kept, 0 broken", process.stdout)
+    assert kept
+    assert int(kept[1]) >= 5
+
+
+def test_migrations_do_not_shadow_the_package_alembic() -> None:
+    assert (ROOT / "alembic" / "env.py").exists()
+    assert list((ROOT / "alembic").rglob("__init__.py")) == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_a_module_can_be_read_at_once(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= FILE_LINES
+    long = [f"{each.name}: {_lines(each)}" for each in functions(path) if _lines(each) > FUNCTION_LINES]
+    assert long == []
+
+
+def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    assert function.end_lineno
+    return function.end_lineno - function.lineno + 1
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.read_text().strip()], ids=name)
+def test_a_module_opens_with_why_it_exists(path: Path) -> None:
+    sentence = ast.get_docstring(ast.parse(path.read_text()))
+    assert sentence
+    assert re.search(r"[.!?:]$", sentence.splitlines()[0]), sentence
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_a_module_is_named_after_what_it_does(path: Path) -> None:
+    assert VAGUE.isdisjoint(re.split(r"[_/]", name(path).removesuffix(".py")))
+
+
+def test_nothing_is_loaded_from_another_host() -> None:
+    assets = [path for package in PACKAGES for path in (ROOT / package).rglob("*") if path.suffix in ASSETS]
+    loads = re.compile(r"""(?:src|href|url|import)\s*[=(:]?\s*["']?(?:https?:)?//""")
+    assert [name(path) for path in [*assets, *MODULES] if loads.search(path.read_text())] == []
+
+
+def test_the_only_commit_is_in_transaction() -> None:
+    commits = re.compile(r"\.commit\(")
+    assert [name(path) for path in MODULES if path.parts[-2] != "sandbox" and commits.search(path.read_text())] == []
+
+
+def test_nobody_sleeps_in_a_request_or_a_step() -> None:
+    listening = [path for path in MODULES if path.relative_to(ROOT).parts[0] in {"api", "shared"}]
+    assert [name(path) for path in listening if re.search(r"\bsleep\(", path.read_text())] == []
