@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 from openai import OpenAI
 
+from cli import places
 from cli.ports import Book
 from cli.stack import running
 from cli.surroundings import Wishes
@@ -46,6 +47,7 @@ def measured_stack(**settings: str) -> Iterator[Measured]:
                 stack.environ["TUNERY_PROVIDER__API_KEY"],
                 {name: psutil.Process(child.process.pid) for name, (_, child) in stack.crew.members.items()},
             )
+        places.remove(state)
 
 
 def cpu_seconds(process: psutil.Process) -> float:

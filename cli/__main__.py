@@ -1,5 +1,6 @@
 """The `tunery` command: what can be asked of it. A command imports the module that does its work when it is called."""
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -132,6 +133,8 @@ def _check_settings() -> None:
 
 
 def main() -> None:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a tick shows a question mark
     try:
         app(prog_name="tunery")
     except Failure as failure:
@@ -141,10 +144,7 @@ def main() -> None:
     except Exception as error:
         from cli.explain import sentence_for
 
-        sentence = sentence_for(error)
-        if sentence is None:
-            raise
-        sys.exit(sentence)
+        sys.exit(sentence_for(error))
 
 
 if __name__ == "__main__":

@@ -32,8 +32,8 @@ def sandbox(port: int) -> list[str]:
     return _python("sandbox", "--port", str(port))
 
 
-def first(state: Path) -> list[str]:
-    return _python("cli.first", str(state))
+def first(file: Path) -> list[str]:
+    return _python("cli.first", str(file))
 
 
 def environment(**added: str) -> dict[str, str]:

@@ -7,13 +7,15 @@ from shared.errors import ServiceError
 from shared.settings import Settings
 
 
-def sentence_for(error: Exception) -> str | None:
-    """What to say instead of a traceback; None when the error is not one of these."""
+def sentence_for(error: Exception) -> str:
+    """What to say instead of a traceback; the error is raised again when it is not one of these."""
     if isinstance(error, ValidationError) and error.title == Settings.__name__:
         return _about_settings(error)
     if isinstance(error, OperationalError):
         return f"The database of DATABASE_URL does not answer: {str(error.orig).strip()}"
-    return str(error) if isinstance(error, ServiceError) else None
+    if isinstance(error, ServiceError):
+        return f"{error}."
+    raise error
 
 
 def _about_settings(error: ValidationError) -> str:

@@ -1,7 +1,7 @@
-"""`python -m cli.first FOLDER`: brings the database up to date and makes what a newcomer needs first.
+"""`python -m cli.first FILE`: brings the database up to date and makes what a newcomer needs first.
 
 That is a project with its key, an admin key, and a webhook endpoint when TUNERY_WEBHOOK_URL names where to send. They
-are written to `first.json` in the folder, which only its owner may read, and kept as long as the database knows them.
+are written to the file, which only its owner may read, and kept as long as the database knows them.
 It is a process of its own, because these imports take a second, in which the other servers start.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 from sqlmodel import Session
 
 from cli import secret_files
+from cli.explain import sentence_for
 from cli.operate import migrate_when_reachable
 from shared.database import transaction
 from shared.errors import ServiceError
@@ -22,7 +23,7 @@ from shared.webhooks import service as webhooks
 from shared.webhooks.models import WebhookEndpoint
 from shared.webhooks.schemas import WebhookEndpointCreate
 
-FILE = "first.json"
+PATIENCE = 30  # seconds until the database must answer
 EVENTS = ["fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled"]
 
 
@@ -59,9 +60,8 @@ def is_there(session: Session, project_id: str, endpoint_id: str) -> bool:
     return True
 
 
-def main() -> None:
-    file = Path(sys.argv[1]) / FILE
-    migrate_when_reachable(patience=60)
+def main(file: Path) -> None:
+    migrate_when_reachable(PATIENCE)
     kept = secret_files.read_json(file)
     with transaction() as session:
         keep_project(session, kept)
@@ -70,4 +70,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main(Path(sys.argv[1]))
+    except Exception as error:
+        sys.exit(sentence_for(error))

@@ -13,6 +13,10 @@ LOCKS = {"requirements.lock": [], "requirements-dev.lock": ["--group", "dev", "-
 COMPILE = ["pip", "compile", "--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--quiet"]
 
 
+class NoIndex(Failure):
+    """No package index answers, so nothing can be said about a lock."""
+
+
 def write(state: Path) -> None:
     """Compiles both anew. What they pin stays, unless pyproject.toml no longer allows it."""
     for lock in LOCKS:
@@ -45,5 +49,7 @@ def _compile(state: Path, lock: str, into: Path) -> None:
         text=True,
         check=False,
     )
+    if any(sign in done.stderr for sign in bootstrap.NO_NETWORK):
+        raise NoIndex("No package index answers.")
     if done.returncode != 0:
         raise Failure(f"{lock} could not be compiled: {done.stderr.strip()}")

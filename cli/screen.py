@@ -14,15 +14,16 @@ from rich.text import Text
 
 from cli import curve
 
+PLAIN_WISHES = ("NO_COLOR", "CI")
 PLAIN_EVERY = 25  # steps from one plain line to the next
 
 
 class Screen:
-    """Shows one job. `plain` is for pipes, for CI, and for who has set NO_COLOR."""
+    """Shows one job. `plain` is for pipes, for CI, for who has set NO_COLOR, and for terminals without Unicode."""
 
     def __init__(self, stream: TextIO = sys.stdout) -> None:
-        self.plain = not stream.isatty() or any(os.environ.get(name) for name in ("NO_COLOR", "CI"))
-        self.console = Console(file=stream, highlight=False, soft_wrap=self.plain, no_color=self.plain)
+        self.plain = not stream.isatty() or not _shows_unicode(stream) or any(map(os.environ.get, PLAIN_WISHES))
+        self.console = Console(file=stream, highlight=False, soft_wrap=self.plain, force_terminal=not self.plain)
 
     def title(self, text: str) -> None:
         self.console.print(Text(text, style="bold"))
@@ -77,3 +78,7 @@ class Training:
             self.progress.update(self.task, completed=number, total=total, description=text)
         elif number % PLAIN_EVERY == 0 or number == total:
             self.screen.note(text)
+
+
+def _shows_unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "").lower().replace("-", "") == "utf8"

@@ -13,6 +13,7 @@ from cli.processes import Child, Program
 from cli.surroundings import PROVIDER, Wishes, environment_for, names_provider
 
 API_GRACE = 5  # seconds that answers may take when all is stopped
+FIRST = "first.json"
 IsReady = Callable[[], bool]
 
 
@@ -35,18 +36,24 @@ class Stack:
         self.book = book
         self.crew = crew
         self.environ = environment_for(wishes)
+        for folder in (self.logs, self.state / "files"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.uses_sandbox = not names_provider(self.environ)
         self.address = f"http://{LOCALHOST}:{book.claim('api', wishes.port)}"
         self.base_url = f"{self.address}/v1"
 
     @property
     def provider(self) -> str:
-        return "the sandbox, which learns nothing" if self.uses_sandbox else self.environ[PROVIDER[0]]
+        return (
+            "the sandbox, which learns nothing and forgets all when it stops"
+            if self.uses_sandbox
+            else self.environ[PROVIDER[0]]
+        )
 
     @property
     def first(self) -> dict[str, Any]:
         """The first project's key, and what else cli.first has made."""
-        return secret_files.read_json(self.state / "first.json")
+        return secret_files.read_json(self.state / FIRST)
 
     def start(self) -> None:
         """Everything at once, since importing is what takes the time; what must wait for another one does so itself."""
@@ -54,11 +61,11 @@ class Stack:
         sandbox_is_ready = self._start_sandbox()
         self._start("api", commands.api(LOCALHOST, self.book.numbers["api"], API_GRACE))
         self._start("worker", commands.worker(concurrency=2))
-        first = self._start("first", commands.first(self.state))
+        migrate = self._start("migrate", commands.first(self.state / FIRST))
         postgres_is_ready = start_postgres()
-        self.crew.wait_until(valkey_is_ready, "Valkey", but=first)
-        self.crew.wait_until(postgres_is_ready, "Postgres", but=first)
-        self.crew.finish(first)
+        self.crew.wait_until(valkey_is_ready, "Valkey", but=migrate)
+        self.crew.wait_until(postgres_is_ready, "Postgres", but=migrate)
+        self.crew.finish(migrate)
         self._start("beat", commands.beat())
         self.crew.wait_until(sandbox_is_ready, "The sandbox")
         self.crew.wait_until(self._api_is_ready, "The api")

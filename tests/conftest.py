@@ -16,6 +16,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import NullPool, create_engine, make_url, text
 
 from api.main import create_app
+from cli import places
 from cli.ports import Book
 from cli.stack import running
 from cli.surroundings import Wishes
@@ -181,3 +182,4 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     wishes = Wishes(state, isolated=True, durable=False, settings=fast)
     with Book(state / "ports.json") as book, running(wishes, book) as stack:
         yield RunningStack(stack.base_url, stack.first["api_key"])
+    places.remove(state)
