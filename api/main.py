@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from api import errors, inference
 from api.errors import ErrorEnvelope
 from api.middleware import BodyLimitMiddleware, RequestMiddleware
-from api.routes import files, health, jobs, models, projects, webhook_endpoints
+from api.routes import datasets, files, health, jobs, models, projects, webhook_endpoints
 from shared.log import set_up_logging
 from shared.settings import get_settings
 
@@ -55,7 +55,7 @@ def create_app() -> FastAPI:
     larger = {"/v1/files": settings.max_file_bytes + (1 << 20), "/v1/chat/completions": settings.max_chat_bytes}
     app.add_middleware(BodyLimitMiddleware, limit=settings.max_json_bytes, larger=larger)
     app.add_middleware(RequestMiddleware)
-    for module in (files, jobs, models, webhook_endpoints, projects, inference):
+    for module in (files, datasets, jobs, models, webhook_endpoints, projects, inference):
         app.include_router(module.router, responses=_ERRORS)
     app.include_router(health.router)
     _document_without_422(app)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlmodel import Session, create_engine
 
 import shared.datasets.models
+import shared.datasets.reports
 import shared.jobs.models
 import shared.projects.models
 import shared.webhooks.models  # noqa: F401  every table, so that every foreign key resolves

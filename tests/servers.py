@@ -47,7 +47,7 @@ def serving(app: FastAPI) -> Iterator[str]:
 
 
 class Receiver:
-    """A receiver of webhooks: what came, and what it shall answer next (200 when nothing is said)."""
+    """A stranger's server: what was posted to it, and what it shall answer next (200 when nothing is said)."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -79,6 +79,12 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.receiver.received.append((headers, body))
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
         self.send_response(self.receiver.answers.pop(0) if self.receiver.answers else 200)
         self.send_header("content-length", str(len(self.receiver.body)))
         for name, value in self.receiver.headers.items():

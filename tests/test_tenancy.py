@@ -98,6 +98,7 @@ def _own_file(person: Person) -> str:
 
 
 JOB, HOOK = "/v1/fine_tuning/jobs/{fine_tuning_job_id}", "/v1/webhook_endpoints/{webhook_endpoint_id}"
+DATASET = "/v1/datasets/{dataset_id}"
 CASES = [
     Case("GET", "/v1/files", "/files?after={id}", FILES),
     Case("GET", "/v1/files", "/files?order=asc&after={id}", FILES),
@@ -151,6 +152,14 @@ CASES = [
         {"model": "{id}", "training_file": "{own}"},
         needs=_own_file,
     ),
+    Case("GET", "/v1/datasets", "/datasets?after={id}", FILES),
+    Case("GET", DATASET, "/datasets/{id}", FILES),
+    Case("GET", f"{DATASET}/errors", "/datasets/{id}/errors", FILES),
+    Case("GET", f"{DATASET}/preview", "/datasets/{id}/preview", FILES),
+    Case("GET", f"{DATASET}/estimate", "/datasets/{id}/estimate?model=gpt-4o-mini", FILES),
+    Case("GET", f"{DATASET}/compare", "/datasets/{id}/compare?other={own}", FILES, needs=_own_file),
+    Case("GET", f"{DATASET}/compare", "/datasets/{own}/compare?other={id}", FILES, needs=_own_file),
+    Case("POST", "/v1/datasets", "/datasets", FILES, {"file_id": "{id}"}),
     Case("POST", "/v1/chat/completions", "/chat/completions", MODELS, {"model": "{id}", "messages": QUESTION}),
 ]
 TAKES_NO_ID = {
@@ -168,7 +177,7 @@ FOR_ADMINS = {
     ("POST", "/v1/organization/projects"),
     ("GET", "/v1/organization/projects/{project_id}"),
 }
-LISTS = ("/files", "/fine_tuning/jobs", "/models", "/webhook_endpoints")
+LISTS = ("/files", "/datasets", "/fine_tuning/jobs", "/models", "/webhook_endpoints")
 
 
 def routes(server: str) -> set[tuple[str, str]]:

@@ -1,96 +1,152 @@
-"""A dataset's own steps: it is checked, it expires, and once deleted its bytes and copies are removed."""
+"""A dataset's own steps: it gets its bytes, is checked and counted, expires, and once deleted is removed everywhere."""
 
 from dataclasses import dataclass
 
 from sqlmodel import Session
 
+from shared.datasets import reports, storage
 from shared.datasets import service as datasets
-from shared.datasets import storage
 from shared.datasets.models import Dataset, DatasetStatus
-from shared.datasets.validation import Checked, InvalidDataset, check
+from shared.datasets.sources import SplitSource, read_source
+from shared.datasets.validation import Report, check
 from shared.jobs import service as jobs
 from shared.projects.models import Credential
 from shared.tables import release, utc_now
+from worker.making import Made, NotMade, Part, fetch, part_of
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
-from worker.steps import Step, try_again
+from worker.steps import Step, after, try_again
 
-Outcome = Checked | InvalidDataset | None
+CHECK_PROCESSES = 2
 
 
 @dataclass(frozen=True)
-class Copy:
-    credential: Credential
-    provider_file_id: str
+class Remove:
+    """Delete its bytes, and its copies at providers."""
+
+    copies: list[tuple[Credential, str]]
+
+
+@dataclass(frozen=True)
+class Fetch:
+    url: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """The structure is checked first, so that errors are told at once; then the tokens are counted."""
+
+    tokens: bool
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`copies` is None for a dataset to be checked."""
-
     dataset: Dataset
-    copies: list[Copy] | None
+    do: Remove | Fetch | Part | Check
+
+
+Answer = Report | Made | NotMade | None
 
 
 def _plan(session: Session, dataset: Dataset) -> Plan | None:
     if dataset.deleted_at is None and dataset.expires_at is not None and dataset.expires_at <= utc_now():
         dataset.deleted_at = utc_now()
+    do = _next(session, dataset)
+    return None if do is None else Plan(dataset, do)
+
+
+def _next(session: Session, dataset: Dataset) -> Remove | Fetch | Part | Check | None:
+    """What to do now; None if there is only to wait, or nothing left."""
     if dataset.deleted_at is not None:
         files = datasets.provider_files(session, dataset.id)
-        return Plan(
-            dataset,
-            [Copy(session.get_one(Credential, file.credential_id), file.provider_file_id or "") for file in files],
+        return Remove(
+            [(session.get_one(Credential, file.credential_id), file.provider_file_id or "") for file in files]
         )
-    if dataset.status is not DatasetStatus.UPLOADED:
-        release(dataset, dataset.expires_at)
-        return None
-    return Plan(dataset, None)
-
-
-def _ask(plan: Plan) -> Outcome:
-    if plan.copies is None:
-        return _check(plan.dataset)
-    for copy in plan.copies:
-        _delete_copy(copy)
-    storage.remove(plan.dataset.id)
+    if dataset.source is not None and dataset.status is DatasetStatus.UPLOADED and not dataset.sha256:
+        source = read_source(dataset.source)
+        return _part(session, dataset, source) if isinstance(source, SplitSource) else Fetch(source.url)
+    if dataset.status is DatasetStatus.UPLOADED:
+        return Check(tokens=False)
+    if dataset.status is DatasetStatus.PROCESSED and reports.lacks_tokens(session, dataset.id):
+        return Check(tokens=True)
+    release(dataset, dataset.expires_at)
     return None
 
 
-def _check(dataset: Dataset) -> Outcome:
-    try:
-        with storage.open_dataset(dataset.id) as file:
-            return check(file)
-    except InvalidDataset as invalid:
-        return invalid
-
-
-def _delete_copy(copy: Copy) -> None:
-    try:
-        get_provider(copy.credential).delete_file(copy.provider_file_id)
-    except ProviderError as error:
-        if error.retryable:
-            raise
-
-
-def _record(session: Session, dataset: Dataset, plan: Plan, outcome: Outcome | ProviderError) -> None:
-    if isinstance(outcome, ProviderError):
-        try_again(dataset, outcome)
-    elif outcome is None:
-        datasets.forget_copies(session, dataset.id)
-        release(dataset, None)
-    else:
-        datasets.record_check(dataset, outcome)
-        if dataset.deleted_at is not None:
-            release(dataset, utc_now())
+def _part(session: Session, dataset: Dataset, source: SplitSource) -> Part | None:
+    """The part to be made of a dataset that has passed its check; until then it waits for that one to ring."""
+    whole = session.get_one(Dataset, source.split_of)
+    if whole.deleted_at is not None or whole.status is DatasetStatus.ERROR:
+        datasets.record_error(dataset, "invalid_source", f"{whole.id}, which it is a part of, is invalid or deleted")
         jobs.wake_waiting(session, dataset.id)
+        return None
+    if whole.status is DatasetStatus.UPLOADED:
+        release(dataset, after(jobs.WAIT_FOR_FILES))
+        return None
+    return Part(whole, source)
+
+
+def _ask(plan: Plan) -> Answer:
+    match plan.do:
+        case Remove(copies):
+            _remove(plan.dataset, copies)
+            return None
+        case Fetch(url):
+            return fetch(plan.dataset.id, url)
+        case Part():
+            return part_of(plan.dataset.id, plan.do)
+        case Check(tokens):
+            with storage.open_dataset(plan.dataset.id) as file:
+                return check(file, tokens=tokens, processes=CHECK_PROCESSES, sha256=plan.dataset.sha256)
+
+
+def _remove(dataset: Dataset, copies: list[tuple[Credential, str]]) -> None:
+    for credential, provider_file_id in copies:
+        try:
+            get_provider(credential).delete_file(provider_file_id)
+        except ProviderError as error:
+            if error.retryable:
+                raise
+    storage.remove(dataset.id)
+
+
+def _record(session: Session, dataset: Dataset, plan: Plan, answer: Answer | ProviderError) -> None:
+    match answer:
+        case ProviderError():
+            try_again(dataset, answer)
+        case None:
+            datasets.forget_copies(session, dataset.id)
+            release(dataset, None)
+        case Made():
+            dataset.bytes, dataset.sha256 = answer.bytes, answer.sha256
+            release(dataset, utc_now())
+        case NotMade():
+            datasets.record_error(dataset, answer.code, answer.message)
+            jobs.wake_waiting(session, dataset.id)
+        case Report():
+            _record_report(session, dataset, answer)
+    if dataset.deleted_at is not None and answer is not None:
+        release(dataset, dataset.due_at if isinstance(answer, ProviderError) else utc_now())
+
+
+def _record_report(session: Session, dataset: Dataset, report: Report) -> None:
+    reports.keep(session, dataset, report)
+    if dataset.status is DatasetStatus.UPLOADED:
+        datasets.record_check(dataset, report)
+        jobs.wake_waiting(session, dataset.id)
+        datasets.wake_parts(session, dataset)
+        if report.valid:
+            release(dataset, utc_now())
+    else:
+        release(dataset, dataset.expires_at)
 
 
 def _give_up(session: Session, dataset: Dataset) -> None:
     if dataset.deleted_at is None and dataset.status is DatasetStatus.UPLOADED:
-        datasets.record_check(dataset, InvalidDataset("internal_error", "The file could not be read on our side"))
+        datasets.record_error(dataset, "internal_error", "The file could not be read on our side")
         jobs.wake_waiting(session, dataset.id)
     else:
-        release(dataset, None)
+        release(dataset, None if dataset.deleted_at is not None else dataset.expires_at)
 
 
 advance = Step(Dataset, _plan, _ask, _record, _give_up)

@@ -1,7 +1,7 @@
 """One step of a job: get its files there, create it, pass on what was asked, or look at how it is doing."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from openai.types.fine_tuning import FineTuningJob
@@ -19,8 +19,6 @@ from worker.providers import get_provider
 from worker.providers.errors import ProviderError
 from worker.providers.openai_wire import Provider
 from worker.steps import Step, after, log, try_again
-
-WAIT_FOR_FILES = timedelta(seconds=10)  # only if the upload's own word is lost
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def _files(session: Session, job: Job) -> dict[str, str] | None:
             jobs.fail(session, job, code, message, param)
             return None
         if dataset.status is DatasetStatus.UPLOADED:
-            release(job, after(WAIT_FOR_FILES))
+            release(job, after(jobs.WAIT_FOR_FILES))
             return None
         file = datasets.provider_file(session, dataset, job.credential_id)
         if file.status is ProviderFileStatus.FAILED:
@@ -105,7 +103,7 @@ def _files(session: Session, job: Job) -> dict[str, str] | None:
         found[param] = file.provider_file_id or ""
     if all(found.values()):
         return found
-    release(job, after(WAIT_FOR_FILES))
+    release(job, after(jobs.WAIT_FOR_FILES))
     return None
 
 

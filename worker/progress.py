@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from shared.datasets import storage
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, Purpose
 from shared.ids import new_id
+from shared.jobs import costs
 from shared.jobs import service as jobs
 from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
 from worker.providers.errors import ProviderError
@@ -99,8 +100,10 @@ def record_seen(session: Session, job: Job, seen: Seen) -> None:
     _add_checkpoints(session, job, seen.checkpoints)
     _copy_facts(job, seen.job)
     status = _status(seen.job, job.status)
+    costs.note_estimate(session, job)
     if status is JobStatus.SUCCEEDED:
         _add_model(session, job)
+        costs.note_cost(job)
     if status.is_final:
         _add_results(session, job, seen.results)
     if status is JobStatus.FAILED:
@@ -153,8 +156,12 @@ def _add_events(
     job.last_provider_event_id = events[-1].id
     for row in rows:
         data = row["data"] or {}
-        if isinstance(data.get("step"), int):
-            job.step, job.total_steps = data["step"], data.get("total_steps") or job.total_steps
+        job.step = _number(data.get("step"), job.step)
+        job.total_steps = _number(data.get("total_steps"), job.total_steps)
+
+
+def _number(found: object, known: int | None) -> int | None:
+    return found if isinstance(found, int) and 0 <= found < 2**31 else known
 
 
 def _add_checkpoints(session: Session, job: Job, checkpoints: list[FineTuningJobCheckpoint]) -> None:

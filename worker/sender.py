@@ -1,4 +1,4 @@
-"""POST to a stranger's address, without letting the stranger turn us against the network we run in.
+"""Ask a stranger's address, without letting the stranger turn us against the network we run in.
 
 The name is resolved once, every address of the answer is judged, and exactly a judged one is dialled. No redirects, no
 cookies, no proxy of the environment; one deadline for everything, the body included; a bounded part of the answer read.
@@ -7,7 +7,8 @@ cookies, no proxy of the environment; one deadline for everything, the body incl
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -36,11 +37,36 @@ class Undeliverable(Exception):
 
 def post(url: str, body: bytes, headers: Mapping[str, str], timeout: timedelta) -> Response:
     """One POST, at an end after `timeout` whatever the other side does. Raises `Undeliverable`."""
+    with _reaching(url, timeout) as pool, _asking(pool, "POST", url, headers, body) as response:
+        kept = b""
+        for chunk in response.iter_stream():
+            kept += chunk[: READ_AT_MOST - len(kept)]
+            if len(kept) >= READ_AT_MOST:
+                break
+        return Response(response.status, kept)
+
+
+def get(url: str, limit: int, timeout: timedelta) -> Iterator[bytes]:
+    """The body of what is there, piece by piece. Raises `Undeliverable`, also for more than `limit` bytes."""
+    with _reaching(url, timeout) as pool, _asking(pool, "GET", url, {}, None) as response:
+        if response.status != 200:
+            raise Undeliverable(f"HTTP {response.status}")
+        received = 0
+        for chunk in response.iter_stream():
+            received += len(chunk)
+            if received > limit:
+                raise Undeliverable(f"it has more than {limit} bytes")
+            yield chunk
+
+
+@contextmanager
+def _reaching(url: str, timeout: timedelta) -> Iterator[httpcore2.ConnectionPool]:
+    """Connections to checked addresses only, until the deadline; every failure on the way is `Undeliverable`."""
     deadline = time.monotonic() + timeout.total_seconds()
     try:
         backend = _CheckedBackend(httpcore2.URL(url).scheme.decode(), deadline)
         with httpcore2.ConnectionPool(ssl_context=_tls(), network_backend=backend) as pool:
-            return _send(pool, url, body, headers)
+            yield pool
     except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError) as error:
         late = time.monotonic() >= deadline
         why = f"no answer within {timeout.total_seconds():g} s" if late else str(error) or type(error).__name__
@@ -49,16 +75,12 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout: timedelta) 
         raise Undeliverable(str(error)) from error
 
 
-def _send(pool: httpcore2.ConnectionPool, url: str, body: bytes, headers: Mapping[str, str]) -> Response:
+def _asking(
+    pool: httpcore2.ConnectionPool, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+) -> AbstractContextManager[httpcore2.Response]:
     timeouts = {"connect": CONNECT_SECONDS, "read": CONNECT_SECONDS * 12, "write": CONNECT_SECONDS * 12}
-    request = pool.stream("POST", url, headers=list(headers.items()), content=body, extensions={"timeout": timeouts})
-    with request as response:
-        kept = b""
-        for chunk in response.iter_stream():
-            kept += chunk[: READ_AT_MOST - len(kept)]
-            if len(kept) >= READ_AT_MOST:
-                break
-        return Response(response.status, kept)
+    sent = list(headers.items())
+    return pool.stream(method, url, headers=sent, content=body, extensions={"timeout": timeouts})
 
 
 @cache

@@ -40,24 +40,25 @@ class Step(Generic[Row, Plan, Answer]):
 
 def run(step: Step[Row, Plan, Answer], id: str) -> None:
     """Take one step of the row with this id, if it is due and nobody has it."""
-    row: Row | None = None
+    claimed: Row | None = None
     try:
         with transaction() as session:
             row = claim(session, step.model, id, get_settings().lease)
             plan = _plan(session, step, row) if row is not None else None
-        if row is None or plan is None:
+        claimed = row
+        if claimed is None or plan is None:
             return
         answer = _ask(step, plan)
         with transaction() as session:
-            held = still_held(session, row)
+            held = still_held(session, claimed)
             if held is None:
                 log.warning("the lease ran out, the answer is dropped", row=id)
                 return
             step.record(session, held, plan, answer)
             ring_if_due(session, held)
     except Exception:
-        log.exception("the step failed", row=id, failures=row.failures if row else None)
-        _postpone(step, id, row)
+        log.exception("the step failed", row=id)
+        _postpone(step, id, claimed)
 
 
 def _plan(session: Session, step: Step[Row, Plan, Answer], row: Row) -> Plan | None:
@@ -83,12 +84,13 @@ def ring_if_due(session: Session, row: DueTable | OwnedDue) -> None:
 
 
 def _postpone(step: Step[Row, Plan, Answer], id: str, claimed: Row | None) -> None:
-    """Let a failed step be tried again later. It stays counted, and a lease that another holds is left alone."""
+    """Let a failed step be tried again later. It stays counted, and a lease that another holds is left alone.
+
+    `claimed` is None when the plan failed, and the claim with it: then it is counted here.
+    """
     with transaction() as session:
-        if claimed is None or claimed.failures == 0:
-            row = claim(session, step.model, id, timedelta())
-        else:
-            row = still_held(session, claimed) or claim(session, step.model, id, timedelta())
+        row = still_held(session, claimed) if claimed is not None else None
+        row = row or claim(session, step.model, id, timedelta())
         if row is not None:
             row.due_at = utc_now() + backoff(row.failures)
 

@@ -29,11 +29,18 @@ def sweep() -> int:
     for model in DUE:
         with transaction() as session:
             ids = _take(session, model)
-        for id in ids:
+        for index, id in enumerate(ids):
             if not enqueue(model.task, id):
+                _put_back(model, ids[index:])
                 return rung
             rung += 1
     return rung
+
+
+def _put_back(model: type[DueTable] | type[OwnedDue], ids: list[str]) -> None:
+    """The doorbell is down: these have not been rung, and the next sweep shall not think so."""
+    with transaction() as session:
+        session.exec(update(model).where(col(model.id).in_(ids)).values(rung_at=None))
 
 
 def _take(session: Session, model: type[DueTable] | type[OwnedDue]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlmodel import Field
@@ -30,7 +30,11 @@ class DatasetStatus(StrEnum):
 
 
 class Dataset(OwnedDue, Deletable, table=True):
-    """A file of a project. Its steps: be checked, expire, and have its bytes removed once it is deleted."""
+    """A file of a project.
+
+    Its steps: get its bytes if nobody uploads them (`source`), be checked, have its tokens counted, expire, and have
+    its bytes removed once it is deleted.
+    """
 
     __tablename__ = "datasets"
     __table_args__ = (Index(None, "project_id", "id"),)
@@ -38,6 +42,9 @@ class Dataset(OwnedDue, Deletable, table=True):
     called: ClassVar[str] = "File object"
     task: ClassVar[Task] = Task.ADVANCE_DATASET
 
+    name: str | None = None
+    labels: dict[str, str] | None = JSONField(default=None)
+    source: dict[str, Any] | None = JSONField(default=None)
     filename: str
     bytes: int = Field(sa_type=BigInteger)
     sha256: str

@@ -8,9 +8,10 @@ from sqlmodel import Session, col, select
 
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, ProviderFileStatus, Purpose
 from shared.datasets.schemas import ExpiresAfter
-from shared.datasets.validation import Checked, InvalidDataset
+from shared.datasets.validation import Report
 from shared.errors import Invalid
 from shared.ids import new_id
+from shared.settings import get_settings
 from shared.tables import get_owned, make_due, release, utc_now
 
 FILENAME_LENGTH = 255
@@ -43,13 +44,27 @@ def create(session: Session, dataset: Dataset, expires_after: ExpiresAfter | Non
     return dataset
 
 
-def record_check(dataset: Dataset, outcome: Checked | InvalidDataset) -> None:
-    if isinstance(outcome, Checked):
-        dataset.status, dataset.examples = DatasetStatus.PROCESSED, outcome.examples
+def record_check(dataset: Dataset, report: Report) -> None:
+    if report.valid:
+        dataset.status, dataset.examples = DatasetStatus.PROCESSED, report.examples
+        release(dataset, dataset.expires_at)
     else:
-        dataset.status = DatasetStatus.ERROR
-        dataset.error_code, dataset.status_details = outcome.code, outcome.message
+        code, sentence = report.error_code or "", report.sentence() or ""
+        record_error(dataset, code, sentence if code == "invalid_n_examples" else f"Invalid file format. {sentence}")
+
+
+def record_error(dataset: Dataset, code: str, message: str) -> None:
+    dataset.status, dataset.error_code, dataset.status_details = DatasetStatus.ERROR, code, message
     release(dataset, dataset.expires_at)
+
+
+def wake_parts(session: Session, whole: Dataset) -> None:
+    """Let the datasets that are split off this one be made now."""
+    parts = select(Dataset).where(
+        Dataset.project_id == whole.project_id, col(Dataset.source).contains({"split_of": whole.id})
+    )
+    for part in session.exec(parts.order_by(Dataset.id).with_for_update(key_share=True)):
+        make_due(session, part)
 
 
 def delete(session: Session, dataset: Dataset) -> None:
@@ -84,11 +99,16 @@ def provider_file(session: Session, dataset: Dataset, credential_id: str) -> Pro
         session.exec(insert(ProviderFile).values(**new.model_dump()).on_conflict_do_nothing())
         file = session.exec(query).one()
         make_due(session, file)
-    elif file.expires_at is not None and file.expires_at < utc_now() + timedelta(days=1):
+    elif file.expires_at is not None and file.expires_at < utc_now() + _margin():
         file = session.exec(query.with_for_update()).one()
         file.status, file.provider_file_id, file.expires_at = ProviderFileStatus.PENDING, None, None
         make_due(session, file)
     return file
+
+
+def _margin() -> timedelta:
+    """How long a copy must still live to be worth naming in a job."""
+    return min(timedelta(days=1), get_settings().provider.file_expiry / 2)
 
 
 def forget_refusal(session: Session, dataset_id: str, credential_id: str) -> None:

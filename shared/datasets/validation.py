@@ -1,134 +1,160 @@
-"""The first check of training data: UTF-8 JSON lines in a known shape, enough of them, and where it is not so."""
+"""The check of training data: everything that is wrong with a file, what is in it, and how many tokens it has."""
 
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import BinaryIO
 
-import msgspec
+from shared.datasets.beginnings import format_of_file, problem_of_file, sample
+from shared.datasets.blocks import size_of
+from shared.datasets.codes import problem
+from shared.datasets.digest import begin_sha256, path_of
+from shared.datasets.duplicates import Overlap, overlap, report_duplicates
+from shared.datasets.part import Part
+from shared.datasets.processes import RANGE, parts
+from shared.datasets.report import MAX_PROBLEMS, Problem, Report, Severity
+from shared.datasets.rules import rules
+from shared.datasets.scan import Job
+from shared.datasets.shapes import REINFORCEMENT
 
-MIN_EXAMPLES = 10
-MAX_LINE_BYTES = 16 << 20
+__all__ = ["Overlap", "Problem", "Report", "check", "overlap"]
 
-_SHAPES = (
-    ({"messages"}, "chat"),
-    ({"prompt", "completion"}, "prompt/completion"),
-    ({"input", "preferred_output", "non_preferred_output"}, "preference"),
-)
-
-
-class InvalidDataset(Exception):
-    """The file cannot be trained on. The sentence names the line, from 1, where there is one."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What a valid file holds: how many examples, and in which shape."""
-
-    examples: int
-    shape: str
+DEFAULT_ENCODING = "o200k_base"
+Progress = Callable[[int, int], None]
 
 
-def check(file: BinaryIO) -> Checked:
-    """Read a file of JSON lines to its end, or to its first error; constant memory.
+def check(
+    source: str | PathLike[str] | BinaryIO,
+    *,
+    model: str | None = None,
+    method: str | None = None,
+    provider: str = "openai",
+    tokens: bool = True,
+    processes: int = 1,
+    sha256: str | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Read a file once, in constant memory, and say everything that is wrong with it. Bad data never raises.
 
-    Raises `InvalidDataset`: `invalid_training_file` for a bad line, `invalid_n_examples` for too few.
+    `source` is a path, or a seekable binary file. `model` gives the limit of an example and the encoding (`ft:…` too),
+    and with `method` what the file must be fit for; without them, what its content alone shows is said. `tokens` take
+    most of the time. `processes` over 1 need a path, or an open file that has one. `sha256` spares hashing a file whose
+    hash is known. `progress` is called with the bytes checked so far, and all.
     """
-    examples, shape, number = 0, "", 0
-    while line := file.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        if len(line) > MAX_LINE_BYTES:
-            raise _invalid(number, f"the line is longer than {MAX_LINE_BYTES >> 20} MiB")
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        if not line.strip():
-            continue
-        found = _shape(number, line)
-        if shape and found != shape:
-            raise _invalid(number, _mixed(shape, found))
-        examples, shape = examples + 1, found
-    if examples < MIN_EXAMPLES:
-        raise InvalidDataset(
-            "invalid_n_examples",
-            f"Training file has {examples} example(s), but must have at least {MIN_EXAMPLES} examples",
+    with ExitStack() as stack:
+        file = stack.enter_context(Path(source).open("rb")) if isinstance(source, str | PathLike) else source
+        hashed = None if sha256 else begin_sha256(stack, file)
+        checked = _Check(file, model, method, provider, tokens)
+        checked.run(processes, progress)
+        return checked.report(hashed() if hashed else sha256 or "")
+
+
+class _Check:
+    """A check on its way: what was asked, and what is known so far."""
+
+    def __init__(self, file: BinaryIO, model: str | None, method: str | None, provider: str, tokens: bool) -> None:
+        self.file, self.model, self.method, self.provider = file, model, method, provider
+        self.base = rules().model(model) if model else None
+        self.size = size_of(file)
+        self.start = sample(file)
+        self.unreadable = problem_of_file(self.start)
+        self.format = None if self.unreadable else format_of_file(self.start, self._methods())
+        self.encoding = None
+        if tokens and not self.unreadable:
+            self.encoding = self.base.encoding if self.base else DEFAULT_ENCODING
+        self.part = Part()
+
+    def _methods(self) -> list[str]:
+        """The methods that come into question."""
+        return [self.method] if self.method else self.base.methods if self.base else list(rules().methods)
+
+    def run(self, processes: int, progress: Progress | None) -> None:
+        if not self.unreadable:
+            for number, part in enumerate(parts(self.file, self._job(), self.size, processes), start=1):
+                self.part.merge(part, rules().ours.duplicates_examples)
+                if progress:
+                    progress(min(self.size, number * RANGE), self.size)
+            report_duplicates(self.file, self.part)
+        for found in [*self._of_content(), *self._of_fitness()]:
+            whole = self.part.errors if found.severity is Severity.ERROR else self.part.warnings
+            whole.insert(0, found)
+            self.part.count(found.code)
+
+    def _job(self) -> Job:
+        return Job(
+            path=str(path_of(self.file) or ""),
+            format=self.format,
+            provider=self.provider,
+            encoding=self.encoding,
+            example_tokens=self.base.example_tokens if self.base else None,
         )
-    return Checked(examples, shape)
+
+    def _of_content(self) -> Iterator[Problem]:
+        """What is wrong with the file as a whole."""
+        limits, part = rules().limits(self.provider), self.part
+        if self.unreadable:
+            yield self.unreadable
+            return
+        if self.size > limits.file_bytes:
+            yield problem("file_too_large", f"The file has {self.size:,} bytes, but may have {limits.file_bytes:,}")
+        if part.examples < limits.min_examples:
+            sentence = (
+                f"Training file has {part.examples} example(s), but must have at least {limits.min_examples} examples"
+            )
+            yield problem("invalid_n_examples", sentence)
+        most = limits.max_examples.get(self.method or self.format or "")
+        if most is not None and part.examples > most:
+            yield problem("too_many_examples", f"The file has {part.examples:,} examples, but may have {most:,}")
+        if part.tally.image_examples > limits.max_image_examples:
+            message = f"{part.tally.image_examples:,} examples have images, but {limits.max_image_examples:,} may"
+            yield problem("too_many_image_examples", message)
+        one_answer = part.answer is not None and not part.answers_differ and self.format != REINFORCEMENT
+        if one_answer and part.examples >= limits.min_examples:
+            yield problem("same_completion", "The answer is the same in every example")
+
+    def _of_fitness(self) -> Iterator[Problem]:
+        """Whether the file, the model and the method go together."""
+        if self.model and not self.base:
+            yield problem("unknown_model", f"The model {self.model[:64]!r} is not known here")
+        if self.base and self.base.retires and self.base.retires <= datetime.now(UTC).date():
+            yield problem("model_retired", f"{self.base.name} has been stopped on {self.base.retires}")
+        if self.base and self.method and self.method not in self.base.methods:
+            known = " and ".join(self.base.methods)
+            yield problem("method_not_supported", f"{self.base.name} is tuned by {known}, not by {self.method}")
+        fit = {form for method in self._methods() for form in rules().methods.get(method, [])}
+        if self.base:
+            fit &= set(self.base.formats)
+        if self.format and fit and self.format not in fit:
+            told = f"the method {self.method}" if self.method else f"the model {self.model}"
+            message = f"The file has {self.format} examples, but {told} needs {' or '.join(sorted(fit))}"
+            yield problem("wrong_format_for_method", message)
+
+    def report(self, sha256: str) -> Report:
+        part = self.part
+        return Report(
+            valid=not part.errors,
+            format=self.format,
+            provider=self.provider,
+            model=self.model,
+            method=self.method,
+            encoding=self.encoding,
+            bytes=self.size,
+            lines=part.lines,
+            examples=part.examples,
+            sha256=sha256,
+            problems=_in_order(part.errors, part.warnings),
+            counts=dict(sorted(part.counts.items())),
+            statistics=part.tally.statistics(counted=self.encoding is not None),
+        )
 
 
-def _mixed(shape: str, found: str) -> str:
-    if found == "reinforcement":
-        return "no message of the role assistant, so there is nothing to learn from this example"
-    return f"this is a {found} example, but the lines before it are {shape} examples"
+def _in_order(errors: list[Problem], warnings: list[Problem]) -> list[Problem]:
+    """The first 1,000, errors before warnings, in the order of the file; what concerns all of it comes first."""
+    first = sorted(errors, key=_line)[:MAX_PROBLEMS]
+    return sorted(first + sorted(warnings, key=_line)[: MAX_PROBLEMS - len(first)], key=_line)
 
 
-def _invalid(number: int, why: str) -> InvalidDataset:
-    return InvalidDataset("invalid_training_file", f"Invalid file format. Line {number}: {why}")
-
-
-def _shape(number: int, line: bytes) -> str:
-    example = _decode(number, line)
-    if not isinstance(example, dict):
-        raise _invalid(number, f"expected a JSON object, but this is {_kind(example)}")
-    for keys, shape in _SHAPES:
-        if keys <= example.keys():
-            why = _fault(shape, example)
-            if why:
-                raise _invalid(number, why)
-            return "reinforcement" if shape == "chat" and not _has_answer(example) else shape
-    found = ", ".join(sorted(str(key)[:40] for key in example)[:8]) or "none"
-    raise _invalid(
-        number, f"expected either `messages`, or `prompt` and `completion`, or a preference pair; its keys are: {found}"
-    )
-
-
-def _decode(number: int, line: bytes) -> object:
-    try:
-        return msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _invalid(number, f"not JSON in UTF-8: {error}") from None
-    except (RecursionError, ValueError):
-        raise _invalid(number, "not JSON: it is nested too deeply") from None
-
-
-def _kind(value: object) -> str:
-    names = {list: "a list", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
-    return names.get(type(value), "null")
-
-
-def _fault(shape: str, example: dict[str, object]) -> str | None:
-    """Why an example of this shape cannot be trained on; None if it can."""
-    if shape == "chat":
-        return _messages_fault(example["messages"])
-    if shape == "prompt/completion":
-        wrong = [key for key in ("prompt", "completion") if not isinstance(example[key], str)]
-        return f"`{wrong[0]}` must be a string" if wrong else None
-    pair = [key for key in ("preferred_output", "non_preferred_output") if not isinstance(example[key], list)]
-    if pair:
-        return f"`{pair[0]}` must be a list of one assistant message"
-    source = example["input"]
-    if not isinstance(source, dict) or not isinstance(source.get("messages"), list):
-        return "`input` must be an object with a list of `messages`"
-    return None
-
-
-_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-
-
-def _messages_fault(messages: object) -> str | None:
-    if not isinstance(messages, list) or not messages:
-        return "`messages` must be a list of at least one message"
-    for index, message in enumerate(messages):
-        if not isinstance(message, dict):
-            return f"`messages[{index}]` must be an object, but this is {_kind(message)}"
-        if message.get("role") not in _ROLES:
-            return f"`messages[{index}].role` must be one of {', '.join(_ROLES)}"
-        if message["role"] != "assistant" and not isinstance(message.get("content"), str | list):
-            return f"`messages[{index}].content` must be a string or a list of parts"
-    return None
-
-
-def _has_answer(example: dict[str, Any]) -> bool:
-    return any(message["role"] == "assistant" for message in example["messages"])
+def _line(found: Problem) -> int:
+    return found.line or 0

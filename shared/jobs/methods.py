@@ -1,26 +1,12 @@
 """The three ways to tune, with their hyperparameters and bounds, as OpenAI's specification gives them."""
 
-import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from shared.bodies import JsonObject
 
 Auto = Literal["auto"]
-MAX_DEPTH = 32
-
-
-def _readable(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """Refuse what could be stored and then read by nobody: NaN is no JSON, and deep nesting ends a reader's stack."""
-    if depth == 0:
-        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("NaN and infinity are not JSON")
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _readable(inner, depth - 1)
-    return value
-
-
-JsonObject = Annotated[dict[str, Any], AfterValidator(_readable)]
 
 
 class _Strict(BaseModel):

@@ -71,6 +71,8 @@ class Job(OwnedDue, table=True):
     error: dict[str, Any] | None = JSONField(default=None)
     fine_tuned_model: str | None = None
     trained_tokens: int | None = None
+    estimated_cost: dict[str, Any] | None = JSONField(default=None)
+    cost: dict[str, Any] | None = JSONField(default=None)
     result_files: list[str] = JSONField(default_factory=list)
     step: int | None = None
     total_steps: int | None = None

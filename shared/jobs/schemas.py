@@ -4,14 +4,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.bodies import Metadata
 from shared.jobs.methods import Hyperparameters, Method
 from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
 from shared.pages import Listed
 from shared.tables import epoch
 
-Metadata = Annotated[
-    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
-]
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -53,8 +51,20 @@ class JobError(BaseModel):
     param: str | None
 
 
+class Cost(BaseModel):
+    """An exact decimal amount of money, as a text, and the tokens that it pays for."""
+
+    amount: str
+    currency: str
+    tokens: int
+
+
 class JobPublic(Listed):
-    """OpenAI's job object, and beside it `project_id`, `provider`, `provider_job_id` and `progress` (0–1)."""
+    """OpenAI's job object, and beside it `project_id`, `provider`, `provider_job_id` and `progress` (0–1).
+
+    `estimated_cost` is there once the tokens have been counted, `cost` once the provider has said how many it trained;
+    both are null where the price is not known.
+    """
 
     object: Literal["fine_tuning.job"] = "fine_tuning.job"
     created_at: int
@@ -79,6 +89,8 @@ class JobPublic(Listed):
     provider: str
     provider_job_id: str | None
     progress: float | None
+    estimated_cost: Cost | None
+    cost: Cost | None
 
     @classmethod
     def of(cls, row: Job) -> "JobPublic":
@@ -107,6 +119,8 @@ class JobPublic(Listed):
             provider=row.provider,
             provider_job_id=row.provider_job_id,
             progress=progress(row),
+            estimated_cost=Cost(**row.estimated_cost) if row.estimated_cost else None,
+            cost=Cost(**row.cost) if row.cost else None,
         )
 
 

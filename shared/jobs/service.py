@@ -1,6 +1,7 @@
 """Jobs: accepted, asked to stop, moved from status to status, and told about."""
 
 import secrets
+from datetime import timedelta
 from typing import Any, Literal
 
 from sqlmodel import Session, col, or_, select
@@ -8,7 +9,7 @@ from sqlmodel import Session, col, or_, select
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus
 from shared.errors import Invalid
-from shared.jobs import tuned_models
+from shared.jobs import costs, tuned_models
 from shared.jobs.models import Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level
 from shared.jobs.schemas import JobCreate
 from shared.projects import service as projects
@@ -43,6 +44,7 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     )
     session.add(job)
     session.flush()
+    costs.note_estimate(session, job)
     add_event(session, job, "Job accepted: its files are checked and sent to the provider")
     make_due(session, job)
     return job
@@ -158,6 +160,9 @@ def add_event(session: Session, job: Job, message: str, level: Level = Level.INF
     session.add(JobEvent(project_id=job.project_id, job_id=job.id, level=level, message=message))
 
 
+WAIT_FOR_FILES = timedelta(seconds=10)  # only if the word that a file is ready is lost
+
+
 def wake_waiting(session: Session, dataset_id: str) -> None:
     """Let the jobs that wait for this dataset look at it now."""
     waiting = select(Job).where(
@@ -167,6 +172,13 @@ def wake_waiting(session: Session, dataset_id: str) -> None:
     )
     for job in session.exec(waiting.order_by(Job.id).with_for_update()):
         make_due(session, job)
+
+
+def ids_using(session: Session, project_id: str, dataset_id: str) -> list[str]:
+    """The newest 100 jobs that train or validate on this dataset."""
+    named = or_(col(Job.training_file) == dataset_id, col(Job.validation_file) == dataset_id)
+    query = select(Job.id).where(Job.project_id == project_id, named).order_by(col(Job.id).desc())
+    return list(session.exec(query.limit(100)))
 
 
 def delete_dataset(session: Session, project_id: str, dataset_id: str) -> None:

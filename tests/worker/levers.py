@@ -9,20 +9,20 @@ from typing import Any
 from sqlmodel import select
 
 from shared.database import transaction
-from shared.datasets.models import ProviderFile
+from shared.datasets.models import Dataset, ProviderFile
 from shared.jobs.models import Job
 from shared.settings import get_settings
 from shared.tables import utc_now
-from tests.world import Person, Sandbox, environment, step, work, work_until_created
+from tests.world import Person, Sandbox, environment, row, step
 from worker.steps import Step, run
 
 
 def change(model: type[Any], id: str, **values: Any) -> None:
     """Turn a row's clock, or make something else of it that would take too long to happen."""
     with transaction() as session:
-        row = session.get_one(model, id)
+        found = session.get_one(model, id)
         for name, value in values.items():
-            setattr(row, name, value)
+            setattr(found, name, value)
 
 
 def ids(model: type[Any]) -> list[str]:
@@ -34,7 +34,10 @@ def ids(model: type[Any]) -> list[str]:
 def ready_job(person: Person, **values: Any) -> str:
     """A job whose next step is its creation at the provider."""
     job_id = person.create_job(**values)
-    work()
+    job = row(Job, job_id)
+    for dataset_id in filter(None, (job.training_file, job.validation_file)):
+        step(Dataset, dataset_id)
+    step(Job, job_id)
     for file_id in ids(ProviderFile):
         step(ProviderFile, file_id)
     return job_id
@@ -42,8 +45,9 @@ def ready_job(person: Person, **values: Any) -> str:
 
 def running_job(person: Person, sandbox: Sandbox, **values: Any) -> tuple[str, str]:
     """A job that trains, as we know, and stays at it; its id here and at the provider."""
-    job_id = person.create_job(**values)
-    provider_job_id = work_until_created(job_id)
+    job_id = ready_job(person, **values)
+    step(Job, job_id)
+    provider_job_id = row(Job, job_id).provider_job_id
     sandbox.move(provider_job_id, status="running")
     step(Job, job_id)
     return job_id, provider_job_id

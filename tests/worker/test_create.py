@@ -184,7 +184,7 @@ def test_a_provider_that_does_not_filter_by_metadata_is_compared_with_all_its_pa
     others = [ours | {"id": f"ftjob-{number}", "metadata": {"tunery_job": "ftjob-other"}} for number in range(100)]
     others[0]["metadata"] = None
     sandbox.arm("GET", JOBS, status=200, body={"object": "list", "data": others, "has_more": True})
-    sandbox.arm("GET", JOBS, status=200, body={"object": "list", "data": [others[0], ours], "has_more": False})
+    sandbox.arm("GET", JOBS, status=200, body={"object": "list", "data": [ours, others[0]], "has_more": False})
     let_the_grace_pass(job_id)
     step(Job, job_id)
     assert row(Job, job_id).provider_job_id == ours["id"]

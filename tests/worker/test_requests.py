@@ -6,6 +6,7 @@ import pytest
 from openai import BadRequestError
 
 from shared.jobs.models import Job, JobRequest, JobStatus
+from shared.tables import utc_now
 from shared.webhooks.models import WebhookEvent
 from tests.worker.levers import calls, ids, let_the_grace_pass, ready_job, running_job, step_while
 from tests.world import Person, Sandbox, row, step, work
@@ -82,6 +83,7 @@ def test_a_cancel_during_a_look_is_told_next(alice: Person, sandbox: Sandbox) ->
     job_id, theirs = running_job(alice, sandbox)
     step_while(jobs.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
     assert status_there(sandbox, theirs) == "running"
+    assert row(Job, job_id).due_at <= utc_now()
     work(2)
     assert row(Job, job_id).status is JobStatus.CANCELLED
 

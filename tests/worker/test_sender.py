@@ -107,6 +107,15 @@ def test_a_name_that_nobody_knows_is_undeliverable() -> None:
         post("https://nobody.invalid/")
 
 
+def test_a_name_of_which_only_one_address_may_be_dialled_is_refused(silent: Visits) -> None:
+    answers = {answer[4][0] for answer in socket.getaddrinfo("localhost", silent.port)}
+    if answers != {"127.0.0.1", "::1"}:
+        pytest.skip(f"localhost is {answers} here")
+    with pytest.raises(sender.Undeliverable, match="private or reserved network"):
+        post(f"http://localhost:{silent.port}/")
+    assert silent.count == 0
+
+
 def test_networks_that_the_operator_allowed_are_dialled(receiver: Receiver) -> None:
     assert post(receiver.url) == sender.Response(200, b"ok")
     assert post(receiver.url.replace("127.0.0.1", "[::ffff:127.0.0.1]")).status == 200

@@ -1,0 +1,120 @@
+"""`/v1/datasets`: what is in a training file, everything that is wrong with it, and what it will cost."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+
+from api.deps import After, CallerDep, SessionDep
+from shared.datasets import collection, storage
+from shared.datasets.duplicates import overlap
+from shared.datasets.models import DatasetStatus
+from shared.datasets.preview import ExamplePreview, preview
+from shared.datasets.prices import estimate
+from shared.datasets.views import DatasetCreate, DatasetPublic, EstimatePublic, Overlapping, ProblemPublic
+from shared.errors import Invalid
+from shared.jobs import service as jobs
+from shared.pages import Page
+
+router = APIRouter(prefix="/v1/datasets", tags=["Datasets"])
+COMPARED_BYTES = 256 << 20
+
+
+@router.post("", response_model=DatasetPublic)
+def create_dataset(session: SessionDep, caller: CallerDep, new: DatasetCreate) -> DatasetPublic:
+    """Make a dataset of an uploaded file, of examples in this request, or of what lies at an https address.
+
+    With `split`, two more are made of it once it has passed its check: `training_dataset` and `validation_dataset`
+    can be named in a job at once.
+    """
+    written = collection.write(new.examples) if new.examples is not None else None
+    try:
+        dataset = collection.create(session, caller.project_id, new, written)
+        session.flush()
+    except BaseException:
+        if written is not None:
+            storage.remove(written.dataset_id)
+        raise
+    return collection.show(session, dataset)
+
+
+@router.get("", response_model=Page[DatasetPublic])
+def list_datasets(
+    session: SessionDep, caller: CallerDep, after: After = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
+) -> Page[DatasetPublic]:
+    """The project's datasets, newest first: its files of purpose `fine-tune`, with what their check has said."""
+    return Page.of(collection.list_datasets(session, caller.project_id, after=after, limit=limit), limit)
+
+
+@router.get("/{dataset_id}", response_model=DatasetPublic)
+def retrieve_dataset(session: SessionDep, caller: CallerDep, dataset_id: str) -> DatasetPublic:
+    """A dataset with its statistics, the datasets split off it, and the newest 100 jobs that used it."""
+    dataset = collection.get_dataset(session, caller.project_id, dataset_id)
+    public = collection.show(session, dataset)
+    public.jobs = jobs.ids_using(session, caller.project_id, dataset.id)
+    return public
+
+
+@router.get("/{dataset_id}/errors", response_model=Page[ProblemPublic])
+def list_dataset_errors(
+    session: SessionDep,
+    caller: CallerDep,
+    dataset_id: str,
+    code: Annotated[str | None, Query(max_length=64)] = None,
+    severity: Literal["error", "warning"] | None = None,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Page[ProblemPublic]:
+    """The first 1,000 problems in the order of the file; `counts` of the dataset says how many there are in all."""
+    dataset = collection.get_dataset(session, caller.project_id, dataset_id)
+    found = collection.list_problems(session, dataset, code=code, severity=severity, after=after, limit=limit)
+    return Page.of(found, limit)
+
+
+@router.get("/{dataset_id}/preview", response_model=list[ExamplePreview])
+def preview_dataset(
+    session: SessionDep,
+    caller: CallerDep,
+    dataset_id: str,
+    model: Annotated[str, Query(max_length=256)] = "gpt-4o-mini",
+    limit: Annotated[int, Query(ge=1, le=20)] = 3,
+) -> list[ExamplePreview]:
+    """The first examples, cut into tokens as this model reads them."""
+    dataset = collection.get_dataset(session, caller.project_id, dataset_id)
+    report = collection.checked(session, dataset)
+    if report.format is None:
+        raise Invalid(f"{dataset.id} has no examples that could be read", code="invalid_training_file")
+    with storage.open_dataset(dataset.id) as file:
+        return preview(file, report.format, model, report.provider, limit)
+
+
+@router.get("/{dataset_id}/estimate", response_model=EstimatePublic)
+def estimate_dataset(
+    session: SessionDep,
+    caller: CallerDep,
+    dataset_id: str,
+    model: Annotated[str, Query(max_length=256)],
+    method: Literal["supervised", "dpo", "reinforcement"] | None = None,
+    n_epochs: Annotated[int | None, Query(ge=1, le=50)] = None,
+) -> EstimatePublic:
+    """What a training on this dataset will cost; an unknown price is said to be unknown."""
+    dataset = collection.get_dataset(session, caller.project_id, dataset_id)
+    report = collection.checked(session, dataset)
+    if dataset.status is DatasetStatus.ERROR:
+        raise Invalid(dataset.status_details or "The dataset is invalid", code=dataset.error_code)
+    if report.encoding is None:
+        raise Invalid(f"The tokens of {dataset.id} are still being counted: ask again", code="dataset_not_checked")
+    return EstimatePublic.of(dataset.id, estimate(report, model, method, n_epochs))
+
+
+@router.get("/{dataset_id}/compare", response_model=Overlapping)
+def compare_datasets(
+    session: SessionDep, caller: CallerDep, dataset_id: str, other: Annotated[str, Query(max_length=64)]
+) -> Overlapping:
+    """Which examples of this dataset are in the other one too. Up to 256 MiB each."""
+    first, second = (collection.get_dataset(session, caller.project_id, each) for each in (dataset_id, other))
+    for each in (first, second):
+        collection.checked(session, each)
+        if each.bytes > COMPARED_BYTES:
+            raise Invalid(f"{each.id} is larger than {COMPARED_BYTES >> 20} MiB, the most that is compared here")
+    with storage.open_dataset(second.id) as theirs, storage.open_dataset(first.id) as ours:
+        return Overlapping.of(first.id, second.id, overlap(theirs, ours))

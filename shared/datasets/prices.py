@@ -1,0 +1,167 @@
+"""What a training will cost, from a report and a table of prices by provider, base, method and date (`prices.json`)."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from shared.datasets.report import Report
+from shared.datasets.rules import Model, rules
+from shared.datasets.shapes import PREFERENCE, REINFORCEMENT
+
+TARGET_EPOCHS, MAX_EPOCHS = 3, 25
+MIN_TARGET_EXAMPLES, MAX_TARGET_EXAMPLES = 100, 25_000
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from"}):
+    """A price of training, in force from `since` until the day before `until`."""
+
+    provider: str
+    base: str
+    methods: list[str]
+    since: date
+    until: date | None = None
+    currency: str
+    per_million_tokens: Decimal | None = None
+    per_hour: Decimal | None = None
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job would cost. `amount` is exact for its assumptions, and None, with a `reason`, when it is not known.
+
+    `tokens` are those of one epoch, ends beyond the model's limit left out; `billed_tokens` those of all epochs.
+    `epochs_chosen_by` is `request`, or `auto` for the rule by which the provider chooses. `allowed` is for budgets.
+    """
+
+    provider: str
+    model: str
+    base: str | None
+    method: str
+    examples: int
+    tokens: int | None
+    epochs: int
+    epochs_chosen_by: str
+    billed_tokens: int | None
+    amount: Decimal | None
+    currency: str | None
+    price_per_million_tokens: Decimal | None
+    price_since: date | None
+    reason: str | None
+    assumptions: list[str]
+    allowed: bool = True
+
+
+@cache
+def prices() -> list[Price]:
+    return msgspec.json.decode(Path(__file__).with_name("prices.json").read_bytes(), type=list[Price])
+
+
+def price_of(provider: str, base: str, method: str, on: date) -> Price | None:
+    """The price in force on a day; the newest, if several are."""
+    fitting = [
+        price
+        for price in prices()
+        if (price.provider, price.base) == (provider, base)
+        and method in price.methods
+        and price.since <= on
+        and (price.until is None or on < price.until)
+    ]
+    return max(fitting, key=lambda price: price.since, default=None)
+
+
+def auto_epochs(examples: int) -> int:
+    """How many epochs a provider chooses: three, more for few examples, fewer for very many."""
+    if examples <= 0:
+        return TARGET_EPOCHS
+    if examples * TARGET_EPOCHS < MIN_TARGET_EXAMPLES:
+        return min(MAX_EPOCHS, MIN_TARGET_EXAMPLES // examples)
+    if examples * TARGET_EPOCHS > MAX_TARGET_EXAMPLES:
+        return max(1, MAX_TARGET_EXAMPLES // examples)
+    return TARGET_EPOCHS
+
+
+def estimate(
+    report: Report,
+    model: str,
+    method: str | None = None,
+    n_epochs: int | str | None = None,
+    *,
+    provider: str | None = None,
+    on: date | None = None,
+) -> Estimate:
+    """The price of training `model` on a checked file. `n_epochs` may be a number, `auto` or nothing."""
+    provider = provider or report.provider
+    method = method or _method_for(report.format)
+    base = rules().model(model)
+    price = price_of(provider, base.name, method, on or datetime.now(UTC).date()) if base else None
+    epochs = n_epochs if isinstance(n_epochs, int) else auto_epochs(report.examples)
+    tokens = _tokens(report, base)
+    billed = None if tokens is None else tokens * epochs
+    amount = _amount(price, billed)
+    return Estimate(
+        provider=provider,
+        model=model,
+        base=base.name if base else None,
+        method=method,
+        examples=report.examples,
+        tokens=tokens,
+        epochs=epochs,
+        epochs_chosen_by="request" if isinstance(n_epochs, int) else "auto",
+        billed_tokens=billed,
+        amount=amount,
+        currency=price.currency if price else None,
+        price_per_million_tokens=price.per_million_tokens if price else None,
+        price_since=price.since if price else None,
+        reason=None if amount is not None else _reason(report, base, price, method, provider),
+        assumptions=_assumptions(report, base, n_epochs),
+    )
+
+
+def _method_for(format: str | None) -> str:
+    return {PREFERENCE: "dpo", REINFORCEMENT: "reinforcement"}.get(format or "", "supervised")
+
+
+def _tokens(report: Report, base: Model | None) -> int | None:
+    """Of one epoch, in the base's own encoding; each example up to the limit."""
+    counted = report.statistics.tokens
+    if counted is None or base is None or base.encoding != report.encoding:
+        return None
+    cut = {truncation.limit: truncation.tokens for truncation in report.statistics.truncation}
+    return counted.total - cut.get(base.example_tokens or 0, 0)
+
+
+def _amount(price: Price | None, billed: int | None) -> Decimal | None:
+    if price is None or price.per_million_tokens is None or billed is None:
+        return None
+    return price.per_million_tokens * billed / 1_000_000
+
+
+def _reason(report: Report, base: Model | None, price: Price | None, method: str, provider: str) -> str:
+    if base is None or price is None:
+        name = base.name if base else "this model"
+        return f"The price of {name} with the method {method} at {provider} is not known here for this day"
+    if price.per_hour is not None:
+        return (
+            f"Training is billed by time, {price.per_hour} {price.currency} per hour: it does not follow from the file"
+        )
+    if report.statistics.tokens is None:
+        return "The tokens were not counted"
+    how = f"in {report.encoding}, but {base.name} reads {base.encoding}"
+    return f"The tokens were counted {how}: check the file for this model"
+
+
+def _assumptions(report: Report, base: Model | None, n_epochs: int | str | None) -> list[str]:
+    found = ["Prices are list prices; the provider's bill counts", "A validation file costs nothing"]
+    if not isinstance(n_epochs, int):
+        found.append("The provider chooses the epochs by the published rule; it tells them once the job runs")
+    if base and base.example_tokens:
+        found.append(f"Examples are cut off after {base.example_tokens:,} tokens")
+    if report.format == PREFERENCE:
+        found.append("The input and both outputs are billed; no provider publishes the rule for preference files")
+    if report.statistics.images:
+        found.append("Images in high or automatic detail are counted as if of 1024 × 1024 pixels")
+    if any("tool" in shape or "function" in shape for shape in report.statistics.shapes):
+        found.append("Tools and calls are counted by their JSON; no provider publishes the rule")
+    return found

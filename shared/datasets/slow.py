@@ -1,0 +1,27 @@
+"""Examines one line that is not plain: reads it strictly, then by the rules of its format, then for secrets."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from shared.datasets.fast import secret
+from shared.datasets.rules import rules
+from shared.datasets.strict_json import Finding, Unreadable, read, texts
+from shared.datasets.structure import Examined, examine
+
+
+def examine_line(line: bytes, format: str | None, provider: str) -> Examined:
+    """All that is wrong with a line, and its turns unless there is an error among that."""
+    try:
+        value, findings = read(line)
+    except Unreadable as unreadable:
+        return Examined([unreadable.finding], [])
+    examined = examine(value, format, rules().limits(provider))
+    return Examined([*findings, *examined.findings, *_secrets(value, line)], examined.turns)
+
+
+def _secrets(value: Any, line: bytes) -> Iterator[Finding]:
+    if not secret.search(line.decode()):
+        return
+    for path, text in texts(value):
+        for found in secret.finditer(text):
+            yield Finding("secret", path, f"this looks like a secret key: {found.group()[:8]}…")

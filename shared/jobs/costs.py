@@ -1,0 +1,38 @@
+"""What a job will cost and has cost, where the price of its model is known."""
+
+from typing import Any
+
+from sqlmodel import Session
+
+from shared.datasets import reports
+from shared.datasets.prices import estimate, price_of
+from shared.datasets.rules import rules
+from shared.jobs.models import Job
+from shared.tables import utc_now
+
+
+def note_estimate(session: Session, job: Job) -> None:
+    """Put the estimate on the job, once its dataset's tokens have been counted."""
+    report = reports.of_dataset(session, job.training_file) if job.estimated_cost is None else None
+    if report is None or report.encoding is None:
+        return
+    found = estimate(report, job.model, _method(job), job.hyperparameters.get("n_epochs"), provider=job.provider)
+    if found.amount is not None and found.billed_tokens is not None:
+        job.estimated_cost = _cost(str(found.amount), found.currency, found.billed_tokens)
+
+
+def note_cost(job: Job) -> None:
+    """Put what it has cost on a job that has succeeded, by the tokens that the provider says it has trained."""
+    base = rules().model(job.model)
+    price = price_of(job.provider, base.name, _method(job), utc_now().date()) if base else None
+    if job.trained_tokens is not None and price is not None and price.per_million_tokens is not None:
+        amount = price.per_million_tokens * job.trained_tokens / 1_000_000
+        job.cost = _cost(str(amount), price.currency, job.trained_tokens)
+
+
+def _method(job: Job) -> str:
+    return str((job.method or {}).get("type", "supervised"))
+
+
+def _cost(amount: str, currency: str | None, tokens: int) -> dict[str, Any]:
+    return {"amount": amount, "currency": currency, "tokens": tokens}

@@ -1,0 +1,174 @@
+"""/v1/datasets: reports, problems, comparison, and datasets that nobody uploads."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from shared.datasets.models import Dataset
+from tests.servers import Receiver
+from tests.world import Person, Sandbox, lines, row, work, work_until_created
+
+BAD = b'{"messages": [{"role": "bot", "content": "x"}, {"role": "assistant", "content": "y"}]}\n'
+
+
+def create(person: Person, **body: Any) -> dict[str, Any]:
+    answer = person.http.post("/datasets", json=body)
+    assert answer.status_code == 200, answer.text
+    created: dict[str, Any] = answer.json()
+    return created
+
+
+def show(person: Person, dataset_id: str, path: str = "") -> dict[str, Any]:
+    answer = person.http.get(f"/datasets/{dataset_id}{path}")
+    assert answer.status_code == 200, answer.text
+    shown: dict[str, Any] = answer.json()
+    return shown
+
+
+def test_a_report_comes_first_without_and_then_with_tokens(alice: Person) -> None:
+    dataset_id = alice.upload(lines(12))
+    assert show(alice, dataset_id)["status"] == "uploaded"
+    work()
+    first = show(alice, dataset_id)
+    work()
+    then = show(alice, dataset_id)
+    assert (first["status"], first["tokens_counted"], then["tokens_counted"]) == ("processed", False, True)
+    assert then["statistics"]["tokens"]["total"] > 0
+    assert then["examples"] == 12
+
+
+def test_all_errors_are_listed_with_their_lines_and_filtered_by_code(alice: Person) -> None:
+    dataset_id = alice.upload(lines(10) + BAD + b"{broken\n" + BAD)
+    work()
+    problems = show(alice, dataset_id, "/errors?severity=error")["data"]
+    assert [(each["line"], each["code"]) for each in problems] == [
+        (11, "unrecognized_role"),
+        (12, "invalid_json"),
+        (13, "unrecognized_role"),
+    ]
+    page = show(alice, dataset_id, f"/errors?code=unrecognized_role&limit=1&after={problems[0]['id']}")
+    assert ([each["line"] for each in page["data"]], page["has_more"]) == ([13], False)
+
+
+def test_a_dataset_is_made_of_examples_in_the_request(alice: Person) -> None:
+    example = {"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}
+    made = create(alice, examples=[example] * 10, name="ten", metadata={"team": "a"})
+    work()
+    assert show(alice, made["id"])["status"] == "processed"
+    assert alice.openai.files.content(made["id"]).content.count(b"\n") == 10
+
+
+def test_a_dataset_is_fetched_from_an_address(alice: Person, receiver: Receiver) -> None:
+    receiver.body = lines(11)
+    made = create(alice, url=receiver.url)
+    work(2)
+    assert show(alice, made["id"])["examples"] == 11
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.1/train.jsonl", "https://169.254.169.254/x", "ftp://example.com/x"])
+def test_an_address_within_the_network_is_refused(alice: Person, url: str) -> None:
+    answer = alice.http.post("/datasets", json={"url": url})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "url")
+
+
+def test_an_address_that_answers_nothing_good_ends_in_an_error(alice: Person, receiver: Receiver) -> None:
+    receiver.answers = [404]
+    made = create(alice, url=receiver.url)
+    work(2)
+    shown = show(alice, made["id"])
+    assert (shown["status"], shown["status_details"]) == ("error", "The address could not be fetched: HTTP 404")
+
+
+def test_a_split_makes_two_datasets_that_share_nothing(alice: Person) -> None:
+    repeated = lines(40) + lines(10).upper().replace(b"MESSAGES", b"messages").replace(b"ROLE", b"role").replace(
+        b"CONTENT", b"content"
+    ).replace(b"USER", b"user").replace(b"ASSISTANT", b"assistant")
+    made = create(alice, file_id=alice.upload(repeated), split={"fraction": 0.4, "seed": 7})
+    work(3)
+    training, validation = show(alice, made["training_dataset"]), show(alice, made["validation_dataset"])
+    assert (training["status"], validation["status"]) == ("processed", "processed")
+    assert training["examples"] + validation["examples"] == 50
+    compared = show(alice, validation["id"], f"/compare?other={training['id']}")
+    assert (compared["exact"], compared["near"]) == (0, 0)
+
+
+def test_a_comparison_tells_what_is_in_both(alice: Person) -> None:
+    one, other = alice.upload(lines(12)), alice.upload(lines(15)[len(lines(10)) :] + lines(30)[len(lines(15)) :])
+    work(2)
+    compared = show(alice, one, f"/compare?other={other}")
+    assert (compared["exact"], compared["near"]) == (2, 0)
+
+
+def test_a_preview_shows_the_tokens_and_what_is_trained(alice: Person) -> None:
+    dataset_id = alice.upload()
+    work()
+    answer = alice.http.get(f"/datasets/{dataset_id}/preview?limit=2").json()
+    assert [example["line"] for example in answer] == [1, 2]
+    question, reply = answer[0]["messages"]
+    assert ("".join(question["pieces"]), question["trained"]) == ("Question 0", False)
+    assert ("".join(reply["pieces"]), reply["trained"]) == ("Answer 0", True)
+
+
+def test_an_estimate_says_the_price_and_how_it_came_about(alice: Person) -> None:
+    dataset_id = alice.upload(lines(10))
+    work()
+    assert alice.http.get(f"/datasets/{dataset_id}/estimate?model=gpt-4o-mini").json()["error"]["code"] == (
+        "dataset_not_checked"
+    )
+    work()
+    found = show(alice, dataset_id, "/estimate?model=gpt-4o-mini&n_epochs=4")
+    assert found["billed_tokens"] == 4 * show(alice, dataset_id)["statistics"]["tokens"]["total"]
+    assert Decimal(found["amount"]) == Decimal(found["billed_tokens"]) * 3 / 1_000_000
+    unknown = show(alice, dataset_id, "/estimate?model=my-own-model")
+    assert (unknown["amount"], bool(unknown["reason"])) == (None, True)
+
+
+def test_a_job_carries_its_estimate_and_then_its_cost(alice: Person, sandbox: Sandbox) -> None:
+    dataset_id = alice.upload()
+    work(2)
+    job_id = alice.create_job(training_file=dataset_id, hyperparameters={"n_epochs": 2})
+    before = alice.http.get(f"/fine_tuning/jobs/{job_id}").json()
+    sandbox.move(work_until_created(job_id), status="succeeded")
+    work()
+    after = alice.http.get(f"/fine_tuning/jobs/{job_id}").json()
+    assert (before["estimated_cost"]["currency"], before["cost"]) == ("USD", None)
+    assert Decimal(after["cost"]["amount"]) == Decimal(after["trained_tokens"]) * 3 / 1_000_000
+
+
+def test_the_parts_of_a_bad_dataset_are_bad(alice: Person) -> None:
+    made = create(alice, file_id=alice.upload(lines(3)), split={"count": 1})
+    work(2)
+    assert show(alice, made["training_dataset"])["status"] == "error"
+    assert row(Dataset, made["validation_dataset"]).error_code == "invalid_source"
+
+
+def test_a_dataset_knows_the_jobs_that_used_it(alice: Person) -> None:
+    dataset_id = alice.upload()
+    job_id = alice.create_job(training_file=dataset_id)
+    assert show(alice, dataset_id)["jobs"] == [job_id]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"file_id": "file-none", "url": "https://example.com"},
+        {"examples": []},
+        {"examples": [1]},
+        {"file_id": "file-x", "split": {}},
+        {"file_id": "file-x", "split": {"fraction": 0.5, "count": 3}},
+        {"file_id": "file-x", "split": {"fraction": 1}},
+        {"file_id": "file-x", "metadata": {"k": "v" * 513}},
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused(alice: Person, body: dict[str, Any]) -> None:
+    assert alice.http.post("/datasets", json=body).status_code == 400
+
+
+def test_bob_sees_nothing_of_alices(alice: Person, bob: Person) -> None:
+    dataset_id = alice.upload()
+    for path in ("", "/errors", f"/compare?other={dataset_id}"):
+        assert bob.http.get(f"/datasets/{dataset_id}{path}").status_code == 404
+    assert bob.http.post("/datasets", json={"file_id": dataset_id}).status_code == 404
+    assert bob.http.get("/datasets").json()["data"] == []

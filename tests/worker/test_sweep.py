@@ -1,0 +1,146 @@
+"""The sweep: no message is needed for anything, only for speed."""
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from threading import Barrier
+
+import pytest
+from redis import Redis
+from sqlmodel import SQLModel
+
+from shared.database import transaction
+from shared.jobs.models import Job
+from shared.projects.models import Credential
+from shared.queue import get_celery
+from shared.settings import get_settings
+from shared.tables import Due, utc_now
+from tests.worker.levers import change, ids, ready_job, settings, step_and_die
+from tests.world import Person, Sandbox, row
+from worker import jobs, sweep
+
+LONG_AGO = timedelta(hours=1)
+
+
+@pytest.fixture
+def broker(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url) as broker:
+        yield broker
+
+
+def rings(broker: Redis, id: str) -> list[str]:
+    """The tasks that were sent for this row, the oldest first."""
+    sent = [json.loads(message)["headers"] for message in reversed(broker.lrange("celery", 0, -1))]
+    return [headers["task"] for headers in sent if headers["argsrepr"] == f"['{id}']"]
+
+
+def sleeping_job(person: Person) -> str:
+    """A job that nobody rang for."""
+    job_id = person.create_job()
+    for model in sweep.DUE:
+        for id in ids(model):
+            change(model, id, due_at=None)
+    return job_id
+
+
+@pytest.fixture
+def many(clean: str) -> list[str]:
+    """Some rows, due and never rung."""
+    with transaction() as session:
+        for number in range(40):
+            session.add(Credential(provider="test", base_url=f"https://{number}.example/v1"))
+    for id in ids(Credential):
+        change(Credential, id, rung_at=None)
+    return ids(Credential)
+
+
+def test_every_kind_of_row_that_has_steps_is_swept() -> None:
+    tables = {mapper.class_ for mapper in SQLModel._sa_registry.mappers}
+    assert set(sweep.DUE) == {table for table in tables if issubclass(table, Due)}
+
+
+def test_a_due_row_that_was_not_rung_is_rung_once(alice: Person, broker: Redis) -> None:
+    job_id = sleeping_job(alice)
+    before = len(rings(broker, job_id))
+    change(Job, job_id, due_at=utc_now(), rung_at=None)
+    assert sweep.sweep() == 1
+    assert sweep.sweep() == 0
+    assert rings(broker, job_id)[before:] == ["jobs.advance"]
+
+
+def test_a_row_whose_time_has_come_since_it_was_rung_is_rung(alice: Person) -> None:
+    job_id = sleeping_job(alice)
+    change(Job, job_id, due_at=utc_now(), rung_at=utc_now() - timedelta(seconds=1))
+    assert sweep.sweep() == 1
+
+
+def test_a_message_that_was_lost_is_sent_again_after_a_while(alice: Person) -> None:
+    job_id, while_ = sleeping_job(alice), get_settings().ring_again_after
+    change(Job, job_id, due_at=utc_now() - LONG_AGO, rung_at=utc_now() - while_ / 2)
+    assert sweep.sweep() == 0
+    change(Job, job_id, rung_at=utc_now() - while_)
+    assert sweep.sweep() == 1
+
+
+def test_what_is_not_due_is_left_alone(alice: Person) -> None:
+    job_id = sleeping_job(alice)
+    change(Job, job_id, rung_at=None)
+    assert sweep.sweep() == 0
+    change(Job, job_id, due_at=utc_now() + timedelta(seconds=5))
+    assert sweep.sweep() == 0
+
+
+def test_the_row_of_a_worker_that_was_killed_is_rung_when_its_lease_has_run_out(
+    alice: Person, sandbox: Sandbox
+) -> None:
+    job_id = ready_job(alice)
+    assert sweep.sweep() == 0
+    step_and_die(jobs.advance, job_id)
+    change(Job, job_id, rung_at=utc_now() - timedelta(seconds=1))
+    assert sweep.sweep() == 1
+
+
+def test_several_sweeps_at_once_share_the_rows_out(many: list[str], broker: Redis) -> None:
+    together = Barrier(4)
+
+    def one() -> int:
+        together.wait()
+        return sweep.sweep()
+
+    with ThreadPoolExecutor(4) as threads:
+        rung = list(threads.map(lambda _: one(), range(4)))
+    assert sum(rung) == len(many)
+    assert [rings(broker, id) for id in many] == [["credentials.refresh"]] * len(many)
+
+
+def test_a_row_that_is_being_worked_on_is_not_waited_for(many: list[str]) -> None:
+    with transaction() as session:
+        session.get_one(Credential, many[0], with_for_update={"key_share": True})
+        assert sweep.sweep() == len(many) - 1
+
+
+@contextmanager
+def without_redis() -> Iterator[None]:
+    """A broker that cannot be reached."""
+    with settings(REDIS_URL="redis://127.0.0.1:1/0"):
+        get_celery.cache_clear()
+        yield
+        get_celery().close()
+    get_celery.cache_clear()
+
+
+def test_a_sweep_without_redis_ends_well_and_its_rows_are_rung_when_redis_is_back(
+    many: list[str], broker: Redis
+) -> None:
+    with without_redis():
+        assert sweep.sweep() == 0
+        assert all(row(Credential, id).due_at <= utc_now() for id in many)
+    deadline = time.monotonic() + 10
+    while sweep.sweep() < len(many):  # a bell that was down is left alone for a moment
+        assert time.monotonic() < deadline
+        for id in many:
+            change(Credential, id, rung_at=utc_now() - get_settings().ring_again_after)
+    assert rings(broker, many[-1]) == ["credentials.refresh"]

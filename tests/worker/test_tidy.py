@@ -1,0 +1,71 @@
+"""What a killed upload left in the storage is removed, and nothing else."""
+
+import os
+import time
+from pathlib import Path
+
+from shared.datasets.service import new_dataset_id
+from shared.datasets.storage import Writer
+from shared.projects.models import Credential
+from shared.settings import get_settings
+from tests.worker.levers import ids
+from tests.world import Person, lines
+from worker.beat import tidy
+
+
+def stored(name: str, hours: float) -> Path:
+    """Bytes of this age."""
+    path = get_settings().storage / name
+    path.touch()
+    return aged(path, hours)
+
+
+def aged(path: Path, hours: float) -> Path:
+    long_ago = time.time() - hours * 3600
+    os.utime(path, (long_ago, long_ago))
+    return path
+
+
+def test_bytes_of_which_no_row_knows_are_removed_after_an_hour(alice: Person) -> None:
+    orphan, young = stored(new_dataset_id(), 1.1), stored(new_dataset_id(), 0.9)
+    tidy()
+    assert (orphan.exists(), young.exists()) == (False, True)
+    young.unlink()
+
+
+def test_the_bytes_of_a_dataset_are_kept_however_old(alice: Person) -> None:
+    file_id = alice.upload()
+    aged(get_settings().storage / file_id, 10_000)
+    tidy()
+    assert alice.openai.files.content(file_id).content == lines()
+
+
+def test_an_upload_that_was_cut_off_leaves_nothing_and_one_that_goes_on_is_not_disturbed(alice: Person) -> None:
+    cut_off, going_on = Writer(new_dataset_id()), Writer(new_dataset_id())
+    for writer in (cut_off, going_on):
+        writer.write(b"x")
+    (left,) = (path for path in get_settings().storage.glob("*.part") if path.stem == name_of(cut_off))
+    aged(left, 2)
+    tidy()
+    assert not left.exists()
+    going_on.finish()
+    assert (get_settings().storage / name_of(going_on)).read_bytes() == b"x"
+    for writer in (cut_off, going_on):
+        writer.discard()
+
+
+def name_of(writer: Writer) -> str:
+    return writer._path.name
+
+
+def test_files_that_are_none_of_ours_are_left_alone(alice: Person) -> None:
+    other = stored("lost+found", 10_000)
+    tidy()
+    assert other.exists()
+    other.unlink()
+
+
+def test_a_storage_that_is_not_there_yet_is_no_trouble_and_the_account_gets_to_be_known(alice: Person) -> None:
+    assert ids(Credential) == []
+    tidy()
+    assert len(ids(Credential)) == 1

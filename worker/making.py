@@ -1,0 +1,66 @@
+"""Make a dataset's bytes where nobody has uploaded them: fetch them, or split them off another dataset."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shared.datasets import storage
+from shared.datasets.models import Dataset
+from shared.datasets.sources import SplitSource
+from shared.datasets.splitting import lines_of, validation_lines
+from shared.settings import get_settings
+from worker import sender
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a dataset that has passed its check."""
+
+    whole: Dataset
+    source: SplitSource
+
+
+@dataclass(frozen=True)
+class Made:
+    """The bytes are stored."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class NotMade:
+    """They will not be: why, for the caller."""
+
+    code: str
+    message: str
+
+
+def fetch(dataset_id: str, url: str) -> Made | NotMade:
+    """Download from a stranger, bounded in size and time."""
+    settings = get_settings()
+    try:
+        return _store(dataset_id, sender.get(url, settings.max_file_bytes, settings.lease * 0.8))
+    except sender.Undeliverable as error:
+        return NotMade("url_not_fetched", f"The address could not be fetched: {error}")
+
+
+def part_of(dataset_id: str, part: Part) -> Made:
+    """Read the whole twice: to draw the line, and to take one side of it."""
+    source = part.source
+    with storage.open_dataset(part.whole.id) as file:
+        count = source.validation_examples(part.whole.examples or 0)
+        is_validation = validation_lines(count, source.seed, file)
+    with storage.open_dataset(part.whole.id) as file:
+        return _store(dataset_id, lines_of(source.part, file, is_validation))
+
+
+def _store(dataset_id: str, chunks: Iterable[bytes]) -> Made:
+    storage.remove(dataset_id)  # of an attempt that died before it was recorded
+    writer = storage.Writer(dataset_id)
+    try:
+        for chunk in chunks:
+            writer.write(chunk)
+        return Made(writer.bytes, writer.finish())
+    except BaseException:
+        writer.discard()
+        raise
