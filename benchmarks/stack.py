@@ -27,6 +27,7 @@ class Measured:
     sandbox_url: str
     sandbox_key: str
     processes: Mapping[str, psutil.Process]
+    environ: Mapping[str, str]
 
     @property
     def openai(self) -> OpenAI:
@@ -46,6 +47,7 @@ def measured_stack(**settings: str) -> Iterator[Measured]:
                 stack.environ["TUNERY_PROVIDER__BASE_URL"],
                 stack.environ["TUNERY_PROVIDER__API_KEY"],
                 {name: psutil.Process(child.process.pid) for name, (_, child) in stack.crew.members.items()},
+                stack.environ,
             )
         places.remove(state)
 
