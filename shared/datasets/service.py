@@ -81,7 +81,8 @@ def get_for_training(session: Session, project_id: str, dataset_id: str, param: 
             f"{dataset_id} was uploaded with purpose {dataset.purpose}: upload it with purpose fine-tune", param=param
         )
     if dataset.status is DatasetStatus.ERROR:
-        raise Invalid(dataset.status_details or "The file is invalid", code=dataset.error_code, param=param)
+        reason = f"{dataset.status_details} GET /v1/datasets/{dataset_id}/errors lists them all."
+        raise Invalid(reason, code=dataset.error_code, param=param)
     return dataset
 
 
