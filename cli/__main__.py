@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import commands
+from cli import commands, datasets
 from cli.failure import Failure
 
 STATE = Path(os.environ.get("TUNERY_STATE") or commands.ROOT / ".state")
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 project = typer.Typer(help="The projects of this deployment, each with API keys of its own.", no_args_is_help=True)
 app.add_typer(project, name="project", rich_help_panel="Operate")
+app.add_typer(datasets.app, name="datasets", rich_help_panel="Try")
 
 TRY, OPERATE, DEVELOP = "Try", "Operate", "Develop"
 

@@ -90,8 +90,8 @@ FAST = {
 }
 
 SECRETS = (
-    r"sk-[A-Za-z0-9_-]{20}|[sr]k_live_[A-Za-z0-9]{20}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}|hf_[A-Za-z0-9]{30}"
-    r"|gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22}|glpat-[A-Za-z0-9_-]{20}|xox[abprs]-[A-Za-z0-9-]{10}"
+    r"\b(?:sk-[A-Za-z0-9_-]{20}|[sr]k_live_[A-Za-z0-9]{20}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}|hf_[A-Za-z0-9]{30}"
+    r"|gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22}|glpat-[A-Za-z0-9_-]{20}|xox[abprs]-[A-Za-z0-9-]{10})"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY"
 )
 secret = re.compile(SECRETS)

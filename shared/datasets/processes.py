@@ -7,11 +7,11 @@ that kind, can use all cores too, and each process holds nothing but what a chec
 import os
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from queue import SimpleQueue
 from typing import IO, Any, BinaryIO, NamedTuple, TypeVar
 
 import msgspec
@@ -19,17 +19,15 @@ import msgspec
 from shared.datasets.part import Part
 from shared.datasets.scan import Job, Scan
 
-RANGE = 16 << 20
-AHEAD = 4
+RANGE = 4 << 20
+SMALL = 16 << 20
 ROOT = Path(__file__).parents[2]
+Message = TypeVar("Message")
 
 
 class Range(NamedTuple):
     start: int
     end: int
-
-
-Message = TypeVar("Message")
 
 
 def ranges(size: int) -> list[Range]:
@@ -38,29 +36,33 @@ def ranges(size: int) -> list[Range]:
 
 
 def parts(file: BinaryIO, job: Job, size: int, processes: int) -> Iterator[Part]:
-    """The parts of all ranges, in order. With one process they are checked here."""
-    if processes <= 1 or not job.path or size <= RANGE:
-        scan = Scan(job)
-        for start, end in ranges(size):
-            yield scan.range(file, start, end)
-        return
+    """The parts of all ranges, in order. This process is one of those that check; a small file needs no others."""
+    scan, todo, done, wanted = Scan(job), enumerate(ranges(size)), dict[int, Part](), 0
     with ExitStack() as stack:
-        yield from _from_children(stack, job, size, processes)
+        helpers = _start(stack, job, todo, done, processes - 1 if job.path and size > SMALL else 0)
+        stack.callback(lambda: deque(todo, maxlen=0))  # whoever stops halfway leaves nothing to do for the others
+        for number, range_ in todo:
+            done[number] = scan.range(file, *range_)
+            while wanted in done:
+                yield done.pop(wanted)
+                wanted += 1
+        for helper in helpers:
+            helper.result()
+    yield from (done[number] for number in sorted(done))
 
 
-def _from_children(stack: ExitStack, job: Job, size: int, processes: int) -> Iterator[Part]:
-    """A thread per child asks it for one range after the other; few are asked for ahead, to bound the memory."""
-    free: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
-    for _ in range(processes):
-        free.put(stack.enter_context(_child(job)))
-    pool = stack.enter_context(ThreadPoolExecutor(processes))
-    waiting: list[Future[Part]] = []
-    for range_ in ranges(size):
-        waiting.append(pool.submit(_ask, free, range_))
-        if len(waiting) >= AHEAD * processes:
-            yield waiting.pop(0).result()
-    for future in waiting:
-        yield future.result()
+def _start(
+    stack: ExitStack, job: Job, todo: Iterator[tuple[int, Range]], done: dict[int, Part], count: int
+) -> list[Future[None]]:
+    """Children, and a thread for each that gives it one range after the other as long as there are any."""
+    children = [stack.enter_context(_child(job)) for _ in range(count)]
+    pool = stack.enter_context(ThreadPoolExecutor(count)) if children else None
+    return [pool.submit(_help, child, todo, done) for child in children] if pool else []
+
+
+def _help(child: "subprocess.Popen[bytes]", todo: Iterator[tuple[int, Range]], done: dict[int, Part]) -> None:
+    for number, range_ in todo:
+        done[number] = _ask(child, range_)
 
 
 @contextmanager
@@ -76,13 +78,9 @@ def _child(job: Job) -> Iterator["subprocess.Popen[bytes]"]:
         child.communicate()
 
 
-def _ask(free: "SimpleQueue[subprocess.Popen[bytes]]", range_: Range) -> Part:
-    child = free.get()
-    try:
-        _send(child.stdin, range_)
-        answer = _receive(child.stdout, Part)
-    finally:
-        free.put(child)
+def _ask(child: "subprocess.Popen[bytes]", range_: Range) -> Part:
+    _send(child.stdin, range_)
+    answer = _receive(child.stdout, Part)
     if answer is None:
         raise RuntimeError("A process that checked a part of the file ended before it was done")
     return answer

@@ -23,5 +23,6 @@ def _secrets(value: Any, line: bytes) -> Iterator[Finding]:
     if not secret.search(line.decode()):
         return
     for path, text in texts(value):
-        for found in secret.finditer(text):
-            yield Finding("secret", path, f"this looks like a secret key: {found.group()[:8]}…")
+        for found in (match.group() for match in secret.finditer(text)):
+            if found.startswith("-") or any(map(str.isdigit, found)):  # words joined by hyphens have no digits
+                yield Finding("secret", path, f"this looks like a secret key: {found[:8]}…")
