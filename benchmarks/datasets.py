@@ -24,8 +24,8 @@ import msgspec
 import psutil
 
 from benchmarks.stack import print_table
-from shared.datasets.tokens import encoding
 from shared.datasets.validation import check
+from shared.datasets.validation.tokens import encoding
 
 SYSTEM = (
     "You are the assistant of a company. Answer briefly and politely, in the customer's language; never guess. " * 10

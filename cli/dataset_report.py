@@ -18,8 +18,8 @@ from rich.progress import (
 )
 
 from shared.datasets.prices import Estimate, estimate
-from shared.datasets.report import Distribution, Problem, Report, Severity, Statistics
 from shared.datasets.validation import check
+from shared.datasets.validation.report import Distribution, Problem, Report, Severity, Statistics
 
 WARNINGS_SHOWN = 3
 BAR = 40

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Query
 
 from api.deps import After, CallerDep, SessionDep
 from shared.datasets import collection, storage
-from shared.datasets.duplicates import overlap
 from shared.datasets.models import DatasetStatus
 from shared.datasets.preview import ExamplePreview, preview
 from shared.datasets.prices import estimate
+from shared.datasets.validation.duplicates import overlap
 from shared.datasets.views import DatasetCreate, DatasetPublic, EstimatePublic, Overlapping, ProblemPublic
 from shared.errors import Invalid
 from shared.jobs import service as jobs

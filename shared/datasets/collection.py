@@ -10,8 +10,8 @@ from sqlmodel import Session, col, select
 from shared.datasets import reports, storage
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus, Purpose
-from shared.datasets.report import Report
 from shared.datasets.sources import Split, SplitSource, UrlSource
+from shared.datasets.validation.report import Report
 from shared.datasets.views import DatasetCreate, DatasetPublic, ProblemPublic
 from shared.errors import Invalid, NotFound
 from shared.tables import get_owned, list_owned, make_due

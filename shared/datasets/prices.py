@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from shared.datasets.report import Report
-from shared.datasets.rules import Model, rules
-from shared.datasets.shapes import PREFERENCE, REINFORCEMENT
+from shared.datasets.validation.report import Report
+from shared.datasets.validation.rules import Model, rules
+from shared.datasets.validation.shapes import PREFERENCE, REINFORCEMENT
 
 TARGET_EPOCHS, MAX_EPOCHS = 3, 25
 MIN_TARGET_EXAMPLES, MAX_TARGET_EXAMPLES = 100, 25_000

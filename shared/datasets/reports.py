@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, Session, col, select
 
 from shared.datasets.models import Dataset
-from shared.datasets.report import Problem, Report
+from shared.datasets.validation.report import Problem, Report
 from shared.tables import JSONField, Owned
 
 

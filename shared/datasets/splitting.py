@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 
-from shared.datasets.fast import normal
+from shared.datasets.validation.fast import normal
 
 
 def validation_lines(count: int, seed: int, lines: Iterable[bytes]) -> Callable[[bytes], bool]:

@@ -6,11 +6,11 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.bodies import JsonObject, Metadata
-from shared.datasets.duplicates import Overlap
 from shared.datasets.models import Dataset, DatasetStatus
 from shared.datasets.prices import Estimate
-from shared.datasets.report import Problem, Report
 from shared.datasets.sources import Split
+from shared.datasets.validation.duplicates import Overlap
+from shared.datasets.validation.report import Problem, Report
 from shared.pages import Listed
 from shared.tables import epoch
 

@@ -6,7 +6,7 @@ from sqlmodel import Session
 
 from shared.datasets import reports
 from shared.datasets.prices import estimate, price_of
-from shared.datasets.rules import rules
+from shared.datasets.validation.rules import rules
 from shared.jobs.models import Job
 from shared.tables import utc_now
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from shared.datasets.prices import Estimate, auto_epochs, estimate, price_of
-from shared.datasets.report import Report
 from shared.datasets.validation import check
+from shared.datasets.validation.report import Report
 
 DAY = date(2026, 11, 22)
 

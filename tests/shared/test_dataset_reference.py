@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.datasets.scan import Job, Scan
+from shared.datasets.validation.scan import Job, Scan
 from tests.shared.dataset_reference import ROLES, codes_of
 
 words = st.sampled_from(

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.datasets import tokens
-from shared.datasets.rules import rules
-from shared.datasets.tokens import ENCODINGS, TokenCounter, encoding
-from shared.datasets.validation import check
+from shared.datasets.validation import check, tokens
+from shared.datasets.validation.rules import rules
+from shared.datasets.validation.tokens import ENCODINGS, TokenCounter, encoding
 
 COUNTERS = {name: TokenCounter(name) for name in ENCODINGS}
 words = [

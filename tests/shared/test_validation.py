@@ -7,10 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shared.datasets import processes, scan
-from shared.datasets.report import MAX_PROBLEMS, Report, Severity
-from shared.datasets.rules import rules
-from shared.datasets.validation import check, overlap
+from shared.datasets.validation import check, overlap, processes, scan
+from shared.datasets.validation.report import MAX_PROBLEMS, Report, Severity
+from shared.datasets.validation.rules import rules
 from tests.shared.dataset_lines import GOOD, NUMBERS, chat, checked, codes, lines
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

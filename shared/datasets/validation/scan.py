@@ -8,15 +8,15 @@ from typing import BinaryIO
 
 import msgspec
 
-from shared.datasets.blocks import Block, blocks
-from shared.datasets.codes import problem
-from shared.datasets.fast import FAST, Message, is_plain, tail_keys
-from shared.datasets.part import Part
-from shared.datasets.rules import rules
-from shared.datasets.shapes import CHAT, PREFERENCE, Turn, name_of, of_roles
-from shared.datasets.slow import examine_line
-from shared.datasets.strict_json import Finding
-from shared.datasets.token_sums import TokenSums
+from shared.datasets.validation.blocks import Block, blocks
+from shared.datasets.validation.codes import problem
+from shared.datasets.validation.fast import FAST, Message, is_plain, tail_keys
+from shared.datasets.validation.part import Part
+from shared.datasets.validation.rules import rules
+from shared.datasets.validation.shapes import CHAT, PREFERENCE, Turn, name_of, of_roles
+from shared.datasets.validation.slow import examine_line
+from shared.datasets.validation.strict_json import Finding
+from shared.datasets.validation.token_sums import TokenSums
 
 BOM = b"\xef\xbb\xbf"
 MAX_KNOWN_SHAPES = 1_000

@@ -15,12 +15,12 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from shared.datasets.blocks import blocks, size_of
-from shared.datasets.codes import problem
-from shared.datasets.fast import normal
-from shared.datasets.part import Part
-from shared.datasets.report import MAX_PROBLEMS, Problem
-from shared.datasets.rules import rules
+from shared.datasets.validation.blocks import blocks, size_of
+from shared.datasets.validation.codes import problem
+from shared.datasets.validation.fast import normal
+from shared.datasets.validation.part import Part
+from shared.datasets.validation.report import MAX_PROBLEMS, Problem
+from shared.datasets.validation.rules import rules
 
 
 class Line(NamedTuple):

@@ -6,8 +6,8 @@ from hashlib import blake2b
 
 import msgspec
 
-from shared.datasets.report import MAX_PROBLEMS, MAX_WARNINGS_OF_A_CODE, Problem, Severity, severity_of
-from shared.datasets.statistics import Tally
+from shared.datasets.validation.report import MAX_PROBLEMS, MAX_WARNINGS_OF_A_CODE, Problem, Severity, severity_of
+from shared.datasets.validation.statistics import Tally
 
 
 class Part(msgspec.Struct):

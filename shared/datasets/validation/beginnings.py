@@ -5,10 +5,10 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from shared.datasets.codes import problem
-from shared.datasets.report import Problem
-from shared.datasets.shapes import CHAT, REINFORCEMENT
-from shared.datasets.structure import format_of
+from shared.datasets.validation.codes import problem
+from shared.datasets.validation.report import Problem
+from shared.datasets.validation.shapes import CHAT, REINFORCEMENT
+from shared.datasets.validation.structure import format_of
 
 SAMPLE = 1 << 18
 

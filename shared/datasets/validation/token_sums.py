@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from functools import cache
 
-from shared.datasets.fast import Message
-from shared.datasets.rules import rules
-from shared.datasets.shapes import COMPLETION, Turn
-from shared.datasets.tokens import TokenCounter
+from shared.datasets.validation.fast import Message
+from shared.datasets.validation.rules import rules
+from shared.datasets.validation.shapes import COMPLETION, Turn
+from shared.datasets.validation.tokens import TokenCounter
 
 
 class TokenSums:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-from shared.datasets.fast import secret
-from shared.datasets.rules import rules
-from shared.datasets.strict_json import Finding, Unreadable, read, texts
-from shared.datasets.structure import Examined, examine
+from shared.datasets.validation.fast import secret
+from shared.datasets.validation.rules import rules
+from shared.datasets.validation.strict_json import Finding, Unreadable, read, texts
+from shared.datasets.validation.structure import Examined, examine
 
 
 def examine_line(line: bytes, format: str | None, provider: str) -> Examined:

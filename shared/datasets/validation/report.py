@@ -132,6 +132,6 @@ def _told(problem: Problem) -> str:
 
 
 def severity_of(code: str) -> Severity:
-    from shared.datasets.codes import CODES
+    from shared.datasets.validation.codes import CODES
 
     return CODES[code].severity

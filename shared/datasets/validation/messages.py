@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from shared.datasets.rules import Limits
-from shared.datasets.shapes import ROLES, Turn
-from shared.datasets.strict_json import Finding
+from shared.datasets.validation.rules import Limits
+from shared.datasets.validation.shapes import ROLES, Turn
+from shared.datasets.validation.strict_json import Finding
 
 KEYS = {
     "assistant": frozenset({"role", "content", "name", "weight", "refusal", "tool_calls", "function_call"}),

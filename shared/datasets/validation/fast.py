@@ -10,7 +10,7 @@ from zlib import crc32
 import msgspec
 from pydantic_core import SchemaValidator, core_schema
 
-from shared.datasets.shapes import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT
+from shared.datasets.validation.shapes import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 

@@ -1,4 +1,4 @@
-"""The check of training data: everything that is wrong with a file, what is in it, and how many tokens it has."""
+"""One pass over a file: what each line shows is put together, and then judged as a whole."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -7,19 +7,17 @@ from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
-from shared.datasets.beginnings import format_of_file, problem_of_file, sample
-from shared.datasets.blocks import size_of
-from shared.datasets.codes import problem
-from shared.datasets.digest import begin_sha256, path_of
-from shared.datasets.duplicates import Overlap, overlap, report_duplicates
-from shared.datasets.part import Part
-from shared.datasets.processes import RANGE, parts
-from shared.datasets.report import MAX_PROBLEMS, Problem, Report, Severity
-from shared.datasets.rules import rules
-from shared.datasets.scan import Job
-from shared.datasets.shapes import REINFORCEMENT
-
-__all__ = ["Overlap", "Problem", "Report", "check", "overlap"]
+from shared.datasets.validation.beginnings import format_of_file, problem_of_file, sample
+from shared.datasets.validation.blocks import size_of
+from shared.datasets.validation.codes import problem
+from shared.datasets.validation.digest import begin_sha256, path_of
+from shared.datasets.validation.duplicates import report_duplicates
+from shared.datasets.validation.part import Part
+from shared.datasets.validation.processes import RANGE, parts
+from shared.datasets.validation.report import MAX_PROBLEMS, Problem, Report, Severity
+from shared.datasets.validation.rules import rules
+from shared.datasets.validation.scan import Job
+from shared.datasets.validation.shapes import REINFORCEMENT
 
 DEFAULT_ENCODING = "o200k_base"
 Progress = Callable[[int, int], None]

@@ -1,4 +1,4 @@
-"""Checks the ranges of a large file in processes of their own: `python -m shared.datasets.processes` is one of them.
+"""Checks the ranges of a large file in processes of their own; this module, run as a command, is one of them.
 
 They are started as commands, not by `multiprocessing`: so a Celery worker, whose own processes may have no children of
 that kind, can use all cores too, and each process holds nothing but what a check needs.
@@ -16,12 +16,12 @@ from typing import IO, Any, BinaryIO, NamedTuple, TypeVar
 
 import msgspec
 
-from shared.datasets.part import Part
-from shared.datasets.scan import Job, Scan
+from shared.datasets.validation.part import Part
+from shared.datasets.validation.scan import Job, Scan
 
 RANGE = 4 << 20
 SMALL = 16 << 20
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 Message = TypeVar("Message")
 
 
@@ -68,7 +68,7 @@ def _help(child: "subprocess.Popen[bytes]", todo: Iterator[tuple[int, Range]], d
 @contextmanager
 def _child(job: Job) -> Iterator["subprocess.Popen[bytes]"]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "shared.datasets.processes"]
+    command = [sys.executable, "-m", "shared.datasets.validation.processes"]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=ROOT)
     try:
         _send(child.stdin, job)

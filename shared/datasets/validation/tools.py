@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from shared.datasets.messages import NAME, kind, listed
-from shared.datasets.rules import Limits
-from shared.datasets.strict_json import Finding
+from shared.datasets.validation.messages import NAME, kind, listed
+from shared.datasets.validation.rules import Limits
+from shared.datasets.validation.strict_json import Finding
 
 
 def examine_tools(value: dict[str, Any], path: str, limits: Limits) -> Iterator[Finding]:

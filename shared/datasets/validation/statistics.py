@@ -2,8 +2,8 @@
 
 import msgspec
 
-from shared.datasets.report import Bar, Distribution, Statistics, Truncation
-from shared.datasets.shapes import MAX_SHAPES
+from shared.datasets.validation.report import Bar, Distribution, Statistics, Truncation
+from shared.datasets.validation.shapes import MAX_SHAPES
 
 EXACT_UP_TO = 10_000
 OTHER_SHAPES = "other"

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from shared.datasets.rules import rules
+from shared.datasets.validation.rules import rules
 
 
 class Finding(NamedTuple):

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from shared.datasets.report import Problem, Severity
+from shared.datasets.validation.report import Problem, Severity
 
 
 class Code(NamedTuple):

@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from shared.datasets.messages import examine_messages, kind, listed, turn_of
-from shared.datasets.report import Severity, severity_of
-from shared.datasets.rules import Limits, rules
-from shared.datasets.shapes import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT, Turn, of_roles
-from shared.datasets.strict_json import Finding
-from shared.datasets.tools import declared_names, examine_calls, examine_tools
+from shared.datasets.validation.messages import examine_messages, kind, listed, turn_of
+from shared.datasets.validation.report import Severity, severity_of
+from shared.datasets.validation.rules import Limits, rules
+from shared.datasets.validation.shapes import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT, Turn, of_roles
+from shared.datasets.validation.strict_json import Finding
+from shared.datasets.validation.tools import declared_names, examine_calls, examine_tools
 
 CHAT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls", "functions"})
 INPUT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls"})
