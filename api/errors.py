@@ -102,6 +102,11 @@ def postgres_down(_: Request, error: Exception) -> JSONResponse:
     return answer
 
 
+def storage_down(_: Request, error: Exception) -> JSONResponse:
+    log.error("the storage cannot be reached", reason=str(error))
+    return envelope(503, "The service cannot reach its storage; try again", "storage_unavailable", type="server_error")
+
+
 def register(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, service_error)
     app.add_exception_handler(RequestValidationError, validation_error)
@@ -110,3 +115,4 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(UnicodeEncodeError, unstorable)
     app.add_exception_handler(OperationalError, postgres_down)
     app.add_exception_handler(TimeoutError, postgres_down)
+    app.add_exception_handler(OSError, storage_down)

@@ -11,12 +11,13 @@ from fastapi_offline import FastAPIOffline
 from api import errors, inference
 from api.errors import ErrorEnvelope
 from api.middleware import BodyLimitMiddleware, RequestMiddleware
-from api.routes import datasets, files, health, jobs, models, projects, webhook_endpoints
+from api.routes import datasets, files, health, jobs, models, projects, uploads, webhook_endpoints
 from shared.log import set_up_logging
 from shared.settings import get_settings
 
 DESCRIPTION = """Fine-tuning on OpenAI's wire: the official `openai` SDK, in any language, is the client.
 Set `OPENAI_BASE_URL` to this server's `/v1` and `OPENAI_API_KEY` to a project's key."""
+FORM_BYTES = 1 << 20  # what a form may have besides its file
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorEnvelope, "description": "The request cannot be carried out; `param` names the field"},
@@ -52,10 +53,14 @@ def create_app() -> FastAPI:
         redirect_slashes=False,  # its Location repeats whatever host the client named
     )
     errors.register(app)
-    larger = {"/v1/files": settings.max_file_bytes + (1 << 20), "/v1/chat/completions": settings.max_chat_bytes}
+    larger = {
+        "/v1/files": settings.max_file_bytes + FORM_BYTES,
+        "/v1/uploads/*/parts": settings.max_part_bytes + FORM_BYTES,
+        "/v1/chat/completions": settings.max_chat_bytes,
+    }
     app.add_middleware(BodyLimitMiddleware, limit=settings.max_json_bytes, larger=larger)
     app.add_middleware(RequestMiddleware)
-    for module in (files, datasets, jobs, models, webhook_endpoints, projects, inference):
+    for module in (files, uploads, datasets, jobs, models, webhook_endpoints, projects, inference):
         app.include_router(module.router, responses=_ERRORS)
     app.include_router(health.router)
     _document_without_422(app)

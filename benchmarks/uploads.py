@@ -1,47 +1,171 @@
-"""What an upload costs the api: memory for one of 1 GB, and what is taken from a client without a key.
+"""What an upload costs the api: time, memory, others' patience, and what is taken from a client without a key.
 
 `python -m benchmarks.uploads`
 """
 
 import contextlib
+import http.client
+import os
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import psutil
 from openai import AuthenticationError, OpenAI
 
-from benchmarks.stack import Measured, measured_stack, print_table
+from benchmarks.stack import Measured, lines, measured_stack, print_table
+from cli.commands import api
+from tests.servers import free_port, wait_for_port
 
 SIZE = 1 << 30
 ATTEMPTS = 10
+ROUNDS = 3
+AT_ONCE = 3
+EVERY = 0.01
+HEAD = (
+    b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="file"; filename="large.jsonl"\r\n\r\n'
+)
+TAIL = b"\r\n--b--\r\n"
 
 
 def main() -> None:
-    with TemporaryDirectory() as folder, measured_stack() as stack:
-        file = Path(folder) / "large.jsonl"
-        with file.open("wb") as sparse:
-            sparse.truncate(SIZE)
+    with TemporaryDirectory() as folder, _raw_body_server(Path(folder) / "raw") as raw, measured_stack() as stack:
+        file = _large(Path(folder) / "large.jsonl")
         stack.openai.models.list()
         growth, seconds = _upload(stack, file)
+        pairs = [(_post_raw(raw, file), _post_form(stack, file)) for _ in range(ROUNDS)]
         taken = [_refused(stack, file) for _ in range(ATTEMPTS)]
+    with TemporaryDirectory() as folder, measured_stack() as stack:
+        file = _large(Path(folder) / "large.jsonl")
+        stack.openai.models.list()
+        idle = _livez(stack, lambda: time.sleep(3))
+        three, waits = _three(stack, file)
+    ratio = min(raw for raw, _ in pairs) / min(form for _, form in pairs)
     print_table(
         [
-            ("upload of 1 GB: growth of the api's RSS", "≤ 32 MB", f"{growth / 1e6:.1f} MB"),
-            ("upload of 1 GB: time", "-", f"{seconds:.1f} s, {SIZE / 1e6 / seconds:.0f} MB/s"),
+            ("upload of 1 GB by the SDK: growth of the api's RSS", "≤ 32 MB", f"{growth / 1e6:.1f} MB"),
+            ("upload of 1 GB by the SDK: time", "-", f"{seconds:.1f} s, {SIZE / 1e6 / seconds:.0f} MB/s"),
+            (f"raw body of 1 GB to the disk, best of {ROUNDS}", "-", _rate(min(raw for raw, _ in pairs))),
+            (
+                f"upload of 1 GB to a folder, best of {ROUNDS}",
+                "≥ 0.6 × raw",
+                f"{_rate(min(f for _, f in pairs))}: {ratio:.2f} ×",
+            ),
+            (f"{AT_ONCE} uploads of 1 GB at once: growth of the api's RSS", "≤ 32 MB", f"{three / 1e6:.1f} MB"),
+            (
+                f"{AT_ONCE} uploads of 1 GB at once: /livez, p99",
+                "< 50 ms",
+                f"{_p99(waits) * 1000:.1f} ms of {len(waits)}",
+            ),
+            ("/livez of the idle server, p99", "-", f"{_p99(idle) * 1000:.1f} ms of {len(idle)}"),
             (f"bytes read from a wrong key, most of {ATTEMPTS}", "< 1 MB", f"{max(taken) / 1e6:.2f} MB"),
         ]
     )
 
 
+def _large(file: Path) -> Path:
+    """1 GB of chat lines."""
+    block = lines(10_000)
+    with file.open("wb") as content:
+        for _ in range(SIZE // len(block)):
+            content.write(block)
+        content.truncate(SIZE)
+        os.fsync(content.fileno())
+    return file
+
+
+@contextlib.contextmanager
+def _raw_body_server(file: Path) -> Iterator[str]:
+    """The api's own command line, with another application."""
+    port = free_port()
+    command = [part.replace("api.main:create_app", "benchmarks.raw_body:create_app") for part in api("127.0.0.1", port)]
+    environment = {**os.environ, "RAW_BODY_FILE": str(file)}
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for_port(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def _upload(stack: Measured, file: Path) -> tuple[int, float]:
-    process = stack.processes["api"]
-    before, started = process.memory_info().rss, time.monotonic()
-    with _peak(process) as peak, file.open("rb") as content:
+    before, started = stack.processes["api"].memory_info().rss, time.monotonic()
+    with _peak(stack.processes["api"]) as peak, file.open("rb") as content:
         stack.openai.files.create(file=content, purpose="user_data")
     return peak[0] - before, time.monotonic() - started
+
+
+def _post_raw(address: str, file: Path) -> float:
+    return _post(f"{address}/", {}, b"", file, b"")
+
+
+def _post_form(stack: Measured, file: Path) -> float:
+    headers = {"authorization": f"Bearer {stack.api_key}", "content-type": "multipart/form-data; boundary=b"}
+    return _post(f"{stack.base_url}/files", headers, HEAD, file, TAIL)
+
+
+def _post(url: str, headers: dict[str, str], head: bytes, file: Path, tail: bytes) -> float:
+    """Seconds until the answer, for a client that costs next to nothing: the kernel sends the file."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
+    started = time.monotonic()
+    connection.putrequest("POST", parts.path)
+    for name, value in {**headers, "content-length": str(len(head) + file.stat().st_size + len(tail))}.items():
+        connection.putheader(name, value)
+    connection.endheaders(head or None)
+    with file.open("rb") as content:
+        connection.sock.sendfile(content)
+    connection.send(tail)
+    response = connection.getresponse()
+    if response.status != 200:
+        raise RuntimeError(f"{url}: {response.status} {response.read()!r}")
+    connection.close()
+    return time.monotonic() - started
+
+
+def _three(stack: Measured, file: Path) -> tuple[int, list[float]]:
+    """Growth of the api's RSS, and how long each answer of /livez took, while the uploads went on."""
+    process = stack.processes["api"]
+    before = process.memory_info().rss
+
+    def upload() -> None:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(lambda _: _post_form(stack, file), range(AT_ONCE)))
+
+    with _peak(process) as peak:
+        waits = _livez(stack, upload)
+    return peak[0] - before, waits
+
+
+def _livez(stack: Measured, meanwhile: Callable[[], None]) -> list[float]:
+    """How long each answer took while something went on, asked 100 times a second on a connection that is kept."""
+    parts, waits = urlsplit(stack.base_url), list[float]()
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
+    with ThreadPoolExecutor(1) as pool:
+        going_on = pool.submit(meanwhile)
+        while not going_on.done():
+            started = time.monotonic()
+            connection.request("GET", "/livez")
+            connection.getresponse().read()
+            waits.append(time.monotonic() - started)
+            time.sleep(EVERY)
+        going_on.result()
+    return waits
+
+
+def _p99(waits: list[float]) -> float:
+    return sorted(waits)[int(len(waits) * 0.99)]
+
+
+def _rate(seconds: float) -> str:
+    return f"{seconds:.2f} s, {SIZE / 1e6 / seconds:.0f} MB/s"
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ class Task(StrEnum):
 
     ADVANCE_DATASET = "datasets.advance"
     UPLOAD_DATASET = "datasets.upload"
+    CLOSE_UPLOAD = "uploads.close"
     ADVANCE_JOB = "jobs.advance"
     DELETE_MODEL = "models.delete"
     DELIVER_WEBHOOK = "webhooks.deliver"

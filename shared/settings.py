@@ -3,7 +3,6 @@
 from datetime import timedelta
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -26,6 +25,17 @@ def _not_a_cluster(url: str) -> str:
     if not url.startswith(("redis://", "rediss://", "unix://", "sentinel://")):
         raise ValueError("must be a redis:// address of a single server or a sentinel; a cluster cannot carry Celery")
     return url
+
+
+def _folder_or_bucket(place: str) -> str:
+    """`file:///folder` is the folder; anything else with a scheme must be a bucket."""
+    if "://" not in place:
+        return place
+    scheme, _, rest = place.partition("://")
+    is_folder = scheme == "file"
+    if scheme not in {"file", "s3"} or not rest.strip("/") or rest.startswith("/") != is_folder:
+        raise ValueError("must be a folder, as a path or as file:///path, or a bucket, as s3://bucket/prefix")
+    return rest if is_folder else place
 
 
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
@@ -53,9 +63,12 @@ class Settings(BaseSettings):
     redis_url: Annotated[str, AfterValidator(_not_a_cluster), Field(repr=False, validation_alias="REDIS_URL")]
     secret_keys: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
     provider: ProviderSettings
-    storage: Path
+    storage: Annotated[str, Field(min_length=1), AfterValidator(_folder_or_bucket)]
 
     max_file_bytes: Annotated[int, Field(gt=0)] = 1 << 30
+    max_upload_bytes: Annotated[int, Field(gt=0)] = 8 << 30
+    max_part_bytes: Annotated[int, Field(gt=0)] = 64 << 20
+    upload_lifetime: Seconds = timedelta(hours=1)
     max_json_bytes: Annotated[int, Field(gt=0)] = 1 << 20
     max_chat_bytes: Annotated[int, Field(gt=0)] = 32 << 20
 

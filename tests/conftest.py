@@ -24,7 +24,9 @@ from shared.database import get_engine, migrate, transaction
 from shared.projects import service as projects
 from shared.queue import get_celery
 from shared.settings import get_settings
+from tests.places import BUCKET, Place, s3_server, variables
 from tests.servers import Receiver, free_port, serving, wait_for_port
+from tests.worker.levers import settings
 from tests.world import Person, RunningStack, Sandbox, empty_tables, environment
 
 SERVERS_FOLDER = "TUNERY_TEST_SERVERS"
@@ -127,6 +129,26 @@ def server(
         yield f"{address}/v1"
     get_engine().dispose()
     get_celery().close()
+
+
+@pytest.fixture(scope="session")
+def s3_address() -> Iterator[str]:
+    """A server of buckets, for whoever asks for `place`."""
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(request: pytest.FixtureRequest, server: str, tmp_path: Path) -> Iterator[Place]:
+    """The api's and the worker's storage, empty: the test runs once with each kind."""
+    if request.param == "folder":
+        place = Place(str(tmp_path / "files"))
+        with settings(TUNERY_STORAGE=place.setting):
+            yield place
+        return
+    place = Place(f"s3://{BUCKET}/{tmp_path.name}", endpoint=request.getfixturevalue("s3_address"))
+    with environment(variables(place.endpoint or "")), settings(TUNERY_STORAGE=place.setting):
+        yield place
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ def _ids(alice: Person, sandbox: Sandbox, receiver: Receiver) -> Ids:
     job = train(alice, sandbox)
     work()
     deliveries = alice.http.get(f"/webhook_endpoints/{endpoint_id}/deliveries").json()["data"]
+    upload = alice.openai.uploads.create(filename="a", bytes=1, purpose="fine-tune", mime_type="text/jsonl")
     [provider_job, provider_file] = [sandbox.jobs()[0].id, sandbox.files()[0].id]
     return {
         "file": job.training_file,
@@ -59,6 +60,8 @@ def _ids(alice: Person, sandbox: Sandbox, receiver: Receiver) -> Ids:
         "model": model_of(job),
         "endpoint": endpoint_id,
         "delivery": deliveries[0]["id"],
+        "upload": upload.id,
+        "part": alice.openai.uploads.parts.create(upload.id, data=b"x").id,
         "provider_job": provider_job,
         "provider_file": provider_file,
     }
@@ -97,14 +100,21 @@ def _own_file(person: Person) -> str:
     return person.upload()
 
 
+def _own_upload(person: Person) -> str:
+    return person.openai.uploads.create(filename="a", bytes=1, purpose="fine-tune", mime_type="text/jsonl").id
+
+
 JOB, HOOK = "/v1/fine_tuning/jobs/{fine_tuning_job_id}", "/v1/webhook_endpoints/{webhook_endpoint_id}"
-DATASET = "/v1/datasets/{dataset_id}"
+DATASET, UPLOAD = "/v1/datasets/{dataset_id}", "/v1/uploads/{upload_id}"
 CASES = [
     Case("GET", "/v1/files", "/files?after={id}", FILES),
     Case("GET", "/v1/files", "/files?order=asc&after={id}", FILES),
     Case("GET", "/v1/files/{file_id}", "/files/{id}", FILES),
     Case("DELETE", "/v1/files/{file_id}", "/files/{id}", FILES),
     Case("GET", "/v1/files/{file_id}/content", "/files/{id}/content", FILES),
+    Case("POST", f"{UPLOAD}/parts", "/uploads/{id}/parts", ("upload",)),
+    Case("POST", f"{UPLOAD}/complete", "/uploads/{id}/complete", ("upload",), {"part_ids": ["part_1"]}),
+    Case("POST", f"{UPLOAD}/cancel", "/uploads/{id}/cancel", ("upload",)),
     Case("GET", "/v1/fine_tuning/jobs", "/fine_tuning/jobs?after={id}", JOBS),
     Case("GET", JOB, "/fine_tuning/jobs/{id}", JOBS),
     Case("POST", f"{JOB}/cancel", "/fine_tuning/jobs/{id}/cancel", JOBS),
@@ -164,6 +174,7 @@ CASES = [
 ]
 TAKES_NO_ID = {
     ("POST", "/v1/files"),
+    ("POST", "/v1/uploads"),
     ("GET", "/v1/models"),
     ("POST", "/v1/webhook_endpoints"),
     ("GET", "/livez"),
@@ -242,6 +253,13 @@ def test_a_filter_by_her_metadata_finds_nothing(alice: Person, bob: Person) -> N
     hers = [alice.create_job(training_file=file_id, metadata=metadata) for metadata in ({"team": "a"}, None)]
     assert bob.openai.fine_tuning.jobs.list(metadata={"team": "a"}).data == []
     assert set(hers).isdisjoint(job["id"] for job in send(bob, "GET", "/fine_tuning/jobs?metadata=null").json["data"])
+
+
+def test_her_parts_do_not_go_into_his_file(bob: Person, alices: Ids) -> None:
+    own = _own_upload(bob)
+    order = {"part_ids": [alices["part"]]}
+    answer = send(bob, "POST", f"/uploads/{own}/complete", json.dumps(order).encode())
+    assert (answer.status, answer.error["param"]) == (400, "part_ids")
 
 
 def test_her_job_tells_bob_nothing_by_its_webhook(alice: Person, bob: Person, receiver: Receiver) -> None:

@@ -12,12 +12,12 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from shared.database import transaction
-from shared.datasets.models import Dataset, ProviderFile
+from shared.datasets.models import Dataset, ProviderFile, Upload
 from shared.jobs.models import Job, TunedModel
 from shared.projects.models import Credential
 from shared.tables import DueTable, OwnedDue, utc_now
 from shared.webhooks.models import WebhookDelivery
-from worker import credentials, datasets, deliveries, jobs, tuned_models, uploads
+from worker import closing, credentials, datasets, deliveries, jobs, tuned_models, uploads
 from worker.steps import run
 
 CHAT = b'{"messages": [{"role": "user", "content": "Question %d"}, {"role": "assistant", "content": "Answer %d"}]}\n'
@@ -97,6 +97,7 @@ class Sandbox:
 STEPS: dict[type[DueTable] | type[OwnedDue], Callable[[str], None]] = {
     Credential: lambda id: run(credentials.refresh, id),
     Dataset: lambda id: run(datasets.advance, id),
+    Upload: lambda id: run(closing.close, id),
     ProviderFile: lambda id: run(uploads.upload, id),
     Job: lambda id: run(jobs.advance, id),
     TunedModel: lambda id: run(tuned_models.delete, id),

@@ -6,7 +6,7 @@ from celery import signals
 from shared.database import get_engine
 from shared.log import set_up_logging
 from shared.queue import Task, get_celery
-from worker import credentials, datasets, deliveries, jobs, tuned_models, uploads
+from worker import closing, credentials, datasets, deliveries, jobs, tuned_models, uploads
 from worker.steps import run
 
 app = get_celery()
@@ -22,6 +22,11 @@ def advance_dataset(dataset_id: str) -> None:
 def upload_dataset(file_id: str) -> None:
     run(uploads.upload, file_id)
     uploads.wake_waiting_jobs(file_id)
+
+
+@app.task(name=Task.CLOSE_UPLOAD)
+def close_upload(upload_id: str) -> None:
+    run(closing.close, upload_id)
 
 
 @app.task(name=Task.ADVANCE_JOB)

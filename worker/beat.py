@@ -7,11 +7,9 @@ from datetime import timedelta
 
 import structlog
 from sqlalchemy.exc import OperationalError
-from sqlmodel import col, select
 
 from shared.database import transaction
-from shared.datasets import storage
-from shared.datasets.models import Dataset
+from shared.datasets import storage, uploads
 from shared.log import set_up_logging
 from shared.projects.service import default_credential
 from shared.settings import get_settings
@@ -43,16 +41,16 @@ def main() -> None:
 
 
 def tidy() -> None:
-    """Know the provider's account, and remove bytes that no dataset's row knows."""
+    """Know the provider's account, and remove bytes of which no row knows."""
     with transaction() as session:
         default_credential(session)
-    for name in storage.remove_leftovers(_is_known):
+    for name in storage.remove_leftovers(_known):
         log.info("removed what an unfinished upload left", name=name)
 
 
-def _is_known(dataset_id: str) -> bool:
+def _known(ids: list[str]) -> set[str]:
     with transaction() as session:
-        return session.exec(select(Dataset.id).where(col(Dataset.id) == dataset_id)).one_or_none() is not None
+        return uploads.known_ids(session, ids)
 
 
 if __name__ == "__main__":

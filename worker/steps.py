@@ -74,6 +74,11 @@ def _ask(step: Step[Row, Plan, Answer], plan: Plan) -> Answer | ProviderError:
         return step.ask(plan)
     except ProviderError as error:
         return error
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        log.error("the storage cannot be reached", reason=str(error))
+        return ProviderError("our storage cannot be reached", "storage_unavailable", retryable=True)
 
 
 def ring_if_due(session: Session, row: DueTable | OwnedDue) -> None:

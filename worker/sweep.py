@@ -4,7 +4,7 @@ from sqlalchemy import or_, update
 from sqlmodel import Session, col, select
 
 from shared.database import transaction
-from shared.datasets.models import Dataset, ProviderFile
+from shared.datasets.models import Dataset, ProviderFile, Upload
 from shared.jobs.models import Job, TunedModel
 from shared.projects.models import Credential
 from shared.queue import enqueue
@@ -18,6 +18,7 @@ DUE: tuple[type[DueTable] | type[OwnedDue], ...] = (
     WebhookDelivery,
     ProviderFile,
     Dataset,
+    Upload,
     TunedModel,
     Credential,
 )

@@ -2,30 +2,30 @@
 
 from typing import Annotated, Literal, get_args
 
-import anyio.to_thread
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from structlog import get_logger
 
 from api.deps import After, CallerDep, SessionDep
 from api.multipart import FormWithFile
+from api.receiving import receive_file
 from shared.database import transaction
 from shared.datasets import service as datasets
 from shared.datasets import storage
 from shared.datasets.models import Dataset, DatasetStatus, Purpose
 from shared.datasets.schemas import ExpiresAfter, FileDeleted, FilePublic, UploadPurpose
-from shared.errors import Invalid, ServiceError, StorageUnavailable
+from shared.errors import Invalid, StorageUnavailable
 from shared.jobs import service as jobs
 from shared.pages import Page
-from shared.projects.service import Caller
 from shared.settings import get_settings
 from shared.tables import get_owned, list_owned
 
 log = get_logger(__name__)
 router = APIRouter(prefix="/v1/files", tags=["Files"])
 
+_FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
 _FORM = {
     "required": True,
     "content": {
@@ -52,53 +52,23 @@ async def create_file(request: Request, caller: CallerDep) -> FilePublic:
     One for `fine-tune` is checked within seconds: its `status` becomes `processed`, or `error` with the line and the
     reason in `status_details`.
     """
-    id = datasets.new_dataset_id()
-    writer = await anyio.to_thread.run_sync(_open, id)
-    form = FormWithFile(writer, get_settings().max_file_bytes)
-    try:
-        await form.receive(request)
-        return await anyio.to_thread.run_sync(_keep, id, caller, form, writer)
-    except BaseException as error:
-        writer.discard()
-        if isinstance(error, ClientDisconnect):
-            log.info("the client went away in the middle of an upload", received=writer.bytes)
-            raise Invalid("The upload was not completed") from None
-        if isinstance(error, OSError) and not isinstance(error, ServiceError):
-            raise _cannot_store(error) from error
-        raise
 
+    def keep(form: FormWithFile, writer: storage.Writer) -> FilePublic:
+        filename = datasets.clean_filename(form.check(allowed=_FIELDS))
+        purpose, expires_after = _purpose(form.fields), _expires_after(form.fields)
+        dataset = Dataset(
+            id=writer.id,
+            project_id=caller.project_id,
+            filename=filename,
+            bytes=writer.bytes,
+            sha256=writer.finish(),
+            purpose=purpose,
+        )
+        with transaction() as session:
+            datasets.create(session, dataset, expires_after)
+        return FilePublic.of(dataset)
 
-def _open(id: str) -> storage.Writer:
-    try:
-        return storage.Writer(id)
-    except OSError as error:
-        raise _cannot_store(error) from error
-
-
-def _cannot_store(error: OSError) -> StorageUnavailable:
-    log.error("a file cannot be stored", reason=str(error))
-    return StorageUnavailable("The file cannot be stored at the moment, and nothing of it was kept: tell your operator")
-
-
-def _keep(id: str, caller: Caller, form: FormWithFile, writer: storage.Writer) -> FilePublic:
-    """Judge the fields, put the bytes in place, and write the row: all of it or nothing."""
-    if form.filename is None:
-        raise Invalid("The form has no field `file`", code="missing_required_parameter", param="file")
-    if writer.bytes == 0:
-        raise Invalid("The file is empty", code="empty_file", param="file")
-    purpose, expires_after = _purpose(form.fields), _expires_after(form.fields)
-    filename = datasets.clean_filename(form.filename)
-    dataset = Dataset(
-        id=id,
-        project_id=caller.project_id,
-        filename=filename,
-        bytes=writer.bytes,
-        sha256=writer.finish(),
-        purpose=purpose,
-    )
-    with transaction() as session:
-        datasets.create(session, dataset, expires_after)
-    return FilePublic.of(dataset)
+    return await receive_file(request, datasets.new_dataset_id(), "file", get_settings().max_file_bytes, keep)
 
 
 def _purpose(fields: dict[str, str]) -> Purpose:
@@ -106,10 +76,6 @@ def _purpose(fields: dict[str, str]) -> Purpose:
         raise Invalid("The form has no field `purpose`", code="missing_required_parameter", param="purpose")
     if fields["purpose"] not in get_args(UploadPurpose):
         raise Invalid(f"purpose must be one of {', '.join(get_args(UploadPurpose))}", param="purpose")
-    unknown = set(fields) - {"purpose", "expires_after[anchor]", "expires_after[seconds]"}
-    if unknown:
-        name = sorted(unknown)[0][:64]
-        raise Invalid(f"Unknown field in the form: {name}", code="unknown_parameter", param=name)
     return Purpose(fields["purpose"])
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlmodel import Field
 
 from shared.queue import Task
-from shared.tables import Deletable, EnumField, JSONField, OwnedDue, TimeField
+from shared.tables import Deletable, EnumField, JSONField, Owned, OwnedDue, TimeField
 
 
 class Purpose(StrEnum):
@@ -80,3 +80,39 @@ class ProviderFile(OwnedDue, table=True):
     expires_at: datetime | None = TimeField(default=None)
     error_code: str | None = None
     error_message: str | None = None
+
+
+class UploadStatus(StrEnum):
+    PENDING = "pending"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class Upload(OwnedDue, table=True):
+    """A file that is sent in parts. Its steps: expire, and have the bytes removed that no dataset is made of."""
+
+    __tablename__ = "uploads"
+    id_prefix: ClassVar[str] = "upload_"
+    called: ClassVar[str] = "Upload object"
+    task: ClassVar[Task] = Task.CLOSE_UPLOAD
+
+    filename: str
+    bytes: int = Field(sa_type=BigInteger)
+    purpose: Purpose = EnumField(Purpose)
+    file_seconds: int | None = None
+    status: UploadStatus = EnumField(UploadStatus, default=UploadStatus.PENDING)
+    expires_at: datetime = TimeField()
+    part_ids: list[str] | None = JSONField(default=None)
+    dataset_id: str | None = Field(default=None, foreign_key="datasets.id")
+
+
+class UploadPart(Owned, table=True):
+    """A part that has been received: its bytes are stored under its id."""
+
+    __tablename__ = "upload_parts"
+    id_prefix: ClassVar[str] = "part_"
+
+    upload_id: str = Field(foreign_key="uploads.id", index=True)
+    bytes: int = Field(sa_type=BigInteger)
+    sha256: str

@@ -1,10 +1,10 @@
-"""A dataset as OpenAI's `file` object."""
+"""A dataset as OpenAI's `file` object, and the `upload` that one sent in parts begins as."""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.datasets.models import Dataset, DatasetStatus, Purpose
+from shared.datasets.models import Dataset, DatasetStatus, Purpose, Upload, UploadPart, UploadStatus
 from shared.pages import Listed
 from shared.tables import epoch
 
@@ -51,3 +51,60 @@ class FileDeleted(BaseModel):
     id: str
     object: Literal["file"] = "file"
     deleted: Literal[True] = True
+
+
+class UploadCreate(BaseModel):
+    """What is to come: `bytes` in all, in parts whose sum must be exactly that. `expires_after` is the file's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    filename: Annotated[str, Field(max_length=4096)]
+    purpose: UploadPurpose
+    bytes: Annotated[int, Field(ge=1, strict=True)]
+    mime_type: Annotated[str, Field(max_length=255)]
+    expires_after: ExpiresAfter | None = None
+
+
+class UploadComplete(BaseModel):
+    """The parts in the order of the file, each once, and optionally the MD5 of the whole in hexadecimal."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    part_ids: Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=10_000)]
+    md5: Annotated[str | None, Field(pattern=r"^[0-9a-fA-F]{32}$")] = None
+
+
+class UploadPublic(Listed):
+    """OpenAI's upload object. `expires_at` is when it stops taking parts; `file` is there once it is completed."""
+
+    object: Literal["upload"] = "upload"
+    bytes: int
+    created_at: int
+    filename: str
+    purpose: Purpose
+    status: UploadStatus
+    expires_at: int
+    file: Annotated[FilePublic | None, Unsaid] = None
+
+    @classmethod
+    def of(cls, row: Upload, dataset: Dataset | None = None) -> "UploadPublic":
+        return cls(
+            id=row.id,
+            bytes=row.bytes,
+            created_at=epoch(row.created_at),
+            filename=row.filename,
+            purpose=row.purpose,
+            status=row.status,
+            expires_at=epoch(row.expires_at),
+            file=FilePublic.of(dataset) if dataset is not None else None,
+        )
+
+
+class UploadPartPublic(Listed):
+    object: Literal["upload.part"] = "upload.part"
+    created_at: int
+    upload_id: str
+
+    @classmethod
+    def of(cls, row: UploadPart) -> "UploadPartPublic":
+        return cls(id=row.id, created_at=epoch(row.created_at), upload_id=row.upload_id)

@@ -21,13 +21,13 @@ def new_dataset_id() -> str:
     return new_id(Dataset.id_prefix)
 
 
-def clean_filename(name: str) -> str:
+def clean_filename(name: str, param: str = "file") -> str:
     """The name as a label, never as a path: NUL is refused, folders are dropped, the length is bounded."""
     label = name.replace("\\", "/").rsplit("/", 1)[-1].strip()
     if not label or not label.isprintable():
-        raise Invalid("The file needs a name of printable characters", param="file")
+        raise Invalid("The file needs a name of printable characters", param=param)
     if len(label) > FILENAME_LENGTH:
-        raise Invalid(f"The file's name is longer than {FILENAME_LENGTH} characters", param="file")
+        raise Invalid(f"The file's name is longer than {FILENAME_LENGTH} characters", param=param)
     return label
 
 

@@ -1,60 +1,125 @@
-"""Where the bytes of datasets lie: a folder, one file per dataset, named by its id."""
+"""Where the bytes of datasets lie: a folder, or a bucket, as one setting says. Nothing else knows."""
 
-import os
+import json
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from functools import cache
 from hashlib import sha256
-from pathlib import Path
+from itertools import groupby, islice
 from typing import BinaryIO
 
+from shared.datasets.bucket import Bucket
+from shared.datasets.folder import UNFINISHED, Folder
+from shared.datasets.pieces import Lying, Piece, Place
 from shared.settings import get_settings
 
-_UNFINISHED = ".part"
-_ABANDONED_AFTER = 3600.0
+MANIFEST = ".parts"
+ABANDONED_AFTER = timedelta(hours=1)
+JUDGED_AT_ONCE = 500
+_OURS = re.compile(r"((?:file-|part_)\w+)(?:[./].*)?")
 
 
-def _path(dataset_id: str) -> Path:
-    return get_settings().storage / dataset_id
+@cache
+def _place_at(storage: str) -> Place:
+    return Bucket(storage) if storage.startswith("s3://") else Folder(storage)
 
 
-def open_dataset(dataset_id: str) -> BinaryIO:
-    return _path(dataset_id).open("rb")
-
-
-def remove(dataset_id: str) -> None:
-    _path(dataset_id).unlink(missing_ok=True)
+def _place() -> Place:
+    return _place_at(get_settings().storage)
 
 
 class Writer:
-    """Bytes on their way in. They exist under the dataset's name only after `finish`, complete and on the disk."""
+    """Bytes on their way in, of a dataset or of a part. They can be read only after `finish`, complete and safe."""
 
-    def __init__(self, dataset_id: str) -> None:
-        self._path = _path(dataset_id)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._unfinished = self._path.with_name(self._path.name + _UNFINISHED)
-        self._file = self._unfinished.open("xb", buffering=0)
-        self._hash = sha256()
+    def __init__(self, id: str) -> None:
+        self.id = id
         self.bytes = 0
+        self._place = _place()
+        self._sink = self._place.sink(id)
+        self._hash = sha256()
 
     def write(self, chunk: bytes | bytearray) -> None:
         view = memoryview(chunk)
         self._hash.update(view)
         self.bytes += len(view)
-        while view:
-            view = view[self._file.write(view) :]
+        self._sink.write(view)
 
     def finish(self) -> str:
         """Keep what was written; its SHA-256 in hexadecimal."""
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._unfinished.rename(self._path)
+        pieces = self._sink.finish()
+        if pieces != [Piece(self.id, self.bytes)]:
+            _put_manifest(self._place, self.id, pieces)
         return self._hash.hexdigest()
 
     def discard(self) -> None:
-        """Leave nothing behind, whether or not it was finished."""
-        self._file.close()
-        self._unfinished.unlink(missing_ok=True)
-        self._path.unlink(missing_ok=True)
+        """Leave nothing behind, whether or not it was finished; what cannot be removed now, `remove_leftovers` will."""
+        self._sink.close()
+        with suppress(OSError):
+            _remove(self._place, self.id)
+
+
+def open_dataset(dataset_id: str) -> BinaryIO:
+    """The bytes, to `read`, `readline` and `seek`. In a folder, and not sent in parts, it is a file with a path."""
+    place = _place()
+    try:
+        return place.open(dataset_id)
+    except FileNotFoundError:
+        return place.open_across(_manifest(place, dataset_id))
+
+
+def open_parts(part_ids: Iterable[str]) -> BinaryIO:
+    """The bytes of parts, one after the other."""
+    place = _place()
+    return place.open_across(_pieces(place, part_ids))
+
+
+def join(dataset_id: str, part_ids: Iterable[str]) -> None:
+    """Let a dataset consist of these parts from now on: their bytes stay where they are, and go when it goes."""
+    place = _place()
+    _put_manifest(place, dataset_id, _pieces(place, part_ids))
+
+
+def unjoin(dataset_id: str) -> None:
+    """Undo a `join`; the parts stay."""
+    _place().remove([dataset_id + MANIFEST])
+
+
+def remove(*ids: str) -> None:
+    """Remove the bytes of datasets or parts, and what killed attempts to write them left. It may be repeated."""
+    place = _place()
+    for id in ids:
+        with suppress(FileNotFoundError):
+            owners = {match[1] for piece in _manifest(place, id) if (match := _OURS.fullmatch(piece.key))}
+            for owner in sorted(owners - {id}):
+                _remove(place, owner)
+        _remove(place, id)
+
+
+def _remove(place: Place, id: str) -> None:
+    """The manifest goes last: it knows what is left when this is cut off."""
+    place.remove([*place.remains(id), id + MANIFEST + UNFINISHED])
+    place.remove([id + MANIFEST])
+
+
+def _pieces(place: Place, ids: Iterable[str]) -> list[Piece]:
+    found: list[Piece] = []
+    for id in ids:
+        try:
+            found.append(Piece(id, place.size(id)))
+        except FileNotFoundError:
+            found += _manifest(place, id)
+    return found
+
+
+def _manifest(place: Place, id: str) -> list[Piece]:
+    return [Piece(key, size) for key, size in json.loads(place.get(id + MANIFEST))]
+
+
+def _put_manifest(place: Place, id: str, pieces: list[Piece]) -> None:
+    place.put(id + MANIFEST, json.dumps(pieces).encode())
 
 
 def chunks(file: BinaryIO, size: int = 1 << 18) -> Iterator[bytes]:
@@ -64,19 +129,24 @@ def chunks(file: BinaryIO, size: int = 1 << 18) -> Iterator[bytes]:
             yield chunk
 
 
-def remove_leftovers(is_known: Callable[[str], bool]) -> list[str]:
-    """Remove what a killed process left: unfinished files, and bytes of which no row knows, an hour old or more."""
-    folder = get_settings().storage
-    if not folder.is_dir():
-        return []
-    abandoned = time.time() - _ABANDONED_AFTER
-    removed = []
-    for path in folder.glob("file-*"):
-        try:
-            leftover = path.stat().st_mtime < abandoned and (path.suffix == _UNFINISHED or not is_known(path.name))
-        except FileNotFoundError:
-            continue
-        if leftover:
-            path.unlink(missing_ok=True)
-            removed.append(path.name)
+def remove_leftovers(known: Callable[[list[str]], set[str]], older_than: timedelta = ABANDONED_AFTER) -> list[str]:
+    """Remove what a killed process left: what is unfinished, and bytes of which no row knows.
+
+    `known` tells which of some ids have a row. An id is judged by the youngest of all that lies under it, so that
+    nothing is taken from one that is still being written.
+    """
+    place, removed = _place(), list[str]()
+    ours = ((match[1], each) for each in place.lying() if (match := _OURS.fullmatch(each.key)))
+    grouped = ((id, [each for _, each in group]) for id, group in groupby(ours, key=lambda pair: pair[0]))
+    before = time.time() - older_than.total_seconds()
+    abandoned = (pair for pair in grouped if max(each.changed_at for each in pair[1]) < before)
+    while batch := dict(islice(abandoned, JUDGED_AT_ONCE)):
+        keys = list(_leftovers(batch, known(list(batch))))
+        place.remove(keys)
+        removed += keys
     return removed
+
+
+def _leftovers(lying: dict[str, list[Lying]], known: set[str]) -> Iterator[str]:
+    for id, all_of_it in lying.items():
+        yield from (each.key for each in all_of_it if id not in known or each.key.endswith(UNFINISHED))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from openai import BadRequestError
@@ -23,7 +24,7 @@ def kept() -> tuple[int, list[str]]:
     """How many rows there are, and which files lie in the storage folder."""
     with transaction() as session:
         rows = session.exec(select(func.count()).select_from(Dataset)).one()
-    folder = get_settings().storage
+    folder = Path(get_settings().storage)
     return rows, sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 

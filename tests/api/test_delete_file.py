@@ -1,5 +1,7 @@
 """DELETE /v1/files/{file_id}."""
 
+from pathlib import Path
+
 import pytest
 from openai import BadRequestError, NotFoundError
 
@@ -17,7 +19,7 @@ def test_a_deleted_file_is_gone_and_its_bytes_too(alice: Person) -> None:
         alice.openai.files.retrieve(file_id)
     assert list(alice.openai.files.list()) == []
     step(Dataset, file_id)
-    assert not (get_settings().storage / file_id).exists()
+    assert not (Path(get_settings().storage) / file_id).exists()
 
 
 def test_a_file_can_be_deleted_once(alice: Person) -> None:

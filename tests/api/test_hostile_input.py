@@ -153,6 +153,13 @@ def job(training_file: str) -> dict[str, Any]:
     }
 
 
+UPLOAD = {
+    "filename": "a.jsonl",
+    "purpose": "fine-tune",
+    "bytes": 1,
+    "mime_type": "text/jsonl",
+    "expires_after": {"anchor": "created_at", "seconds": 3600},
+}
 ENDPOINT = {"name": "n", "url": "https://example.com/hook", "event_types": ["fine_tuning.job.succeeded"]}
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "q"}], "stream": False, "n": 1}
 
@@ -186,6 +193,15 @@ def test_a_hostile_value_in_any_field_of_a_webhook_endpoint(mallory: Person, lit
     for where, body in spoilt(ENDPOINT):
         assert_harmless(send(mallory, "POST", "/webhook_endpoints", in_place(body, literal)), where)
     assert_still_serving(mallory)
+
+
+@pytest.mark.parametrize("literal", VALUES.values(), ids=VALUES.keys())
+def test_a_hostile_value_in_any_field_of_an_upload(mallory: Person, literal: str) -> None:
+    upload_id = send(mallory, "POST", "/uploads", in_place(UPLOAD, "")).json["id"]
+    order = {"part_ids": ["part_1"], "md5": "0" * 32}
+    for path, body in (("/uploads", UPLOAD), (f"/uploads/{upload_id}/complete", order)):
+        for where, spoiled in spoilt(body):
+            assert_harmless(send(mallory, "POST", path, in_place(spoiled, literal)), f"{path} {where}")
 
 
 @pytest.mark.parametrize("literal", VALUES.values(), ids=VALUES.keys())
@@ -243,7 +259,7 @@ BODIES = {
     "pickle": b"\x80\x04\x95cos\nsystem\n",
     "twice the same key": b'{"model": "gpt-4o-mini", "model": "gpt-4o"}',
 }
-TAKE_A_BODY = ("/fine_tuning/jobs", "/webhook_endpoints", "/chat/completions", "/files")
+TAKE_A_BODY = ("/uploads", "/fine_tuning/jobs", "/webhook_endpoints", "/chat/completions", "/files")
 TAKE_NONE = ("cancel", "pause", "resume")
 
 
@@ -336,7 +352,11 @@ PATHS = (
     "/webhook_endpoints/{}/deliveries",
     "/{}",
 )
-ASKING = {"GET": PATHS, "DELETE": PATHS, "POST": [f"/fine_tuning/jobs/{{}}/{verb}" for verb in TAKE_NONE]}
+ASKING = {
+    "GET": PATHS,
+    "DELETE": PATHS,
+    "POST": [*(f"/fine_tuning/jobs/{{}}/{verb}" for verb in TAKE_NONE), "/uploads/{}/parts", "/uploads/{}/cancel"],
+}
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())

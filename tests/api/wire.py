@@ -85,12 +85,12 @@ def post_form(person: Person, body: bytes | Iterable[bytes], content_type: str =
     return send(person, "POST", "/files", body, {"content-type": content_type, **headers})
 
 
-def open_upload(person: Person, declared: int, *, key: str | None = None) -> socket.socket:
+def open_upload(person: Person, declared: int, *, key: str | None = None, path: str = "/files") -> socket.socket:
     """A connection on which the head of an upload of so many bytes has been sent, and nothing of its body."""
     parts = urlsplit(person.base_url)
     connection = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=TIMEOUT)
     head = (
-        f"POST {parts.path}/files HTTP/1.1\r\nhost: {parts.netloc}\r\nauthorization: Bearer {key or person.api_key}\r\n"
+        f"POST {parts.path}{path} HTTP/1.1\r\nhost: {parts.netloc}\r\nauthorization: Bearer {key or person.api_key}\r\n"
         f"content-type: {MULTIPART}\r\ncontent-length: {declared}\r\n\r\n"
     )
     connection.sendall(head.encode())

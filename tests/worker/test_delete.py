@@ -1,6 +1,7 @@
 """What is deleted or expires here is removed at the provider too."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,7 +74,7 @@ def test_a_deleted_dataset_leaves_neither_bytes_nor_copies(alice: Person, sandbo
     alice.openai.files.delete(file_id)
     work()
     assert (sandbox.files(), ids(ProviderFile)) == ([], [])
-    assert not (get_settings().storage / file_id).exists()
+    assert not (Path(get_settings().storage) / file_id).exists()
     assert row(Dataset, file_id).due_at is None
 
 
@@ -111,7 +112,7 @@ def test_a_dataset_expires_when_its_time_has_come_and_not_before(alice: Person, 
     step(Dataset, made["id"])
     with pytest.raises(NotFoundError):
         alice.openai.files.retrieve(made["id"])
-    assert not (get_settings().storage / made["id"]).exists()
+    assert not (Path(get_settings().storage) / made["id"]).exists()
 
 
 def form(expiry: dict[str, object]) -> dict[str, object]:
@@ -140,7 +141,7 @@ def test_a_dataset_that_is_deleted_while_it_is_checked_is_removed_afterwards(ali
     file_id = alice.upload()
     step_while(datasets.advance, file_id, lambda: alice.openai.files.delete(file_id))
     step(Dataset, file_id)
-    assert not (get_settings().storage / file_id).exists()
+    assert not (Path(get_settings().storage) / file_id).exists()
     assert row(Dataset, file_id).due_at is None
 
 
@@ -149,7 +150,7 @@ def test_a_dataset_whose_bytes_are_gone_is_an_error_in_the_end_and_fails_its_job
 ) -> None:
     file_id = alice.upload()
     job_id = alice.create_job(training_file=file_id)
-    (get_settings().storage / file_id).unlink()
+    (Path(get_settings().storage) / file_id).unlink()
     with settings(TUNERY_MAX_STEP_FAILURES="2"):
         work(4)
     assert row(Dataset, file_id).status is DatasetStatus.ERROR

@@ -1,6 +1,7 @@
 """A job's end at the provider, and what it leaves here."""
 
 import csv
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,10 +64,10 @@ def test_a_result_file_that_cannot_be_had_now_is_fetched_later_and_leaves_nothin
     job_id, theirs = running_job(alice, sandbox)
     sandbox.move(theirs, status="succeeded")
     sandbox.arm("GET", "/v1/files/*/content", **fault)
-    before = set(get_settings().storage.iterdir())
+    before = set(Path(get_settings().storage).iterdir())
     step(Job, job_id)
     assert row(Job, job_id).status is JobStatus.RUNNING
-    assert set(get_settings().storage.iterdir()) == before
+    assert set(Path(get_settings().storage).iterdir()) == before
     step(Job, job_id)
     assert len(alice.openai.fine_tuning.jobs.retrieve(job_id).result_files) == 1
 

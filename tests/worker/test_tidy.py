@@ -15,7 +15,7 @@ from worker.beat import tidy
 
 def stored(name: str, hours: float) -> Path:
     """Bytes of this age."""
-    path = get_settings().storage / name
+    path = Path(get_settings().storage) / name
     path.touch()
     return aged(path, hours)
 
@@ -35,7 +35,7 @@ def test_bytes_of_which_no_row_knows_are_removed_after_an_hour(alice: Person) ->
 
 def test_the_bytes_of_a_dataset_are_kept_however_old(alice: Person) -> None:
     file_id = alice.upload()
-    aged(get_settings().storage / file_id, 10_000)
+    aged(Path(get_settings().storage) / file_id, 10_000)
     tidy()
     assert alice.openai.files.content(file_id).content == lines()
 
@@ -44,18 +44,14 @@ def test_an_upload_that_was_cut_off_leaves_nothing_and_one_that_goes_on_is_not_d
     cut_off, going_on = Writer(new_dataset_id()), Writer(new_dataset_id())
     for writer in (cut_off, going_on):
         writer.write(b"x")
-    (left,) = (path for path in get_settings().storage.glob("*.part") if path.stem == name_of(cut_off))
+    (left,) = (path for path in Path(get_settings().storage).glob("*.part") if path.stem == cut_off.id)
     aged(left, 2)
     tidy()
     assert not left.exists()
     going_on.finish()
-    assert (get_settings().storage / name_of(going_on)).read_bytes() == b"x"
+    assert (Path(get_settings().storage) / going_on.id).read_bytes() == b"x"
     for writer in (cut_off, going_on):
         writer.discard()
-
-
-def name_of(writer: Writer) -> str:
-    return writer._path.name
 
 
 def test_files_that_are_none_of_ours_are_left_alone(alice: Person) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ def waiting_file(person: Person) -> str:
 def large_file(alice: Person) -> Iterator[str]:
     """A copy to be sent of a file that is too large for one request; most of it is a hole."""
     beginning, end = lines(), b"\n" + lines()
-    path = get_settings().storage / datasets.new_dataset_id()
+    path = Path(get_settings().storage) / datasets.new_dataset_id()
     with path.open("wb") as file:
         file.write(beginning)
         file.truncate(LARGE - len(end))
@@ -98,7 +99,7 @@ def test_a_large_file_goes_in_parts_one_to_a_step_and_is_found_after_its_complet
     (copy,) = sandbox.files()
     assert row(ProviderFile, large_file).provider_file_id == copy.id
     assert calls(sandbox, "POST /v1/files") == 0
-    content = (get_settings().storage / dataset_id).read_bytes()
+    content = (Path(get_settings().storage) / dataset_id).read_bytes()
     assert sandbox.openai.files.content(copy.id).content == content
 
 

@@ -1,0 +1,100 @@
+"""`/v1/uploads`: large files in parts, which may come in any order, at once, and more than once."""
+
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from fastapi import APIRouter
+from starlette.requests import Request
+
+from api.deps import CallerDep, SessionDep
+from api.multipart import FormWithFile
+from api.receiving import receive_file
+from shared.database import transaction
+from shared.datasets import storage, uploads
+from shared.datasets.models import UploadPart
+from shared.datasets.schemas import UploadComplete, UploadCreate, UploadPartPublic, UploadPublic
+from shared.errors import ServiceError
+from shared.settings import get_settings
+
+router = APIRouter(prefix="/v1/uploads", tags=["Uploads"])
+COMPLETED_AT_ONCE = anyio.CapacityLimiter(4)  # so that hashing leaves threads and disks to other requests
+
+_FORM: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["data"],
+                "properties": {"data": {"type": "string", "format": "binary"}},
+            }
+        }
+    },
+}
+
+
+@router.post("", response_model=UploadPublic)
+def create_upload(session: SessionDep, caller: CallerDep, new: UploadCreate) -> UploadPublic:
+    """Begin to send a file in parts. It expires after an hour, and then nothing of it is left."""
+    return UploadPublic.of(uploads.create(session, caller.project_id, new))
+
+
+@router.post("/{upload_id}/parts", response_model=UploadPartPublic, openapi_extra={"requestBody": _FORM})
+async def create_part(request: Request, caller: CallerDep, upload_id: str) -> UploadPartPublic:
+    """Send a part, of 64 MB at most. Parts may come at once; which are used, and in what order, is said at the end."""
+
+    def check() -> None:
+        with transaction() as session:
+            uploads.get_pending(session, caller.project_id, upload_id)
+
+    def keep(form: FormWithFile, writer: storage.Writer) -> UploadPartPublic:
+        form.check()
+        part = UploadPart(
+            id=writer.id,
+            project_id=caller.project_id,
+            upload_id=upload_id,
+            bytes=writer.bytes,
+            sha256=writer.finish(),
+        )
+        with transaction() as session:
+            uploads.add_part(session, caller.project_id, part)
+        return UploadPartPublic.of(part)
+
+    await anyio.to_thread.run_sync(check)
+    return await receive_file(request, uploads.new_part_id(), "data", get_settings().max_part_bytes, keep)
+
+
+@router.post("/{upload_id}/complete", response_model=UploadPublic)
+async def complete_upload(caller: CallerDep, upload_id: str, order: UploadComplete) -> UploadPublic:
+    """Make a file of the parts, in this order. To repeat it with the same parts gives the same file.
+
+    The bytes are hashed first, about a second per GB; then the file is what it would be after `POST /v1/files`.
+    """
+    return await anyio.to_thread.run_sync(_complete, caller.project_id, upload_id, order, limiter=COMPLETED_AT_ONCE)
+
+
+def _complete(project_id: str, upload_id: str, order: UploadComplete) -> UploadPublic:
+    with transaction() as session:
+        if completed := uploads.find_completed(session, project_id, upload_id, order):
+            return UploadPublic.of(completed, uploads.dataset_of(session, completed))
+        upload = uploads.get_pending(session, project_id, upload_id)
+        parts = uploads.parts_in_order(session, upload, order.part_ids)
+    dataset = uploads.assemble(upload, parts, order.md5)
+    try:
+        with transaction() as session:
+            completed = uploads.find_completed(session, project_id, upload_id, order)
+            if completed is None:
+                return UploadPublic.of(uploads.complete(session, project_id, upload_id, order, dataset), dataset)
+            other = uploads.dataset_of(session, completed)
+    except ServiceError:
+        storage.unjoin(dataset.id)
+        raise
+    storage.unjoin(dataset.id)
+    return UploadPublic.of(completed, other)
+
+
+@router.post("/{upload_id}/cancel", response_model=UploadPublic)
+def cancel_upload(session: SessionDep, caller: CallerDep, upload_id: str) -> UploadPublic:
+    """Take no more parts, and remove those that came."""
+    return UploadPublic.of(uploads.cancel(session, caller.project_id, upload_id))

@@ -1,0 +1,120 @@
+"""What every storage is made of: pieces with a name and a size, and a file that is read across them."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from io import SEEK_CUR, SEEK_SET, BufferedReader, RawIOBase
+from itertools import accumulate
+from typing import BinaryIO, NamedTuple, Protocol
+
+from typing_extensions import Buffer
+
+
+class Piece(NamedTuple):
+    """Bytes under a name: `file-…` or `part_…`, or one of many below such an id."""
+
+    key: str
+    size: int
+
+
+class Lying(NamedTuple):
+    """Something that lies in a storage, and when it was last changed, in Unix seconds."""
+
+    key: str
+    changed_at: float
+
+
+class Sink(Protocol):
+    """Takes the bytes of one id, in order. They can be read only after `finish`."""
+
+    def write(self, chunk: memoryview) -> None: ...
+
+    def finish(self) -> list[Piece]: ...
+
+    def close(self) -> None:
+        """Let go of what was not finished."""
+
+
+class Place(Protocol):
+    """A folder or a bucket. Every failure is an `OSError`, a `FileNotFoundError` if there is nothing of that name."""
+
+    def sink(self, id: str) -> Sink: ...
+
+    def open(self, key: str) -> BinaryIO: ...
+
+    def open_across(self, pieces: Sequence[Piece]) -> BinaryIO: ...
+
+    def size(self, key: str) -> int: ...
+
+    def get(self, key: str) -> bytes: ...
+
+    def put(self, key: str, content: bytes) -> None:
+        """Store something small, whole or not at all."""
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """What is not there need not be removed."""
+
+    def remains(self, id: str) -> Iterable[str]:
+        """All names that the bytes of an id may lie under, finished or not."""
+
+    def lying(self) -> Iterator[Lying]:
+        """Everything, in the order of the names."""
+
+
+class ReadInto(Protocol):
+    """Reads from a piece, at an offset, as much as the buffer takes and is there; how much it was."""
+
+    def __call__(self, key: str, offset: int, buffer: memoryview) -> int: ...
+
+
+def across(read_into: ReadInto, pieces: Sequence[Piece], read_ahead: int) -> BinaryIO:
+    """One file out of many pieces: `read`, `readline`, `seek`, in constant memory."""
+    return BufferedReader(_Across(read_into, pieces), read_ahead)
+
+
+class _Across(RawIOBase):
+    def __init__(self, read_into: ReadInto, pieces: Sequence[Piece]) -> None:
+        self._read_into = read_into
+        self._pieces = pieces
+        self._ends = list(accumulate(piece.size for piece in pieces))
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        start = 0 if whence == SEEK_SET else self._position if whence == SEEK_CUR else self._size
+        if start + offset < 0:
+            raise ValueError("a position before the beginning")
+        self._position = start + offset
+        return self._position
+
+    def readinto(self, buffer: Buffer) -> int:
+        """What one piece has; the next call goes on with the next piece."""
+        if self._position >= self._size:
+            return 0
+        index = bisect_right(self._ends, self._position)
+        left = self._ends[index] - self._position
+        piece = self._pieces[index]
+        received = self._read_into(piece.key, piece.size - left, memoryview(buffer)[:left])
+        if received == 0:
+            raise OSError(f"{piece.key} ends before its {piece.size} bytes")
+        self._position += received
+        return received
+
+    def readall(self) -> bytes:
+        """The inherited one asks for 8 kB at a time."""
+        rest = memoryview(bytearray(max(0, self._size - self._position)))
+        received = 0
+        while received < len(rest):
+            received += self.readinto(rest[received:])
+        return bytes(rest)
+
+    @property
+    def _size(self) -> int:
+        return self._ends[-1] if self._ends else 0
