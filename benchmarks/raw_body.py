@@ -1,18 +1,21 @@
 """The least that a server can do with an upload: write its body to the disk. `api`'s uploads are compared with it."""
 
 import os
+import tempfile
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 Event = dict[str, Any]
+FOLDER = "RAW_BODY_FOLDER"
 
 
-async def app(scope: Event, receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]) -> None:
-    """Answers 200 once all of it is on the disk, as the api does."""
+async def answer(
+    scope: Event, receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]
+) -> None:
+    """200 once all of it is on the disk, in a new file as the api's are."""
     if scope["type"] != "http":
         return
-    with Path(os.environ["RAW_BODY_FILE"]).open("wb", buffering=0) as file:
+    with tempfile.NamedTemporaryFile(dir=os.environ[FOLDER], buffering=0, delete=False) as file:
         more = True
         while more:
             event = await receive()
@@ -24,4 +27,4 @@ async def app(scope: Event, receive: Callable[[], Awaitable[Event]], send: Calla
 
 
 def create_app() -> Callable[..., Awaitable[None]]:
-    return app
+    return answer

@@ -54,7 +54,7 @@ class Bucket:
         with _os_errors():
             return obstore.get(self._store, key).bytes().to_bytes()
 
-    def put(self, key: str, content: bytes | bytearray) -> None:
+    def put(self, key: str, content: bytes | memoryview) -> None:
         with _os_errors():
             obstore.put(self._store, key, content, use_multipart=False)
 
@@ -74,33 +74,41 @@ class Bucket:
 
 
 class PieceSink:
-    """Holds one piece in memory, and lets go of it as an object of its own."""
+    """Fills one piece in memory again and again, and lets go of each as an object of its own."""
 
     def __init__(self, bucket: Bucket, id: str) -> None:
         self._bucket = bucket
         self._id = id
-        self._pending = bytearray()
+        self._buffer = memoryview(bytearray(PIECE_BYTES))  # one for all: to make them anew would fragment the memory
+        self._filled = 0
         self._pieces: list[Piece] = []
 
     def write(self, chunk: memoryview) -> None:
-        self._pending += chunk
-        if len(self._pending) >= PIECE_BYTES:
-            self._put(f"{self._id}/{len(self._pieces):05}")
+        while chunk:
+            if self._filled == PIECE_BYTES:
+                self._put_next()
+            taken = min(len(chunk), PIECE_BYTES - self._filled)
+            self._buffer[self._filled : self._filled + taken] = chunk[:taken]
+            self._filled += taken
+            chunk = chunk[taken:]
 
     def finish(self) -> list[Piece]:
-        if not self._pieces:
+        if self._pieces:
+            self._put_next()
+        else:
             self._put(self._id)
-        elif self._pending:
-            self._put(f"{self._id}/{len(self._pieces):05}")
         return self._pieces
 
+    def _put_next(self) -> None:
+        self._put(f"{self._id}/{len(self._pieces):05}")
+
     def _put(self, key: str) -> None:
-        self._bucket.put(key, self._pending)
-        self._pieces.append(Piece(key, len(self._pending)))
-        self._pending = bytearray()
+        self._bucket.put(key, self._buffer[: self._filled])
+        self._pieces.append(Piece(key, self._filled))
+        self._filled = 0
 
     def close(self) -> None:
-        self._pending.clear()
+        self._filled = 0
 
 
 @contextmanager

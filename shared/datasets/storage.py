@@ -92,9 +92,9 @@ def remove(*ids: str) -> None:
     place = _place()
     for id in ids:
         with suppress(FileNotFoundError):
-            owners = {match[1] for piece in _manifest(place, id) if (match := _OURS.fullmatch(piece.key))}
-            for owner in sorted(owners - {id}):
-                _remove(place, owner)
+            pieces = [piece.key for piece in _manifest(place, id)]
+            owners = {match[1] for key in pieces if (match := _OURS.fullmatch(key))} - {id}
+            place.remove([*pieces, *(owner + MANIFEST for owner in sorted(owners))])
         _remove(place, id)
 
 
