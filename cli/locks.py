@@ -44,7 +44,7 @@ def _compile(state: Path, lock: str, into: Path) -> None:
     done = subprocess.run(
         [uv, *COMPILE, "pyproject.toml", *LOCKS[lock], "-o", str(into)],
         cwd=commands.ROOT,
-        env=commands.environment(UV_PYTHON_DOWNLOADS="never"),
+        env=commands.environment(UV_PYTHON_DOWNLOADS="never", **bootstrap.TRUST_OF_THE_SYSTEM),
         capture_output=True,
         text=True,
         check=False,
