@@ -12,18 +12,18 @@ FOLDER = "RAW_BODY_FOLDER"
 async def answer(
     scope: Event, receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]
 ) -> None:
-    """200 once all of it is on the disk, in a new file as the api's are."""
+    """200 once all of it is on the disk, in a new file as the api's are; then it is removed."""
     if scope["type"] != "http":
         return
-    with tempfile.NamedTemporaryFile(dir=os.environ[FOLDER], buffering=0, delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=os.environ[FOLDER], buffering=0) as file:
         more = True
         while more:
             event = await receive()
             file.write(event.get("body", b""))
             more = event.get("more_body", False)
         os.fsync(file.fileno())
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-    await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
 
 
 def create_app() -> Callable[..., Awaitable[None]]:

@@ -40,7 +40,10 @@ def main() -> None:
         file = _large(Path(folder) / "large.jsonl")
         stack.openai.models.list()
         growth, seconds = _upload(stack, file)
-        pairs = [(_post_raw(raw, file), _post_form(stack, file)) for _ in range(ROUNDS)]
+        pairs = []
+        for _ in range(ROUNDS):
+            _forget_files(stack)
+            pairs.append((_post_raw(raw, file), _post_form(stack, file)))
         taken = [_refused(stack, file) for _ in range(ATTEMPTS)]
     with TemporaryDirectory() as folder, measured_stack() as stack:
         file = _large(Path(folder) / "large.jsonl")
@@ -105,6 +108,18 @@ def _post_form(stack: Measured, file: Path) -> float:
     return _post(f"{stack.base_url}/files", headers, HEAD, file, TAIL)
 
 
+def _forget_files(stack: Measured) -> None:
+    """Remove all bytes again, so that no round finds a fuller disk, or less memory to write into, than another."""
+    client = stack.openai
+    for file in client.files.list():
+        client.files.delete(file.id)
+    deadline = time.monotonic() + 60
+    while any(Path(stack.environ["TUNERY_STORAGE"]).iterdir()):
+        if time.monotonic() > deadline:
+            raise RuntimeError("the bytes of deleted files were not removed")
+        time.sleep(0.1)
+
+
 def _post(url: str, headers: dict[str, str], head: bytes, file: Path, tail: bytes) -> float:
     """Seconds until the answer, for a client that costs next to nothing: the kernel sends the file."""
     parts = urlsplit(url)
@@ -118,10 +133,11 @@ def _post(url: str, headers: dict[str, str], head: bytes, file: Path, tail: byte
         connection.sock.sendfile(content)
     connection.send(tail)
     response = connection.getresponse()
+    seconds, answer = time.monotonic() - started, response.read()
     if response.status != 200:
-        raise RuntimeError(f"{url}: {response.status} {response.read()!r}")
+        raise RuntimeError(f"{url}: {response.status} {answer!r}")
     connection.close()
-    return time.monotonic() - started
+    return seconds
 
 
 def _three(stack: Measured, file: Path) -> tuple[int, list[float]]:

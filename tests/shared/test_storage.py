@@ -52,6 +52,8 @@ def test_a_file_can_be_read_by_range_and_by_line(place: Place) -> None:
     with storage.open_dataset("file-1") as file:
         for start in (0, 5, PIECE_BYTES - 3, PIECE_BYTES, LARGE - 2, LARGE, LARGE + 9):
             assert (file.seek(start), file.read(7)) == (start, data[start : start + 7])
+        file.seek(10)
+        assert file.read(LARGE - 20) == data[10:-10]
         assert file.seek(-10, SEEK_END) == LARGE - 10
         assert file.seek(3, SEEK_CUR) == file.tell() == LARGE - 7
         assert file.read() == data[-7:]
