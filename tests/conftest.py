@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,10 +19,10 @@ from cli import places
 from cli.ports import Book
 from cli.stack import running
 from cli.surroundings import Wishes
-from shared.database import get_engine, migrate, transaction
-from shared.projects import service as projects
+from shared.database import get_engine, migrate
 from shared.queue import get_celery
 from shared.settings import get_settings
+from tests.api.people import member
 from tests.places import BUCKET, Place, s3_server, variables
 from tests.servers import Receiver, free_port, serving, wait_for_port
 from tests.worker.levers import settings
@@ -165,27 +164,17 @@ def clean(server: str) -> Iterator[str]:
     empty_tables()
 
 
-@contextmanager
-def _person(server: str, project: str) -> Iterator[Person]:
-    with transaction() as session:
-        made = projects.create_project(session, project)
-        _, secret = projects.create_api_key(session, made.id, "test")
-    person = Person(server, secret, made.id)
-    yield person
-    person.close()
-
-
 @pytest.fixture
 def alice(clean: str, sandbox: Sandbox) -> Iterator[Person]:
     """She owns what the test is about."""
-    with _person(clean, "alice's team") as alice:
+    with member(clean, "alice's team") as alice:
         yield alice
 
 
 @pytest.fixture
 def bob(clean: str) -> Iterator[Person]:
     """He is of another project, and must see nothing of Alice's."""
-    with _person(clean, "bob's team") as bob:
+    with member(clean, "bob's team") as bob:
         yield bob
 
 

@@ -15,6 +15,7 @@ from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
 from shared.jobs.models import Job, TunedModel
 from shared.projects.models import Credential
+from shared.settings import get_settings
 from shared.tables import DueTable, OwnedDue, utc_now
 from shared.webhooks.models import WebhookDelivery
 from worker import closing, credentials, datasets, deliveries, jobs, tuned_models, uploads
@@ -150,6 +151,19 @@ def empty_tables() -> None:
             )
         ).scalar_one()
         session.execute(text(f"truncate {names}"))
+
+
+def variables_of_this_test() -> dict[str, str]:
+    """The settings of this process, for one that is started beside it."""
+    settings = get_settings()
+    return {
+        "DATABASE_URL": settings.database_url,
+        "REDIS_URL": settings.redis_url,
+        "TUNERY_SECRET_KEYS": f'["{settings.secret_keys[0].get_secret_value()}"]',
+        "TUNERY_PROVIDER__BASE_URL": settings.provider.base_url,
+        "TUNERY_PROVIDER__API_KEY": settings.provider.api_key.get_secret_value(),
+        "TUNERY_STORAGE": str(settings.storage),
+    }
 
 
 @contextmanager

@@ -8,11 +8,13 @@ from shared.datasets import reports, storage
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus
 from shared.datasets.sources import SplitSource, read_source
+from shared.datasets.storage import Stored
 from shared.datasets.validation import Report, check
+from shared.jobs import costs
 from shared.jobs import service as jobs
 from shared.projects.models import Credential
 from shared.tables import release, utc_now
-from worker.making import Made, NotMade, Part, fetch, part_of
+from worker.making import NotMade, Part, fetch, part_of
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
 from worker.steps import Step, after, try_again
@@ -45,7 +47,7 @@ class Plan:
     do: Remove | Fetch | Part | Check
 
 
-Answer = Report | Made | NotMade | None
+Answer = Report | Stored | NotMade | None
 
 
 def _plan(session: Session, dataset: Dataset) -> Plan | None:
@@ -78,7 +80,7 @@ def _part(session: Session, dataset: Dataset, source: SplitSource) -> Part | Non
     whole = session.get_one(Dataset, source.split_of)
     if whole.deleted_at is not None or whole.status is DatasetStatus.ERROR:
         datasets.record_error(dataset, "invalid_source", f"{whole.id}, which it is a part of, is invalid or deleted")
-        jobs.wake_waiting(session, dataset.id)
+        _wake(session, dataset)
         return None
     if whole.status is DatasetStatus.UPLOADED:
         release(dataset, after(jobs.WAIT_FOR_FILES))
@@ -117,12 +119,12 @@ def _record(session: Session, dataset: Dataset, plan: Plan, answer: Answer | Pro
         case None:
             datasets.forget_copies(session, dataset.id)
             release(dataset, None)
-        case Made():
+        case Stored():
             dataset.bytes, dataset.sha256 = answer.bytes, answer.sha256
             release(dataset, utc_now())
         case NotMade():
             datasets.record_error(dataset, answer.code, answer.message)
-            jobs.wake_waiting(session, dataset.id)
+            _wake(session, dataset)
         case Report():
             _record_report(session, dataset, answer)
     if dataset.deleted_at is not None and answer is not None:
@@ -133,18 +135,24 @@ def _record_report(session: Session, dataset: Dataset, report: Report) -> None:
     reports.keep(session, dataset, report)
     if dataset.status is DatasetStatus.UPLOADED:
         datasets.record_check(dataset, report)
-        jobs.wake_waiting(session, dataset.id)
-        datasets.wake_parts(session, dataset)
+        _wake(session, dataset)
         if report.valid:
             release(dataset, utc_now())
     else:
+        costs.note_estimates(session, dataset.id)
         release(dataset, dataset.expires_at)
+
+
+def _wake(session: Session, dataset: Dataset) -> None:
+    """Whoever waits for the outcome of the check looks now."""
+    jobs.wake_waiting(session, dataset.id)
+    datasets.wake_parts(session, dataset)
 
 
 def _give_up(session: Session, dataset: Dataset) -> None:
     if dataset.deleted_at is None and dataset.status is DatasetStatus.UPLOADED:
         datasets.record_error(dataset, "internal_error", "The file could not be read on our side")
-        jobs.wake_waiting(session, dataset.id)
+        _wake(session, dataset)
     else:
         release(dataset, None if dataset.deleted_at is not None else dataset.expires_at)
 

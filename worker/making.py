@@ -7,6 +7,7 @@ from shared.datasets import storage
 from shared.datasets.models import Dataset
 from shared.datasets.sources import SplitSource
 from shared.datasets.splitting import lines_of, validation_lines
+from shared.datasets.storage import Stored
 from shared.settings import get_settings
 from worker import sender
 
@@ -20,22 +21,14 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Made:
-    """The bytes are stored."""
-
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
 class NotMade:
-    """They will not be: why, for the caller."""
+    """There will be none: why, for the caller."""
 
     code: str
     message: str
 
 
-def fetch(dataset_id: str, url: str) -> Made | NotMade:
+def fetch(dataset_id: str, url: str) -> Stored | NotMade:
     """Download from a stranger, bounded in size and time."""
     settings = get_settings()
     try:
@@ -44,7 +37,7 @@ def fetch(dataset_id: str, url: str) -> Made | NotMade:
         return NotMade("url_not_fetched", f"The address could not be fetched: {error}")
 
 
-def part_of(dataset_id: str, part: Part) -> Made:
+def part_of(dataset_id: str, part: Part) -> Stored:
     """Read the whole twice: to draw the line, and to take one side of it."""
     source = part.source
     with storage.open_dataset(part.whole.id) as file:
@@ -54,13 +47,6 @@ def part_of(dataset_id: str, part: Part) -> Made:
         return _store(dataset_id, lines_of(source.part, file, is_validation))
 
 
-def _store(dataset_id: str, chunks: Iterable[bytes]) -> Made:
+def _store(dataset_id: str, chunks: Iterable[bytes]) -> Stored:
     storage.remove(dataset_id)  # of an attempt that died before it was recorded
-    writer = storage.Writer(dataset_id)
-    try:
-        for chunk in chunks:
-            writer.write(chunk)
-        return Made(writer.bytes, writer.finish())
-    except BaseException:
-        writer.discard()
-        raise
+    return storage.store(dataset_id, chunks)

@@ -10,9 +10,10 @@ from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
+from shared.datasets import service as datasets
 from shared.datasets import storage
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, Purpose
-from shared.ids import new_id
+from shared.datasets.storage import Stored
 from shared.jobs import costs
 from shared.jobs import service as jobs
 from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
@@ -20,6 +21,7 @@ from worker.providers.errors import ProviderError
 from worker.providers.openai_wire import Provider
 from worker.steps import log
 
+RESULT_FILENAME = "step_metrics.csv"
 _STATUSES = {
     **{status.value: status for status in JobStatus},
     "canceled": JobStatus.CANCELLED,
@@ -31,21 +33,11 @@ _STATUSES = {
 
 
 @dataclass(frozen=True)
-class Result:
-    """A result file, fetched: it has our id and lies in our storage."""
-
-    dataset_id: str
-    filename: str
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True)
 class Seen:
     job: FineTuningJob
     events: list[FineTuningJobEvent]
     checkpoints: list[FineTuningJobCheckpoint]
-    results: list[Result]
+    results: list[Stored]
 
 
 def look(provider: Provider, job: Job) -> Seen:
@@ -74,23 +66,15 @@ def _optional(call: Callable[[str], list[FineTuningJobCheckpoint]], id: str) -> 
         return []
 
 
-def _fetch(provider: Provider, file_id: str) -> Result | None:
+def _fetch(provider: Provider, file_id: str) -> Stored | None:
     """Bring a result file here, so that it outlives the provider. One that is gone does not hold the job up."""
-    dataset_id = new_id(Dataset.id_prefix)
-    writer = storage.Writer(dataset_id)
     try:
-        for chunk in provider.read_file(file_id):
-            writer.write(chunk)
-        return Result(dataset_id, "step_metrics.csv", writer.bytes, writer.finish())
+        return storage.store(datasets.new_dataset_id(), provider.read_file(file_id))
     except ProviderError as error:
-        writer.discard()
         if error.retryable:
             raise
         log.warning("a result file cannot be fetched", provider_file_id=file_id, code=error.code, reason=error.message)
         return None
-    except BaseException:
-        writer.discard()
-        raise
 
 
 def record_seen(session: Session, job: Job, seen: Seen) -> None:
@@ -100,7 +84,6 @@ def record_seen(session: Session, job: Job, seen: Seen) -> None:
     _add_checkpoints(session, job, seen.checkpoints)
     _copy_facts(job, seen.job)
     status = _status(seen.job, job.status)
-    costs.note_estimate(session, job)
     if status is JobStatus.SUCCEEDED:
         _add_model(session, job)
         costs.note_cost(job)
@@ -208,12 +191,12 @@ def _add_model(session: Session, job: Job) -> None:
     session.exec(insert(TunedModel).values(**model.model_dump()).on_conflict_do_nothing())
 
 
-def _add_results(session: Session, job: Job, results: list[Result]) -> None:
+def _add_results(session: Session, job: Job, results: list[Stored]) -> None:
     for result in results:
         dataset = Dataset(
-            id=result.dataset_id,
+            id=result.id,
             project_id=job.project_id,
-            filename=result.filename,
+            filename=RESULT_FILENAME,
             bytes=result.bytes,
             sha256=result.sha256,
             purpose=Purpose.FINE_TUNE_RESULTS,
@@ -221,7 +204,7 @@ def _add_results(session: Session, job: Job, results: list[Result]) -> None:
             due_at=None,
         )
         session.add(dataset)
-    job.result_files = [result.dataset_id for result in results]
+    job.result_files = [result.id for result in results]
 
 
 def _error(seen: FineTuningJob, in_our_words: Callable[[str], str]) -> dict[str, Any]:

@@ -5,11 +5,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 
 from api.deps import After, CallerDep, SessionDep
+from shared.database import transaction
 from shared.datasets import collection, storage
 from shared.datasets.models import DatasetStatus
 from shared.datasets.preview import ExamplePreview, preview
 from shared.datasets.prices import estimate
-from shared.datasets.validation.duplicates import overlap
+from shared.datasets.validation import overlap
 from shared.datasets.views import DatasetCreate, DatasetPublic, EstimatePublic, Overlapping, ProblemPublic
 from shared.errors import Invalid
 from shared.jobs import service as jobs
@@ -32,7 +33,7 @@ def create_dataset(session: SessionDep, caller: CallerDep, new: DatasetCreate) -
         session.flush()
     except BaseException:
         if written is not None:
-            storage.remove(written.dataset_id)
+            storage.remove(written.id)
         raise
     return collection.show(session, dataset)
 
@@ -72,15 +73,15 @@ def list_dataset_errors(
 
 @router.get("/{dataset_id}/preview", response_model=list[ExamplePreview])
 def preview_dataset(
-    session: SessionDep,
     caller: CallerDep,
     dataset_id: str,
     model: Annotated[str, Query(max_length=256)] = "gpt-4o-mini",
     limit: Annotated[int, Query(ge=1, le=20)] = 3,
 ) -> list[ExamplePreview]:
     """The first examples, cut into tokens as this model reads them."""
-    dataset = collection.get_dataset(session, caller.project_id, dataset_id)
-    report = collection.checked(session, dataset)
+    with transaction() as session:  # over before the bytes are read
+        dataset = collection.get_dataset(session, caller.project_id, dataset_id)
+        report = collection.checked(session, dataset)
     if report.format is None:
         raise Invalid(f"{dataset.id} has no examples that could be read", code="invalid_training_file")
     with storage.open_dataset(dataset.id) as file:
@@ -107,14 +108,13 @@ def estimate_dataset(
 
 
 @router.get("/{dataset_id}/compare", response_model=Overlapping)
-def compare_datasets(
-    session: SessionDep, caller: CallerDep, dataset_id: str, other: Annotated[str, Query(max_length=64)]
-) -> Overlapping:
+def compare_datasets(caller: CallerDep, dataset_id: str, other: Annotated[str, Query(max_length=64)]) -> Overlapping:
     """Which examples of this dataset are in the other one too. Up to 256 MiB each."""
-    first, second = (collection.get_dataset(session, caller.project_id, each) for each in (dataset_id, other))
-    for each in (first, second):
-        collection.checked(session, each)
-        if each.bytes > COMPARED_BYTES:
-            raise Invalid(f"{each.id} is larger than {COMPARED_BYTES >> 20} MiB, the most that is compared here")
+    with transaction() as session:  # over before the bytes are read
+        first, second = (collection.get_dataset(session, caller.project_id, each) for each in (dataset_id, other))
+        for each in (first, second):
+            collection.checked(session, each)
+            if each.bytes > COMPARED_BYTES:
+                raise Invalid(f"{each.id} is larger than {COMPARED_BYTES >> 20} MiB, the most that is compared here")
     with storage.open_dataset(second.id) as theirs, storage.open_dataset(first.id) as ours:
         return Overlapping.of(first.id, second.id, overlap(theirs, ours))

@@ -1,16 +1,16 @@
 """`/v1/datasets`: datasets made of uploaded files, of examples in a request, of an address, or of one another."""
 
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from shared.datasets import reports, storage
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus, Purpose
 from shared.datasets.sources import Split, SplitSource, UrlSource
+from shared.datasets.storage import Stored
 from shared.datasets.validation.report import Report
 from shared.datasets.views import DatasetCreate, DatasetPublic, ProblemPublic
 from shared.errors import Invalid, NotFound
@@ -18,29 +18,12 @@ from shared.tables import get_owned, list_owned, make_due
 from shared.webhooks.addresses import check_url
 
 
-@dataclass(frozen=True)
-class Written:
-    """Inline examples, stored under the id of a dataset to be."""
-
-    dataset_id: str
-    bytes: int
-    sha256: str
-
-
-def write(examples: list[dict[str, Any]]) -> Written:
+def write(examples: list[dict[str, Any]]) -> Stored:
     """Store examples as JSON lines, before there is a row: a row never speaks of bytes that are not there."""
-    dataset_id = datasets.new_dataset_id()
-    writer = storage.Writer(dataset_id)
-    try:
-        for example in examples:
-            writer.write(msgspec.json.encode(example) + b"\n")
-        return Written(dataset_id, writer.bytes, writer.finish())
-    except BaseException:
-        writer.discard()
-        raise
+    return storage.store(datasets.new_dataset_id(), (msgspec.json.encode(example) + b"\n" for example in examples))
 
 
-def create(session: Session, project_id: str, new: DatasetCreate, written: Written | None) -> Dataset:
+def create(session: Session, project_id: str, new: DatasetCreate, written: Stored | None) -> Dataset:
     """A dataset from whatever `new` names; and with a split, the two that will be made of it."""
     if new.file_id is not None:
         dataset = get_owned(session, Dataset, new.file_id, project_id, param="file_id", lock=True)
@@ -54,11 +37,11 @@ def create(session: Session, project_id: str, new: DatasetCreate, written: Writt
     return dataset
 
 
-def _new(session: Session, project_id: str, new: DatasetCreate, written: Written | None) -> Dataset:
+def _new(session: Session, project_id: str, new: DatasetCreate, written: Stored | None) -> Dataset:
     if new.url is not None:
         check_url(new.url)
     dataset = Dataset(
-        id=written.dataset_id if written else datasets.new_dataset_id(),
+        id=written.id if written else datasets.new_dataset_id(),
         project_id=project_id,
         name=new.name,
         labels=new.metadata,
@@ -117,9 +100,8 @@ def show(session: Session, dataset: Dataset) -> DatasetPublic:
 
 def parts(session: Session, whole: Dataset) -> list[Dataset]:
     """The newest two that are split off it."""
-    of_it = col(Dataset.source).contains({"split_of": whole.id})
-    query = select(Dataset).where(Dataset.project_id == whole.project_id, of_it, col(Dataset.deleted_at).is_(None))
-    return list(session.exec(query.order_by(col(Dataset.id).desc()).limit(2)))[::-1]
+    living = datasets.split_off(whole).where(col(Dataset.deleted_at).is_(None))
+    return list(session.exec(living.order_by(col(Dataset.id).desc()).limit(2)))[::-1]
 
 
 def list_problems(

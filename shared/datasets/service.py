@@ -5,7 +5,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
+from shared.datasets import reports
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, ProviderFileStatus, Purpose
 from shared.datasets.schemas import ExpiresAfter
 from shared.datasets.validation import Report
@@ -58,12 +60,15 @@ def record_error(dataset: Dataset, code: str, message: str) -> None:
     release(dataset, dataset.expires_at)
 
 
+def split_off(whole: Dataset) -> SelectOfScalar[Dataset]:
+    """The datasets that are parts of this one."""
+    of_it = col(Dataset.source).contains({"split_of": whole.id})
+    return select(Dataset).where(Dataset.project_id == whole.project_id, of_it)
+
+
 def wake_parts(session: Session, whole: Dataset) -> None:
     """Let the datasets that are split off this one be made now."""
-    parts = select(Dataset).where(
-        Dataset.project_id == whole.project_id, col(Dataset.source).contains({"split_of": whole.id})
-    )
-    for part in session.exec(parts.order_by(Dataset.id).with_for_update(key_share=True)):
+    for part in session.exec(split_off(whole).order_by(Dataset.id).with_for_update(key_share=True)):
         make_due(session, part)
 
 
@@ -81,8 +86,9 @@ def get_for_training(session: Session, project_id: str, dataset_id: str, param: 
             f"{dataset_id} was uploaded with purpose {dataset.purpose}: upload it with purpose fine-tune", param=param
         )
     if dataset.status is DatasetStatus.ERROR:
-        reason = f"{dataset.status_details} GET /v1/datasets/{dataset_id}/errors lists them all."
-        raise Invalid(reason, code=dataset.error_code, param=param)
+        listed = reports.of_dataset(session, dataset_id) is not None
+        more = f" GET /v1/datasets/{dataset_id}/errors lists them all." if listed else ""
+        raise Invalid(f"{dataset.status_details}{more}", code=dataset.error_code, param=param)
     return dataset
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from functools import cache
 from hashlib import sha256
 from itertools import groupby, islice
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from shared.datasets.bucket import Bucket
 from shared.datasets.folder import UNFINISHED, Folder
@@ -59,6 +59,26 @@ class Writer:
         self._sink.close()
         with suppress(OSError):
             _remove(self._place, self.id)
+
+
+class Stored(NamedTuple):
+    """Bytes that are complete and safe under an id; their SHA-256 in hexadecimal."""
+
+    id: str
+    bytes: int
+    sha256: str
+
+
+def store(id: str, chunks: Iterable[bytes]) -> Stored:
+    """Keep what comes, or nothing of it if it does not come to its end."""
+    writer = Writer(id)
+    try:
+        for chunk in chunks:
+            writer.write(chunk)
+        return Stored(id, writer.bytes, writer.finish())
+    except BaseException:
+        writer.discard()
+        raise
 
 
 def open_dataset(dataset_id: str) -> BinaryIO:

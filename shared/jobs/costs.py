@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from shared.datasets import reports
 from shared.datasets.prices import estimate, price_of
@@ -12,13 +12,20 @@ from shared.tables import utc_now
 
 
 def note_estimate(session: Session, job: Job) -> None:
-    """Put the estimate on the job, once its dataset's tokens have been counted."""
-    report = reports.of_dataset(session, job.training_file) if job.estimated_cost is None else None
+    """Put the estimate on a new job, if its dataset's tokens have been counted."""
+    report = reports.of_dataset(session, job.training_file)
     if report is None or report.encoding is None:
         return
     found = estimate(report, job.model, _method(job), job.hyperparameters.get("n_epochs"), provider=job.provider)
     if found.amount is not None and found.billed_tokens is not None:
         job.estimated_cost = _cost(str(found.amount), found.currency, found.billed_tokens)
+
+
+def note_estimates(session: Session, dataset_id: str) -> None:
+    """Put the estimate on the jobs that were there before the tokens of their dataset had been counted."""
+    without = select(Job).where(Job.training_file == dataset_id, col(Job.estimated_cost).is_(None))
+    for job in session.exec(without.order_by(Job.id).with_for_update(key_share=True)):
+        note_estimate(session, job)
 
 
 def note_cost(job: Job) -> None:

@@ -4,6 +4,7 @@ import secrets
 from datetime import timedelta
 from typing import Any, Literal
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, or_, select
 
 from shared.datasets import service as datasets
@@ -16,6 +17,7 @@ from shared.projects import service as projects
 from shared.projects.service import Caller
 from shared.tables import check_cursor, get_owned, list_owned, make_due, release, utc_now
 from shared.webhooks import service as webhooks
+from shared.webhooks.schemas import EventType
 
 
 def create(session: Session, caller: Caller, new: JobCreate) -> Job:
@@ -130,6 +132,13 @@ def may_exist_at_provider(job: Job) -> bool:
     return job.provider_job_id is not None or job.create_pending_at is not None
 
 
+_TOLD: dict[JobStatus, EventType] = {
+    JobStatus.SUCCEEDED: "fine_tuning.job.succeeded",
+    JobStatus.FAILED: "fine_tuning.job.failed",
+    JobStatus.CANCELLED: "fine_tuning.job.cancelled",
+}
+
+
 def move(session: Session, job: Job, status: JobStatus) -> None:
     """Give a job its new status. A final one ends its steps and is told; nothing leaves a final one."""
     if status is job.status or job.status.is_final:
@@ -139,13 +148,7 @@ def move(session: Session, job: Job, status: JobStatus) -> None:
         job.request, job.estimated_finish_at = None, None
         job.finished_at = job.finished_at or utc_now()
         release(job, None)
-        match status:
-            case JobStatus.SUCCEEDED:
-                webhooks.emit(session, job.project_id, "fine_tuning.job.succeeded", {"id": job.id})
-            case JobStatus.CANCELLED:
-                webhooks.emit(session, job.project_id, "fine_tuning.job.cancelled", {"id": job.id})
-            case _:
-                webhooks.emit(session, job.project_id, "fine_tuning.job.failed", {"id": job.id})
+        webhooks.emit(session, job.project_id, _TOLD[status], {"id": job.id})
 
 
 def fail(session: Session, job: Job, code: str, message: str, param: str | None = None) -> None:
@@ -163,10 +166,14 @@ def add_event(session: Session, job: Job, message: str, level: Level = Level.INF
 WAIT_FOR_FILES = timedelta(seconds=10)  # only if the word that a file is ready is lost
 
 
+def _names(dataset_id: str) -> ColumnElement[bool]:
+    return or_(col(Job.training_file) == dataset_id, col(Job.validation_file) == dataset_id)
+
+
 def wake_waiting(session: Session, dataset_id: str) -> None:
     """Let the jobs that wait for this dataset look at it now."""
     waiting = select(Job).where(
-        or_(col(Job.training_file) == dataset_id, col(Job.validation_file) == dataset_id),
+        _names(dataset_id),
         col(Job.status) == JobStatus.VALIDATING_FILES,
         col(Job.provider_job_id).is_(None),
     )
@@ -176,8 +183,7 @@ def wake_waiting(session: Session, dataset_id: str) -> None:
 
 def ids_using(session: Session, project_id: str, dataset_id: str) -> list[str]:
     """The newest 100 jobs that train or validate on this dataset."""
-    named = or_(col(Job.training_file) == dataset_id, col(Job.validation_file) == dataset_id)
-    query = select(Job.id).where(Job.project_id == project_id, named).order_by(col(Job.id).desc())
+    query = select(Job.id).where(Job.project_id == project_id, _names(dataset_id)).order_by(col(Job.id).desc())
     return list(session.exec(query.limit(100)))
 
 
@@ -186,7 +192,7 @@ def delete_dataset(session: Session, project_id: str, dataset_id: str) -> None:
     dataset = get_owned(session, Dataset, dataset_id, project_id, lock=True)
     using = select(Job.id).where(
         Job.project_id == project_id,
-        or_(col(Job.training_file) == dataset_id, col(Job.validation_file) == dataset_id),
+        _names(dataset_id),
         col(Job.status).in_([JobStatus.VALIDATING_FILES, JobStatus.QUEUED]),
     )
     job_id = session.exec(using.limit(1)).first()

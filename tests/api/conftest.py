@@ -8,9 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from shared.settings import get_settings
 from tests.servers import free_port, wait_for_port
-from tests.world import Person
+from tests.world import Person, variables_of_this_test
 
 Elsewhere = Callable[[str], Person]
 
@@ -18,17 +17,8 @@ Elsewhere = Callable[[str], Person]
 @contextmanager
 def serving_under(**conditions: str) -> Iterator[str]:
     """The api as an own process on the tests' database, but for these conditions; its address."""
-    settings, port = get_settings(), free_port()
-    environment = {
-        **os.environ,
-        "DATABASE_URL": settings.database_url,
-        "REDIS_URL": settings.redis_url,
-        "TUNERY_SECRET_KEYS": f'["{settings.secret_keys[0].get_secret_value()}"]',
-        "TUNERY_PROVIDER__BASE_URL": settings.provider.base_url,
-        "TUNERY_PROVIDER__API_KEY": settings.provider.api_key.get_secret_value(),
-        "TUNERY_STORAGE": str(settings.storage),
-        **conditions,
-    }
+    port = free_port()
+    environment = {**os.environ, **variables_of_this_test(), **conditions}
     command = [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app", "--port", str(port)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -136,6 +136,14 @@ def test_a_job_carries_its_estimate_and_then_its_cost(alice: Person, sandbox: Sa
     assert Decimal(after["cost"]["amount"]) == Decimal(after["trained_tokens"]) * 3 / 1_000_000
 
 
+def test_a_job_that_is_there_before_the_tokens_gets_its_estimate_when_they_are(alice: Person) -> None:
+    job_id = alice.create_job()
+    address = f"/fine_tuning/jobs/{job_id}"
+    before = alice.http.get(address).json()["estimated_cost"]
+    work(2)
+    assert (before, alice.http.get(address).json()["estimated_cost"]["currency"]) == (None, "USD")
+
+
 def test_the_parts_of_a_bad_dataset_are_bad(alice: Person) -> None:
     made = create(alice, file_id=alice.upload(lines(3)), split={"count": 1})
     work(2)

@@ -8,7 +8,7 @@ import pytest
 from cli import commands
 from shared.database import transaction
 from shared.projects import service as projects
-from shared.settings import get_settings
+from tests.world import variables_of_this_test
 
 SETTINGS = ("DATABASE_URL", "REDIS_URL", "TUNERY_")
 
@@ -17,18 +17,6 @@ def tunery(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     bare = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
     command = [commands.PYTHON, "-m", "cli", *arguments]
     return subprocess.run(command, env=bare | environ, cwd=commands.ROOT, capture_output=True, text=True, check=False)
-
-
-def settings_of_this_test() -> dict[str, str]:
-    settings = get_settings()
-    return {
-        "DATABASE_URL": settings.database_url,
-        "REDIS_URL": settings.redis_url,
-        "TUNERY_SECRET_KEYS": f'["{settings.secret_keys[0].get_secret_value()}"]',
-        "TUNERY_PROVIDER__BASE_URL": settings.provider.base_url,
-        "TUNERY_PROVIDER__API_KEY": settings.provider.api_key.get_secret_value(),
-        "TUNERY_STORAGE": str(settings.storage),
-    }
 
 
 @pytest.mark.parametrize("command", ["api", "worker", "beat", "migrate"])
@@ -43,7 +31,7 @@ def test_missing_settings_are_all_named(command: str) -> None:
 
 @pytest.mark.usefixtures("clean")
 def test_a_new_projects_key_is_the_only_thing_on_stdout_and_works() -> None:
-    said = tunery("project", "create", "search", **settings_of_this_test())
+    said = tunery("project", "create", "search", **variables_of_this_test())
     with transaction() as session:
         caller = projects.authenticate(session, said.stdout.strip())
     assert caller.project_id in said.stderr
@@ -51,7 +39,7 @@ def test_a_new_projects_key_is_the_only_thing_on_stdout_and_works() -> None:
 
 @pytest.mark.usefixtures("clean")
 def test_a_project_without_a_name_is_refused_with_a_sentence() -> None:
-    said = tunery("project", "create", " ", **settings_of_this_test())
+    said = tunery("project", "create", " ", **variables_of_this_test())
     assert (said.returncode, said.stdout) == (1, "")
     assert "name has 1 to 64 characters" in said.stderr
     assert "Traceback" not in said.stderr
@@ -59,13 +47,13 @@ def test_a_project_without_a_name_is_refused_with_a_sentence() -> None:
 
 @pytest.mark.usefixtures("clean")
 def test_migrating_what_is_migrated_changes_nothing() -> None:
-    assert "The database is at revision" in tunery("migrate", **settings_of_this_test()).stdout
+    assert "The database is at revision" in tunery("migrate", **variables_of_this_test()).stdout
 
 
 @pytest.mark.usefixtures("clean")
 def test_a_database_that_does_not_answer_is_a_sentence() -> None:
     nowhere = "postgresql://tunery:secret@127.0.0.1:1/tunery"
-    said = tunery("migrate", "--wait", "0", **settings_of_this_test() | {"DATABASE_URL": nowhere})
+    said = tunery("migrate", "--wait", "0", **variables_of_this_test() | {"DATABASE_URL": nowhere})
     assert said.returncode == 1
     assert said.stderr.startswith("The database of DATABASE_URL does not answer")
     assert "Traceback" not in said.stderr
