@@ -1,8 +1,9 @@
 """Every setting there is: one frozen object, read from the environment once."""
 
+import re
 from datetime import timedelta
 from functools import cache
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
@@ -36,6 +37,16 @@ def _folder_or_bucket(place: str) -> str:
     if scheme not in {"file", "s3"} or not rest.strip("/") or rest.startswith("/") != is_folder:
         raise ValueError("must be a folder, as a path or as file:///path, or a bucket, as s3://bucket/prefix")
     return rest if is_folder else place
+
+
+def _host(name: str) -> str:
+    """As addresses are compared: a name in lower case, an IPv6 address in its shortest form."""
+    name = name.lower().removesuffix(".").strip("[]")
+    if ":" in name:
+        return str(IPv6Address(name))
+    if not re.fullmatch("[a-z0-9._-]+", name):
+        raise ValueError("must be a host's name or address, without a scheme, a port or a path")
+    return name
 
 
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
@@ -85,6 +96,10 @@ class Settings(BaseSettings):
         timedelta(seconds=s) for s in (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
     )
     webhook_timeout: Seconds = timedelta(seconds=15)
+    webhook_disable_after: Seconds = timedelta(days=5)
+    webhook_retention: Seconds = timedelta(days=30)
+    webhook_ports: tuple[Annotated[int, Field(gt=0, lt=65536)], ...] = (443, 8443)
+    own_hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()
     dangerous_allow_private_urls: tuple[IPv4Network | IPv6Network, ...] = ()
 
     log_format: Literal["json", "console"] = "json"

@@ -1,152 +1,161 @@
 """Ask a stranger's address, without letting the stranger turn us against the network we run in.
 
-The name is resolved once, every address of the answer is judged, and exactly a judged one is dialled. No redirects, no
-cookies, no proxy of the environment; one deadline for everything, the body included; a bounded part of the answer read.
+`dialling` judges where it leads, and goes there. No redirects, no cookies, no proxy of the environment; one deadline
+for everything, the body included; a bounded part of the answer read.
 """
 
-import socket
-import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cache
-from ipaddress import ip_address
 
-import httpcore2
-from httpcore2 import SOCKET_OPTION, NetworkBackend, NetworkStream
+import h11
 
-from shared.webhooks.addresses import is_allowed
+from shared.errors import Invalid
+from shared.webhooks.addresses import Target, target
+from worker.dialling import Dialler, Line, Undeliverable
 
-CONNECT_SECONDS = 5.0
+__all__ = ["Response", "Undeliverable", "get", "post"]
+
 READ_AT_MOST = 16 << 10
+HEADER_AT_MOST = 32 << 10
+RECEIVED_AT_MOST = 256 << 10  # 16 KiB can be spread over any number of bytes, chunk by chunk
+MOST_INTERIM_ANSWERS = 10
+HEADERS_KEPT = 50
+HEADER_BYTES_KEPT = 4 << 10
+DIALLER = Dialler()
 
 
 @dataclass(frozen=True)
 class Response:
-    """What came back: the status, and the first 16 KiB of the body."""
+    """What came back, and from where.
+
+    `body` is its first 16 KiB. `headers` are up to 50, of 4 KiB in all, with names in lower case, `retry-after` first;
+    where a byte is not printable UTF-8 they have a replacement character. `address` is the one dialled: `1.2.3.4:443`.
+    """
 
     status: int
     body: bytes
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    address: str = ""
 
 
-class Undeliverable(Exception):
-    """No answer came back; the sentence says why."""
-
-
-def post(url: str, body: bytes, headers: Mapping[str, str], timeout: timedelta) -> Response:
+def post(url: str, body: bytes, headers: Mapping[str, str], timeout: timedelta, dialler: Dialler = DIALLER) -> Response:
     """One POST, at an end after `timeout` whatever the other side does. Raises `Undeliverable`."""
-    with _reaching(url, timeout) as pool, _asking(pool, "POST", url, headers, body) as response:
+    sent = {**headers, "content-length": str(len(body))}
+    with _asking(url, "POST", sent, body, timeout, dialler) as (call, answer):
         kept = b""
-        for chunk in response.iter_stream():
+        for chunk in call.body():
             kept += chunk[: READ_AT_MOST - len(kept)]
-            if len(kept) >= READ_AT_MOST:
+            if len(kept) >= READ_AT_MOST or call.received > RECEIVED_AT_MOST:
                 break
-        return Response(response.status, kept)
+        return Response(answer.status_code, kept, _kept(answer.headers), call.line.address)
 
 
-def get(url: str, limit: int, timeout: timedelta) -> Iterator[bytes]:
+def get(url: str, limit: int, timeout: timedelta, dialler: Dialler = DIALLER) -> Iterator[bytes]:
     """The body of what is there, piece by piece. Raises `Undeliverable`, also for more than `limit` bytes."""
-    with _reaching(url, timeout) as pool, _asking(pool, "GET", url, {}, None) as response:
-        if response.status != 200:
-            raise Undeliverable(f"HTTP {response.status}")
-        received = 0
-        for chunk in response.iter_stream():
-            received += len(chunk)
-            if received > limit:
-                raise Undeliverable(f"it has more than {limit} bytes")
+    with _asking(url, "GET", {}, b"", timeout, dialler) as (call, answer):
+        if answer.status_code != 200:
+            raise Undeliverable(f"HTTP {answer.status_code}", call.line.address)
+        length = 0
+        for chunk in call.body():
+            length += len(chunk)
+            if length > limit:
+                raise Undeliverable(f"it has more than {limit} bytes", call.line.address)
             yield chunk
 
 
 @contextmanager
-def _reaching(url: str, timeout: timedelta) -> Iterator[httpcore2.ConnectionPool]:
-    """Connections to checked addresses only, until the deadline; every failure on the way is `Undeliverable`."""
+def _asking(
+    url: str, method: str, headers: Mapping[str, str], body: bytes, timeout: timedelta, dialler: Dialler
+) -> Iterator[tuple["_Call", h11.Response]]:
+    """The answer's head, and a call from which to read its body; every failure on the way is `Undeliverable`."""
     deadline = time.monotonic() + timeout.total_seconds()
     try:
-        backend = _CheckedBackend(httpcore2.URL(url).scheme.decode(), deadline)
-        with httpcore2.ConnectionPool(ssl_context=_tls(), network_backend=backend) as pool:
-            yield pool
-    except (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-        late = time.monotonic() >= deadline
-        why = f"no answer within {timeout.total_seconds():g} s" if late else str(error) or type(error).__name__
-        raise Undeliverable(why) from error
-    except (httpcore2.UnsupportedProtocol, ValueError, TypeError, OSError) as error:  # also: no URL at all
-        raise Undeliverable(str(error)) from error
-
-
-def _asking(
-    pool: httpcore2.ConnectionPool, method: str, url: str, headers: Mapping[str, str], body: bytes | None
-) -> AbstractContextManager[httpcore2.Response]:
-    timeouts = {"connect": CONNECT_SECONDS, "read": CONNECT_SECONDS * 12, "write": CONNECT_SECONDS * 12}
-    sent = list(headers.items())
-    return pool.stream(method, url, headers=sent, content=body, extensions={"timeout": timeouts})
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    return httpcore2.default_ssl_context()
-
-
-class _CheckedBackend(NetworkBackend):
-    """Dials only addresses that may be dialled, and gives every operation what is left until the deadline."""
-
-    def __init__(self, scheme: str, deadline: float) -> None:
-        self._scheme = scheme
-        self._deadline = deadline
-        self._backend = httpcore2.SyncBackend()
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[SOCKET_OPTION] | None = None,
-    ) -> NetworkStream:
-        wait = _left(self._deadline, timeout)
-        stream = self._backend.connect_tcp(self._checked(host, port), port, wait, local_address, socket_options)
-        return _TimedStream(stream, self._deadline)
-
-    def _checked(self, host: str, port: int) -> str:
+        asked = target(url)
+    except Invalid as error:
+        raise Undeliverable(str(error)) from None
+    line = dialler.dial(asked, deadline)
+    with line.socket:
+        call = _Call(line)
         try:
-            answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise httpcore2.ConnectError(f"the name cannot be resolved: {error}") from error
-        addresses = [str(answer[4][0]).split("%")[0] for answer in answers]
-        if not addresses or not all(is_allowed(ip_address(address), self._scheme) for address in addresses):
-            raise httpcore2.ConnectError("the name leads to a private or reserved network, which is not dialled")
-        return addresses[0]
+            yield call, call.ask(asked, method, headers, body)
+        except TimeoutError:
+            raise Undeliverable(f"no answer within {timeout.total_seconds():g} s", line.address) from None
+        except h11.LocalProtocolError:
+            raise Undeliverable("the request cannot be written as HTTP", line.address) from None
+        except h11.RemoteProtocolError as error:
+            raise Undeliverable(call.what_is_wrong(error), line.address) from None
+        except OSError as error:
+            why = f"the connection broke before the answer was complete: {error.strerror or type(error).__name__}"
+            raise Undeliverable(why, line.address) from None
 
 
-class _TimedStream(NetworkStream):
-    """A connection on which nothing lasts beyond the deadline, however slowly the other side drips."""
+class _Call:
+    """One request and its answer."""
 
-    def __init__(self, stream: NetworkStream, deadline: float) -> None:
-        self._stream = stream
-        self._deadline = deadline
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.received = 0
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEADER_AT_MOST)
+        self._has_hung_up = False
+        self._has_answered = False
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, _left(self._deadline, timeout))
+    def ask(self, asked: Target, method: str, headers: Mapping[str, str], body: bytes) -> h11.Response:
+        sent = [("host", _host(asked)), *headers.items(), ("connection", "close")]
+        request = h11.Request(method=method, target=asked.path, headers=sent)
+        written = [self._http.send(event) for event in (request, h11.Data(data=body), h11.EndOfMessage())]
+        with suppress(ConnectionError):  # who hangs up early may have answered before
+            self.line.send(b"".join(filter(None, written)))
+        for _ in range(MOST_INTERIM_ANSWERS):
+            event = self._next()
+            if isinstance(event, h11.Response):
+                self._has_answered = True
+                return event
+        raise h11.RemoteProtocolError("too many interim answers", error_status_hint=431)
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, _left(self._deadline, timeout))
+    def body(self) -> Iterator[bytes]:
+        while isinstance(event := self._next(), h11.Data):
+            yield bytes(event.data)
 
-    def close(self) -> None:
-        self._stream.close()
+    def _next(self) -> object:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            data = self.line.receive()
+            if not self.received and not b"HTTP/".startswith(data[:5]):
+                raise h11.RemoteProtocolError("no HTTP")  # who greets first waits for an answer, and so would we
+            self.received += len(data)
+            self._has_hung_up = not data
+            self._http.receive_data(data)
+        return event
 
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> NetworkStream:
-        wait = _left(self._deadline, timeout)
-        return _TimedStream(self._stream.start_tls(ssl_context, server_hostname, wait), self._deadline)
+    def what_is_wrong(self, error: h11.RemoteProtocolError) -> str:
+        if self._has_hung_up:
+            return "the connection was closed before the answer was complete"
+        if self._has_answered:
+            return "the body of its answer is not as HTTP has it"
+        if error.error_status_hint == 431:
+            return f"the header of its answer is endless, or larger than {HEADER_AT_MOST >> 10} KiB"
+        return "what it answers is not HTTP"
 
-    def get_extra_info(self, info: str) -> object:
-        return self._stream.get_extra_info(info)
+
+def _host(asked: Target) -> str:
+    host = f"[{asked.host}]" if ":" in asked.host else asked.host
+    return host if asked.port == {"https": 443, "http": 80}[asked.scheme] else f"{host}:{asked.port}"
 
 
-def _left(deadline: float, timeout: float | None) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise httpcore2.ReadTimeout("the time is up")
-    return min(left, timeout) if timeout is not None else left
+def _kept(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    kept: list[tuple[str, str]] = []
+    room = HEADER_BYTES_KEPT
+    for name, value in sorted(headers, key=lambda header: header[0] != b"retry-after"):
+        pair = (_printable(name), _printable(value))
+        size = len("".join(pair).encode())
+        if size <= room and len(kept) < HEADERS_KEPT:
+            kept.append(pair)
+            room -= size
+    return kept
+
+
+def _printable(value: bytes) -> str:
+    text = value.decode(errors="replace")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
