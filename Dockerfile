@@ -1,4 +1,4 @@
-# One image. What it does is its command: api (unless another is named), worker, beat, migrate.
+# One image. What it does is its command: api (unless another is named), worker, sender, beat, migrate.
 #
 #   docker build --tag tunery .
 #   docker build --tag tunery --secret id=pip.conf,src=pip.conf .     where packages come from a company's own mirror

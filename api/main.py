@@ -11,7 +11,8 @@ from fastapi_offline import FastAPIOffline
 from api import errors, inference
 from api.errors import ErrorEnvelope
 from api.middleware import BodyLimitMiddleware, RequestMiddleware
-from api.routes import datasets, files, health, jobs, models, projects, uploads, webhook_endpoints
+from api.routes import datasets, files, health, jobs, models, projects, uploads, webhook_endpoints, webhook_events
+from api.webhook_docs import describe_webhooks
 from shared.log import set_up_logging
 from shared.settings import get_settings
 
@@ -60,9 +61,10 @@ def create_app() -> FastAPI:
     }
     app.add_middleware(BodyLimitMiddleware, limit=settings.max_json_bytes, larger=larger)
     app.add_middleware(RequestMiddleware)
-    for module in (files, uploads, datasets, jobs, models, webhook_endpoints, projects, inference):
+    for module in (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, projects, inference):
         app.include_router(module.router, responses=_ERRORS)
     app.include_router(health.router)
+    describe_webhooks(app)
     _document_without_422(app)
     return app
 

@@ -13,6 +13,7 @@ import psutil
 from openai import OpenAI
 
 from cli import places
+from cli.crew import Crew
 from cli.ports import Book
 from cli.stack import running
 from cli.surroundings import Wishes
@@ -20,7 +21,7 @@ from cli.surroundings import Wishes
 
 @dataclass(frozen=True)
 class Measured:
-    """`processes` are the servers by name: api, worker, beat, sandbox, postgres, valkey."""
+    """`processes` are the servers by name: api, worker, sender, beat, sandbox, postgres, valkey."""
 
     base_url: str
     api_key: str
@@ -28,6 +29,7 @@ class Measured:
     sandbox_key: str
     processes: Mapping[str, psutil.Process]
     environ: Mapping[str, str]
+    crew: Crew
 
     @property
     def openai(self) -> OpenAI:
@@ -48,6 +50,7 @@ def measured_stack(**settings: str) -> Iterator[Measured]:
                 stack.environ["TUNERY_PROVIDER__API_KEY"],
                 {name: psutil.Process(child.process.pid) for name, (_, child) in stack.crew.members.items()},
                 stack.environ,
+                stack.crew,
             )
         places.remove(state)
 

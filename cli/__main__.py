@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import commands, datasets
+from cli import commands, datasets, keys, secrets_rotation, webhooks
 from cli.failure import Failure
 
 STATE = Path(os.environ.get("TUNERY_STATE") or commands.ROOT / ".state")
@@ -23,7 +23,10 @@ app = typer.Typer(
 )
 project = typer.Typer(help="The projects of this deployment, each with API keys of its own.", no_args_is_help=True)
 app.add_typer(project, name="project", rich_help_panel="Operate")
+app.add_typer(keys.app, name="key", rich_help_panel="Operate")
+app.add_typer(secrets_rotation.app, name="secrets", rich_help_panel="Operate")
 app.add_typer(datasets.app, name="datasets", rich_help_panel="Try")
+app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Try")
 
 TRY, OPERATE, DEVELOP = "Try", "Operate", "Develop"
 
@@ -70,9 +73,20 @@ def worker(
         int, typer.Option(envvar="WORKER_CONCURRENCY", min=1, help="How many steps it takes at once.")
     ] = 4,
 ) -> None:
-    """Run a worker: it speaks to the provider, and delivers webhooks. As many as you like may run."""
+    """Run a worker: it checks datasets and speaks to the provider. As many as you like may run."""
     _check_settings()
     commands.become(commands.worker(concurrency), REMAP_SIGTERM=os.environ.get("REMAP_SIGTERM", "SIGQUIT"))
+
+
+@app.command(rich_help_panel=OPERATE)
+def sender(
+    concurrency: Annotated[
+        int, typer.Option(envvar="SENDER_CONCURRENCY", min=1, help="How many webhooks are on their way at once.")
+    ] = 64,
+) -> None:
+    """Run a sender: it delivers webhooks. One is needed; as many as you like may run."""
+    _check_settings()
+    commands.become(commands.sender(concurrency), REMAP_SIGTERM=os.environ.get("REMAP_SIGTERM", "SIGQUIT"))
 
 
 @app.command(rich_help_panel=OPERATE)
@@ -139,7 +153,8 @@ def main() -> None:
     try:
         app(prog_name="tunery")
     except Failure as failure:
-        sys.exit(str(failure))
+        print(failure, file=sys.stderr)
+        sys.exit(failure.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:

@@ -8,6 +8,7 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
 LOG_CONFIG = ROOT / "cli" / "uvicorn-log.json"
+WORK, DELIVERIES = "celery", "deliveries"  # the queues of shared.queue, which takes half a second to import
 GRACE = 25  # seconds that the api may finish its answers in
 
 
@@ -19,8 +20,17 @@ def api(host: str, port: int, grace: int = GRACE) -> list[str]:
 
 
 def worker(concurrency: int) -> list[str]:
+    return _celery("prefork", concurrency, WORK)
+
+
+def sender(concurrency: int) -> list[str]:
+    """Threads, since who waits for a stranger needs no processor."""
+    return _celery("threads", concurrency, DELIVERIES)
+
+
+def _celery(pool: str, concurrency: int, queue: str) -> list[str]:
     """Without what only monitors need: the worker is ready in half the time, and leaks nothing when Redis restarts."""
-    options = ["--pool", "prefork", "--concurrency", str(concurrency)]
+    options = ["--pool", pool, "--concurrency", str(concurrency), "--queues", queue]
     quiet = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
     return _python("celery", "-A", "worker.app", "worker", *options, *quiet)
 

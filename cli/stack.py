@@ -61,6 +61,7 @@ class Stack:
         sandbox_is_ready = self._start_sandbox()
         self._start("api", commands.api(LOCALHOST, self.book.numbers["api"], API_GRACE))
         self._start("worker", commands.worker(concurrency=2))
+        self._start("sender", commands.sender(concurrency=64))
         migrate = self._start("migrate", commands.first(self.state / FIRST))
         postgres_is_ready = start_postgres()
         self.crew.wait_until(valkey_is_ready, "Valkey", but=migrate)

@@ -59,3 +59,8 @@ class ProviderUnavailable(ServiceError):
     status = 502
     type = "server_error"
     code = "provider_unavailable"
+
+
+class WorkerUnavailable(ServiceError):
+    status = 503
+    code = "worker_unavailable"

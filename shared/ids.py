@@ -3,6 +3,7 @@
 import secrets
 import threading
 import time
+from datetime import datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no letters that look alike
 _lock = threading.Lock()
@@ -14,4 +15,13 @@ def new_id(prefix: str) -> str:
     global _last
     with _lock:
         _last = number = max(_last + 1, time.time_ns() // 1_000_000 << 80 | secrets.randbits(80))
-    return prefix + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    return prefix + _text(number)
+
+
+def first_id(prefix: str, made_at: datetime) -> str:
+    """The smallest id that can have been made at this time."""
+    return prefix + _text(int(made_at.timestamp() * 1000) << 80)
+
+
+def _text(number: int) -> str:
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))

@@ -24,7 +24,12 @@ class Task(StrEnum):
     ADVANCE_JOB = "jobs.advance"
     DELETE_MODEL = "models.delete"
     DELIVER_WEBHOOK = "webhooks.deliver"
+    RECOVER_WEBHOOKS = "webhooks.recover"
     REFRESH_CREDENTIAL = "credentials.refresh"
+
+
+# Deliveries wait for strangers most of the time, so many of them go on at once, in threads of a worker of their own.
+WORK, DELIVERIES = "celery", "deliveries"
 
 
 @cache
@@ -33,6 +38,7 @@ def get_celery() -> Celery:
     celery = Celery("tunery", broker=get_settings().redis_url)
     celery.conf.update(
         task_ignore_result=True,
+        task_routes={Task.DELIVER_WEBHOOK: {"queue": DELIVERIES}},
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 
-from sqlalchemy import DateTime, Dialect, Enum, TypeDecorator
+from sqlalchemy import ColumnElement, DateTime, Dialect, Enum, TypeDecorator, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, Session, SQLModel, col, select
 
@@ -112,10 +112,16 @@ DueRow = TypeVar("DueRow", bound=DueTable | OwnedDue)
 
 
 def get_owned(
-    session: Session, model: type[OwnedRow], id: str, project_id: str, *, param: str = "id", lock: bool = False
+    session: Session,
+    model: type[OwnedRow],
+    id: str,
+    project_id: str,
+    *where: Any,
+    param: str = "id",
+    lock: bool = False,
 ) -> OwnedRow:
     """One row of a project. Another project's, or a deleted one, is not found, in the same words."""
-    query = select(model).where(model.id == id, model.project_id == project_id)
+    query = select(model).where(model.id == id, model.project_id == project_id, *where)
     if issubclass(model, Deletable):
         query = query.where(col(model.deleted_at).is_(None))
     row = session.exec(query.with_for_update(key_share=True) if lock else query).one_or_none()
@@ -158,14 +164,16 @@ def make_due(session: Session, row: DueTable | OwnedDue) -> None:
     enqueue_on_commit(session, row.task, row.id)
 
 
-def claim(session: Session, model: type[DueRow], id: str, lease: timedelta) -> DueRow | None:
-    """Take a due row for the length of a lease, unless it is taken or not due. The attempt counts before the work."""
-    query = select(model).where(model.id == id, col(model.due_at) <= utc_now())
-    row = session.exec(query.with_for_update(skip_locked=True, key_share=True)).one_or_none()
-    if row is not None:
-        row.due_at = utc_now() + lease
-        row.failures += 1
-    return row
+def claim(session: Session, model: type[DueRow], which: ColumnElement[bool], lease: timedelta) -> DueRow | None:
+    """Take that row of these which is due longest for the length of a lease, unless all are taken or not due.
+
+    The attempt counts before the work.
+    """
+    due = select(model.id).where(which, col(model.due_at) <= utc_now()).order_by(col(model.due_at)).limit(1)
+    free = due.with_for_update(skip_locked=True, key_share=True).scalar_subquery()
+    values = {"due_at": utc_now() + lease, "failures": col(model.failures) + 1}
+    taken = update(model).where(col(model.id) == free).values(values).returning(model)
+    return session.exec(taken).scalar_one_or_none()
 
 
 def still_held(session: Session, row: DueRow) -> DueRow | None:
@@ -173,6 +181,14 @@ def still_held(session: Session, row: DueRow) -> DueRow | None:
     model = type(row)
     query = select(model).where(model.id == row.id, model.due_at == row.due_at)
     return session.exec(query.with_for_update(key_share=True)).one_or_none()
+
+
+def renew(session: Session, row: DueRow, lease: timedelta) -> DueRow | None:
+    """Hold a claimed row for another lease, from now; None if it ran out. Tell `row` of it once that is committed."""
+    held = still_held(session, row)
+    if held is not None:
+        held.due_at = utc_now() + lease
+    return held
 
 
 def release(row: DueTable | OwnedDue, due_at: datetime | None) -> None:

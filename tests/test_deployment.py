@@ -31,7 +31,7 @@ from shared.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 COMPOSE = ROOT / "docker-compose.yml"
-SERVERS = ("api", "worker", "beat")
+SERVERS = ("api", "worker", "sender", "beat")
 OURS = ("migrate", *SERVERS, "sandbox")
 THEIRS = ("postgres", "redis")
 NOT_SETTINGS = {"HOST", "PORT", "REMAP_SIGTERM"}  # read by the command line, and by Celery
@@ -162,12 +162,12 @@ def test_each_server_starts_after_the_database_is_migrated() -> None:
 def test_who_is_waited_for_says_how_to_see_that_it_is_well() -> None:
     assert all(services()[name]["healthcheck"]["test"] for name in (*THEIRS, "sandbox"))
     assert "healthcheck" not in services()["api"]  # the image's own
-    assert all(services()[name]["healthcheck"] == {"disable": True} for name in ("migrate", "worker", "beat"))
+    assert all(services()[name]["healthcheck"] == {"disable": True} for name in ("migrate", "worker", "sender", "beat"))
 
 
 def test_who_shares_files_shares_one_volume() -> None:
     storage = services()["api"]["environment"]["TUNERY_STORAGE"]
-    assert {name for name in OURS if f"storage:{storage}" in services()[name].get("volumes", [])} == set(SERVERS)
+    assert {name for name in OURS if f"storage:{storage}" in services()[name].get("volumes", [])} == {"api", "worker", "beat"}
 
 
 def test_every_secret_must_be_given_and_is_asked_for_in_a_sentence() -> None:
@@ -308,17 +308,18 @@ def test_two_migrations_at_once_both_succeed(host: Host) -> None:
 def test_the_servers_become_ready_serve_and_stop_when_told(host: Host) -> None:
     files = set(host.folder.rglob("*"))
     host.finish(host.start("migrate"))
-    api, worker, beat = (host.start(name) for name in SERVERS)
+    api, worker, sender, beat = (host.start(name) for name in SERVERS)
     api.wait_until(lambda: host.status("/readyz") == 200)
-    worker.wait_until(lambda: " ready." in worker.program.log.read_text())
+    for each in (worker, sender):
+        each.wait_until(lambda each=each: " ready." in each.program.log.read_text())  # type: ignore[misc]
     beat.wait_until(lambda: "has started" in beat.program.log.read_text())
     check = command(final("HEALTHCHECK").partition(" CMD ")[2])
     assert host.is_healthy("api", check)
     *_, key = host.finish(host.start("api", "project", "create", "first")).split()
     assert host.status("/v1/files", key) == 200
-    for child in (api, worker, beat):
+    for child in (api, worker, sender, beat):
         child.process.terminate()
-    for child in (api, worker, beat):
+    for child in (api, worker, sender, beat):
         assert child.process.wait(grace(child.program.name)) in ENDED_WELL, child.last_words()
     assert not host.is_healthy("api", check)
     assert set(host.folder.rglob("*")) == files  # as on a read-only root

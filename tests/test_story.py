@@ -66,6 +66,8 @@ class Town:
                 return commands.api("127.0.0.1", self.api_port, grace=1)
             case "worker":
                 return commands.worker(concurrency=1)
+            case "sender":
+                return commands.sender(concurrency=8)
             case "beat":
                 return commands.beat()
             case "sandbox":
@@ -122,7 +124,7 @@ def town(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         town = Town(folder, environment(folder, database_url, broker.url(redis), sandbox), broker, redis, api, sandbox)
         try:
             town.start_redis()
-            first, *_ = [town.start(name) for name in ("first", "sandbox", "api", "worker", "beat")]
+            first, *_ = [town.start(name) for name in ("first", "sandbox", "api", "worker", "sender", "beat")]
             assert first.process.wait(60) == 0, first.log_tail()
             del town.running["first"]
             for name, port in (("sandbox", sandbox), ("api", api)):

@@ -47,6 +47,8 @@ def _ids(alice: Person, sandbox: Sandbox, receiver: Receiver) -> Ids:
     endpoint_id = create(alice, url=receiver.url).id
     job = train(alice, sandbox)
     work()
+    recovery = alice.http.post(f"/webhook_endpoints/{endpoint_id}/recover", json={"since": 0}).json()
+    work()
     deliveries = alice.http.get(f"/webhook_endpoints/{endpoint_id}/deliveries").json()["data"]
     upload = alice.openai.uploads.create(filename="a", bytes=1, purpose="fine-tune", mime_type="text/jsonl")
     [provider_job, provider_file] = [sandbox.jobs()[0].id, sandbox.files()[0].id]
@@ -60,6 +62,8 @@ def _ids(alice: Person, sandbox: Sandbox, receiver: Receiver) -> Ids:
         "model": model_of(job),
         "endpoint": endpoint_id,
         "delivery": deliveries[0]["id"],
+        "recovery": recovery["id"],
+        "told": deliveries[0]["event_id"],
         "upload": upload.id,
         "part": alice.openai.uploads.parts.create(upload.id, data=b"x").id,
         "provider_job": provider_job,
@@ -105,6 +109,7 @@ def _own_upload(person: Person) -> str:
 
 
 JOB, HOOK = "/v1/fine_tuning/jobs/{fine_tuning_job_id}", "/v1/webhook_endpoints/{webhook_endpoint_id}"
+DELIVERY, RECOVERY, TOLD = f"{HOOK}/deliveries/{{delivery_id}}", f"{HOOK}/recoveries/{{recovery_id}}", ("delivery",)
 DATASET, UPLOAD = "/v1/datasets/{dataset_id}", "/v1/uploads/{upload_id}"
 CASES = [
     Case("GET", "/v1/files", "/files?after={id}", FILES),
@@ -139,6 +144,20 @@ CASES = [
         ("delivery",),
         needs=_own_endpoint,
     ),
+    Case("POST", HOOK, "/webhook_endpoints/{id}", HOOKS, {"name": "his"}),
+    Case("POST", f"{HOOK}/rotate_secret", "/webhook_endpoints/{id}/rotate_secret", HOOKS),
+    Case("POST", f"{HOOK}/test", "/webhook_endpoints/{id}/test", HOOKS, {"event_type": "dataset.failed"}),
+    Case("POST", f"{HOOK}/recover", "/webhook_endpoints/{id}/recover", HOOKS, {"since": 0}),
+    Case("GET", DELIVERY, "/webhook_endpoints/{id}/deliveries/wh_1", HOOKS),
+    Case("POST", f"{DELIVERY}/redeliver", "/webhook_endpoints/{id}/deliveries/wh_1/redeliver", HOOKS),
+    Case("GET", RECOVERY, "/webhook_endpoints/{id}/recoveries/whrec_1", HOOKS),
+    Case("GET", DELIVERY, "/webhook_endpoints/{own}/deliveries/{id}", TOLD, needs=_own_endpoint),
+    Case(
+        "POST", f"{DELIVERY}/redeliver", "/webhook_endpoints/{own}/deliveries/{id}/redeliver", TOLD, needs=_own_endpoint
+    ),
+    Case("GET", RECOVERY, "/webhook_endpoints/{own}/recoveries/{id}", ("recovery",), needs=_own_endpoint),
+    Case("GET", "/v1/webhook_events", "/webhook_events?after={id}", ("told",)),
+    Case("GET", "/v1/webhook_events/{webhook_event_id}", "/webhook_events/{id}", ("told",)),
     Case(
         "POST",
         "/v1/fine_tuning/jobs",
@@ -177,6 +196,8 @@ TAKES_NO_ID = {
     ("POST", "/v1/uploads"),
     ("GET", "/v1/models"),
     ("POST", "/v1/webhook_endpoints"),
+    ("GET", "/v1/webhook_event_types"),
+    ("POST", "/v1/webhook_events"),
     ("GET", "/livez"),
     ("GET", "/readyz"),
     ("GET", "/openapi.json"),
@@ -188,7 +209,7 @@ FOR_ADMINS = {
     ("POST", "/v1/organization/projects"),
     ("GET", "/v1/organization/projects/{project_id}"),
 }
-LISTS = ("/files", "/datasets", "/fine_tuning/jobs", "/models", "/webhook_endpoints")
+LISTS = ("/files", "/datasets", "/fine_tuning/jobs", "/models", "/webhook_endpoints", "/webhook_events")
 
 
 def routes(server: str) -> set[tuple[str, str]]:

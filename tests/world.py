@@ -17,8 +17,8 @@ from shared.jobs.models import Job, TunedModel
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import DueTable, OwnedDue, utc_now
-from shared.webhooks.models import WebhookDelivery
-from worker import closing, credentials, datasets, deliveries, jobs, tuned_models, uploads
+from shared.webhooks.models import WebhookDelivery, WebhookRecovery
+from worker import closing, credentials, datasets, deliveries, jobs, recoveries, tuned_models, uploads
 from worker.steps import run
 
 CHAT = b'{"messages": [{"role": "user", "content": "Question %d"}, {"role": "assistant", "content": "Answer %d"}]}\n'
@@ -102,7 +102,8 @@ STEPS: dict[type[DueTable] | type[OwnedDue], Callable[[str], None]] = {
     ProviderFile: lambda id: run(uploads.upload, id),
     Job: lambda id: run(jobs.advance, id),
     TunedModel: lambda id: run(tuned_models.delete, id),
-    WebhookDelivery: lambda id: run(deliveries.deliver, id),
+    WebhookRecovery: lambda id: run(recoveries.recover, id),
+    WebhookDelivery: lambda id: run(deliveries.attempt, id),
 }
 
 

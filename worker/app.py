@@ -1,12 +1,14 @@
 """Every task there is. A task is a name and an id: «look at this row now»."""
 
+from typing import Any
+
 import structlog
 from celery import signals
 
 from shared.database import get_engine
 from shared.log import set_up_logging
 from shared.queue import Task, get_celery
-from worker import closing, credentials, datasets, deliveries, jobs, tuned_models, uploads
+from worker import closing, credentials, datasets, deliveries, jobs, recoveries, tuned_models, uploads
 from worker.steps import run
 
 app = get_celery()
@@ -41,7 +43,12 @@ def delete_model(model_id: str) -> None:
 
 @app.task(name=Task.DELIVER_WEBHOOK)
 def deliver_webhook(delivery_id: str) -> None:
-    run(deliveries.deliver, delivery_id)
+    deliveries.deliver(delivery_id)
+
+
+@app.task(name=Task.RECOVER_WEBHOOKS)
+def recover_webhooks(recovery_id: str) -> None:
+    run(recoveries.recover, recovery_id)
 
 
 @app.task(name=Task.REFRESH_CREDENTIAL)
@@ -52,6 +59,12 @@ def refresh_credential(credential_id: str) -> None:
 @signals.setup_logging.connect
 def _log(**_: object) -> None:
     set_up_logging()
+
+
+@signals.worker_init.connect
+def _share_lanes(sender: Any, **_: object) -> None:
+    """No project may have more than half of what this worker can send at once."""
+    deliveries.lanes.of_a_project = max(1, sender.concurrency // 2)
 
 
 @signals.worker_process_init.connect

@@ -13,9 +13,12 @@ from shared.datasets import storage, uploads
 from shared.log import set_up_logging
 from shared.projects.service import default_credential
 from shared.settings import get_settings
+from shared.tables import utc_now
+from shared.webhooks import upkeep
 from worker.sweep import sweep
 
 TIDY_EVERY = timedelta(hours=1)
+BATCHES = 200
 log = structlog.get_logger(__name__)
 
 
@@ -41,11 +44,27 @@ def main() -> None:
 
 
 def tidy() -> None:
-    """Know the provider's account, and remove bytes of which no row knows."""
+    """Know the provider's account, remove bytes of which no row knows, and look after the webhooks."""
     with transaction() as session:
         default_credential(session)
+    with transaction() as session:
+        upkeep.tell_expiring_keys(session)
+    with transaction() as session:
+        upkeep.disable_failing(session)
+    _forget()
     for name in storage.remove_leftovers(_known):
         log.info("removed what an unfinished upload left", name=name)
+
+
+def _forget() -> None:
+    """Batch by batch, and no more at one go than leaves the sweep its time: the rest has another hour."""
+    before = utc_now() - get_settings().webhook_retention
+    for forget in upkeep.FORGET:
+        for _ in range(BATCHES):
+            with transaction() as session:
+                forgotten = forget(session, before)
+            if forgotten < upkeep.AT_ONCE:
+                break
 
 
 def _known(ids: list[str]) -> set[str]:

@@ -6,6 +6,7 @@ from typing import Any
 from openai.types import Model
 from sqlmodel import Session
 
+from shared.jobs import tuned_models
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import release
@@ -28,12 +29,13 @@ def _ask(credential: Credential) -> list[Model]:
     return get_provider(credential).list_models()
 
 
-def _record(_: Session, credential: Credential, __: Credential, answer: list[Model] | ProviderError) -> None:
+def _record(session: Session, credential: Credential, __: Credential, answer: list[Model] | ProviderError) -> None:
     if isinstance(answer, ProviderError):
         try_again(credential, answer)
         return
     credential.base_models = [_base(model) for model in tunable(answer)]
     credential.retries = 0
+    tuned_models.tell_shutdowns(session)
     release(credential, after(REFRESH_EVERY))
 
 

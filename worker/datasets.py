@@ -1,6 +1,7 @@
 """A dataset's own steps: it gets its bytes, is checked and counted, expires, and once deleted is removed everywhere."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from sqlmodel import Session
 
@@ -9,15 +10,15 @@ from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus
 from shared.datasets.sources import SplitSource, read_source
 from shared.datasets.storage import Stored
-from shared.datasets.validation import Report, check
-from shared.jobs import costs
+from shared.datasets.validation import DEFAULT_ENCODING, Report, check
+from shared.jobs import costs, dataset_views
 from shared.jobs import service as jobs
 from shared.projects.models import Credential
 from shared.tables import release, utc_now
 from worker.making import NotMade, Part, fetch, part_of
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
-from worker.steps import Step, after, try_again
+from worker.steps import Lease, Step, after, try_again
 
 CHECK_PROCESSES = 2
 
@@ -36,9 +37,9 @@ class Fetch:
 
 @dataclass(frozen=True)
 class Check:
-    """The structure is checked first, so that errors are told at once; then the tokens are counted."""
+    """The structure is checked first, so that errors are told at once; then the tokens are counted in an encoding."""
 
-    tokens: bool
+    encoding: str | None
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,10 @@ def _next(session: Session, dataset: Dataset) -> Remove | Fetch | Part | Check |
     if dataset.source is not None and dataset.status is DatasetStatus.UPLOADED and not dataset.sha256:
         source = read_source(dataset.source)
         return _part(session, dataset, source) if isinstance(source, SplitSource) else Fetch(source.url)
-    if dataset.status is DatasetStatus.UPLOADED:
-        return Check(tokens=False)
-    if dataset.status is DatasetStatus.PROCESSED and reports.lacks_tokens(session, dataset.id):
-        return Check(tokens=True)
+    encoding = reports.next_encoding(session, dataset.id) if dataset.status is DatasetStatus.PROCESSED else None
+    if dataset.status is DatasetStatus.UPLOADED or encoding is not None:
+        dataset.check_progress = 0.0
+        return Check(encoding)
     release(dataset, dataset.expires_at)
     return None
 
@@ -89,17 +90,36 @@ def _part(session: Session, dataset: Dataset, source: SplitSource) -> Part | Non
 
 
 def _ask(plan: Plan) -> Answer:
+    lease = Lease(plan.dataset)
     match plan.do:
         case Remove(copies):
             _remove(plan.dataset, copies)
             return None
         case Fetch(url):
-            return fetch(plan.dataset.id, url)
+            return fetch(plan.dataset.id, url, lease)
         case Part():
-            return part_of(plan.dataset.id, plan.do)
-        case Check(tokens):
-            with storage.open_dataset(plan.dataset.id) as file:
-                return check(file, tokens=tokens, processes=CHECK_PROCESSES, sha256=plan.dataset.sha256)
+            return part_of(plan.dataset.id, plan.do, lease)
+        case Check(encoding):
+            return _check(plan.dataset, encoding, lease)
+
+
+def _check(dataset: Dataset, encoding: str | None, lease: Lease[Dataset]) -> Report:
+    with storage.open_dataset(dataset.id) as file:
+        return check(
+            file,
+            tokens=encoding is not None,
+            encoding=encoding or DEFAULT_ENCODING,
+            processes=CHECK_PROCESSES,
+            sha256=dataset.sha256,
+            progress=lambda done, total: lease.renew(partial(_show_progress, share=round(done / total, 4))),
+        )
+
+
+def _show_progress(session: Session, dataset: Dataset, share: float | None) -> None:
+    """On the dataset, and on the jobs that wait for its check; nobody waits for the tokens."""
+    dataset.check_progress = share
+    if dataset.status is DatasetStatus.UPLOADED:
+        jobs.show_check_progress(session, dataset.id)
 
 
 def _remove(dataset: Dataset, copies: list[tuple[Credential, str]]) -> None:
@@ -113,6 +133,8 @@ def _remove(dataset: Dataset, copies: list[tuple[Credential, str]]) -> None:
 
 
 def _record(session: Session, dataset: Dataset, plan: Plan, answer: Answer | ProviderError) -> None:
+    if isinstance(plan.do, Check):
+        _show_progress(session, dataset, None)
     match answer:
         case ProviderError():
             try_again(dataset, answer)
@@ -140,16 +162,19 @@ def _record_report(session: Session, dataset: Dataset, report: Report) -> None:
             release(dataset, utc_now())
     else:
         costs.note_estimates(session, dataset.id)
-        release(dataset, dataset.expires_at)
+        is_done = reports.next_encoding(session, dataset.id) is None
+        release(dataset, dataset.expires_at if is_done else utc_now())
 
 
 def _wake(session: Session, dataset: Dataset) -> None:
-    """Whoever waits for the outcome of the check looks now."""
+    """Whoever waits for the outcome of the check looks now, or is told."""
+    dataset_views.tell_checked(session, dataset)
     jobs.wake_waiting(session, dataset.id)
     datasets.wake_parts(session, dataset)
 
 
 def _give_up(session: Session, dataset: Dataset) -> None:
+    dataset.check_progress = None
     if dataset.deleted_at is None and dataset.status is DatasetStatus.UPLOADED:
         datasets.record_error(dataset, "internal_error", "The file could not be read on our side")
         _wake(session, dataset)

@@ -1,24 +1,47 @@
 """One attempt at a delivery: sign it afresh, post it, write down what came back."""
 
-import json
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
-from sqlmodel import Session
+from sqlalchemy import and_
+from sqlmodel import Session, col, select
 from standardwebhooks import Webhook
 
-from shared.secrets import unseal
 from shared.settings import get_settings
-from shared.tables import epoch, utc_now
+from shared.tables import release, utc_now
+from shared.webhooks import outcomes
 from shared.webhooks import service as webhooks
-from shared.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookEvent
+from shared.webhooks.deliveries import body_of
+from shared.webhooks.models import FailureReason, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from worker import sender
-from worker.providers.errors import ProviderError
-from worker.steps import Step, log
+from worker.lanes import Lanes
+from worker.providers.errors import ProviderError, retry_after
+from worker.steps import NotNow, Step, log, run_one
 
 USER_AGENT = "Tunery/1.0 (webhooks)"
 KEPT_BYTES = 2048
+AT_ONE_GO = 10.0  # seconds, since a worker may have to stop
+
+lanes = Lanes()
+
+
+def deliver(delivery_id: str) -> None:
+    """Take a lane to the endpoint, if one is free, and then go on with whatever else is due for the project.
+
+    Who finds no lane free leaves the delivery to those on one: each looks again after giving its lane back.
+    """
+    stop_at, which = time.monotonic() + AT_ONE_GO, col(WebhookDelivery.id) == delivery_id
+    while time.monotonic() < stop_at:
+        visit = Visit()
+        try:
+            run_one(replace(attempt, plan=visit.plan), which)
+        finally:
+            visit.end()
+        if visit.found_nothing_to_do():
+            return
+        full = lanes.full()
+        which = and_(col(WebhookDelivery.project_id) == visit.project_id, col(WebhookDelivery.endpoint_id).not_in(full))
 
 
 @dataclass(frozen=True)
@@ -28,70 +51,119 @@ class Plan:
     endpoint: WebhookEndpoint
 
 
+@dataclass(frozen=True)
+class Outcome:
+    attempt: WebhookAttempt
+    retry_after: timedelta | None
+
+
+class Visit:
+    """One delivery, and the lane that it is on its way on, if there was one to take."""
+
+    def __init__(self) -> None:
+        self.project_id = self.endpoint_id = ""
+        self._has_lane = False
+
+    def plan(self, session: Session, delivery: WebhookDelivery) -> Plan | None:
+        self.project_id, self.endpoint_id = delivery.project_id, delivery.endpoint_id
+        self._has_lane = lanes.take(self.project_id, self.endpoint_id)
+        if not self._has_lane:
+            raise NotNow
+        return _plan(session, delivery)
+
+    def end(self) -> None:
+        if self._has_lane:
+            lanes.give_back(self.project_id, self.endpoint_id)
+
+    def found_nothing_to_do(self) -> bool:
+        """No delivery was due, or no lane free; one that has been given back meanwhile may not have seen this one."""
+        return not self._has_lane and not (self.project_id and lanes.is_free(self.project_id, self.endpoint_id))
+
+
 def _plan(session: Session, delivery: WebhookDelivery) -> Plan | None:
-    endpoint = session.get_one(WebhookEndpoint, delivery.endpoint_id)
+    both = select(WebhookEndpoint, WebhookEvent).join(WebhookEvent, col(WebhookEvent.id) == delivery.event_id)
+    endpoint, event = session.exec(both.where(WebhookEndpoint.id == delivery.endpoint_id)).one()
     if endpoint.deleted_at is not None:
-        webhooks.give_up(delivery)
+        outcomes.finish(delivery, FailureReason.DELETED)
         return None
-    return Plan(delivery, session.get_one(WebhookEvent, delivery.event_id), endpoint)
+    if not event.is_test:
+        if endpoint.disabled_at is not None:
+            outcomes.miss(endpoint, delivery, event)
+            return None
+        if endpoint.waits_until is not None and endpoint.waits_until > utc_now():
+            release(delivery, endpoint.waits_until)
+            return None
+    return Plan(delivery, event, endpoint)
 
 
-def _ask(plan: Plan) -> WebhookAttempt:
+def _ask(plan: Plan) -> Outcome:
     began, started = utc_now(), time.monotonic()
-    body = _body(plan.event)
-    status, answer, error = None, None, None
-    try:
-        response = sender.post(plan.endpoint.url, body, _headers(plan, body), get_settings().webhook_timeout)
-    except sender.Undeliverable as undeliverable:
-        error = str(undeliverable)
-    else:
-        status = response.status
-        answer = response.body[:KEPT_BYTES].decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-        error = None if 200 <= status < 300 else f"HTTP {status}"
-    return WebhookAttempt(
+    body = body_of(plan.event, plan.delivery.is_full)
+    headers = _headers(plan, body)
+    made = WebhookAttempt(
         created_at=began,
         project_id=plan.delivery.project_id,
         delivery_id=plan.delivery.id,
-        response_status=status,
-        response_body=answer,
-        error=error,
-        duration_ms=round((time.monotonic() - started) * 1000),
-        finished_at=utc_now(),
+        url=plan.endpoint.url,
+        request_headers=headers,
+        duration_ms=0,
+        finished_at=began,
     )
+    asked_for = None
+    try:
+        response = sender.post(plan.endpoint.url, body, headers, get_settings().webhook_timeout)
+    except sender.Undeliverable as undeliverable:
+        made.error, made.address = str(undeliverable), undeliverable.address
+    else:
+        made.response_status, made.address = response.status, response.address
+        made.response_headers = [list(header) for header in response.headers]
+        made.response_body = _text(response.body[:KEPT_BYTES])
+        made.error = None if 200 <= response.status < 300 else f"HTTP {response.status}"
+        asked_for = retry_after(dict(response.headers).get("retry-after", ""))
+    made.duration_ms, made.finished_at = round((time.monotonic() - started) * 1000), utc_now()
+    lanes.note(plan.endpoint.id, has_answered=made.error is None)
+    return Outcome(made, asked_for)
 
 
-def _body(event: WebhookEvent) -> bytes:
-    payload = {
-        "id": event.id,
-        "object": "event",
-        "created_at": epoch(event.created_at),
-        "type": event.type,
-        "data": event.data,
-    }
-    return json.dumps(payload, separators=(",", ":")).encode()
+def _text(body: bytes) -> str:
+    return body.decode(errors="replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _headers(plan: Plan, body: bytes) -> dict[str, str]:
     now = datetime.now(UTC)
-    signature = Webhook(unseal(plan.endpoint.sealed_secret)).sign(plan.delivery.id, now, body.decode())
+    signatures = [
+        Webhook(secret).sign(plan.delivery.id, now, body.decode()) for secret in webhooks.signing_secrets(plan.endpoint)
+    ]
     return {
         "content-type": "application/json",
         "user-agent": USER_AGENT,
         "webhook-id": plan.delivery.id,
         "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": signature,
+        "webhook-signature": " ".join(signatures),
     }
 
 
-def _record(session: Session, delivery: WebhookDelivery, _: Plan, attempt: WebhookAttempt | ProviderError) -> None:
-    if isinstance(attempt, ProviderError):
-        raise attempt  # a receiver is no provider: nothing here raises one
-    webhooks.record_attempt(session, delivery, attempt)
-    log.info("webhook attempt", status=attempt.response_status, error=attempt.error, duration_ms=attempt.duration_ms)
+def _record(session: Session, delivery: WebhookDelivery, plan: Plan, outcome: Outcome | ProviderError) -> None:
+    if isinstance(outcome, ProviderError):
+        raise outcome  # a receiver is no provider: nothing here raises one
+    made = outcome.attempt
+    log.info(
+        "webhook attempt",
+        delivery=delivery.id,
+        endpoint=plan.endpoint.id,
+        status=made.response_status,
+        error=made.error,
+        duration_ms=made.duration_ms,
+    )
+    if plan.event.is_test:
+        session.add(made)
+        outcomes.finish(delivery, FailureReason.TEST if made.error else None)
+    else:
+        outcomes.record_attempt(session, delivery, plan.endpoint, made, outcome.retry_after)
 
 
 def _give_up(_: Session, delivery: WebhookDelivery) -> None:
-    webhooks.give_up(delivery)
+    outcomes.finish(delivery, FailureReason.INTERNAL)
 
 
-deliver = Step(WebhookDelivery, _plan, _ask, _record, _give_up)
+attempt = Step(WebhookDelivery, _plan, _ask, _record, _give_up)

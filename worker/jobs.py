@@ -14,6 +14,7 @@ from shared.jobs.models import Job, JobRequest, JobStatus, Level
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import release, utc_now
+from worker.comparing import Compare, Compared, compare, comparison, record_comparison
 from worker.progress import Seen, look, record_seen, translator
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
@@ -47,14 +48,17 @@ class Poll:
     """See how it is doing."""
 
 
+Do = Compare | Create | Find | Tell | Poll
+
+
 @dataclass(frozen=True)
 class Plan:
     job: Job
     credential: Credential
-    do: Create | Find | Tell | Poll
+    do: Do
 
 
-Answer = FineTuningJob | list[FineTuningJob] | Seen
+Answer = FineTuningJob | list[FineTuningJob] | Seen | Compared
 
 
 def _plan(session: Session, job: Job) -> Plan | None:
@@ -62,7 +66,7 @@ def _plan(session: Session, job: Job) -> Plan | None:
     return None if do is None else Plan(job, session.get_one(Credential, job.credential_id), do)
 
 
-def _next(session: Session, job: Job) -> Create | Find | Tell | Poll | None:
+def _next(session: Session, job: Job) -> Do | None:
     """What to do now; None if there is only to wait, or the job has ended."""
     if job.provider_job_id is not None:
         return Tell(job.request) if job.request is not None else Poll()
@@ -78,18 +82,26 @@ def _next(session: Session, job: Job) -> Create | Find | Tell | Poll | None:
     files = _files(session, job)
     if files is None:
         return None
+    if (needed := comparison(job)) is not None:
+        return needed
+    if not all(files.values()):
+        release(job, after(jobs.WAIT_FOR_FILES))
+        return None
     job.create_pending_at = utc_now()
     return Create(_asked(job, files))
 
 
 def _files(session: Session, job: Job) -> dict[str, str] | None:
-    """The provider's ids of the job's files, by parameter; None while they are on the way, or if one is bad."""
+    """The provider's ids of the job's files, by parameter, empty for one on its way there.
+
+    None while one is still checked, or if one is bad.
+    """
     found = {}
     for param, dataset_id in (("training_file", job.training_file), ("validation_file", job.validation_file)):
         if dataset_id is None:
             continue
         dataset = session.get_one(Dataset, dataset_id)
-        if dataset.deleted_at is not None or dataset.status is DatasetStatus.ERROR:
+        if dataset.deleted_at is not None or not datasets.is_fit(session, dataset, param):
             code, message = dataset.error_code or "file_deleted", dataset.status_details or f"{dataset_id} was deleted"
             jobs.fail(session, job, code, message, param)
             return None
@@ -101,10 +113,7 @@ def _files(session: Session, job: Job) -> dict[str, str] | None:
             jobs.fail(session, job, file.error_code or "file_refused", file.error_message or "", param)
             return None
         found[param] = file.provider_file_id or ""
-    if all(found.values()):
-        return found
-    release(job, after(jobs.WAIT_FOR_FILES))
-    return None
+    return found
 
 
 def _asked(job: Job, files: dict[str, str]) -> dict[str, Any]:
@@ -118,6 +127,8 @@ def _ask(plan: Plan) -> Answer:
     provider = get_provider(plan.credential)
     id = plan.job.provider_job_id or ""
     match plan.do:
+        case Compare():
+            return compare(plan.job, plan.do)
         case Create(asked):
             return provider.create_job(asked, plan.job.id, plan.job.project_id)
         case Find(since):
@@ -155,6 +166,8 @@ def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderErr
             record_seen(session, job, answer)
             if not job.status.is_final:
                 release(job, utc_now() if job.request is not None else after(get_settings().poll_every))
+        case Compared():
+            record_comparison(session, job, answer)
         case list():
             _adopt(job, answer)
         case _ if isinstance(plan.do, Tell):
@@ -178,7 +191,7 @@ def _adopt(job: Job, found: list[FineTuningJob]) -> None:
         release(job, utc_now())
 
 
-def _record_error(session: Session, job: Job, do: Create | Find | Tell | Poll, error: ProviderError) -> None:
+def _record_error(session: Session, job: Job, do: Do, error: ProviderError) -> None:
     message = translator(session, job)(error.message)
     if isinstance(do, Create) and not error.effect_unknown:
         job.create_pending_at = None

@@ -8,8 +8,10 @@ from shared.datasets.models import Dataset
 from shared.datasets.sources import SplitSource
 from shared.datasets.splitting import lines_of, validation_lines
 from shared.datasets.storage import Stored
+from shared.datasets.watched import watched
 from shared.settings import get_settings
 from worker import sender
+from worker.steps import Lease
 
 
 @dataclass(frozen=True)
@@ -28,23 +30,23 @@ class NotMade:
     message: str
 
 
-def fetch(dataset_id: str, url: str) -> Stored | NotMade:
+def fetch(dataset_id: str, url: str, lease: Lease[Dataset]) -> Stored | NotMade:
     """Download from a stranger, bounded in size and time."""
     settings = get_settings()
     try:
-        return _store(dataset_id, sender.get(url, settings.max_file_bytes, settings.lease * 0.8))
+        return _store(dataset_id, lease.through(sender.get(url, settings.max_file_bytes, settings.lease * 0.8)))
     except sender.Undeliverable as error:
         return NotMade("url_not_fetched", f"The address could not be fetched: {error}")
 
 
-def part_of(dataset_id: str, part: Part) -> Stored:
+def part_of(dataset_id: str, part: Part, lease: Lease[Dataset]) -> Stored:
     """Read the whole twice: to draw the line, and to take one side of it."""
     source = part.source
     with storage.open_dataset(part.whole.id) as file:
         count = source.validation_examples(part.whole.examples or 0)
-        is_validation = validation_lines(count, source.seed, file)
+        is_validation = validation_lines(count, source.seed, watched(file, lease.renew))
     with storage.open_dataset(part.whole.id) as file:
-        return _store(dataset_id, lines_of(source.part, file, is_validation))
+        return _store(dataset_id, lines_of(source.part, watched(file, lease.renew), is_validation))
 
 
 def _store(dataset_id: str, chunks: Iterable[bytes]) -> Stored:

@@ -17,6 +17,9 @@ from shared.datasets.storage import Stored
 from shared.jobs import costs
 from shared.jobs import service as jobs
 from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
+from shared.jobs.schemas import CheckpointPublic, progress
+from shared.webhooks import service as webhooks
+from shared.webhooks.event_types import EventType
 from worker.providers.errors import ProviderError
 from worker.providers.openai_wire import Provider
 from worker.steps import log
@@ -78,11 +81,15 @@ def _fetch(provider: Provider, file_id: str) -> Stored | None:
 
 
 def record_seen(session: Session, job: Job, seen: Seen) -> None:
-    """Write down everything new in one transaction, and the status last: a final one tells the webhooks."""
+    """Write down everything new in one transaction, and the status after what it tells of; nothing leaves a final one.
+
+    Of several tenths of its progress since the last look only the newest is told.
+    """
     in_our_words = translator(session, job)
+    before = progress(job) or 0.0
     _add_events(session, job, seen.events, in_our_words)
-    _add_checkpoints(session, job, seen.checkpoints)
     _copy_facts(job, seen.job)
+    _add_checkpoints(session, job, seen.checkpoints)
     status = _status(seen.job, job.status)
     if status is JobStatus.SUCCEEDED:
         _add_model(session, job)
@@ -92,6 +99,8 @@ def record_seen(session: Session, job: Job, seen: Seen) -> None:
     if status is JobStatus.FAILED:
         job.error = _error(seen.job, in_our_words)
     jobs.move(session, job, status)
+    if not status.is_final and int(10 * (progress(job) or 0.0)) > int(10 * before):
+        jobs.tell(session, job, EventType.JOB_PROGRESSED)
 
 
 def _status(provider_job: FineTuningJob, now: JobStatus) -> JobStatus:
@@ -158,7 +167,10 @@ def _add_checkpoints(session: Session, job: Job, checkpoints: list[FineTuningJob
             step_number=checkpoint.step_number,
             metrics=checkpoint.metrics.to_dict(exclude_none=True) if checkpoint.metrics else {},
         )
-        session.exec(insert(Checkpoint).values(**row.model_dump()).on_conflict_do_nothing())
+        new = insert(Checkpoint).values(**row.model_dump()).on_conflict_do_nothing().returning(col(Checkpoint.id))
+        if session.exec(new).first() is not None:
+            told = CheckpointPublic.of(row).model_dump(mode="json")
+            webhooks.emit(session, job.project_id, EventType.JOB_CHECKPOINT_CREATED, told)
 
 
 def _copy_facts(job: Job, seen: FineTuningJob) -> None:

@@ -1,18 +1,20 @@
 """A step of any row: claim, ask, record, in two transactions with the network between them."""
 
 import secrets
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 import structlog
-from sqlmodel import Session
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col
 
 from shared.database import transaction
 from shared.queue import enqueue_on_commit
 from shared.settings import get_settings
-from shared.tables import DueTable, OwnedDue, claim, release, still_held, utc_now
+from shared.tables import DueTable, OwnedDue, claim, release, renew, still_held, utc_now
 from worker.providers.errors import ProviderError
 
 log = structlog.get_logger(__name__)
@@ -20,6 +22,9 @@ log = structlog.get_logger(__name__)
 Row = TypeVar("Row", bound=DueTable | OwnedDue)
 Plan = TypeVar("Plan")
 Answer = TypeVar("Answer")
+Piece = TypeVar("Piece")
+
+RENEW_EVERY = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -38,12 +43,58 @@ class Step(Generic[Row, Plan, Answer]):
     give_up: Callable[[Session, Row], None]
 
 
+class NotNow(Exception):
+    """Raised by a plan that finds no time for the row: it is as if nobody had claimed it."""
+
+
+class LeaseLost(Exception):
+    """Another may have the row by now: what is still under way would come too late."""
+
+
+class Lease(Generic[Row]):
+    """Keeps a claimed row as long as its step makes headway, however long that takes.
+
+    `renew` is called with every bit of headway, and writes about once a second, in a transaction of its own: a worker
+    that is killed, or hangs, loses the row one lease after its last word. Raises `LeaseLost` if it had lost it before.
+    """
+
+    def __init__(self, claimed: Row) -> None:
+        self._claimed = claimed
+        self._next = time.monotonic() + RENEW_EVERY
+
+    def renew(self, note: Callable[[Session, Row], None] | None = None) -> None:
+        """`note` writes down how far the step is, in the same transaction."""
+        if time.monotonic() < self._next:
+            return
+        with transaction() as session:
+            held = renew(session, self._claimed, get_settings().lease)
+            if held is None:
+                raise LeaseLost
+            if note is not None:
+                note(session, held)
+        self._claimed.due_at = held.due_at
+        self._next = time.monotonic() + RENEW_EVERY
+
+    def through(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        """The pieces as they come, each of which is headway."""
+        for piece in pieces:
+            self.renew()
+            yield piece
+
+
 def run(step: Step[Row, Plan, Answer], id: str) -> None:
     """Take one step of the row with this id, if it is due and nobody has it."""
+    run_one(step, col(step.model.id) == id)
+
+
+def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> None:
+    """Take one step of that row of these which is due longest."""
     claimed: Row | None = None
+    id = ""
     try:
         with transaction() as session:
-            row = claim(session, step.model, id, get_settings().lease)
+            row = claim(session, step.model, which, get_settings().lease)
+            id = row.id if row is not None else ""
             plan = _plan(session, step, row) if row is not None else None
         claimed = row
         if claimed is None or plan is None:
@@ -56,6 +107,10 @@ def run(step: Step[Row, Plan, Answer], id: str) -> None:
                 return
             step.record(session, held, plan, answer)
             ring_if_due(session, held)
+    except NotNow:
+        return
+    except LeaseLost:
+        log.warning("the lease ran out, the step is given up", row=id)
     except Exception:
         log.exception("the step failed", row=id)
         _postpone(step, id, claimed)
@@ -95,7 +150,7 @@ def _postpone(step: Step[Row, Plan, Answer], id: str, claimed: Row | None) -> No
     """
     with transaction() as session:
         row = still_held(session, claimed) if claimed is not None else None
-        row = row or claim(session, step.model, id, timedelta())
+        row = row or claim(session, step.model, col(step.model.id) == id, timedelta())
         if row is not None:
             row.due_at = utc_now() + backoff(row.failures)
 

@@ -10,12 +10,13 @@ from shared.projects.models import Credential
 from shared.queue import enqueue
 from shared.settings import get_settings
 from shared.tables import DueTable, OwnedDue, utc_now
-from shared.webhooks.models import WebhookDelivery
+from shared.webhooks.models import WebhookDelivery, WebhookRecovery
 
 AT_ONCE = 500
 DUE: tuple[type[DueTable] | type[OwnedDue], ...] = (
     Job,
     WebhookDelivery,
+    WebhookRecovery,
     ProviderFile,
     Dataset,
     Upload,

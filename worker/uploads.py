@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 
 from openai.types import FileObject
 from sqlmodel import Session
@@ -10,6 +11,7 @@ from shared.database import transaction
 from shared.datasets import service as datasets
 from shared.datasets import storage
 from shared.datasets.models import Dataset, ProviderFile, ProviderFileStatus
+from shared.datasets.watched import watched
 from shared.jobs import service as jobs
 from shared.projects.models import Credential
 from shared.settings import get_settings
@@ -17,7 +19,7 @@ from shared.tables import release, utc_now
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
 from worker.providers.openai_wire import Provider, file_expiry
-from worker.steps import Step, try_again
+from worker.steps import Lease, Step, try_again
 
 WHOLE_UP_TO = 100_000_000  # above that, POST /files fails late at some providers
 PART_BYTES = 32 << 20
@@ -68,7 +70,7 @@ def _ask(plan: Plan) -> FileObject | Begun:
     expiry = get_settings().provider.file_expiry
     if plan.dataset.bytes <= WHOLE_UP_TO:
         with storage.open_dataset(plan.dataset.id) as content:
-            return provider.create_file(plan.name, content, expiry)
+            return provider.create_file(plan.name, watched(content, Lease(plan.file).renew), expiry)
     if plan.file.provider_upload_id is None:
         return Begun(provider.create_upload(plan.name, plan.dataset.bytes, expiry), [])
     return _continue(provider, plan, plan.file.provider_upload_id)
@@ -80,7 +82,8 @@ def _continue(provider: Provider, plan: Plan, upload_id: str) -> FileObject | Be
         return provider.complete_upload(upload_id, plan.file.part_ids)
     with storage.open_dataset(plan.dataset.id) as content:
         content.seek(sent)
-        part_id = provider.create_part(upload_id, content.read(PART_BYTES))
+        part = BytesIO(content.read(PART_BYTES))
+    part_id = provider.create_part(upload_id, watched(part, Lease(plan.file).renew))
     return Begun(upload_id, [*plan.file.part_ids, part_id])
 
 

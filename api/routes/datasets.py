@@ -6,18 +6,19 @@ from fastapi import APIRouter, Query
 
 from api.deps import After, CallerDep, SessionDep
 from shared.database import transaction
-from shared.datasets import collection, storage
+from shared.datasets import collection, reports, storage
 from shared.datasets.models import DatasetStatus
 from shared.datasets.preview import ExamplePreview, preview
 from shared.datasets.prices import estimate
 from shared.datasets.validation import overlap
+from shared.datasets.validation.rules import rules
 from shared.datasets.views import DatasetCreate, DatasetPublic, EstimatePublic, Overlapping, ProblemPublic
 from shared.errors import Invalid
-from shared.jobs import service as jobs
+from shared.jobs import dataset_views
 from shared.pages import Page
 
 router = APIRouter(prefix="/v1/datasets", tags=["Datasets"])
-COMPARED_BYTES = 256 << 20
+COMPARED_BYTES = 256 << 20  # seconds of one thread; larger files are compared before a job that names them
 
 
 @router.post("", response_model=DatasetPublic)
@@ -50,9 +51,7 @@ def list_datasets(
 def retrieve_dataset(session: SessionDep, caller: CallerDep, dataset_id: str) -> DatasetPublic:
     """A dataset with its statistics, the datasets split off it, and the newest 100 jobs that used it."""
     dataset = collection.get_dataset(session, caller.project_id, dataset_id)
-    public = collection.show(session, dataset)
-    public.jobs = jobs.ids_using(session, caller.project_id, dataset.id)
-    return public
+    return dataset_views.show(session, dataset)
 
 
 @router.get("/{dataset_id}/errors", response_model=Page[ProblemPublic])
@@ -97,24 +96,32 @@ def estimate_dataset(
     method: Literal["supervised", "dpo", "reinforcement"] | None = None,
     n_epochs: Annotated[int | None, Query(ge=1, le=50)] = None,
 ) -> EstimatePublic:
-    """What a training on this dataset will cost; an unknown price is said to be unknown."""
+    """What a training on this dataset will cost; an unknown price is said to be unknown.
+
+    Tokens are counted as the model reads them. If they have not been so far, that begins now: ask again in a moment.
+    """
     dataset = collection.get_dataset(session, caller.project_id, dataset_id)
     report = collection.checked(session, dataset)
     if dataset.status is DatasetStatus.ERROR:
         raise Invalid(dataset.status_details or "The dataset is invalid", code=dataset.error_code)
     if report.encoding is None:
         raise Invalid(f"The tokens of {dataset.id} are still being counted: ask again", code="dataset_not_checked")
-    return EstimatePublic.of(dataset.id, estimate(report, model, method, n_epochs))
+    base = rules().model(model)
+    counted = reports.in_encoding(session, dataset, report, base.encoding) if base else report
+    found = EstimatePublic.of(dataset.id, estimate(counted or report, model, method, n_epochs))
+    if base and counted is None:
+        found.reason = (
+            f"The tokens are being counted in {base.encoding}, which {base.name} reads: ask again in a moment"
+        )
+    return found
 
 
 @router.get("/{dataset_id}/compare", response_model=Overlapping)
 def compare_datasets(caller: CallerDep, dataset_id: str, other: Annotated[str, Query(max_length=64)]) -> Overlapping:
-    """Which examples of this dataset are in the other one too. Up to 256 MiB each."""
+    """Which examples of this dataset are in the other one too; of larger files, the first 256 MiB are compared."""
     with transaction() as session:  # over before the bytes are read
         first, second = (collection.get_dataset(session, caller.project_id, each) for each in (dataset_id, other))
         for each in (first, second):
             collection.checked(session, each)
-            if each.bytes > COMPARED_BYTES:
-                raise Invalid(f"{each.id} is larger than {COMPARED_BYTES >> 20} MiB, the most that is compared here")
-    with storage.open_dataset(second.id) as theirs, storage.open_dataset(first.id) as ours:
-        return Overlapping.of(first.id, second.id, overlap(theirs, ours))
+    with storage.open_dataset(first.id) as ours, storage.open_dataset(second.id) as theirs:
+        return Overlapping.of(first.id, second.id, overlap(ours, theirs, most_bytes=COMPARED_BYTES))

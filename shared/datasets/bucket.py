@@ -10,10 +10,10 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from shared.datasets.pieces import Lying, Piece, across
+from shared.datasets.pieces import Lying, Piece, Source, across
 
 PIECE_BYTES = 8 << 20
-READ_AHEAD = 4 << 20
+READ_AHEAD = (4 << 20) + (1 << 16)  # a range of a check and the end of its last line, in one request
 
 
 class Bucket:
@@ -25,6 +25,7 @@ class Bucket:
 
     def __init__(self, url: str) -> None:
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        self._url = url
         self._store = S3Store.from_url(
             url,
             client_options={"connect_timeout": "3s", "timeout": "60s", "allow_http": endpoint.startswith("http://")},
@@ -38,7 +39,7 @@ class Bucket:
         return self.open_across([Piece(key, self.size(key))])
 
     def open_across(self, pieces: Sequence[Piece]) -> BinaryIO:
-        return across(self._read_into, pieces, READ_AHEAD)
+        return across(self._read_into, Source(self._url, list(pieces)), READ_AHEAD)
 
     def _read_into(self, key: str, offset: int, buffer: memoryview) -> int:
         with _os_errors():

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from shared.datasets.pieces import Lying, Piece, across
+from shared.datasets.pieces import Lying, Piece, Source, across
 
 UNFINISHED = ".part"
 READ_AHEAD = 1 << 20
@@ -25,7 +25,7 @@ class Folder:
         return (self._path / key).open("rb")
 
     def open_across(self, pieces: Sequence[Piece]) -> BinaryIO:
-        return across(self._read_into, pieces, READ_AHEAD)
+        return across(self._read_into, Source(str(self._path.absolute()), list(pieces)), READ_AHEAD)
 
     def _read_into(self, key: str, offset: int, buffer: memoryview) -> int:
         with (self._path / key).open("rb", buffering=0) as file:

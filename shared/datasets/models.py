@@ -53,6 +53,7 @@ class Dataset(OwnedDue, Deletable, table=True):
     error_code: str | None = None
     status_details: str | None = None
     examples: int | None = None
+    check_progress: float | None = None
     expires_at: datetime | None = TimeField(default=None)
 
 

@@ -16,6 +16,13 @@ class Piece(NamedTuple):
     size: int
 
 
+class Source(NamedTuple):
+    """Where a file lies, for whoever will open it again: the storage, as a setting names it, and its pieces there."""
+
+    storage: str
+    pieces: list[Piece]
+
+
 class Lying(NamedTuple):
     """Something that lies in a storage, and when it was last changed, in Unix seconds."""
 
@@ -66,16 +73,17 @@ class ReadInto(Protocol):
     def __call__(self, key: str, offset: int, buffer: memoryview) -> int: ...
 
 
-def across(read_into: ReadInto, pieces: Sequence[Piece], read_ahead: int) -> BinaryIO:
+def across(read_into: ReadInto, source: Source, read_ahead: int) -> BinaryIO:
     """One file out of many pieces: `read`, `readline`, `seek`, in constant memory."""
-    return BufferedReader(_Across(read_into, pieces), read_ahead)
+    return BufferedReader(Across(read_into, source), read_ahead)
 
 
-class _Across(RawIOBase):
-    def __init__(self, read_into: ReadInto, pieces: Sequence[Piece]) -> None:
+class Across(RawIOBase):
+    def __init__(self, read_into: ReadInto, source: Source) -> None:
+        self.source = source
         self._read_into = read_into
-        self._pieces = pieces
-        self._ends = list(accumulate(piece.size for piece in pieces))
+        self._pieces = source.pieces
+        self._ends = list(accumulate(piece.size for piece in source.pieces))
         self._position = 0
 
     def readable(self) -> bool:

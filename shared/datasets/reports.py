@@ -3,16 +3,22 @@
 from typing import Any, ClassVar
 
 import msgspec
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, Session, col, select
 
 from shared.datasets.models import Dataset
-from shared.datasets.validation.report import Problem, Report
-from shared.tables import JSONField, Owned
+from shared.datasets.validation import DEFAULT_ENCODING
+from shared.datasets.validation.report import Problem, Report, Statistics
+from shared.tables import JSONField, Owned, make_due
 
 
 class DatasetReport(Owned, table=True):
-    """The newest report of a dataset. Its problems stand apart, so that a look at the rest does not read them."""
+    """The newest report of a dataset. Its problems stand apart, so that a look at the rest does not read them.
+
+    `tokens_in` has the statistics in other encodings than the report's, null for one that has yet to be counted in.
+    Whoever writes it has locked the dataset.
+    """
 
     __tablename__ = "dataset_reports"
     id_prefix: ClassVar[str] = "report_"
@@ -20,10 +26,14 @@ class DatasetReport(Owned, table=True):
     dataset_id: str = Field(foreign_key="datasets.id", unique=True)
     report: dict[str, Any] = JSONField()
     problems: list[dict[str, Any]] = JSONField()
+    tokens_in: dict[str, Any] | None = JSONField(default=None)
 
 
 def keep(session: Session, dataset: Dataset, report: Report) -> None:
-    """Store the report in place of an earlier one."""
+    """Store the report in place of an earlier one; of a count in another encoding, only what that has found."""
+    if report.encoding not in {None, DEFAULT_ENCODING}:
+        _set_tokens_in(session, dataset.id, {str(report.encoding): msgspec.to_builtins(report.statistics)})
+        return
     summary = msgspec.to_builtins(msgspec.structs.replace(report, problems=[]))
     values = {"report": summary, "problems": msgspec.to_builtins(report.problems)}
     row = DatasetReport(project_id=dataset.project_id, dataset_id=dataset.id, **values)
@@ -43,10 +53,36 @@ def of_datasets(session: Session, dataset_ids: list[str]) -> dict[str, Report]:
     return {dataset_id: msgspec.convert(stored, Report) for dataset_id, stored in session.exec(query)}
 
 
-def lacks_tokens(session: Session, dataset_id: str) -> bool:
-    """Whether a check has been stored that did not count the tokens."""
+def next_encoding(session: Session, dataset_id: str) -> str | None:
+    """In what the tokens of a checked dataset are to be counted now; None if there is nothing left to count."""
     report = of_dataset(session, dataset_id)
-    return report is not None and report.encoding is None
+    if report is None or report.encoding is None:
+        return None if report is None else DEFAULT_ENCODING
+    return next((name for name, counted in _tokens_in(session, dataset_id).items() if counted is None), None)
+
+
+def in_encoding(session: Session, dataset: Dataset, report: Report, encoding: str) -> Report | None:
+    """The report with its tokens as another encoding counts them; None until they are, which is asked for here."""
+    if report.encoding == encoding:
+        return report
+    counted = _tokens_in(session, dataset.id).get(encoding)
+    if counted is not None:
+        return msgspec.structs.replace(report, encoding=encoding, statistics=msgspec.convert(counted, Statistics))
+    session.refresh(dataset, ["due_at", "failures"], with_for_update={"key_share": True})
+    if encoding != DEFAULT_ENCODING and encoding not in _tokens_in(session, dataset.id):
+        _set_tokens_in(session, dataset.id, {encoding: None})
+    make_due(session, dataset)
+    return None
+
+
+def _tokens_in(session: Session, dataset_id: str) -> dict[str, Any]:
+    query = select(DatasetReport.tokens_in).where(DatasetReport.dataset_id == dataset_id)
+    return dict(session.exec(query).one_or_none() or {})
+
+
+def _set_tokens_in(session: Session, dataset_id: str, more: dict[str, Any]) -> None:
+    values = {"tokens_in": _tokens_in(session, dataset_id) | more}
+    session.exec(update(DatasetReport).where(col(DatasetReport.dataset_id) == dataset_id).values(values))
 
 
 def problems(session: Session, dataset_id: str) -> list[Problem]:

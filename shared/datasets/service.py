@@ -85,11 +85,24 @@ def get_for_training(session: Session, project_id: str, dataset_id: str, param: 
         raise Invalid(
             f"{dataset_id} was uploaded with purpose {dataset.purpose}: upload it with purpose fine-tune", param=param
         )
-    if dataset.status is DatasetStatus.ERROR:
+    if not is_fit(session, dataset, param):
         listed = reports.of_dataset(session, dataset_id) is not None
         more = f" GET /v1/datasets/{dataset_id}/errors lists them all." if listed else ""
         raise Invalid(f"{dataset.status_details}{more}", code=dataset.error_code, param=param)
     return dataset
+
+
+def is_fit(session: Session, dataset: Dataset, param: str) -> bool:
+    """Whether a job may name a checked dataset so; `training_file` or `validation_file`.
+
+    Only training needs ten examples: a file in which nothing but some of these are missing can be validated on.
+    """
+    if dataset.status is not DatasetStatus.ERROR:
+        return True
+    if param != "validation_file" or dataset.error_code != "invalid_n_examples":
+        return False
+    report = reports.of_dataset(session, dataset.id)
+    return report is not None and report.examples > 0
 
 
 def provider_file(session: Session, dataset: Dataset, credential_id: str) -> ProviderFile:

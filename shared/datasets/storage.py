@@ -6,14 +6,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
-from functools import cache
 from hashlib import sha256
 from itertools import groupby, islice
 from typing import BinaryIO, NamedTuple
 
-from shared.datasets.bucket import Bucket
-from shared.datasets.folder import UNFINISHED, Folder
+from shared.datasets.folder import UNFINISHED
 from shared.datasets.pieces import Lying, Piece, Place
+from shared.datasets.places import place_at
 from shared.settings import get_settings
 
 MANIFEST = ".parts"
@@ -22,13 +21,8 @@ JUDGED_AT_ONCE = 500
 _OURS = re.compile(r"((?:file-|part_)\w+)(?:[./].*)?")
 
 
-@cache
-def _place_at(storage: str) -> Place:
-    return Bucket(storage) if storage.startswith("s3://") else Folder(storage)
-
-
 def _place() -> Place:
-    return _place_at(get_settings().storage)
+    return place_at(get_settings().storage)
 
 
 class Writer:

@@ -9,7 +9,7 @@ from shared.bodies import JsonObject, Metadata
 from shared.datasets.models import Dataset, DatasetStatus
 from shared.datasets.prices import Estimate
 from shared.datasets.sources import Split
-from shared.datasets.validation.duplicates import Overlap
+from shared.datasets.validation.overlapping import Overlap
 from shared.datasets.validation.report import Problem, Report
 from shared.pages import Listed
 from shared.tables import epoch
@@ -42,7 +42,8 @@ class DatasetCreate(BaseModel):
 class DatasetPublic(Listed):
     """`id` is the file's, to be named in a job. `report` is null until the first check has ended.
 
-    `status` is `uploaded`, `checking`, `processed` or `error`. `tokens_counted` tells whether the statistics have
+    `status` is `uploaded`, `checking`, `processed` or `error`. `progress` (0–1) is how far a check, or a count of the
+    tokens, is; null while none is under way. `tokens_counted` tells whether the statistics have
     tokens yet: the structure is checked first. `counts` are all problems by code; `errors` lists them.
     """
 
@@ -54,6 +55,7 @@ class DatasetPublic(Listed):
     sha256: str | None
     status: State
     status_details: str | None
+    progress: float | None
     source: dict[str, Any] | None
     metadata: dict[str, str] | None
     valid: bool | None
@@ -77,6 +79,7 @@ class DatasetPublic(Listed):
             sha256=row.sha256 or None,
             status=_state(row),
             status_details=row.status_details,
+            progress=row.check_progress,
             source=row.source,
             metadata=row.labels,
             valid=report.valid if report else None,
@@ -125,19 +128,32 @@ class ProblemPublic(Listed):
 
 
 class Overlapping(BaseModel):
-    """How many examples of `id` are in `other` too, to the letter or nearly, and the first 1,000 of them."""
+    """How many of the `compared` examples of `id` are in `other` too, to the letter or nearly; the first 1,000 of them.
+
+    `complete` is false if the files are so large that only their beginnings were compared.
+    """
 
     object: Literal["dataset.comparison"] = "dataset.comparison"
     id: str
     other: str
+    compared: int
     exact: int
     near: int
+    complete: bool
     examples: list[ProblemPublic]
 
     @classmethod
     def of(cls, dataset_id: str, other_id: str, found: Overlap) -> "Overlapping":
         examples = [ProblemPublic.of(number, each) for number, each in enumerate(found.problems)]
-        return cls(id=dataset_id, other=other_id, exact=found.exact, near=found.near, examples=examples)
+        return cls(
+            id=dataset_id,
+            other=other_id,
+            compared=found.examples,
+            exact=found.exact,
+            near=found.near,
+            complete=found.complete,
+            examples=examples,
+        )
 
 
 class EstimatePublic(BaseModel):

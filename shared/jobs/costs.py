@@ -5,6 +5,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from shared.datasets import reports
+from shared.datasets.models import Dataset
 from shared.datasets.prices import estimate, price_of
 from shared.datasets.validation.rules import rules
 from shared.jobs.models import Job
@@ -12,11 +13,20 @@ from shared.tables import utc_now
 
 
 def note_estimate(session: Session, job: Job) -> None:
-    """Put the estimate on a new job, if its dataset's tokens have been counted."""
-    report = reports.of_dataset(session, job.training_file)
-    if report is None or report.encoding is None:
+    """Put the estimate on a new job, if its dataset's tokens have been counted as its model reads them.
+
+    If they have not, they will be, and `note_estimates` comes back to it.
+    """
+    base, report = rules().model(job.model), reports.of_dataset(session, job.training_file)
+    day = job.created_at.date()
+    if base is None or report is None or price_of(job.provider, base.name, _method(job), day) is None:
         return
-    found = estimate(report, job.model, _method(job), job.hyperparameters.get("n_epochs"), provider=job.provider)
+    dataset = session.get_one(Dataset, job.training_file)
+    counted = reports.in_encoding(session, dataset, report, base.encoding) if report.encoding else None
+    if counted is None:
+        return
+    epochs = job.hyperparameters.get("n_epochs")
+    found = estimate(counted, job.model, _method(job), epochs, provider=job.provider, on=day)
     if found.amount is not None and found.billed_tokens is not None:
         job.estimated_cost = _cost(str(found.amount), found.currency, found.billed_tokens)
 

@@ -78,6 +78,8 @@ class Job(OwnedDue, table=True):
     total_steps: int | None = None
     estimated_finish_at: datetime | None = TimeField(default=None)
     finished_at: datetime | None = TimeField(default=None)
+    check_progress: float | None = None
+    compared_at: datetime | None = TimeField(default=None)
 
     create_pending_at: datetime | None = TimeField(default=None)
     provider_job_id: str | None = None
@@ -129,3 +131,4 @@ class TunedModel(OwnedDue, Deletable, table=True):
     credential_id: str = Field(foreign_key="credentials.id")
     name: str = Field(index=True)
     base_model: str
+    shutdown_date_told: str | None = None

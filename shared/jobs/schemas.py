@@ -62,6 +62,7 @@ class Cost(BaseModel):
 class JobPublic(Listed):
     """OpenAI's job object, and beside it `project_id`, `provider`, `provider_job_id` and `progress` (0–1).
 
+    `check_progress` (0–1) is how far the check of its files is, null when the job does not wait for one.
     `estimated_cost` is there once the tokens have been counted, `cost` once the provider has said how many it trained;
     both are null where the price is not known.
     """
@@ -89,6 +90,7 @@ class JobPublic(Listed):
     provider: str
     provider_job_id: str | None
     progress: float | None
+    check_progress: float | None
     estimated_cost: Cost | None
     cost: Cost | None
 
@@ -119,6 +121,7 @@ class JobPublic(Listed):
             provider=row.provider,
             provider_job_id=row.provider_job_id,
             progress=progress(row),
+            check_progress=row.check_progress if row.status is JobStatus.VALIDATING_FILES else None,
             estimated_cost=Cost(**row.estimated_cost) if row.estimated_cost else None,
             cost=Cost(**row.cost) if row.cost else None,
         )

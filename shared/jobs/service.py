@@ -4,7 +4,7 @@ import secrets
 from datetime import timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, func, update
 from sqlmodel import Session, col, or_, select
 
 from shared.datasets import service as datasets
@@ -12,12 +12,12 @@ from shared.datasets.models import Dataset, DatasetStatus
 from shared.errors import Invalid
 from shared.jobs import costs, tuned_models
 from shared.jobs.models import Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level
-from shared.jobs.schemas import JobCreate
+from shared.jobs.schemas import JobCreate, JobPublic
 from shared.projects import service as projects
 from shared.projects.service import Caller
 from shared.tables import check_cursor, get_owned, list_owned, make_due, release, utc_now
 from shared.webhooks import service as webhooks
-from shared.webhooks.schemas import EventType
+from shared.webhooks.event_types import EventType
 
 
 def create(session: Session, caller: Caller, new: JobCreate) -> Job:
@@ -48,6 +48,7 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     session.flush()
     costs.note_estimate(session, job)
     add_event(session, job, "Job accepted: its files are checked and sent to the provider")
+    tell(session, job, EventType.JOB_CREATED)
     make_due(session, job)
     return job
 
@@ -132,15 +133,18 @@ def may_exist_at_provider(job: Job) -> bool:
     return job.provider_job_id is not None or job.create_pending_at is not None
 
 
-_TOLD: dict[JobStatus, EventType] = {
-    JobStatus.SUCCEEDED: "fine_tuning.job.succeeded",
-    JobStatus.FAILED: "fine_tuning.job.failed",
-    JobStatus.CANCELLED: "fine_tuning.job.cancelled",
+_TOLD = {
+    JobStatus.QUEUED: EventType.JOB_QUEUED,
+    JobStatus.RUNNING: EventType.JOB_RUNNING,
+    JobStatus.PAUSED: EventType.JOB_PAUSED,
+    JobStatus.SUCCEEDED: EventType.JOB_SUCCEEDED,
+    JobStatus.FAILED: EventType.JOB_FAILED,
+    JobStatus.CANCELLED: EventType.JOB_CANCELLED,
 }
 
 
 def move(session: Session, job: Job, status: JobStatus) -> None:
-    """Give a job its new status. A final one ends its steps and is told; nothing leaves a final one."""
+    """Give a job its new status, and tell of it. A final one ends its steps; nothing leaves a final one."""
     if status is job.status or job.status.is_final:
         return
     job.status = status
@@ -148,7 +152,13 @@ def move(session: Session, job: Job, status: JobStatus) -> None:
         job.request, job.estimated_finish_at = None, None
         job.finished_at = job.finished_at or utc_now()
         release(job, None)
-        webhooks.emit(session, job.project_id, _TOLD[status], {"id": job.id})
+    if status in _TOLD:
+        tell(session, job, _TOLD[status])
+
+
+def tell(session: Session, job: Job, type: EventType) -> None:
+    """Let the project's webhooks know what happened to a job."""
+    webhooks.emit(session, job.project_id, type, JobPublic.of(job).model_dump(mode="json"))
 
 
 def fail(session: Session, job: Job, code: str, message: str, param: str | None = None) -> None:
@@ -172,13 +182,35 @@ def _names(dataset_id: str) -> ColumnElement[bool]:
 
 def wake_waiting(session: Session, dataset_id: str) -> None:
     """Let the jobs that wait for this dataset look at it now."""
-    waiting = select(Job).where(
+    waiting = select(Job).where(*_waits_for(dataset_id))
+    for job in session.exec(waiting.order_by(Job.id).with_for_update()):
+        job.check_progress = None
+        make_due(session, job)
+
+
+def _waits_for(dataset_id: str) -> tuple[ColumnElement[bool], ...]:
+    return (
         _names(dataset_id),
         col(Job.status) == JobStatus.VALIDATING_FILES,
         col(Job.provider_job_id).is_(None),
     )
-    for job in session.exec(waiting.order_by(Job.id).with_for_update()):
-        make_due(session, job)
+
+
+def show_check_progress(session: Session, dataset_id: str) -> None:
+    """Let the jobs that wait for this dataset show how far its check is; of two, that of the slower one.
+
+    A job that is busy is passed over: it is only progress, and the next is a second away.
+    """
+    waiting = select(Job.id).where(*_waits_for(dataset_id)).order_by(Job.id)
+    ids = list(session.exec(waiting.with_for_update(skip_locked=True, key_share=True)))
+    if not ids:
+        return
+    checked = (col(Dataset.id) == Job.training_file) | (col(Dataset.id) == Job.validation_file)
+    shares = select(func.min(Dataset.check_progress)).where(checked, Dataset.status == DatasetStatus.UPLOADED)
+    session.exec(
+        update(Job).where(col(Job.id).in_(ids)).values(check_progress=shares.scalar_subquery()),
+        execution_options={"synchronize_session": False},
+    )
 
 
 def ids_using(session: Session, project_id: str, dataset_id: str) -> list[str]:
@@ -190,12 +222,13 @@ def ids_using(session: Session, project_id: str, dataset_id: str) -> list[str]:
 def delete_dataset(session: Session, project_id: str, dataset_id: str) -> None:
     """Delete a file, unless a job has yet to send it to the provider."""
     dataset = get_owned(session, Dataset, dataset_id, project_id, lock=True)
+    is_fit = datasets.is_fit(session, dataset, "training_file")
     using = select(Job.id).where(
         Job.project_id == project_id,
-        _names(dataset_id),
+        _names(dataset_id) if is_fit else col(Job.validation_file) == dataset_id,
         col(Job.status).in_([JobStatus.VALIDATING_FILES, JobStatus.QUEUED]),
     )
     job_id = session.exec(using.limit(1)).first()
-    if job_id is not None and dataset.status is not DatasetStatus.ERROR:
+    if job_id is not None and datasets.is_fit(session, dataset, "validation_file"):
         raise Invalid(f"{dataset_id} is needed by {job_id}: cancel that job, or wait until it runs", code="file_in_use")
     datasets.delete(session, dataset)

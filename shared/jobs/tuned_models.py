@@ -9,6 +9,8 @@ from shared.jobs.models import Checkpoint, TunedModel
 from shared.jobs.schemas import ModelPublic
 from shared.projects import service as projects
 from shared.tables import make_due, utc_now
+from shared.webhooks import service as webhooks
+from shared.webhooks.event_types import EventType
 
 
 def list_models(session: Session, project_id: str) -> list[ModelPublic]:
@@ -26,6 +28,18 @@ def get_model(session: Session, project_id: str, name: str) -> ModelPublic:
             return ModelPublic(**base)
     model = _own(session, project_id, name)
     return ModelPublic.of(model, _shutdown(model, bases))
+
+
+def tell_shutdowns(session: Session) -> None:
+    """Tell each project once of each day on which a model of its own will stop."""
+    bases = projects.base_models(session)
+    alive = select(TunedModel).where(col(TunedModel.deleted_at).is_(None)).order_by(TunedModel.id)
+    for model in session.exec(alive):
+        date = _shutdown(model, bases)
+        if date is not None and date != model.shutdown_date_told:
+            model.shutdown_date_told = date
+            told = ModelPublic.of(model, date).model_dump(mode="json")
+            webhooks.emit(session, model.project_id, EventType.MODEL_SHUTDOWN_SCHEDULED, told)
 
 
 def delete_model(session: Session, project_id: str, name: str) -> None:

@@ -41,6 +41,8 @@ class ApiKey(Table, table=True):
     secret_sha256: str = Field(unique=True)
     hint: str
     revoked_at: datetime | None = TimeField(default=None)
+    expires_at: datetime | None = TimeField(default=None)
+    expiry_told_at: datetime | None = TimeField(default=None)
 
 
 class Credential(DueTable, table=True):

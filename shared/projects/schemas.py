@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.pages import Listed
-from shared.projects.models import Project
+from shared.projects.models import ApiKey, Project
 from shared.tables import epoch
 
 
@@ -27,3 +27,23 @@ class ProjectPublic(Listed):
     @classmethod
     def of(cls, row: Project) -> "ProjectPublic":
         return cls(id=row.id, created_at=epoch(row.created_at), name=row.name)
+
+
+class ApiKeyPublic(Listed):
+    """OpenAI's key object without its owner, and beside it when it stops working. The secret is never shown again."""
+
+    object: Literal["organization.project.api_key"] = "organization.project.api_key"
+    name: str
+    redacted_value: str
+    created_at: int
+    expires_at: int | None
+
+    @classmethod
+    def of(cls, row: ApiKey) -> "ApiKeyPublic":
+        return cls(
+            id=row.id,
+            name=row.name,
+            redacted_value=row.hint,
+            created_at=epoch(row.created_at),
+            expires_at=epoch(row.expires_at) if row.expires_at else None,
+        )

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.dialects.postgresql import insert
@@ -11,7 +12,7 @@ from sqlmodel import Session, col, select
 from shared.errors import Forbidden, Invalid, NotFound, Unauthorized
 from shared.projects.models import ApiKey, Credential, Organization, Project
 from shared.settings import get_settings
-from shared.tables import make_due
+from shared.tables import make_due, utc_now
 
 NAME_LENGTH = 64
 
@@ -38,12 +39,19 @@ def create_project(session: Session, name: str) -> Project:
     return project
 
 
-def create_api_key(session: Session, project_id: str | None, name: str) -> tuple[ApiKey, str]:
-    """A key and its secret, which nobody can read again. Without a project it is an admin key."""
+def create_api_key(
+    session: Session, project_id: str | None, name: str, *, expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """A key and its secret, which nobody can read again. Without a project it is an admin key.
+
+    With `expires_at` it is refused from then on, and its project is told a week before.
+    """
+    if expires_at is not None and expires_at <= utc_now():
+        raise Invalid("A key's expiry must be in the future", param="expires_at")
     prefix = "sk-admin-tun-" if project_id is None else "sk-tun-"
     secret = prefix + secrets.token_urlsafe(32)
     hint = f"{prefix}{secret[len(prefix) :][:3]}…{secret[-4:]}"
-    key = ApiKey(project_id=project_id, name=name, secret_sha256=_sha256(secret), hint=hint)
+    key = ApiKey(project_id=project_id, name=name, secret_sha256=_sha256(secret), hint=hint, expires_at=expires_at)
     session.add(key)
     return key, secret
 
@@ -67,6 +75,8 @@ def _find_key(session: Session, secret: str) -> ApiKey:
     key = session.exec(query).one_or_none()
     if key is None:
         raise Unauthorized("This API key is not known here: check OPENAI_API_KEY, or ask your operator for a key")
+    if key.expires_at is not None and key.expires_at <= utc_now():
+        raise Unauthorized("This API key has expired: ask your operator for a new one", code="api_key_expired")
     return key
 
 

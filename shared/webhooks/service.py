@@ -1,97 +1,180 @@
-"""Endpoints, events and deliveries: what a project is told, and what became of it."""
+"""Endpoints: where a project is told what happens, with which secret; and telling."""
 
 import base64
 import secrets
-from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import and_, func, or_, update
 from sqlmodel import Session, col, select
 
-from shared.secrets import seal
-from shared.settings import get_settings
-from shared.tables import check_cursor, get_owned, make_due, release, utc_now
+from shared.secrets import seal, unseal
+from shared.tables import get_owned, make_due, utc_now
 from shared.webhooks.addresses import check_url
-from shared.webhooks.models import DeliveryStatus, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookEvent
-from shared.webhooks.schemas import EventType, WebhookDeliveryPublic, WebhookEndpointCreate
+from shared.webhooks.event_types import EventType
+from shared.webhooks.models import (
+    DeliveryStatus,
+    DisabledReason,
+    FailureReason,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+)
+from shared.webhooks.schemas import WebhookEndpointCreate, WebhookEndpointPublic, WebhookEndpointUpdate
+
+OLD_SECRET_LIVES = timedelta(hours=24)
 
 
 def create_endpoint(session: Session, project_id: str, new: WebhookEndpointCreate) -> tuple[WebhookEndpoint, str]:
     """An endpoint and its signing secret, which is not shown again."""
     check_url(new.url)
-    secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    now, secret = utc_now(), _new_secret()
     endpoint = WebhookEndpoint(
         project_id=project_id,
+        created_at=now,
+        updated_at=now,
         name=new.name,
         url=new.url,
         event_types=sorted(set(new.event_types)),
+        full_payloads=new.full_payloads,
         sealed_secret=seal(secret),
-        signing_secret_hint=f"whsec_…{secret[-5:]}",
+        signing_secret_hint=_hint(secret),
     )
     session.add(endpoint)
     return endpoint, secret
 
 
-def delete_endpoint(session: Session, project_id: str, endpoint_id: str) -> None:
-    """Nothing more is sent to it: what is still pending is given up by its next step."""
-    get_owned(session, WebhookEndpoint, endpoint_id, project_id, lock=True).deleted_at = utc_now()
+def update_endpoint(session: Session, project_id: str, endpoint_id: str, new: WebhookEndpointUpdate) -> WebhookEndpoint:
+    """Change what is named. An update that changes nothing leaves `updated_at` as it is."""
+    endpoint = get_owned(session, WebhookEndpoint, endpoint_id, project_id, lock=True)
+    if new.url is not None:
+        check_url(new.url)
+    values = new.model_dump(exclude_none=True, exclude={"enabled"})
+    if new.event_types is not None:
+        values["event_types"] = sorted(set(new.event_types))
+    changed = {name: value for name, value in values.items() if getattr(endpoint, name) != value}
+    for name, value in changed.items():
+        setattr(endpoint, name, value)
+    if "url" in changed:
+        forgive(endpoint)
+    if _switched(session, endpoint, new.enabled) or changed:
+        endpoint.updated_at = utc_now()
+    return endpoint
 
 
-def emit(session: Session, project_id: str, type: EventType, data: dict[str, Any]) -> None:
-    """Write an event, and a delivery for each endpoint that wants it, in the caller's transaction."""
-    wanted = select(WebhookEndpoint.id).where(
-        WebhookEndpoint.project_id == project_id,
-        col(WebhookEndpoint.deleted_at).is_(None),
-        col(WebhookEndpoint.event_types).contains([type]),
+def _switched(session: Session, endpoint: WebhookEndpoint, enabled: bool | None) -> bool:
+    if enabled is None or enabled is (endpoint.disabled_at is None):
+        return False
+    if enabled:
+        endpoint.disabled_at, endpoint.disabled_reason = None, None
+        forgive(endpoint)
+    else:
+        disable(session, endpoint, DisabledReason.REQUESTED)
+    return True
+
+
+def forgive(endpoint: WebhookEndpoint) -> None:
+    """What failed does not count any more: it answers again, or a person wants it tried now."""
+    endpoint.failing_since, endpoint.consecutive_failures, endpoint.waits_until = None, 0, None
+
+
+def disable(session: Session, endpoint: WebhookEndpoint, reason: DisabledReason) -> None:
+    """Send nothing more to it, and tell the project, unless it was the project's wish."""
+    endpoint.disabled_at, endpoint.disabled_reason = utc_now(), reason
+    note_missed(endpoint, _oldest_unanswered(session, endpoint) or endpoint.disabled_at)
+    _give_up_pending(session, endpoint.id, FailureReason.DISABLED)
+    if reason is not DisabledReason.REQUESTED:
+        told = WebhookEndpointPublic.of(endpoint).model_dump(mode="json")
+        emit(session, endpoint.project_id, EventType.ENDPOINT_DISABLED, told)
+
+
+def note_missed(endpoint: WebhookEndpoint, since: datetime) -> None:
+    """An event of this time has not reached the endpoint, and will not unless it is recovered."""
+    endpoint.missed_since = min(endpoint.missed_since or since, since)
+
+
+def _oldest_unanswered(session: Session, endpoint: WebhookEndpoint) -> datetime | None:
+    """When the oldest event was made that is still to be delivered, or was given up since the endpoint began to fail.
+
+    `failing_since` itself would be too late: an event is older than the first attempt to tell of it.
+    """
+    given_up = and_(
+        col(WebhookDelivery.status) == DeliveryStatus.FAILED,
+        col(WebhookDelivery.finished_at) >= (endpoint.failing_since or utc_now()),
     )
-    event = WebhookEvent(project_id=project_id, type=type, data=data)
+    unanswered = or_(col(WebhookDelivery.due_at).is_not(None), given_up)
+    oldest = (
+        select(func.min(WebhookEvent.created_at))
+        .join(WebhookDelivery, col(WebhookDelivery.event_id) == WebhookEvent.id)
+        .where(WebhookDelivery.endpoint_id == endpoint.id, col(WebhookEvent.is_test).is_(False), unanswered)
+    )
+    return session.exec(oldest).one()
+
+
+def _give_up_pending(session: Session, endpoint_id: str, reason: FailureReason) -> None:
+    """All but what is on its way, or about to be: that finds out by itself, and may be waiting for this endpoint."""
+    pending = select(WebhookDelivery.id).where(
+        WebhookDelivery.endpoint_id == endpoint_id,
+        col(WebhookDelivery.due_at).is_not(None),
+        col(WebhookDelivery.failures) == 0,
+    )
+    ids = pending.with_for_update(skip_locked=True, key_share=True)
+    given_up = {"status": DeliveryStatus.FAILED, "failure_reason": reason, "finished_at": utc_now(), "due_at": None}
+    session.exec(update(WebhookDelivery).where(col(WebhookDelivery.id).in_(ids)).values(given_up))
+
+
+def delete_endpoint(session: Session, project_id: str, endpoint_id: str) -> None:
+    """Nothing more is sent to it: what is still pending is given up."""
+    endpoint = get_owned(session, WebhookEndpoint, endpoint_id, project_id, lock=True)
+    endpoint.deleted_at = utc_now()
+    _give_up_pending(session, endpoint.id, FailureReason.DELETED)
+
+
+def rotate_secret(session: Session, project_id: str, endpoint_id: str, keep_old: bool) -> tuple[WebhookEndpoint, str]:
+    """A new signing secret, not shown again. The old one signs too for another day, if it is to be kept."""
+    endpoint = get_owned(session, WebhookEndpoint, endpoint_id, project_id, lock=True)
+    secret, now = _new_secret(), utc_now()
+    endpoint.sealed_old_secret = endpoint.sealed_secret if keep_old else None
+    endpoint.old_secret_expires_at = now + OLD_SECRET_LIVES if keep_old else None
+    endpoint.sealed_secret, endpoint.signing_secret_hint, endpoint.updated_at = seal(secret), _hint(secret), now
+    return endpoint, secret
+
+
+def signing_secrets(endpoint: WebhookEndpoint) -> list[str]:
+    """Every secret with which a delivery is signed now, the newest first."""
+    sealed = [endpoint.sealed_secret]
+    if endpoint.sealed_old_secret and endpoint.old_secret_expires_at and endpoint.old_secret_expires_at > utc_now():
+        sealed.append(endpoint.sealed_old_secret)
+    return [unseal(each) for each in sealed]
+
+
+def _new_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _hint(secret: str) -> str:
+    return f"whsec_…{secret[-5:]}"
+
+
+def emit(session: Session, project_id: str, type: EventType, data: dict[str, Any]) -> WebhookEvent:
+    """Write an event, and a delivery for each endpoint that wants it, in the caller's transaction.
+
+    `data` is the object that it happened to, as the API gives it, with its `id`.
+    """
+    event = WebhookEvent(project_id=project_id, type=type, object_id=data["id"], data=data)
     session.add(event)
     session.flush()
-    for endpoint_id in session.exec(wanted):
-        make_due(session, WebhookDelivery(project_id=project_id, event_id=event.id, endpoint_id=endpoint_id))
-
-
-def list_deliveries(
-    session: Session, project_id: str, endpoint_id: str, *, after: str | None, limit: int
-) -> list[WebhookDeliveryPublic]:
-    """One more than `limit` deliveries of an endpoint with their attempts, newest first."""
-    get_owned(session, WebhookEndpoint, endpoint_id, project_id)
-    query = (
-        select(WebhookDelivery, WebhookEvent.type)
-        .join(WebhookEvent, col(WebhookEvent.id) == WebhookDelivery.event_id)
-        .where(WebhookDelivery.project_id == project_id, WebhookDelivery.endpoint_id == endpoint_id)
-        .order_by(col(WebhookDelivery.id).desc())
+    wanted = select(WebhookEndpoint.id, WebhookEndpoint.full_payloads).where(
+        WebhookEndpoint.project_id == project_id,
+        col(WebhookEndpoint.deleted_at).is_(None),
+        col(WebhookEndpoint.disabled_at).is_(None),
+        col(WebhookEndpoint.event_types).contains([type]),
     )
-    if after is not None:
-        check_cursor(session, WebhookDelivery, after, project_id)
-        query = query.where(WebhookDelivery.id < after)
-    rows = session.exec(query.limit(limit + 1)).all()
-    attempts = _attempts(session, [delivery.id for delivery, _ in rows])
-    return [WebhookDeliveryPublic.of(delivery, type, attempts.get(delivery.id, [])) for delivery, type in rows]
+    for endpoint_id, is_full in session.exec(wanted):
+        make_due(session, new_delivery(event, endpoint_id, is_full))
+    return event
 
 
-def _attempts(session: Session, delivery_ids: Sequence[str]) -> dict[str, list[WebhookAttempt]]:
-    query = select(WebhookAttempt).where(col(WebhookAttempt.delivery_id).in_(delivery_ids))
-    attempts: dict[str, list[WebhookAttempt]] = {}
-    for attempt in session.exec(query.order_by(WebhookAttempt.id)):
-        attempts.setdefault(attempt.delivery_id, []).append(attempt)
-    return attempts
-
-
-def record_attempt(session: Session, delivery: WebhookDelivery, attempt: WebhookAttempt) -> None:
-    """Write down one request, and when the next one is due, if any."""
-    session.add(attempt)
-    delivery.attempts += 1
-    schedule = get_settings().webhook_schedule
-    if attempt.error is None:
-        delivery.status = DeliveryStatus.SUCCEEDED
-        release(delivery, None)
-    elif delivery.attempts > len(schedule):
-        give_up(delivery)
-    else:
-        jitter = 0.8 + 0.4 * secrets.randbelow(1001) / 1000
-        release(delivery, utc_now() + schedule[delivery.attempts - 1] * jitter)
-
-
-def give_up(delivery: WebhookDelivery) -> None:
-    delivery.status = DeliveryStatus.FAILED
-    release(delivery, None)
+def new_delivery(event: WebhookEvent, endpoint_id: str, is_full: bool) -> WebhookDelivery:
+    is_full = is_full or not EventType(event.type).is_thin
+    return WebhookDelivery(project_id=event.project_id, event_id=event.id, endpoint_id=endpoint_id, is_full=is_full)

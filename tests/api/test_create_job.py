@@ -61,6 +61,7 @@ def test_a_new_job_is_described_as_openai_does(alice: Person) -> None:
         "provider": "openai",
         "provider_job_id": None,
         "progress": None,
+        "check_progress": None,
         "estimated_cost": None,
         "cost": None,
     }

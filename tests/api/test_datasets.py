@@ -1,14 +1,23 @@
 """/v1/datasets: reports, problems, comparison, and datasets that nobody uploads."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
+from io import BytesIO
 from typing import Any
 
 import pytest
+from openai import BadRequestError
 
+from api.routes import datasets as routes
 from shared.datasets.models import Dataset
+from shared.datasets.validation import check
+from shared.jobs.models import Job
 from tests.servers import Receiver
-from tests.world import Person, Sandbox, lines, row, work, work_until_created
+from tests.worker.levers import change, step_while
+from tests.world import Person, Sandbox, lines, row, step, work, work_until_created
+from worker import datasets, steps
 
+NOT_UNDER_WAY = (None, None, None)
 BAD = b'{"messages": [{"role": "bot", "content": "x"}, {"role": "assistant", "content": "y"}]}\n'
 
 
@@ -24,6 +33,36 @@ def show(person: Person, dataset_id: str, path: str = "") -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     shown: dict[str, Any] = answer.json()
     return shown
+
+
+def test_while_a_check_is_under_way_the_dataset_and_its_job_show_how_far_it_is(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "RENEW_EVERY", 0.0)
+    dataset_id = alice.upload()
+    job_id = alice.create_job(training_file=dataset_id)
+
+    def shown() -> tuple[Any, Any, Any]:
+        job = alice.openai.fine_tuning.jobs.retrieve(job_id).to_dict()
+        [listed] = alice.http.get("/fine_tuning/jobs").json()["data"]
+        return show(alice, dataset_id)["progress"], job["check_progress"], listed["check_progress"]
+
+    seen = [shown()]
+    for _ in range(2):
+        step_while(datasets.advance, dataset_id, lambda: seen.append(shown()))
+        seen.append(shown())
+    of_the_check, of_the_count = (1.0, 1.0, 1.0), (1.0, None, None)
+    assert seen == [NOT_UNDER_WAY, of_the_check, NOT_UNDER_WAY, of_the_count, NOT_UNDER_WAY]
+
+
+def test_of_two_files_a_job_shows_the_one_that_is_less_far(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "RENEW_EVERY", 0.0)
+    training, validation = alice.upload(), alice.upload(lines(20))
+    job_id = alice.create_job(training_file=training, validation_file=validation)
+    change(Dataset, training, check_progress=0.25)
+    shares: list[float | None] = []
+    step_while(datasets.advance, validation, lambda: shares.append(row(Job, job_id).check_progress))
+    assert shares == [0.25]
 
 
 def test_a_report_comes_first_without_and_then_with_tokens(alice: Person) -> None:
@@ -97,7 +136,17 @@ def test_a_comparison_tells_what_is_in_both(alice: Person) -> None:
     one, other = alice.upload(lines(12)), alice.upload(lines(15)[len(lines(10)) :] + lines(30)[len(lines(15)) :])
     work(2)
     compared = show(alice, one, f"/compare?other={other}")
-    assert (compared["exact"], compared["near"]) == (2, 0)
+    assert (compared["compared"], compared["exact"], compared["near"], compared["complete"]) == (12, 2, 0, True)
+
+
+def test_of_large_files_the_beginnings_are_compared_and_that_is_said(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "COMPARED_BYTES", len(lines(5)))
+    dataset_id = alice.upload()
+    work()
+    compared = show(alice, dataset_id, f"/compare?other={dataset_id}")
+    assert (compared["compared"], compared["exact"], compared["complete"]) == (5, 5, False)
 
 
 def test_a_preview_shows_the_tokens_and_what_is_trained(alice: Person) -> None:
@@ -122,6 +171,39 @@ def test_an_estimate_says_the_price_and_how_it_came_about(alice: Person) -> None
     assert Decimal(found["amount"]) == Decimal(found["billed_tokens"]) * 3 / 1_000_000
     unknown = show(alice, dataset_id, "/estimate?model=my-own-model")
     assert (unknown["amount"], bool(unknown["reason"])) == (None, True)
+
+
+def test_a_model_that_reads_other_tokens_gets_an_exact_estimate_once_they_are_counted(alice: Person) -> None:
+    content = lines(12)
+    dataset_id = alice.upload(content)
+    work(2)
+    report = show(alice, dataset_id)
+    for _ in range(2):
+        before = show(alice, dataset_id, "/estimate?model=gpt-3.5-turbo")
+        assert (before["tokens"], before["amount"]) == (None, None)
+        assert "cl100k_base" in before["reason"]
+        assert "ask again" in before["reason"]
+    work()
+    after = show(alice, dataset_id, "/estimate?model=gpt-3.5-turbo&n_epochs=2")
+    exact = check(BytesIO(content), model="gpt-3.5-turbo").statistics.tokens
+    assert exact
+    assert (after["tokens"], after["billed_tokens"]) == (exact.total, 2 * exact.total)
+    assert show(alice, dataset_id) == report
+    assert row(Dataset, dataset_id).due_at is None
+
+
+def test_a_job_whose_model_reads_other_tokens_gets_its_estimate_once_they_are_counted(alice: Person) -> None:
+    job_id = alice.create_job(model="gpt-3.5-turbo", hyperparameters={"n_epochs": 2})
+    change(Job, job_id, created_at=datetime(2026, 1, 1, tzinfo=UTC))  # when it still had a price
+    dataset_id = row(Job, job_id).training_file
+    for _ in range(2):
+        step(Dataset, dataset_id)
+        assert row(Job, job_id).estimated_cost is None
+    step(Dataset, dataset_id)
+    cost = alice.http.get(f"/fine_tuning/jobs/{job_id}").json()["estimated_cost"]
+    exact = show(alice, dataset_id, "/estimate?model=gpt-3.5-turbo&n_epochs=2")
+    assert (cost["tokens"], cost["currency"]) == (exact["billed_tokens"], "USD")
+    assert Decimal(cost["amount"]) == Decimal(8) * cost["tokens"] / 1_000_000
 
 
 def test_a_job_carries_its_estimate_and_then_its_cost(alice: Person, sandbox: Sandbox) -> None:
@@ -149,6 +231,34 @@ def test_the_parts_of_a_bad_dataset_are_bad(alice: Person) -> None:
     work(2)
     assert show(alice, made["training_dataset"])["status"] == "error"
     assert row(Dataset, made["validation_dataset"]).error_code == "invalid_source"
+
+
+def test_a_file_of_few_examples_can_be_validated_on_but_not_trained_on(alice: Person, sandbox: Sandbox) -> None:
+    few, training = alice.upload(lines(3)), alice.upload(lines(20)[len(lines(5)) :])
+    work()
+    assert show(alice, few)["status"] == "error"
+    with pytest.raises(BadRequestError) as refused:
+        alice.create_job(training_file=few)
+    assert (refused.value.code, refused.value.param) == ("invalid_n_examples", "training_file")
+    sandbox.move(work_until_created(alice.create_job(training_file=training, validation_file=few)), status="succeeded")
+    assert len(sandbox.files()) == 2
+
+
+@pytest.mark.parametrize("content", [b"\n\n\n", lines(3) + b"{broken\n"], ids=["no example", "a bad one"])
+def test_a_file_that_shows_nothing_cannot_be_validated_on_either(alice: Person, content: bytes) -> None:
+    bad, training = alice.upload(content), alice.upload()
+    work()
+    with pytest.raises(BadRequestError) as refused:
+        alice.create_job(training_file=training, validation_file=bad)
+    assert refused.value.param == "validation_file"
+
+
+def test_few_examples_that_are_checked_after_the_job_was_accepted_are_as_good(alice: Person, sandbox: Sandbox) -> None:
+    few = alice.upload(lines(1).replace(b"Question", b"Another"))
+    job_id = alice.create_job(validation_file=few)
+    work()
+    assert alice.http.delete(f"/files/{few}").json()["error"]["code"] == "file_in_use"
+    assert work_until_created(job_id) == sandbox.jobs()[0].id
 
 
 def test_a_dataset_knows_the_jobs_that_used_it(alice: Person) -> None:

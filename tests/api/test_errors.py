@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from openai import APIStatusError, AuthenticationError, OpenAI, PermissionDeniedError
 
 from shared.database import transaction
+from shared.errors import Invalid
 from shared.projects import service as projects
 from shared.projects.models import ApiKey
 from shared.tables import utc_now
@@ -45,7 +47,18 @@ OPERATIONS = [
     ("GET", "/webhook_endpoints"),
     ("GET", "/webhook_endpoints/we_x"),
     ("DELETE", "/webhook_endpoints/we_x"),
+    ("POST", "/webhook_endpoints/we_x"),
+    ("POST", "/webhook_endpoints/we_x/rotate_secret"),
+    ("POST", "/webhook_endpoints/we_x/test"),
     ("GET", "/webhook_endpoints/we_x/deliveries"),
+    ("GET", "/webhook_endpoints/we_x/deliveries/wh_x"),
+    ("POST", "/webhook_endpoints/we_x/deliveries/wh_x/redeliver"),
+    ("POST", "/webhook_endpoints/we_x/recover"),
+    ("GET", "/webhook_endpoints/we_x/recoveries/whrec_x"),
+    ("GET", "/webhook_event_types"),
+    ("GET", "/webhook_events"),
+    ("POST", "/webhook_events"),
+    ("GET", "/webhook_events/evt_x"),
     ("GET", "/organization/projects"),
     ("POST", "/organization/projects"),
     ("GET", "/organization/projects/proj_x"),
@@ -68,13 +81,25 @@ def test_no_operation_does_anything_without_a_key(alice: Person, method: str, pa
         assert "sk-" not in answer.error["message"].replace("sk-tun-…", "").replace("sk-admin-tun-…", "")
 
 
-def test_a_revoked_key_is_refused(alice: Person) -> None:
+@pytest.mark.parametrize(
+    ("column", "code"), [("revoked_at", "invalid_api_key"), ("expires_at", "api_key_expired")], ids=str
+)
+def test_a_key_that_was_revoked_or_has_expired_is_refused(alice: Person, column: str, code: str) -> None:
     with transaction() as session:
-        key, secret = projects.create_api_key(session, alice.project_id, "revoked")
+        key, secret = projects.create_api_key(
+            session, alice.project_id, "old", expires_at=utc_now() + timedelta(days=1)
+        )
+    client = OpenAI(base_url=alice.base_url, api_key=secret, max_retries=0)
     with transaction() as session:
-        session.get_one(ApiKey, key.id).revoked_at = utc_now()
-    with pytest.raises(AuthenticationError):
-        OpenAI(base_url=alice.base_url, api_key=secret, max_retries=0).models.list()
+        setattr(session.get_one(ApiKey, key.id), column, utc_now())
+    with pytest.raises(AuthenticationError) as refused:
+        client.models.list()
+    assert refused.value.code == code
+
+
+def test_a_key_that_would_never_be_good_is_not_made(alice: Person) -> None:
+    with pytest.raises(Invalid), transaction() as session:
+        projects.create_api_key(session, alice.project_id, "late", expires_at=utc_now())
 
 
 def test_an_admin_key_owns_no_files(alice: Person) -> None:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from shared.webhooks.event_types import EventType
 from tests.api.test_health import ask
 
+SIGNED_WITH = {"webhook-id", "webhook-timestamp", "webhook-signature"}
 METHODS = {"get", "post", "put", "patch", "delete"}
 KEYWORDS_OF_3_1 = {"openapi", "info", "paths", "components", "tags", "servers", "security", "webhooks", "externalDocs"}
 
@@ -79,6 +81,27 @@ def test_every_error_is_the_envelope_and_none_is_422(document: dict[str, Any]) -
             if status >= "400":
                 reference = answer["content"]["application/json"]["schema"]["$ref"]
                 assert reference == "#/components/schemas/ErrorEnvelope"
+
+
+def test_every_event_is_described_and_no_other(document: dict[str, Any]) -> None:
+    assert document["webhooks"].keys() == set(EventType)
+    for type, item in document["webhooks"].items():
+        operation = item["post"]
+        assert operation["description"].strip(), type
+        assert {each["name"] for each in operation["parameters"]} == SIGNED_WITH
+        assert operation["responses"].keys() == {"2XX", "410", "default"}
+
+
+@pytest.mark.parametrize("type", EventType)
+def test_an_events_example_has_the_fields_of_its_schema(document: dict[str, Any], type: EventType) -> None:
+    body = document["webhooks"][type]["post"]["requestBody"]["content"]["application/json"]
+    payload, data = body["schema"], body["schema"]["properties"]["data"]
+    if "$ref" in data:
+        data = document["components"]["schemas"][data["$ref"].rsplit("/", 1)[-1]]
+    assert payload["properties"]["type"]["const"] == body["example"]["type"] == type
+    assert payload["properties"].keys() == body["example"].keys()
+    assert set(data["required"]) <= body["example"]["data"].keys() <= data["properties"].keys()
+    assert (data["properties"].keys() == {"id"}) == type.is_thin
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json"])

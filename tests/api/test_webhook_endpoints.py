@@ -1,16 +1,20 @@
-"""/v1/webhook_endpoints: create, list, retrieve, delete."""
+"""/v1/webhook_endpoints: create, list, retrieve, update, delete."""
 
 import base64
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from openai import BadRequestError, NotFoundError
 from openai.types.webhooks import WebhookEndpointWithSecret
 
+from shared.webhooks import schemas as shared_schemas
+from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEndpoint
-from tests.api.training import train
 from tests.servers import Receiver
-from tests.world import Person, Sandbox, row
+from tests.worker.levers import change as change_row
+from tests.worker.levers import happen
+from tests.world import Person, row, work
 
 URL = "https://example.com/hook"
 
@@ -19,6 +23,13 @@ def create(person: Person, **values: Any) -> WebhookEndpointWithSecret:
     return person.openai.webhooks.create(
         **{"name": "ours", "url": URL, "event_types": ["fine_tuning.job.succeeded"], **values}
     )
+
+
+def made_long_ago(person: Person, **values: Any) -> WebhookEndpointWithSecret:
+    made = create(person, **values)
+    hour_ago = row(WebhookEndpoint, made.id).updated_at - timedelta(hours=1)
+    change_row(WebhookEndpoint, made.id, updated_at=hour_ago)
+    return made
 
 
 def test_the_secret_is_shown_once_and_can_be_used_by_every_library(alice: Person) -> None:
@@ -42,7 +53,30 @@ def test_an_endpoint_is_found_as_it_was_made(alice: Person) -> None:
     found = alice.openai.webhooks.retrieve(made.id)
     assert (found.object, found.name, found.url) == ("webhook_endpoint", "ours", URL)
     assert set(found.event_types) == {"fine_tuning.job.succeeded", "fine_tuning.job.failed"}
-    assert (found.created_at, found.updated_at) == (made.created_at, None)
+    assert found.created_at == found.updated_at == made.updated_at
+
+
+def test_its_secret_is_shown_by_no_other_call_and_in_no_text(alice: Person, receiver: Receiver) -> None:
+    made = create(alice, url=receiver.url, event_types=[EventType.JOB_CANCELLED])
+    happen(alice)
+    work()
+    path = f"/webhook_endpoints/{made.id}"
+    texts = [
+        alice.http.get(each).raise_for_status().text for each in ("/webhook_endpoints", path, f"{path}/deliveries")
+    ]
+    texts.append(alice.http.post(path, json={"name": "other"}).raise_for_status().text)
+    texts += [
+        repr(made),
+        repr(shared_schemas.WebhookEndpointWithSecret.with_secret(row(WebhookEndpoint, made.id), "whsec_x")),
+    ]
+    for secret in (made.signing_secret, "whsec_x"):
+        assert [text for text in texts if secret in text] == []
+
+
+def test_every_type_can_be_asked_for_and_is_kept_once(alice: Person) -> None:
+    types = alice.openai.webhooks.event_types.list().data
+    assert set(types) == set(EventType)
+    assert create(alice, event_types=[*types, *types]).event_types == sorted(types)
 
 
 def test_endpoints_are_listed_newest_first_page_by_page(alice: Person) -> None:
@@ -60,9 +94,12 @@ def test_a_deleted_endpoint_is_gone(alice: Person) -> None:
             again(made.id)
 
 
-def test_a_deleted_endpoint_is_told_of_nothing(alice: Person, sandbox: Sandbox, receiver: Receiver) -> None:
-    alice.openai.webhooks.delete(create(alice, url=receiver.url).id)
-    train(alice, sandbox)
+def test_a_deleted_endpoint_is_told_of_nothing(alice: Person, receiver: Receiver) -> None:
+    made = create(alice, url=receiver.url, event_types=[EventType.JOB_CANCELLED])
+    happen(alice)
+    alice.openai.webhooks.delete(made.id)
+    happen(alice)
+    work()
     assert receiver.received == []
 
 
@@ -99,6 +136,61 @@ def test_a_wrong_parameter_is_named_and_makes_no_endpoint(alice: Person, values:
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
     assert "password" not in answer.json()["error"]["message"] or "must not contain" in answer.text
     assert alice.openai.webhooks.list().data == []
+
+
+WRONG_CHANGES: list[tuple[dict[str, Any], str]] = [
+    ({"name": ""}, "name"),
+    ({"url": "https://user:password@example.com/"}, "url"),
+    ({"url": "https://10.0.0.1/"}, "url"),
+    ({"event_types": []}, "event_types"),
+    ({"event_types": ["fine_tuning.job.succeeded", "batch.completed"]}, "event_types.1"),
+    ({"enabled": "perhaps"}, "enabled"),
+    ({"signing_secret": "whsec_mine"}, "signing_secret"),
+]
+CHANGES: list[dict[str, Any]] = [
+    {"name": "theirs"},
+    {"url": "https://example.org/other"},
+    {"event_types": ["fine_tuning.job.failed", "fine_tuning.job.running"]},
+    {"full_payloads": True},
+    {"enabled": False},
+    {"name": "theirs", "enabled": False},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_what_is_named_is_changed_and_nothing_else(alice: Person, change: dict[str, Any]) -> None:
+    made = made_long_ago(alice)
+    before = alice.http.get(f"/webhook_endpoints/{made.id}").json()
+    changed = alice.openai.webhooks.update(made.id, extra_body=change)
+    after = alice.http.get(f"/webhook_endpoints/{made.id}").json()
+    assert {name: after[name] for name in change} == change
+    differ = {name for name in before if before[name] != after[name]}
+    follow = {"disabled_at", "disabled_reason", "missed_since"} if "enabled" in change else set()
+    assert differ == {*change, "updated_at"} | follow
+    assert changed.updated_at == after["updated_at"]
+    assert after["updated_at"] > before["updated_at"]
+
+
+def test_an_update_that_changes_nothing_leaves_its_time(alice: Person) -> None:
+    made = made_long_ago(alice)
+    same = {
+        "name": made.name,
+        "url": made.url,
+        "event_types": made.event_types,
+        "full_payloads": False,
+        "enabled": True,
+    }
+    for change in (same, {}):
+        assert alice.openai.webhooks.update(made.id, extra_body=change).updated_at == made.created_at - 3600
+
+
+@pytest.mark.parametrize(("values", "param"), WRONG_CHANGES, ids=str)
+def test_a_wrong_change_is_refused_and_changes_nothing(alice: Person, values: dict[str, Any], param: str) -> None:
+    made = create(alice)
+    before = alice.http.get(f"/webhook_endpoints/{made.id}").text
+    answer = alice.http.post(f"/webhook_endpoints/{made.id}", json={"full_payloads": True, **values})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+    assert alice.http.get(f"/webhook_endpoints/{made.id}").text == before
 
 
 def test_a_network_that_the_operator_allows_may_be_told_without_tls(alice: Person) -> None:

@@ -19,7 +19,7 @@ def tunery(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=bare | environ, cwd=commands.ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("command", ["api", "worker", "beat", "migrate"])
+@pytest.mark.parametrize("command", ["api", "worker", "sender", "beat", "migrate"])
 def test_missing_settings_are_all_named(command: str) -> None:
     said = tunery(command, REDIS_URL="redis://127.0.0.1:1")
     assert said.returncode == 1

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.datasets.validation.blocks import SIZE
 from shared.datasets.validation.scan import Job, Scan
 from tests.shared.dataset_reference import ROLES, codes_of
 
@@ -77,6 +78,19 @@ def found_by_the_engine(content: bytes) -> list[set[str]]:
 @given(st.lists(lines(), min_size=1, max_size=4))
 def test_the_engine_agrees_with_the_reference_on_mangled_lines(mangled: list[bytes]) -> None:
     assert found_by_the_engine(b"\n".join(mangled) + b"\n") == [codes_of(line) for line in mangled]
+
+
+FIRST = b'{"role": "system", "content": "' + b"Be brief. " * 60 + b'"}'
+SAME = b'{"messages": [%s, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}\n' % FIRST
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(st.lists(lines(), min_size=1, max_size=2))
+def test_a_first_message_that_all_lines_share_changes_nothing_of_it(mangled: list[bytes]) -> None:
+    mangled = [line.replace(b"[", b"[" + FIRST + b", ", 1) for line in mangled]
+    many = 2 * SIZE // len(SAME)
+    found = found_by_the_engine(SAME * many + b"\n".join(mangled) + b"\n")
+    assert found == [set()] * many + [codes_of(line) for line in mangled]
 
 
 @settings(max_examples=300, deadline=None, database=None)

@@ -7,16 +7,19 @@ import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
-from io import SEEK_CUR, SEEK_END
+from io import SEEK_CUR, SEEK_END, BytesIO
 from pathlib import Path
 
 import pytest
 
 from shared.datasets import storage
 from shared.datasets.bucket import PIECE_BYTES
+from shared.datasets.validation import check, processes
+from shared.datasets.validation.child import open_again
 from shared.settings import get_settings
 from tests.places import Place, variables
 from tests.servers import Receiver, free_port
+from tests.shared.dataset_lines import GOOD
 from tests.shared.process import ROOT
 from tests.worker.levers import settings
 from tests.world import environment
@@ -77,6 +80,24 @@ def test_parts_are_joined_without_being_copied_and_go_with_the_dataset(place: Pl
         assert joined.read() == apart.read() == b"".join(parts[id] for id in order)
     storage.remove("file-1")
     assert place.names() == []
+
+
+def test_several_processes_check_what_lies_there(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = GOOD * 2000
+    for number, start in enumerate(range(0, len(data), 1_500_000)):
+        store(f"part_{number}", data[start : start + 1_500_000])
+    storage.join("file-1", [f"part_{number}" for number in range(number + 1)])
+    monkeypatch.setattr(processes, "SMALL", 0)
+    monkeypatch.setattr(processes, "RANGE", 1_000_000)
+    with storage.open_dataset("file-1") as file:
+        source = processes.source_of(file)
+        assert source is not None
+        assert check(file, tokens=False, processes=2) == check(BytesIO(data), tokens=False)
+    with open_again(source) as file:
+        assert file.read() == data
+    assert capfd.readouterr().err == ""
 
 
 def test_parts_outlive_a_join_that_is_undone(place: Place) -> None:

@@ -29,7 +29,7 @@ def made(person: Person, **values: Any) -> str:
 
 def claimed(id: str, lease: timedelta = LEASE) -> Dataset | None:
     with transaction() as session:
-        return claim(session, Dataset, id, lease)
+        return claim(session, Dataset, col(Dataset.id) == id, lease)
 
 
 def test_a_time_without_a_zone_is_refused(alice: Person) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shared.datasets.validation import check, overlap, processes, scan
+from shared.datasets.validation import check, overlap, overlapping, processes, scan
 from shared.datasets.validation.report import MAX_PROBLEMS, Report, Severity
 from shared.datasets.validation.rules import rules
 from tests.shared.dataset_lines import GOOD, NUMBERS, chat, checked, codes, lines
@@ -129,7 +129,9 @@ def test_a_report_survives_json() -> None:
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
 
 
-def test_several_processes_find_the_same_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_processes_find_the_same_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "many.jsonl"
     tools = lines(chat(3, tools=[]), chat(4, tools="none"))
     path.write_bytes((GOOD + b"{]\n\n" + tools) * 30)
@@ -138,6 +140,7 @@ def test_several_processes_find_the_same_as_one(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(processes, "SMALL", 0)
     assert check(path, processes=2) == one
     assert check(path, processes=1) == one
+    assert capfd.readouterr().err == ""
 
 
 def test_progress_is_told_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,9 +153,27 @@ def test_progress_is_told_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_two_files_that_share_examples_overlap() -> None:
     validation = lines(chat(50), chat(3)) + lines(chat(4)).replace(b"What", b"WHAT")
+    found = overlap(BytesIO(validation), BytesIO(GOOD))
+    assert (found.examples, found.exact, found.near, found.complete) == (3, 1, 1, True)
+    assert [(problem.line, problem.message) for problem in found.problems] == [
+        (2, "the same as line 4 of the other file"),
+        (3, "nearly the same as line 5 of the other file"),
+    ]
+
+
+def test_the_larger_of_two_files_can_be_looked_at_too() -> None:
+    validation = lines(chat(3)) + lines(chat(4)).replace(b"What", b"WHAT")
     found = overlap(BytesIO(GOOD), BytesIO(validation))
-    assert (found.exact, found.near) == (1, 1)
-    assert [problem.line for problem in found.problems] == [2, 3]
+    assert (found.examples, found.exact, found.near, found.complete) == (12, 1, 1, True)
+    assert [problem.line for problem in found.problems] == [4, 5]
+
+
+def test_of_larger_files_the_beginnings_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = overlap(BytesIO(GOOD), BytesIO(GOOD), most_bytes=len(lines(*map(chat, range(6)))))
+    assert (cut.examples, cut.exact, cut.complete) == (6, 6, False)
+    monkeypatch.setattr(overlapping, "MAX_REMEMBERED", 5)
+    few = overlap(BytesIO(GOOD), BytesIO(GOOD + GOOD))
+    assert (few.examples, few.exact, few.complete) == (5, 5, False)
 
 
 def test_the_rules_say_when_they_were_checked() -> None:

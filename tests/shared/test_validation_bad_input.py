@@ -73,6 +73,7 @@ def test_a_bad_line_is_an_error(line: bytes, code: str) -> None:
         (GOOD + lines({"messages": chat()["messages"] * 3333}), "many_messages"),
         (GOOD + said("my key is sk-" + "a1" * 12), "secret"),
         (GOOD + lines(chat(1)), "duplicate_example"),
+        (GOOD + said("?").replace(b'"b"', b'"!"') * 2, "duplicate_example"),
         (GOOD + lines(chat(1)).replace(b"What is", b"what  is").replace(b"one?", b"one"), "near_duplicate_example"),
         (GOOD + lines(chat(20, extra=1)), "unrecognized_key"),
         (GOOD + lines({"messages": chat(20)["messages"][:1] + chat(20)["messages"][2:]}), "missing_user_message"),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import select
@@ -13,6 +14,9 @@ from shared.datasets.models import Dataset, ProviderFile
 from shared.jobs.models import Job
 from shared.settings import get_settings
 from shared.tables import utc_now
+from shared.webhooks import service as webhooks
+from shared.webhooks.event_types import EventType
+from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.world import Person, Sandbox, environment, row, step
 from worker.steps import Step, run
 
@@ -71,6 +75,21 @@ def step_while(step: Step[Any, Any, Any], id: str, meanwhile: Callable[[], objec
     run(replace(step, ask=ask), id)
 
 
+def lease_during(step: Step[Any, Any, Any], id: str) -> list[datetime]:
+    """One step, and until when the row was leased at the beginning of its work, and at the end."""
+    leased: list[datetime] = []
+    change(step.model, id, due_at=utc_now())
+
+    def ask(plan: Any) -> Any:
+        leased.append(row(step.model, id).due_at)
+        answer = step.ask(plan)
+        leased.append(row(step.model, id).due_at)
+        return answer
+
+    run(replace(step, ask=ask), id)
+    return leased
+
+
 class Killed(BaseException):
     """Ends a step as `kill -9` would: nothing after it is done."""
 
@@ -114,6 +133,24 @@ def _read_settings(values: dict[str, str]) -> None:
     with environment(values):
         get_settings.cache_clear()
         get_settings()
+
+
+def happen(person: Person, type: EventType = EventType.JOB_CANCELLED, **data: Any) -> str:
+    """Something happens in a person's project; the id of the event."""
+    with transaction() as session:
+        return webhooks.emit(session, person.project_id, type, {"id": "ftjob-1", **data}).id
+
+
+def endpoint_of(person: Person, url: str, *types: str, **values: Any) -> Any:
+    """A new endpoint as its owner is shown it once, with its secret; told of cancelled jobs unless it is said."""
+    new = {"name": "test", "url": url, "event_types": types or [EventType.JOB_CANCELLED], **values}
+    return person.http.post("/webhook_endpoints", json=new).raise_for_status().json()
+
+
+def attempt_again(delivery_id: str) -> None:
+    """An attempt as if its time had come, and the time of which the endpoint was left alone were over."""
+    change(WebhookEndpoint, row(WebhookDelivery, delivery_id).endpoint_id, waits_until=None)
+    step(WebhookDelivery, delivery_id)
 
 
 def calls(sandbox: Sandbox, call: str) -> int:

@@ -75,7 +75,7 @@ def _refused(error: APIStatusError) -> ProviderError:
         effect_unknown=status not in _SURELY_WITHOUT_EFFECT,
         status=status,
         param=error.param,
-        retry_after=_retry_after(error.response),
+        retry_after=retry_after(error.response.headers.get("retry-after", "")),
     )
 
 
@@ -86,9 +86,9 @@ def _sentence(error: APIStatusError) -> str:
     return error.message
 
 
-def _retry_after(response: httpx2.Response) -> timedelta | None:
+def retry_after(header: str) -> timedelta | None:
     """`Retry-After` in seconds; a date or nonsense is no guidance."""
     try:
-        return timedelta(seconds=max(0.0, float(response.headers.get("retry-after", ""))))
+        return timedelta(seconds=max(0.0, float(header)))
     except (ValueError, OverflowError):
         return None

@@ -77,7 +77,7 @@ class Provider:
             )
             return _object(upload).id
 
-    def create_part(self, upload_id: str, data: bytes) -> str:
+    def create_part(self, upload_id: str, data: BinaryIO) -> str:
         with provider_errors():
             return _object(self._openai.uploads.parts.create(upload_id, data=("part", data))).id
 

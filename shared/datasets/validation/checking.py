@@ -10,7 +10,7 @@ from typing import BinaryIO
 from shared.datasets.validation.beginnings import format_of_file, problem_of_file, sample
 from shared.datasets.validation.blocks import size_of
 from shared.datasets.validation.codes import problem
-from shared.datasets.validation.digest import begin_sha256, path_of
+from shared.datasets.validation.digest import begin_sha256
 from shared.datasets.validation.duplicates import report_duplicates
 from shared.datasets.validation.part import Part
 from shared.datasets.validation.processes import RANGE, parts
@@ -18,6 +18,7 @@ from shared.datasets.validation.report import MAX_PROBLEMS, Problem, Report, Sev
 from shared.datasets.validation.rules import rules
 from shared.datasets.validation.scan import Job
 from shared.datasets.validation.shapes import REINFORCEMENT
+from shared.datasets.watched import watched
 
 DEFAULT_ENCODING = "o200k_base"
 Progress = Callable[[int, int], None]
@@ -30,6 +31,7 @@ def check(
     method: str | None = None,
     provider: str = "openai",
     tokens: bool = True,
+    encoding: str = DEFAULT_ENCODING,
     processes: int = 1,
     sha256: str | None = None,
     progress: Progress | None = None,
@@ -38,13 +40,14 @@ def check(
 
     `source` is a path, or a seekable binary file. `model` gives the limit of an example and the encoding (`ft:…` too),
     and with `method` what the file must be fit for; without them, what its content alone shows is said. `tokens` take
-    most of the time. `processes` over 1 need a path, or an open file that has one. `sha256` spares hashing a file whose
-    hash is known. `progress` is called with the bytes checked so far, and all.
+    most of the time; without a `model` they are counted in `encoding`. `processes` over 1 need a path, or a file that
+    can be opened again. `sha256` spares hashing a file whose hash is known. `progress` is called with the bytes checked
+    so far, and all.
     """
     with ExitStack() as stack:
         file = stack.enter_context(Path(source).open("rb")) if isinstance(source, str | PathLike) else source
         hashed = None if sha256 else begin_sha256(stack, file)
-        checked = _Check(file, model, method, provider, tokens)
+        checked = _Check(file, model, method, provider, encoding if tokens else None)
         checked.run(processes, progress)
         return checked.report(hashed() if hashed else sha256 or "")
 
@@ -52,7 +55,9 @@ def check(
 class _Check:
     """A check on its way: what was asked, and what is known so far."""
 
-    def __init__(self, file: BinaryIO, model: str | None, method: str | None, provider: str, tokens: bool) -> None:
+    def __init__(
+        self, file: BinaryIO, model: str | None, method: str | None, provider: str, encoding: str | None
+    ) -> None:
         self.file, self.model, self.method, self.provider = file, model, method, provider
         self.base = rules().model(model) if model else None
         self.size = size_of(file)
@@ -60,8 +65,8 @@ class _Check:
         self.unreadable = problem_of_file(self.start)
         self.format = None if self.unreadable else format_of_file(self.start, self._methods())
         self.encoding = None
-        if tokens and not self.unreadable:
-            self.encoding = self.base.encoding if self.base else DEFAULT_ENCODING
+        if encoding and not self.unreadable:
+            self.encoding = self.base.encoding if self.base else encoding
         self.part = Part()
 
     def _methods(self) -> list[str]:
@@ -74,7 +79,7 @@ class _Check:
                 self.part.merge(part, rules().ours.duplicates_examples)
                 if progress:
                     progress(min(self.size, number * RANGE), self.size)
-            report_duplicates(self.file, self.part)
+            report_duplicates(watched(self.file, lambda: progress and progress(self.size, self.size)), self.part)
         for found in [*self._of_content(), *self._of_fitness()]:
             whole = self.part.errors if found.severity is Severity.ERROR else self.part.warnings
             whole.insert(0, found)
@@ -82,7 +87,7 @@ class _Check:
 
     def _job(self) -> Job:
         return Job(
-            path=str(path_of(self.file) or ""),
+            path="",
             format=self.format,
             provider=self.provider,
             encoding=self.encoding,

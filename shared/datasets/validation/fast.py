@@ -2,8 +2,10 @@
 
 import re
 import string
-from collections.abc import Callable, Sequence
-from operator import attrgetter
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
+from operator import attrgetter, itemgetter
 from typing import Annotated, Any, ClassVar, Protocol
 from zlib import crc32
 
@@ -46,7 +48,8 @@ class Completion(Message, gc=False):
     role = "completion"
 
 
-Messages = Annotated[list[System | Developer | User | Assistant], msgspec.Meta(min_length=1, max_length=1000)]
+# With the one that `openings` takes off they are still not too many.
+Messages = Annotated[list[System | Developer | User | Assistant], msgspec.Meta(min_length=1, max_length=999)]
 Output = Annotated[list[Assistant], msgspec.Meta(min_length=1, max_length=1)]
 
 
@@ -69,7 +72,7 @@ class Fast(msgspec.Struct, frozen=True):
     """How the plain lines of one format are read. `keys` are found once per message, unless a key is repeated."""
 
     decode: Callable[[bytes], Any]
-    messages: Callable[[Any], Sequence[Message]]
+    messages: Callable[[Any], list[Message]]
     keys: tuple[bytes, ...]
 
 
@@ -83,7 +86,7 @@ FAST = {
     REINFORCEMENT: Fast(_chat, attrgetter("messages"), (b'"content"',)),
     COMPLETION: Fast(
         msgspec.json.Decoder(Pair).decode,
-        lambda example: (Prompt(example.prompt), Completion(example.completion)),
+        lambda example: [Prompt(example.prompt), Completion(example.completion)],
         (b'"prompt"', b'"completion"'),
     ),
     PREFERENCE: Fast(msgspec.json.Decoder(Preference).decode, _preference_messages, (b'"content"',)),
@@ -97,20 +100,22 @@ SECRETS = (
 secret = re.compile(SECRETS)
 # Besides secrets, escapes that nobody writes but to hide a letter of a key, and control characters. Rust's expressions
 # find any of many words at 4 GB/s, which nothing else here does; this is true where one is found in a text of UTF-8.
-_is_suspicious = SchemaValidator(
+is_suspicious = SchemaValidator(
     core_schema.str_schema(pattern=rf"(?-u:{SECRETS}|\\u00[0567])", regex_engine="rust-regex")
 ).isinstance_python
 
 
 def is_plain(data: bytes, key_count: int, fast: Fast) -> bool:
     """Whether decoded lines hide nothing: no secret, no repeated key, no NUL."""
-    return sum(map(data.count, fast.keys)) == key_count and not _is_suspicious(data)
+    return sum(map(data.count, fast.keys)) == key_count and not is_suspicious(data)
 
 
-TAIL, NORMAL_TAIL = 24, 14
+TAIL, NORMAL_TAIL, NOT_ZERO = 24, 14, 1
 _LOWER = bytes.maketrans(string.ascii_uppercase.encode(), string.ascii_lowercase.encode())
 _IGNORED = (string.whitespace + string.punctuation).encode()
+_ESCAPED_SPACE = re.compile(rb"\\[nrt]")
 _SEPARATOR = "\x01"
+_last = itemgetter(slice(-NORMAL_TAIL, None))
 
 
 class HasContent(Protocol):
@@ -118,22 +123,26 @@ class HasContent(Protocol):
     def content(self) -> str: ...
 
 
-def tail_keys(examples: Sequence[Sequence[HasContent]]) -> list[int]:
+def tail_keys(examples: Sequence[Sequence[HasContent]]) -> "array[int]":
     """For each example, 32 bits of how its question and its answer end: two that repeat one another have them equal."""
     if not examples:
-        return []
+        return array("I")
     answers = _tails([messages[-1].content[-TAIL:] for messages in examples])
     questions = _tails([messages[-2].content[-TAIL:] if len(messages) > 1 else "" for messages in examples])
-    return [
-        crc32(question[-NORMAL_TAIL:], crc32(answer[-NORMAL_TAIL:])) or 1
-        for question, answer in zip(questions, answers, strict=True)
-    ]
+    return array("I", map(crc32, questions, map(crc32, answers, repeat(NOT_ZERO))))
 
 
-def _tails(texts: list[str]) -> list[bytes]:
-    return normal(_SEPARATOR.join(texts).encode(errors="surrogatepass")).split(_SEPARATOR.encode())
+def _tails(texts: list[str]) -> Iterable[bytes]:
+    """The last letters of each text; those of all texts are made normal at once."""
+    joined = normal(_SEPARATOR.join(texts).encode(errors="surrogatepass"))
+    return map(_last, joined.split(_SEPARATOR.encode()))
 
 
 def normal(text: bytes) -> bytes:
     """Without case, spaces and punctuation (of ASCII)."""
     return text.translate(_LOWER, _IGNORED)
+
+
+def normal_line(line: bytes) -> bytes:
+    """A line of JSON made normal, without the spaces that are escapes."""
+    return normal(_ESCAPED_SPACE.sub(b"", line))

@@ -1,4 +1,4 @@
-"""Checks the ranges of a large file in processes of their own; this module, run as a command, is one of them.
+"""Checks the ranges of a large file in processes of their own, each of which opens it again (`child.py`).
 
 They are started as commands, not by `multiprocessing`: so a Celery worker, whose own processes may have no children of
 that kind, can use all cores too, and each process holds nothing but what a check needs.
@@ -11,17 +11,21 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple, TypeVar
 
 import msgspec
 
+from shared.datasets.pieces import Across, Piece, Source
+from shared.datasets.validation.digest import path_of
 from shared.datasets.validation.part import Part
 from shared.datasets.validation.scan import Job, Scan
 
-RANGE = 4 << 20
+RANGE = 2 << 20
 SMALL = 16 << 20
 ROOT = Path(__file__).parents[3]
+Child = subprocess.Popen[bytes]
 Message = TypeVar("Message")
 
 
@@ -37,9 +41,11 @@ def ranges(size: int) -> list[Range]:
 
 def parts(file: BinaryIO, job: Job, size: int, processes: int) -> Iterator[Part]:
     """The parts of all ranges, in order. This process is one of those that check; a small file needs no others."""
+    source = source_of(file) if processes > 1 and size > SMALL else None
     scan, todo, done, wanted = Scan(job), enumerate(ranges(size)), dict[int, Part](), 0
     with ExitStack() as stack:
-        helpers = _start(stack, job, todo, done, processes - 1 if job.path and size > SMALL else 0)
+        children = [stack.enter_context(_child(source, job)) for _ in range(processes - 1)] if source else []
+        helpers = _start(stack, children, todo, done)
         stack.callback(lambda: deque(todo, maxlen=0))  # whoever stops halfway leaves nothing to do for the others
         for number, range_ in todo:
             done[number] = scan.range(file, *range_)
@@ -51,64 +57,57 @@ def parts(file: BinaryIO, job: Job, size: int, processes: int) -> Iterator[Part]
     yield from (done[number] for number in sorted(done))
 
 
+def source_of(file: BinaryIO) -> Source | None:
+    """Where an open file lies; None if no other process can open it."""
+    if isinstance(file, BufferedReader) and isinstance(file.raw, Across):
+        return file.raw.source
+    path = path_of(file)
+    return None if path is None else Source(str(path.parent), [Piece(path.name, path.stat().st_size)])
+
+
 def _start(
-    stack: ExitStack, job: Job, todo: Iterator[tuple[int, Range]], done: dict[int, Part], count: int
+    stack: ExitStack, children: list[Child], todo: Iterator[tuple[int, Range]], done: dict[int, Part]
 ) -> list[Future[None]]:
-    """Children, and a thread for each that gives it one range after the other as long as there are any."""
-    children = [stack.enter_context(_child(job)) for _ in range(count)]
-    pool = stack.enter_context(ThreadPoolExecutor(count)) if children else None
+    """A thread for each child, that gives it one range after the other as long as there are any."""
+    pool = stack.enter_context(ThreadPoolExecutor(len(children))) if children else None
     return [pool.submit(_help, child, todo, done) for child in children] if pool else []
 
 
-def _help(child: "subprocess.Popen[bytes]", todo: Iterator[tuple[int, Range]], done: dict[int, Part]) -> None:
+def _help(child: Child, todo: Iterator[tuple[int, Range]], done: dict[int, Part]) -> None:
     for number, range_ in todo:
         done[number] = _ask(child, range_)
 
 
 @contextmanager
-def _child(job: Job) -> Iterator["subprocess.Popen[bytes]"]:
+def _child(source: Source, job: Job) -> Iterator[Child]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "shared.datasets.validation.processes"]
+    command = [sys.executable, "-m", "shared.datasets.validation.child"]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=ROOT)
     try:
-        _send(child.stdin, job)
+        send(child.stdin, source)
+        send(child.stdin, job)
         yield child
     finally:
         child.kill()
         child.communicate()
 
 
-def _ask(child: "subprocess.Popen[bytes]", range_: Range) -> Part:
-    _send(child.stdin, range_)
-    answer = _receive(child.stdout, Part)
+def _ask(child: Child, range_: Range) -> Part:
+    send(child.stdin, range_)
+    answer = receive(child.stdout, Part)
     if answer is None:
         raise RuntimeError("A process that checked a part of the file ended before it was done")
     return answer
 
 
-def _send(pipe: IO[bytes] | None, message: Any) -> None:
+def send(pipe: IO[bytes] | None, message: Any) -> None:
     assert pipe is not None
     body = msgspec.msgpack.encode(message)
     pipe.write(len(body).to_bytes(4) + body)
     pipe.flush()
 
 
-def _receive(pipe: IO[bytes] | None, type_: type[Message]) -> Message | None:
+def receive(pipe: IO[bytes] | None, type_: type[Message]) -> Message | None:
     assert pipe is not None
     length = pipe.read(4)
     return msgspec.msgpack.decode(pipe.read(int.from_bytes(length)), type=type_) if length else None
-
-
-def _serve() -> None:
-    """Read a job, then ranges, until the parent closes the pipe."""
-    job = _receive(sys.stdin.buffer, Job)
-    if job is None:
-        return
-    scan = Scan(job)
-    with Path(job.path).open("rb") as file:
-        while (range_ := _receive(sys.stdin.buffer, Range)) is not None:
-            _send(sys.stdout.buffer, scan.range(file, *range_))
-
-
-if __name__ == "__main__":
-    _serve()

@@ -11,9 +11,10 @@ import msgspec
 from shared.datasets.validation.blocks import Block, blocks
 from shared.datasets.validation.codes import problem
 from shared.datasets.validation.fast import FAST, Message, is_plain, tail_keys
+from shared.datasets.validation.openings import Opening, opening_of
 from shared.datasets.validation.part import Part
 from shared.datasets.validation.rules import rules
-from shared.datasets.validation.shapes import CHAT, PREFERENCE, Turn, name_of, of_roles
+from shared.datasets.validation.shapes import CHAT, PREFERENCE, REINFORCEMENT, Turn, name_of, of_roles
 from shared.datasets.validation.slow import examine_line
 from shared.datasets.validation.strict_json import Finding
 from shared.datasets.validation.token_sums import TokenSums
@@ -47,7 +48,7 @@ class Lines:
 
 
 class Scan:
-    """The check of ranges; what one range held is taken out by `taken`."""
+    """The check of ranges, one after the other."""
 
     def __init__(self, job: Job) -> None:
         self.part = Part()
@@ -56,12 +57,13 @@ class Scan:
         self._fast = FAST[self._format]
         self._tokens = TokenSums(job.encoding, self._format) if job.encoding else None
         self._limits = rules().example_limits()
+        self._opening: Opening | None = None
         self._answer = -2 if job.format == PREFERENCE else -1
         self._shapes: dict[tuple[type[Message], ...], tuple[str, list[tuple[str, str]]]] = {}
 
     def range(self, file: BinaryIO, start: int, end: int) -> Part:
         """All lines that begin between two bytes of a file."""
-        self.part = Part()
+        self.part, self._opening = Part(), None
         for block in blocks(file, start, end, rules().ours.line_bytes):
             self._block(Lines(block, self.part.lines))
         return self.part
@@ -69,17 +71,29 @@ class Scan:
     def _block(self, lines: Lines) -> None:
         examples = self._all_plain(lines)
         if examples is not None:
-            tails, count = array("I", self._accept(lines, range(len(examples)), examples)), len(examples)
+            tails, count = self._accept(lines, range(len(examples)), examples), len(examples)
         else:
             tails, count = self._take_each(lines)
         self.part.add_lines(tails, lines.block.offset, count)
 
-    def _all_plain(self, lines: Lines) -> list[Sequence[Message]] | None:
+    def _all_plain(self, lines: Lines) -> list[list[Message]] | None:
+        rest = self._opening.taken_off(lines.lines) if self._opening else None
+        if self._opening and rest:
+            examples = self._read(rest, b"".join(rest))
+            for messages in examples or ():
+                messages.insert(0, self._opening.message)
+            return examples
+        examples = self._read(lines.lines, lines.block.data)
+        if examples and not self._opening and self._format in (CHAT, REINFORCEMENT):
+            self._opening = opening_of(lines.lines[-1], examples[-1])
+        return examples
+
+    def _read(self, lines: list[bytes], data: bytes) -> list[list[Message]] | None:
         try:
-            examples = list(map(self._fast.messages, map(self._fast.decode, lines.lines)))
+            examples = list(map(self._fast.messages, map(self._fast.decode, lines)))
         except (ValueError, RecursionError):
             return None
-        return examples if is_plain(lines.block.data, sum(map(len, examples)), self._fast) else None
+        return examples if is_plain(data, sum(map(len, examples)), self._fast) else None
 
     def _take_each(self, lines: Lines) -> tuple["array[int]", int]:
         tails, blank = array("I", bytes(4 * len(lines.lines))), 0
@@ -108,7 +122,7 @@ class Scan:
             return None
         return messages if is_plain(line, len(messages), self._fast) else None
 
-    def _accept(self, lines: Lines, indexes: Sequence[int], examples: list[Sequence[Message]]) -> list[int]:
+    def _accept(self, lines: Lines, indexes: Sequence[int], examples: Sequence[Sequence[Message]]) -> "array[int]":
         """Count plain examples, all at once; what can still be wrong with them is the sequence of their roles."""
         shapes = [tuple(map(type, messages)) for messages in examples]
         for shape, times in Counter(shapes).items():
@@ -140,7 +154,7 @@ class Scan:
                 self._report(lines, index, Finding(code, "$.messages", message))
             self.part.count(code, len(indexes[room:]))
 
-    def _report_same_outputs(self, lines: Lines, indexes: Sequence[int], examples: list[Sequence[Message]]) -> None:
+    def _report_same_outputs(self, lines: Lines, indexes: Sequence[int], examples: Sequence[Sequence[Message]]) -> None:
         for index, messages in zip(indexes, examples, strict=True):
             if messages[-1].content == messages[-2].content:
                 self._report(lines, index, Finding("identical_outputs", "$", "the two outputs are the same"))

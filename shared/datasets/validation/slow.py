@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from shared.datasets.validation.fast import secret
+from shared.datasets.validation.fast import is_suspicious, secret
 from shared.datasets.validation.rules import rules
 from shared.datasets.validation.strict_json import Finding, Unreadable, read, texts
 from shared.datasets.validation.structure import Examined, examine
@@ -20,7 +20,7 @@ def examine_line(line: bytes, format: str | None, provider: str) -> Examined:
 
 
 def _secrets(value: Any, line: bytes) -> Iterator[Finding]:
-    if not secret.search(line.decode()):
+    if not is_suspicious(line):
         return
     for path, text in texts(value):
         for found in (match.group() for match in secret.finditer(text)):

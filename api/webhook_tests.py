@@ -1,0 +1,53 @@
+"""A test of a webhook endpoint: the worker sends it, as everything that goes to a stranger, and the caller waits."""
+
+import time
+
+import anyio
+from sqlmodel import select
+from starlette.concurrency import run_in_threadpool
+
+from api.webhook_samples import sample
+from shared.database import transaction
+from shared.errors import Invalid, WorkerUnavailable
+from shared.settings import get_settings
+from shared.webhooks import deliveries
+from shared.webhooks.event_types import EventType
+from shared.webhooks.models import WebhookAttempt
+from shared.webhooks.schemas import WebhookEndpointTest
+
+LOOK_EVERY = 0.05
+
+
+async def send_and_wait(project_id: str, endpoint_id: str, type: EventType) -> WebhookEndpointTest:
+    """What the receiver answered. Raises `Invalid` if no answer came, `WorkerUnavailable` if it was not even sent."""
+    delivery_id = await run_in_threadpool(_send, project_id, endpoint_id, type)
+    settings = get_settings()
+    give_up_at = time.monotonic() + (settings.ring_again_after + settings.webhook_timeout).total_seconds()
+    while time.monotonic() < give_up_at:
+        await anyio.sleep(LOOK_EVERY)
+        attempt = await run_in_threadpool(_attempt, delivery_id)
+        if attempt is not None:
+            return _result(endpoint_id, type, attempt)
+    raise WorkerUnavailable("The test has not been sent yet: no worker is free. Its delivery stays in the log")
+
+
+def _send(project_id: str, endpoint_id: str, type: EventType) -> str:
+    with transaction() as session:
+        return deliveries.send_test(session, project_id, endpoint_id, type, sample(type)).id
+
+
+def _attempt(delivery_id: str) -> WebhookAttempt | None:
+    with transaction() as session:
+        return session.exec(select(WebhookAttempt).where(WebhookAttempt.delivery_id == delivery_id)).first()
+
+
+def _result(endpoint_id: str, type: EventType, attempt: WebhookAttempt) -> WebhookEndpointTest:
+    if attempt.response_status is None:
+        sentence = f"The receiver gave no answer: {attempt.error}. See delivery {attempt.delivery_id}"
+        raise Invalid(sentence, code="webhook_test_failed", param="webhook_endpoint_id")
+    return WebhookEndpointTest(
+        webhook_endpoint_id=endpoint_id,
+        event_type=type,
+        status_code=attempt.response_status,
+        delivery_id=attempt.delivery_id,
+    )

@@ -1,0 +1,25 @@
+"""A dataset together with the jobs that used it: as the API shows it, and as the webhooks are told of its check."""
+
+from sqlmodel import Session
+
+from shared.datasets import collection
+from shared.datasets.models import Dataset, DatasetStatus
+from shared.datasets.views import DatasetPublic
+from shared.jobs import service as jobs
+from shared.webhooks import service as webhooks
+from shared.webhooks.event_types import EventType
+
+
+def show(session: Session, dataset: Dataset) -> DatasetPublic:
+    """With its statistics, the datasets split off it, and the newest 100 jobs that used it."""
+    public = collection.show(session, dataset)
+    public.jobs = jobs.ids_using(session, dataset.project_id, dataset.id)
+    return public
+
+
+def tell_checked(session: Session, dataset: Dataset) -> None:
+    """Let the project's webhooks know how the check has ended. Of a dataset that was deleted nothing is told."""
+    if dataset.deleted_at is None:
+        is_good = dataset.status is DatasetStatus.PROCESSED
+        type = EventType.DATASET_PROCESSED if is_good else EventType.DATASET_FAILED
+        webhooks.emit(session, dataset.project_id, type, show(session, dataset).model_dump(mode="json"))

@@ -1,0 +1,133 @@
+"""How telling went: deliveries with their attempts, and recoveries of what was missed."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.pages import Listed
+from shared.tables import epoch
+from shared.webhooks.event_types import EventType
+from shared.webhooks.models import (
+    DeliveryStatus,
+    FailureReason,
+    RecoveryStatus,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEvent,
+    WebhookRecovery,
+)
+
+Time = Annotated[int, Field(ge=0, le=2**33)]
+
+
+class RecoveryCreate(BaseModel):
+    """The time, in Unix seconds, from which on (and until which, else now) what was missed is delivered."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: Time
+    until: Time | None = None
+
+
+class WebhookAttemptPublic(BaseModel):
+    """One request: `response_status` is null when no answer came, and `error` says why it counts as failed.
+
+    `address` is the IP address and port that were dialled; `response_body` the first 2 KiB of what came back.
+    """
+
+    id: str
+    object: Literal["webhook_attempt"] = "webhook_attempt"
+    created_at: int
+    finished_at: int
+    duration_ms: int
+    url: str
+    address: str | None
+    request_headers: dict[str, str]
+    response_status: int | None
+    response_headers: list[list[str]] | None
+    response_body: str | None
+    error: str | None
+
+    @classmethod
+    def of(cls, row: WebhookAttempt) -> "WebhookAttemptPublic":
+        return cls(
+            id=row.id,
+            created_at=epoch(row.created_at),
+            finished_at=epoch(row.finished_at),
+            duration_ms=row.duration_ms,
+            url=row.url,
+            address=row.address,
+            request_headers=row.request_headers,
+            response_status=row.response_status,
+            response_headers=row.response_headers,
+            response_body=row.response_body,
+            error=row.error,
+        )
+
+
+class WebhookDeliveryPublic(Listed):
+    """One event on its way to one endpoint. `next_attempt_at` is null once it succeeded or was given up."""
+
+    object: Literal["webhook_delivery"] = "webhook_delivery"
+    created_at: int
+    event_id: str
+    event_type: EventType
+    object_id: str
+    webhook_endpoint_id: str
+    status: DeliveryStatus
+    failure_reason: FailureReason | None
+    next_attempt_at: int | None
+    finished_at: int | None
+    attempts: list[WebhookAttemptPublic]
+
+    @classmethod
+    def of(cls, row: WebhookDelivery, event: WebhookEvent, attempts: list[WebhookAttempt], **more: Any) -> Self:
+        """`more` are the fields that a subclass adds."""
+        return cls(
+            id=row.id,
+            created_at=epoch(row.created_at),
+            event_id=row.event_id,
+            event_type=EventType(event.type),
+            object_id=event.object_id,
+            webhook_endpoint_id=row.endpoint_id,
+            status=row.status,
+            failure_reason=row.failure_reason,
+            next_attempt_at=epoch(row.due_at) if row.due_at else None,
+            finished_at=epoch(row.finished_at) if row.finished_at else None,
+            attempts=[WebhookAttemptPublic.of(attempt) for attempt in attempts],
+            **more,
+        )
+
+
+class WebhookDeliveryWithBody(WebhookDeliveryPublic):
+    """`request_body` is, byte for byte, what every attempt sends."""
+
+    request_body: str
+
+
+class WebhookRecoveryPublic(Listed):
+    """How far it has come: the `events` looked at so far, and the `deliveries` made due again."""
+
+    object: Literal["webhook_recovery"] = "webhook_recovery"
+    created_at: int
+    webhook_endpoint_id: str
+    since: int
+    until: int
+    status: RecoveryStatus
+    events: int
+    deliveries: int
+    finished_at: int | None
+
+    @classmethod
+    def of(cls, row: WebhookRecovery) -> "WebhookRecoveryPublic":
+        return cls(
+            id=row.id,
+            created_at=epoch(row.created_at),
+            webhook_endpoint_id=row.endpoint_id,
+            since=epoch(row.since),
+            until=epoch(row.until),
+            status=row.status,
+            events=row.events,
+            deliveries=row.deliveries,
+            finished_at=epoch(row.finished_at) if row.finished_at else None,
+        )

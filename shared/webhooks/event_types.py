@@ -1,0 +1,27 @@
+"""What can happen, by name: OpenAI's three, and ours beside them."""
+
+from enum import StrEnum
+
+
+class EventType(StrEnum):
+    """A type of event that an endpoint may ask for."""
+
+    JOB_CREATED = "fine_tuning.job.created"
+    JOB_QUEUED = "fine_tuning.job.queued"
+    JOB_RUNNING = "fine_tuning.job.running"
+    JOB_PAUSED = "fine_tuning.job.paused"
+    JOB_PROGRESSED = "fine_tuning.job.progressed"
+    JOB_CHECKPOINT_CREATED = "fine_tuning.job.checkpoint_created"
+    JOB_SUCCEEDED = "fine_tuning.job.succeeded"
+    JOB_FAILED = "fine_tuning.job.failed"
+    JOB_CANCELLED = "fine_tuning.job.cancelled"
+    DATASET_PROCESSED = "dataset.processed"
+    DATASET_FAILED = "dataset.failed"
+    MODEL_SHUTDOWN_SCHEDULED = "model.shutdown_scheduled"
+    API_KEY_EXPIRING = "api_key.expiring"
+    ENDPOINT_DISABLED = "webhook_endpoint.disabled"
+
+    @property
+    def is_thin(self) -> bool:
+        """OpenAI's own events carry only an id, so that receivers written for OpenAI work unchanged."""
+        return self in {EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELLED}

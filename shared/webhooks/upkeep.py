@@ -1,0 +1,89 @@
+"""What is done about webhooks now and then: warnings that a time draws near, and an end to what is old."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func
+from sqlmodel import Session, col, select
+
+from shared.ids import first_id
+from shared.projects.models import ApiKey
+from shared.projects.schemas import ApiKeyPublic
+from shared.settings import get_settings
+from shared.tables import utc_now
+from shared.webhooks import service as webhooks
+from shared.webhooks.event_types import EventType
+from shared.webhooks.models import (
+    DisabledReason,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+    WebhookRecovery,
+)
+
+TOLD_BEFORE = timedelta(days=7)
+AT_ONCE = 1000
+
+
+def tell_expiring_keys(session: Session) -> None:
+    """Tell each project once, a week before, of a key that will be refused. Admin keys have no project to be told."""
+    now = utc_now()
+    expiring = select(ApiKey).where(
+        col(ApiKey.project_id).is_not(None),
+        col(ApiKey.revoked_at).is_(None),
+        col(ApiKey.expiry_told_at).is_(None),
+        col(ApiKey.expires_at).between(now, now + TOLD_BEFORE),
+    )
+    for key in session.exec(expiring.order_by(ApiKey.id).with_for_update(skip_locked=True)):
+        key.expiry_told_at = now
+        told = ApiKeyPublic.of(key).model_dump(mode="json")
+        webhooks.emit(session, key.project_id or "", EventType.API_KEY_EXPIRING, told)
+
+
+def disable_failing(session: Session) -> None:
+    """Disable endpoints that have failed for days and have nothing left to be tried: no attempt would do it."""
+    pending = select(WebhookDelivery.id).where(
+        WebhookDelivery.endpoint_id == WebhookEndpoint.id, col(WebhookDelivery.due_at).is_not(None)
+    )
+    failing = select(WebhookEndpoint).where(
+        col(WebhookEndpoint.failing_since) <= utc_now() - get_settings().webhook_disable_after,
+        col(WebhookEndpoint.disabled_at).is_(None),
+        col(WebhookEndpoint.deleted_at).is_(None),
+        ~pending.exists(),
+    )
+    for endpoint in session.exec(failing.order_by(WebhookEndpoint.id).with_for_update(skip_locked=True)):
+        webhooks.disable(session, endpoint, DisabledReason.FAILING)
+
+
+def _forget_deliveries(session: Session, before: datetime) -> int:
+    """With their attempts, which nobody could find without them."""
+    old = select(WebhookDelivery.id).where(
+        WebhookDelivery.id < first_id(WebhookDelivery.id_prefix, before),
+        col(WebhookDelivery.due_at).is_(None),
+        func.coalesce(WebhookDelivery.finished_at, WebhookDelivery.created_at) < before,
+    )
+    ids = session.exec(old.order_by(WebhookDelivery.id).limit(AT_ONCE).with_for_update(skip_locked=True)).all()
+    session.exec(delete(WebhookAttempt).where(col(WebhookAttempt.delivery_id).in_(ids)))
+    session.exec(delete(WebhookDelivery).where(col(WebhookDelivery.id).in_(ids)))
+    return len(ids)
+
+
+def _forget_events(session: Session, before: datetime) -> int:
+    """Those without deliveries: one that is still to be delivered, or was lately, stays."""
+    its = select(WebhookDelivery.id).where(WebhookDelivery.event_id == WebhookEvent.id)
+    old = select(WebhookEvent.id).where(WebhookEvent.id < first_id(WebhookEvent.id_prefix, before), ~its.exists())
+    ids = session.exec(old.order_by(WebhookEvent.id).limit(AT_ONCE).with_for_update(skip_locked=True)).all()
+    session.exec(delete(WebhookEvent).where(col(WebhookEvent.id).in_(ids)))
+    return len(ids)
+
+
+def _forget_recoveries(session: Session, before: datetime) -> int:
+    old = select(WebhookRecovery.id).where(col(WebhookRecovery.finished_at) < before).limit(AT_ONCE)
+    ids = session.exec(old.with_for_update(skip_locked=True)).all()
+    session.exec(delete(WebhookRecovery).where(col(WebhookRecovery.id).in_(ids)))
+    return len(ids)
+
+
+# Each removes up to `AT_ONCE` rows that were finished before a time, and says how many; in this order.
+FORGET: tuple[Callable[[Session, datetime], int], ...] = (_forget_deliveries, _forget_events, _forget_recoveries)
