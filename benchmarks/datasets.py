@@ -1,21 +1,17 @@
 """What checking a dataset costs: against bare decoding, against the checks of OpenAI's cookbook, and for a large file.
 
 `python -m benchmarks.datasets [--mb 200] [--token-mb 128] [--large-mb 1000]`
-
-The texts are documents that lie on this machine, reflowed into paragraphs, since chats are prose, and some code as it
-stands. No piece comes twice until all are used up, and then each is cut elsewhere.
 """
 
 import argparse
 import json
-import random
-import re
+import os
 import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,16 +19,11 @@ from typing import Any
 import msgspec
 import psutil
 
+from benchmarks.chats import long_documents, short_messages
 from benchmarks.stack import print_table
 from shared.datasets.validation import check
 from shared.datasets.validation.tokens import encoding
 
-SYSTEM = (
-    "You are the assistant of a company. Answer briefly and politely, in the customer's language; never guess. " * 10
-)
-ROOTS = (Path(sys.base_prefix), Path(sys.prefix), Path("/usr/share/doc"), Path("/usr/lib/node_modules"))
-DOCUMENTS = {".md", ".rst", ".txt", ".html"}
-TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL)
 ROLES = ("system", "user", "assistant", "function")
 KEYS = ("role", "content", "name", "function_call", "weight")
 
@@ -43,14 +34,16 @@ def main() -> None:
     parser.add_argument("--token-mb", type=int, default=128, help="for tokens")
     parser.add_argument("--large-mb", type=int, default=1000, help="for everything at once")
     asked = parser.parse_args()
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as name:
+        folder, mb, token_mb = Path(name), asked.mb, asked.token_mb
         rows = [
-            *_structure(_chat_file(Path(folder) / "chat.jsonl", asked.mb, system=True)),
-            *_tokens(
-                "half of it a repeated system prompt", "5", _chat_file(Path(folder) / "a", asked.token_mb, system=True)
-            ),
-            *_tokens("no repeated text", "2.5", _chat_file(Path(folder) / "b", asked.token_mb, system=False)),
-            *_large(_chat_file(Path(folder) / "large", asked.large_mb, system=True)),
+            ("load before", "-", ", ".join(f"{each:.1f}" for each in os.getloadavg())),
+            *_structure("short messages", short_messages(folder / "short", mb)),
+            *_structure("long documents", long_documents(folder / "long", mb)),
+            *_ends_alike(short_messages(folder / "alike", mb, alike=True)),
+            *_tokens("half of it a repeated system prompt", "5", long_documents(folder / "a", token_mb)),
+            *_tokens("no repeated text", "2.5", long_documents(folder / "b", token_mb, system=False)),
+            *_large(long_documents(folder / "large", asked.large_mb)),
         ]
     print_table(rows)
 
@@ -58,23 +51,49 @@ def main() -> None:
 Row = tuple[str, str, str]
 
 
-def _structure(path: Path) -> Iterator[Row]:
-    bare, cookbook = _speed(path, lambda: _bare(path)), _speed(path, lambda: _cookbook(path))
-    known = sha256(path.read_bytes()).hexdigest()  # as after an upload, where the bytes were hashed on their way in
-    one = _speed(path, lambda: check(path, tokens=False, sha256=known))
-    two = _speed(path, lambda: check(path, tokens=False, sha256=known, processes=2))
-    yield "bare msgspec decoding", "-", f"{bare:.0f} MB/s"
-    yield "the cookbook's checks", "-", f"{cookbook:.0f} MB/s"
-    yield "structure and rules, one process", "≥ 250 MB/s", f"{one:.0f} MB/s"
-    yield "… against the cookbook's checks", "≥ 2.3 ×", f"{one / cookbook:.2f} ×"
-    yield "… against bare decoding", "≥ 0.6 ×", f"{one / bare:.2f} ×"
+def _structure(what: str, path: Path) -> Iterator[Row]:
+    known = _sha256(path)
+    bare, cookbook, one, two = _speeds(
+        path,
+        lambda: _bare(path),
+        lambda: _cookbook(path),
+        lambda: check(path, tokens=False, sha256=known),
+        lambda: check(path, tokens=False, sha256=known, processes=2),
+    )
+    yield f"bare msgspec decoding, {what}", "-", f"{bare:.0f} MB/s"
+    yield "… the cookbook's checks", "-", f"{cookbook:.0f} MB/s"
+    yield "… structure and rules, one process", "≥ 250 MB/s", f"{one:.0f} MB/s"
+    yield "… … against the cookbook's checks", "≥ 2.3 ×", f"{one / cookbook:.2f} ×"
+    yield "… … against bare decoding", "≥ 0.6 ×", f"{one / bare:.2f} ×"
     yield "… two processes, against the cookbook's checks", "≥ 4 ×", f"{two / cookbook:.2f} × ({two:.0f} MB/s)"
 
 
+def _ends_alike(path: Path) -> Iterator[Row]:
+    """The worst case of the search for duplicates: it must read all lines again, and compare them as a whole."""
+    size, known = path.stat().st_size / 1e6, _sha256(path)
+    one, two = _speeds(
+        path,
+        lambda: check(path, tokens=False, sha256=known),
+        lambda: check(path, tokens=False, sha256=known, processes=2),
+    )
+    yield f"{size:.0f} MB of lines that all end alike, one process", "-", f"{size / one:.2f} s"
+    yield "… two processes", "< 2 s for 200 MB", f"{size / two:.2f} s"
+
+
+def _sha256(path: Path) -> str:
+    """After an upload it is known: the bytes were hashed on their way in."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
 def _tokens(what: str, target: str, path: Path) -> Iterator[Row]:
-    cookbook = _speed(path, lambda: _cookbook(path, encoding("o200k_base").encode_ordinary), times=1)
-    one = _speed(path, lambda: check(path, processes=1), times=1)
-    two = _speed(path, lambda: check(path, processes=2), times=2)
+    cookbook, one, two = _speeds(
+        path,
+        lambda: _cookbook(path, encoding("o200k_base").encode_ordinary),
+        lambda: check(path, processes=1),
+        lambda: check(path, processes=2),
+        times=2,
+    )
     yield f"cookbook and tiktoken, {what}", "-", f"{cookbook:.1f} MB/s"
     yield "… with exact tokens, one process", "-", f"{one / cookbook:.1f} × ({one:.0f} MB/s)"
     yield "… with exact tokens, two processes", f"≥ {target} ×", f"{two / cookbook:.1f} × ({two:.0f} MB/s)"
@@ -103,14 +122,15 @@ def _peak_of_family(process: psutil.Process) -> int:
     return peak
 
 
-def _speed(path: Path, work: Callable[[], object], times: int = 3) -> float:
-    """MB/s of the best of some tries: what else runs on the machine only ever slows one down."""
-    seconds = []
+def _speeds(path: Path, *works: Callable[[], object], times: int = 3) -> list[float]:
+    """MB/s of each, in turn, and the best of some turns: what else runs on the machine only ever slows one down."""
+    best = [float("inf")] * len(works)
     for _ in range(times):
-        started = time.monotonic()
-        work()
-        seconds.append(time.monotonic() - started)
-    return path.stat().st_size / 1e6 / min(seconds)
+        for index, work in enumerate(works):
+            started = time.monotonic()
+            work()
+            best[index] = min(best[index], time.monotonic() - started)
+    return [path.stat().st_size / 1e6 / seconds for seconds in best]
 
 
 def _bare(path: Path) -> None:
@@ -155,41 +175,6 @@ def _cookbook_errors(messages: list[dict[str, Any]]) -> Iterator[str]:
             yield "missing_content"
     if not any(message.get("role", None) == "assistant" for message in messages):
         yield "example_missing_assistant_message"
-
-
-def _chat_file(path: Path, megabytes: int, *, system: bool) -> Path:
-    """Lines of 1 kB, each with one or two questions and answers, or of 2 kB with a system prompt like every other."""
-    chance, pieces, size = random.Random(1), _pieces(), 0
-    with path.open("w", encoding="utf-8") as file:
-        while size < megabytes * 1_000_000:
-            messages = [{"role": "system", "content": SYSTEM}] if system else []
-            for _ in range(chance.choice((1, 1, 2))):
-                messages.append({"role": "user", "content": next(pieces)})
-                messages.append({"role": "assistant", "content": next(pieces)})
-            size += file.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
-    return path
-
-
-def _pieces() -> Iterator[str]:
-    """Texts of 100 to 700 characters from the files of this machine, over and over."""
-    chance = random.Random(2)
-    for round_ in range(1_000_000):
-        for path in _files(chance):
-            text = path.read_text(encoding="utf-8", errors="ignore")
-            if path.suffix != ".py":
-                text = "\n".join(" ".join(part.split()) for part in TAG.sub(" ", text).split("\n\n") if part.strip())
-            place = chance.randrange(100) * round_
-            while len(piece := text[place : place + chance.randrange(100, 700)].strip()) > 50:
-                place += len(piece) + 1
-                yield piece
-
-
-def _files(chance: random.Random) -> list[Path]:
-    found = sorted(path for root in ROOTS if root.is_dir() for path in root.rglob("*") if path.is_file())
-    small = [path for path in found if path.stat().st_size < 1_000_000]
-    documents = [path for path in small if path.suffix in DOCUMENTS]
-    code = chance.sample([path for path in small if path.suffix == ".py"], k=len(documents) // 10)
-    return chance.sample(documents + code, k=len(documents) + len(code))
 
 
 if __name__ == "__main__":
