@@ -26,7 +26,7 @@ class Line(NamedTuple):
 
 def report_duplicates(file: BinaryIO, part: Part) -> None:
     """Add a warning to `part` for each example that is the same as, or close to, one before it."""
-    exact: dict[int, int] = {}
+    exact: dict[int, int] = {}  # the first line by 64 bits of what it says
     near: dict[int, int] = {}
     for line in _read_again(file, part, _candidates(part)):
         first = exact.setdefault(hash(line.content.strip()), line.number)

@@ -110,7 +110,7 @@ def is_plain(data: bytes, key_count: int, fast: Fast) -> bool:
     return sum(map(data.count, fast.keys)) == key_count and not is_suspicious(data)
 
 
-TAIL, NORMAL_TAIL, NOT_ZERO = 24, 14, 1
+TAIL, NORMAL_TAIL, NOT_ZERO = 36, 20, 1
 _LOWER = bytes.maketrans(string.ascii_uppercase.encode(), string.ascii_lowercase.encode())
 _IGNORED = (string.whitespace + string.punctuation).encode()
 _ESCAPED_SPACE = re.compile(rb"\\[nrt]")

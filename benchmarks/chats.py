@@ -1,0 +1,88 @@
+"""Writes chat files to be checked: of long documents, or of short messages as people write them.
+
+The texts are documents that lie on this machine, reflowed into paragraphs, since chats are prose, and some code as it
+stands. No piece comes twice until all are used up, and then each is cut elsewhere.
+"""
+
+import json
+import random
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+SYSTEM = (
+    "You are the assistant of a company. Answer briefly and politely, in the customer's language; never guess. " * 10
+)
+SHORT_SYSTEM = "You are a helpful assistant."
+ENDING = ("Is there anything else that I should know?", "No, but do ask whenever there is more that I can help with!")
+ROOTS = (Path(sys.base_prefix), Path(sys.prefix), Path("/usr/share/doc"), Path("/usr/lib/node_modules"))
+DOCUMENTS = {".md", ".rst", ".txt", ".html"}
+TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL)
+
+Message = dict[str, str]
+
+
+def long_documents(path: Path, megabytes: int, *, system: bool = True) -> Path:
+    """Lines of 1 kB, each with one or two questions and answers, or of 2 kB with a system prompt like every other."""
+    chance, pieces = random.Random(1), _pieces()
+    first = [_message("system", SYSTEM)] if system else []
+    examples = (
+        first + [message for _ in range(chance.choice((1, 1, 2))) for message in _pair(next(pieces), next(pieces))]
+        for _ in iter(int, 1)
+    )
+    return _write(path, megabytes, examples)
+
+
+def short_messages(path: Path, megabytes: int, *, alike: bool = False) -> Path:
+    """Lines of 5 to 11 messages of 30 to 160 characters; `alike`: all of them end with the same question and answer."""
+    chance, pieces, end = random.Random(1), _pieces(), _pair(*ENDING) if alike else []
+    examples = (
+        [_message("system", SHORT_SYSTEM), *_short_pairs(chance, pieces, chance.choice((2, 3, 4, 5))), *end]
+        for _ in iter(int, 1)
+    )
+    return _write(path, megabytes, examples)
+
+
+def _short_pairs(chance: random.Random, pieces: Iterator[str], count: int) -> Iterator[Message]:
+    for _ in range(count):
+        text, cut = next(pieces).replace("\n", " "), chance.randrange(30, 90)
+        yield from _pair(text[:cut], text[cut : cut + chance.randrange(40, 160)] or "Yes.")
+
+
+def _pair(question: str, answer: str) -> list[Message]:
+    return [_message("user", question), _message("assistant", answer)]
+
+
+def _message(role: str, content: str) -> Message:
+    return {"role": role, "content": content}
+
+
+def _write(path: Path, megabytes: int, examples: Iterator[list[Message]]) -> Path:
+    size = 0
+    with path.open("w", encoding="utf-8") as file:
+        while size < megabytes * 1_000_000:
+            size += file.write(json.dumps({"messages": next(examples)}, ensure_ascii=False) + "\n")
+    return path
+
+
+def _pieces() -> Iterator[str]:
+    """Texts of 100 to 700 characters from the files of this machine, over and over."""
+    chance = random.Random(2)
+    for round_ in range(1_000_000):
+        for path in _files(chance):
+            text = path.read_text(encoding="utf-8", errors="ignore")
+            if path.suffix != ".py":
+                text = "\n".join(" ".join(part.split()) for part in TAG.sub(" ", text).split("\n\n") if part.strip())
+            place = chance.randrange(100) * round_
+            while len(piece := text[place : place + chance.randrange(100, 700)].strip()) > 50:
+                place += len(piece) + 1
+                yield piece
+
+
+def _files(chance: random.Random) -> list[Path]:
+    found = sorted(path for root in ROOTS if root.is_dir() for path in root.rglob("*") if path.is_file())
+    small = [path for path in found if path.stat().st_size < 1_000_000]
+    documents = [path for path in small if path.suffix in DOCUMENTS]
+    code = chance.sample([path for path in small if path.suffix == ".py"], k=len(documents) // 10)
+    return chance.sample(documents + code, k=len(documents) + len(code))
