@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import anyio
 import anyio.to_thread
+from sqlalchemy.exc import DBAPIError
 from starlette.requests import ClientDisconnect, Request
 from structlog import get_logger
 
@@ -19,7 +20,7 @@ Kept = TypeVar("Kept")
 async def receive_file(
     request: Request, id: str, field: str, limit: int, keep: Callable[[FormWithFile, Writer], Kept]
 ) -> Kept:
-    """Store the file in this field of the form under an id, and `keep` it in a thread; whatever fails undoes it all.
+    """Store the file in this field of the form under an id, and `keep` it in a thread; what fails undoes it all.
 
     Raises `Invalid`, `TooLarge`, or `StorageUnavailable` if the disk or the bucket is full or away.
     """
@@ -28,11 +29,11 @@ async def receive_file(
         form = FormWithFile(writer, field, limit)
         try:
             await form.receive(request)
-            return await anyio.to_thread.run_sync(keep, form, writer)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(writer.discard)
             raise
+        return await anyio.to_thread.run_sync(_keep, keep, form, writer)
     except ClientDisconnect:
         log.info("the client went away in the middle of a file", received=writer.bytes)
         raise Invalid("The file was not sent to its end") from None
@@ -40,3 +41,17 @@ async def receive_file(
         log.error("a file cannot be stored", reason=str(error))
         sentence = "The file cannot be stored at the moment, and nothing of it was kept: tell your operator"
         raise StorageUnavailable(sentence) from error
+
+
+def _keep(keep: Callable[[FormWithFile, Writer], Kept], form: FormWithFile, writer: Writer) -> Kept:
+    """Keep or undo, in one thread: nobody who stops waiting for it can undo what is being kept.
+
+    If the database hung up, nobody knows whether there is a row now: then the bytes stay, and if there is none they
+    are removed by `remove_leftovers`. The other way round a row would speak of bytes that are not there.
+    """
+    try:
+        return keep(form, writer)
+    except BaseException as error:
+        if not (isinstance(error, DBAPIError) and error.connection_invalidated):
+            writer.discard()
+        raise

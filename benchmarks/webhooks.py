@@ -16,10 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from redis import Redis
 from sqlmodel import col, select
 
 from benchmarks.stack import Measured, cpu_seconds, measured_stack, print_table
 from shared.database import get_engine, transaction
+from shared.queue import DELIVERIES
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
@@ -80,6 +82,7 @@ class Bench:
 
     def __init__(self, stack: Measured) -> None:
         self.stack = stack
+        self.queue = Redis.from_url(stack.environ["REDIS_URL"])
         self.receiver, ready = Receiver(), threading.Event()
         threading.Thread(target=lambda: asyncio.run(self.receiver.serve(ready)), daemon=True).start()
         ready.wait()
@@ -153,6 +156,8 @@ class Bench:
         yield project_id
         for each in made:
             client.webhooks.delete(each.id)
+        while self.queue.llen(DELIVERIES):  # messages about what is delivered already
+            time.sleep(0.05)
 
     def _waits(self, committed: dict[str, float]) -> list[float]:
         """From the commit of an event to the receipt of each of its deliveries, in seconds; those that hang apart."""

@@ -23,7 +23,7 @@ class Task(StrEnum):
     CLOSE_UPLOAD = "uploads.close"
     ADVANCE_JOB = "jobs.advance"
     DELETE_MODEL = "models.delete"
-    DELIVER_WEBHOOK = "webhooks.deliver"
+    DELIVER_WEBHOOKS = "webhooks.deliver"
     RECOVER_WEBHOOKS = "webhooks.recover"
     REFRESH_CREDENTIAL = "credentials.refresh"
 
@@ -38,7 +38,7 @@ def get_celery() -> Celery:
     celery = Celery("tunery", broker=get_settings().redis_url)
     celery.conf.update(
         task_ignore_result=True,
-        task_routes={Task.DELIVER_WEBHOOK: {"queue": DELIVERIES}},
+        task_routes={Task.DELIVER_WEBHOOKS: {"queue": DELIVERIES}},
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,

@@ -89,14 +89,20 @@ class Due(SQLModel):
 
     `due_at` says when; null says there is none. `failures` counts the claims since a step was last recorded: 0 means
     that nobody holds the row. `retries` counts the answers in a row that said «try again later».
+    A message carries the value of `ring_column`: the row's id, or what several rows are looked after by together.
     """
 
     task: ClassVar[Task]
+    ring_column: ClassVar[str] = "id"
 
     due_at: datetime | None = TimeField(default_factory=utc_now, index=True)
     rung_at: datetime | None = TimeField(default_factory=utc_now)
     failures: int = 0
     retries: int = 0
+
+    def ring_on_commit(self, session: Session) -> None:
+        """Wake a worker once this row is there to be seen."""
+        enqueue_on_commit(session, self.task, getattr(self, self.ring_column))
 
 
 class DueTable(Table, Due):
@@ -161,7 +167,7 @@ def make_due(session: Session, row: DueTable | OwnedDue) -> None:
     if row.failures == 0:
         row.due_at = row.rung_at = utc_now()
     session.add(row)
-    enqueue_on_commit(session, row.task, row.id)
+    row.ring_on_commit(session)
 
 
 def claim(session: Session, model: type[DueRow], which: ColumnElement[bool], lease: timedelta) -> DueRow | None:

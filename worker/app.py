@@ -41,9 +41,9 @@ def delete_model(model_id: str) -> None:
     run(tuned_models.delete, model_id)
 
 
-@app.task(name=Task.DELIVER_WEBHOOK)
-def deliver_webhook(delivery_id: str) -> None:
-    deliveries.deliver(delivery_id)
+@app.task(name=Task.DELIVER_WEBHOOKS)
+def deliver_webhooks(endpoint_id: str) -> None:
+    deliveries.deliver(endpoint_id)
 
 
 @app.task(name=Task.RECOVER_WEBHOOKS)

@@ -26,12 +26,14 @@ AT_ONE_GO = 10.0  # seconds, since a worker may have to stop
 lanes = Lanes()
 
 
-def deliver(delivery_id: str) -> None:
-    """Take a lane to the endpoint, if one is free, and then go on with whatever else is due for the project.
+def deliver(endpoint_id: str) -> None:
+    """Deliver what is due for this endpoint, and then go on with whatever else is due for its project.
 
-    Who finds no lane free leaves the delivery to those on one: each looks again after giving its lane back.
+    Who finds no lane free leaves it to those on one: each looks again after giving its lane back.
     """
-    stop_at, which = time.monotonic() + AT_ONE_GO, col(WebhookDelivery.id) == delivery_id
+    stop_at, which = time.monotonic() + AT_ONE_GO, col(WebhookDelivery.endpoint_id) == endpoint_id
+    if lanes.is_full(endpoint_id):
+        return
     while time.monotonic() < stop_at:
         visit = Visit()
         try:

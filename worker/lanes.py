@@ -40,6 +40,10 @@ class Lanes:
     def _is_full(self, endpoint_id: str) -> bool:
         return self._taken[endpoint_id] >= min(LANES_OF_AN_ENDPOINT, 1 + self._answered[endpoint_id])
 
+    def is_full(self, endpoint_id: str) -> bool:
+        with self._lock:
+            return self._is_full(endpoint_id)
+
     def full(self) -> list[str]:
         """The endpoints to which no lane is free."""
         with self._lock:

@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, col
 
 from shared.database import transaction
-from shared.queue import enqueue_on_commit
 from shared.settings import get_settings
 from shared.tables import DueTable, OwnedDue, claim, release, renew, still_held, utc_now
 from worker.providers.errors import ProviderError
@@ -140,7 +139,7 @@ def ring_if_due(session: Session, row: DueTable | OwnedDue) -> None:
     """A next step that is due already need not wait for the sweep."""
     if row.due_at is not None and row.due_at <= utc_now():
         row.rung_at = utc_now()
-        enqueue_on_commit(session, row.task, row.id)
+        row.ring_on_commit(session)
 
 
 def _postpone(step: Step[Row, Plan, Answer], id: str, claimed: Row | None) -> None:

@@ -1,5 +1,7 @@
 """Ring for every row that is due and was not rung lately: the promise behind a doorbell that may fail."""
 
+from collections.abc import Collection
+
 from sqlalchemy import or_, update
 from sqlmodel import Session, col, select
 
@@ -26,35 +28,36 @@ DUE: tuple[type[DueTable] | type[OwnedDue], ...] = (
 
 
 def sweep() -> int:
-    """One round over all kinds of rows; how many were rung. Several at once share the rows out."""
+    """One round over all kinds of rows; how many messages were sent. Several at once share the rows out."""
     rung = 0
     for model in DUE:
         with transaction() as session:
-            ids = _take(session, model)
-        for index, id in enumerate(ids):
+            rows = _take(session, model)
+        for id in dict.fromkeys(rows.values()):
             if not enqueue(model.task, id):
-                _put_back(model, ids[index:])
+                _put_back(model, rows)
                 return rung
             rung += 1
     return rung
 
 
-def _put_back(model: type[DueTable] | type[OwnedDue], ids: list[str]) -> None:
+def _put_back(model: type[DueTable] | type[OwnedDue], ids: Collection[str]) -> None:
     """The doorbell is down: these have not been rung, and the next sweep shall not think so."""
     with transaction() as session:
         session.exec(update(model).where(col(model.id).in_(ids)).values(rung_at=None))
 
 
-def _take(session: Session, model: type[DueTable] | type[OwnedDue]) -> list[str]:
-    """Due rows, the longest waiting first, marked as rung now."""
+def _take(session: Session, model: type[DueTable] | type[OwnedDue]) -> dict[str, str]:
+    """Due rows, the longest waiting first, marked as rung now; and what to ring for each."""
     now = utc_now()
     not_lately = or_(
         col(model.rung_at).is_(None),
         col(model.rung_at) < col(model.due_at),
         col(model.rung_at) < now - get_settings().ring_again_after,
     )
-    due = select(model.id).where(col(model.due_at) <= now, not_lately).order_by(col(model.due_at)).limit(AT_ONCE)
-    ids = list(session.exec(due.with_for_update(skip_locked=True, key_share=True)))
-    if ids:
-        session.exec(update(model).where(col(model.id).in_(ids)).values(rung_at=now))
-    return ids
+    due = select(model.id, getattr(model, model.ring_column)).where(col(model.due_at) <= now, not_lately)
+    first = due.order_by(col(model.due_at)).limit(AT_ONCE).with_for_update(skip_locked=True, key_share=True)
+    rows = {id: rung for id, rung in session.exec(first)}
+    if rows:
+        session.exec(update(model).where(col(model.id).in_(rows)).values(rung_at=now))
+    return rows

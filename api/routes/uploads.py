@@ -1,21 +1,23 @@
 """`/v1/uploads`: large files in parts, which may come in any order, at once, and more than once."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 
-from api.deps import CallerDep, SessionDep
+from api.deps import After, CallerDep, SessionDep
 from api.multipart import FormWithFile
 from api.receiving import receive_file
 from shared.database import transaction
 from shared.datasets import storage, uploads
-from shared.datasets.models import UploadPart
+from shared.datasets.models import Upload, UploadPart
 from shared.datasets.schemas import UploadComplete, UploadCreate, UploadPartPublic, UploadPublic
 from shared.errors import ServiceError
+from shared.pages import Page
 from shared.settings import get_settings
+from shared.tables import get_owned
 
 router = APIRouter(prefix="/v1/uploads", tags=["Uploads"])
 COMPLETED_AT_ONCE = anyio.CapacityLimiter(4)  # so that hashing leaves threads and disks to other requests
@@ -37,12 +39,22 @@ _FORM: dict[str, Any] = {
 @router.post("", response_model=UploadPublic)
 def create_upload(session: SessionDep, caller: CallerDep, new: UploadCreate) -> UploadPublic:
     """Begin to send a file in parts. It expires after an hour, and then nothing of it is left."""
-    return UploadPublic.of(uploads.create(session, caller.project_id, new))
+    return uploads.show(session, uploads.create(session, caller.project_id, new))
+
+
+@router.get("/{upload_id}", response_model=UploadPublic)
+def retrieve_upload(session: SessionDep, caller: CallerDep, upload_id: str) -> UploadPublic:
+    """How far an upload is: for a client that lost an answer. OpenAI has no such call."""
+    return uploads.show(session, get_owned(session, Upload, upload_id, caller.project_id))
 
 
 @router.post("/{upload_id}/parts", response_model=UploadPartPublic, openapi_extra={"requestBody": _FORM})
 async def create_part(request: Request, caller: CallerDep, upload_id: str) -> UploadPartPublic:
-    """Send a part, of 64 MB at most. Parts may come at once; which are used, and in what order, is said at the end."""
+    """Send a part, of 64 MB at most, as the file `data`. Parts may come at once; their order is said at the end.
+
+    A part that would bring what has been received beyond the upload's `bytes` is refused, and not kept. The same bytes
+    once more are no new part: the answer is the part that is here already. Name it as often as the file has it.
+    """
 
     def check() -> None:
         with transaction() as session:
@@ -58,11 +70,30 @@ async def create_part(request: Request, caller: CallerDep, upload_id: str) -> Up
             sha256=writer.finish(),
         )
         with transaction() as session:
-            uploads.add_part(session, caller.project_id, part)
-        return UploadPartPublic.of(part)
+            known = uploads.add_part(session, caller.project_id, part)
+        if known is not part:
+            writer.discard()
+        return UploadPartPublic.of(known)
 
     await anyio.to_thread.run_sync(check)
     return await receive_file(request, uploads.new_part_id(), "data", get_settings().max_part_bytes, keep)
+
+
+@router.get("/{upload_id}/parts", response_model=Page[UploadPartPublic])
+def list_parts(
+    session: SessionDep,
+    caller: CallerDep,
+    upload_id: str,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Page[UploadPartPublic]:
+    """The parts that are here, the oldest first: what a client that lost their ids need not send again.
+
+    They are in the order in which they came in, which need not be the file's: `sha256` tells which is which. OpenAI
+    has no such call.
+    """
+    rows = uploads.list_parts(session, caller.project_id, upload_id, after=after, limit=limit)
+    return Page.of([UploadPartPublic.of(row) for row in rows], limit)
 
 
 @router.post("/{upload_id}/complete", response_model=UploadPublic)
@@ -77,7 +108,7 @@ async def complete_upload(caller: CallerDep, upload_id: str, order: UploadComple
 def _complete(project_id: str, upload_id: str, order: UploadComplete) -> UploadPublic:
     with transaction() as session:
         if completed := uploads.find_completed(session, project_id, upload_id, order):
-            return UploadPublic.of(completed, uploads.dataset_of(session, completed))
+            return uploads.show(session, completed)
         upload = uploads.get_pending(session, project_id, upload_id)
         parts = uploads.parts_in_order(session, upload, order.part_ids)
     dataset = uploads.assemble(upload, parts, order.md5)
@@ -85,16 +116,16 @@ def _complete(project_id: str, upload_id: str, order: UploadComplete) -> UploadP
         with transaction() as session:
             completed = uploads.find_completed(session, project_id, upload_id, order)
             if completed is None:
-                return UploadPublic.of(uploads.complete(session, project_id, upload_id, order, dataset), dataset)
-            other = uploads.dataset_of(session, completed)
+                return uploads.show(session, uploads.complete(session, project_id, upload_id, order, dataset))
+            shown = uploads.show(session, completed)
     except ServiceError:
         storage.unjoin(dataset.id)
         raise
     storage.unjoin(dataset.id)
-    return UploadPublic.of(completed, other)
+    return shown
 
 
 @router.post("/{upload_id}/cancel", response_model=UploadPublic)
 def cancel_upload(session: SessionDep, caller: CallerDep, upload_id: str) -> UploadPublic:
     """Take no more parts, and remove those that came."""
-    return UploadPublic.of(uploads.cancel(session, caller.project_id, upload_id))
+    return uploads.show(session, uploads.cancel(session, caller.project_id, upload_id))

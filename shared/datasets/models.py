@@ -113,6 +113,7 @@ class UploadPart(Owned, table=True):
 
     __tablename__ = "upload_parts"
     id_prefix: ClassVar[str] = "part_"
+    called: ClassVar[str] = "Part object"
 
     upload_id: str = Field(foreign_key="uploads.id", index=True)
     bytes: int = Field(sa_type=BigInteger)

@@ -9,6 +9,7 @@ from shared.pages import Listed
 from shared.tables import epoch
 
 Unsaid = Field(exclude_if=lambda value: value is None)  # the SDKs of some languages refuse a null here
+MOST_PARTS = 10_000
 UploadPurpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
 
 
@@ -66,11 +67,11 @@ class UploadCreate(BaseModel):
 
 
 class UploadComplete(BaseModel):
-    """The parts in the order of the file, each once, and optionally the MD5 of the whole in hexadecimal."""
+    """The parts in the order of the file, and optionally the MD5 of the whole in hexadecimal."""
 
     model_config = ConfigDict(extra="forbid")
 
-    part_ids: Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=10_000)]
+    part_ids: Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=MOST_PARTS)]
     md5: Annotated[str | None, Field(pattern=r"^[0-9a-fA-F]{32}$")] = None
 
 
@@ -87,24 +88,34 @@ class UploadPublic(Listed):
     file: Annotated[FilePublic | None, Unsaid] = None
 
     @classmethod
-    def of(cls, row: Upload, dataset: Dataset | None = None) -> "UploadPublic":
+    def of(cls, row: Upload, status: UploadStatus, dataset: Dataset | None) -> "UploadPublic":
         return cls(
             id=row.id,
             bytes=row.bytes,
             created_at=epoch(row.created_at),
             filename=row.filename,
             purpose=row.purpose,
-            status=row.status,
+            status=status,
             expires_at=epoch(row.expires_at),
             file=FilePublic.of(dataset) if dataset is not None else None,
         )
 
 
 class UploadPartPublic(Listed):
+    """OpenAI's part object, and beside it how many `bytes` were received and their SHA-256 in hexadecimal."""
+
     object: Literal["upload.part"] = "upload.part"
     created_at: int
     upload_id: str
+    bytes: int
+    sha256: str
 
     @classmethod
     def of(cls, row: UploadPart) -> "UploadPartPublic":
-        return cls(id=row.id, created_at=epoch(row.created_at), upload_id=row.upload_id)
+        return cls(
+            id=row.id,
+            created_at=epoch(row.created_at),
+            upload_id=row.upload_id,
+            bytes=row.bytes,
+            sha256=row.sha256,
+        )

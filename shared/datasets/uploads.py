@@ -3,16 +3,16 @@
 from hashlib import md5 as new_md5
 from hashlib import sha256 as new_sha256
 
-from sqlmodel import Session, col, delete, select
+from sqlmodel import Session, col, delete, func, select
 
 from shared.datasets import service as datasets
 from shared.datasets import storage
 from shared.datasets.models import Dataset, Purpose, Upload, UploadPart, UploadStatus
-from shared.datasets.schemas import ExpiresAfter, UploadComplete, UploadCreate
+from shared.datasets.schemas import MOST_PARTS, ExpiresAfter, UploadComplete, UploadCreate, UploadPublic
 from shared.errors import Invalid
 from shared.ids import new_id
 from shared.settings import get_settings
-from shared.tables import get_owned, make_due, utc_now
+from shared.tables import get_owned, list_owned, make_due, utc_now
 
 READ_BYTES = 1 << 20
 
@@ -48,8 +48,7 @@ def new_part_id() -> str:
 def get_pending(session: Session, project_id: str, upload_id: str, *, lock: bool = False) -> Upload:
     """An upload that still takes parts. Raises `NotFound`, and `Invalid` if it is over."""
     upload = get_owned(session, Upload, upload_id, project_id, lock=lock)
-    status = UploadStatus.EXPIRED if is_overdue(upload) else upload.status
-    if status is not UploadStatus.PENDING:
+    if (status := status_of(upload)) is not UploadStatus.PENDING:
         raise Invalid(
             f"{upload_id} is {status} and cannot be changed any more: create another upload",
             code="upload_not_pending",
@@ -62,22 +61,66 @@ def is_overdue(upload: Upload) -> bool:
     return upload.status is UploadStatus.PENDING and upload.expires_at <= utc_now()
 
 
-def add_part(session: Session, project_id: str, part: UploadPart) -> None:
-    """Know a part whose bytes are stored. Asked again: the upload may have ended while they came in."""
-    get_pending(session, project_id, part.upload_id, lock=True)
+def status_of(upload: Upload) -> UploadStatus:
+    """It has expired as soon as its time is over, although that is written down a moment later."""
+    return UploadStatus.EXPIRED if is_overdue(upload) else upload.status
+
+
+def show(session: Session, upload: Upload) -> UploadPublic:
+    return UploadPublic.of(upload, status_of(upload), dataset_of(session, upload))
+
+
+def list_parts(session: Session, project_id: str, upload_id: str, *, after: str | None, limit: int) -> list[UploadPart]:
+    """One more than `limit` of the parts that are here, the oldest first. Raises `NotFound`."""
+    upload = get_owned(session, Upload, upload_id, project_id)
+    of_it = UploadPart.upload_id == upload.id
+    return list_owned(session, UploadPart, project_id, of_it, after=after, limit=limit, ascending=True)
+
+
+def add_part(session: Session, project_id: str, part: UploadPart) -> UploadPart:
+    """Know a part whose bytes are stored; or the one that is here already, if it was sent before.
+
+    Who lost the answer sends the same bytes again, as the SDK does by itself: that is no second part, and so it takes
+    none of the declared bytes. A file that repeats itself names such a part as often as it needs it. Counted under the
+    upload's lock, so that parts which end at once are counted one after the other, while their bytes come in together.
+    The upload, too, is looked at again: it may have ended meanwhile. Raises `Invalid` for more than was declared.
+    """
+    upload = get_pending(session, project_id, part.upload_id, lock=True)
+    here = UploadPart.upload_id == upload.id
+    same = select(UploadPart).where(here, UploadPart.sha256 == part.sha256, UploadPart.bytes == part.bytes)
+    if known := session.exec(same).first():
+        return known
+    count, received = session.exec(select(func.count(), func.coalesce(func.sum(UploadPart.bytes), 0)).where(here)).one()
+    _check_room(upload, part, count, int(received))
     session.add(part)
+    return part
+
+
+def _check_room(upload: Upload, part: UploadPart, count: int, received: int) -> None:
+    if received + part.bytes > upload.bytes:
+        raise Invalid(
+            f"{upload.bytes} bytes were declared, {received} have been received, and this part has {part.bytes}: too "
+            f"many. GET /v1/uploads/{upload.id}/parts lists what is here; to change it, create another upload",
+            code="size_mismatch",
+            param="data",
+        )
+    if count >= MOST_PARTS:
+        raise Invalid(f"An upload may have {MOST_PARTS} parts: create another one, and send larger parts", param="data")
 
 
 def parts_in_order(session: Session, upload: Upload, part_ids: list[str]) -> list[UploadPart]:
-    """The parts that a file shall consist of. Raises `Invalid` if they cannot be all of it."""
-    rows = session.exec(select(UploadPart).where(UploadPart.upload_id == upload.id, col(UploadPart.id).in_(part_ids)))
-    parts = {part.id: part for part in rows}
+    """The parts that a file shall consist of. Raises `Invalid` if they cannot be all of it.
+
+    A part may be named more than once, for a file that repeats itself, but not in the place of another that is here.
+    """
+    parts = {part.id: part for part in session.exec(select(UploadPart).where(UploadPart.upload_id == upload.id))}
     for position, part_id in enumerate(part_ids):
         if part_id not in parts:
             raise Invalid(f"part_ids[{position}] is no part of {upload.id}", param="part_ids")
-    if len(parts) != len(part_ids):
-        raise Invalid("part_ids names a part more than once", param="part_ids")
-    received = sum(part.bytes for part in parts.values())
+    unnamed = parts.keys() - part_ids
+    if unnamed and len(set(part_ids)) < len(part_ids):
+        raise Invalid(f"part_ids names a part more than once, but not {min(unnamed)}", param="part_ids")
+    received = sum(parts[part_id].bytes for part_id in part_ids)
     if received != upload.bytes:
         raise Invalid(
             f"The parts have {received} bytes together, but {upload.bytes} were declared",

@@ -92,7 +92,8 @@ class WebhookDelivery(OwnedDue, table=True):
     )
     id_prefix: ClassVar[str] = "wh_"
     called: ClassVar[str] = "webhook delivery"
-    task: ClassVar[Task] = Task.DELIVER_WEBHOOK
+    task: ClassVar[Task] = Task.DELIVER_WEBHOOKS
+    ring_column: ClassVar[str] = "endpoint_id"
 
     event_id: str = Field(foreign_key="webhook_events.id")
     endpoint_id: str = Field(foreign_key="webhook_endpoints.id")
