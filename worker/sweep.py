@@ -57,7 +57,7 @@ def _take(session: Session, model: type[DueTable] | type[OwnedDue]) -> dict[str,
     )
     due = select(model.id, getattr(model, model.ring_column)).where(col(model.due_at) <= now, not_lately)
     first = due.order_by(col(model.due_at)).limit(AT_ONCE).with_for_update(skip_locked=True, key_share=True)
-    rows = {id: rung for id, rung in session.exec(first)}
+    rows = dict(session.exec(first).all())
     if rows:
         session.exec(update(model).where(col(model.id).in_(rows)).values(rung_at=now))
     return rows
