@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 SYSTEM = (
     "You are the assistant of a company. Answer briefly and politely, in the customer's language; never guess. " * 10
@@ -20,7 +21,10 @@ ROOTS = (Path(sys.base_prefix), Path(sys.prefix), Path("/usr/share/doc"), Path("
 DOCUMENTS = {".md", ".rst", ".txt", ".html"}
 TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL)
 
-Message = dict[str, str]
+WORDS = ("order", "customer", "city", "price", "date", "route", "ticket", "invoice", "product", "weather")
+
+Message = dict[str, Any]
+Example = dict[str, Any]
 
 
 def long_documents(path: Path, megabytes: int, *, system: bool = True) -> Path:
@@ -58,11 +62,92 @@ def _message(role: str, content: str) -> Message:
     return {"role": role, "content": content}
 
 
+def tool_calls(path: Path, megabytes: int, *, own: bool = False) -> Path:
+    """Lines of a question, a call, what the tool says and an answer; with the same tools, or each with its `own`."""
+    chance, pieces = random.Random(3), _pieces()
+    tools = [_tool(chance) for _ in range(3)]
+
+    def example() -> Example:
+        offered = [_tool(chance) for _ in range(3)] if own else tools
+        messages = [_message("system", SHORT_SYSTEM), *_called(chance, pieces, chance.choice(offered))]
+        return {"messages": messages, "tools": offered, "parallel_tool_calls": False}
+
+    return _write_examples(path, megabytes, (example() for _ in iter(int, 1)))
+
+
+def weights_and_names(path: Path, megabytes: int) -> Path:
+    """Lines of short messages; the users have names, and only the last answer is trained on."""
+    chance, pieces = random.Random(1), _pieces()
+
+    def messages() -> list[Message]:
+        told = [_message("system", SHORT_SYSTEM), *_short_pairs(chance, pieces, chance.choice((2, 3, 4, 5)))]
+        more = {"user": {"name": chance.choice(WORDS)}, "assistant": {"weight": 0}}
+        return [*({**message, **more.get(message["role"], {})} for message in told[:-1]), {**told[-1], "weight": 1}]
+
+    return _write(path, megabytes, (messages() for _ in iter(int, 1)))
+
+
+def text_parts(path: Path, megabytes: int) -> Path:
+    """Lines of 1 kB whose users' texts are lists of one or two parts."""
+    chance, pieces = random.Random(1), _pieces()
+
+    def question() -> Message:
+        texts = [next(pieces) for _ in range(chance.choice((1, 2)))]
+        return {"role": "user", "content": [{"type": "text", "text": text} for text in texts]}
+
+    examples = (
+        [_message("system", SHORT_SYSTEM), question(), _message("assistant", next(pieces))] for _ in iter(int, 1)
+    )
+    return _write(path, megabytes, examples)
+
+
+def an_error_each(path: Path, megabytes: int) -> Path:
+    """Lines of short messages, one of which has something wrong in each line."""
+    chance, pieces = random.Random(1), _pieces()
+    flaws: list[Example] = [{"role": "bot"}, {"content": ""}, {"weight": 2}, {"text": "more"}, {"content": None}]
+
+    def messages() -> list[Message]:
+        told = [_message("system", SHORT_SYSTEM), *_short_pairs(chance, pieces, chance.choice((2, 3, 4, 5)))]
+        answer = chance.randrange(2, len(told), 2)
+        told[answer] |= chance.choice(flaws)
+        return told
+
+    return _write(path, megabytes, (messages() for _ in iter(int, 1)))
+
+
+def _tool(chance: random.Random) -> Example:
+    fields = {
+        word: {"type": "string", "description": f"The {word} that is asked about"} for word in chance.sample(WORDS, 2)
+    }
+    parameters = {"type": "object", "properties": fields, "required": list(fields)}
+    name = f"get_{chance.choice(WORDS)}_{chance.randrange(10_000)}"
+    return {"type": "function", "function": {"name": name, "description": f"Calls {name}", "parameters": parameters}}
+
+
+def _called(chance: random.Random, pieces: Iterator[str], tool: Example) -> Iterator[Message]:
+    id_ = f"call_{chance.randrange(1 << 40):x}"
+    question, found, answer = (next(pieces)[: chance.randrange(60, 400)] for _ in range(3))
+    arguments = json.dumps({name: question[:20] for name in tool["function"]["parameters"]["properties"]})
+    function = {"name": tool["function"]["name"], "arguments": arguments}
+    yield _message("user", question)
+    yield {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": id_, "type": "function", "function": function}],
+    }
+    yield {"role": "tool", "tool_call_id": id_, "content": json.dumps({"found": found})}
+    yield _message("assistant", answer)
+
+
 def _write(path: Path, megabytes: int, examples: Iterator[list[Message]]) -> Path:
+    return _write_examples(path, megabytes, ({"messages": messages} for messages in examples))
+
+
+def _write_examples(path: Path, megabytes: int, examples: Iterator[Example]) -> Path:
     size = 0
     with path.open("w", encoding="utf-8") as file:
         while size < megabytes * 1_000_000:
-            size += file.write(json.dumps({"messages": next(examples)}, ensure_ascii=False) + "\n")
+            size += file.write(json.dumps(next(examples), ensure_ascii=False) + "\n")
     return path
 
 

@@ -21,6 +21,7 @@ class Message(msgspec.Struct, tag_field="role", forbid_unknown_fields=True, gc=F
     """A text of one role. Whatever has more to it (parts, calls, names, weights) takes the slow way."""
 
     role: ClassVar[str]
+    calls: ClassVar[str] = ""
     content: Text
 
 

@@ -1,6 +1,7 @@
 """What a check has to say about a file: every problem with its place, exact counts, statistics; to be kept as JSON."""
 
 from enum import StrEnum
+from functools import cache
 
 import msgspec
 
@@ -131,6 +132,7 @@ def _told(problem: Problem) -> str:
     return f"{place}{problem.message.rstrip('.')}."
 
 
+@cache
 def severity_of(code: str) -> Severity:
     from shared.datasets.validation.codes import CODES
 

@@ -2,11 +2,13 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from io import BytesIO
+from operator import itemgetter
 from typing import BinaryIO
 
 import msgspec
+from msgspec.structs import replace
 
 from shared.datasets.validation.blocks import Block, blocks
 from shared.datasets.validation.codes import problem
@@ -18,9 +20,12 @@ from shared.datasets.validation.shapes import CHAT, PREFERENCE, REINFORCEMENT, T
 from shared.datasets.validation.slow import examine_line
 from shared.datasets.validation.strict_json import Finding
 from shared.datasets.validation.token_sums import TokenSums
+from shared.datasets.validation.wide import wide_of
 
 BOM = b"\xef\xbb\xbf"
 MAX_KNOWN_SHAPES = 1_000
+Example = Sequence[Message] | Sequence[Turn]
+Shape = tuple[type[Message] | str, ...]
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +64,9 @@ class Scan:
         self._limits = rules().example_limits()
         self._opening: Opening | None = None
         self._answer = -2 if job.format == PREFERENCE else -1
-        self._shapes: dict[tuple[type[Message], ...], tuple[str, list[tuple[str, str]]]] = {}
+        self._wide = wide_of(self._format, rules().limits(job.provider))
+        self._found: list[tuple[int, Finding]] = []
+        self._shapes: dict[Shape, tuple[str, list[tuple[str, str]]]] = {}
 
     def range(self, file: BinaryIO, start: int, end: int) -> Part:
         """All lines that begin between two bytes of a file."""
@@ -69,11 +76,16 @@ class Scan:
         return self.part
 
     def _block(self, lines: Lines) -> None:
-        examples = self._all_plain(lines)
+        examples: Sequence[Example] | None = self._all_plain(lines)
+        if examples is None and self._wide:
+            examples = self._wide.read(lines.lines, lines.block.data)
         if examples is not None:
-            tails, count = self._accept(lines, range(len(examples)), examples), len(examples)
+            tails, count = self._accept(range(len(examples)), examples), len(examples)
         else:
             tails, count = self._take_each(lines)
+        for index, finding in sorted(self._found, key=itemgetter(0)):
+            self._report(lines, index, finding)
+        self._found.clear()
         self.part.add_lines(tails, lines.block.offset, count)
 
     def _all_plain(self, lines: Lines) -> list[list[Message]] | None:
@@ -97,96 +109,101 @@ class Scan:
 
     def _take_each(self, lines: Lines) -> tuple["array[int]", int]:
         tails, blank = array("I", bytes(4 * len(lines.lines))), 0
-        indexes, examples = [], []
+        examples: dict[int, Example] = {}
+        told: set[int] = set()
         for index, line in enumerate(lines.lines):
             if index + lines.block.offset == 0 and line.startswith(BOM):
-                self._report(lines, index, Finding("utf8_bom", None, "the file begins with a byte order mark"))
+                self._note(index, Finding("utf8_bom", None, "the file begins with a byte order mark"))
                 line = b"   " + line.removeprefix(BOM)
-            messages = self._plain(line)
-            if messages is not None:
-                indexes.append(index)
-                examples.append(messages)
-            elif line.strip():
-                tails[index] = self._examine(lines, index, line)
-            else:
+            if not line.strip():
                 blank += 1
-                self._report(lines, index, Finding("blank_line", None, "the line is blank"))
-        for index, tail in zip(indexes, self._accept(lines, indexes, examples), strict=True):
+                self._note(index, Finding("blank_line", None, "the line is blank"))
+            elif good := self._good([line], line):
+                examples[index] = good[0]
+            elif turns := self._examine(lines, index, line):
+                examples[index] = turns
+                told.add(index)
+        for index, tail in zip(examples, self._accept([*examples], [*examples.values()], told), strict=True):
             tails[index] = tail
         return tails, len(tails) - blank
 
-    def _plain(self, line: bytes) -> Sequence[Message] | None:
-        try:
-            messages = self._fast.messages(self._fast.decode(line))
-        except (ValueError, RecursionError):
-            return None
-        return messages if is_plain(line, len(messages), self._fast) else None
+    def _good(self, lines: list[bytes], data: bytes) -> Sequence[Example] | None:
+        """Lines that there is nothing to say about but the sequence of their roles."""
+        plain: Sequence[Example] | None = self._read(lines, data)
+        return plain or (self._wide.read(lines, data) if self._wide else None)
 
-    def _accept(self, lines: Lines, indexes: Sequence[int], examples: Sequence[Sequence[Message]]) -> "array[int]":
-        """Count plain examples, all at once; what can still be wrong with them is the sequence of their roles."""
-        shapes = [tuple(map(type, messages)) for messages in examples]
+    def _accept(
+        self, indexes: Sequence[int], examples: Sequence[Example], told: Collection[int] = ()
+    ) -> "array[int]":
+        """Count good examples, all at once; the sequence of their roles is judged, but of those `told` of already."""
+        shapes = [_shape_of(example) for example in examples]
+        is_flawed = False
         for shape, times in Counter(shapes).items():
             name, codes = self._shape(shape)
             self.part.tally.add_shape(name, len(shape), times)
-            if codes:
-                self._report_all(lines, [i for i, found in zip(indexes, shapes, strict=True) if found == shape], codes)
-        self.part.add_answers(messages[self._answer].content for messages in examples)
+            is_flawed = is_flawed or bool(codes)
+        if is_flawed:
+            pairs = zip(indexes, shapes, strict=True)
+            self._note_shapes([(index, shape) for index, shape in pairs if index not in told])
+        self.part.add_answers(_said(example[self._answer]) for example in examples)
         if self._job.format == PREFERENCE:
-            self._report_same_outputs(lines, indexes, examples)
+            self._note_same_outputs(indexes, examples)
         if self._tokens:
-            for index, messages in zip(indexes, examples, strict=True):
-                self._count(lines, index, *self._tokens.of_messages(messages))
-        return tail_keys(examples)
+            for index, example in zip(indexes, examples, strict=True):
+                self._count(index, *self._tokens.of_example(example))
+        return tail_keys([_ends(example) for example in examples])
 
-    def _shape(self, shape: tuple[type[Message], ...]) -> tuple[str, list[tuple[str, str]]]:
+    def _shape(self, shape: Shape) -> tuple[str, list[tuple[str, str]]]:
         known = self._shapes.get(shape)
         if known is None:
-            roles = [type_.role for type_ in shape]
+            roles = [kind if isinstance(kind, str) else kind.role for kind in shape]
             known = name_of(roles), list(of_roles(self._format, roles))
             if len(self._shapes) < MAX_KNOWN_SHAPES:
                 self._shapes[shape] = known
         return known
 
-    def _report_all(self, lines: Lines, indexes: list[int], codes: list[tuple[str, str]]) -> None:
-        for code, message in codes:
-            room = self.part.room(code)
-            for index in indexes[:room]:
-                self._report(lines, index, Finding(code, "$.messages", message))
-            self.part.count(code, len(indexes[room:]))
+    def _note_shapes(self, pairs: list[tuple[int, Shape]]) -> None:
+        for shape, times in Counter(shape for _, shape in pairs).items():
+            for code, message in self._shape(shape)[1]:
+                if not self.part.room(code):
+                    self.part.count(code, times)
+                    continue
+                finding = Finding(code, "$.messages", message)
+                self._found += [(index, finding) for index, found in pairs if found == shape]
 
-    def _report_same_outputs(self, lines: Lines, indexes: Sequence[int], examples: Sequence[Sequence[Message]]) -> None:
-        for index, messages in zip(indexes, examples, strict=True):
-            if messages[-1].content == messages[-2].content:
-                self._report(lines, index, Finding("identical_outputs", "$", "the two outputs are the same"))
+    def _note_same_outputs(self, indexes: Sequence[int], examples: Sequence[Example]) -> None:
+        """Of plain lines: of others there is more to compare than the texts, which has been done."""
+        for index, example in zip(indexes, examples, strict=True):
+            if not isinstance(example[-1], Turn) and example[-1].content == example[-2].content:
+                self._note(index, Finding("identical_outputs", "$", "the two outputs are the same"))
 
-    def _examine(self, lines: Lines, index: int, line: bytes) -> int:
-        """A line that is not plain; the key of its end if it is good, else 0."""
+    def _examine(self, lines: Lines, index: int, line: bytes) -> list[Turn]:
+        """A line that is not good, or not surely so; its turns unless there is an error in it."""
         if len(line) > rules().ours.line_bytes:
             message = f"{lines.length(index):,} bytes, but a line may have {rules().ours.line_bytes:,}"
-            self._report(lines, index, Finding("line_too_long", None, message))
-            return 0
+            self._note(index, Finding("line_too_long", None, message))
+            return []
         findings, turns = examine_line(line, self._job.format, self._job.provider)
         for finding in findings:
-            self._report(lines, index, finding)
-        return self._accept_turns(lines, index, turns) if turns else 0
+            self._note(index, finding)
+        images = sum(turn.images_low + turn.images_high for turn in turns)
+        self.part.tally.images += images
+        self.part.tally.image_examples += bool(images)
+        return turns
 
-    def _accept_turns(self, lines: Lines, index: int, turns: list[Turn]) -> int:
-        tally, images = self.part.tally, sum(turn.images_low + turn.images_high for turn in turns)
-        tally.add_shape(name_of([turn.role for turn in turns]), len(turns))
-        tally.images += images
-        tally.image_examples += bool(images)
-        self.part.add_answers([turns[self._answer].content + turns[self._answer].calls])
-        if self._tokens:
-            self._count(lines, index, *self._tokens.of_turns(turns))
-        ends = [turn._replace(content=(turn.content or turn.calls).replace("\x01", "")) for turn in turns[-2:]]
-        return tail_keys([ends])[0]
-
-    def _count(self, lines: Lines, index: int, tokens: int, trained: int) -> None:
+    def _count(self, index: int, tokens: int, trained: int) -> None:
         self.part.tally.add_tokens(tokens, trained, self._limits)
         limit = self._job.example_tokens
         if limit is not None and tokens > limit:
             message = f"{tokens:,} tokens, but the model is trained on the first {limit:,} of an example"
-            self._report(lines, index, Finding("truncated", None, message))
+            self._note(index, Finding("truncated", None, message))
+
+    def _note(self, index: int, finding: Finding) -> None:
+        """Keep for the end of the block, where all is told in the order of the lines, whatever way they took."""
+        if self.part.room(finding.code):
+            self._found.append((index, finding))
+        else:
+            self.part.count(finding.code)
 
     def _report(self, lines: Lines, index: int, finding: Finding) -> None:
         if not self.part.room(finding.code):
@@ -203,3 +220,21 @@ class Scan:
                 hint=finding.hint,
             )
         )
+
+
+def _shape_of(example: Example) -> Shape:
+    if isinstance(example[0], Turn):
+        return tuple([turn.role for turn in example])
+    return tuple(map(type, example))
+
+
+def _said(message: Message | Turn) -> str:
+    return message.content + message.calls
+
+
+def _ends(example: Example) -> Example:
+    """The last messages with something to say, be it calls."""
+    if not isinstance(example[0], Turn):
+        return example
+    last = [replace(turn, content=turn.content or turn.calls) for turn in example[-2:]]
+    return [replace(turn, content=turn.content.replace("\x01", "")) for turn in last]

@@ -1,7 +1,9 @@
 """The formats of training data, and what the sequence of roles in an example alone says about it."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 CHAT, COMPLETION, PREFERENCE, REINFORCEMENT = "chat", "completion", "preference", "reinforcement"
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -9,7 +11,7 @@ MAX_NAMED = 12
 MAX_SHAPES = 200
 
 
-class Turn(NamedTuple):
+class Turn(msgspec.Struct, frozen=True, gc=False):
     """A message as it is counted: its text, whether it is trained on, and what beside the text costs tokens."""
 
     role: str

@@ -1,15 +1,16 @@
 """The rules of the four formats, obvious and complete: what a line is examined by once the fast way has refused it."""
 
-import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+
+from msgspec.structs import replace
 
 from shared.datasets.validation.messages import examine_messages, kind, listed, turn_of
 from shared.datasets.validation.report import Severity, severity_of
 from shared.datasets.validation.rules import Limits, rules
 from shared.datasets.validation.shapes import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT, Turn, of_roles
 from shared.datasets.validation.strict_json import Finding
-from shared.datasets.validation.tools import declared_names, examine_calls, examine_tools
+from shared.datasets.validation.tools import declared_names, examine_calls, examine_tools, text_of_tools
 
 CHAT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls", "functions"})
 INPUT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls"})
@@ -107,12 +108,12 @@ def _preference(value: dict[str, Any], limits: Limits) -> Iterator[Finding]:
         yield from _unrecognized(given, INPUT_KEYS, "$.input")
         yield from _conversation(given, "$.input", limits, images=False)
     for key in OUTPUTS:
-        yield from _output(value, key, limits)
+        yield from _output(value, key, limits, declared_names(given) if isinstance(given, dict) else frozenset())
     if value.get(OUTPUTS[0]) and value.get(OUTPUTS[0]) == value.get(OUTPUTS[1]):
         yield Finding("identical_outputs", "$", "the two outputs are the same")
 
 
-def _output(value: dict[str, Any], key: str, limits: Limits) -> Iterator[Finding]:
+def _output(value: dict[str, Any], key: str, limits: Limits, declared: frozenset[str]) -> Iterator[Finding]:
     old, output = key.replace("output", "completion"), value.get(key)
     if key not in value:
         hint = f"Rename `{old}` to `{key}`" if old in value else f"Add `{key}`, a list of one assistant's message"
@@ -125,6 +126,7 @@ def _output(value: dict[str, Any], key: str, limits: Limits) -> Iterator[Finding
         )
         return
     yield from examine_messages(output, f"$.{key}", limits, images=False)
+    yield from examine_calls(output, f"$.{key}", declared)
     roles = [message.get("role") for message in output if isinstance(message, dict)]
     if set(map(str, roles)) - set(limits.output_roles) or "assistant" not in roles:
         yield Finding("invalid_output", f"$.{key}", f"`{key}` must be from the assistant")
@@ -161,12 +163,8 @@ def _turns(value: dict[str, Any], expected: str) -> list[Turn]:
 
 
 def _with_tools(turns: list[Turn], value: dict[str, Any]) -> list[Turn]:
-    """The declarations cost tokens too, once per example; nobody says how many, so their JSON is counted."""
-    declared = [value[key] for key in ("tools", "functions") if value.get(key)]
-    if not declared:
-        return turns
-    text = "".join(json.dumps(tools, ensure_ascii=False, separators=(",", ":")) for tools in declared)
-    return [turns[0]._replace(calls=turns[0].calls + text), *turns[1:]]
+    text = text_of_tools(value)
+    return [replace(turns[0], calls=turns[0].calls + text), *turns[1:]] if text else turns
 
 
 _RULES = {CHAT: _chat, REINFORCEMENT: _reinforcement, COMPLETION: _completion, PREFERENCE: _preference}

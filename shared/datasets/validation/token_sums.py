@@ -21,6 +21,10 @@ class TokenSums:
     def _around_role(self, role: str) -> int:
         return self._formula.per_message + self._counter.count(role) if self._is_chat else 0
 
+    def of_example(self, example: Sequence[Message] | Sequence[Turn]) -> tuple[int, int]:
+        is_plain = isinstance(example[0], Message)
+        return self.of_messages(example) if is_plain else self.of_turns(example)
+
     def of_messages(self, messages: Sequence[Message]) -> tuple[int, int]:
         total, trained = self._formula.per_example if self._is_chat else 0, 0
         count = self._counter.count

@@ -1,12 +1,25 @@
 """The rules of tools: how functions are declared, called and answered."""
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
 
 from shared.datasets.validation.messages import NAME, kind, listed
 from shared.datasets.validation.rules import Limits
-from shared.datasets.validation.strict_json import Finding
+from shared.datasets.validation.strict_json import Finding, Unreadable, read
+
+MAX_QUICK_BRACKETS, MAX_QUICK_LENGTH = 100, 4_000
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_decode = msgspec.json.Decoder().decode
+
+
+class Declared(NamedTuple):
+    """The functions that an example may call, and what it costs tokens to declare them."""
+
+    names: frozenset[str]
+    text: str
 
 
 def examine_tools(value: dict[str, Any], path: str, limits: Limits) -> Iterator[Finding]:
@@ -49,6 +62,22 @@ def declared_names(value: dict[str, Any]) -> frozenset[str]:
     tools = [tool.get("function") for tool in listed(value.get("tools")) if isinstance(tool, dict)]
     functions = [f for f in tools + listed(value.get("functions")) if isinstance(f, dict)]
     return frozenset(f["name"] for f in functions if isinstance(f.get("name"), str))
+
+
+def text_of_tools(value: dict[str, Any]) -> str:
+    """The declarations cost tokens too, once per example; nobody says how many, so their JSON is counted."""
+    return "".join(_as_json(value[key]) for key in ("tools", "functions") if value.get(key))
+
+
+def declared_in(line: bytes, limits: Limits) -> Declared | None:
+    """What an example declares that has nothing but `tools`, or `input` with them; None if anything is wrong there."""
+    try:
+        value, findings = read(line)
+    except Unreadable:
+        return None
+    given = value.get("input", value)
+    wrong = findings or next(examine_tools(given, "$", limits), None)
+    return None if wrong else Declared(declared_names(given), text_of_tools(given))
 
 
 def examine_calls(messages: list[Any], path: str, declared: frozenset[str]) -> Iterator[Finding]:
@@ -97,13 +126,19 @@ def _examine_function_call(function: Any, path: str, declared: frozenset[str]) -
     if not isinstance(arguments, str):
         message = f"`arguments` must be a string of JSON, but this is {kind(arguments)}"
         yield Finding("arguments_not_a_string", f"{path}.arguments", message)
-    elif not _is_json(arguments):
+    elif not is_json(arguments):
         yield Finding("arguments_not_json", f"{path}.arguments", "`arguments` is a string, but not of JSON")
 
 
-def _is_json(text: str) -> bool:
+def is_json(text: str) -> bool:
+    """Whether Python reads it. msgspec is quicker and refuses more, but goes deeper and takes longer numbers."""
+    is_quick = len(text) <= MAX_QUICK_LENGTH and text.count("[") + text.count("{") <= MAX_QUICK_BRACKETS
+    return (is_quick and _is_read_by(_decode, text)) or _is_read_by(json.loads, text)
+
+
+def _is_read_by(decode: Callable[[str], Any], text: str) -> bool:
     try:
-        json.loads(text)
+        decode(text)
     except (ValueError, RecursionError):
         return False
     return True
