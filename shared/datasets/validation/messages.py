@@ -8,11 +8,14 @@ from shared.datasets.validation.rules import Limits
 from shared.datasets.validation.shapes import ROLES, Turn
 from shared.datasets.validation.strict_json import Finding
 
+Numbered = list[tuple[int, Any]]
+PLAIN_ROLES = ("system", "developer", "user", "assistant")
 KEYS = {
     "assistant": frozenset({"role", "content", "name", "weight", "refusal", "tool_calls", "function_call"}),
     "tool": frozenset({"role", "content", "name", "weight", "tool_call_id"}),
 }
 OTHER_KEYS = frozenset({"role", "content", "name", "weight"})
+ALL_KEYS = frozenset().union(*KEYS.values())
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
 IMAGE = re.compile(r"(?:https?://[^\s]+|data:image/(?:jpeg|jpg|png|webp);base64,[A-Za-z0-9+/]+={0,2})\Z")
 DETAILS = ("low", "high", "auto")
@@ -27,9 +30,21 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def examine_messages(messages: list[Any], path: str, limits: Limits, *, images: bool) -> Iterator[Finding]:
+def odd_ones(messages: list[Any]) -> Numbered:
+    """Those messages that have more than a role and a text: of the others no rule has anything to say."""
+    return [(index, message) for index, message in enumerate(messages) if not _is_plain(message)]
+
+
+def _is_plain(message: Any) -> bool:
+    if type(message) is not dict or len(message) != 2:
+        return False
+    content = message.get("content")
+    return type(content) is str and content != "" and message.get("role") in PLAIN_ROLES
+
+
+def examine_messages(messages: Numbered, path: str, limits: Limits, *, images: bool) -> Iterator[Finding]:
     n_images = 0
-    for index, message in enumerate(messages):
+    for index, message in messages:
         place = f"{path}[{index}]"
         if not isinstance(message, dict):
             yield Finding("invalid_type", place, f"a message must be an object, but this is {kind(message)}")
@@ -58,7 +73,7 @@ def _examine_role(message: dict[str, Any], path: str) -> Iterator[Finding]:
 
 def _examine_keys(message: dict[str, Any], path: str) -> Iterator[Finding]:
     role = message.get("role")
-    known = KEYS.get(role, OTHER_KEYS) if isinstance(role, str) else frozenset().union(*KEYS.values())
+    known = KEYS.get(role, OTHER_KEYS) if isinstance(role, str) else ALL_KEYS
     for key in message.keys() - known:
         yield Finding("message_unrecognized_key", path, f"the key `{key[:64]}` is not known in a message of this role")
     if "weight" in message:

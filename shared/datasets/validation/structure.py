@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from shared.datasets.validation.messages import examine_messages, kind, listed, turn_of
+from shared.datasets.validation.messages import examine_messages, kind, listed, odd_ones, turn_of
 from shared.datasets.validation.report import Severity, severity_of
 from shared.datasets.validation.rules import Limits, rules
 from shared.datasets.validation.shapes import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT, Turn, of_roles
@@ -125,8 +125,9 @@ def _output(value: dict[str, Any], key: str, limits: Limits, declared: frozenset
             "invalid_output", f"$.{key}", f"`{key}` must be a list of one assistant's message, but this {size}"
         )
         return
-    yield from examine_messages(output, f"$.{key}", limits, images=False)
-    yield from examine_calls(output, f"$.{key}", declared)
+    odd = odd_ones(output)
+    yield from examine_messages(odd, f"$.{key}", limits, images=False)
+    yield from examine_calls(odd, f"$.{key}", declared)
     roles = [message.get("role") for message in output if isinstance(message, dict)]
     if set(map(str, roles)) - set(limits.output_roles) or "assistant" not in roles:
         yield Finding("invalid_output", f"$.{key}", f"`{key}` must be from the assistant")
@@ -143,8 +144,9 @@ def _conversation(value: dict[str, Any], path: str, limits: Limits, images: bool
     if len(messages) > rules().ours.many_messages:
         yield Finding("many_messages", f"{path}.messages", f"{len(messages):,} messages in one example")
     yield from examine_tools(value, path, limits)
-    yield from examine_messages(messages, f"{path}.messages", limits, images=images)
-    yield from examine_calls(messages, f"{path}.messages", declared_names(value))
+    odd = odd_ones(messages)
+    yield from examine_messages(odd, f"{path}.messages", limits, images=images)
+    yield from examine_calls(odd, f"{path}.messages", declared_names(value))
 
 
 def _unrecognized(value: dict[str, Any], known: frozenset[str], path: str) -> Iterator[Finding]:

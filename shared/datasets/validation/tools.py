@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from shared.datasets.validation.messages import NAME, kind, listed
+from shared.datasets.validation.messages import NAME, Numbered, kind, listed
 from shared.datasets.validation.rules import Limits
 from shared.datasets.validation.strict_json import Finding, Unreadable, read
 
@@ -80,10 +80,10 @@ def declared_in(line: bytes, limits: Limits) -> Declared | None:
     return None if wrong else Declared(declared_names(given), text_of_tools(given))
 
 
-def examine_calls(messages: list[Any], path: str, declared: frozenset[str]) -> Iterator[Finding]:
+def examine_calls(messages: Numbered, path: str, declared: frozenset[str]) -> Iterator[Finding]:
     """The assistant's calls in a conversation, and whether what answers them does."""
     called: set[str] = set()
-    for index, message in enumerate(messages):
+    for index, message in messages:
         if not isinstance(message, dict):
             continue
         place = f"{path}[{index}]"
