@@ -81,7 +81,7 @@ def weights_and_names(path: Path, megabytes: int) -> Path:
 
     def messages() -> list[Message]:
         told = [_message("system", SHORT_SYSTEM), *_short_pairs(chance, pieces, chance.choice((2, 3, 4, 5)))]
-        more = {"user": {"name": chance.choice(WORDS)}, "assistant": {"weight": 0}}
+        more: dict[str, Message] = {"user": {"name": chance.choice(WORDS)}, "assistant": {"weight": 0}}
         return [*({**message, **more.get(message["role"], {})} for message in told[:-1]), {**told[-1], "weight": 1}]
 
     return _write(path, megabytes, (messages() for _ in iter(int, 1)))
@@ -127,7 +127,7 @@ def _tool(chance: random.Random) -> Example:
 def _called(chance: random.Random, pieces: Iterator[str], tool: Example) -> Iterator[Message]:
     id_ = f"call_{chance.randrange(1 << 40):x}"
     question, found, answer = (next(pieces)[: chance.randrange(60, 400)] for _ in range(3))
-    arguments = json.dumps({name: question[:20] for name in tool["function"]["parameters"]["properties"]})
+    arguments = json.dumps(dict.fromkeys(tool["function"]["parameters"]["properties"], question[:20]))
     function = {"name": tool["function"]["name"], "arguments": arguments}
     yield _message("user", question)
     yield {

@@ -19,7 +19,14 @@ from typing import Any
 import msgspec
 import psutil
 
-from benchmarks.chats import long_documents, short_messages
+from benchmarks.chats import (
+    an_error_each,
+    long_documents,
+    short_messages,
+    text_parts,
+    tool_calls,
+    weights_and_names,
+)
 from benchmarks.stack import print_table
 from shared.datasets.validation import check
 from shared.datasets.validation.tokens import encoding
@@ -40,6 +47,11 @@ def main() -> None:
             ("load before", "-", ", ".join(f"{each:.1f}" for each in os.getloadavg())),
             *_structure("short messages", short_messages(folder / "short", mb)),
             *_structure("long documents", long_documents(folder / "long", mb)),
+            *_beside_cookbook("tool calls", tool_calls(folder / "tools", mb)),
+            *_beside_cookbook("tool calls, each line with its own tools", tool_calls(folder / "own", mb, own=True)),
+            *_beside_cookbook("weights and names", weights_and_names(folder / "weights", mb)),
+            *_beside_cookbook("text parts", text_parts(folder / "parts", mb)),
+            *_beside_cookbook("an error in each line", an_error_each(folder / "errors", mb)),
             *_ends_alike(short_messages(folder / "alike", mb, alike=True)),
             *_tokens("half of it a repeated system prompt", "5", long_documents(folder / "a", token_mb)),
             *_tokens("no repeated text", "2.5", long_documents(folder / "b", token_mb, system=False)),
@@ -66,6 +78,20 @@ def _structure(what: str, path: Path) -> Iterator[Row]:
     yield "… … against the cookbook's checks", "≥ 2.3 ×", f"{one / cookbook:.2f} ×"
     yield "… … against bare decoding", "≥ 0.6 ×", f"{one / bare:.2f} ×"
     yield "… two processes, against the cookbook's checks", "≥ 4 ×", f"{two / cookbook:.2f} × ({two:.0f} MB/s)"
+
+
+def _beside_cookbook(what: str, path: Path) -> Iterator[Row]:
+    """Lines that are not plain: structure and rules."""
+    known = _sha256(path)
+    cookbook, one, two = _speeds(
+        path,
+        lambda: _cookbook(path),
+        lambda: check(path, tokens=False, sha256=known),
+        lambda: check(path, tokens=False, sha256=known, processes=2),
+        times=2,
+    )
+    yield f"the cookbook's checks, {what}", "-", f"{cookbook:.0f} MB/s"
+    yield "… structure and rules, one process; two", "-", f"{one:.0f}; {two:.0f} MB/s"
 
 
 def _ends_alike(path: Path) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from io import BytesIO
 from operator import itemgetter
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -132,9 +132,7 @@ class Scan:
         plain: Sequence[Example] | None = self._read(lines, data)
         return plain or (self._wide.read(lines, data) if self._wide else None)
 
-    def _accept(
-        self, indexes: Sequence[int], examples: Sequence[Example], told: Collection[int] = ()
-    ) -> "array[int]":
+    def _accept(self, indexes: Sequence[int], examples: Sequence[Example], told: Collection[int] = ()) -> "array[int]":
         """Count good examples, all at once; the sequence of their roles is judged, but of those `told` of already."""
         shapes = [_shape_of(example) for example in examples]
         is_flawed = False
@@ -236,5 +234,5 @@ def _ends(example: Example) -> Example:
     """The last messages with something to say, be it calls."""
     if not isinstance(example[0], Turn):
         return example
-    last = [replace(turn, content=turn.content or turn.calls) for turn in example[-2:]]
-    return [replace(turn, content=turn.content.replace("\x01", "")) for turn in last]
+    turns = cast("Sequence[Turn]", example[-2:])
+    return [replace(turn, content=(turn.content or turn.calls).replace("\x01", "")) for turn in turns]

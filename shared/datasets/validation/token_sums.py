@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from typing import cast
 
 from shared.datasets.validation.fast import Message
 from shared.datasets.validation.rules import rules
@@ -22,8 +23,9 @@ class TokenSums:
         return self._formula.per_message + self._counter.count(role) if self._is_chat else 0
 
     def of_example(self, example: Sequence[Message] | Sequence[Turn]) -> tuple[int, int]:
-        is_plain = isinstance(example[0], Message)
-        return self.of_messages(example) if is_plain else self.of_turns(example)
+        if isinstance(example[0], Turn):
+            return self.of_turns(cast("Sequence[Turn]", example))
+        return self.of_messages(cast("Sequence[Message]", example))
 
     def of_messages(self, messages: Sequence[Message]) -> tuple[int, int]:
         total, trained = self._formula.per_example if self._is_chat else 0, 0

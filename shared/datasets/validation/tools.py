@@ -76,8 +76,8 @@ def declared_in(line: bytes, limits: Limits) -> Declared | None:
     except Unreadable:
         return None
     given = value.get("input", value)
-    wrong = findings or next(examine_tools(given, "$", limits), None)
-    return None if wrong else Declared(declared_names(given), text_of_tools(given))
+    is_wrong = bool(findings) or any(True for _ in examine_tools(given, "$", limits))
+    return None if is_wrong else Declared(declared_names(given), text_of_tools(given))
 
 
 def examine_calls(messages: Numbered, path: str, declared: frozenset[str]) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from shared.datasets.validation.shapes import CHAT, PREFERENCE, REINFORCEMENT, T
 from shared.datasets.validation.strict_json import repeats_a_key
 from shared.datasets.validation.tools import Declared, declared_in, is_json
 
-Name = Annotated[str, msgspec.Meta(pattern=rf"\A{NAME.pattern}")] | None | UnsetType
+Name = Annotated[str, msgspec.Meta(pattern=rf"\A{NAME.pattern}")] | UnsetType | None
 
 
 class Part(msgspec.Struct, tag_field="type", tag="text", forbid_unknown_fields=True, gc=False):
@@ -52,11 +52,11 @@ class Tool(System, tag="tool", kw_only=True, gc=False):
 
 
 class Assistant(msgspec.Struct, tag_field="role", tag="assistant", forbid_unknown_fields=True, gc=False):
-    content: str | Parts | None | UnsetType = UNSET
+    content: str | Parts | UnsetType | None = UNSET
     name: Name = UNSET
-    weight: Literal[0, 1] | None | UnsetType = UNSET
-    refusal: str | None | UnsetType = UNSET
-    tool_calls: Annotated[list[Call], msgspec.Meta(min_length=1)] | None | UnsetType = UNSET
+    weight: Literal[0, 1] | UnsetType | None = UNSET
+    refusal: str | UnsetType | None = UNSET
+    tool_calls: Annotated[list[Call], msgspec.Meta(min_length=1)] | UnsetType | None = UNSET
 
 
 Message = System | Developer | User | Tool | Assistant
@@ -67,7 +67,7 @@ ROLES: dict[type, str] = {System: "system", Developer: "developer", User: "user"
 class Chat(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     messages: Annotated[list[Message], msgspec.Meta(min_length=1, max_length=1_000)]
     tools: msgspec.Raw | UnsetType = UNSET
-    parallel_tool_calls: bool | None | UnsetType = UNSET
+    parallel_tool_calls: bool | UnsetType | None = UNSET
 
 
 class Preference(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -113,7 +113,9 @@ class Wide:
     def _of_chat(self, example: Chat) -> list[Turn]:
         declared = self._declared(bytes(example.tools)) if example.tools is not UNSET else _NOTHING
         turns = list(_turns_of(example.messages, declared.names))
-        if (self._is_chat and not any([turn.trained for turn in turns])) or (self._is_asking and turns[-1].role != "user"):
+        if (self._is_chat and not any(turn.trained for turn in turns)) or (
+            self._is_asking and turns[-1].role != "user"
+        ):
             raise Refused
         if declared.text:
             turns[0] = msgspec.structs.replace(turns[0], calls=turns[0].calls + declared.text)
@@ -148,7 +150,7 @@ def _turns_of(messages: Sequence[Message], declared: frozenset[str]) -> Iterator
     called: set[str] = set()
     for message in messages:
         content = message.content
-        text = content if content.__class__ is str else _joined(content)
+        text = content if isinstance(content, str) else _joined(content)
         if message.__class__ is Assistant:
             yield _answer(message, text, declared, called)
         elif message.__class__ is Tool and message.tool_call_id not in called:
@@ -173,5 +175,5 @@ def _called(function: Function, declared: frozenset[str]) -> str:
     return f"{function.name}\n{function.arguments}"
 
 
-def _joined(content: list[Part] | None | UnsetType) -> str:
+def _joined(content: list[Part] | UnsetType | None) -> str:
     return "".join([part.text for part in content]) if content else ""
