@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from hashlib import sha256
 from typing import Annotated
 
+import anyio
 import structlog
 from fastapi import Depends, Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -19,18 +20,24 @@ from shared.projects.service import Caller
 REMEMBERED_SECONDS = 1.0
 REMEMBERED_KEYS = 10_000
 _remembered: dict[bytes, tuple[float, Caller]] = {}
+_open_at_once = anyio.CapacityLimiter(30)
 
 
 async def get_session() -> AsyncIterator[Session]:
-    """To open a transaction touches nothing yet, to end it waits for Postgres: only that needs a thread of its own."""
-    opened = transaction()
-    session = opened.__enter__()
-    try:
-        yield session
-    except BaseException as error:
-        await run_in_threadpool(opened.__exit__, type(error), error, error.__traceback__)
-        raise
-    await run_in_threadpool(opened.__exit__, None, None, None)
+    """To open a transaction touches nothing yet, to end it waits for Postgres: only that needs a thread of its own.
+
+    Fewer are open than there are threads (40): when all others wait for a row that one has locked, that one still
+    finds a thread to write its answer and to commit in.
+    """
+    async with _open_at_once:
+        opened = transaction()
+        session = opened.__enter__()
+        try:
+            yield session
+        except BaseException as error:
+            await run_in_threadpool(opened.__exit__, type(error), error, error.__traceback__)
+            raise
+        await run_in_threadpool(opened.__exit__, None, None, None)
 
 
 # «function»: commit before the answer is sent, so that no answer is a promise.

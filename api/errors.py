@@ -40,7 +40,10 @@ def envelope(
 
 def service_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ServiceError)
-    return envelope(error.status, error.message, error.code, type=error.type, param=error.param)
+    answer = envelope(error.status, error.message, error.code, type=error.type, param=error.param)
+    if error.retryable:
+        answer.headers["x-should-retry"] = "true"
+    return answer
 
 
 _CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
@@ -55,13 +58,16 @@ def validation_error(_: Request, error: Exception) -> JSONResponse:
     if problems[0]["type"] == "json_invalid":
         return envelope(400, f"The body is not JSON: {problems[0]['ctx']['error']}", "invalid_json")
     param = _param(problems[0]["loc"])
-    reasons = list(dict.fromkeys(each["msg"] for each in problems if _param(each["loc"]) == param))
+    texts = [each["msg"].removeprefix("Value error, ") for each in problems if _param(each["loc"]) == param]
+    reasons = list(dict.fromkeys(texts))
     message = f"{param}: {' or '.join(reasons)}" if param else f"The body: {' or '.join(reasons)}"
     return envelope(400, message, _CODES.get(problems[0]["type"], "invalid_value"), param=param)
 
 
 def _param(location: Sequence[Any]) -> str | None:
     """`("body", "method", "dpo", "constrained-int")` → `method.dpo`: fields and indexes, without pydantic's kinds."""
+    if location[0] == "header":
+        return str(location[1])
     names = [
         str(item) for item in location[1:] if isinstance(item, int) or (_FIELD.fullmatch(item) and item not in _KINDS)
     ]
@@ -78,13 +84,13 @@ def http_error(request: Request, error: Exception) -> JSONResponse:
             answer.headers.update(error.headers or {})
             return answer
         case 413:
-            return too_large()
+            return too_large(str(error.detail))
         case status:
             return envelope(status, str(error.detail), "invalid_request")
 
 
-def too_large() -> JSONResponse:
-    return envelope(413, "The body is larger than this address takes", "request_too_large")
+def too_large(message: str) -> JSONResponse:
+    return envelope(413, message, "request_too_large")
 
 
 def unstorable(_: Request, __: Exception) -> JSONResponse:

@@ -28,22 +28,26 @@ LOOK_EVERY = 0.5
 KEEP_ALIVE_EVERY = 15.0
 BACK = timedelta(seconds=10)  # longer than any transaction that tells of something
 AT_ONCE = 500
-_ALIVE = b": alive\n\n"
+ALIVE = b": alive\n\n"
+HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
 def follow(request: Request, wanted: Filter, since: datetime | None) -> StreamingResponse:
     """The wanted events of the project whose key the request came with, from now on or from a time on."""
-    secret = request.headers["authorization"].split(" ", 1)[1]
-    view = _View(secret, wanted, since - BACK if since else utc_now())
-    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(_events(view), media_type=MEDIA_TYPE, headers=headers)
+    view = _View(secret_of(request), wanted, since - BACK if since else utc_now())
+    return StreamingResponse(_events(view), media_type=MEDIA_TYPE, headers=HEADERS)
+
+
+def secret_of(request: Request) -> str:
+    """The secret with which a request has come in."""
+    return request.headers["authorization"].split(" ", 1)[1]
 
 
 async def _events(view: "_View") -> AsyncIterator[bytes]:
     """It ends when the key is not good any more (each look asks whose it is), and when the server stops."""
     quiet = 0.0
-    yield _ALIVE
-    while not _is_stopping():
+    yield ALIVE
+    while not is_stopping():
         try:
             new = await run_in_threadpool(view.look)
         except Unauthorized:
@@ -52,12 +56,12 @@ async def _events(view: "_View") -> AsyncIterator[bytes]:
             yield f"id: {event.id}\nevent: {event.type}\ndata: {event.model_dump_json()}\n\n".encode()
         quiet = 0.0 if new else quiet + LOOK_EVERY
         if quiet >= KEEP_ALIVE_EVERY:
-            yield _ALIVE
+            yield ALIVE
             quiet = 0.0
         await anyio.sleep(LOOK_EVERY if len(new) < AT_ONCE else 0)
 
 
-def _is_stopping() -> bool:
+def is_stopping() -> bool:
     """Uvicorn tells only itself: it waits until all answers have ended, and this one would never."""
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     return bool(getattr(server, "should_exit", False))

@@ -77,7 +77,8 @@ async def close_client() -> None:
 async def create_chat_completion(request: Request, caller: CallerDep) -> StreamingResponse:
     """Ask a base model, or one that the project's own jobs have made; `stream` works too.
 
-    The provider's answers and its errors are passed on in its words.
+    The provider's answers and its errors are passed on in its words. Nothing is kept, so an `Idempotency-Key` means
+    nothing here; and as all projects share one account there, the provider does not get to see it.
     """
     asked, body = _decode(await request.body())
     await anyio.to_thread.run_sync(_check, caller.project_id, asked.model)

@@ -1,5 +1,6 @@
 """The api: everything that Tunery answers over HTTP."""
 
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from shared.settings import get_settings
 
 DESCRIPTION = """Fine-tuning on OpenAI's wire: the official `openai` SDK, in any language, is the client.
 Set `OPENAI_BASE_URL` to this server's `/v1` and `OPENAI_API_KEY` to a project's key."""
+CONNECTIONS = 1 << 16
 FORM_BYTES = 1 << 20  # what a form may have besides its file
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
@@ -33,8 +35,17 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 
 @asynccontextmanager
 async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+    _allow_many_connections()
     yield
     await inference.close_client()
+
+
+def _allow_many_connections() -> None:
+    """A process may often have 1,024 files open unless it asks for more, and every open stream is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, CONNECTIONS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _name(route: APIRoute) -> str:

@@ -15,6 +15,11 @@ from shared.ids import new_id
 log = structlog.get_logger(__name__)
 _USABLE = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _QUIET = {"/livez", "/readyz"}
+_INSTEAD = {  # by the end of the address
+    "datasets": ": upload the examples as a file to /v1/files, and name it here as file_id",
+    "files": ": send the file in parts, to /v1/uploads",
+    "parts": ": send smaller parts",
+}
 
 
 class RequestMiddleware:
@@ -92,10 +97,15 @@ class BodyLimitMiddleware:
             message = await receive()
             received += len(message.get("body", b""))
             if received > limit:
-                raise HTTPException(413)
+                raise HTTPException(413, _sentence(scope["path"], limit))
             return message
 
         if declared.isdecimal() and int(declared[:20]) > limit:
-            await too_large()(scope, receive, send)
+            await too_large(_sentence(scope["path"], limit))(scope, receive, send)
         else:
             await self.app(scope, receive_counted, send)
+
+
+def _sentence(path: str, limit: int) -> str:
+    instead = _INSTEAD.get(path.rpartition("/")[2], "")
+    return f"The body is larger than {limit} bytes, the most that this address takes{instead}"

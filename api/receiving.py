@@ -15,6 +15,7 @@ from shared.errors import Invalid, StorageUnavailable
 
 log = get_logger(__name__)
 Kept = TypeVar("Kept")
+_kept_at_once = anyio.CapacityLimiter(16)  # parts of one upload wait for its row, and leave threads to whoever has it
 
 
 async def receive_file(
@@ -33,7 +34,7 @@ async def receive_file(
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(writer.discard)
             raise
-        return await anyio.to_thread.run_sync(_keep, keep, form, writer)
+        return await anyio.to_thread.run_sync(_keep, keep, form, writer, limiter=_kept_at_once)
     except ClientDisconnect:
         log.info("the client went away in the middle of a file", received=writer.bytes)
         raise Invalid("The file was not sent to its end") from None

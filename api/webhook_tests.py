@@ -6,6 +6,7 @@ import anyio
 from sqlmodel import select
 from starlette.concurrency import run_in_threadpool
 
+from api import idempotency
 from api.webhook_samples import sample
 from shared.database import transaction
 from shared.errors import Invalid, WorkerUnavailable
@@ -19,7 +20,10 @@ LOOK_EVERY = 0.05
 
 
 async def send_and_wait(project_id: str, endpoint_id: str, type: EventType) -> WebhookEndpointTest:
-    """What the receiver answered. Raises `Invalid` if no answer came, `WorkerUnavailable` if it was not even sent."""
+    """What the receiver answered. Raises `Invalid` if no answer came, `WorkerUnavailable` if it was not even sent.
+
+    Asked again under the same `Idempotency-Key`, it waits for the answer to what was sent the first time.
+    """
     delivery_id = await run_in_threadpool(_send, project_id, endpoint_id, type)
     settings = get_settings()
     give_up_at = time.monotonic() + (settings.ring_again_after + settings.webhook_timeout).total_seconds()
@@ -33,7 +37,11 @@ async def send_and_wait(project_id: str, endpoint_id: str, type: EventType) -> W
 
 def _send(project_id: str, endpoint_id: str, type: EventType) -> str:
     with transaction() as session:
-        return deliveries.send_test(session, project_id, endpoint_id, type, sample(type)).id
+        if delivery_id := idempotency.recall(session, type):
+            return delivery_id
+        delivery_id = deliveries.send_test(session, project_id, endpoint_id, type, sample(type)).id
+        idempotency.remember(delivery_id)
+        return delivery_id
 
 
 def _attempt(delivery_id: str) -> WebhookAttempt | None:

@@ -26,6 +26,7 @@ def rotate() -> None:
 
     Exit status: 0 if the first key opens everything now, 1 if something is left that no key opens.
     """
+    from shared import idempotency
     from shared.database import transaction
     from shared.webhooks.resealing import reseal_after
 
@@ -39,6 +40,10 @@ def rotate() -> None:
         resealed += batch.resealed
         kept += batch.kept
         unopened += batch.unopened
+    answer_id: str | None = ""
+    while answer_id is not None:
+        with transaction() as session:
+            answer_id = idempotency.reseal_after(session, answer_id)
     print(f"Sealed again with the first key: {resealed}. Sealed with it already: {kept}.")
     for endpoint_id in unopened:
         print(f"{endpoint_id}: {REMEDY}", file=sys.stderr)

@@ -18,6 +18,7 @@ from sqlmodel import Session, create_engine
 
 import shared.datasets.models
 import shared.datasets.reports
+import shared.idempotency
 import shared.jobs.models
 import shared.projects.models
 import shared.webhooks.models  # noqa: F401  every table, so that every foreign key resolves

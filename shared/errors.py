@@ -7,10 +7,12 @@ class ServiceError(Exception):
     """A sentence for the caller: what was wrong, where, and what to do.
 
     `status` is the HTTP status, `type` and `code` are stable words of OpenAI's error envelope, `param` is the field.
+    A `retryable` one asks the SDK to send the request again, where its status alone would not.
     """
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
+    retryable: ClassVar[bool] = False
     code: str = "internal_error"
 
     def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
@@ -42,6 +44,20 @@ class NotFound(ServiceError):
     status = 404
     type = "invalid_request_error"
     code = "not_found"
+
+
+class KeyInUse(ServiceError):
+    """A request under the same `Idempotency-Key` is under way."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "idempotency_key_in_use"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A request under this Idempotency-Key is being carried out: send this one again in a moment, for its answer"
+        )
 
 
 class TooLarge(ServiceError):

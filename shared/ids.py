@@ -3,7 +3,7 @@
 import secrets
 import threading
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no letters that look alike
 _lock = threading.Lock()
@@ -21,6 +21,14 @@ def new_id(prefix: str) -> str:
 def first_id(prefix: str, made_at: datetime) -> str:
     """The smallest id that can have been made at this time."""
     return prefix + _text(int(made_at.timestamp() * 1000) << 80)
+
+
+def made_at(id: str) -> datetime:
+    """When this id was made, to the millisecond, by the clock of whoever made it."""
+    number = 0
+    for letter in id[-26:]:
+        number = number << 5 | _ALPHABET.index(letter)
+    return datetime.fromtimestamp((number >> 80) / 1000, UTC)
 
 
 def _text(number: int) -> str:

@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     max_json_bytes: Annotated[int, Field(gt=0)] = 1 << 20
     max_chat_bytes: Annotated[int, Field(gt=0)] = 32 << 20
 
+    idempotency_lifetime: Seconds = timedelta(days=1)
+
     poll_every: Seconds = timedelta(seconds=5)
     sweep_every: Seconds = timedelta(seconds=0.5)
     ring_again_after: Seconds = timedelta(seconds=10)
@@ -98,6 +100,7 @@ class Settings(BaseSettings):
     webhook_timeout: Seconds = timedelta(seconds=15)
     webhook_disable_after: Seconds = timedelta(days=5)
     webhook_retention: Seconds = timedelta(days=30)
+    max_webhook_endpoints: Annotated[int, Field(gt=0)] = 100
     webhook_ports: tuple[Annotated[int, Field(gt=0, lt=65536)], ...] = (443, 8443)
     own_hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()
     dangerous_allow_private_urls: tuple[IPv4Network | IPv6Network, ...] = ()

@@ -167,7 +167,11 @@ def test_who_is_waited_for_says_how_to_see_that_it_is_well() -> None:
 
 def test_who_shares_files_shares_one_volume() -> None:
     storage = services()["api"]["environment"]["TUNERY_STORAGE"]
-    assert {name for name in OURS if f"storage:{storage}" in services()[name].get("volumes", [])} == {"api", "worker", "beat"}
+    assert {name for name in OURS if f"storage:{storage}" in services()[name].get("volumes", [])} == {
+        "api",
+        "worker",
+        "beat",
+    }
 
 
 def test_every_secret_must_be_given_and_is_asked_for_in_a_sentence() -> None:

@@ -117,7 +117,10 @@ CASES = [
     Case("GET", "/v1/files/{file_id}", "/files/{id}", FILES),
     Case("DELETE", "/v1/files/{file_id}", "/files/{id}", FILES),
     Case("GET", "/v1/files/{file_id}/content", "/files/{id}/content", FILES),
+    Case("GET", UPLOAD, "/uploads/{id}", ("upload",)),
     Case("POST", f"{UPLOAD}/parts", "/uploads/{id}/parts", ("upload",)),
+    Case("GET", f"{UPLOAD}/parts", "/uploads/{id}/parts", ("upload",)),
+    Case("GET", f"{UPLOAD}/parts", "/uploads/{own}/parts?after={id}", ("part",), needs=_own_upload),
     Case("POST", f"{UPLOAD}/complete", "/uploads/{id}/complete", ("upload",), {"part_ids": ["part_1"]}),
     Case("POST", f"{UPLOAD}/cancel", "/uploads/{id}/cancel", ("upload",)),
     Case("GET", "/v1/fine_tuning/jobs", "/fine_tuning/jobs?after={id}", JOBS),
@@ -127,6 +130,9 @@ CASES = [
     Case("POST", f"{JOB}/resume", "/fine_tuning/jobs/{id}/resume", JOBS),
     Case("GET", f"{JOB}/events", "/fine_tuning/jobs/{id}/events", JOBS),
     Case("GET", f"{JOB}/events", "/fine_tuning/jobs/{own}/events?after={id}", ("event",), needs=_own_job),
+    Case("GET", f"{JOB}/metrics", "/fine_tuning/jobs/{id}/metrics", JOBS),
+    Case("GET", f"{JOB}/result.csv", "/fine_tuning/jobs/{id}/result.csv", JOBS),
+    Case("POST", "/v1/fine_tuning/jobs", "/fine_tuning/jobs", JOBS, {"from_job": "{id}"}),
     Case("GET", f"{JOB}/checkpoints", "/fine_tuning/jobs/{id}/checkpoints", JOBS),
     Case(
         "GET", f"{JOB}/checkpoints", "/fine_tuning/jobs/{own}/checkpoints?after={id}", ("checkpoint",), needs=_own_job

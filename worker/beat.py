@@ -3,11 +3,14 @@
 import signal
 import threading
 import time
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
 
+from shared import idempotency
 from shared.database import transaction
 from shared.datasets import storage, uploads
 from shared.log import set_up_logging
@@ -18,7 +21,8 @@ from shared.webhooks import upkeep
 from worker.sweep import sweep
 
 TIDY_EVERY = timedelta(hours=1)
-BATCHES = 200
+GO_ON_AFTER = timedelta(seconds=10)
+BATCHES = 20
 log = structlog.get_logger(__name__)
 
 
@@ -34,8 +38,9 @@ def main() -> None:
         try:
             sweep()
             if time.monotonic() >= tidy_at:
-                tidy()
                 tidy_at = time.monotonic() + TIDY_EVERY.total_seconds()
+                if tidy():
+                    tidy_at = time.monotonic() + GO_ON_AFTER.total_seconds()
         except OperationalError as error:
             log.error("Postgres cannot be reached, the sweep is tried again", reason=str(error.orig))
         except Exception:
@@ -43,28 +48,37 @@ def main() -> None:
     log.info("the beat has stopped")
 
 
-def tidy() -> None:
-    """Know the provider's account, remove bytes of which no row knows, and look after the webhooks."""
+def tidy() -> bool:
+    """Know the provider's account, look after the webhooks, forget what is old, remove bytes of which no row knows.
+
+    Whether there is more to forget than leaves the sweep its time.
+    """
     with transaction() as session:
         default_credential(session)
     with transaction() as session:
         upkeep.tell_expiring_keys(session)
     with transaction() as session:
         upkeep.disable_failing(session)
-    _forget()
+    is_more = _forget()
     for name in storage.remove_leftovers(_known):
         log.info("removed what an unfinished upload left", name=name)
+    return is_more
 
 
-def _forget() -> None:
-    """Batch by batch, and no more at one go than leaves the sweep its time: the rest has another hour."""
-    before = utc_now() - get_settings().webhook_retention
-    for forget in upkeep.FORGET:
-        for _ in range(BATCHES):
-            with transaction() as session:
-                forgotten = forget(session, before)
-            if forgotten < upkeep.AT_ONCE:
-                break
+def _forget() -> bool:
+    settings = get_settings()
+    old = [_in_batches(forget, utc_now() - settings.webhook_retention) for forget in upkeep.FORGET]
+    return any([*old, _in_batches(idempotency.forget, utc_now() - settings.idempotency_lifetime)])
+
+
+def _in_batches(forget: Callable[[Session, datetime], int], before: datetime) -> bool:
+    """Whether there may be more."""
+    for _ in range(BATCHES):
+        with transaction() as session:
+            forgotten = forget(session, before)
+        if forgotten == 0:
+            return False
+    return True
 
 
 def _known(ids: list[str]) -> set[str]:

@@ -80,7 +80,8 @@ def _part(session: Session, dataset: Dataset, source: SplitSource) -> Part | Non
     """The part to be made of a dataset that has passed its check; until then it waits for that one to ring."""
     whole = session.get_one(Dataset, source.split_of)
     if whole.deleted_at is not None or whole.status is DatasetStatus.ERROR:
-        datasets.record_error(dataset, "invalid_source", f"{whole.id}, which it is a part of, is invalid or deleted")
+        why = "has been deleted" if whole.deleted_at is not None else f"cannot be used: {whole.status_details}"
+        datasets.record_error(dataset, "invalid_source", f"{whole.id}, which it is a part of, {why}")
         _wake(session, dataset)
         return None
     if whole.status is DatasetStatus.UPLOADED:

@@ -3,13 +3,15 @@
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
-from sqlalchemy import and_
+from sqlalchemy import ColumnElement, and_
 from sqlmodel import Session, col, select
 from standardwebhooks import Webhook
 
+from shared.queue import Task, enqueue
 from shared.settings import get_settings
-from shared.tables import release, utc_now
+from shared.tables import utc_now
 from shared.webhooks import outcomes
 from shared.webhooks import service as webhooks
 from shared.webhooks.deliveries import body_of
@@ -22,6 +24,7 @@ from worker.steps import NotNow, Step, log, run_one
 USER_AGENT = "Tunery/1.0 (webhooks)"
 KEPT_BYTES = 2048
 AT_ONE_GO = 10.0  # seconds, since a worker may have to stop
+RINGS_AFTER = {2, 4, 8, 16, 32}
 
 lanes = Lanes()
 
@@ -29,12 +32,13 @@ lanes = Lanes()
 def deliver(endpoint_id: str) -> None:
     """Deliver what is due for this endpoint, and then go on with whatever else is due for its project.
 
-    Who finds no lane free leaves it to those on one: each looks again after giving its lane back.
+    Who finds no lane free leaves it to those on one: each looks again after giving its lane back. Who finds more than
+    one thing to do rings for others, as often as there may be lanes.
     """
     stop_at, which = time.monotonic() + AT_ONE_GO, col(WebhookDelivery.endpoint_id) == endpoint_id
     if lanes.is_full(endpoint_id):
         return
-    while time.monotonic() < stop_at:
+    for number in count(1):
         visit = Visit()
         try:
             run_one(replace(attempt, plan=visit.plan), which)
@@ -42,8 +46,23 @@ def deliver(endpoint_id: str) -> None:
             visit.end()
         if visit.found_nothing_to_do():
             return
-        full = lanes.full()
-        which = and_(col(WebhookDelivery.project_id) == visit.project_id, col(WebhookDelivery.endpoint_id).not_in(full))
+        is_over = time.monotonic() >= stop_at
+        if is_over or (number in RINGS_AFTER and not lanes.is_full(visit.endpoint_id)):
+            enqueue(Task.DELIVER_WEBHOOKS, visit.endpoint_id)
+        if is_over:
+            return
+        which = _of_project(visit.project_id)
+
+
+def _of_project(project_id: str) -> ColumnElement[bool]:
+    """What may be delivered for a project now: not where no lane is free, or what is left alone for a while."""
+    left_alone = select(WebhookEndpoint.id).where(
+        WebhookEndpoint.project_id == project_id, col(WebhookEndpoint.waits_until) > utc_now()
+    )
+    endpoint_id = col(WebhookDelivery.endpoint_id)
+    return and_(
+        col(WebhookDelivery.project_id) == project_id, endpoint_id.not_in(lanes.full()), endpoint_id.not_in(left_alone)
+    )
 
 
 @dataclass(frozen=True)
@@ -93,8 +112,7 @@ def _plan(session: Session, delivery: WebhookDelivery) -> Plan | None:
             outcomes.miss(endpoint, delivery, event)
             return None
         if endpoint.waits_until is not None and endpoint.waits_until > utc_now():
-            release(delivery, endpoint.waits_until)
-            return None
+            raise NotNow
     return Plan(delivery, event, endpoint)
 
 

@@ -9,6 +9,7 @@ from shared.datasets.sources import SplitSource
 from shared.datasets.splitting import lines_of, validation_lines
 from shared.datasets.storage import Stored
 from shared.datasets.watched import watched
+from shared.errors import Invalid
 from shared.settings import get_settings
 from worker import sender
 from worker.steps import Lease
@@ -39,12 +40,17 @@ def fetch(dataset_id: str, url: str, lease: Lease[Dataset]) -> Stored | NotMade:
         return NotMade("url_not_fetched", f"The address could not be fetched: {error}")
 
 
-def part_of(dataset_id: str, part: Part, lease: Lease[Dataset]) -> Stored:
+def part_of(dataset_id: str, part: Part, lease: Lease[Dataset]) -> Stored | NotMade:
     """Read the whole twice: to draw the line, and to take one side of it."""
     source = part.source
-    with storage.open_dataset(part.whole.id) as file:
+    try:
         count = source.validation_examples(part.whole.examples or 0)
+    except Invalid as error:
+        return NotMade("invalid_source", error.message)
+    with storage.open_dataset(part.whole.id) as file:
         is_validation = validation_lines(count, source.seed, watched(file, lease.renew))
+    if is_validation is None:
+        return NotMade("invalid_source", f"All examples of {part.whole.id} are the same: they stay on one side")
     with storage.open_dataset(part.whole.id) as file:
         return _store(dataset_id, lines_of(source.part, watched(file, lease.renew), is_validation))
 

@@ -182,11 +182,17 @@ def _copy_facts(job: Job, seen: FineTuningJob) -> None:
     job.finished_at = _time(seen.finished_at) if seen.finished_at else None
     if isinstance(seen.seed, int):
         job.seed = seen.seed
-    if seen.method is not None:
-        job.method = seen.method.to_dict()
     if seen.hyperparameters is not None:
-        resolved: dict[str, Any] = seen.hyperparameters.to_dict()
-        job.hyperparameters = {**job.hyperparameters, **{key: value for key, value in resolved.items() if value}}
+        _note_hyperparameters(job, seen.hyperparameters.to_dict())
+    if seen.method is not None:
+        block = seen.method.to_dict().get(str(seen.method.type))
+        _note_hyperparameters(job, block.get("hyperparameters") if isinstance(block, dict) else None)
+
+
+def _note_hyperparameters(job: Job, told: object) -> None:
+    """What the provider has taken; the method stays as it was asked for, with its `auto`."""
+    known = {name: value for name, value in told.items() if value} if isinstance(told, dict) else {}
+    job.hyperparameters = {**job.hyperparameters, **known}
 
 
 def _add_model(session: Session, job: Job) -> None:

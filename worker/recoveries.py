@@ -1,8 +1,11 @@
 """One step of a recovery: go through some of the events that an endpoint may have missed."""
 
+from datetime import timedelta
+
+from sqlalchemy import and_, or_
 from sqlmodel import Session, col, select
 
-from shared.tables import release, utc_now
+from shared.tables import epoch, release, utc_now
 from shared.webhooks import deliveries
 from shared.webhooks import service as webhooks
 from shared.webhooks.models import (
@@ -29,12 +32,14 @@ def _plan(session: Session, recovery: WebhookRecovery) -> None:
     events = _next_events(session, recovery)
     again = _missed(session, endpoint, events)
     for delivery in again:
-        deliveries.begin_anew(delivery)
+        if delivery.status is DeliveryStatus.FAILED:
+            deliveries.begin_anew(delivery)
         delivery.due_at, delivery.rung_at = utc_now(), None  # the sweep rings for all of them, in their order
         session.add(delivery)
     recovery.events += len(events)
     recovery.deliveries += len(again)
     if len(events) < AT_ONCE:
+        _forget_missed(endpoint, recovery)
         _finish(recovery, RecoveryStatus.COMPLETED)
     else:
         recovery.last_event_id = events[-1].id
@@ -53,8 +58,8 @@ def _next_events(session: Session, recovery: WebhookRecovery) -> list[WebhookEve
 
 
 def _missed(session: Session, endpoint: WebhookEndpoint, events: list[WebhookEvent]) -> list[WebhookDelivery]:
-    """A delivery for each event that the endpoint wants and was not told of, or has not answered for till it was
-    given up; in the order of the events. What is still to be delivered, or is just asked for again, is left alone.
+    """A delivery for each event that the endpoint wants and was not told of, or has not answered for; in the order of
+    the events. What is due anyway, or on its way, is left alone.
     """
     wanted = [event for event in events if event.type in endpoint.event_types]
     its = (
@@ -62,12 +67,21 @@ def _missed(session: Session, endpoint: WebhookEndpoint, events: list[WebhookEve
         col(WebhookDelivery.event_id).in_([event.id for event in wanted]),
     )
     told = set(session.exec(select(WebhookDelivery.event_id).where(*its)))
-    failed = select(WebhookDelivery).where(*its, WebhookDelivery.status == DeliveryStatus.FAILED)
+    put_off = and_(col(WebhookDelivery.due_at) > utc_now(), col(WebhookDelivery.failures) == 0)
+    failed = select(WebhookDelivery).where(*its, or_(col(WebhookDelivery.status) == DeliveryStatus.FAILED, put_off))
     again = list(session.exec(failed.with_for_update(skip_locked=True, key_share=True)))
     again += [
         webhooks.new_delivery(event, endpoint.id, endpoint.full_payloads) for event in wanted if event.id not in told
     ]
     return sorted(again, key=lambda delivery: delivery.event_id)
+
+
+def _forget_missed(endpoint: WebhookEndpoint, recovery: WebhookRecovery) -> None:
+    """Nothing is missed any more, if all was asked for since then."""
+    since = endpoint.missed_since
+    is_whole = recovery.until >= recovery.created_at - timedelta(seconds=1)
+    if since is not None and recovery.since.timestamp() <= epoch(since) and since <= recovery.until and is_whole:
+        endpoint.missed_since = None
 
 
 def _finish(recovery: WebhookRecovery, status: RecoveryStatus) -> None:

@@ -57,13 +57,18 @@ def get(url: str, limit: int, timeout: timedelta, dialler: Dialler = DIALLER) ->
     """The body of what is there, piece by piece. Raises `Undeliverable`, also for more than `limit` bytes."""
     with _asking(url, "GET", {}, b"", timeout, dialler) as (call, answer):
         if answer.status_code != 200:
-            raise Undeliverable(f"HTTP {answer.status_code}", call.line.address)
+            redirected = ": redirects are not followed" if 300 <= answer.status_code < 400 else ""
+            raise Undeliverable(f"HTTP {answer.status_code}{redirected}", call.line.address)
         length = 0
-        for chunk in call.body():
-            length += len(chunk)
-            if length > limit:
-                raise Undeliverable(f"it has more than {limit} bytes", call.line.address)
-            yield chunk
+        try:
+            for chunk in call.body():
+                length += len(chunk)
+                if length > limit:
+                    raise Undeliverable(f"it has more than {limit} bytes", call.line.address)
+                yield chunk
+        except TimeoutError:
+            why = f"only {length} bytes came within {timeout.total_seconds():g} s"
+            raise Undeliverable(why, call.line.address) from None
 
 
 @contextmanager
@@ -82,7 +87,8 @@ def _asking(
         try:
             yield call, call.ask(asked, method, headers, body)
         except TimeoutError:
-            raise Undeliverable(f"no answer within {timeout.total_seconds():g} s", line.address) from None
+            missing = "no answer" if call.status is None else f"HTTP {call.status}, but not all of its body"
+            raise Undeliverable(f"{missing} within {timeout.total_seconds():g} s", line.address) from None
         except h11.LocalProtocolError:
             raise Undeliverable("the request cannot be written as HTTP", line.address) from None
         except h11.RemoteProtocolError as error:
@@ -100,7 +106,7 @@ class _Call:
         self.received = 0
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEADER_AT_MOST)
         self._has_hung_up = False
-        self._has_answered = False
+        self.status: int | None = None
 
     def ask(self, asked: Target, method: str, headers: Mapping[str, str], body: bytes) -> h11.Response:
         sent = [("host", _host(asked)), *headers.items(), ("connection", "close")]
@@ -111,7 +117,7 @@ class _Call:
         for _ in range(MOST_INTERIM_ANSWERS):
             event = self._next()
             if isinstance(event, h11.Response):
-                self._has_answered = True
+                self.status = event.status_code
                 return event
         raise h11.RemoteProtocolError("too many interim answers", error_status_hint=431)
 
@@ -132,7 +138,7 @@ class _Call:
     def what_is_wrong(self, error: h11.RemoteProtocolError) -> str:
         if self._has_hung_up:
             return "the connection was closed before the answer was complete"
-        if self._has_answered:
+        if self.status is not None:
             return "the body of its answer is not as HTTP has it"
         if error.error_status_hint == 431:
             return f"the header of its answer is endless, or larger than {HEADER_AT_MOST >> 10} KiB"

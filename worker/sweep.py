@@ -1,7 +1,5 @@
 """Ring for every row that is due and was not rung lately: the promise behind a doorbell that may fail."""
 
-from collections.abc import Collection
-
 from sqlalchemy import or_, update
 from sqlmodel import Session, col, select
 
@@ -12,7 +10,7 @@ from shared.projects.models import Credential
 from shared.queue import enqueue
 from shared.settings import get_settings
 from shared.tables import DueTable, OwnedDue, utc_now
-from shared.webhooks.models import WebhookDelivery, WebhookRecovery
+from shared.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookRecovery
 
 AT_ONCE = 500
 DUE: tuple[type[DueTable] | type[OwnedDue], ...] = (
@@ -32,32 +30,51 @@ def sweep() -> int:
     rung = 0
     for model in DUE:
         with transaction() as session:
-            rows = _take(session, model)
-        for id in dict.fromkeys(rows.values()):
+            ids = _take_endpoints(session) if model is WebhookDelivery else _take(session, model)
+        for index, id in enumerate(ids):
             if not enqueue(model.task, id):
-                _put_back(model, rows)
+                _put_back(WebhookEndpoint if model is WebhookDelivery else model, ids[index:])
                 return rung
             rung += 1
     return rung
 
 
-def _put_back(model: type[DueTable] | type[OwnedDue], ids: Collection[str]) -> None:
+def _put_back(model: type[DueTable] | type[OwnedDue] | type[WebhookEndpoint], ids: list[str]) -> None:
     """The doorbell is down: these have not been rung, and the next sweep shall not think so."""
     with transaction() as session:
         session.exec(update(model).where(col(model.id).in_(ids)).values(rung_at=None))
 
 
-def _take(session: Session, model: type[DueTable] | type[OwnedDue]) -> dict[str, str]:
-    """Due rows, the longest waiting first, marked as rung now; and what to ring for each."""
+def _take_endpoints(session: Session) -> list[str]:
+    """Endpoints with something due, marked as rung now: one message for each, however much it has, and none for those
+    that are left alone for a while."""
+    now = utc_now()
+    due = select(WebhookDelivery.id).where(
+        WebhookDelivery.endpoint_id == WebhookEndpoint.id, col(WebhookDelivery.due_at) <= now
+    )
+    not_lately = or_(
+        col(WebhookEndpoint.rung_at).is_(None),
+        col(WebhookEndpoint.rung_at) < now - get_settings().ring_again_after,
+        due.where(col(WebhookDelivery.due_at) > col(WebhookEndpoint.rung_at)).exists(),
+    )
+    not_left_alone = or_(col(WebhookEndpoint.waits_until).is_(None), col(WebhookEndpoint.waits_until) <= now)
+    endpoints = select(WebhookEndpoint.id).where(not_left_alone, due.exists(), not_lately).limit(AT_ONCE)
+    ids = list(session.exec(endpoints.with_for_update(of=WebhookEndpoint, skip_locked=True, key_share=True)))
+    if ids:
+        session.exec(update(WebhookEndpoint).where(col(WebhookEndpoint.id).in_(ids)).values(rung_at=now))
+    return ids
+
+
+def _take(session: Session, model: type[DueTable] | type[OwnedDue]) -> list[str]:
+    """Due rows, the longest waiting first, marked as rung now."""
     now = utc_now()
     not_lately = or_(
         col(model.rung_at).is_(None),
         col(model.rung_at) < col(model.due_at),
         col(model.rung_at) < now - get_settings().ring_again_after,
     )
-    due = select(model.id, getattr(model, model.ring_column)).where(col(model.due_at) <= now, not_lately)
-    first = due.order_by(col(model.due_at)).limit(AT_ONCE).with_for_update(skip_locked=True, key_share=True)
-    rows = dict(session.exec(first).all())
-    if rows:
-        session.exec(update(model).where(col(model.id).in_(rows)).values(rung_at=now))
-    return rows
+    due = select(model.id).where(col(model.due_at) <= now, not_lately).order_by(col(model.due_at)).limit(AT_ONCE)
+    ids = list(session.exec(due.with_for_update(skip_locked=True, key_share=True)))
+    if ids:
+        session.exec(update(model).where(col(model.id).in_(ids)).values(rung_at=now))
+    return ids

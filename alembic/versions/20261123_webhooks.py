@@ -105,6 +105,7 @@ def upgrade() -> None:
     op.add_column("webhook_endpoints", sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True))
     _add("webhook_endpoints", sa.Column("consecutive_failures", sa.Integer()), "0")
     op.add_column("webhook_endpoints", sa.Column("waits_until", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("webhook_endpoints", sa.Column("rung_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("webhook_endpoints", sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column(
         "webhook_endpoints",
@@ -133,6 +134,7 @@ def downgrade() -> None:
     op.drop_column("webhook_endpoints", "missed_since")
     op.drop_column("webhook_endpoints", "disabled_reason")
     op.drop_column("webhook_endpoints", "disabled_at")
+    op.drop_column("webhook_endpoints", "rung_at")
     op.drop_column("webhook_endpoints", "waits_until")
     op.drop_column("webhook_endpoints", "consecutive_failures")
     op.drop_column("webhook_endpoints", "failing_since")

@@ -8,7 +8,9 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from structlog import get_logger
 
+from api import idempotency
 from api.deps import After, CallerDep, SessionDep
+from api.idempotency import IdempotentRoute
 from api.multipart import FormWithFile
 from api.receiving import receive_file
 from shared.database import transaction
@@ -23,7 +25,7 @@ from shared.settings import get_settings
 from shared.tables import get_owned, list_owned
 
 log = get_logger(__name__)
-router = APIRouter(prefix="/v1/files", tags=["Files"])
+router = APIRouter(prefix="/v1/files", tags=["Files"], route_class=IdempotentRoute)
 
 _FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
 _FORM = {
@@ -65,8 +67,9 @@ async def create_file(request: Request, caller: CallerDep) -> FilePublic:
             purpose=purpose,
         )
         with transaction() as session:
+            idempotency.begin(session, dataset.sha256, filename, form.fields)
             datasets.create(session, dataset, expires_after)
-        return FilePublic.of(dataset)
+            return idempotency.keep(FilePublic.of(dataset))
 
     return await receive_file(request, datasets.new_dataset_id(), "file", get_settings().max_file_bytes, keep)
 

@@ -1,20 +1,29 @@
 """`/v1/fine_tuning/jobs`: the work."""
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import Response, StreamingResponse
+from sqlmodel import Session
 from starlette.requests import Request
 
 from api.deps import After, CallerDep, SessionDep
+from api.event_stream import MEDIA_TYPE
+from api.idempotency import IdempotentRoute
+from api.job_stream import follow
+from shared.database import transaction
 from shared.errors import Invalid
+from shared.jobs import metrics
 from shared.jobs import service as jobs
-from shared.jobs.models import Job, JobRequest
+from shared.jobs.metrics import JobMetrics
+from shared.jobs.models import Job, JobEvent, JobRequest
 from shared.jobs.schemas import CheckpointPublic, JobCreate, JobEventPublic, JobPublic
 from shared.pages import Page
 from shared.tables import get_owned
 
-router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["Fine-tuning"])
+router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["Fine-tuning"], route_class=IdempotentRoute)
 
 
 @router.post("", response_model=JobPublic)
@@ -75,17 +84,44 @@ def resume_job(session: SessionDep, caller: CallerDep, fine_tuning_job_id: str) 
     return JobPublic.of(jobs.ask(session, caller.project_id, fine_tuning_job_id, JobRequest.RESUME))
 
 
-@router.get("/{fine_tuning_job_id}/events", response_model=Page[JobEventPublic])
+_AS_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}},
+    204: {"description": "Of a stream: the job has ended, and all of it was sent before"},
+}
+
+
+@router.get("/{fine_tuning_job_id}/events", response_model=Page[JobEventPublic], responses=_AS_STREAM)
 def list_job_events(
+    request: Request,
     session: SessionDep,
     caller: CallerDep,
     fine_tuning_job_id: str,
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 20,
-) -> Page[JobEventPublic]:
-    """What happened, newest first; events of type `metrics` have the losses in `data`."""
+    last_event_id: Annotated[str | None, Header(max_length=64)] = None,
+) -> Page[JobEventPublic] | Response:
+    """What happened, newest first; events of type `metrics` have the losses in `data`.
+
+    With `Accept: text/event-stream` all events come from the oldest on, and then as they happen, as
+    `fine_tuning.job.event`; the job comes at the beginning and whenever its status changes, as `fine_tuning.job`. The
+    stream ends with the job that has ended. With `Last-Event-ID` it goes on after that event: give the newest event's
+    id to see only what comes. Each event comes at least once; those of the ten seconds before a reconnection may come
+    again. `after` and `limit` are for the list.
+    """
+    if MEDIA_TYPE in request.headers.get("accept", ""):
+        job = get_owned(session, Job, fine_tuning_job_id, caller.project_id, param="fine_tuning_job_id")
+        return _stream(session, request, job, last_event_id)
     rows = jobs.list_events(session, caller.project_id, fine_tuning_job_id, after=after, limit=limit)
     return Page.of([JobEventPublic.of(row) for row in rows], limit)
+
+
+def _stream(session: Session, request: Request, job: Job, last: str | None) -> Response:
+    """A browser comes back whenever a stream ends, unless it is told that there is nothing left."""
+    if last == job.id and job.status.is_final:
+        return Response(status_code=204)
+    if last:
+        get_owned(session, JobEvent, last, job.project_id, JobEvent.job_id == job.id, param="Last-Event-ID")
+    return follow(request, job, last)
 
 
 @router.get("/{fine_tuning_job_id}/checkpoints", response_model=Page[CheckpointPublic])
@@ -99,3 +135,40 @@ def list_job_checkpoints(
     """Models saved on the way, the newest step first."""
     rows = jobs.list_checkpoints(session, caller.project_id, fine_tuning_job_id, after=after, limit=limit)
     return Page.of([CheckpointPublic.of(row) for row in rows], limit)
+
+
+@router.get("/{fine_tuning_job_id}/metrics", response_model=JobMetrics)
+def retrieve_job_metrics(
+    session: SessionDep,
+    caller: CallerDep,
+    fine_tuning_job_id: str,
+    resolution: Annotated[int, Query(ge=2, le=10_000)] = 500,
+) -> JobMetrics:
+    """The losses and accuracies of the training, from the first step on: at most `resolution` points, extremes kept."""
+    job = get_owned(session, Job, fine_tuning_job_id, caller.project_id, param="fine_tuning_job_id")
+    return metrics.thinned(session, job.id, resolution)
+
+
+_AS_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
+
+
+@router.get("/{fine_tuning_job_id}/result.csv", response_class=StreamingResponse, responses=_AS_CSV)
+def retrieve_job_result(session: SessionDep, caller: CallerDep, fine_tuning_job_id: str) -> StreamingResponse:
+    """The metrics of every step so far, in the columns of OpenAI's result file, also before there is such a file.
+
+    The file as the provider made it is the content of the job's first result file.
+    """
+    job = get_owned(session, Job, fine_tuning_job_id, caller.project_id, param="fine_tuning_job_id")
+    headers = {"content-disposition": f'attachment; filename="{job.id}.csv"'}
+    return StreamingResponse(_result(job.id), media_type="text/csv", headers=headers)
+
+
+def _result(job_id: str) -> Iterator[str]:
+    """In pages, each in a transaction of its own: who reads slowly holds no connection to Postgres."""
+    yield metrics.csv_lines([metrics.RESULT_COLUMNS])
+    after: str | None = ""
+    while after is not None:
+        with transaction() as session:
+            rows = metrics.result_rows(session, job_id, after)
+        yield metrics.csv_lines(cells for _, cells in rows)
+        after = rows[-1][0] if len(rows) == metrics.AT_ONCE else None

@@ -5,12 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from api.deps import After, SessionDep, check_admin
+from api.idempotency import IdempotentAdminRoute
 from shared.pages import Page
 from shared.projects import service as projects
 from shared.projects.schemas import ProjectCreate, ProjectPublic
 
 router = APIRouter(
-    prefix="/v1/organization/projects", tags=["Administration"], dependencies=[Depends(check_admin, scope="function")]
+    prefix="/v1/organization/projects",
+    tags=["Administration"],
+    dependencies=[Depends(check_admin, scope="function")],
+    route_class=IdempotentAdminRoute,
 )
 
 

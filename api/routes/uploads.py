@@ -7,7 +7,9 @@ import anyio.to_thread
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 
+from api import idempotency
 from api.deps import After, CallerDep, SessionDep
+from api.idempotency import IdempotentRoute, Replayed
 from api.multipart import FormWithFile
 from api.receiving import receive_file
 from shared.database import transaction
@@ -19,7 +21,7 @@ from shared.pages import Page
 from shared.settings import get_settings
 from shared.tables import get_owned
 
-router = APIRouter(prefix="/v1/uploads", tags=["Uploads"])
+router = APIRouter(prefix="/v1/uploads", tags=["Uploads"], route_class=IdempotentRoute)
 COMPLETED_AT_ONCE = anyio.CapacityLimiter(4)  # so that hashing leaves threads and disks to other requests
 
 _FORM: dict[str, Any] = {
@@ -70,10 +72,12 @@ async def create_part(request: Request, caller: CallerDep, upload_id: str) -> Up
             sha256=writer.finish(),
         )
         with transaction() as session:
+            idempotency.begin(session, part.sha256)
             known = uploads.add_part(session, caller.project_id, part)
+            answer = idempotency.keep(UploadPartPublic.of(known))
         if known is not part:
             writer.discard()
-        return UploadPartPublic.of(known)
+        return answer
 
     await anyio.to_thread.run_sync(check)
     return await receive_file(request, uploads.new_part_id(), "data", get_settings().max_part_bytes, keep)
@@ -107,18 +111,21 @@ async def complete_upload(caller: CallerDep, upload_id: str, order: UploadComple
 
 def _complete(project_id: str, upload_id: str, order: UploadComplete) -> UploadPublic:
     with transaction() as session:
+        idempotency.begin(session, order.part_ids, order.md5)
         if completed := uploads.find_completed(session, project_id, upload_id, order):
-            return uploads.show(session, completed)
+            return idempotency.keep(uploads.show(session, completed))
         upload = uploads.get_pending(session, project_id, upload_id)
         parts = uploads.parts_in_order(session, upload, order.part_ids)
     dataset = uploads.assemble(upload, parts, order.md5)
     try:
         with transaction() as session:
+            idempotency.begin(session, order.part_ids, order.md5)
             completed = uploads.find_completed(session, project_id, upload_id, order)
             if completed is None:
-                return uploads.show(session, uploads.complete(session, project_id, upload_id, order, dataset))
-            shown = uploads.show(session, completed)
-    except ServiceError:
+                made = uploads.complete(session, project_id, upload_id, order, dataset)
+                return idempotency.keep(uploads.show(session, made))
+            shown = idempotency.keep(uploads.show(session, completed))
+    except (ServiceError, Replayed):
         storage.unjoin(dataset.id)
         raise
     storage.unjoin(dataset.id)

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query
 
 from api import webhook_tests
 from api.deps import After, CallerDep, SessionDep
+from api.idempotency import IdempotentRoute
 from shared.pages import Page
 from shared.tables import get_owned, list_owned
 from shared.webhooks import deliveries
@@ -31,7 +32,7 @@ from shared.webhooks.schemas import (
     WebhookEndpointWithSecret,
 )
 
-router = APIRouter(prefix="/v1/webhook_endpoints", tags=["Webhooks"])
+router = APIRouter(prefix="/v1/webhook_endpoints", tags=["Webhooks"], route_class=IdempotentRoute)
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from api.deps import After, CallerDep, SessionDep
 from api.event_stream import MEDIA_TYPE, follow
+from api.idempotency import IdempotentRoute
 from api.routes.webhook_endpoints import FilterDep, Limit
 from api.webhook_samples import sample
 from shared.pages import Page
@@ -19,7 +20,7 @@ from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent
 from shared.webhooks.schemas import EventTypeNamed, WebhookEventPublic, WebhookEventTypeList
 
-router = APIRouter(prefix="/v1", tags=["Webhooks"])
+router = APIRouter(prefix="/v1", tags=["Webhooks"], route_class=IdempotentRoute)
 _AS_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}}
 
 

@@ -24,16 +24,22 @@ def write(examples: list[dict[str, Any]]) -> Stored:
 
 
 def create(session: Session, project_id: str, new: DatasetCreate, written: Stored | None) -> Dataset:
-    """A dataset from whatever `new` names; and with a split, the two that will be made of it."""
+    """A dataset from whatever `new` names; and with a split, the two that will be made of it.
+
+    Raises `Invalid` for a split of which it is known already that nothing will come of it.
+    """
     if new.file_id is not None:
+        if new.split is not None:
+            datasets.get_for_training(session, project_id, new.file_id, "file_id")
         dataset = get_owned(session, Dataset, new.file_id, project_id, param="file_id", lock=True)
         if dataset.purpose is not Purpose.FINE_TUNE:
             raise Invalid(f"{new.file_id} was uploaded with purpose {dataset.purpose}, not fine-tune", param="file_id")
         dataset.name, dataset.labels = new.name or dataset.name, new.metadata or dataset.labels
+        make_due(session, dataset)  # a worker who came while it was locked here has gone away again
     else:
         dataset = _new(session, project_id, new, written)
     if new.split is not None:
-        _add_parts(session, dataset, new.split)
+        _add_parts(session, dataset, new.split, len(new.examples) if new.examples else dataset.examples)
     return dataset
 
 
@@ -54,11 +60,14 @@ def _new(session: Session, project_id: str, new: DatasetCreate, written: Stored 
     return datasets.create(session, dataset, None)
 
 
-def _add_parts(session: Session, whole: Dataset, split: Split) -> None:
+def _add_parts(session: Session, whole: Dataset, split: Split, examples: int | None) -> None:
+    """`examples` is how many the whole has, if that is known by now."""
     session.flush()
     stem = whole.filename.removesuffix(".jsonl")[:200]
     for part in ("training", "validation"):
         source = SplitSource.model_validate({"split_of": whole.id, "part": part, **split.model_dump()})
+        if examples is not None:
+            source.validation_examples(examples)
         dataset = Dataset(
             project_id=whole.project_id,
             name=f"{whole.name} ({part})" if whole.name else None,

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
+from shared.errors import Invalid
+
 
 class UrlSource(BaseModel):
     """An https address. The worker fetches it, under the same rules as it sends webhooks."""
@@ -25,9 +27,19 @@ class SplitSource(BaseModel):
     seed: int
 
     def validation_examples(self, examples: int) -> int:
-        """How many examples validation gets, of so many in all; neither part is left empty."""
-        asked = self.count if self.count is not None else round((self.fraction or 0) * examples)
-        return max(1, min(asked, examples - 1))
+        """How many examples validation gets, of so many in all; a fraction leaves neither part empty.
+
+        Raises `Invalid` for a count that leaves no example for training.
+        """
+        if self.count is None:
+            return max(1, min(round((self.fraction or 0) * examples), examples - 1))
+        if self.count >= examples:
+            raise Invalid(
+                f"{self.count} examples cannot be kept apart for validation: there are {examples}, and training needs "
+                "some of them",
+                param="split.count",
+            )
+        return self.count
 
 
 Source = Annotated[UrlSource | SplitSource, Field(union_mode="left_to_right")]
@@ -41,7 +53,7 @@ def read_source(stored: dict[str, object]) -> UrlSource | SplitSource:
 class Split(BaseModel):
     """Keep `fraction` of the examples, or `count` of them, apart for validation; the same `seed` gives the same parts.
 
-    Examples that differ only in case, spaces or punctuation stay on one side.
+    Examples that differ only in case, spaces or punctuation stay on one side, so that it may be some more or fewer.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)

@@ -1,20 +1,31 @@
 """Part a dataset into training and validation: by chance that a seed decides, with repetitions kept on one side."""
 
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 
 from shared.datasets.validation.fast import normal
 
 
-def validation_lines(count: int, seed: int, lines: Iterable[bytes]) -> Callable[[bytes], bool]:
-    """Which lines are for validation: at least `count`, with all that differ only in case, spaces or punctuation.
+def validation_lines(count: int, seed: int, lines: Iterable[bytes]) -> Callable[[bytes], bool] | None:
+    """Which lines are for validation: `count` of them, or some more or fewer where lines repeat one another.
 
-    8 bytes are kept for each line, so the file may be large.
+    Those that differ only in case, spaces or punctuation stay together, and neither side is left empty: None if all
+    lines are the same. 8 bytes are kept for each line, so the file may be large.
     """
-    numbers = array("Q", (_number(line, seed) for line in lines if line.strip()))
-    last = sorted(numbers)[min(count, len(numbers)) - 1]
-    return lambda line: _number(line, seed) <= last
+    numbers = sorted(array("Q", (_number(line, seed) for line in lines if line.strip())))
+    last = _last_of(numbers, count)
+    return None if last is None else lambda line: _number(line, seed) <= last
+
+
+def _last_of(numbers: list[int], count: int) -> int | None:
+    """The last number for validation: those that are the same as the one where the line falls go to the nearer side."""
+    at = numbers[min(count, len(numbers)) - 1]
+    below, upto = bisect_left(numbers, at), bisect_right(numbers, at)
+    if upto < len(numbers) and (below == 0 or upto - count <= count - below):
+        return at
+    return numbers[below - 1] if below else None
 
 
 def _number(line: bytes, seed: int) -> int:

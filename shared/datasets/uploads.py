@@ -99,8 +99,9 @@ def add_part(session: Session, project_id: str, part: UploadPart) -> UploadPart:
 def _check_room(upload: Upload, part: UploadPart, count: int, received: int) -> None:
     if received + part.bytes > upload.bytes:
         raise Invalid(
-            f"{upload.bytes} bytes were declared, {received} have been received, and this part has {part.bytes}: too "
-            f"many. GET /v1/uploads/{upload.id}/parts lists what is here; to change it, create another upload",
+            f"This part has {part.bytes} bytes, but of the {upload.bytes} that were declared for the upload {received} "
+            f"have been received: {upload.bytes - received} can still come. GET /v1/uploads/{upload.id}/parts lists "
+            "the parts that are here; if one of them is wrong, create another upload",
             code="size_mismatch",
             param="data",
         )
@@ -119,7 +120,9 @@ def parts_in_order(session: Session, upload: Upload, part_ids: list[str]) -> lis
             raise Invalid(f"part_ids[{position}] is no part of {upload.id}", param="part_ids")
     unnamed = parts.keys() - part_ids
     if unnamed and len(set(part_ids)) < len(part_ids):
-        raise Invalid(f"part_ids names a part more than once, but not {min(unnamed)}", param="part_ids")
+        raise Invalid(
+            f"part_ids names a part more than once, but not {min(unnamed)}, which is here too", param="part_ids"
+        )
     received = sum(parts[part_id].bytes for part_id in part_ids)
     if received != upload.bytes:
         raise Invalid(

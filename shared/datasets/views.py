@@ -26,7 +26,7 @@ class DatasetCreate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     file_id: Annotated[str | None, Field(max_length=64)] = None
-    examples: Annotated[list[JsonObject] | None, Field(min_length=1, max_length=10_000)] = None
+    examples: Annotated[list[JsonObject] | None, Field(min_length=1)] = None
     url: Annotated[str | None, Field(min_length=1, max_length=2048)] = None
     name: Annotated[str | None, Field(min_length=1, max_length=128)] = None
     metadata: Metadata | None = None

@@ -30,12 +30,17 @@ class Integration(BaseModel):
 
 
 class JobCreate(BaseModel):
-    """OpenAI's request. `hyperparameters` is its older way to say `method.supervised.hyperparameters`."""
+    """OpenAI's request. `hyperparameters` is its older way to say `method.supervised.hyperparameters`.
+
+    With `from_job`, the id of a job of the project, all that is left out is as it was asked for there: also the model
+    and the training file, which are required otherwise. `hyperparameters` then change those of that job's method.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    model: ModelName
-    training_file: Annotated[str, Field(max_length=64)]
+    from_job: Annotated[str | None, Field(max_length=64)] = None
+    model: ModelName | None = None
+    training_file: Annotated[str | None, Field(max_length=64)] = None
     validation_file: Annotated[str | None, Field(max_length=64)] = None
     suffix: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     seed: Annotated[int | None, Field(ge=0, le=2**31 - 1, strict=True)] = None
@@ -114,7 +119,7 @@ class JobPublic(Listed):
             seed=row.seed,
             integrations=row.integrations,
             estimated_finish=epoch(row.estimated_finish_at) if row.estimated_finish_at else None,
-            method=row.method,
+            method=resolved_method(row),
             metadata=row.labels,
             user_provided_suffix=row.suffix,
             project_id=row.project_id,
@@ -125,6 +130,18 @@ class JobPublic(Listed):
             estimated_cost=Cost(**row.estimated_cost) if row.estimated_cost else None,
             cost=Cost(**row.cost) if row.cost else None,
         )
+
+
+def resolved_method(job: Job) -> dict[str, Any] | None:
+    """The method as it was asked for, with the numbers that the provider has taken where that was `auto`."""
+    known = {name: value for name, value in job.hyperparameters.items() if value != "auto"}
+    if job.method is None or not known:
+        return job.method
+    block = job.method.get(job.method["type"]) or {}
+    return {
+        **job.method,
+        job.method["type"]: {**block, "hyperparameters": {**block.get("hyperparameters", {}), **known}},
+    }
 
 
 def progress(job: Job) -> float | None:

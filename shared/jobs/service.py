@@ -1,8 +1,7 @@
 """Jobs: accepted, asked to stop, moved from status to status, and told about."""
 
-import secrets
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import ColumnElement, func, update
 from sqlmodel import Session, col, or_, select
@@ -10,7 +9,7 @@ from sqlmodel import Session, col, or_, select
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus
 from shared.errors import Invalid
-from shared.jobs import costs, tuned_models
+from shared.jobs import costs, tuned_models, wanted
 from shared.jobs.models import Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level
 from shared.jobs.schemas import JobCreate, JobPublic
 from shared.projects import service as projects
@@ -23,47 +22,27 @@ from shared.webhooks.event_types import EventType
 def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     """Accept a job. Its files must be the project's own and not known to be bad; the provider judges the rest."""
     credential = projects.default_credential(session)
-    tuned_models.check_usable(session, caller.project_id, new.model)
-    for param, file_id in (("training_file", new.training_file), ("validation_file", new.validation_file)):
-        if file_id is not None:
-            dataset = datasets.get_for_training(session, caller.project_id, file_id, param)
+    asked = wanted.columns(session, caller.project_id, new)
+    tuned_models.check_usable(session, caller.project_id, asked["model"])
+    for param in ("training_file", "validation_file"):
+        if asked[param] is not None:
+            dataset = datasets.get_for_training(session, caller.project_id, asked[param], param)
             datasets.forget_refusal(session, dataset.id, credential.id)
-    method = _method(new)
     job = Job(
         project_id=caller.project_id,
         organization_id=caller.organization_id,
         credential_id=credential.id,
         provider=credential.provider,
-        training_file=new.training_file,
-        validation_file=new.validation_file,
-        model=new.model,
-        suffix=new.suffix,
-        seed=secrets.randbelow(2**31) if new.seed is None else new.seed,
-        method=method,
-        hyperparameters=_hyperparameters(method),
-        integrations=[each.model_dump(exclude_none=True) for each in new.integrations] if new.integrations else None,
-        labels=new.metadata,
+        **asked,
     )
     session.add(job)
     session.flush()
     costs.note_estimate(session, job)
-    add_event(session, job, "Job accepted: its files are checked and sent to the provider")
+    copied = f", a copy of {new.from_job}" if new.from_job else ""
+    add_event(session, job, f"Job accepted{copied}: its files are checked and sent to the provider")
     tell(session, job, EventType.JOB_CREATED)
     make_due(session, job)
     return job
-
-
-def _method(new: JobCreate) -> dict[str, Any]:
-    if new.method is not None:
-        return new.method.model_dump(exclude_none=True)
-    asked = new.hyperparameters.model_dump(exclude_none=True) if new.hyperparameters else {}
-    return {"type": "supervised", "supervised": {"hyperparameters": asked}}
-
-
-def _hyperparameters(method: dict[str, Any]) -> dict[str, Any]:
-    """The three that OpenAI's job object always shows; the provider's answer will say what `auto` came to."""
-    asked = method.get(method["type"], {}).get("hyperparameters", {})
-    return {name: asked.get(name, "auto") for name in ("n_epochs", "batch_size", "learning_rate_multiplier")}
 
 
 def list_jobs(

@@ -2,12 +2,13 @@
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
 from shared.errors import Forbidden, Invalid, NotFound, Unauthorized
 from shared.projects.models import ApiKey, Credential, Organization, Project
@@ -62,6 +63,17 @@ def authenticate(session: Session, secret: str) -> Caller:
     if key.project_id is None:
         raise Forbidden("An admin key cannot act for a project: use one of the project's own API keys")
     return Caller(key.project_id, session.get_one(Project, key.project_id).organization_id)
+
+
+def still_good(session: Session, secrets: Collection[str]) -> set[str]:
+    """Those of these secrets whose keys are known, and neither revoked nor expired."""
+    by_digest = {_sha256(secret): secret for secret in secrets}
+    query = select(ApiKey.secret_sha256).where(
+        col(ApiKey.secret_sha256).in_(by_digest),
+        col(ApiKey.revoked_at).is_(None),
+        or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > utc_now()),
+    )
+    return {by_digest[digest] for digest in session.exec(query)}
 
 
 def authenticate_admin(session: Session, secret: str) -> None:

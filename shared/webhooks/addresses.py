@@ -12,6 +12,7 @@ from shared.errors import Invalid
 from shared.settings import get_settings
 
 IPAddress = IPv4Address | IPv6Address
+INSIDE = (".localhost", ".local", ".internal", ".home.arpa")
 
 # `is_global` lets multicast, NAT64, 6to4, Teredo and more through, so the list is written out (IANA's registries).
 # Of IPv6 only 2000::/3 is given out to anybody: the first line of it is everything else.
@@ -108,6 +109,8 @@ def _judge(found: Target) -> None:
         _refuse("The address must not be one of this installation's own")
     if settings.dangerous_allow_private_urls:
         return  # plain http and other ports may be right: that is known when the name is resolved
+    if "." not in found.host or found.host.endswith(INSIDE):
+        _refuse("The address must be a public name: this one is only known inside of a network")
     if found.scheme != "https":
         _refuse("The address must be a full https:// URL")
     if found.port not in settings.webhook_ports:
@@ -122,11 +125,13 @@ def is_allowed(address: IPAddress, scheme: str, port: int = 443) -> bool:
 def refusal(address: IPAddress, scheme: str, port: int) -> str | None:
     """What this resolved address is, that it may not be dialled: ends a sentence. None when it may be."""
     address, settings = unmapped(address), get_settings()
+    if str(address) in settings.own_hosts:
+        return "this installation itself"
     if _within(address, settings.dangerous_allow_private_urls):
         return None
     if _within(address, _REFUSED):
         return "a private or reserved network"
-    if str(address) in settings.own_hosts or is_ours(address):
+    if is_ours(address):
         return "this installation itself"
     if scheme != "https":
         return "a public address without TLS"

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
-from shared.errors import Invalid
+from shared.errors import Invalid, NotFound
 from shared.ids import first_id
 from shared.tables import check_cursor, epoch, get_owned, list_owned, make_due, utc_now
 from shared.webhooks import service as webhooks
@@ -25,6 +25,8 @@ from shared.webhooks.models import (
 )
 
 CLOCKS_DIFFER = 60.0  # seconds
+
+COMMITTED_WITHIN = timedelta(seconds=10)  # longer than any transaction that tells of something
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +93,7 @@ def list_deliveries(
     limit: int,
 ) -> list[WebhookDeliveryPublic]:
     """One more than `limit` deliveries of an endpoint with their attempts, newest first."""
-    get_owned(session, WebhookEndpoint, endpoint_id, project_id)
+    check_endpoint(session, project_id, endpoint_id)
     query = (
         select(WebhookDelivery, WebhookEvent)
         .join(WebhookEvent, col(WebhookEvent.id) == WebhookDelivery.event_id)
@@ -118,10 +120,17 @@ def _attempts(session: Session, delivery_ids: Sequence[str]) -> dict[str, list[W
     return attempts
 
 
+def check_endpoint(session: Session, project_id: str, endpoint_id: str) -> None:
+    """Refuse what is not the project's. The log of an endpoint outlives it, as long as there is one."""
+    its = select(WebhookEndpoint.id).where(WebhookEndpoint.id == endpoint_id, WebhookEndpoint.project_id == project_id)
+    if session.exec(its).first() is None:
+        raise NotFound(f"No such {WebhookEndpoint.called}: {endpoint_id}", param="webhook_endpoint_id")
+
+
 def get_delivery(
     session: Session, project_id: str, endpoint_id: str, delivery_id: str, *, lock: bool = False
 ) -> WebhookDelivery:
-    get_owned(session, WebhookEndpoint, endpoint_id, project_id)
+    check_endpoint(session, project_id, endpoint_id)
     is_its = WebhookDelivery.endpoint_id == endpoint_id
     return get_owned(session, WebhookDelivery, delivery_id, project_id, is_its, param="delivery_id", lock=lock)
 
@@ -161,17 +170,21 @@ def _to_be_tried_now(session: Session, project_id: str, endpoint_id: str) -> Web
 
 
 def recover(session: Session, project_id: str, endpoint_id: str, asked: RecoveryCreate) -> WebhookRecovery:
-    """Begin to deliver what the endpoint has missed: events that it wants and has not answered with 2xx."""
+    """Begin to deliver what the endpoint has missed: events that it wants and has not answered with 2xx.
+
+    It begins when all that happened until then is there to be seen.
+    """
     now = utc_now()
     until = min(now, datetime.fromtimestamp(asked.until, UTC)) if asked.until is not None else now
     since = datetime.fromtimestamp(asked.since, UTC)
     if since >= until:
         raise Invalid("`since` must be before `until`, and in the past", param="since")
-    endpoint = _to_be_tried_now(session, project_id, endpoint_id)
-    if endpoint.missed_since is not None and asked.since <= epoch(endpoint.missed_since) and asked.until is None:
-        endpoint.missed_since = None
-    recovery = WebhookRecovery(project_id=project_id, endpoint_id=endpoint_id, since=since, until=until)
-    make_due(session, recovery)
+    _to_be_tried_now(session, project_id, endpoint_id)
+    begins_at = max(now, until + COMMITTED_WITHIN)
+    recovery = WebhookRecovery(
+        project_id=project_id, endpoint_id=endpoint_id, since=since, until=until, due_at=begins_at, rung_at=None
+    )
+    session.add(recovery)
     return recovery
 
 

@@ -66,7 +66,8 @@ class WebhookAttemptPublic(BaseModel):
 
 
 class WebhookDeliveryPublic(Listed):
-    """One event on its way to one endpoint. `next_attempt_at` is null once it succeeded or was given up."""
+    """One event on its way to one endpoint. `next_attempt_at` is null while an attempt is under way, and once it
+    succeeded or was given up."""
 
     object: Literal["webhook_delivery"] = "webhook_delivery"
     created_at: int
@@ -92,7 +93,7 @@ class WebhookDeliveryPublic(Listed):
             webhook_endpoint_id=row.endpoint_id,
             status=row.status,
             failure_reason=row.failure_reason,
-            next_attempt_at=epoch(row.due_at) if row.due_at else None,
+            next_attempt_at=epoch(row.due_at) if row.due_at and row.failures == 0 else None,
             finished_at=epoch(row.finished_at) if row.finished_at else None,
             attempts=[WebhookAttemptPublic.of(attempt) for attempt in attempts],
             **more,

@@ -41,6 +41,7 @@ class WebhookEndpoint(Owned, Deletable, table=True):
     failing_since: datetime | None = TimeField(default=None)
     consecutive_failures: int = 0
     waits_until: datetime | None = TimeField(default=None)
+    rung_at: datetime | None = TimeField(default=None)
     disabled_at: datetime | None = TimeField(default=None)
     disabled_reason: DisabledReason | None = EnumField(DisabledReason, default=None, nullable=True)
     missed_since: datetime | None = TimeField(default=None)

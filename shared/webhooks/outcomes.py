@@ -3,8 +3,7 @@
 from datetime import datetime, timedelta
 from zlib import crc32
 
-from sqlalchemy import update
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from shared.settings import get_settings
 from shared.tables import release, utc_now
@@ -50,7 +49,7 @@ def record_attempt(
     elif delivery.attempts > len(get_settings().webhook_schedule):
         finish(delivery, FailureReason.EXHAUSTED)
     else:
-        release(delivery, _next_attempt(endpoint, delivery, retry_after))
+        release(delivery, _next_attempt(delivery, retry_after))
 
 
 def _locked(session: Session, endpoint: WebhookEndpoint) -> WebhookEndpoint:
@@ -69,25 +68,13 @@ def _count_failure(session: Session, endpoint: WebhookEndpoint, *, is_gone: bool
     surplus = endpoint.consecutive_failures - FAILURES_UNTIL_IT_WAITS
     if surplus >= 0:
         endpoint.waits_until = now + min(FIRST_WAIT * 2.0 ** min(surplus, 20), LONGEST_WAIT)
-        _hold_back(session, endpoint.id, endpoint.waits_until)
 
 
-def _hold_back(session: Session, endpoint_id: str, until: datetime) -> None:
-    """Whatever would be due earlier waits, so that nobody looks at it for nothing."""
-    due = select(WebhookDelivery.id).where(
-        col(WebhookDelivery.endpoint_id) == endpoint_id,
-        col(WebhookDelivery.due_at) < until,
-        col(WebhookDelivery.failures) == 0,
-    )
-    ids = due.with_for_update(skip_locked=True, key_share=True)
-    session.exec(update(WebhookDelivery).where(col(WebhookDelivery.id).in_(ids)).values(due_at=until))
-
-
-def _next_attempt(endpoint: WebhookEndpoint, delivery: WebhookDelivery, retry_after: timedelta | None) -> datetime:
-    """As planned, ±20 %; later if the receiver asked for it, or if the endpoint is left alone until then."""
+def _next_attempt(delivery: WebhookDelivery, retry_after: timedelta | None) -> datetime:
+    """As planned, ±20 %; later if the receiver asked for it. Whatever is due waits while the endpoint is left alone."""
     planned = get_settings().webhook_schedule[delivery.attempts - 1]
     wait = max(planned * (1 + _jitter(delivery)), min(retry_after or timedelta(), LONGEST_RETRY_AFTER))
-    return max(utc_now() + wait, endpoint.waits_until or utc_now())
+    return utc_now() + wait
 
 
 def _jitter(delivery: WebhookDelivery) -> float:

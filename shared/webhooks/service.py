@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import and_, func, or_, update
 from sqlmodel import Session, col, select
 
+from shared.errors import Invalid
 from shared.secrets import seal, unseal
+from shared.settings import get_settings
 from shared.tables import get_owned, make_due, utc_now
 from shared.webhooks.addresses import check_url
 from shared.webhooks.event_types import EventType
@@ -28,6 +30,7 @@ OLD_SECRET_LIVES = timedelta(hours=24)
 def create_endpoint(session: Session, project_id: str, new: WebhookEndpointCreate) -> tuple[WebhookEndpoint, str]:
     """An endpoint and its signing secret, which is not shown again."""
     check_url(new.url)
+    _check_room(session, project_id)
     now, secret = utc_now(), _new_secret()
     endpoint = WebhookEndpoint(
         project_id=project_id,
@@ -42,6 +45,13 @@ def create_endpoint(session: Session, project_id: str, new: WebhookEndpointCreat
     )
     session.add(endpoint)
     return endpoint, secret
+
+
+def _check_room(session: Session, project_id: str) -> None:
+    its = WebhookEndpoint.project_id == project_id, col(WebhookEndpoint.deleted_at).is_(None)
+    most = get_settings().max_webhook_endpoints
+    if session.exec(select(func.count()).select_from(WebhookEndpoint).where(*its)).one() >= most:
+        raise Invalid(f"A project has {most} webhook endpoints at most: delete one first", code="too_many_endpoints")
 
 
 def update_endpoint(session: Session, project_id: str, endpoint_id: str, new: WebhookEndpointUpdate) -> WebhookEndpoint:
@@ -118,6 +128,9 @@ def _give_up_pending(session: Session, endpoint_id: str, reason: FailureReason) 
         col(WebhookDelivery.due_at).is_not(None),
         col(WebhookDelivery.failures) == 0,
     )
+    if reason is FailureReason.DISABLED:  # whether it answers again may be tried
+        tests = select(WebhookEvent.id).where(col(WebhookEvent.is_test).is_(True))
+        pending = pending.where(col(WebhookDelivery.event_id).not_in(tests))
     ids = pending.with_for_update(skip_locked=True, key_share=True)
     given_up = {"status": DeliveryStatus.FAILED, "failure_reason": reason, "finished_at": utc_now(), "due_at": None}
     session.exec(update(WebhookDelivery).where(col(WebhookDelivery.id).in_(ids)).values(given_up))

@@ -15,18 +15,24 @@ Elsewhere = Callable[[str], Person]
 
 
 @contextmanager
-def serving_under(**conditions: str) -> Iterator[str]:
-    """The api as an own process on the tests' database, but for these conditions; its address."""
+def running_under(**conditions: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The api as an own process on the tests' database, but for these conditions; its address, and the process."""
     port = free_port()
     environment = {**os.environ, **variables_of_this_test(), **conditions}
     command = [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app", "--port", str(port)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for_port(port)
-        yield f"http://127.0.0.1:{port}/v1"
+        yield f"http://127.0.0.1:{port}/v1", process
     finally:
         process.terminate()
         process.wait()
+
+
+@contextmanager
+def serving_under(**conditions: str) -> Iterator[str]:
+    with running_under(**conditions) as (address, _):
+        yield address
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,7 @@ def test_a_hyperparameter_out_of_its_bounds_is_named(
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"model": ""}, "invalid_value", "model"),
-    ({"model": None}, "invalid_value", "model"),
+    ({"model": None}, "missing_required_parameter", "model"),
     ({"model": "m" * 257}, "invalid_value", "model"),
     ({"suffix": ""}, "invalid_value", "suffix"),
     ({"suffix": "s" * 65}, "invalid_value", "suffix"),
@@ -93,7 +93,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"metadata": {"k": "v" * 513}}, "invalid_value", "metadata.k"),
     ({"metadata": {"k": 1}}, "invalid_value", "metadata.k"),
     ({"metadata": []}, "invalid_value", "metadata"),
-    ({"training_file": None}, "invalid_value", "training_file"),
+    ({"training_file": None}, "missing_required_parameter", "training_file"),
     ({"training_file": "f" * 65}, "invalid_value", "training_file"),
     ({"n_epochs": 3}, "unknown_parameter", "n_epochs"),
 ]

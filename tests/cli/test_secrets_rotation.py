@@ -1,6 +1,7 @@
 """`tunery secrets rotate`: what an old key sealed is moved to the new one, so that the old one can go."""
 
 import json
+from typing import Any
 
 from cryptography.fernet import Fernet
 from standardwebhooks import Webhook
@@ -19,11 +20,12 @@ from tests.servers import Receiver
 from tests.worker.levers import change, ids, settings
 from tests.world import Person, step
 
+ASKED: dict[str, Any] = {"json": {"event_type": "dataset.failed"}, "headers": {"Idempotency-Key": "k"}}
 OTHER = WebhookEndpointCreate(name="other", url="https://example.com/", event_types=[EventType.DATASET_FAILED])
 
 
 def test_after_it_the_old_key_can_be_removed_and_what_cannot_be_opened_is_named(
-    alice: Person, tunery: Tunery, receiver: Receiver
+    alice: Person, bob: Person, tunery: Tunery, receiver: Receiver
 ) -> None:
     [old] = [key.get_secret_value() for key in get_settings().secret_keys]
     new, foreign = (Fernet.generate_key().decode() for _ in range(2))
@@ -32,9 +34,10 @@ def test_after_it_the_old_key_can_be_removed_and_what_cannot_be_opened_is_named(
         webhooks.emit(session, alice.project_id, EventType.JOB_SUCCEEDED, sample(EventType.JOB_SUCCEEDED))
     second = alice.openai.webhooks.rotate_secret(first.id, keep_old_secret_active_for_24_hours=True)
     done, lost = create(alice).id, create(alice).id
+    answer = alice.http.post("/webhook_events", **ASKED)
     with transaction() as session:
         for _ in range(AT_ONCE):
-            webhooks.create_endpoint(session, alice.project_id, OTHER)
+            webhooks.create_endpoint(session, bob.project_id, OTHER)
     change(WebhookEndpoint, done, sealed_secret=Fernet(new).encrypt(b"whsec_done").decode())
     change(WebhookEndpoint, lost, sealed_secret=Fernet(foreign).encrypt(b"whsec_lost").decode())
 
@@ -48,6 +51,7 @@ def test_after_it_the_old_key_can_be_removed_and_what_cannot_be_opened_is_named(
     [delivery_id] = ids(WebhookDelivery)
     with settings(TUNERY_SECRET_KEYS=json.dumps([new])):
         step(WebhookDelivery, delivery_id)
+        assert alice.http.post("/webhook_events", **ASKED).content == answer.content
     [(headers, body)] = receiver.received
     for secret in (first.signing_secret, second.signing_secret):
         assert Webhook(secret).verify(body, headers)

@@ -76,7 +76,9 @@ def codes_of_message(message: Any) -> set[str]:
         allowed = {"assistant": ASSISTANT_KEYS, "tool": KEYS | {"tool_call_id"}}.get(role, KEYS)
     if message.keys() - allowed:
         found.add("message_unrecognized_key")
-    if (role == "tool" and "tool_call_id" not in message) or (role == "function" and not message.get("name")):
+    if (role == "tool" and "tool_call_id" not in message) or (
+        role == "function" and not isinstance(message.get("name"), str)
+    ):
         found.add("message_missing_key")
     weight = message.get("weight")
     if weight is not None and (weight not in (0, 1) or not isinstance(weight, int) or isinstance(weight, bool)):

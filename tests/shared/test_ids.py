@@ -2,8 +2,9 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
-from shared.ids import new_id
+from shared.ids import first_id, made_at, new_id
 
 
 def test_an_id_is_its_prefix_and_26_signs_that_stand_in_a_path() -> None:
@@ -27,3 +28,10 @@ def test_an_id_cannot_be_guessed_from_the_time() -> None:
     first, second = new_id("")[:10], new_id("")[10:]
     assert len({new_id("")[10:16] for _ in range(100)} | {second}) > 1
     assert first.startswith("0")
+
+
+def test_an_id_tells_when_it_was_made() -> None:
+    time = datetime(2026, 11, 22, 12, 0, 0, 123_000, UTC)
+    assert made_at(first_id("ftevent-", time)) == time
+    before, made, after = datetime.now(UTC), made_at(new_id("ftevent-")), datetime.now(UTC)
+    assert before.replace(microsecond=before.microsecond // 1000 * 1000) <= made <= after

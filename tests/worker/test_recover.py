@@ -121,18 +121,18 @@ def test_only_what_happened_between_the_two_times_is_recovered(alice: Person) ->
     assert now >= begun["until"]
 
 
-def test_what_is_still_to_be_delivered_is_not_disturbed_and_nothing_is_delivered_twice(alice: Person) -> None:
+def test_what_was_put_off_is_due_now_with_its_attempts_counted_and_nothing_is_delivered_twice(alice: Person) -> None:
     endpoint_id = dead(alice)
     happen(alice)
     [delivery_id] = ids(WebhookDelivery)
     step(WebhookDelivery, delivery_id)
-    due_at = row(WebhookDelivery, delivery_id).due_at
     happened(alice, 60)
-    for deliveries in (1, 0):
+    for deliveries in (2, 0):
         begun = recover(alice, endpoint_id, 0)
         step(WebhookRecovery, begun["id"])
         assert recovery(alice, begun)["deliveries"] == deliveries
-    assert row(WebhookDelivery, delivery_id).due_at == due_at
+    put_off = row(WebhookDelivery, delivery_id)
+    assert (put_off.due_at <= utc_now(), put_off.attempts) == (True, 1)
     assert len(ids(WebhookDelivery)) == 2
 
 

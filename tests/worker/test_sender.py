@@ -117,12 +117,14 @@ def hanging_up(*pieces: bytes) -> Talk:
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
-SLOW: dict[str, Talk] = {
+SLOW_TO_ANSWER: dict[str, Talk] = {
     "silence": saying(b""),
     "a status line by the byte": saying(b"HTTP/1.1 200 ", forever=b"O", every=0.05),
     "headers by the byte": saying(OK, forever=b"x", every=0.05),
     "header after header": saying(OK, forever=b"x: y\r\n", every=0.05),
     "one interim answer after another": saying(forever=b"HTTP/1.1 100 Continue\r\n\r\n", every=0.05),
+}
+SLOW_TO_END: dict[str, Talk] = {
     "a body by the byte": saying(OK, b"content-length: 9999\r\n\r\n", forever=b"x", every=0.05),
     "a body without an end": saying(OK, b"\r\n", forever=b"x", every=0.05),
     "a chunked body by the byte": saying(OK, CHUNKED, forever=b"1\r\nx\r\n", every=0.05),
@@ -130,9 +132,14 @@ SLOW: dict[str, Talk] = {
 }
 
 
-@pytest.mark.parametrize("talk", SLOW.values(), ids=SLOW.keys())
+@pytest.mark.parametrize("talk", SLOW_TO_ANSWER.values(), ids=SLOW_TO_ANSWER.keys())
 def test_nobody_holds_a_worker_for_longer_than_the_timeout(talk: Talk) -> None:
     assert failure(talk, SHORT) == "no answer within 0.2 s"
+
+
+@pytest.mark.parametrize("talk", SLOW_TO_END.values(), ids=SLOW_TO_END.keys())
+def test_who_answers_and_does_not_end_is_told_apart(talk: Talk) -> None:
+    assert failure(talk, SHORT) == "HTTP 200, but not all of its body within 0.2 s"
 
 
 def test_who_does_not_listen_holds_nobody_either() -> None:

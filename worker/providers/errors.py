@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import httpx2
 from openai import APIConnectionError, APIError, APIStatusError, OpenAIError
@@ -87,8 +88,10 @@ def _sentence(error: APIStatusError) -> str:
 
 
 def retry_after(header: str) -> timedelta | None:
-    """`Retry-After` in seconds; a date or nonsense is no guidance."""
+    """How long `Retry-After` asks to wait, given in seconds or as a date; nonsense is no guidance."""
     try:
+        if header[:1].isalpha():
+            return max(timedelta(), parsedate_to_datetime(header) - datetime.now(UTC))
         return timedelta(seconds=max(0.0, float(header)))
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, TypeError):  # the last for a date of no zone
         return None
