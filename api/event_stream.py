@@ -6,7 +6,7 @@ little, and an event may come twice after a client has connected again.
 
 import signal
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import anyio
 from fastapi.responses import StreamingResponse
@@ -18,7 +18,7 @@ from shared.database import transaction
 from shared.errors import Unauthorized
 from shared.ids import first_id
 from shared.projects import service as projects
-from shared.tables import utc_now
+from shared.tables import COMMITTED_WITHIN, utc_now
 from shared.webhooks.deliveries import Filter
 from shared.webhooks.models import WebhookEvent
 from shared.webhooks.schemas import WebhookEventPublic
@@ -26,7 +26,6 @@ from shared.webhooks.schemas import WebhookEventPublic
 MEDIA_TYPE = "text/event-stream"
 LOOK_EVERY = 0.5
 KEEP_ALIVE_EVERY = 15.0
-BACK = timedelta(seconds=10)  # longer than any transaction that tells of something
 AT_ONCE = 500
 ALIVE = b": alive\n\n"
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -34,7 +33,7 @@ HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 def follow(request: Request, wanted: Filter, since: datetime | None) -> StreamingResponse:
     """The wanted events of the project whose key the request came with, from now on or from a time on."""
-    view = _View(secret_of(request), wanted, since - BACK if since else utc_now())
+    view = _View(secret_of(request), wanted, since - COMMITTED_WITHIN if since else utc_now())
     return StreamingResponse(_events(view), media_type=MEDIA_TYPE, headers=HEADERS)
 
 
@@ -78,7 +77,7 @@ class _View:
 
     def look(self) -> list[WebhookEventPublic]:
         """At most `AT_ONCE` events that have not been seen, the oldest first."""
-        settled = first_id(WebhookEvent.id_prefix, utc_now() - BACK)
+        settled = first_id(WebhookEvent.id_prefix, utc_now() - COMMITTED_WITHIN)
         with transaction() as session:
             project_id = projects.authenticate(session, self._secret).project_id
             query = select(WebhookEvent.id).where(WebhookEvent.project_id == project_id, *self._wanted)

@@ -12,11 +12,12 @@ from sqlmodel import col, or_, select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from api.event_stream import ALIVE, BACK, HEADERS, KEEP_ALIVE_EVERY, MEDIA_TYPE, secret_of
+from api.event_stream import ALIVE, HEADERS, KEEP_ALIVE_EVERY, MEDIA_TYPE, secret_of
 from api.job_watch import Entry, Place, event_entry, job_entry, watch
 from shared.database import transaction
 from shared.ids import first_id, made_at
 from shared.jobs.models import Job, JobEvent
+from shared.tables import COMMITTED_WITHIN
 
 AT_ONCE = 200  # events: some 100 kB
 
@@ -109,6 +110,6 @@ def _unsent(last: str) -> list[ColumnElement[bool]]:
     """
     if not last:
         return []
-    back = first_id(JobEvent.id_prefix, made_at(last) - BACK)
+    back = first_id(JobEvent.id_prefix, made_at(last) - COMMITTED_WITHIN)
     together = select(literal_column("xmin")).where(JobEvent.id == last).correlate(None).scalar_subquery()
     return [col(JobEvent.id) >= back, or_(col(JobEvent.id) > last, literal_column("job_events.xmin") != together)]

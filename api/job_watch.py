@@ -19,13 +19,13 @@ from sqlmodel import Session, col, select
 from starlette.concurrency import run_in_threadpool
 from structlog import get_logger
 
-from api.event_stream import BACK, LOOK_EVERY, is_stopping
+from api.event_stream import LOOK_EVERY, is_stopping
 from shared.database import transaction
 from shared.ids import first_id
 from shared.jobs.models import Job, JobEvent, JobStatus
 from shared.jobs.schemas import JobEventPublic, JobPublic
 from shared.projects import service as projects
-from shared.tables import utc_now
+from shared.tables import COMMITTED_WITHIN, utc_now
 
 log = get_logger(__name__)
 AT_ONCE = 5_000  # events, in one look
@@ -131,7 +131,7 @@ class Watch:
     @property
     def since(self) -> str:
         """The next look asks for the events from this id on."""
-        return first_id(JobEvent.id_prefix, self._looked_at - BACK)
+        return first_id(JobEvent.id_prefix, self._looked_at - COMMITTED_WITHIN)
 
     @contextmanager
     def follow(self, job: Job, secret: str) -> Iterator[Place]:

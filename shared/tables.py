@@ -21,6 +21,10 @@ SQLModel.metadata.naming_convention = {
 }
 
 
+# Longer than any transaction that others wait to see: ids are made before the commit, so an older one may come later.
+COMMITTED_WITHIN = timedelta(seconds=10)
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)
 

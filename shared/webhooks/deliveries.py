@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from shared.errors import Invalid, NotFound
 from shared.ids import first_id
-from shared.tables import check_cursor, epoch, get_owned, list_owned, make_due, utc_now
+from shared.tables import COMMITTED_WITHIN, check_cursor, epoch, get_owned, list_owned, make_due, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.delivery_schemas import RecoveryCreate, WebhookDeliveryPublic, WebhookDeliveryWithBody
 from shared.webhooks.event_types import EventType
@@ -25,8 +25,6 @@ from shared.webhooks.models import (
 )
 
 CLOCKS_DIFFER = 60.0  # seconds
-
-COMMITTED_WITHIN = timedelta(seconds=10)  # longer than any transaction that tells of something
 
 
 @dataclass(frozen=True, kw_only=True)
