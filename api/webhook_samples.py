@@ -33,6 +33,9 @@ _JOB: dict[str, Any] = {
     "check_progress": None,
     "estimated_cost": {"amount": "0.42", "currency": "USD", "tokens": 84_000},
     "cost": None,
+    "priority": "normal",
+    "queue_position": None,
+    "estimated_start": None,
 }
 _ENDED = {**_JOB, "finished_at": _MADE_AT + 1700, "estimated_finish": None}
 _DATASET: dict[str, Any] = {

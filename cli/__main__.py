@@ -116,6 +116,20 @@ def create_project(name: Annotated[str, typer.Argument(help="The team's name.")]
     print(created.secret)
 
 
+@project.command("update")
+def update_project(
+    project_id: Annotated[str, typer.Argument(metavar="ID")],
+    weight: Annotated[float | None, typer.Option(help="Its share of free places beside others' (new ones: 1).")] = None,
+    max_active_jobs: Annotated[
+        int | None, typer.Option(help="The most jobs of one model at the provider; 0: as the settings say.")
+    ] = None,
+) -> None:
+    """Change a project's part in the queue for the provider's places. It counts from the next free place on."""
+    from cli.operate import update_project
+
+    print(update_project(project_id, weight, max_active_jobs))
+
+
 @app.command(rich_help_panel=DEVELOP, context_settings=PASSED_ON)
 def test(context: typer.Context) -> None:
     """Run the whole suite, on two cores. What follows goes to pytest, as in `tunery test tests/cli -x`."""

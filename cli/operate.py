@@ -32,6 +32,14 @@ def migrate_when_reachable(patience: float) -> str:
     return f"The database is at revision {database.newest_revision()}."
 
 
+def update_project(project_id: str, weight: float | None, max_active_jobs: int | None) -> str:
+    """Changes what is named, and tells how the project stands now."""
+    with database.transaction() as session:
+        project = projects.update_project(session, project_id, weight=weight, max_active_jobs=max_active_jobs)
+        most = project.max_active_jobs or "as the settings say"
+        return f"{project.name}: weight {project.weight:g}, active jobs of one model at most: {most}."
+
+
 def create_project_with_key(name: str) -> Created:
     with database.transaction() as session:
         project = projects.create_project(session, name)

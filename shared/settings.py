@@ -63,6 +63,9 @@ class ProviderSettings(BaseModel):
     base_models: tuple[str, ...] = ()
     timeout: Seconds = timedelta(seconds=30)
     file_expiry: Seconds = timedelta(days=30)
+    places: dict[str, Annotated[int, Field(gt=0)]] = {}
+    reserved_places: Annotated[int, Field(ge=0)] = 1
+    max_active_jobs: Annotated[int | None, Field(gt=0)] = None
 
 
 class Settings(BaseSettings):

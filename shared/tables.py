@@ -92,8 +92,9 @@ class Due(SQLModel):
     """A row with a next step.
 
     `due_at` says when; null says there is none. `failures` counts the claims since a step was last recorded: 0 means
-    that nobody holds the row. `retries` counts the answers in a row that said «try again later».
-    A message carries the value of `ring_column`: the row's id, or what several rows are looked after by together.
+    that nobody holds the row; nor does anybody if it has no `rung_at`, since it was put off after a failure. `retries`
+    counts the answers in a row that said «try again later». A message carries the value of `ring_column`: the row's id,
+    or what several rows are looked after by together.
     """
 
     task: ClassVar[Task]
@@ -166,9 +167,12 @@ def check_cursor(session: Session, model: type[Owned], after: str, project_id: s
         raise NotFound(f"No such {model.called}: {after}", param="after")
 
 
-def make_due(session: Session, row: DueTable | OwnedDue) -> None:
-    """Let the next step be now. A step under way is not disturbed: it looks again when it has recorded."""
-    if row.failures == 0:
+def make_due(session: Session, row: DueTable | OwnedDue, *, even_if_put_off: bool = False) -> None:
+    """Let the next step be now. A step under way is not disturbed: it looks again when it has recorded.
+
+    A row whose steps fail waits all the same, unless `even_if_put_off`: nobody holds it.
+    """
+    if row.failures == 0 or (even_if_put_off and row.rung_at is None):
         row.due_at = row.rung_at = utc_now()
     session.add(row)
     row.ring_on_commit(session)
@@ -181,7 +185,7 @@ def claim(session: Session, model: type[DueRow], which: ColumnElement[bool], lea
     """
     due = select(model.id).where(which, col(model.due_at) <= utc_now()).order_by(col(model.due_at)).limit(1)
     free = due.with_for_update(skip_locked=True, key_share=True).scalar_subquery()
-    values = {"due_at": utc_now() + lease, "failures": col(model.failures) + 1}
+    values = {"due_at": utc_now() + lease, "rung_at": utc_now(), "failures": col(model.failures) + 1}
     taken = update(model).where(col(model.id) == free).values(values).returning(model)
     return session.exec(taken).scalar_one_or_none()
 

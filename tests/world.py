@@ -13,12 +13,12 @@ from sqlmodel import select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
-from shared.jobs.models import Job, TunedModel
+from shared.jobs.models import Job, JobQueue, TunedModel
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import DueTable, OwnedDue, utc_now
 from shared.webhooks.models import WebhookDelivery, WebhookRecovery
-from worker import closing, credentials, datasets, deliveries, jobs, recoveries, tuned_models, uploads
+from worker import admission, closing, credentials, datasets, deliveries, jobs, recoveries, tuned_models, uploads
 from worker.steps import run
 
 CHAT = b'{"messages": [{"role": "user", "content": "Question %d"}, {"role": "assistant", "content": "Answer %d"}]}\n'
@@ -101,6 +101,7 @@ STEPS: dict[type[DueTable] | type[OwnedDue], Callable[[str], None]] = {
     Upload: lambda id: run(closing.close, id),
     ProviderFile: lambda id: run(uploads.upload, id),
     Job: lambda id: run(jobs.advance, id),
+    JobQueue: lambda id: run(admission.admit, id),
     TunedModel: lambda id: run(tuned_models.delete, id),
     WebhookRecovery: lambda id: run(recoveries.recover, id),
     WebhookDelivery: lambda id: run(deliveries.attempt, id),

@@ -14,6 +14,7 @@ from shared.jobs.models import Job, JobRequest, JobStatus, Level
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import release, utc_now
+from worker import admission, giving_up
 from worker.comparing import Compare, Compared, compare, comparison, record_comparison
 from worker.progress import Seen, look, record_seen, translator
 from worker.providers import get_provider
@@ -68,6 +69,9 @@ def _plan(session: Session, job: Job) -> Plan | None:
 
 def _next(session: Session, job: Job) -> Do | None:
     """What to do now; None if there is only to wait, or the job has ended."""
+    if job.status.is_final and (job.request is None or not jobs.may_exist_at_provider(job)):
+        giving_up.let_be(session, job)
+        return None
     if job.provider_job_id is not None:
         return Tell(job.request) if job.request is not None else Poll()
     if job.create_pending_at is not None:
@@ -86,6 +90,8 @@ def _next(session: Session, job: Job) -> Do | None:
         return needed
     if not all(files.values()):
         release(job, after(jobs.WAIT_FOR_FILES))
+        return None
+    if not admission.take(session, job):
         return None
     job.create_pending_at = utc_now()
     return Create(_asked(job, files))
@@ -169,23 +175,24 @@ def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderErr
         case Compared():
             record_comparison(session, job, answer)
         case list():
-            _adopt(job, answer)
+            _adopt(session, job, answer)
         case _ if isinstance(plan.do, Tell):
             job.request = None if job.request is plan.do.request else job.request
             release(job, utc_now())
         case _:
-            _created(job, answer)
+            _created(session, job, answer)
 
 
-def _created(job: Job, provider_job: FineTuningJob) -> None:
+def _created(session: Session, job: Job, provider_job: FineTuningJob) -> None:
     job.provider_job_id, job.create_pending_at = provider_job.id, None
     log.info("the provider has the job", job_id=job.id, provider_job_id=provider_job.id)
+    admission.note_created(session, job)
     release(job, utc_now())
 
 
-def _adopt(job: Job, found: list[FineTuningJob]) -> None:
+def _adopt(session: Session, job: Job, found: list[FineTuningJob]) -> None:
     if found:
-        _created(job, found[0])
+        _created(session, job, found[0])
     else:
         job.create_pending_at = None
         release(job, utc_now())
@@ -206,7 +213,10 @@ def _record_error(session: Session, job: Job, do: Do, error: ProviderError) -> N
     else:
         if job.retries == 0:
             jobs.add_event(session, job, f"Waiting for the provider: {message}", Level.WARN)
-        try_again(job, error)
+        if isinstance(do, Create) and admission.is_full(error):
+            admission.step_back(session, job, error)
+        else:
+            try_again(job, error)
 
 
 def _distrust_copies(session: Session, job: Job) -> None:
@@ -224,8 +234,4 @@ def _refused(session: Session, job: Job, request: JobRequest, message: str) -> N
     release(job, utc_now())
 
 
-def _give_up(session: Session, job: Job) -> None:
-    jobs.fail(session, job, "internal_error", f"The job could not be carried on; tell your operator its id, {job.id}")
-
-
-advance = Step(Job, _plan, _ask, _record, _give_up)
+advance = Step(Job, _plan, _ask, _record, giving_up.give_up)

@@ -151,7 +151,7 @@ def _postpone(step: Step[Row, Plan, Answer], id: str, claimed: Row | None) -> No
         row = still_held(session, claimed) if claimed is not None else None
         row = row or claim(session, step.model, col(step.model.id) == id, timedelta())
         if row is not None:
-            row.due_at = utc_now() + backoff(row.failures)
+            row.due_at, row.rung_at = utc_now() + backoff(row.failures), None
 
 
 def backoff(count: int, retry_after: timedelta | None = None) -> timedelta:

@@ -1,14 +1,14 @@
 """Jobs, what happened to them, and the models they made."""
 
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from shared.queue import Task
-from shared.tables import Deletable, EnumField, JSONField, Owned, OwnedDue, TimeField
+from shared.tables import Deletable, DueTable, EnumField, JSONField, Owned, OwnedDue, TimeField
 
 
 class JobStatus(StrEnum):
@@ -35,20 +35,44 @@ class JobRequest(StrEnum):
     RESUME = "resume"
 
 
+class Priority(IntEnum):
+    """Who of one project goes first; between projects it says nothing."""
+
+    HIGH = 0
+    NORMAL = 1
+    LOW = 2
+
+
+class Place(StrEnum):
+    """A job's part in its queue. Waiting, it costs no call; held, it is at the provider or about to be."""
+
+    WAITING = "waiting"
+    HELD = "held"
+
+
 class Level(StrEnum):
     INFO = "info"
     WARN = "warn"
     ERROR = "error"
 
 
+IS_WAITING = "place = 'waiting' AND status = 'queued'"  # one that is paused keeps its turn, and is passed over
+IS_HELD = "place = 'held' AND status <> 'paused'"  # the provider takes the place of a paused one for others
+
+
 class Job(OwnedDue, table=True):
     """The work.
 
-    `provider_…` columns hold the far side's words; `create_pending_at` marks a create whose end is not known.
+    `provider_…` columns hold the far side's words; `create_pending_at` marks a create whose end is not known. `place`
+    is null before the files are ready, and at the end. `queue_position` is from 1; null when it is far behind.
     """
 
     __tablename__ = "jobs"
-    __table_args__ = (Index(None, "project_id", "id"),)
+    __table_args__ = (
+        Index(None, "project_id", "id"),
+        Index("ix_jobs_waiting", "queue_id", "project_id", "priority", "id", postgresql_where=text(IS_WAITING)),
+        Index("ix_jobs_held", "queue_id", "project_id", postgresql_where=text(IS_HELD)),
+    )
     id_prefix: ClassVar[str] = "ftjob-"
     called: ClassVar[str] = "fine-tuning job"
     task: ClassVar[Task] = Task.ADVANCE_JOB
@@ -81,10 +105,55 @@ class Job(OwnedDue, table=True):
     check_progress: float | None = None
     compared_at: datetime | None = TimeField(default=None)
 
+    priority: int = Priority.NORMAL
+    queue_id: str | None = Field(default=None, foreign_key="job_queues.id")
+    place: Place | None = EnumField(Place, default=None, nullable=True)
+    queue_position: int | None = None
+    estimated_start_at: datetime | None = TimeField(default=None)
+
     create_pending_at: datetime | None = TimeField(default=None)
     provider_job_id: str | None = None
     provider_status: str | None = None
     last_provider_event_id: str | None = None
+
+
+class JobQueue(DueTable, table=True):
+    """The jobs of one account for one base model, which share its places. Its step admits who is next.
+
+    It has a `due_at` as long as somebody waits or its limit is lowered. `clock` is the virtual time of the fair share,
+    which only grows. `lowered_to` is how many jobs the provider lets us have until `lowered_until`; since it refused
+    one, jobs are created one at a time (`is_careful`) until nobody waits. `retries` counts its refusals in a row.
+    `held` and `freed_at` (Unix seconds) tell how fast places become free, `ahead` who has been told a position.
+    """
+
+    __tablename__ = "job_queues"
+    __table_args__ = (UniqueConstraint("credential_id", "model"),)
+    id_prefix: ClassVar[str] = "queue_"
+    called: ClassVar[str] = "queue"
+    task: ClassVar[Task] = Task.ADMIT_JOBS
+
+    credential_id: str = Field(foreign_key="credentials.id")
+    model: str
+    clock: float = 0.0
+    is_careful: bool = False
+    lowered_to: int | None = None
+    lowered_until: datetime | None = TimeField(default=None)
+    held: int = 0
+    freed_at: list[float] = JSONField(default_factory=list)
+    ahead: list[str] = JSONField(default_factory=list)
+    ranked_at: datetime | None = TimeField(default=None)
+
+
+class QueueShare(Owned, table=True):
+    """What a project has had of a queue: `passed` grows by 1/weight with each job that is admitted."""
+
+    __tablename__ = "queue_shares"
+    __table_args__ = (UniqueConstraint("queue_id", "project_id"),)
+    id_prefix: ClassVar[str] = "share_"
+    called: ClassVar[str] = "share"
+
+    queue_id: str = Field(foreign_key="job_queues.id")
+    passed: float = 0.0
 
 
 class JobEvent(Owned, table=True):

@@ -34,6 +34,8 @@ class JobCreate(BaseModel):
 
     With `from_job`, the id of a job of the project, all that is left out is as it was asked for there: also the model
     and the training file, which are required otherwise. `hyperparameters` then change those of that job's method.
+
+    `priority` says who of the project's own waiting jobs goes first; `normal` unless told.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -48,6 +50,7 @@ class JobCreate(BaseModel):
     hyperparameters: Hyperparameters | None = None
     integrations: Annotated[list[Integration] | None, Field(max_length=5)] = None
     metadata: Metadata | None = None
+    priority: Literal["low", "normal", "high"] | None = None
 
 
 class JobError(BaseModel):
@@ -69,7 +72,9 @@ class JobPublic(Listed):
 
     `check_progress` (0–1) is how far the check of its files is, null when the job does not wait for one.
     `estimated_cost` is there once the tokens have been counted, `cost` once the provider has said how many it trained;
-    both are null where the price is not known.
+    both are null where the price is not known. While it waits for a free place at the provider, `queue_position` is
+    its place in the order in which jobs are expected to be admitted (from 1), and `estimated_start` (Unix seconds) when
+    that may be; null when it is not known.
     """
 
     object: Literal["fine_tuning.job"] = "fine_tuning.job"
@@ -98,6 +103,9 @@ class JobPublic(Listed):
     check_progress: float | None
     estimated_cost: Cost | None
     cost: Cost | None
+    priority: Literal["low", "normal", "high"]
+    queue_position: int | None
+    estimated_start: int | None
 
     @classmethod
     def of(cls, row: Job) -> "JobPublic":
@@ -129,7 +137,13 @@ class JobPublic(Listed):
             check_progress=row.check_progress if row.status is JobStatus.VALIDATING_FILES else None,
             estimated_cost=Cost(**row.estimated_cost) if row.estimated_cost else None,
             cost=Cost(**row.cost) if row.cost else None,
+            priority=_PRIORITIES[row.priority],
+            queue_position=row.queue_position,
+            estimated_start=epoch(row.estimated_start_at) if row.estimated_start_at else None,
         )
+
+
+_PRIORITIES: dict[int, Literal["low", "normal", "high"]] = {0: "high", 1: "normal", 2: "low"}
 
 
 def resolved_method(job: Job) -> dict[str, Any] | None:

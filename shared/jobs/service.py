@@ -9,8 +9,9 @@ from sqlmodel import Session, col, or_, select
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus
 from shared.errors import Invalid
-from shared.jobs import costs, tuned_models, wanted
-from shared.jobs.models import Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level
+from shared.jobs import costs, places, tuned_models, wanted
+from shared.jobs.models import Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, Place
+from shared.jobs.moves import ASKABLE, MOVES, TOLD
 from shared.jobs.schemas import JobCreate, JobPublic
 from shared.projects import service as projects
 from shared.projects.service import Caller
@@ -80,59 +81,57 @@ def list_checkpoints(
     return list(session.exec(query.order_by(col(Checkpoint.step_number).desc()).limit(limit + 1)))
 
 
-_ASKABLE = {
-    JobRequest.CANCEL: {JobStatus.VALIDATING_FILES, JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.PAUSED},
-    JobRequest.PAUSE: {JobStatus.QUEUED, JobStatus.RUNNING},
-    JobRequest.RESUME: {JobStatus.PAUSED},
-}
-
-
 def ask(session: Session, project_id: str, job_id: str, request: JobRequest) -> Job:
     """Ask for a cancel, a pause or a resume. The worker tells the provider, and the provider decides.
 
-    A job of which the provider cannot know yet is cancelled at once.
+    Of a job of which the provider cannot know yet we decide, at once.
     """
     job = get_owned(session, Job, job_id, project_id, param="fine_tuning_job_id", lock=True)
-    if job.status not in _ASKABLE[request]:
-        allowed = " or ".join(sorted(_ASKABLE[request]))
+    if job.status not in ASKABLE[request]:
+        allowed = " or ".join(sorted(ASKABLE[request]))
         raise Invalid(
             f"The job is {job.status}: {request} is for a job that is {allowed}",
             code="invalid_job_status",
             param="fine_tuning_job_id",
         )
-    if request is JobRequest.CANCEL and not may_exist_at_provider(job):
-        move(session, job, JobStatus.CANCELLED)
+    if not may_exist_at_provider(job):
+        _decide(session, job, request)
     elif job.request is not JobRequest.CANCEL:
         job.request = request
-        make_due(session, job)
+        make_due(session, job, even_if_put_off=request is JobRequest.CANCEL)
     return job
+
+
+def _decide(session: Session, job: Job, request: JobRequest) -> None:
+    """One that is only ours: cancelled at once, or taken out of the order of its queue and put back where it was."""
+    if request is JobRequest.CANCEL:
+        move(session, job, JobStatus.CANCELLED)
+        return
+    move(session, job, JobStatus.PAUSED if request is JobRequest.PAUSE else JobStatus.QUEUED)
+    places.wait(session, job)
 
 
 def may_exist_at_provider(job: Job) -> bool:
     return job.provider_job_id is not None or job.create_pending_at is not None
 
 
-_TOLD = {
-    JobStatus.QUEUED: EventType.JOB_QUEUED,
-    JobStatus.RUNNING: EventType.JOB_RUNNING,
-    JobStatus.PAUSED: EventType.JOB_PAUSED,
-    JobStatus.SUCCEEDED: EventType.JOB_SUCCEEDED,
-    JobStatus.FAILED: EventType.JOB_FAILED,
-    JobStatus.CANCELLED: EventType.JOB_CANCELLED,
-}
-
-
 def move(session: Session, job: Job, status: JobStatus) -> None:
-    """Give a job its new status, and tell of it. A final one ends its steps; nothing leaves a final one."""
-    if status is job.status or job.status.is_final:
+    """Give a job its new status, and tell of it. A final one ends its steps.
+
+    What is no move of `MOVES` is not made: nothing leaves a final status, whatever the provider says.
+    """
+    if (job.status, status) not in MOVES:
         return
     job.status = status
     if status.is_final:
         job.request, job.estimated_finish_at = None, None
         job.finished_at = job.finished_at or utc_now()
         release(job, None)
-    if status in _TOLD:
-        tell(session, job, _TOLD[status])
+        places.leave(session, job)
+    elif status is JobStatus.PAUSED and job.place is Place.HELD:
+        places.ring(session, job)
+    if status in TOLD:
+        tell(session, job, TOLD[status])
 
 
 def tell(session: Session, job: Job, type: EventType) -> None:
@@ -200,12 +199,13 @@ def ids_using(session: Session, project_id: str, dataset_id: str) -> list[str]:
 
 def delete_dataset(session: Session, project_id: str, dataset_id: str) -> None:
     """Delete a file, unless a job has yet to send it to the provider."""
+    yet_to_go = col(Job.status).in_([JobStatus.VALIDATING_FILES, JobStatus.QUEUED])
     dataset = get_owned(session, Dataset, dataset_id, project_id, lock=True)
     is_fit = datasets.is_fit(session, dataset, "training_file")
     using = select(Job.id).where(
         Job.project_id == project_id,
         _names(dataset_id) if is_fit else col(Job.validation_file) == dataset_id,
-        col(Job.status).in_([JobStatus.VALIDATING_FILES, JobStatus.QUEUED]),
+        or_(yet_to_go, col(Job.place) == Place.WAITING),
     )
     job_id = session.exec(using.limit(1)).first()
     if job_id is not None and datasets.is_fit(session, dataset, "validation_file"):

@@ -6,7 +6,7 @@ from typing import Any
 from sqlmodel import Session
 
 from shared.errors import Invalid
-from shared.jobs.models import Job
+from shared.jobs.models import Job, Priority
 from shared.jobs.schemas import JobCreate
 from shared.tables import get_owned
 
@@ -25,6 +25,8 @@ def columns(session: Session, project_id: str, new: JobCreate) -> dict[str, Any]
             raise Invalid(sentence, code="missing_required_parameter", param=param)
     if found["seed"] is None:
         found["seed"] = secrets.randbelow(2**31)
+    if found["priority"] is None:
+        found["priority"] = Priority.NORMAL
     found["integrations"] = found["integrations"] or None
     found["method"] = _method(found["method"] or _USUAL, new)
     return {**found, "hyperparameters": _hyperparameters(found["method"])}
@@ -44,6 +46,7 @@ def _given(new: JobCreate) -> dict[str, Any]:
         "method": new.method.model_dump(exclude_none=True) if new.method else None,
         "integrations": integrations,
         "labels": new.metadata,
+        "priority": Priority[new.priority.upper()] if new.priority else None,
     }
 
 

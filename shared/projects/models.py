@@ -19,7 +19,11 @@ class Organization(Table, table=True):
 
 
 class Project(Table, table=True):
-    """A tenant: an internal team. It owns every row but these."""
+    """A tenant: an internal team. It owns every row but these.
+
+    `weight` (above 0) is its share of the provider's places beside that of others who wait; `max_active_jobs` the most
+    jobs of one model that it has at the provider at once, null for what the settings say.
+    """
 
     __tablename__ = "projects"
     id_prefix: ClassVar[str] = "proj_"
@@ -27,6 +31,8 @@ class Project(Table, table=True):
 
     organization_id: str = Field(foreign_key="organizations.id")
     name: str
+    weight: float = 1.0
+    max_active_jobs: int | None = None
 
 
 class ApiKey(Table, table=True):

@@ -40,6 +40,25 @@ def create_project(session: Session, name: str) -> Project:
     return project
 
 
+def update_project(
+    session: Session, project_id: str, *, weight: float | None = None, max_active_jobs: int | None = None
+) -> Project:
+    """Change a project's part in the queue; what is None stays, and 0 `max_active_jobs` is again the settings' own."""
+    project = get_project(session, project_id)
+    if weight is not None:
+        if not 0.001 <= weight <= 1000:
+            raise Invalid("A project's weight is from 0.001 to 1000", param="weight")
+        project.weight = weight
+    if max_active_jobs is not None:
+        if not 0 <= max_active_jobs < 2**31:
+            raise Invalid(
+                "A project may have 1 active job or more; 0 takes its own limit away", param="max_active_jobs"
+            )
+        project.max_active_jobs = max_active_jobs or None
+    session.add(project)
+    return project
+
+
 def create_api_key(
     session: Session, project_id: str | None, name: str, *, expires_at: datetime | None = None
 ) -> tuple[ApiKey, str]:

@@ -72,7 +72,42 @@ def test_a_step_that_keeps_raising_ends_in_a_failed_state_with_a_reason(
     assert job.error
     assert (job.status, job.error.code) == ("failed", "internal_error")
     assert job_id in job.error.message
-    assert row(Job, job_id).due_at is None
+
+
+def test_a_job_that_is_given_up_is_cancelled_at_the_provider(alice: Person, sandbox: Sandbox) -> None:
+    job_id, provider_job_id = running_job(alice, sandbox)
+    with settings(TUNERY_MAX_STEP_FAILURES="1"):
+        for _ in range(2):
+            take(BROKEN["ask"], job_id)
+    assert row(Job, job_id).error["code"] == "internal_error"
+    for _ in range(2):
+        step(Job, job_id)
+    assert sandbox.openai.fine_tuning.jobs.retrieve(provider_job_id).status == "cancelled"
+    job = row(Job, job_id)
+    assert (job.status, job.due_at, job.place) == (JobStatus.FAILED, None, None)
+
+
+def test_one_that_cannot_be_cancelled_either_is_let_be(alice: Person, sandbox: Sandbox) -> None:
+    job_id, _ = running_job(alice, sandbox)
+    with settings(TUNERY_MAX_STEP_FAILURES="1"):
+        for _ in range(4):
+            take(BROKEN["ask"], job_id)
+    job = row(Job, job_id)
+    assert (job.status, job.due_at, job.request, job.place) == (JobStatus.FAILED, None, None, None)
+
+
+def test_one_of_which_nobody_knows_is_looked_for_and_cancelled(alice: Person, sandbox: Sandbox) -> None:
+    job_id = ready_job(alice)
+    with settings(TUNERY_MAX_STEP_FAILURES="1"):
+        step_and_die(jobs.advance, job_id)
+        change(Job, job_id, failures=2)
+        step(Job, job_id)
+        assert row(Job, job_id).error["code"] == "internal_error"
+    let_the_grace_pass(job_id)
+    for _ in range(3):
+        step(Job, job_id)
+    assert [job.status for job in sandbox.jobs()] == ["cancelled"]
+    assert (row(Job, job_id).status, row(Job, job_id).due_at) == (JobStatus.FAILED, None)
 
 
 def test_a_step_whose_worker_is_killed_again_and_again_ends_too(alice: Person, sandbox: Sandbox) -> None:
@@ -204,15 +239,36 @@ def test_an_early_a_late_and_a_doubled_message_change_nothing(alice: Person, san
     assert row(Job, job_id).model_dump() == before
 
 
-def test_what_is_asked_for_while_a_step_is_put_off_is_kept_and_does_not_hurry_it(
+def test_a_pause_that_is_asked_for_while_a_step_is_put_off_is_kept_and_does_not_hurry_it(
     alice: Person, sandbox: Sandbox
 ) -> None:
     job_id, _ = running_job(alice, sandbox)
     take(BROKEN["ask"], job_id)
     before = row(Job, job_id)
+    alice.openai.fine_tuning.jobs.pause(job_id)
+    after = row(Job, job_id)
+    assert (after.failures, after.due_at, after.request) == (1, before.due_at, JobRequest.PAUSE)
+
+
+@pytest.mark.parametrize("part", BROKEN)
+def test_a_cancel_does_not_wait_for_a_step_that_is_put_off(alice: Person, sandbox: Sandbox, part: str) -> None:
+    job_id, _ = running_job(alice, sandbox)
+    take(BROKEN[part], job_id)
     alice.openai.fine_tuning.jobs.cancel(job_id)
     after = row(Job, job_id)
-    assert (after.failures, after.due_at, after.request) == (1, before.due_at, JobRequest.CANCEL)
+    assert (after.failures, after.request) == (1, JobRequest.CANCEL)
+    assert after.due_at <= utc_now()
+
+
+def test_a_cancel_leaves_a_step_under_way_alone(alice: Person, sandbox: Sandbox) -> None:
+    job_id, _ = running_job(alice, sandbox)
+    take(BROKEN["ask"], job_id)
+    change(Job, job_id, due_at=utc_now())
+    with transaction() as session:
+        held = claim(session, Job, col(Job.id) == job_id, timedelta(minutes=1))
+        assert held is not None
+    alice.openai.fine_tuning.jobs.cancel(job_id)
+    assert row(Job, job_id).due_at == held.due_at
 
 
 def test_waits_double_up_to_a_limit_and_never_are_the_same_for_all(server: str) -> None:

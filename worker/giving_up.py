@@ -1,0 +1,29 @@
+"""How a job ends that cannot be carried on: it may go on at the provider, where nobody would stop it."""
+
+from sqlmodel import Session
+
+from shared.jobs import places
+from shared.jobs import service as jobs
+from shared.jobs.models import Job, JobRequest
+from shared.tables import make_due, release
+from worker.steps import log
+
+
+def give_up(session: Session, job: Job) -> None:
+    """What may be at the provider is cancelled there, and has its place until then. If that fails too, it is let be."""
+    if job.status.is_final:
+        log.error("a job that was given up may go on at the provider", row=job.id, provider_job_id=job.provider_job_id)
+        let_be(session, job)
+        return
+    place = job.place
+    jobs.fail(session, job, "internal_error", f"The job could not be carried on; tell your operator its id, {job.id}")
+    if jobs.may_exist_at_provider(job):
+        job.place, job.request = place, JobRequest.CANCEL
+        make_due(session, job)
+
+
+def let_be(session: Session, job: Job) -> None:
+    """It has ended, and nothing of it is left at the provider that we could end."""
+    job.request = None
+    release(job, None)
+    places.leave(session, job)

@@ -1,0 +1,121 @@
+"""In which order the jobs of a queue are admitted: by fair shares between projects, in turn inside each.
+
+Stride scheduling: each waiting job has a virtual time, its project's `passed` and 1/weight for each of the project's
+jobs before it; the smallest is next. A project that comes, or comes back, starts at the queue's clock: to have been
+away gives no credit, and no debt.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlmodel import Session
+
+from shared.jobs.models import IS_HELD, IS_WAITING, JobQueue, Priority
+from shared.settings import get_settings
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A waiting job, its project, the virtual time at which it is next, and what that costs its project."""
+
+    job_id: str
+    project_id: str
+    virtual: float
+    stride: float
+
+
+# Of the projects that wait, those that are first; of each, its first jobs: together they hold the first of all.
+_TURNS = text(f"""
+WITH held AS (SELECT project_id, count(*) AS jobs FROM jobs WHERE queue_id = :queue AND {IS_HELD} GROUP BY 1),
+shares AS (
+    SELECT s.project_id, greatest(s.passed, :clock) AS start, 1 / p.weight AS stride,
+        coalesce(p.max_active_jobs, CAST(:most AS int), 2147483647) - coalesce(held.jobs, 0) AS room
+    FROM queue_shares s JOIN projects p ON p.id = s.project_id LEFT JOIN held ON held.project_id = s.project_id
+    WHERE s.queue_id = :queue AND EXISTS (
+        SELECT FROM jobs
+        WHERE queue_id = :queue AND project_id = s.project_id AND priority <= :lowest AND {IS_WAITING}
+    )
+)
+SELECT turn.id, s.project_id, s.start + turn.before * s.stride AS virtual, s.stride
+FROM (SELECT * FROM shares WHERE room > 0 ORDER BY start LIMIT :count) s
+CROSS JOIN LATERAL (
+    SELECT id, row_number() OVER (ORDER BY priority, id) - 1 AS before FROM jobs
+    WHERE queue_id = :queue AND project_id = s.project_id AND priority <= :lowest AND {IS_WAITING}
+    ORDER BY priority, id LIMIT greatest(least(s.room, :count), 0)
+) turn
+ORDER BY virtual, turn.id LIMIT :count
+""")
+
+
+def turns(session: Session, queue: JobQueue, count: int, lowest: Priority = Priority.LOW) -> list[Turn]:
+    """The first `count` that may be admitted; those that their project's own limit holds up are not among them."""
+    if count <= 0:
+        return []
+    values = {
+        "queue": queue.id,
+        "clock": queue.clock,
+        "most": get_settings().provider.max_active_jobs,
+        "count": count,
+        "lowest": int(lowest),
+    }
+    return [Turn(*found) for found in session.connection().execute(_TURNS, values)]
+
+
+_CHARGE = text("""
+UPDATE queue_shares SET passed = greatest(passed, :clock) + :cost WHERE queue_id = :queue AND project_id = :project
+""")
+
+
+def charge(session: Session, queue: JobQueue, admitted: list[Turn]) -> None:
+    """Let the projects pay for what they were given, and the clock go on."""
+    costs: dict[str, float] = {}
+    for turn in admitted:
+        costs[turn.project_id] = costs.get(turn.project_id, 0.0) + turn.stride
+    for project_id, cost in costs.items():
+        values = {"queue": queue.id, "project": project_id, "clock": queue.clock, "cost": cost}
+        session.connection().execute(_CHARGE, values)
+    queue.clock = max([queue.clock, *(turn.virtual for turn in admitted)])
+
+
+_COUNT = text(f"""
+SELECT count(*), count(*) FILTER (WHERE provider_job_id IS NULL) FROM jobs WHERE queue_id = :queue AND {IS_HELD}
+""")
+_WAITING = text(f"""
+SELECT count(*) FROM (SELECT FROM jobs WHERE queue_id = :queue AND {IS_WAITING} LIMIT :most) AS few
+""")
+
+
+def held(session: Session, queue: JobQueue) -> tuple[int, int]:
+    """How many jobs have a place, and how many of those the provider is not known to have yet."""
+    session.flush()
+    jobs, creating = session.connection().execute(_COUNT, {"queue": queue.id}).one()
+    return jobs, creating
+
+
+def waiting(session: Session, queue: JobQueue, most: int) -> int:
+    """How many wait; it is not counted beyond `most`."""
+    session.flush()
+    return int(session.connection().execute(_WAITING, {"queue": queue.id, "most": most}).scalar_one())
+
+
+_TELL = text(f"""
+WITH told AS (
+    SELECT jobs.id, new.position, new.start FROM jobs
+    JOIN unnest(CAST(:ids AS text[]), CAST(:positions AS int[]), CAST(:starts AS timestamptz[]))
+        AS new(id, position, start) ON new.id = jobs.id
+    WHERE {IS_WAITING} FOR NO KEY UPDATE OF jobs SKIP LOCKED
+)
+UPDATE jobs SET queue_position = told.position, estimated_start_at = told.start FROM told WHERE jobs.id = told.id
+""")
+
+
+def tell(session: Session, positions: dict[str, int | None], starts: dict[str, datetime | None]) -> None:
+    """Write positions and expected starts on the jobs that wait; one that is being changed just now is passed over."""
+    if positions:
+        values = {
+            "ids": list(positions),
+            "positions": list(positions.values()),
+            "starts": [starts.get(id) for id in positions],
+        }
+        session.connection().execute(_TELL, values)
