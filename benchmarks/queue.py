@@ -1,0 +1,199 @@
+"""What the fair queue costs with many jobs in it, and how fair it is.
+
+`python -m benchmarks.queue`
+
+Waiting jobs are copies of one, written by SQL into the real tables; where a job shall end, SQL ends it. Nobody works
+but the queue's own step, called in this process; retrieve and list are asked of the api over HTTP.
+"""
+
+import http.client
+import os
+import statistics
+import time
+from collections import Counter
+from urllib.parse import urlsplit
+
+from sqlalchemy import text
+
+from benchmarks.stack import Measured, measured_stack, print_table, uploaded
+from shared.database import get_engine, transaction
+from shared.jobs.models import Job, JobQueue
+from shared.projects import service as projects
+from shared.tables import utc_now
+from worker import admission, ranking
+from worker.steps import run
+
+Row = tuple[str, str, str]
+PLACES = 3
+MODEL = "gpt-4o-mini"
+
+
+def main() -> None:
+    with measured_stack(TUNERY_PROVIDER__PLACES=f'{{"*": {PLACES}}}', TUNERY_LOG_LEVEL="warning") as stack:
+        os.environ.update(stack.environ)
+        bench = Bench(stack)
+        rows = [*bench.cost(100), *bench.cost(50_000), *bench.fairness()]
+        get_engine().dispose()
+    print_table(rows)
+
+
+class Bench:
+    """The stack without its worker, and one job, of which the waiting ones are copies."""
+
+    def __init__(self, stack: Measured) -> None:
+        self.stack = stack
+        client = stack.openai
+        file_id = uploaded(client)
+        for name in ("worker", "beat"):
+            stack.processes[name].suspend()
+        self.job_id = client.fine_tuning.jobs.create(training_file=file_id, model=MODEL).id
+        with transaction() as session:
+            job = session.get_one(Job, self.job_id)
+            self.first_project = job.project_id
+            queue = JobQueue(credential_id=job.credential_id, model=MODEL, due_at=None)
+            session.add(queue)
+            session.flush()
+            self.queue_id = queue.id
+
+    def cost(self, count: int) -> list[Row]:
+        """With so many waiting jobs of five projects."""
+        names = [self.first_project, *self._projects(4)]
+        for project_id in names:
+            self._fill(project_id, count // 5)
+        picks, rounds, ranks = [], [], []
+        for _ in range(20):
+            picks.append(self._pick())
+            rounds.append(self._round(ranks_too=False))
+            ranks.append(self._round(ranks_too=True))
+            self._end_all()
+        with get_engine().connect() as connection:
+            job_id = connection.execute(
+                text("select max(id) from jobs where project_id = :id and place = 'waiting'"), {"id": names[0]}
+            ).scalar_one()
+        rows = [
+            (f"{count:,} waiting: picking the next", "≤ 10 ms", _ms(picks)),
+            (f"{count:,} waiting: a round that admits {PLACES}", "-", _ms(rounds)),
+            (f"{count:,} waiting: a round that tells {admission.TOLD} positions", "-", _ms(ranks)),
+            (f"{count:,} waiting: retrieve", "as with 100", _ms(self._ask(f"/fine_tuning/jobs/{job_id}"))),
+            (f"{count:,} waiting: list of 20", "as with 100", _ms(self._ask("/fine_tuning/jobs?limit=20"))),
+        ]
+        self._empty()
+        return rows
+
+    def fairness(self) -> list[Row]:
+        """Projects of different weights with 1, 10, 100 and 1,000 jobs; in the tenth round one comes with a job."""
+        counts, weights = [1, 10, 100, 1000], [1.0, 1.0, 2.0, 1.0]
+        names = self._projects(4, weights)
+        for project_id, count in zip(names, counts, strict=True):
+            self._fill(project_id, count)
+        given: list[Counter[str]] = []
+        late, late_after = self._projects(1)[0], 0
+        for number in range(60):
+            if number == 10:
+                self._fill(late, 1)
+            self._round(ranks_too=False)
+            given.append(self._end_all())
+            late_after = number - 9 if given[-1][late] else late_after
+        worst = _worst(given, dict(zip(names, weights, strict=True)))
+        self._empty()
+        return [
+            ("fairness: farthest from its share while it waits", "≤ 10 %", f"{worst:.1%}"),
+            ("fairness: a late job starts in its round number", "≤ 2", str(late_after)),
+        ]
+
+    def _projects(self, count: int, weights: list[float] | None = None) -> list[str]:
+        with transaction() as session:
+            made = [projects.create_project(session, f"team {number}") for number in range(count)]
+            for project, weight in zip(made, weights or [1.0] * count, strict=True):
+                project.weight = weight
+            return [project.id for project in made]
+
+    def _fill(self, project_id: str, count: int) -> None:
+        """Copies of the one job that wait; their ids sort by their number."""
+        with transaction() as session:
+            names = [
+                name for name in Job.model_fields if name not in {"id", "project_id", "queue_id", "status", "place"}
+            ]
+            columns = ", ".join(f'"{name}"' for name in [*names, "id", "project_id", "queue_id", "status", "place"])
+            copied = ", ".join("NULL" if name == "due_at" else f'"{name}"' for name in names)
+            session.connection().execute(
+                text(
+                    f"insert into jobs ({columns}) select {copied}, 'ftjob-' || lpad(n::text, 9, '0') || :project,"
+                    " :project, :queue, 'queued', 'waiting' from jobs, generate_series(1, :count) n where id = :job"
+                ),
+                {"project": project_id, "queue": self.queue_id, "count": count, "job": self.job_id},
+            )
+            session.connection().execute(
+                text(
+                    "insert into queue_shares (id, created_at, queue_id, project_id, passed)"
+                    " values ('share_' || :project, now(), :queue, :project, 0)"
+                ),
+                {"project": project_id, "queue": self.queue_id},
+            )
+        with get_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("analyze jobs"))
+
+    def _pick(self) -> float:
+        with transaction() as session:
+            queue = session.get_one(JobQueue, self.queue_id)
+            started = time.perf_counter()
+            assert ranking.turns(session, queue, 1)
+            return time.perf_counter() - started
+
+    def _round(self, *, ranks_too: bool) -> float:
+        with transaction() as session:
+            queue = session.get_one(JobQueue, self.queue_id)
+            queue.due_at, queue.ranked_at = utc_now(), None if ranks_too else utc_now()
+        started = time.perf_counter()
+        run(admission.admit, self.queue_id)
+        return time.perf_counter() - started
+
+    def _end_all(self) -> Counter[str]:
+        """Who had a place."""
+        with transaction() as session:
+            ended = text(
+                "update jobs set status = 'succeeded', place = null, due_at = null where place = 'held'"
+                " returning project_id"
+            )
+            return Counter(session.connection().execute(ended).scalars())
+
+    def _empty(self) -> None:
+        with transaction() as session:
+            for statement in (
+                "delete from job_events",
+                f"delete from jobs where id <> '{self.job_id}'",
+                "delete from queue_shares",
+                "update job_queues set due_at = null, clock = 0, ahead = '[]', freed_at = '[]', held = 0",
+            ):
+                session.connection().execute(text(statement))
+
+    def _ask(self, path: str) -> list[float]:
+        address = urlsplit(self.stack.base_url)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port)
+        took = []
+        for _ in range(200):
+            started = time.perf_counter()
+            connection.request("GET", address.path + path, headers={"authorization": f"Bearer {self.stack.api_key}"})
+            response = connection.getresponse()
+            response.read()
+            if response.status != 200:
+                raise RuntimeError(f"{path}: {response.status}")
+            took.append(time.perf_counter() - started)
+        return took
+
+
+def _worst(given: list[Counter[str]], weights: dict[str, float]) -> float:
+    """Over the rounds in which the two that have most wait together: how far one is from its share of what they got."""
+    together = sum(given[:40], Counter())
+    waits = list(weights)[2:]
+    total, weight = sum(together[name] for name in waits), sum(weights[name] for name in waits)
+    return max(abs(together[name] / total / (weights[name] / weight) - 1) for name in waits)
+
+
+def _ms(took: list[float]) -> str:
+    ordered = sorted(took)
+    return f"{statistics.median(ordered) * 1000:.1f} ms (p99 {ordered[int(len(ordered) * 0.99)] * 1000:.1f})"
+
+
+if __name__ == "__main__":
+    main()
