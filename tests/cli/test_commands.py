@@ -6,7 +6,9 @@ import subprocess
 import pytest
 
 from cli import commands
+from cli.operate import update_project
 from shared.database import transaction
+from shared.errors import Invalid
 from shared.projects import service as projects
 from tests.world import variables_of_this_test
 
@@ -61,3 +63,15 @@ def test_a_database_that_does_not_answer_is_a_sentence() -> None:
 
 def test_an_unknown_command_is_a_usage_error() -> None:
     assert tunery("demmo").returncode == 2
+
+
+def test_an_operator_changes_a_projects_part_in_the_queue(clean: str) -> None:
+    with transaction() as session:
+        project_id = projects.create_project(session, "alice's team").id
+    assert update_project(project_id, 2.5, 4) == "alice's team: weight 2.5, active jobs of one model at most: 4."
+    assert update_project(project_id, None, 0).endswith(
+        "weight 2.5, active jobs of one model at most: as the settings say."
+    )
+    for weight, most in ((0, None), (float("nan"), None), (None, -1)):
+        with pytest.raises(Invalid):
+            update_project(project_id, weight, most)
