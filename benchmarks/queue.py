@@ -73,7 +73,7 @@ class Bench:
         rows = [
             (f"{count:,} waiting: picking the next", "≤ 10 ms", _ms(picks)),
             (f"{count:,} waiting: a round that admits {PLACES}", "-", _ms(rounds)),
-            (f"{count:,} waiting: a round that tells {admission.TOLD} positions", "-", _ms(ranks)),
+            (f"{count:,} waiting: a round that tells {admission.POSITIONS} positions", "-", _ms(ranks)),
             (f"{count:,} waiting: retrieve", "as with 100", _ms(self._ask(f"/fine_tuning/jobs/{job_id}"))),
             (f"{count:,} waiting: list of 20", "as with 100", _ms(self._ask("/fine_tuning/jobs?limit=20"))),
         ]
@@ -94,7 +94,7 @@ class Bench:
             self._round(ranks_too=False)
             given.append(self._end_all())
             late_after = number - 9 if given[-1][late] else late_after
-        worst = _worst(given, dict(zip(names, weights, strict=True)))
+        worst = _worst(given, dict(zip(names, counts, strict=True)), dict(zip(names, weights, strict=True)))
         self._empty()
         return [
             ("fairness: farthest from its share while it waits", "≤ 10 %", f"{worst:.1%}"),
@@ -182,12 +182,22 @@ class Bench:
         return took
 
 
-def _worst(given: list[Counter[str]], weights: dict[str, float]) -> float:
-    """Over the rounds in which the two that have most wait together: how far one is from its share of what they got."""
-    together = sum(given[:40], Counter())
-    waits = list(weights)[2:]
-    total, weight = sum(together[name] for name in waits), sum(weights[name] for name in waits)
-    return max(abs(together[name] / total / (weights[name] / weight) - 1) for name in waits)
+def _worst(given: list[Counter[str]], jobs: dict[str, int], weights: dict[str, float]) -> float:
+    """How far, at most, what a project was given while it waited is from its weight's part of the places.
+
+    Of one with fewer jobs than ten nothing is said: a place cannot be halved.
+    """
+    left, had, due = dict(jobs), dict.fromkeys(jobs, 0), dict.fromkeys(jobs, 0.0)
+    worst = 0.0
+    for one_round in given:
+        waiting = [name for name in left if left[name] > 0]
+        for name in waiting:
+            due[name] += sum(one_round.values()) * weights[name] / sum(weights[each] for each in waiting)
+            had[name] += one_round[name]
+            left[name] -= one_round[name]
+            if had[name] >= 10:
+                worst = max(worst, abs(had[name] / due[name] - 1))
+    return worst
 
 
 def _ms(took: list[float]) -> str:

@@ -16,7 +16,7 @@ from worker.ranking import Turn
 from worker.steps import Step, after, backoff, log
 
 AT_ONCE = 100
-TOLD = 200  # so many are told their position
+POSITIONS = 200  # so many are told theirs
 RANK_EVERY = timedelta(seconds=1)
 LOOK_AGAIN = timedelta(seconds=30)  # only if a ring is lost
 RECENT = 20  # places that became free, by which the next are expected
@@ -50,8 +50,10 @@ def _say_why(session: Session, job: Job, queue: JobQueue) -> None:
     waiting = ranking.waiting(session, queue, COUNTED)
     if waiting == 0 and _free(queue, held, creating) > 0:
         return
-    others = f"{waiting} wait" if waiting < COUNTED else f"{COUNTED} or more wait"
-    jobs.add_event(session, job, f"Waiting for a free place: {held} jobs for {queue.model} are on, {others}")
+    others = f"{COUNTED} or more" if waiting == COUNTED else str(waiting)
+    sentence = f"Waiting for a free place at the provider: {queue.model} has {held} running and {others} waiting"
+    refused = "; the provider takes no more for now" if queue.lowered_to is not None else ""
+    jobs.add_event(session, job, sentence + refused)
 
 
 def is_full(error: ProviderError) -> bool:
@@ -157,7 +159,7 @@ def _rank(session: Session, queue: JobQueue, now: datetime) -> datetime:
     """Tell the first their positions, not too often; when to do so next if it is too early now."""
     if queue.ranked_at is not None and queue.ranked_at + RANK_EVERY > now:
         return queue.ranked_at + RANK_EVERY
-    turns = ranking.turns(session, queue, TOLD)
+    turns = ranking.turns(session, queue, POSITIONS)
     positions: dict[str, int | None] = dict.fromkeys(queue.ahead)
     positions |= {turn.job_id: number for number, turn in enumerate(turns, 1)}
     ranking.tell(session, positions, _starts(queue, turns, now))

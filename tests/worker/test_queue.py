@@ -102,7 +102,7 @@ def test_a_job_without_a_place_waits_and_costs_no_call_and_no_step(
     assert (job.status, job.place, job.provider_job_id, job.due_at) == (JobStatus.QUEUED, Place.WAITING, None, None)
     assert calls(sandbox, CREATE) == 1
     assert messages(first) == ["A place is free: the job goes to the provider"]
-    assert messages(second) == ["Waiting for a free place: 1 jobs for gpt-4o-mini are on, 0 wait"]
+    assert messages(second) == ["Waiting for a free place at the provider: gpt-4o-mini has 1 running and 0 waiting"]
 
 
 def test_it_starts_when_another_has_ended(alice: Person, sandbox: Sandbox, one_place: None) -> None:
