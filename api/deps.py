@@ -59,7 +59,7 @@ async def get_caller(credentials: _Credentials) -> Caller:
         if len(_remembered) >= REMEMBERED_KEYS:
             _remembered.clear()
         _remembered[digest] = (time.monotonic() + REMEMBERED_SECONDS, caller)
-    structlog.contextvars.bind_contextvars(project_id=caller.project_id)
+    structlog.contextvars.bind_contextvars(project_id=caller.project_id, key_id=caller.key_id)
     return caller
 
 

@@ -20,10 +20,11 @@ NAME_LENGTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose key a request came with."""
+    """Whose key a request came with, and which."""
 
     project_id: str
     organization_id: str
+    key_id: str
 
 
 def the_organization(session: Session) -> Organization:
@@ -81,7 +82,7 @@ def authenticate(session: Session, secret: str) -> Caller:
     key = _find_key(session, secret)
     if key.project_id is None:
         raise Forbidden("An admin key cannot act for a project: use one of the project's own API keys")
-    return Caller(key.project_id, session.get_one(Project, key.project_id).organization_id)
+    return Caller(key.project_id, session.get_one(Project, key.project_id).organization_id, key.id)
 
 
 def still_good(session: Session, secrets: Collection[str]) -> set[str]:
