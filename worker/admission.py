@@ -39,7 +39,7 @@ def take(session: Session, job: Job) -> bool:
 
 
 def _is_limited(session: Session, queue: JobQueue, job: Job) -> bool:
-    if places.configured(queue.model) is not None or get_settings().provider.max_active_jobs is not None:
+    if places.most(session, queue) is not None or get_settings().provider.max_active_jobs is not None:
         return True
     return session.get_one(Project, job.project_id).max_active_jobs is not None
 
@@ -48,7 +48,7 @@ def _say_why(session: Session, job: Job, queue: JobQueue) -> None:
     """Nothing is said to one that will find a place free."""
     held, creating = ranking.held(session, queue)
     waiting = ranking.waiting(session, queue, COUNTED)
-    if waiting == 0 and _free(queue, held, creating) > 0:
+    if waiting == 0 and _free(session, queue, held, creating) > 0:
         return
     others = f"{COUNTED} or more" if waiting == COUNTED else str(waiting)
     sentence = f"Waiting for a free place at the provider: {queue.model} has {held} running and {others} waiting"
@@ -94,19 +94,19 @@ def _plan(session: Session, queue: JobQueue) -> None:
         queue.lowered_to = queue.lowered_until = None
     held, creating = ranking.held(session, queue)
     _note_freed(queue, held)
-    free = _free(queue, held, creating)
-    admitted = _admit(session, queue, free, _reserve(queue))
+    free = _free(session, queue, held, creating)
+    admitted = _admit(session, queue, free, _reserve(session, queue))
     queue.held = held + len(admitted)
     release(queue, _next_look(session, queue, is_trying=queue.is_careful and creating + len(admitted) > 0))
     if len(admitted) == AT_ONCE:
         make_due(session, queue)
 
 
-def _free(queue: JobQueue, held: int, creating: int) -> int:
+def _free(session: Session, queue: JobQueue, held: int, creating: int) -> int:
     """How many may be admitted now."""
     limits = [AT_ONCE]
-    if (configured := places.configured(queue.model)) is not None:
-        limits.append(configured - held)
+    if (most := places.most(session, queue)) is not None:
+        limits.append(most - held)
     if queue.lowered_to is not None:
         limits.append(queue.lowered_to - held)
     if queue.is_careful:
@@ -114,10 +114,10 @@ def _free(queue: JobQueue, held: int, creating: int) -> int:
     return max(0, min(limits))
 
 
-def _reserve(queue: JobQueue) -> int:
+def _reserve(session: Session, queue: JobQueue) -> int:
     """How many places jobs of low priority leave free; one at least is theirs too."""
-    configured = places.configured(queue.model)
-    return 0 if configured is None else min(get_settings().provider.reserved_places, configured - 1)
+    most = places.most(session, queue)
+    return 0 if most is None else min(get_settings().provider.reserved_places, most - 1)
 
 
 def _admit(session: Session, queue: JobQueue, free: int, reserve: int) -> list[Turn]:

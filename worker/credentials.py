@@ -1,12 +1,13 @@
-"""Ask a provider, now and then, which base models it has."""
+"""Ask a provider, now and then, which base models it has, and how many jobs it takes at once."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from openai.types import Model
 from sqlmodel import Session
 
-from shared.jobs import tuned_models
+from shared.jobs import places, tuned_models
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import release
@@ -21,19 +22,34 @@ _TUNABLE = ("babbage-002", "davinci-002", "gpt-3.5-turbo", "gpt-4-0613", "gpt-4.
 _OTHER_USES = ("audio", "realtime", "search", "transcribe", "tts", "instruct", "deep-research", "image")
 
 
+@dataclass(frozen=True)
+class Account:
+    """`job_places` is None where the provider did not say."""
+
+    models: list[Model]
+    job_places: dict[str, int] | None
+
+
 def _plan(_: Session, credential: Credential) -> Credential:
     return credential
 
 
-def _ask(credential: Credential) -> list[Model]:
-    return get_provider(credential).list_models()
+def _ask(credential: Credential) -> Account:
+    provider = get_provider(credential)
+    models = provider.list_models()
+    try:
+        return Account(models, provider.job_places())
+    except ProviderError as error:
+        return Account(models, None if error.retryable else {})
 
 
-def _record(session: Session, credential: Credential, __: Credential, answer: list[Model] | ProviderError) -> None:
+def _record(session: Session, credential: Credential, __: Credential, answer: Account | ProviderError) -> None:
     if isinstance(answer, ProviderError):
         try_again(credential, answer)
         return
-    credential.base_models = [_base(model) for model in tunable(answer)]
+    credential.base_models = [_base(model) for model in tunable(answer.models)]
+    if answer.job_places is not None:
+        credential.job_places = _by_base(answer.job_places)
     credential.retries = 0
     tuned_models.tell_shutdowns(session)
     release(credential, after(REFRESH_EVERY))
@@ -59,6 +75,15 @@ def _base(model: Model) -> dict[str, Any]:
         "owned_by": model.owned_by or "",
         "shutdown_date": str(shutdown) if shutdown else None,
     }
+
+
+def _by_base(job_places: dict[str, int]) -> dict[str, int]:
+    """Names of one base share its places: the least that is said of any counts."""
+    least: dict[str, int] = {}
+    for name, count in job_places.items():
+        base = places.base_of(name)
+        least[base] = min(count, least.get(base, count))
+    return least
 
 
 def _give_up(_: Session, credential: Credential) -> None:

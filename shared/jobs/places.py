@@ -5,6 +5,7 @@ from sqlmodel import Session, select
 
 from shared.datasets.validation.rules import rules
 from shared.jobs.models import Job, JobQueue, Place, QueueShare
+from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import make_due, release
 
@@ -15,11 +16,15 @@ def base_of(model: str) -> str:
     return (known.alias or known.name) if known is not None else model
 
 
-def configured(model: str) -> int | None:
-    """How many jobs of this base model the operator lets us have at the provider; None if that is not said."""
-    places = get_settings().provider.places
-    by_base = {base_of(name): count for name, count in places.items()}
-    return by_base.get(model, places.get("*"))
+def most(session: Session, queue: JobQueue) -> int | None:
+    """How many jobs of this queue may be at the provider: as the operator says, else as the provider itself does.
+
+    None if neither says it.
+    """
+    configured = get_settings().provider.places
+    by_base = {base_of(name): count for name, count in configured.items()}
+    learned = session.get_one(Credential, queue.credential_id).job_places
+    return by_base.get(queue.model, configured.get("*", learned.get(queue.model)))
 
 
 def queue_of(session: Session, job: Job) -> JobQueue:

@@ -52,7 +52,10 @@ class ApiKey(Table, table=True):
 
 
 class Credential(DueTable, table=True):
-    """An account at a provider. Its next step asks the provider which base models it has."""
+    """An account at a provider. Its next step asks the provider which base models it has, and how many jobs it takes.
+
+    `job_places` is its own word on how many jobs of a base model it takes at once; empty where it does not say.
+    """
 
     __tablename__ = "credentials"
     id_prefix: ClassVar[str] = "cred_"
@@ -61,3 +64,4 @@ class Credential(DueTable, table=True):
     provider: str
     base_url: str = Field(unique=True)
     base_models: list[dict[str, Any]] = JSONField(default_factory=list)
+    job_places: dict[str, int] = JSONField(default_factory=dict)

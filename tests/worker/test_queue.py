@@ -13,6 +13,7 @@ from shared.database import transaction
 from shared.jobs.models import Job, JobEvent, JobQueue, JobStatus, Place
 from shared.jobs.places import base_of
 from shared.projects import service as projects
+from shared.projects.models import Credential
 from shared.tables import utc_now
 from tests.worker.levers import calls, change, ids, ready_job, running_job, settings
 from tests.world import Person, Sandbox, row, step
@@ -103,6 +104,18 @@ def test_a_job_without_a_place_waits_and_costs_no_call_and_no_step(
     assert calls(sandbox, CREATE) == 1
     assert messages(first) == ["A place is free: the job goes to the provider"]
     assert messages(second) == ["Waiting for a free place at the provider: gpt-4o-mini has 1 running and 0 waiting"]
+
+
+def test_places_that_the_provider_tells_of_count_like_configured_ones(alice: Person, sandbox: Sandbox) -> None:
+    first = ready_job(alice)
+    change(Credential, str(row(Job, first).credential_id), job_places={"gpt-4o-mini": 1})
+    step(Job, first)
+    second = waiting_job(alice, file_of(first))
+    admit()
+    assert (held(), row(Job, second).place) == ([first], Place.WAITING)
+    with settings(TUNERY_PROVIDER__PLACES='{"*": 2}'):
+        admit()
+    assert held() == [first, second]
 
 
 def test_it_starts_when_another_has_ended(alice: Person, sandbox: Sandbox, one_place: None) -> None:

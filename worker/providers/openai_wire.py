@@ -36,6 +36,15 @@ class Provider:
         with provider_errors():
             return list(_items(self._openai.models.list()))
 
+    def job_places(self) -> dict[str, int]:
+        """How many jobs of a model the account may have at once. OpenAI documents the route, and not what it answers;
+        who has no such route, or answers something else, says nothing."""
+        with provider_errors():
+            told = self._openai.get("/fine_tuning/model_limits", cast_to=object)
+        limits = told if isinstance(told, dict) else {}
+        most = {name: limit.get("max_concurrent_jobs") for name, limit in limits.items() if isinstance(limit, dict)}
+        return {name: count for name, count in most.items() if isinstance(count, int) and 0 < count < 2**31}
+
     def delete_model(self, name: str) -> None:
         with provider_errors():
             self._openai.models.delete(name)
