@@ -10,7 +10,7 @@ from tests.api.training import train
 from tests.api.wire import facts
 from tests.world import Person, Sandbox, lines, work_until_created
 
-COPIED = ("training_file", "validation_file", "seed", "integrations", "metadata", "user_provided_suffix")
+COPIED = ("training_file", "validation_file", "seed", "integrations", "metadata", "user_provided_suffix", "priority")
 
 
 def copy(person: Person, job_id: str, **given: Any) -> FineTuningJob:
@@ -29,6 +29,7 @@ def test_what_is_left_out_is_as_it_was_asked_for(alice: Person, sandbox: Sandbox
         method=method,
         suffix="bard",
         seed=7,
+        extra_body={"priority": "high"},
         integrations=[{"type": "wandb", "wandb": {"project": "p"}}],
         metadata={"team": "a"},
     )
@@ -54,16 +55,18 @@ def test_what_is_given_is_another(alice: Person) -> None:
         training_file=file_id,
         suffix="new",
         seed=8,
+        priority="low",
         metadata={},
         hyperparameters={"n_epochs": 5},
     ).to_dict()
-    assert {name: made[name] for name in ("model", "training_file", "user_provided_suffix", "seed", "metadata")} == {
+    assert {name: made[name] for name in ("model", "user_provided_suffix", "seed", "metadata", "priority")} == {
         "model": "gpt-4.1-mini",
-        "training_file": file_id,
         "user_provided_suffix": "new",
         "seed": 8,
         "metadata": {},
+        "priority": "low",
     }
+    assert made["training_file"] == file_id
     assert made["method"] == {"type": "dpo", "dpo": {"hyperparameters": {"n_epochs": 5, "beta": 0.5}}}
     other = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1}}}
     assert copy(alice, job_id, method=other).to_dict()["method"] == other
