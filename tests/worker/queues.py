@@ -1,0 +1,68 @@
+"""Jobs that wait for a place, and the moves of their queue."""
+
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import select
+
+from shared.database import transaction
+from shared.jobs.models import Job, JobEvent, JobQueue, Place
+from shared.tables import utc_now
+from tests.worker.levers import change, ids, ready_job
+from tests.world import Person, row, step
+
+CREATE = "POST /v1/fine_tuning/jobs"
+JOBS = "/v1/fine_tuning/jobs"
+
+
+def queued_job(person: Person, **values: Any) -> str:
+    """The first job, with its files where they must be; it has asked its queue for a place."""
+    job_id = ready_job(person, **values)
+    step(Job, job_id)
+    assert row(Job, job_id).place is Place.WAITING
+    return job_id
+
+
+def waiting_job(person: Person, file_id: str, **values: Any) -> str:
+    """A job whose files are at the provider already, and that has asked its queue for a place."""
+    job_id = person.create_job(training_file=file_id, **values)
+    step(Job, job_id)
+    return job_id
+
+
+def admit() -> None:
+    for queue_id in ids(JobQueue):
+        step(JobQueue, queue_id)
+
+
+def rank() -> None:
+    """A round that tells positions, however lately that was done."""
+    change(JobQueue, ids(JobQueue)[0], ranked_at=None, due_at=utc_now())
+    admit()
+
+
+def end(job_id: str) -> None:
+    """As if the provider had trained it."""
+    with transaction() as session:
+        session.execute(
+            text("update jobs set status = 'succeeded', place = null, due_at = null where id = :id"), {"id": job_id}
+        )
+
+
+def held() -> list[str]:
+    with transaction() as session:
+        return list(session.exec(select(Job.id).where(Job.place == Place.HELD).order_by(Job.id)))
+
+
+def file_of(job_id: str) -> str:
+    return str(row(Job, job_id).training_file)
+
+
+def shown(person: Person, job_id: str) -> dict[str, Any]:
+    return dict(person.http.get(f"/fine_tuning/jobs/{job_id}").json())
+
+
+def messages(job_id: str) -> list[str]:
+    with transaction() as session:
+        query = select(JobEvent.message).where(JobEvent.job_id == job_id).order_by(JobEvent.id)
+        return [message for message in session.exec(query) if "place" in message]
