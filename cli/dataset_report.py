@@ -19,7 +19,8 @@ from rich.progress import (
 
 from shared.datasets.prices import Estimate, estimate
 from shared.datasets.validation import check
-from shared.datasets.validation.report import Distribution, Problem, Report, Severity, Statistics
+from shared.datasets.validation.codes import Problem, Severity
+from shared.datasets.validation.report import Distribution, Report, Statistics
 
 WARNINGS_SHOWN = 3
 BAR = 40

@@ -9,7 +9,8 @@ from sqlmodel import Field, Session, col, select
 
 from shared.datasets.models import Dataset
 from shared.datasets.validation import DEFAULT_ENCODING
-from shared.datasets.validation.report import Problem, Report, Statistics
+from shared.datasets.validation.codes import Problem
+from shared.datasets.validation.report import Report, Statistics
 from shared.tables import JSONField, Owned, make_due
 
 

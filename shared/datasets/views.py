@@ -9,8 +9,9 @@ from shared.bodies import JsonObject, Metadata
 from shared.datasets.models import Dataset, DatasetStatus
 from shared.datasets.prices import Estimate
 from shared.datasets.sources import Split
+from shared.datasets.validation.codes import Problem
 from shared.datasets.validation.overlapping import Overlap
-from shared.datasets.validation.report import Problem, Report
+from shared.datasets.validation.report import Report
 from shared.pages import Listed
 from shared.tables import epoch
 

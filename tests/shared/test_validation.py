@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from shared.datasets.validation import check, overlap, overlapping, processes, scan
-from shared.datasets.validation.report import MAX_PROBLEMS, Report, Severity
+from shared.datasets.validation.codes import Severity
+from shared.datasets.validation.report import MAX_PROBLEMS, Report
 from shared.datasets.validation.rules import rules
 from tests.shared.dataset_lines import GOOD, NUMBERS, chat, checked, codes, lines
 

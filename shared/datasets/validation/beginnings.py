@@ -5,8 +5,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from shared.datasets.validation.codes import problem
-from shared.datasets.validation.report import Problem
+from shared.datasets.validation.codes import Problem, problem
 from shared.datasets.validation.shapes import CHAT, REINFORCEMENT
 from shared.datasets.validation.structure import format_of
 

@@ -9,12 +9,12 @@ from typing import BinaryIO
 
 from shared.datasets.validation.beginnings import format_of_file, problem_of_file, sample
 from shared.datasets.validation.blocks import size_of
-from shared.datasets.validation.codes import problem
+from shared.datasets.validation.codes import Problem, Severity, problem
 from shared.datasets.validation.digest import begin_sha256
 from shared.datasets.validation.duplicates import report_duplicates
 from shared.datasets.validation.part import Part
 from shared.datasets.validation.processes import RANGE, parts
-from shared.datasets.validation.report import MAX_PROBLEMS, Problem, Report, Severity
+from shared.datasets.validation.report import MAX_PROBLEMS, Report
 from shared.datasets.validation.rules import rules
 from shared.datasets.validation.scan import Job
 from shared.datasets.validation.shapes import REINFORCEMENT

@@ -1,8 +1,36 @@
 """Every code that a check can give, with its severity and what to do about it; OpenAI's cookbook named some of them."""
 
+from enum import StrEnum
 from typing import NamedTuple
 
-from shared.datasets.validation.report import Problem, Severity
+import msgspec
+
+
+class Severity(StrEnum):
+    """An error keeps the file from being trained on; a warning is for its owner to judge."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing wrong. `line` counts from 1, `offset` in bytes from the file's start, `path` is as in `$.messages[2]`.
+
+    What concerns the file as a whole has neither line nor offset. The offset is that of the line, or, where the JSON
+    itself breaks, of the byte where it does.
+    """
+
+    code: str
+    severity: Severity
+    message: str
+    line: int | None = None
+    offset: int | None = None
+    path: str | None = None
+    hint: str | None = None
+
+    def moved(self, lines: int) -> "Problem":
+        """The same problem, of a file that has so many lines before it."""
+        return self if self.line is None else msgspec.structs.replace(self, line=self.line + lines)
 
 
 class Code(NamedTuple):
@@ -95,6 +123,10 @@ CODES: dict[str, Code] = {
         in_both_files="Train and validate on different examples, or the validation shows nothing",
     ),
 }
+
+
+def severity_of(code: str) -> Severity:
+    return CODES[code].severity
 
 
 def problem(

@@ -8,9 +8,9 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 
 from shared.datasets.validation.blocks import blocks, size_of
-from shared.datasets.validation.codes import problem
+from shared.datasets.validation.codes import Problem, problem
 from shared.datasets.validation.fast import normal_line
-from shared.datasets.validation.report import MAX_PROBLEMS, Problem
+from shared.datasets.validation.report import MAX_PROBLEMS
 from shared.datasets.validation.rules import rules
 
 MAX_REMEMBERED = 200_000

@@ -6,7 +6,8 @@ from hashlib import blake2b
 
 import msgspec
 
-from shared.datasets.validation.report import MAX_PROBLEMS, MAX_WARNINGS_OF_A_CODE, Problem, Severity, severity_of
+from shared.datasets.validation.codes import Problem, Severity, severity_of
+from shared.datasets.validation.report import MAX_PROBLEMS, MAX_WARNINGS_OF_A_CODE
 from shared.datasets.validation.statistics import Tally
 
 

@@ -1,39 +1,11 @@
 """What a check has to say about a file: every problem with its place, exact counts, statistics; to be kept as JSON."""
 
-from enum import StrEnum
-from functools import cache
-
 import msgspec
+
+from shared.datasets.validation.codes import Problem, Severity, severity_of
 
 MAX_PROBLEMS = 1_000
 MAX_WARNINGS_OF_A_CODE = 100
-
-
-class Severity(StrEnum):
-    """An error keeps the file from being trained on; a warning is for its owner to judge."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing wrong. `line` counts from 1, `offset` in bytes from the file's start, `path` is as in `$.messages[2]`.
-
-    What concerns the file as a whole has neither line nor offset. The offset is that of the line, or, where the JSON
-    itself breaks, of the byte where it does.
-    """
-
-    code: str
-    severity: Severity
-    message: str
-    line: int | None = None
-    offset: int | None = None
-    path: str | None = None
-    hint: str | None = None
-
-    def moved(self, lines: int) -> "Problem":
-        """The same problem, of a file that has so many lines before it."""
-        return self if self.line is None else msgspec.structs.replace(self, line=self.line + lines)
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -130,10 +102,3 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 def _told(problem: Problem) -> str:
     place = "" if problem.line is None else f"Line {problem.line}: "
     return f"{place}{problem.message.rstrip('.')}."
-
-
-@cache
-def severity_of(code: str) -> Severity:
-    from shared.datasets.validation.codes import CODES
-
-    return CODES[code].severity

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from shared.datasets.validation.codes import Severity, severity_of
 from shared.datasets.validation.messages import examine_messages, kind, listed, odd_ones, turn_of
-from shared.datasets.validation.report import Severity, severity_of
 from shared.datasets.validation.rules import Limits, rules
 from shared.datasets.validation.shapes import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT, Turn, of_roles
 from shared.datasets.validation.strict_json import Finding
