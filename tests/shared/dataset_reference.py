@@ -57,7 +57,7 @@ def decoded(line: bytes, doubts: set[str]) -> Any:
     everything = json.dumps(value, ensure_ascii=False)
     if any("\ud800" <= character <= "\udfff" for character in everything):
         doubts.add("lone_surrogate")
-    if "\\u0000" in everything:
+    if "\\u0000" in everything.replace("\\\\", ""):  # a backslash of its own begins nothing
         doubts.add("nul_character")
     return value
 

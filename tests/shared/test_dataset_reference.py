@@ -14,7 +14,7 @@ from shared.datasets.validation.scan import Job, Scan
 from tests.shared.dataset_reference import ROLES, codes_of
 
 words = st.sampled_from(
-    ["", "hello", "Grüße, Welt", '{"a": "b"}', 'say "content": "x"', "a\nb", "𝕏 \\ /", "\0", "\ud800"]
+    ["", "hello", "Grüße, Welt", '{"a": "b"}', 'say "content": "x"', "a\nb", "𝕏 \\ /", "\0", "\\u0000", "\ud800"]
 )
 anything = st.one_of(
     st.none(), st.booleans(), st.integers(-1, 2), st.just(1.0), words, st.lists(words, max_size=2), st.just({})
