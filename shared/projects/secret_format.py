@@ -5,7 +5,7 @@ import re
 import secrets
 import zlib
 
-PROJECT_PREFIX, ADMIN_PREFIX = "sk-tun-", "sk-admin-tun-"
+PREFIXES = PROJECT_PREFIX, ADMIN_PREFIX = "sk-tun-", "sk-admin-tun-"
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM, _CHECKSUM = 43, 6  # base 62: 32 bytes, and a CRC-32 of all that stands before it
 _WHOLE = re.compile(rf"(sk-(?:admin-)?tun-[0-9A-Za-z]{{{_RANDOM}}})([0-9A-Za-z]{{{_CHECKSUM}}})")
