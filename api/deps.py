@@ -11,15 +11,17 @@ from fastapi import Depends, Query
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 
+from api.key_use import note_use
 from shared.database import transaction
 from shared.errors import Unauthorized
-from shared.projects import service as projects
-from shared.projects.service import Caller
+from shared.projects import callers
+from shared.projects.callers import AdminCaller, Caller
 
 REMEMBERED_SECONDS = 1.0
 REMEMBERED_KEYS = 10_000
-_remembered: dict[bytes, tuple[float, Caller]] = {}
+_remembered: dict[bytes, tuple[float, Caller | AdminCaller]] = {}
 _open_at_once = anyio.CapacityLimiter(30)
 
 
@@ -43,23 +45,29 @@ async def get_session() -> AsyncIterator[Session]:
 # «function»: commit before the answer is sent, so that no answer is a promise.
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]
 
-_bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="An API key of a project: `sk-tun-…`")
+_bearer = HTTPBearer(
+    auto_error=False,
+    scheme_name="ApiKey",
+    description="A project's API key, `sk-tun-…`; an admin key, `sk-admin-tun-…`, for `/v1/organization`",
+)
 
 
 _Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-async def get_caller(credentials: _Credentials) -> Caller:
+async def _identify(request: Request, credentials: _Credentials) -> Caller | AdminCaller:
     """Whose key this is. It is remembered for a second, so that a revoked key is refused within one."""
     secret = _secret(credentials)
     digest = sha256(secret.encode()).digest()
     known_until, caller = _remembered.get(digest, (0.0, None))
     if caller is None or known_until < time.monotonic():
-        caller = await run_in_threadpool(_authenticate, secret)
+        caller = await run_in_threadpool(_find, secret)
         if len(_remembered) >= REMEMBERED_KEYS:
             _remembered.clear()
         _remembered[digest] = (time.monotonic() + REMEMBERED_SECONDS, caller)
-    structlog.contextvars.bind_contextvars(project_id=caller.project_id, key_id=caller.key_id)
+    note_use(caller.key_id)
+    structlog.contextvars.bind_contextvars(key_id=caller.key_id)
+    _check_header(request, "OpenAI-Organization", caller.organization_id, "mismatched_organization")
     return caller
 
 
@@ -72,16 +80,36 @@ def _secret(credentials: HTTPAuthorizationCredentials | None) -> str:
     return credentials.credentials
 
 
-def _authenticate(secret: str) -> Caller:
+def _find(secret: str) -> Caller | AdminCaller:
     with transaction() as session:
-        return projects.authenticate(session, secret)
+        return callers.identify(session, secret)
 
 
-def check_admin(session: SessionDep, credentials: _Credentials) -> None:
-    """For routes that manage the deployment: only an admin key opens them."""
-    projects.authenticate_admin(session, _secret(credentials))
+def _check_header(request: Request, name: str, own: str, code: str) -> None:
+    """The key alone says whose it is; a client that believes something else is told so."""
+    if request.headers.get(name, own) not in {own, ""}:
+        raise Unauthorized(
+            f"The header {name} names another one than the API key's: leave it out, or send {own}", code=code
+        )
+
+
+_CallerOfAnyKind = Annotated[Caller | AdminCaller, Depends(_identify)]
+
+
+async def get_caller(request: Request, found: _CallerOfAnyKind) -> Caller:
+    """Who acts for a project."""
+    caller = callers.as_member(found)
+    structlog.contextvars.bind_contextvars(project_id=caller.project_id)
+    _check_header(request, "OpenAI-Project", caller.project_id, "mismatched_project")
+    return caller
+
+
+async def get_admin(found: _CallerOfAnyKind) -> AdminCaller:
+    """Who looks after the deployment: only an admin key opens these routes."""
+    return callers.as_admin(found)
 
 
 CallerDep = Annotated[Caller, Depends(get_caller)]
+AdminDep = Annotated[AdminCaller, Depends(get_admin)]
 
 After = Annotated[str | None, Query(max_length=64, description="The last id of the page before this one")]

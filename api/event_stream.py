@@ -17,7 +17,7 @@ from starlette.requests import Request
 from shared.database import transaction
 from shared.errors import Unauthorized
 from shared.ids import first_id
-from shared.projects import service as projects
+from shared.projects import callers
 from shared.tables import COMMITTED_WITHIN, utc_now
 from shared.webhooks.deliveries import Filter
 from shared.webhooks.models import WebhookEvent
@@ -79,7 +79,7 @@ class _View:
         """At most `AT_ONCE` events that have not been seen, the oldest first."""
         settled = first_id(WebhookEvent.id_prefix, utc_now() - COMMITTED_WITHIN)
         with transaction() as session:
-            project_id = projects.authenticate(session, self._secret).project_id
+            project_id = callers.authenticate(session, self._secret).project_id
             query = select(WebhookEvent.id).where(WebhookEvent.project_id == project_id, *self._wanted)
             query = query.where(WebhookEvent.id >= self._from)
             ids = session.exec(query.order_by(WebhookEvent.id).limit(len(self._seen) + AT_ONCE)).all()

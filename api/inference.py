@@ -13,13 +13,14 @@ from starlette.requests import Request
 from structlog import get_logger
 
 from api.deps import CallerDep
+from api.scopes import scope
 from shared.database import transaction
 from shared.errors import Invalid, ProviderUnavailable
 from shared.jobs import tuned_models
 from shared.settings import get_settings
 
 log = get_logger(__name__)
-router = APIRouter(tags=["Inference"])
+router = APIRouter(tags=["Inference"], dependencies=[scope("inference")])
 
 _BODY = {
     "required": True,

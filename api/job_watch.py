@@ -24,7 +24,7 @@ from shared.database import transaction
 from shared.ids import first_id
 from shared.jobs.models import Job, JobEvent, JobStatus
 from shared.jobs.schemas import JobEventPublic, JobPublic
-from shared.projects import service as projects
+from shared.projects import callers
 from shared.tables import COMMITTED_WITHIN, utc_now
 
 log = get_logger(__name__)
@@ -203,7 +203,7 @@ def _look(statuses: Mapping[str, JobStatus | None], secrets: set[str], since: st
     """
     with transaction() as session:
         session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
-        good = projects.still_good(session, secrets)
+        good = callers.still_good(session, secrets)
         ids = any_(literal(list(statuses), ARRAY(String)))
         now = session.exec(select(Job.id, Job.status).where(col(Job.id) == ids))
         changed = [id for id, status in now if status is not statuses[id]]

@@ -17,6 +17,7 @@ from cli.explain import sentence_for
 from cli.operate import migrate_when_reachable
 from shared.database import transaction
 from shared.errors import ServiceError
+from shared.projects import callers
 from shared.projects import service as projects
 from shared.tables import get_owned
 from shared.webhooks import service as webhooks
@@ -30,7 +31,7 @@ EVENTS = ["fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.jo
 def keep_project(session: Session, kept: dict[str, Any]) -> None:
     """Its keys are made anew when this database does not know them: it may be another one than before."""
     try:
-        kept["project_id"] = projects.authenticate(session, kept.get("api_key", "")).project_id
+        kept["project_id"] = callers.authenticate(session, kept.get("api_key", "")).project_id
     except ServiceError:
         project = projects.create_project(session, "first")
         _, kept["api_key"] = projects.create_api_key(session, project.id, "first")

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 
 from api.deps import After, CallerDep, SessionDep
 from api.idempotency import IdempotentRoute
+from api.scopes import scope
 from shared.database import transaction
 from shared.datasets import collection, reports, storage
 from shared.datasets.models import DatasetStatus
@@ -18,7 +19,7 @@ from shared.errors import Invalid
 from shared.jobs import dataset_views
 from shared.pages import Page
 
-router = APIRouter(prefix="/v1/datasets", tags=["Datasets"], route_class=IdempotentRoute)
+router = APIRouter(prefix="/v1/datasets", tags=["Datasets"], route_class=IdempotentRoute, dependencies=[scope("files")])
 COMPARED_BYTES = 256 << 20  # seconds of one thread; larger files are compared before a job that names them
 
 

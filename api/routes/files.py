@@ -13,6 +13,7 @@ from api.deps import After, CallerDep, SessionDep
 from api.idempotency import IdempotentRoute
 from api.multipart import FormWithFile
 from api.receiving import receive_file
+from api.scopes import scope
 from shared.database import transaction
 from shared.datasets import service as datasets
 from shared.datasets import storage
@@ -25,7 +26,7 @@ from shared.settings import get_settings
 from shared.tables import get_owned, list_owned
 
 log = get_logger(__name__)
-router = APIRouter(prefix="/v1/files", tags=["Files"], route_class=IdempotentRoute)
+router = APIRouter(prefix="/v1/files", tags=["Files"], route_class=IdempotentRoute, dependencies=[scope("files")])
 
 _FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
 _FORM = {

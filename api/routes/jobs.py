@@ -13,6 +13,7 @@ from api.deps import After, CallerDep, SessionDep
 from api.event_stream import MEDIA_TYPE
 from api.idempotency import IdempotentRoute
 from api.job_stream import follow
+from api.scopes import scope
 from shared.database import transaction
 from shared.errors import Invalid
 from shared.jobs import metrics
@@ -23,7 +24,9 @@ from shared.jobs.schemas import CheckpointPublic, JobCreate, JobEventPublic, Job
 from shared.pages import Page
 from shared.tables import get_owned
 
-router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["Fine-tuning"], route_class=IdempotentRoute)
+router = APIRouter(
+    prefix="/v1/fine_tuning/jobs", tags=["Fine-tuning"], route_class=IdempotentRoute, dependencies=[scope("jobs")]
+)
 
 
 @router.post("", response_model=JobPublic)

@@ -3,10 +3,11 @@
 from fastapi import APIRouter
 
 from api.deps import CallerDep, SessionDep
+from api.scopes import scope
 from shared.jobs import tuned_models
 from shared.jobs.schemas import ModelDeleted, ModelList, ModelPublic
 
-router = APIRouter(prefix="/v1/models", tags=["Models"])
+router = APIRouter(prefix="/v1/models", tags=["Models"], dependencies=[scope("models")])
 
 
 @router.get("", response_model=ModelList)

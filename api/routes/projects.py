@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
-from api.deps import After, SessionDep, check_admin
+from api.deps import After, SessionDep
 from api.idempotency import IdempotentAdminRoute
+from api.scopes import admin_scope
 from shared.pages import Page
 from shared.projects import service as projects
 from shared.projects.schemas import ProjectCreate, ProjectPublic
@@ -13,7 +14,7 @@ from shared.projects.schemas import ProjectCreate, ProjectPublic
 router = APIRouter(
     prefix="/v1/organization/projects",
     tags=["Administration"],
-    dependencies=[Depends(check_admin, scope="function")],
+    dependencies=[admin_scope("projects")],
     route_class=IdempotentAdminRoute,
 )
 

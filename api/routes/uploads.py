@@ -12,6 +12,7 @@ from api.deps import After, CallerDep, SessionDep
 from api.idempotency import IdempotentRoute, Replayed
 from api.multipart import FormWithFile
 from api.receiving import receive_file
+from api.scopes import scope
 from shared.database import transaction
 from shared.datasets import storage, uploads
 from shared.datasets.models import Upload, UploadPart
@@ -21,7 +22,7 @@ from shared.pages import Page
 from shared.settings import get_settings
 from shared.tables import get_owned
 
-router = APIRouter(prefix="/v1/uploads", tags=["Uploads"], route_class=IdempotentRoute)
+router = APIRouter(prefix="/v1/uploads", tags=["Uploads"], route_class=IdempotentRoute, dependencies=[scope("files")])
 COMPLETED_AT_ONCE = anyio.CapacityLimiter(4)  # so that hashing leaves threads and disks to other requests
 
 _FORM: dict[str, Any] = {

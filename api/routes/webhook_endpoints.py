@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from api import webhook_tests
 from api.deps import After, CallerDep, SessionDep
 from api.idempotency import IdempotentRoute
+from api.scopes import scope
 from shared.pages import Page
 from shared.tables import get_owned, list_owned
 from shared.webhooks import deliveries
@@ -32,7 +33,9 @@ from shared.webhooks.schemas import (
     WebhookEndpointWithSecret,
 )
 
-router = APIRouter(prefix="/v1/webhook_endpoints", tags=["Webhooks"], route_class=IdempotentRoute)
+router = APIRouter(
+    prefix="/v1/webhook_endpoints", tags=["Webhooks"], route_class=IdempotentRoute, dependencies=[scope("webhooks")]
+)
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 

@@ -12,6 +12,7 @@ from api.deps import After, CallerDep, SessionDep
 from api.event_stream import MEDIA_TYPE, follow
 from api.idempotency import IdempotentRoute
 from api.routes.webhook_endpoints import FilterDep, Limit
+from api.scopes import scope
 from api.webhook_samples import sample
 from shared.pages import Page
 from shared.tables import get_owned
@@ -20,7 +21,7 @@ from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent
 from shared.webhooks.schemas import EventTypeNamed, WebhookEventPublic, WebhookEventTypeList
 
-router = APIRouter(prefix="/v1", tags=["Webhooks"], route_class=IdempotentRoute)
+router = APIRouter(prefix="/v1", tags=["Webhooks"], route_class=IdempotentRoute, dependencies=[scope("webhooks")])
 _AS_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}}
 
 

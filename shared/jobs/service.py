@@ -14,7 +14,7 @@ from shared.jobs.models import Checkpoint, Job, JobEvent, JobRequest, JobStatus,
 from shared.jobs.moves import ASKABLE, MOVES, TOLD
 from shared.jobs.schemas import JobCreate, JobPublic
 from shared.projects import service as projects
-from shared.projects.service import Caller
+from shared.projects.callers import Caller
 from shared.tables import check_cursor, get_owned, list_owned, make_due, release, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType

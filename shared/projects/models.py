@@ -1,12 +1,20 @@
 """Who uses Tunery, with which key, and which account at the far side works for them."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlmodel import Field
 
 from shared.queue import Task
-from shared.tables import DueTable, JSONField, Table, TimeField
+from shared.tables import Deletable, DueTable, EnumField, JSONField, Owned, Table, TimeField
+
+
+class ModelMode(StrEnum):
+    """OpenAI's words for what a list of models means."""
+
+    ALLOW_LIST = "allow_list"
+    DENY_LIST = "deny_list"
 
 
 class Organization(Table, table=True):
@@ -22,7 +30,8 @@ class Project(Table, table=True):
     """A tenant: an internal team. It owns every row but these.
 
     `weight` (above 0) is its share of the provider's places beside that of others who wait; `max_active_jobs` the most
-    jobs of one model that it has at the provider at once, null for what the settings say.
+    jobs of one model that it has at the provider at once, null for what the settings say. `model_mode` says whether
+    `model_ids` are the only models that it may use, or those that it may not; null for no such rule.
     """
 
     __tablename__ = "projects"
@@ -33,19 +42,42 @@ class Project(Table, table=True):
     name: str
     weight: float = 1.0
     max_active_jobs: int | None = None
+    archived_at: datetime | None = TimeField(default=None)
+    model_mode: ModelMode | None = EnumField(ModelMode, default=None)
+    model_ids: list[str] = JSONField(default_factory=list)
+
+
+class ServiceAccount(Owned, Deletable, table=True):
+    """A program of a project's, and who its keys belong to. `role` is `none` until it has had a key."""
+
+    __tablename__ = "service_accounts"
+    id_prefix: ClassVar[str] = "svc_acct_"
+    called: ClassVar[str] = "service account"
+
+    name: str
+    role: str = "member"
 
 
 class ApiKey(Table, table=True):
-    """A caller's credential. The secret is shown once; its SHA-256 and a hint are kept."""
+    """A caller's credential. The secret is shown once; its SHA-256 and a hint are kept. Without a project, an admin's.
+
+    `scopes` empty: it may do all that its kind may. After a rotation the secret before it is good until
+    `previous_until`. `last_used_at` is up to a minute old.
+    """
 
     __tablename__ = "api_keys"
     id_prefix: ClassVar[str] = "key_"
     called: ClassVar[str] = "API key"
 
     project_id: str | None = Field(default=None, foreign_key="projects.id", index=True)
+    service_account_id: str | None = Field(default=None, foreign_key="service_accounts.id", index=True)
     name: str
     secret_sha256: str = Field(unique=True)
     hint: str
+    previous_sha256: str | None = Field(default=None, unique=True)
+    previous_until: datetime | None = TimeField(default=None)
+    scopes: list[str] = JSONField(default_factory=list)
+    last_used_at: datetime | None = TimeField(default=None)
     revoked_at: datetime | None = TimeField(default=None)
     expires_at: datetime | None = TimeField(default=None)
     expiry_told_at: datetime | None = TimeField(default=None)

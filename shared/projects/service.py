@@ -1,30 +1,19 @@
-"""Projects, their keys, and the account at the provider that works for them."""
+"""Projects, new keys for them, and the account at the provider that works for them."""
 
-import hashlib
-import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, col, select
 
-from shared.errors import Forbidden, Invalid, NotFound, Unauthorized
+from shared.errors import Invalid, NotFound
 from shared.projects.models import ApiKey, Credential, Organization, Project
+from shared.projects.secret_format import ADMIN_PREFIX, PROJECT_PREFIX, hint_of, new_secret, sha256
 from shared.settings import get_settings
 from shared.tables import make_due, utc_now
 
 NAME_LENGTH = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Whose key a request came with, and which."""
-
-    project_id: str
-    organization_id: str
-    key_id: str
 
 
 def the_organization(session: Session) -> Organization:
@@ -61,55 +50,33 @@ def update_project(
 
 
 def create_api_key(
-    session: Session, project_id: str | None, name: str, *, expires_at: datetime | None = None
+    session: Session,
+    project_id: str | None,
+    name: str,
+    *,
+    expires_at: datetime | None = None,
+    scopes: Collection[str] = (),
+    service_account_id: str | None = None,
 ) -> tuple[ApiKey, str]:
     """A key and its secret, which nobody can read again. Without a project it is an admin key.
 
-    With `expires_at` it is refused from then on, and its project is told a week before.
+    With `expires_at` it is refused from then on, and its project is told a week before. Without `scopes` it may do all
+    that its kind may.
     """
     if expires_at is not None and expires_at <= utc_now():
         raise Invalid("A key's expiry must be in the future", param="expires_at")
-    prefix = "sk-admin-tun-" if project_id is None else "sk-tun-"
-    secret = prefix + secrets.token_urlsafe(32)
-    hint = f"{prefix}{secret[len(prefix) :][:3]}…{secret[-4:]}"
-    key = ApiKey(project_id=project_id, name=name, secret_sha256=_sha256(secret), hint=hint, expires_at=expires_at)
+    secret = new_secret(ADMIN_PREFIX if project_id is None else PROJECT_PREFIX)
+    key = ApiKey(
+        project_id=project_id,
+        service_account_id=service_account_id,
+        name=name,
+        secret_sha256=sha256(secret),
+        hint=hint_of(secret),
+        expires_at=expires_at,
+        scopes=sorted(set(scopes)),
+    )
     session.add(key)
     return key, secret
-
-
-def authenticate(session: Session, secret: str) -> Caller:
-    """Whose secret this is. An admin key, a revoked one and an unknown one cannot act for a project."""
-    key = _find_key(session, secret)
-    if key.project_id is None:
-        raise Forbidden("An admin key cannot act for a project: use one of the project's own API keys")
-    return Caller(key.project_id, session.get_one(Project, key.project_id).organization_id, key.id)
-
-
-def still_good(session: Session, secrets: Collection[str]) -> set[str]:
-    """Those of these secrets whose keys are known, and neither revoked nor expired."""
-    by_digest = {_sha256(secret): secret for secret in secrets}
-    query = select(ApiKey.secret_sha256).where(
-        col(ApiKey.secret_sha256).in_(by_digest),
-        col(ApiKey.revoked_at).is_(None),
-        or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > utc_now()),
-    )
-    return {by_digest[digest] for digest in session.exec(query)}
-
-
-def authenticate_admin(session: Session, secret: str) -> None:
-    """Refuse whatever is not an admin key."""
-    if _find_key(session, secret).project_id is not None:
-        raise Forbidden("This needs an admin key (OPENAI_ADMIN_KEY): a project's key cannot manage projects")
-
-
-def _find_key(session: Session, secret: str) -> ApiKey:
-    query = select(ApiKey).where(ApiKey.secret_sha256 == _sha256(secret), col(ApiKey.revoked_at).is_(None))
-    key = session.exec(query).one_or_none()
-    if key is None:
-        raise Unauthorized("This API key is not known here: check OPENAI_API_KEY, or ask your operator for a key")
-    if key.expires_at is not None and key.expires_at <= utc_now():
-        raise Unauthorized("This API key has expired: ask your operator for a new one", code="api_key_expired")
-    return key
 
 
 def list_projects(session: Session, *, after: str | None, limit: int) -> list[Project]:
@@ -125,10 +92,6 @@ def get_project(session: Session, project_id: str, *, param: str = "project_id")
     if project is None:
         raise NotFound(f"No such project: {project_id}", param=param)
     return project
-
-
-def _sha256(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def default_credential(session: Session) -> Credential:

@@ -9,6 +9,7 @@ from cli import commands
 from cli.operate import update_project
 from shared.database import transaction
 from shared.errors import Invalid
+from shared.projects import callers
 from shared.projects import service as projects
 from tests.world import variables_of_this_test
 
@@ -35,7 +36,7 @@ def test_missing_settings_are_all_named(command: str) -> None:
 def test_a_new_projects_key_is_the_only_thing_on_stdout_and_works() -> None:
     said = tunery("project", "create", "search", **variables_of_this_test())
     with transaction() as session:
-        caller = projects.authenticate(session, said.stdout.strip())
+        caller = callers.authenticate(session, said.stdout.strip())
     assert caller.project_id in said.stderr
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from shared.database import transaction
 from shared.errors import Unauthorized
-from shared.projects import service as projects
+from shared.projects import callers
 from shared.projects.keys import list_api_keys
 from shared.projects.models import ApiKey
 from shared.tables import utc_now
@@ -15,7 +15,7 @@ from tests.world import Person
 
 def whose(secret: str) -> str:
     with transaction() as session:
-        return projects.authenticate(session, secret).project_id
+        return callers.authenticate(session, secret).project_id
 
 
 def newest(project_id: str) -> ApiKey:

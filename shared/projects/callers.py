@@ -1,0 +1,98 @@
+"""Who calls: whose key a secret is, of which kind, and what it may do."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement, and_
+from sqlmodel import Session, col, or_, select
+
+from shared.errors import Forbidden, Unauthorized
+from shared.projects.models import ApiKey, Organization, Project
+from shared.projects.scopes import check_scope
+from shared.projects.secret_format import PREFIXES, is_whole, sha256
+from shared.tables import utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class AnyCaller:
+    """A key that opens something. `scopes` empty: all that its kind may."""
+
+    organization_id: str
+    key_id: str
+    scopes: frozenset[str] = field(default=frozenset(), kw_only=True)
+
+    def check(self, scope: str) -> None:
+        check_scope(self.scopes, scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller(AnyCaller):
+    """Who acts for a project."""
+
+    project_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdminCaller(AnyCaller):
+    """Who looks after the deployment."""
+
+
+def identify(session: Session, secret: str) -> Caller | AdminCaller:
+    """Whose secret this is. Raises `Unauthorized` with the reason for one that opens nothing."""
+    if secret.startswith(PREFIXES) and not is_whole(secret):
+        raise Unauthorized("This is not a whole key: its checksum is wrong. Check that all of it was copied")
+    query = select(ApiKey, Project).outerjoin(Project, col(ApiKey.project_id) == col(Project.id))
+    found = session.exec(query.where(_is_secret_of([sha256(secret)]), col(ApiKey.revoked_at).is_(None))).one_or_none()
+    if found is None:
+        raise Unauthorized("This API key is not known here: check OPENAI_API_KEY, or ask your operator for a key")
+    key, project = found
+    if key.expires_at is not None and key.expires_at <= utc_now():
+        raise Unauthorized("This API key has expired: ask your operator for a new one", code="api_key_expired")
+    scopes = frozenset(key.scopes)
+    if project is None:
+        return AdminCaller(session.exec(select(Organization.id)).one(), key.id, scopes=scopes)
+    if project.archived_at is not None:
+        raise Unauthorized(
+            "The project of this API key is archived: it cannot be used any more", code="project_archived"
+        )
+    return Caller(project.organization_id, key.id, project.id, scopes=scopes)
+
+
+def authenticate(session: Session, secret: str) -> Caller:
+    """Who acts for a project with this secret."""
+    return as_member(identify(session, secret))
+
+
+def as_member(caller: Caller | AdminCaller) -> Caller:
+    if isinstance(caller, AdminCaller):
+        raise Forbidden("An admin key cannot act for a project: use one of the project's own API keys")
+    return caller
+
+
+def as_admin(caller: Caller | AdminCaller) -> AdminCaller:
+    if isinstance(caller, Caller):
+        raise Forbidden("This needs an admin key (OPENAI_ADMIN_KEY): a project's key cannot manage the organization")
+    return caller
+
+
+def still_good(session: Session, secrets: Collection[str]) -> set[str]:
+    """Those of these secrets that still act for their projects."""
+    by_digest = {sha256(secret): secret for secret in secrets}
+    query = (
+        select(ApiKey.secret_sha256, ApiKey.previous_sha256)
+        .join(Project)
+        .where(
+            _is_secret_of(by_digest),
+            col(ApiKey.revoked_at).is_(None),
+            or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > utc_now()),
+            col(Project.archived_at).is_(None),
+        )
+    )
+    found = {digest for pair in session.exec(query) for digest in pair}
+    return {secret for digest, secret in by_digest.items() if digest in found}
+
+
+def _is_secret_of(digests: Collection[str]) -> ColumnElement[bool]:
+    """The key's own secret, or the one before it for as long as that is good."""
+    before = and_(col(ApiKey.previous_sha256).in_(digests), col(ApiKey.previous_until) > utc_now())
+    return or_(col(ApiKey.secret_sha256).in_(digests), before)

@@ -1,0 +1,132 @@
+"""A key at the door: its checksum, its scopes, whose it is said to be, and what is remembered of its use."""
+
+from collections.abc import Collection, Iterator
+
+import pytest
+from openai import APIStatusError, OpenAI
+
+from api.main import create_app
+from api.scopes import ForAdmin, ForProject
+from shared.database import transaction
+from shared.projects import service as projects
+from shared.projects.models import ApiKey, Project
+from shared.projects.secret_format import sha256
+from shared.tables import utc_now
+from tests.api.people import member
+from tests.api.wire import Answer, facts, send
+from tests.worker.levers import change
+from tests.world import Person, empty_tables
+
+WITHOUT_SCOPE = {"/livez", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect"}
+
+
+@pytest.fixture(scope="module")
+def alice(server: str) -> Iterator[Person]:
+    """One for all: her project stays as it is, and each test makes keys of its own."""
+    with member(server, "alice's team") as alice:
+        yield alice
+    empty_tables()
+
+
+def key_of(person: Person, scopes: Collection[str] = ()) -> tuple[ApiKey, str]:
+    with transaction() as session:
+        return projects.create_api_key(session, person.project_id, "another", scopes=scopes)
+
+
+def ask(person: Person, secret: str, method: str = "GET", path: str = "/files", **headers: str) -> Answer:
+    return send(
+        person, method, path, b"{}" if method == "POST" else None, {"authorization": f"Bearer {secret}", **headers}
+    )
+
+
+def scopes_of_routes() -> dict[tuple[str, str], list[ForProject | ForAdmin]]:
+    """For each method and path, the scopes that are declared on the way to it."""
+    found = {}
+    for route in create_app().routes:
+        for each in [*getattr(route, "effective_candidates", list)()] or [route]:
+            calls = _calls(getattr(each, "dependant", None))
+            for method in getattr(each, "methods", None) or ():
+                found[method, each.path] = [call for call in calls if isinstance(call, ForProject | ForAdmin)]
+    return found
+
+
+def _calls(dependant: object) -> list[object]:
+    below = [call for each in getattr(dependant, "dependencies", ()) for call in _calls(each)]
+    return [getattr(dependant, "call", None), *below]
+
+
+def test_every_route_declares_its_scope(server: str) -> None:
+    declared = scopes_of_routes()
+    assert len(declared) > 40
+    assert {path for (_, path), scopes in declared.items() if len(scopes) != 1} == WITHOUT_SCOPE
+    kinds = {path.startswith("/v1/organization"): type(scopes[0]) for (_, path), scopes in declared.items() if scopes}
+    assert kinds == {True: ForAdmin, False: ForProject}
+
+
+@pytest.mark.parametrize(
+    ("scope", "method", "path"),
+    [
+        ("files:read", "GET", "/files"),
+        ("files:read", "GET", "/datasets"),
+        ("files:write", "POST", "/uploads"),
+        ("jobs:read", "GET", "/fine_tuning/jobs"),
+        ("jobs:write", "POST", "/fine_tuning/jobs"),
+        ("models:read", "GET", "/models"),
+        ("models:write", "DELETE", "/models/ft:none"),
+        ("webhooks:read", "GET", "/webhook_endpoints"),
+        ("webhooks:write", "POST", "/webhook_endpoints"),
+        ("webhooks:read", "GET", "/webhook_event_types"),
+        ("inference", "POST", "/chat/completions"),
+    ],
+)
+def test_a_key_does_what_its_scopes_say_and_nothing_else(alice: Person, scope: str, method: str, path: str) -> None:
+    others = {"files:read", "files:write", "jobs:read", "jobs:write", "webhooks:read", "inference"} - {scope}
+    refused = ask(alice, key_of(alice, others)[1], method, path)
+    assert (refused.status, refused.error["code"]) == (403, "insufficient_permissions")
+    assert f"Missing scopes: {scope}." in refused.error["message"]
+    assert ask(alice, key_of(alice, {scope})[1], method, path).status in {200, 400, 404}
+
+
+def test_a_typing_error_is_told_apart_from_an_unknown_key(alice: Person) -> None:
+    _, secret = key_of(alice)
+    wrong, unknown = ask(alice, secret[:-1]), ask(alice, "sk-tun-" + "a" * 43)
+    assert [each.error["code"] for each in (wrong, unknown)] == ["invalid_api_key"] * 2
+    assert "This is not a whole key: its checksum is wrong" in wrong.error["message"]
+    assert "not known here" in unknown.error["message"]
+
+
+def test_a_key_from_before_there_were_checksums_goes_on_working(alice: Person) -> None:
+    key, _ = key_of(alice)
+    older = "sk-tun-" + "older_-key" * 4 + "abc"
+    change(ApiKey, key.id, secret_sha256=sha256(older))
+    assert ask(alice, older).status == 200
+
+
+def test_a_header_that_names_another_project_or_organization_is_refused(alice: Person) -> None:
+    for project, organization, code in [
+        ("proj_other", None, "mismatched_project"),
+        (alice.project_id, "org-other", "mismatched_organization"),
+    ]:
+        client = OpenAI(
+            base_url=alice.base_url, api_key=alice.api_key, project=project, organization=organization, max_retries=0
+        )
+        with client, pytest.raises(APIStatusError) as refused:
+            client.files.list()
+        assert facts(refused.value)[:2] == (401, code)
+
+
+def test_a_header_that_names_the_keys_own_is_taken(alice: Person) -> None:
+    with transaction() as session:
+        organization_id = projects.the_organization(session).id
+    client = OpenAI(
+        base_url=alice.base_url, api_key=alice.api_key, project=alice.project_id, organization=organization_id
+    )
+    with client:
+        assert client.files.list().data == []
+
+
+def test_the_keys_of_an_archived_project_are_refused(alice: Person) -> None:
+    with member(alice.base_url, "a team that was") as gone:
+        change(Project, gone.project_id, archived_at=utc_now())
+        answer = send(gone, "GET", "/files")
+        assert (answer.status, answer.error["code"]) == (401, "project_archived")

@@ -1,0 +1,43 @@
+"""The form of an API key: what scanners look for, and which typing errors are seen at once."""
+
+import re
+
+import pytest
+
+from shared.projects.secret_format import ADMIN_PREFIX, PROJECT_PREFIX, hint_of, is_whole, new_secret
+
+FOR_SCANNERS = r"sk-(admin-)?tun-[0-9A-Za-z]{49}"  # as docs/administration.md has it
+
+
+@pytest.mark.parametrize("prefix", [PROJECT_PREFIX, ADMIN_PREFIX])
+def test_a_new_secret_is_found_by_scanners_and_is_whole(prefix: str) -> None:
+    secret = new_secret(prefix)
+    assert re.fullmatch(FOR_SCANNERS, secret)
+    assert is_whole(secret)
+    assert hint_of(secret) == f"{prefix}{secret[len(prefix) :][:3]}…{secret[-4:]}"
+
+
+def test_no_two_secrets_are_alike() -> None:
+    assert len({new_secret(PROJECT_PREFIX) for _ in range(100)}) == 100
+
+
+def test_one_wrong_letter_anywhere_is_seen() -> None:
+    secret = new_secret(PROJECT_PREFIX)
+    wrong = [secret[:at] + ("x" if secret[at] != "x" else "y") + secret[at + 1 :] for at in range(len(secret))]
+    assert [text for text in wrong if is_whole(text)] == []
+
+
+@pytest.mark.parametrize("change", [lambda s: s[:-1], lambda s: s + "a", lambda s: s[1:], lambda s: f" {s}", str.upper])
+def test_a_part_of_a_secret_is_not_whole(change: "type[str]") -> None:
+    assert not is_whole(change(new_secret(PROJECT_PREFIX)))
+
+
+def test_two_letters_that_changed_places_are_seen() -> None:
+    secret = new_secret(PROJECT_PREFIX)
+    swapped = [secret[:at] + secret[at + 1] + secret[at] + secret[at + 2 :] for at in range(len(secret) - 1)]
+    assert [text for text in swapped if text != secret and is_whole(text)] == []
+
+
+def test_a_key_of_the_first_weeks_has_no_checksum_and_may_be_whole() -> None:
+    assert is_whole("sk-tun-" + "a1_-B" * 8 + "xyz")
+    assert is_whole("sk-admin-tun-" + "a1_-B" * 8 + "xyz")
