@@ -1,7 +1,8 @@
-"""What a route may ask for: a session, and whose key the request came with."""
+"""What a route may ask for: whose key the request came with, and a session that shows that project alone."""
 
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Annotated
 
@@ -24,26 +25,6 @@ REMEMBERED_KEYS = 10_000
 _remembered: dict[bytes, tuple[float, Caller | AdminCaller]] = {}
 _open_at_once = anyio.CapacityLimiter(30)
 
-
-async def get_session() -> AsyncIterator[Session]:
-    """To open a transaction touches nothing yet, to end it waits for Postgres: only that needs a thread of its own.
-
-    Fewer are open than there are threads (40): when all others wait for a row that one has locked, that one still
-    finds a thread to write its answer and to commit in.
-    """
-    async with _open_at_once:
-        opened = transaction()
-        session = opened.__enter__()
-        try:
-            yield session
-        except BaseException as error:
-            await run_in_threadpool(opened.__exit__, type(error), error, error.__traceback__)
-            raise
-        await run_in_threadpool(opened.__exit__, None, None, None)
-
-
-# «function»: commit before the answer is sent, so that no answer is a promise.
-SessionDep = Annotated[Session, Depends(get_session, scope="function")]
 
 _bearer = HTTPBearer(
     auto_error=False,
@@ -109,7 +90,43 @@ async def get_admin(found: _CallerOfAnyKind) -> AdminCaller:
     return callers.as_admin(found)
 
 
+@asynccontextmanager
+async def _session(project_id: str | None) -> AsyncIterator[Session]:
+    """To open a transaction touches nothing yet, to end it waits for Postgres: only that needs a thread of its own.
+
+    Fewer are open than there are threads (40): when all others wait for a row that one has locked, that one still
+    finds a thread to write its answer and to commit in.
+    """
+    async with _open_at_once:
+        opened = transaction(project_id)
+        session = opened.__enter__()
+        try:
+            yield session
+        except BaseException as error:
+            await run_in_threadpool(opened.__exit__, type(error), error, error.__traceback__)
+            raise
+        await run_in_threadpool(opened.__exit__, None, None, None)
+
+
 CallerDep = Annotated[Caller, Depends(get_caller)]
 AdminDep = Annotated[AdminCaller, Depends(get_admin)]
+
+
+async def get_session(caller: CallerDep) -> AsyncIterator[Session]:
+    """A transaction in which only the caller's project is there: without a caller there is none."""
+    async with _session(caller.project_id) as session:
+        yield session
+
+
+async def get_organization_session(_: AdminDep) -> AsyncIterator[Session]:
+    """A transaction across all projects: without an admin caller there is none."""
+    async with _session(None) as session:
+        yield session
+
+
+# «function»: commit before the answer is sent, so that no answer is a promise.
+SessionDep = Annotated[Session, Depends(get_session, scope="function")]
+OrganizationSessionDep = Annotated[Session, Depends(get_organization_session, scope="function")]
+
 
 After = Annotated[str | None, Query(max_length=64, description="The last id of the page before this one")]

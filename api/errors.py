@@ -86,7 +86,7 @@ def http_error(request: Request, error: Exception) -> JSONResponse:
         case 413:
             return too_large(str(error.detail))
         case status:
-            return envelope(status, str(error.detail), "invalid_request")
+            return envelope(status, str(error.detail), getattr(error, "code", "invalid_request"))
 
 
 def too_large(message: str) -> JSONResponse:

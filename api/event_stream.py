@@ -17,6 +17,7 @@ from starlette.requests import Request
 from shared.database import transaction
 from shared.errors import Unauthorized
 from shared.ids import first_id
+from shared.isolation import narrow
 from shared.projects import callers
 from shared.tables import COMMITTED_WITHIN, utc_now
 from shared.webhooks.deliveries import Filter
@@ -80,6 +81,7 @@ class _View:
         settled = first_id(WebhookEvent.id_prefix, utc_now() - COMMITTED_WITHIN)
         with transaction() as session:
             project_id = callers.authenticate(session, self._secret).project_id
+            narrow(session, project_id)
             query = select(WebhookEvent.id).where(WebhookEvent.project_id == project_id, *self._wanted)
             query = query.where(WebhookEvent.id >= self._from)
             ids = session.exec(query.order_by(WebhookEvent.id).limit(len(self._seen) + AT_ONCE)).all()

@@ -106,7 +106,7 @@ def _decode(body: bytes) -> tuple[Asked, bytes]:
 
 
 def _check(project_id: str, model: str) -> None:
-    with transaction() as session:
+    with transaction(project_id) as session:
         tuned_models.check_callable(session, project_id, model)
 
 

@@ -74,7 +74,7 @@ class _Stream:
     def _page(self, which: list[ColumnElement[bool]], after: str) -> list[Entry]:
         query = select(JobEvent).where(JobEvent.project_id == self._job.project_id, JobEvent.job_id == self._job.id)
         query = query.where(JobEvent.id > after, *which).order_by(JobEvent.id).limit(AT_ONCE)
-        with transaction() as session:
+        with transaction(self._job.project_id) as session:
             return [event_entry(event) for event in session.exec(query)]
 
     async def _found(self, place: Place) -> AsyncIterator[bytes]:

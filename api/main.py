@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 
 from api import errors, inference
 from api.errors import ErrorEnvelope
+from api.incoming import IncomingMiddleware
 from api.middleware import BodyLimitMiddleware, RequestMiddleware
 from api.routes import datasets, files, health, jobs, models, projects, uploads, webhook_endpoints, webhook_events
 from api.webhook_docs import describe_webhooks
@@ -27,6 +28,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorEnvelope, "description": "No key, or one that is not known"},
     403: {"model": ErrorEnvelope, "description": "The key may not do this"},
     404: {"model": ErrorEnvelope, "description": "Not there, or another project's"},
+    408: {"model": ErrorEnvelope, "description": "The body came too slowly; send it again"},
+    409: {"model": ErrorEnvelope, "description": "A request under the same Idempotency-Key is under way"},
     413: {"model": ErrorEnvelope, "description": "The body is too large"},
     500: {"model": ErrorEnvelope, "description": "Our fault; the request id is in the sentence"},
     503: {"model": ErrorEnvelope, "description": "A part of the service cannot be reached; try again"},
@@ -70,6 +73,7 @@ def create_app() -> FastAPI:
         "/v1/uploads/*/parts": settings.max_part_bytes + FORM_BYTES,
         "/v1/chat/completions": settings.max_chat_bytes,
     }
+    app.add_middleware(IncomingMiddleware, patience=settings.body_patience, kept_whole=larger)
     app.add_middleware(BodyLimitMiddleware, limit=settings.max_json_bytes, larger=larger)
     app.add_middleware(RequestMiddleware)
     for module in (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, projects, inference):

@@ -29,14 +29,14 @@ async def send_and_wait(project_id: str, endpoint_id: str, type: EventType) -> W
     give_up_at = time.monotonic() + (settings.ring_again_after + settings.webhook_timeout).total_seconds()
     while time.monotonic() < give_up_at:
         await anyio.sleep(LOOK_EVERY)
-        attempt = await run_in_threadpool(_attempt, delivery_id)
+        attempt = await run_in_threadpool(_attempt, project_id, delivery_id)
         if attempt is not None:
             return _result(endpoint_id, type, attempt)
     raise WorkerUnavailable("The test has not been sent yet: no worker is free. Its delivery stays in the log")
 
 
 def _send(project_id: str, endpoint_id: str, type: EventType) -> str:
-    with transaction() as session:
+    with transaction(project_id) as session:
         if delivery_id := idempotency.recall(session, type):
             return delivery_id
         delivery_id = deliveries.send_test(session, project_id, endpoint_id, type, sample(type)).id
@@ -44,8 +44,8 @@ def _send(project_id: str, endpoint_id: str, type: EventType) -> str:
         return delivery_id
 
 
-def _attempt(delivery_id: str) -> WebhookAttempt | None:
-    with transaction() as session:
+def _attempt(project_id: str, delivery_id: str) -> WebhookAttempt | None:
+    with transaction(project_id) as session:
         return session.exec(select(WebhookAttempt).where(WebhookAttempt.delivery_id == delivery_id)).first()
 
 

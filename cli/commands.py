@@ -16,7 +16,8 @@ def api(host: str, port: int, grace: int = GRACE) -> list[str]:
     """WEB_CONCURRENCY and FORWARDED_ALLOW_IPS are read by uvicorn itself."""
     options = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", str(grace), "--no-server-header"]
     log = ["--log-config", str(LOG_CONFIG), "--no-access-log"]  # lines of the api's own, one per request
-    return _python("uvicorn", "--factory", "api.main:create_app", *options, *log)
+    http = ["--http", "api.connection:Connection"]
+    return _python("uvicorn", "--factory", "api.main:create_app", *options, *http, *log)
 
 
 def worker(concurrency: int) -> list[str]:

@@ -1,7 +1,8 @@
 """Sentences for the errors that an operator meets first: a setting that is missing, a database that does not answer."""
 
+from psycopg.errors import InsufficientPrivilege
 from pydantic import ValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from shared.errors import ServiceError
 from shared.settings import Settings
@@ -13,6 +14,8 @@ def sentence_for(error: Exception) -> str:
         return _about_settings(error)
     if isinstance(error, OperationalError):
         return f"The database of DATABASE_URL does not answer: {str(error.orig).strip()}"
+    if isinstance(error, ProgrammingError) and isinstance(error.orig, InsufficientPrivilege):
+        return f"The database does not allow it: {error.orig.diag.message_primary}."
     if isinstance(error, ServiceError):
         return f"{error}."
     raise error

@@ -22,6 +22,7 @@ import shared.idempotency
 import shared.jobs.models
 import shared.projects.models
 import shared.webhooks.models  # noqa: F401  every table, so that every foreign key resolves
+from shared.isolation import narrow_from_the_start
 from shared.settings import get_settings
 
 _MIGRATION_LOCK = 7_186_837_679  # any number; the same in every process that migrates
@@ -50,9 +51,15 @@ def _refuse_closed(connection: Connection[Any], *_: object) -> None:
 
 
 @contextmanager
-def transaction() -> Iterator[Session]:
-    """Commit on the way out, roll back on an error."""
+def transaction(project_id: str | None = None) -> Iterator[Session]:
+    """Commit on the way out, roll back on an error.
+
+    With a project only its rows are there, to be read or written, even where a query forgets to say so: Postgres sees
+    to it. Without one it works across projects; tests/test_row_level_security.py lists who may, and why.
+    """
     with Session(get_engine(), expire_on_commit=False) as session, session.begin():
+        if project_id is not None:
+            narrow_from_the_start(session, project_id)
         yield session
 
 

@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     upload_lifetime: Seconds = timedelta(hours=1)
     max_json_bytes: Annotated[int, Field(gt=0)] = 1 << 20
     max_chat_bytes: Annotated[int, Field(gt=0)] = 32 << 20
+    body_patience: Seconds = timedelta(seconds=30)
 
     idempotency_lifetime: Seconds = timedelta(days=1)
 

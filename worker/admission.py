@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
+from shared.isolation import across_projects
 from shared.jobs import places
 from shared.jobs import service as jobs
 from shared.jobs.models import Job, JobQueue, JobStatus, Place, Priority
@@ -46,8 +47,9 @@ def _is_limited(session: Session, queue: JobQueue, job: Job) -> bool:
 
 def _say_why(session: Session, job: Job, queue: JobQueue) -> None:
     """Nothing is said to one that will find a place free."""
-    held, creating = ranking.held(session, queue)
-    waiting = ranking.waiting(session, queue, COUNTED)
+    with across_projects(session):
+        held, creating = ranking.held(session, queue)
+        waiting = ranking.waiting(session, queue, COUNTED)
     if waiting == 0 and _free(session, queue, held, creating) > 0:
         return
     others = f"{COUNTED} or more" if waiting == COUNTED else str(waiting)
@@ -72,7 +74,8 @@ def step_back(session: Session, job: Job, error: ProviderError) -> None:
     places.wait(session, job)
     job.retries += 1
     queue = places.locked(session, job.queue_id or "")
-    held, creating = ranking.held(session, queue)
+    with across_projects(session):
+        held, creating = ranking.held(session, queue)
     is_daily = error.code == "daily_rate_limit_exceeded" or "per day" in error.message
     queue.lowered_to = 0 if is_daily else held - creating
     queue.lowered_until = after(backoff(queue.retries, error.retry_after))

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, col
 
 from shared.database import transaction
+from shared.isolation import narrow
 from shared.settings import get_settings
 from shared.tables import DueTable, OwnedDue, claim, release, renew, still_held, utc_now
 from worker.providers.errors import ProviderError
@@ -65,7 +66,7 @@ class Lease(Generic[Row]):
         """`note` writes down how far the step is, in the same transaction."""
         if time.monotonic() < self._next:
             return
-        with transaction() as session:
+        with transaction(_project_of(self._claimed)) as session:
             held = renew(session, self._claimed, get_settings().lease)
             if held is None:
                 raise LeaseLost
@@ -99,7 +100,7 @@ def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> None:
         if claimed is None or plan is None:
             return
         answer = _ask(step, plan)
-        with transaction() as session:
+        with transaction(_project_of(claimed)) as session:
             held = still_held(session, claimed)
             if held is None:
                 log.warning("the lease ran out, the answer is dropped", row=id)
@@ -115,7 +116,15 @@ def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> None:
         _postpone(step, id, claimed)
 
 
+def _project_of(row: DueTable | OwnedDue) -> str | None:
+    """Whose row it is; None for one of the deployment, whose step works across projects."""
+    return getattr(row, "project_id", None)
+
+
 def _plan(session: Session, step: Step[Row, Plan, Answer], row: Row) -> Plan | None:
+    """The claim was made among all projects' rows; from here on only those of the row's own are there."""
+    if (project_id := _project_of(row)) is not None:
+        narrow(session, project_id)
     if row.failures > get_settings().max_step_failures:
         log.error("the steps of this row keep failing, it is given up", row=row.id, failures=row.failures)
         step.give_up(session, row)

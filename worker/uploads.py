@@ -12,6 +12,7 @@ from shared.datasets import service as datasets
 from shared.datasets import storage
 from shared.datasets.models import Dataset, ProviderFile, ProviderFileStatus
 from shared.datasets.watched import watched
+from shared.isolation import narrow
 from shared.jobs import service as jobs
 from shared.projects.models import Credential
 from shared.settings import get_settings
@@ -118,4 +119,5 @@ def wake_waiting_jobs(file_id: str) -> None:
     with transaction() as session:
         file = session.get(ProviderFile, file_id)
         if file is not None and file.status is not ProviderFileStatus.PENDING:
+            narrow(session, file.project_id)
             jobs.wake_waiting(session, file.dataset_id)

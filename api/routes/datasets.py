@@ -80,7 +80,7 @@ def preview_dataset(
     limit: Annotated[int, Query(ge=1, le=20)] = 3,
 ) -> list[ExamplePreview]:
     """The first examples, cut into tokens as this model reads them."""
-    with transaction() as session:  # over before the bytes are read
+    with transaction(caller.project_id) as session:  # over before the bytes are read
         dataset = collection.get_dataset(session, caller.project_id, dataset_id)
         report = collection.checked(session, dataset)
     if report.format is None:
@@ -121,7 +121,7 @@ def estimate_dataset(
 @router.get("/{dataset_id}/compare", response_model=Overlapping)
 def compare_datasets(caller: CallerDep, dataset_id: str, other: Annotated[str, Query(max_length=64)]) -> Overlapping:
     """Which examples of this dataset are in the other one too; of larger files, the first 256 MiB are compared."""
-    with transaction() as session:  # over before the bytes are read
+    with transaction(caller.project_id) as session:  # over before the bytes are read
         first, second = (collection.get_dataset(session, caller.project_id, each) for each in (dataset_id, other))
         for each in (first, second):
             collection.checked(session, each)

@@ -67,7 +67,7 @@ async def create_file(request: Request, caller: CallerDep) -> FilePublic:
             sha256=writer.finish(),
             purpose=purpose,
         )
-        with transaction() as session:
+        with transaction(caller.project_id) as session:
             idempotency.begin(session, dataset.sha256, filename, form.fields)
             datasets.create(session, dataset, expires_after)
             return idempotency.keep(FilePublic.of(dataset))

@@ -163,15 +163,15 @@ def retrieve_job_result(session: SessionDep, caller: CallerDep, fine_tuning_job_
     """
     job = get_owned(session, Job, fine_tuning_job_id, caller.project_id, param="fine_tuning_job_id")
     headers = {"content-disposition": f'attachment; filename="{job.id}.csv"'}
-    return StreamingResponse(_result(job.id), media_type="text/csv", headers=headers)
+    return StreamingResponse(_result(job.project_id, job.id), media_type="text/csv", headers=headers)
 
 
-def _result(job_id: str) -> Iterator[str]:
+def _result(project_id: str, job_id: str) -> Iterator[str]:
     """In pages, each in a transaction of its own: who reads slowly holds no connection to Postgres."""
     yield metrics.csv_lines([metrics.RESULT_COLUMNS])
     after: str | None = ""
     while after is not None:
-        with transaction() as session:
+        with transaction(project_id) as session:
             rows = metrics.result_rows(session, job_id, after)
         yield metrics.csv_lines(cells for _, cells in rows)
         after = rows[-1][0] if len(rows) == metrics.AT_ONCE else None

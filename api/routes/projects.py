@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.deps import After, SessionDep
+from api.deps import After, OrganizationSessionDep
 from api.idempotency import IdempotentAdminRoute
 from api.scopes import admin_scope
 from shared.pages import Page
@@ -20,14 +20,14 @@ router = APIRouter(
 
 
 @router.post("", response_model=ProjectPublic)
-def create_project(session: SessionDep, new: ProjectCreate) -> ProjectPublic:
+def create_project(session: OrganizationSessionDep, new: ProjectCreate) -> ProjectPublic:
     """Make a project. It sees nothing of any other."""
     return ProjectPublic.of(projects.create_project(session, new.name))
 
 
 @router.get("", response_model=Page[ProjectPublic])
 def list_projects(
-    session: SessionDep, after: After = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
+    session: OrganizationSessionDep, after: After = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
 ) -> Page[ProjectPublic]:
     """All projects, newest first."""
     rows = projects.list_projects(session, after=after, limit=limit)
@@ -35,6 +35,6 @@ def list_projects(
 
 
 @router.get("/{project_id}", response_model=ProjectPublic)
-def retrieve_project(session: SessionDep, project_id: str) -> ProjectPublic:
+def retrieve_project(session: OrganizationSessionDep, project_id: str) -> ProjectPublic:
     """One project."""
     return ProjectPublic.of(projects.get_project(session, project_id))

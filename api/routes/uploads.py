@@ -60,7 +60,7 @@ async def create_part(request: Request, caller: CallerDep, upload_id: str) -> Up
     """
 
     def check() -> None:
-        with transaction() as session:
+        with transaction(caller.project_id) as session:
             uploads.get_pending(session, caller.project_id, upload_id)
 
     def keep(form: FormWithFile, writer: storage.Writer) -> UploadPartPublic:
@@ -72,7 +72,7 @@ async def create_part(request: Request, caller: CallerDep, upload_id: str) -> Up
             bytes=writer.bytes,
             sha256=writer.finish(),
         )
-        with transaction() as session:
+        with transaction(caller.project_id) as session:
             idempotency.begin(session, part.sha256)
             known = uploads.add_part(session, caller.project_id, part)
             answer = idempotency.keep(UploadPartPublic.of(known))
@@ -111,7 +111,7 @@ async def complete_upload(caller: CallerDep, upload_id: str, order: UploadComple
 
 
 def _complete(project_id: str, upload_id: str, order: UploadComplete) -> UploadPublic:
-    with transaction() as session:
+    with transaction(project_id) as session:
         idempotency.begin(session, order.part_ids, order.md5)
         if completed := uploads.find_completed(session, project_id, upload_id, order):
             return idempotency.keep(uploads.show(session, completed))
@@ -119,7 +119,7 @@ def _complete(project_id: str, upload_id: str, order: UploadComplete) -> UploadP
         parts = uploads.parts_in_order(session, upload, order.part_ids)
     dataset = uploads.assemble(upload, parts, order.md5)
     try:
-        with transaction() as session:
+        with transaction(project_id) as session:
             idempotency.begin(session, order.part_ids, order.md5)
             completed = uploads.find_completed(session, project_id, upload_id, order)
             if completed is None:

@@ -5,6 +5,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from shared.errors import Forbidden, NotFound
+from shared.isolation import across_projects
 from shared.jobs.models import Checkpoint, TunedModel
 from shared.jobs.schemas import ModelPublic
 from shared.projects import service as projects
@@ -58,10 +59,15 @@ def check_usable(session: Session, project_id: str, name: str) -> None:
     """
     if _is_own(session, project_id, name):
         return
-    made = session.exec(select(TunedModel.id).where(TunedModel.name == name)).first()
-    made = made or session.exec(select(Checkpoint.id).where(Checkpoint.model == name)).first()
-    if made is not None or name.startswith("ft:"):
+    if name.startswith("ft:") or _is_made(session, name):
         raise not_found(name)
+
+
+def _is_made(session: Session, name: str) -> bool:
+    """By a job of whatever project."""
+    with across_projects(session):
+        made = session.exec(select(TunedModel.id).where(TunedModel.name == name)).first()
+        return (made or session.exec(select(Checkpoint.id).where(Checkpoint.model == name)).first()) is not None
 
 
 def check_callable(session: Session, project_id: str, name: str) -> None:

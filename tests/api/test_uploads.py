@@ -219,7 +219,7 @@ def hanging_up(table: str) -> Iterator[None]:
     with transaction() as session:
         session.execute(
             text(
-                "create function hang_up() returns trigger language plpgsql as"
+                "create function hang_up() returns trigger language plpgsql security definer as"
                 " $$ begin perform pg_terminate_backend(pg_backend_pid()); perform pg_sleep(1); return null; end $$"
             )
         )
