@@ -39,9 +39,10 @@ NOT_SO_FILLED: dict[str, dict[str, Any]] = {}  # where a table's own checks ask 
 
 # Who works across projects, and why. Everybody else says whose rows a transaction is about.
 ACROSS = {
-    "api/deps.py _authenticate": "whose key it is has yet to be found out",
+    "api/deps.py _find": "whose key it is has yet to be found out",
     "api/event_stream.py look": "asks first whether the key is still good, and is then narrowed",
     "api/job_watch.py _look": "one look for the streams of all projects; each is handed its own job's news",
+    "api/key_use.py _write": "notes by its id when a key was used",
     "api/routes/health.py _postgres": "asks for the schema's revision",
     "shared/jobs/tuned_models.py _is_made": "whether a name is another project's model, of which nothing else is told",
     "worker/admission.py _say_why": "places are shared by all: how many are taken, and how many wait",

@@ -3,6 +3,7 @@
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
+from shared.projects.secret_format import PROJECT_PREFIX, new_secret
 from tests.api.wire import Answer
 from tests.world import Person
 
@@ -42,7 +43,7 @@ def test_a_server_without_postgres_lives_and_is_not_ready(lonely_server: str) ->
 
 
 def test_without_postgres_a_request_can_be_tried_again(lonely_server: str) -> None:
-    answer = ask(lonely_server, "/v1/files", authorization="Bearer sk-tun-x")
+    answer = ask(lonely_server, "/v1/files", authorization=f"Bearer {new_secret(PROJECT_PREFIX)}")
     assert (answer.status, answer.error["code"]) == (503, "database_unavailable")
     assert (answer.error["type"], answer.headers["retry-after"]) == ("server_error", "2")
     assert "secret" not in answer.text
