@@ -75,7 +75,7 @@ def worker(
 ) -> None:
     """Run a worker: it checks datasets and speaks to the provider. As many as you like may run."""
     _check_settings()
-    commands.become(commands.worker(concurrency), REMAP_SIGTERM=os.environ.get("REMAP_SIGTERM", "SIGQUIT"))
+    commands.become(commands.worker(concurrency))
 
 
 @app.command(rich_help_panel=OPERATE)
@@ -86,7 +86,7 @@ def sender(
 ) -> None:
     """Run a sender: it delivers webhooks. One is needed; as many as you like may run."""
     _check_settings()
-    commands.become(commands.sender(concurrency), REMAP_SIGTERM=os.environ.get("REMAP_SIGTERM", "SIGQUIT"))
+    commands.become(commands.sender(concurrency))
 
 
 @app.command(rich_help_panel=OPERATE)

@@ -5,7 +5,9 @@ import queue
 import signal
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from cli.failure import Failure
@@ -28,6 +30,7 @@ def run(state: Path) -> None:
     started = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     _forget_the_callers_client()
+    Thread(target=import_module, args=("cli.story",), daemon=True).start()  # half a second, while the servers start
     screen = Screen()
     screen.title("A whole fine-tuning job on this machine. Nothing leaves it, and nothing is paid for.")
     events: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -35,14 +38,16 @@ def run(state: Path) -> None:
         receiver = Receiver(book.claim("webhooks"), on_event=events.put)
         wishes = Wishes(state, isolated=True, durable=False, settings=SETTINGS, stop_patience=QUICK)
         with receiver, running(wishes, book) as stack:
-            screen.done(f"Postgres, Valkey, the sandbox, api, worker and beat run ({time.monotonic() - started:.1f} s)")
+            screen.done(
+                f"Postgres, Valkey, the sandbox, api, worker, sender and beat run ({time.monotonic() - started:.1f} s)"
+            )
             _tell_story(stack, screen, receiver, events)
     seconds = time.monotonic() - started
     screen.title(f"Every step was seen to happen, in {seconds:.1f} s. Now ./tunery up, and your own client.")
 
 
 def _tell_story(stack: Stack, screen: Screen, receiver: Receiver, events: "queue.Queue[dict[str, Any]]") -> None:
-    from openai import OpenAI, OpenAIError  # imported while the servers are at it, too
+    from openai import OpenAI, OpenAIError
 
     from cli.story import Story
 

@@ -1,4 +1,4 @@
-"""All of Tunery on this machine: embedded Postgres and Valkey, the sandbox, the api, a worker and the beat."""
+"""All of Tunery on this machine: embedded Postgres and Valkey, the sandbox, api, worker, sender and beat."""
 
 import http.client
 from collections.abc import Callable, Iterator

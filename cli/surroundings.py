@@ -20,7 +20,6 @@ FOR_DEPLOYMENTS = ("TUNERY_", "SANDBOX_", "DATABASE_URL", "REDIS_URL", "WEB_CONC
 DEFAULTS = {
     "TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS": '["127.0.0.0/8"]',  # receivers on this machine
     "TUNERY_LOG_FORMAT": "console",
-    "REMAP_SIGTERM": "SIGQUIT",  # Celery's soft shutdown
 }
 
 

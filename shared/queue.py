@@ -43,7 +43,6 @@ def get_celery() -> Celery:
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
-        worker_soft_shutdown_timeout=20.0,
         worker_max_tasks_per_child=1000,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,

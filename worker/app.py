@@ -1,5 +1,8 @@
 """Every task there is. A task is a name and an id: «look at this row now»."""
 
+import os
+import signal
+import threading
 from typing import Any
 
 import structlog
@@ -10,6 +13,8 @@ from shared.log import set_up_logging
 from shared.queue import Task, get_celery
 from worker import admission, closing, credentials, datasets, deliveries, jobs, recoveries, tuned_models, uploads
 from worker.steps import run
+
+STOP_WITHIN = 20.0  # seconds that steps under way may take to end once the worker is told to stop
 
 app = get_celery()
 app.conf.broker_transport_options["socket_timeout"] = 10  # a worker waits for messages, a request must not wait
@@ -70,6 +75,16 @@ def _log(**_: object) -> None:
 def _share_lanes(sender: Any, **_: object) -> None:
     """No project may have more than half of what this worker can send at once."""
     deliveries.lanes.of_a_project = max(1, sender.concurrency // 2)
+
+
+@signals.worker_shutting_down.connect
+def _stop_in_time(how: str, **_: object) -> None:
+    """Nothing is begun any more. What takes too long to end is broken off: others go on when its lease has run out."""
+    deliveries.stopping.set()
+    if how == "Warm":
+        breaks_off = threading.Timer(STOP_WITHIN, os.kill, (os.getpid(), signal.SIGQUIT))
+        breaks_off.daemon = True
+        breaks_off.start()
 
 
 @signals.worker_process_init.connect

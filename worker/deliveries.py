@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from threading import Event
 
 from sqlalchemy import ColumnElement, and_
 from sqlmodel import Session, col, select
@@ -23,10 +24,11 @@ from worker.steps import NotNow, Step, log, run_one
 
 USER_AGENT = "Tunery/1.0 (webhooks)"
 KEPT_BYTES = 2048
-AT_ONE_GO = 10.0  # seconds, since a worker may have to stop
+AT_ONE_GO = 10.0  # seconds: tasks are short
 RINGS_AFTER = {2, 4, 8, 16, 32}
 
 lanes = Lanes()
+stopping = Event()  # set when this worker shall end
 
 
 def deliver(endpoint_id: str) -> None:
@@ -46,7 +48,7 @@ def deliver(endpoint_id: str) -> None:
             visit.end()
         if visit.found_nothing_to_do():
             return
-        is_over = time.monotonic() >= stop_at
+        is_over = stopping.is_set() or time.monotonic() >= stop_at
         if is_over or (number in RINGS_AFTER and not lanes.is_full(visit.endpoint_id)):
             enqueue(Task.DELIVER_WEBHOOKS, visit.endpoint_id)
         if is_over:

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 import structlog
 from sqlalchemy import ColumnElement
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
 from shared.database import transaction
 from shared.isolation import narrow
@@ -25,6 +25,7 @@ Answer = TypeVar("Answer")
 Piece = TypeVar("Piece")
 
 RENEW_EVERY = 1.0  # seconds
+PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)  # seconds: a transaction of ours is shorter, also on a busy machine
 
 
 @dataclass(frozen=True)
@@ -83,12 +84,23 @@ class Lease(Generic[Row]):
 
 
 def run(step: Step[Row, Plan, Answer], id: str) -> None:
-    """Take one step of the row with this id, if it is due and nobody has it."""
-    run_one(step, col(step.model.id) == id)
+    """Take one step of the row with this id, if it is due and nobody has it.
+
+    Somebody who is just changing the row is waited for, though not for long: the next ring may be seconds away.
+    """
+    for pause in PAUSES:
+        if run_one(step, col(step.model.id) == id) or not _is_due(step.model, id):
+            return
+        time.sleep(pause)
 
 
-def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> None:
-    """Take one step of that row of these which is due longest."""
+def _is_due(model: type[Row], id: str) -> bool:
+    with transaction() as session:
+        return session.exec(select(model.id).where(model.id == id, col(model.due_at) <= utc_now())).first() is not None
+
+
+def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> bool:
+    """Take one step of that row of these which is due longest; whether there was one to be had."""
     claimed: Row | None = None
     id = ""
     try:
@@ -98,22 +110,23 @@ def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> None:
             plan = _plan(session, step, row) if row is not None else None
         claimed = row
         if claimed is None or plan is None:
-            return
+            return claimed is not None
         answer = _ask(step, plan)
         with transaction(_project_of(claimed)) as session:
             held = still_held(session, claimed)
             if held is None:
                 log.warning("the lease ran out, the answer is dropped", row=id)
-                return
+                return True
             step.record(session, held, plan, answer)
             ring_if_due(session, held)
     except NotNow:
-        return
+        pass
     except LeaseLost:
         log.warning("the lease ran out, the step is given up", row=id)
     except Exception:
         log.exception("the step failed", row=id)
         _postpone(step, id, claimed)
+    return True
 
 
 def _project_of(row: DueTable | OwnedDue) -> str | None:

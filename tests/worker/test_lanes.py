@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from redis import Redis
 
 from shared.webhooks.models import DeliveryStatus, WebhookDelivery
 from tests.servers import PATIENCE, Receiver, talking
@@ -94,6 +95,25 @@ def test_who_comes_back_goes_on_with_other_endpoints_of_the_project(
     rung_for(first)
     assert statuses([first, *others]) == [DeliveryStatus.SUCCEEDED] * 4
     assert statuses(his) == [DeliveryStatus.PENDING]
+
+
+def test_a_sender_that_shall_stop_leaves_the_rest_to_others(alice: Person, receiver: Receiver, redis_url: str) -> None:
+    endpoint_id = endpoint_of(alice, receiver.url)["id"]
+    first, *others = told(alice, 3)
+    with Redis.from_url(redis_url) as broker:
+        before = rings(broker, endpoint_id)
+        deliveries.stopping.set()
+        try:
+            rung_for(first)
+        finally:
+            deliveries.stopping.clear()
+        assert rings(broker, endpoint_id) == before + 1
+    assert statuses([first, *others]) == [DeliveryStatus.SUCCEEDED, *[DeliveryStatus.PENDING] * 2]
+
+
+def rings(broker: Redis, endpoint_id: str) -> int:
+    """How many messages say to look at this endpoint."""
+    return sum(f"['{endpoint_id}']".encode() in message for message in broker.lrange("deliveries", 0, -1))
 
 
 def test_a_delivery_that_is_not_due_is_left_alone(alice: Person, receiver: Receiver) -> None:

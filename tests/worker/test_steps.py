@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -203,6 +204,18 @@ def test_a_step_that_has_lost_its_row_stops_and_leaves_it_alone(alice: Person, r
     run(replace(datasets.advance, ask=lose_it), dataset_id)
     lost = row(Dataset, dataset_id)
     assert (lost.due_at, lost.failures, lost.status) == (taken, 1, DatasetStatus.UPLOADED)
+
+
+def test_who_is_just_changing_the_row_is_waited_for(alice: Person, sandbox: Sandbox) -> None:
+    job_id = ready_job(alice)
+    change(Job, job_id, due_at=utc_now())
+    with transaction() as session:
+        session.get_one(Job, job_id, with_for_update=True)
+        rung = Thread(target=run, args=(jobs.advance, job_id))
+        rung.start()
+        rung.join(0.1)  # it comes while the row is locked
+    rung.join()
+    assert row(Job, job_id).provider_job_id
 
 
 def test_nobody_takes_what_another_holds_until_its_lease_has_run_out(alice: Person, sandbox: Sandbox) -> None:
