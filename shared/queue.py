@@ -22,6 +22,7 @@ class Task(StrEnum):
     UPLOAD_DATASET = "datasets.upload"
     CLOSE_UPLOAD = "uploads.close"
     ADVANCE_JOB = "jobs.advance"
+    WATCH_JOBS = "jobs.watch"
     ADMIT_JOBS = "jobs.admit"
     DELETE_MODEL = "models.delete"
     DELIVER_WEBHOOKS = "webhooks.deliver"

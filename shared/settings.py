@@ -66,6 +66,7 @@ class ProviderSettings(BaseModel):
     places: dict[str, Annotated[int, Field(gt=0)]] = {}
     reserved_places: Annotated[int, Field(ge=0)] = 1
     max_active_jobs: Annotated[int | None, Field(gt=0)] = None
+    webhook_secret: SecretStr | None = None
 
 
 class Settings(BaseSettings):
@@ -90,6 +91,8 @@ class Settings(BaseSettings):
     idempotency_lifetime: Seconds = timedelta(days=1)
 
     poll_every: Seconds = timedelta(seconds=5)
+    poll_ceiling: Seconds = timedelta(minutes=1)
+    quiet_looks_per_minute: Annotated[float, Field(gt=0)] = 12
     sweep_every: Seconds = timedelta(seconds=0.5)
     ring_again_after: Seconds = timedelta(seconds=10)
     lease: Seconds = timedelta(minutes=3)

@@ -9,17 +9,28 @@ from typing import Any
 
 import httpx2
 from openai import DefaultHttpxClient, OpenAI
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlmodel import select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
-from shared.jobs.models import Job, JobQueue, TunedModel
+from shared.jobs.models import Job, JobQueue, TunedModel, Watch
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import DueTable, OwnedDue, utc_now
 from shared.webhooks.models import WebhookDelivery, WebhookRecovery
-from worker import admission, closing, credentials, datasets, deliveries, jobs, recoveries, tuned_models, uploads
+from worker import (
+    admission,
+    closing,
+    credentials,
+    datasets,
+    deliveries,
+    jobs,
+    recoveries,
+    tuned_models,
+    uploads,
+    watching,
+)
 from worker.steps import run
 
 CHAT = b'{"messages": [{"role": "user", "content": "Question %d"}, {"role": "assistant", "content": "Answer %d"}]}\n'
@@ -109,6 +120,7 @@ STEPS: dict[type[DueTable] | type[OwnedDue], Callable[[str], None]] = {
     Dataset: lambda id: run(datasets.advance, id),
     Upload: lambda id: run(closing.close, id),
     ProviderFile: lambda id: run(uploads.upload, id),
+    Watch: lambda id: run(watching.watch, id),
     Job: lambda id: run(jobs.advance, id),
     JobQueue: lambda id: run(admission.admit, id),
     TunedModel: lambda id: run(tuned_models.delete, id),
@@ -118,8 +130,14 @@ STEPS: dict[type[DueTable] | type[OwnedDue], Callable[[str], None]] = {
 
 
 def step(model: type[DueTable] | type[OwnedDue], id: str) -> None:
-    """One step of this row, whenever it would be due."""
+    """One step of this row, whenever it would be due, and however long its account would be left alone.
+
+    A job is asked for its status too, whether or not the list has just told it.
+    """
     with transaction() as session:
+        session.exec(update(Credential).values(paused_until=None))
+        if model is Job:
+            session.exec(update(Watch).values(listed_at=None))
         row: Any = session.get_one(model, id)
         if row.due_at is not None:
             row.due_at = utc_now()

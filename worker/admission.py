@@ -25,12 +25,12 @@ COUNTED = 1000
 
 
 def take(session: Session, job: Job) -> bool:
-    """Whether the job has a place. If nothing limits its queue it takes one; else it waits for the queue's step."""
+    """Whether the job has a place. Where nobody waits it takes a free one; else it waits for the queue's step."""
     if job.place is Place.HELD:
         return True
     queue = places.queue_of(session, job)
     if job.place is None:
-        if queue.due_at is None and not _is_limited(session, queue, job):
+        if queue.due_at is None and _is_free(session, queue, job):
             job.place = Place.HELD
             return True
         _say_why(session, job, queue)
@@ -39,16 +39,28 @@ def take(session: Session, job: Job) -> bool:
     return False
 
 
-def _is_limited(session: Session, queue: JobQueue, job: Job) -> bool:
-    if places.most(session, queue) is not None or get_settings().provider.max_active_jobs is not None:
+def _is_free(session: Session, queue: JobQueue, job: Job) -> bool:
+    """Whether there is a place for it. How many its project may have is left to the queue's step, if that is limited."""
+    of_all = get_settings().provider.max_active_jobs
+    if of_all is not None or session.get_one(Project, job.project_id).max_active_jobs is not None:
+        return False
+    if places.most(session, queue) is None:
         return True
-    return session.get_one(Project, job.project_id).max_active_jobs is not None
+    if places.locked(session, queue.id).due_at is not None:  # somebody has begun to wait just now
+        return False
+    reserve = _reserve(session, queue) if job.priority == Priority.LOW else 0
+    return _free(session, queue, *_held(session, queue)) > reserve
+
+
+def _held(session: Session, queue: JobQueue) -> tuple[int, int]:
+    with across_projects(session):
+        return ranking.held(session, queue)
 
 
 def _say_why(session: Session, job: Job, queue: JobQueue) -> None:
     """Nothing is said to one that will find a place free."""
+    held, creating = _held(session, queue)
     with across_projects(session):
-        held, creating = ranking.held(session, queue)
         waiting = ranking.waiting(session, queue, COUNTED)
     if waiting == 0 and _free(session, queue, held, creating) > 0:
         return
@@ -74,8 +86,7 @@ def step_back(session: Session, job: Job, error: ProviderError) -> None:
     places.wait(session, job)
     job.retries += 1
     queue = places.locked(session, job.queue_id or "")
-    with across_projects(session):
-        held, creating = ranking.held(session, queue)
+    held, creating = _held(session, queue)
     is_daily = error.code == "daily_rate_limit_exceeded" or "per day" in error.message
     queue.lowered_to = 0 if is_daily else held - creating
     queue.lowered_until = after(backoff(queue.retries, error.retry_after))

@@ -11,7 +11,18 @@ from celery import signals
 from shared.database import get_engine
 from shared.log import set_up_logging
 from shared.queue import Task, get_celery
-from worker import admission, closing, credentials, datasets, deliveries, jobs, recoveries, tuned_models, uploads
+from worker import (
+    admission,
+    closing,
+    credentials,
+    datasets,
+    deliveries,
+    jobs,
+    recoveries,
+    tuned_models,
+    uploads,
+    watching,
+)
 from worker.steps import run
 
 STOP_WITHIN = 20.0  # seconds that steps under way may take to end once the worker is told to stop
@@ -39,6 +50,11 @@ def close_upload(upload_id: str) -> None:
 @app.task(name=Task.ADVANCE_JOB)
 def advance_job(job_id: str) -> None:
     run(jobs.advance, job_id)
+
+
+@app.task(name=Task.WATCH_JOBS)
+def watch_jobs(watch_id: str) -> None:
+    run(watching.watch, watch_id)
 
 
 @app.task(name=Task.ADMIT_JOBS)

@@ -13,7 +13,8 @@ from shared.settings import get_settings
 from shared.tables import release
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
-from worker.steps import Step, after, try_again
+from worker.steps import Step, after
+from worker.throttling import check_open, try_again
 
 REFRESH_EVERY = timedelta(minutes=10)
 
@@ -31,6 +32,7 @@ class Account:
 
 
 def _plan(_: Session, credential: Credential) -> Credential:
+    check_open(credential)
     return credential
 
 
@@ -45,7 +47,7 @@ def _ask(credential: Credential) -> Account:
 
 def _record(session: Session, credential: Credential, __: Credential, answer: Account | ProviderError) -> None:
     if isinstance(answer, ProviderError):
-        try_again(credential, answer)
+        try_again(session, credential, credential.id, answer)
         return
     credential.base_models = [_base(model) for model in tunable(answer.models)]
     if answer.job_places is not None:

@@ -19,6 +19,7 @@ from worker.making import NotMade, Part, fetch, part_of
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
 from worker.steps import Lease, Step, after, try_again
+from worker.throttling import open_credential
 
 CHECK_PROCESSES = 2
 
@@ -62,9 +63,7 @@ def _next(session: Session, dataset: Dataset) -> Remove | Fetch | Part | Check |
     """What to do now; None if there is only to wait, or nothing left."""
     if dataset.deleted_at is not None:
         files = datasets.provider_files(session, dataset.id)
-        return Remove(
-            [(session.get_one(Credential, file.credential_id), file.provider_file_id or "") for file in files]
-        )
+        return Remove([(open_credential(session, file.credential_id), file.provider_file_id or "") for file in files])
     if dataset.source is not None and dataset.status is DatasetStatus.UPLOADED and not dataset.sha256:
         source = read_source(dataset.source)
         return _part(session, dataset, source) if isinstance(source, SplitSource) else Fetch(source.url)

@@ -14,13 +14,14 @@ from shared.jobs.models import Job, JobRequest, JobStatus, Level
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import release, utc_now
-from worker import admission, giving_up
+from worker import admission, giving_up, pacing
 from worker.comparing import Compare, Compared, compare, comparison, record_comparison
-from worker.progress import Seen, look, record_seen, translator
+from worker.looks import Seen, find, look, look_for_events
+from worker.progress import record_seen, translator
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
-from worker.providers.openai_wire import Provider
-from worker.steps import Step, after, log, try_again
+from worker.steps import Step, after, log
+from worker.throttling import is_slow_down, open_credential, try_again
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Tell:
 
 @dataclass(frozen=True)
 class Poll:
-    """See how it is doing."""
+    """See how it is doing; `fully` unless the list of all jobs tells of its status."""
+
+    fully: bool
 
 
 Do = Compare | Create | Find | Tell | Poll
@@ -64,7 +67,11 @@ Answer = FineTuningJob | list[FineTuningJob] | Seen | Compared
 
 def _plan(session: Session, job: Job) -> Plan | None:
     do = _next(session, job)
-    return None if do is None else Plan(job, session.get_one(Credential, job.credential_id), do)
+    if do is None:
+        return None
+    if isinstance(do, Compare):  # asks nobody
+        return Plan(job, session.get_one(Credential, job.credential_id), do)
+    return Plan(job, open_credential(session, job.credential_id), do)
 
 
 def _next(session: Session, job: Job) -> Do | None:
@@ -73,7 +80,7 @@ def _next(session: Session, job: Job) -> Do | None:
         giving_up.let_be(session, job)
         return None
     if job.provider_job_id is not None:
-        return Tell(job.request) if job.request is not None else Poll()
+        return Tell(job.request) if job.request is not None else Poll(pacing.is_behind(session, job))
     if job.create_pending_at is not None:
         wait_until = job.create_pending_at + get_settings().create_grace
         if wait_until <= utc_now():
@@ -138,28 +145,17 @@ def _ask(plan: Plan) -> Answer:
         case Create(asked):
             return provider.create_job(asked, plan.job.id, plan.job.project_id)
         case Find(since):
-            return _find(provider, plan.job.id, since)
+            return find(provider, plan.job.id, since)
         case Tell(JobRequest.CANCEL):
             return provider.cancel_job(id)
         case Tell(JobRequest.PAUSE):
             return provider.pause_job(id)
         case Tell(JobRequest.RESUME):
             return provider.resume_job(id)
+        case Poll(fully=False):
+            return look_for_events(provider, plan.job)
         case _:
             return look(provider, plan.job)
-
-
-def _find(provider: Provider, job_id: str, since: datetime) -> list[FineTuningJob]:
-    """The jobs that carry our id. There should be one at most; of several, all but the oldest are cancelled."""
-    found = provider.find_jobs(job_id, since)
-    for extra in found[1:]:
-        log.error("the provider has a job twice", job_id=job_id, kept=found[0].id, cancelled=extra.id)
-        try:
-            provider.cancel_job(extra.id)
-        except ProviderError as error:
-            if error.retryable:
-                raise
-    return found
 
 
 def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderError) -> None:
@@ -169,9 +165,7 @@ def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderErr
     job.retries = 0
     match answer:
         case Seen():
-            record_seen(session, job, answer)
-            if not job.status.is_final:
-                release(job, utc_now() if job.request is not None else after(get_settings().poll_every))
+            _record_look(session, job, plan, answer)
         case Compared():
             record_comparison(session, job, answer)
         case list():
@@ -183,10 +177,20 @@ def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderErr
             _created(session, job, answer)
 
 
+def _record_look(session: Session, job: Job, plan: Plan, seen: Seen) -> None:
+    """If something was asked for or told of meanwhile, the next step is now."""
+    before, again = job.status, job.request is not None or job.provider_status != plan.job.provider_status
+    record_seen(session, job, seen)
+    if not job.status.is_final:
+        is_new = bool(seen.events) or job.status is not before
+        release(job, utc_now() if again else pacing.next_look(session, job, is_new=is_new))
+
+
 def _created(session: Session, job: Job, provider_job: FineTuningJob) -> None:
     job.provider_job_id, job.create_pending_at = provider_job.id, None
     log.info("the provider has the job", job_id=job.id, provider_job_id=provider_job.id)
     admission.note_created(session, job)
+    pacing.begin(session, job.credential_id)
     release(job, utc_now())
 
 
@@ -211,12 +215,12 @@ def _record_error(session: Session, job: Job, do: Do, error: ProviderError) -> N
     elif isinstance(do, Poll) and error.status == 404 and job.retries >= get_settings().max_step_failures:
         jobs.fail(session, job, "job_missing_at_provider", "The provider no longer knows this job")
     else:
-        if job.retries == 0:
+        if job.retries == 0 and not is_slow_down(error):
             jobs.add_event(session, job, f"Waiting for the provider: {message}", Level.WARN)
         if isinstance(do, Create) and admission.is_full(error):
             admission.step_back(session, job, error)
         else:
-            try_again(job, error)
+            try_again(session, job, job.credential_id, error)
 
 
 def _distrust_copies(session: Session, job: Job) -> None:

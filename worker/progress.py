@@ -1,7 +1,6 @@
-"""What a look at a provider's job shows, and how it is written down: events, checkpoints, results, status."""
+"""How what a look at a provider's job shows is written down: events, checkpoints, results, status."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,8 +9,6 @@ from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
-from shared.datasets import service as datasets
-from shared.datasets import storage
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, Purpose
 from shared.datasets.storage import Stored
 from shared.jobs import costs
@@ -20,64 +17,9 @@ from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, Level, Tune
 from shared.jobs.schemas import CheckpointPublic, progress
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
-from worker.providers.errors import ProviderError
-from worker.providers.openai_wire import Provider
-from worker.steps import log
+from worker.looks import Seen, status_of
 
 RESULT_FILENAME = "step_metrics.csv"
-_STATUSES = {
-    **{status.value: status for status in JobStatus},
-    "canceled": JobStatus.CANCELLED,
-    "pending": JobStatus.QUEUED,
-    "notRunning": JobStatus.QUEUED,
-    "resuming": JobStatus.RUNNING,
-    "pausing": JobStatus.RUNNING,
-}
-
-
-@dataclass(frozen=True)
-class Seen:
-    job: FineTuningJob
-    events: list[FineTuningJobEvent]
-    checkpoints: list[FineTuningJobCheckpoint]
-    results: list[Stored]
-
-
-def look(provider: Provider, job: Job) -> Seen:
-    """Fetch the job and what is new of it. The status comes first, so that a final one has all events behind it."""
-    id = job.provider_job_id or ""
-    seen = provider.get_job(id)
-    final = _status(seen, job.status).is_final
-    events = provider.new_events(id, None if final else job.last_provider_event_id)
-    saved = final or any(event.message.startswith("Checkpoint created") for event in events)
-    results = [_fetch(provider, file_id) for file_id in seen.result_files or []] if final else []
-    return Seen(
-        seen,
-        events,
-        _optional(provider.checkpoints, id) if saved else [],
-        [result for result in results if result is not None],
-    )
-
-
-def _optional(call: Callable[[str], list[FineTuningJobCheckpoint]], id: str) -> list[FineTuningJobCheckpoint]:
-    """Not every provider has checkpoints."""
-    try:
-        return call(id)
-    except ProviderError as error:
-        if error.retryable:
-            raise
-        return []
-
-
-def _fetch(provider: Provider, file_id: str) -> Stored | None:
-    """Bring a result file here, so that it outlives the provider. One that is gone does not hold the job up."""
-    try:
-        return storage.store(datasets.new_dataset_id(), provider.read_file(file_id))
-    except ProviderError as error:
-        if error.retryable:
-            raise
-        log.warning("a result file cannot be fetched", provider_file_id=file_id, code=error.code, reason=error.message)
-        return None
 
 
 def record_seen(session: Session, job: Job, seen: Seen) -> None:
@@ -88,24 +30,30 @@ def record_seen(session: Session, job: Job, seen: Seen) -> None:
     in_our_words = translator(session, job)
     before = progress(job) or 0.0
     _add_events(session, job, seen.events, in_our_words)
-    _copy_facts(job, seen.job)
     _add_checkpoints(session, job, seen.checkpoints)
-    status = _status(seen.job, job.status)
+    if seen.job is not None:
+        _record_status(session, job, seen.job, seen.results, in_our_words)
+    if not job.status.is_final and int(10 * (progress(job) or 0.0)) > int(10 * before):
+        jobs.tell(session, job, EventType.JOB_PROGRESSED)
+
+
+def _record_status(
+    session: Session,
+    job: Job,
+    provider_job: FineTuningJob,
+    results: list[Stored],
+    in_our_words: Callable[[str], str],
+) -> None:
+    _copy_facts(job, provider_job)
+    status = status_of(provider_job, job.status)
     if status is JobStatus.SUCCEEDED:
         _add_model(session, job)
         costs.note_cost(job)
     if status.is_final:
-        _add_results(session, job, seen.results)
+        _add_results(session, job, results)
     if status is JobStatus.FAILED:
-        job.error = _error(seen.job, in_our_words)
+        job.error = _error(provider_job, in_our_words)
     jobs.move(session, job, status)
-    if not status.is_final and int(10 * (progress(job) or 0.0)) > int(10 * before):
-        jobs.tell(session, job, EventType.JOB_PROGRESSED)
-
-
-def _status(provider_job: FineTuningJob, now: JobStatus) -> JobStatus:
-    """A status that we do not know changes nothing."""
-    return _STATUSES.get(str(provider_job.status), now)
 
 
 def translator(session: Session, job: Job) -> Callable[[str], str]:

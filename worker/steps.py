@@ -45,7 +45,14 @@ class Step(Generic[Row, Plan, Answer]):
 
 
 class NotNow(Exception):
-    """Raised by a plan that finds no time for the row: it is as if nobody had claimed it."""
+    """Raised by a plan that finds no time for the row: it is as if nobody had claimed it.
+
+    With `until` it is due again then; without, whoever raises it has seen to that.
+    """
+
+    def __init__(self, until: datetime | None = None) -> None:
+        super().__init__(until)
+        self.until = until
 
 
 class LeaseLost(Exception):
@@ -119,8 +126,9 @@ def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> bool:
                 return True
             step.record(session, held, plan, answer)
             ring_if_due(session, held)
-    except NotNow:
-        pass
+    except NotNow as later:
+        if later.until is not None:
+            _put_off(step, id, later.until)
     except LeaseLost:
         log.warning("the lease ran out, the step is given up", row=id)
     except Exception:
@@ -162,6 +170,14 @@ def ring_if_due(session: Session, row: DueTable | OwnedDue) -> None:
     if row.due_at is not None and row.due_at <= utc_now():
         row.rung_at = utc_now()
         row.ring_on_commit(session)
+
+
+def _put_off(step: Step[Row, Plan, Answer], id: str, until: datetime) -> None:
+    """Let a row that nobody has wait, whoever rings for it, and count nothing."""
+    with transaction() as session:
+        row = claim(session, step.model, col(step.model.id) == id, timedelta())
+        if row is not None:
+            row.due_at, row.failures = until, row.failures - 1
 
 
 def _postpone(step: Step[Row, Plan, Answer], id: str, claimed: Row | None) -> None:

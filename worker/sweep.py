@@ -5,7 +5,7 @@ from sqlmodel import Session, col, select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
-from shared.jobs.models import Job, JobQueue, TunedModel
+from shared.jobs.models import Job, JobQueue, TunedModel, Watch
 from shared.projects.models import Credential
 from shared.queue import enqueue
 from shared.settings import get_settings
@@ -14,6 +14,7 @@ from shared.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookReco
 
 AT_ONCE = 500
 DUE: tuple[type[DueTable] | type[OwnedDue], ...] = (
+    Watch,
     Job,
     JobQueue,
     WebhookDelivery,

@@ -9,7 +9,8 @@ from shared.projects.models import Credential
 from shared.tables import release
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
-from worker.steps import Step, log, try_again
+from worker.steps import Step, log
+from worker.throttling import open_credential, try_again
 
 
 @dataclass(frozen=True)
@@ -22,16 +23,16 @@ def _plan(session: Session, model: TunedModel) -> Plan | None:
     if model.deleted_at is None:
         release(model, None)
         return None
-    return Plan(model.name, session.get_one(Credential, model.credential_id))
+    return Plan(model.name, open_credential(session, model.credential_id))
 
 
 def _ask(plan: Plan) -> None:
     get_provider(plan.credential).delete_model(plan.name)
 
 
-def _record(_: Session, model: TunedModel, plan: Plan, answer: ProviderError | None) -> None:
+def _record(session: Session, model: TunedModel, plan: Plan, answer: ProviderError | None) -> None:
     if answer is not None and answer.retryable:
-        try_again(model, answer)
+        try_again(session, model, model.credential_id, answer)
         return
     if answer is not None and answer.status != 404:
         log.error("the provider does not delete the model", model=plan.name, code=answer.code, reason=answer.message)

@@ -20,7 +20,8 @@ from shared.tables import release, utc_now
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
 from worker.providers.openai_wire import Provider, file_expiry
-from worker.steps import Lease, Step, try_again
+from worker.steps import Lease, Step
+from worker.throttling import open_credential, try_again
 
 WHOLE_UP_TO = 100_000_000  # above that, POST /files fails late at some providers
 PART_BYTES = 32 << 20
@@ -59,7 +60,7 @@ def _plan(session: Session, file: ProviderFile) -> Plan | None:
         return None
     unknown_since = file.upload_pending_at
     file.upload_pending_at = unknown_since or utc_now()
-    return Plan(file, dataset, session.get_one(Credential, file.credential_id), unknown_since)
+    return Plan(file, dataset, open_credential(session, file.credential_id), unknown_since)
 
 
 def _ask(plan: Plan) -> FileObject | Begun:
@@ -98,11 +99,11 @@ def _record(session: Session, file: ProviderFile, plan: Plan, answer: FileObject
     elif answer.retryable:
         if not answer.effect_unknown and file.provider_upload_id is None:
             file.upload_pending_at = None
-        try_again(file, answer)
+        try_again(session, file, file.credential_id, answer)
     elif file.provider_upload_id is not None and file.retries < get_settings().max_step_failures:
         datasets.forget_parts(file)  # completed by an attempt that died, or expired: find the file, or begin again
         file.upload_pending_at = plan.unknown_since
-        try_again(file, answer)
+        try_again(session, file, file.credential_id, answer)
     else:
         datasets.record_refusal(file, answer.code, answer.message)
 

@@ -8,7 +8,7 @@ from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from shared.queue import Task
-from shared.tables import Deletable, DueTable, EnumField, JSONField, Owned, OwnedDue, TimeField
+from shared.tables import Deletable, DueTable, EnumField, JSONField, Owned, OwnedDue, TimeField, utc_now
 
 
 class JobStatus(StrEnum):
@@ -57,6 +57,7 @@ class Level(StrEnum):
 
 
 IS_WAITING = "place = 'waiting' AND status = 'queued'"  # one that is paused keeps its turn, and is passed over
+IS_AT_PROVIDER = "provider_job_id IS NOT NULL AND status NOT IN ('succeeded', 'failed', 'cancelled')"
 IS_HELD = "place = 'held' AND status <> 'paused'"  # the provider takes the place of a paused one for others
 
 
@@ -65,6 +66,7 @@ class Job(OwnedDue, table=True):
 
     `provider_…` columns hold the far side's words; `create_pending_at` marks a create whose end is not known. `place`
     is null before the files are ready, and at the end. `queue_position` is from 1; null when it is far behind.
+    `provider_status` is null while the provider is known to say something new; `news_at` is when it last did.
     """
 
     __tablename__ = "jobs"
@@ -72,6 +74,7 @@ class Job(OwnedDue, table=True):
         Index(None, "project_id", "id"),
         Index("ix_jobs_waiting", "queue_id", "project_id", "priority", "id", postgresql_where=text(IS_WAITING)),
         Index("ix_jobs_held", "queue_id", "project_id", postgresql_where=text(IS_HELD)),
+        Index("ix_jobs_at_provider", "credential_id", "provider_job_id", postgresql_where=text(IS_AT_PROVIDER)),
     )
     id_prefix: ClassVar[str] = "ftjob-"
     called: ClassVar[str] = "fine-tuning job"
@@ -115,6 +118,25 @@ class Job(OwnedDue, table=True):
     provider_job_id: str | None = None
     provider_status: str | None = None
     last_provider_event_id: str | None = None
+    news_at: datetime | None = TimeField(default=None)
+
+
+class Watch(DueTable, table=True):
+    """Looks at all jobs of one account at once, by the provider's list. It has a `due_at` as long as there are any.
+
+    `changed_at`: when the list last showed something new, or a job came to it; the longer ago, the slower it looks.
+    `listed_at`: when it was last read. `next_look_at`: when the next job of which nothing is new may be looked at.
+    """
+
+    __tablename__ = "watches"
+    id_prefix: ClassVar[str] = "watch_"
+    called: ClassVar[str] = "watch"
+    task: ClassVar[Task] = Task.WATCH_JOBS
+
+    credential_id: str = Field(foreign_key="credentials.id", unique=True)
+    changed_at: datetime = TimeField(default_factory=utc_now)
+    listed_at: datetime | None = TimeField(default=None)
+    next_look_at: datetime | None = TimeField(default=None)
 
 
 class JobQueue(DueTable, table=True):

@@ -7,6 +7,7 @@ from sqlmodel import select
 
 from shared.database import transaction
 from shared.jobs.models import Job, JobEvent, JobQueue, Place
+from shared.projects.models import Project
 from shared.tables import utc_now
 from tests.worker.levers import change, ids, ready_job
 from tests.world import Person, row, step
@@ -16,9 +17,11 @@ JOBS = "/v1/fine_tuning/jobs"
 
 
 def queued_job(person: Person, **values: Any) -> str:
-    """The first job, with its files where they must be; it has asked its queue for a place."""
+    """A job with its files where they must be; it waits for the queue's step, since its project's part is limited."""
     job_id = ready_job(person, **values)
+    change(Project, person.project_id, max_active_jobs=1000)
     step(Job, job_id)
+    change(Project, person.project_id, max_active_jobs=None)
     assert row(Job, job_id).place is Place.WAITING
     return job_id
 

@@ -86,6 +86,16 @@ def test_a_queue_without_anybody_in_it_has_no_steps(alice: Person, sandbox: Sand
     assert row(JobQueue, ids(JobQueue)[0]).due_at <= utc_now() + timedelta(seconds=30)
 
 
+def test_who_finds_a_place_free_and_nobody_waiting_takes_it_at_once(
+    alice: Person, sandbox: Sandbox, one_place: None
+) -> None:
+    first = ready_job(alice)
+    step(Job, first)
+    assert (held(), calls(sandbox, CREATE), messages(first)) == ([first], 1, [])
+    second = waiting_job(alice, file_of(first))
+    assert (held(), row(Job, second).place) == ([first], Place.WAITING)
+
+
 def test_a_snapshot_and_its_alias_share_the_places(alice: Person, sandbox: Sandbox) -> None:
     assert base_of("gpt-4o-mini-2024-07-18") == base_of("ft:gpt-4o-mini-2024-07-18:org::id") == "gpt-4o-mini"
     with settings(TUNERY_PROVIDER__PLACES='{"gpt-4o-mini-2024-07-18": 1, "*": 5}'):
@@ -188,7 +198,8 @@ def test_a_project_has_no_more_places_than_it_may_and_others_do_not_wait_for_it(
     with transaction() as session:
         projects.update_project(session, alice.project_id, max_active_jobs=1)
     with settings(TUNERY_PROVIDER__PLACES='{"*": 3}'):
-        first = queued_job(alice)
+        first = ready_job(alice)
+        step(Job, first)
         second = waiting_job(alice, file_of(first))
         bobs = queued_job(bob)
         admit()

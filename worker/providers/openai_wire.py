@@ -111,6 +111,20 @@ class Provider:
                     found.append(job)
         return found[::-1]
 
+    def job_pages(self) -> Iterator[list[dict[str, Any]]]:
+        """All jobs, newest first, a page of 100 at a time, as they come: to make the SDK's objects of thousands takes
+        seconds."""
+        after: str | None = None
+        while True:
+            query = {"limit": 100} if after is None else {"limit": 100, "after": after}
+            with provider_errors():
+                page = self._openai.get("/fine_tuning/jobs", cast_to=object, options={"params": query})
+                jobs, has_more = _listed(page)
+            yield jobs
+            if not jobs or not has_more or jobs[-1]["id"] == after:  # the same again: it knows no pages
+                return
+            after = jobs[-1]["id"]
+
     def get_job(self, provider_job_id: str) -> FineTuningJob:
         with provider_errors():
             return _object(self._openai.fine_tuning.jobs.retrieve(provider_job_id))
@@ -158,6 +172,16 @@ def _items(page: SyncPage[Item] | SyncCursorPage[Item]) -> Iterator[Item]:
         if items == before or not page.has_next_page():  # the same again: a provider that knows no pages
             return
         before, page = items, page.get_next_page()
+
+
+def _listed(page: object) -> tuple[list[dict[str, Any]], bool]:
+    """A page's items, and whether there are more."""
+    items = page.get("data") if isinstance(page, dict) else None
+    if not isinstance(page, dict) or not isinstance(items, list):
+        raise ValueError(f"it is no list, but {type(page).__name__}")
+    if not all(isinstance(item, dict) and isinstance(item.get("id"), str) for item in items):
+        raise ValueError("what it lists are no objects with an id")
+    return items, page.get("has_more") is True
 
 
 def _until(events: Iterable[FineTuningJobEvent], last_seen: str | None) -> list[FineTuningJobEvent]:

@@ -1,0 +1,186 @@
+"""How all jobs of an account do, by the provider's list: one call for a hundred, instead of some for each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import Session, col, select
+
+from shared.jobs.models import IS_AT_PROVIDER, Job, Watch
+from shared.projects.models import Credential
+from shared.settings import get_settings
+from shared.tables import make_due, release, utc_now
+from worker.pacing import is_listed, jitter, let_none_wait_too_long
+from worker.providers import get_provider
+from worker.providers.errors import ProviderError
+from worker.steps import Lease, Step, after, log
+from worker.throttling import open_credential, try_again
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+ASK_AGAIN = 10  # ceilings, at a provider that has no list
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is recorded of a job; `is_hot` if something was new of it a moment ago."""
+
+    job_id: str
+    status: str | None
+    estimated_finish: int | None
+    result: tuple[int | None, str | None]
+    is_hot: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`known` by the provider's ids; `oldest` is a Unix time before any of them was created."""
+
+    watch: Watch
+    credential: Credential
+    known: dict[str, Known]
+    oldest: float
+
+
+@dataclass
+class Shown:
+    """Ids of the jobs of which the list shows something new, the new estimates, and what it does not show."""
+
+    began: datetime
+    pages: int = 0
+    changed: list[str] = field(default_factory=list)
+    estimates: dict[str, datetime | None] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+
+def _plan(session: Session, watch: Watch) -> Plan | None:
+    columns = (
+        Job.provider_job_id,
+        Job.id,
+        Job.provider_status,
+        Job.estimated_finish_at,
+        Job.trained_tokens,
+        Job.fine_tuned_model,
+        Job.news_at,
+        Job.created_at,
+    )
+    query = select(*columns).where(Job.credential_id == watch.credential_id, text(IS_AT_PROVIDER))  # type: ignore[call-overload]
+    rows = session.exec(query).all()
+    if not rows:
+        release(watch, None)
+        return None
+    hot = utc_now() - 2 * get_settings().poll_every
+    known = {
+        theirs: Known(id, status, _epoch(finish), (tokens, model), news_at is not None and news_at > hot)
+        for theirs, id, status, finish, tokens, model, news_at, _ in rows
+    }
+    oldest = min(row[-1] for row in rows) - CLOCKS_DIFFER
+    return Plan(watch, open_credential(session, watch.credential_id), known, oldest.timestamp())
+
+
+def _epoch(time: datetime | None) -> int | None:
+    return None if time is None else int(time.timestamp())
+
+
+def _ask(plan: Plan) -> Shown:
+    shown, unseen = Shown(utc_now()), dict(plan.known)
+    for page in _pages(plan):
+        shown.pages += 1
+        for job in page:
+            known = unseen.pop(job["id"], None)
+            if known is not None:
+                _compare(shown, known, job)
+        if shown.pages >= len(unseen) or _created_at(page) < plan.oldest:  # the rest costs less looked at singly
+            break
+    shown.missing = [known.job_id for known in unseen.values()]
+    return shown
+
+
+def _pages(plan: Plan) -> Iterator[list[dict[str, Any]]]:
+    return Lease(plan.watch).through(get_provider(plan.credential).job_pages())
+
+
+def _created_at(page: list[dict[str, Any]]) -> float:
+    """Of the page's oldest job; where it is not told the list goes on."""
+    created_at = page[-1].get("created_at") if page else None
+    return created_at if isinstance(created_at, int | float) else float("inf")
+
+
+def _compare(shown: Shown, known: Known, job: dict[str, Any]) -> None:
+    """One of which news are known to be there already has its own next step."""
+    if known.status is None:
+        return
+    if (
+        str(job.get("status")) != known.status
+        or (job.get("trained_tokens"), job.get("fine_tuned_model")) != known.result
+    ):
+        shown.changed.append(known.job_id)
+    elif (finish := job.get("estimated_finish") or None) != known.estimated_finish and isinstance(finish, int | None):
+        shown.estimates[known.job_id] = None if finish is None else datetime.fromtimestamp(finish, UTC)
+
+
+def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | ProviderError) -> None:
+    if isinstance(shown, ProviderError):
+        _record_error(session, watch, plan, shown)
+        return
+    settings = get_settings()
+    watch.retries, watch.listed_at = 0, shown.began
+    if shown.changed:
+        watch.changed_at = utc_now()
+    for job in _lock(session, [*shown.changed, *shown.estimates]):
+        if job.id in shown.estimates:
+            job.estimated_finish_at = shown.estimates[job.id]
+        else:
+            job.provider_status = None
+        make_due(session, job)
+    if shown.missing:
+        _look_singly(session, shown.missing)
+    let_none_wait_too_long(session, watch, len(plan.known))
+    wait = min(max(utc_now() - watch.changed_at, settings.poll_every), settings.poll_ceiling)
+    if sum(known.is_hot for known in plan.known.values()) > shown.pages:  # then each needs no call for its status
+        wait = settings.poll_every
+    release(watch, after(jitter(wait)))
+
+
+def _lock(session: Session, job_ids: list[str]) -> list[Job]:
+    """Those that are not just being changed; those show their difference again, if it is one then."""
+    if not job_ids:
+        return []
+    query = select(Job).where(col(Job.id).in_(job_ids), text(IS_AT_PROVIDER), Job.failures == 0)
+    return list(session.exec(query.with_for_update(skip_locked=True, key_share=True)))
+
+
+_SINGLY = text("""
+UPDATE jobs SET provider_status = NULL,
+    due_at = least(due_at, CASE WHEN due_at > :latest THEN :now + random() * CAST(:ceiling AS interval) END)
+WHERE id IN (
+    SELECT id FROM jobs WHERE id = ANY(:ids) AND failures = 0 AND due_at IS NOT NULL
+        AND (provider_status IS NOT NULL OR due_at > :latest)
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+""")
+
+
+def _look_singly(session: Session, job_ids: list[str]) -> None:
+    """The list does not tell of these: each is looked at within a ceiling's time, and asked for its status."""
+    ceiling, now = get_settings().poll_ceiling, utc_now()
+    values = {"ids": job_ids, "now": now, "ceiling": ceiling, "latest": now + ceiling}
+    session.connection().execute(_SINGLY, values)
+
+
+def _record_error(session: Session, watch: Watch, plan: Plan, error: ProviderError) -> None:
+    if error.retryable:
+        try_again(session, watch, watch.credential_id, error)
+    else:
+        log.warning("the provider does not list its jobs, each is looked at", code=error.code, reason=error.message)
+        release(watch, after(ASK_AGAIN * get_settings().poll_ceiling))
+    if not is_listed(watch):
+        _look_singly(session, [known.job_id for known in plan.known.values()])
+
+
+def _give_up(_: Session, watch: Watch) -> None:
+    release(watch, after(get_settings().poll_ceiling))
+
+
+watch = Step(Watch, _plan, _ask, _record, _give_up)
