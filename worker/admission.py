@@ -40,7 +40,7 @@ def take(session: Session, job: Job) -> bool:
 
 
 def _is_free(session: Session, queue: JobQueue, job: Job) -> bool:
-    """Whether there is a place for it. How many its project may have is left to the queue's step, if that is limited."""
+    """Whether there is a place for it. If its project may have only so many, the queue's step counts them."""
     of_all = get_settings().provider.max_active_jobs
     if of_all is not None or session.get_one(Project, job.project_id).max_active_jobs is not None:
         return False
