@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import DataError, OperationalError, TimeoutError
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 from structlog import get_logger
 
 from shared.errors import ServiceError
@@ -82,11 +83,20 @@ def http_error(request: Request, error: Exception) -> JSONResponse:
         case 405:
             answer = envelope(405, f"{request.method} is not allowed for {request.url.path}", "method_not_allowed")
             answer.headers.update(error.headers or {})
+            answer.headers["allow"] = _allowed(request) or answer.headers["allow"]
             return answer
         case 413:
             return too_large(str(error.detail))
         case status:
             return envelope(status, str(error.detail), getattr(error, "code", "invalid_request"))
+
+
+def _allowed(request: Request) -> str:
+    """Every method of an address that is documented; the router knows only the first route that has it."""
+    for path, operations in request.app.openapi()["paths"].items():
+        if compile_path(path)[0].match(request.url.path):
+            return ", ".join(sorted(method.upper() for method in operations))
+    return ""
 
 
 def too_large(message: str) -> JSONResponse:

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 from urllib.parse import unquote_to_bytes
 
 import anyio
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.errors import envelope
 from shared.bodies import MAX_DEPTH
 
+_READ = {"POST", "PUT", "PATCH"}
 PACE = 1000  # bytes a second, the slowest that is waited for
 
 _ESCAPED_BACKSLASH = b"\\\\"
@@ -42,12 +44,13 @@ def is_too_deep(body: bytes) -> bool:
     return bool(brackets)
 
 
-def has_unstorable_text(body: bytes) -> bool:
-    """Whether JSON writes a NUL, or half of a surrogate pair: neither can be kept as text."""
+def find_unstorable(body: bytes) -> int | None:
+    """Where JSON writes a NUL, or half of a surrogate pair: neither can be kept as text."""
     if b"\\u" not in body:
-        return False
-    escapes = body.replace(_ESCAPED_BACKSLASH, b"__")
-    return _NUL_OR_HALF.search(_PAIR.sub(b"__", escapes)) is not None
+        return None
+    without_backslashes = body.replace(_ESCAPED_BACKSLASH, b"__")
+    found = _NUL_OR_HALF.search(_PAIR.sub(b"_" * 12, without_backslashes))
+    return found.start() if found else None
 
 
 def is_text(part: bytes) -> bool:
@@ -82,9 +85,20 @@ class IncomingMiddleware:
             return
         headers = Headers(scope=scope)
         if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
-            is_json = "json" in headers.get("content-type", "") and not self.kept_whole.fullmatch(scope["path"])
-            receive = _Body(receive, self.patience, is_json).receive
+            if scope["method"] in _READ:
+                is_json = "json" in headers.get("content-type", "") and not self.kept_whole.fullmatch(scope["path"])
+                receive = _Body(receive, self.patience, is_json).receive
+            else:
+                receive = partial(_pass_over, receive)
         await self.app(scope, receive, send)
+
+
+async def _pass_over(receive: Receive) -> Message:
+    """Of a body that nobody reads there may be too much when the answer has begun, too late for a refusal."""
+    try:
+        return await receive()
+    except HTTPException:
+        return {"type": "http.disconnect"}
 
 
 class _Body:
@@ -128,6 +142,6 @@ class _Body:
 def _judge(body: bytes) -> None:
     if is_too_deep(body):
         raise Refused(400, f"The body is nested deeper than {MAX_DEPTH} levels", "invalid_json")
-    if has_unstorable_text(body):
-        sentence = "The request holds a text that cannot be stored: a NUL or half of a surrogate pair"
+    if (place := find_unstorable(body)) is not None:
+        sentence = f"The body holds, at byte {place}, a text that cannot be stored: a NUL or half of a surrogate pair"
         raise Refused(400, sentence, "invalid_text")

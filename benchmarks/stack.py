@@ -25,6 +25,8 @@ class Measured:
 
     base_url: str
     api_key: str
+    admin_key: str
+    project_id: str
     sandbox_url: str
     sandbox_key: str
     processes: Mapping[str, psutil.Process]
@@ -46,6 +48,8 @@ def measured_stack(**settings: str) -> Iterator[Measured]:
             yield Measured(
                 stack.base_url,
                 stack.first["api_key"],
+                stack.first["admin_key"],
+                stack.first["project_id"],
                 stack.environ["TUNERY_PROVIDER__BASE_URL"],
                 stack.environ["TUNERY_PROVIDER__API_KEY"],
                 {name: psutil.Process(child.process.pid) for name, (_, child) in stack.crew.members.items()},

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.api.people import member
 from tests.servers import free_port, wait_for_port
-from tests.world import Person, variables_of_this_test
+from tests.world import Person, Sandbox, empty_tables, variables_of_this_test
 
 Elsewhere = Callable[[str], Person]
 
@@ -65,3 +66,12 @@ def lonely_server(server: str) -> Iterator[str]:
     }
     with serving_under(**conditions) as address:
         yield address
+
+
+@pytest.fixture(scope="module")
+def mallory(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
+    """She has a key, and means no good. One for all inputs: what one of them breaks, the next ones shall feel."""
+    sandbox_server.reset()
+    with member(server, "mallory's team") as mallory:
+        yield mallory
+    empty_tables()
