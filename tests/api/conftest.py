@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from openai import OpenAI
 
+from shared.database import transaction
+from shared.projects import service as projects
 from tests.servers import free_port, wait_for_port
 from tests.world import Person, variables_of_this_test
 
@@ -65,3 +68,14 @@ def lonely_server(server: str) -> Iterator[str]:
     }
     with serving_under(**conditions) as address:
         yield address
+
+
+@pytest.fixture
+def admin(clean: str) -> Iterator[OpenAI]:
+    """The operator, with the SDK's own administration client: strict, and without repeats of its own."""
+    with transaction() as session:
+        _, secret = projects.create_api_key(session, None, "operator")
+    with OpenAI(
+        base_url=clean, api_key="", admin_api_key=secret, max_retries=0, _strict_response_validation=True
+    ) as admin:
+        yield admin
