@@ -17,6 +17,7 @@ from api.scopes import scope
 from shared.database import transaction
 from shared.errors import Invalid, ProviderUnavailable
 from shared.jobs import tuned_models
+from shared.projects.callers import Caller
 from shared.settings import get_settings
 
 log = get_logger(__name__)
@@ -82,7 +83,7 @@ async def create_chat_completion(request: Request, caller: CallerDep) -> Streami
     nothing here; and as all projects share one account there, the provider does not get to see it.
     """
     asked, body = _decode(await request.body())
-    await anyio.to_thread.run_sync(_check, caller.project_id, asked.model)
+    await anyio.to_thread.run_sync(_check, caller, asked.model)
     response = await _send(body)
     if response.status_code in {401, 403}:
         await response.aclose()
@@ -105,9 +106,10 @@ def _decode(body: bytes) -> tuple[Asked, bytes]:
     return asked, once
 
 
-def _check(project_id: str, model: str) -> None:
-    with transaction(project_id) as session:
-        tuned_models.check_callable(session, project_id, model)
+def _check(caller: Caller, model: str) -> None:
+    with transaction(caller.project_id) as session:
+        tuned_models.check_callable(session, caller.project_id, model)
+        tuned_models.check_permitted(session, caller.project_id, caller.model_rule, model)
 
 
 async def _send(body: bytes) -> httpx2.Response:

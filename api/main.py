@@ -13,7 +13,21 @@ from api import errors, inference
 from api.errors import ErrorEnvelope
 from api.incoming import IncomingMiddleware
 from api.middleware import BodyLimitMiddleware, RequestMiddleware
-from api.routes import datasets, files, health, jobs, models, projects, uploads, webhook_endpoints, webhook_events
+from api.routes import (
+    admin_api_keys,
+    api_keys,
+    datasets,
+    files,
+    health,
+    jobs,
+    models,
+    not_implemented,
+    projects,
+    service_accounts,
+    uploads,
+    webhook_endpoints,
+    webhook_events,
+)
 from api.webhook_docs import describe_webhooks
 from shared.log import set_up_logging
 from shared.settings import get_settings
@@ -23,10 +37,12 @@ Set `OPENAI_BASE_URL` to this server's `/v1` and `OPENAI_API_KEY` to a project's
 CONNECTIONS = 1 << 16
 FORM_BYTES = 1 << 20  # what a form may have besides its file
 
+_FOR_PROJECTS = (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, inference)
+_FOR_ADMINS = (projects, service_accounts, api_keys, admin_api_keys, not_implemented)
 _ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorEnvelope, "description": "The request cannot be carried out; `param` names the field"},
     401: {"model": ErrorEnvelope, "description": "No key, or one that is not known"},
-    403: {"model": ErrorEnvelope, "description": "The key may not do this"},
+    403: {"model": ErrorEnvelope, "description": "The key may not do this; the missing scope is in the sentence"},
     404: {"model": ErrorEnvelope, "description": "Not there, or another project's"},
     408: {"model": ErrorEnvelope, "description": "The body came too slowly; send it again"},
     409: {"model": ErrorEnvelope, "description": "A request under the same Idempotency-Key is under way"},
@@ -76,7 +92,7 @@ def create_app() -> FastAPI:
     app.add_middleware(IncomingMiddleware, patience=settings.body_patience, kept_whole=larger)
     app.add_middleware(BodyLimitMiddleware, limit=settings.max_json_bytes, larger=larger)
     app.add_middleware(RequestMiddleware)
-    for module in (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, projects, inference):
+    for module in (*_FOR_PROJECTS, *_FOR_ADMINS):
         app.include_router(module.router, responses=_ERRORS)
     app.include_router(health.router)
     describe_webhooks(app)

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from api.webhook_samples import sample
 from shared.datasets.views import DatasetPublic
 from shared.jobs.schemas import CheckpointPublic, JobPublic, ModelPublic
-from shared.projects.schemas import ApiKeyPublic
+from shared.projects.key_schemas import ApiKeyPublic
 from shared.webhooks.event_types import EventType
 from shared.webhooks.schemas import WebhookEndpointPublic
 
@@ -36,7 +36,6 @@ _OBJECTS: dict[EventType, type[BaseModel]] = {
     EventType.API_KEY_EXPIRING: ApiKeyPublic,
     EventType.ENDPOINT_DISABLED: WebhookEndpointPublic,
 }
-_ANSWERED_BY_NO_ROUTE = {ApiKeyPublic}
 _THIN = " `data` has its id alone, as OpenAI's has; with the endpoint's `full_payloads` it is the whole job."
 _THIN_DATA = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
 _HEADERS = {
@@ -90,7 +89,7 @@ def _payload(type: EventType) -> dict[str, Any]:
         "object": {"type": "string", "const": "event"},
         "created_at": {"type": "integer", "description": "Unix seconds, when it happened"},
         "type": {"type": "string", "const": type.value},
-        "data": _THIN_DATA if type.is_thin else _schema(_OBJECTS.get(type, JobPublic)),
+        "data": _THIN_DATA if type.is_thin else {"$ref": f"#/components/schemas/{_object(type)}"},
     }
     return {"type": "object", "properties": properties, "required": list(properties)}
 
@@ -106,7 +105,5 @@ def _example(type: EventType) -> dict[str, Any]:
     }
 
 
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    if model in _ANSWERED_BY_NO_ROUTE:
-        return model.model_json_schema(mode="serialization")
-    return {"$ref": f"#/components/schemas/{model.__name__}"}
+def _object(type: EventType) -> str:
+    return _OBJECTS.get(type, JobPublic).__name__

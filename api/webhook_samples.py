@@ -128,6 +128,11 @@ _SAMPLES: dict[EventType, dict[str, Any]] = {
         "redacted_value": "sk-tun-abc…wxyz",
         "created_at": _MADE_AT,
         "expires_at": _MADE_AT + 604_800,
+        "last_used_at": _MADE_AT,
+        "scopes": ["files:write", "jobs:write"],
+        "previous_valid_until": None,
+        "owner": {"type": None, "service_account": None},
+        "owner_project_access": "active",
     },
     EventType.ENDPOINT_DISABLED: _ENDPOINT,
 }

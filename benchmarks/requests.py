@@ -3,16 +3,29 @@
 `python -m benchmarks.requests`
 """
 
+import asyncio
 import http.client
+import os
 import socket
 import subprocess
 import threading
 import time
+from contextlib import suppress
+from statistics import median
 from urllib.parse import urlsplit
 
+from fastapi import FastAPI
+from openai import AuthenticationError, OpenAI
+from starlette.types import Message
+
+from api.main import create_app
+from api.scopes import scope
 from benchmarks.stack import Measured, cpu_seconds, measured_stack, print_table, uploaded
 from cli import commands
 from cli.ports import LOCALHOST
+from shared.database import transaction
+from shared.projects import callers, keys
+from shared.projects import service as projects
 
 REQUESTS = 2000
 CLIENTS = 4
@@ -26,12 +39,16 @@ def main() -> None:
         _ask(stack, "/fine_tuning/jobs", 200)
         retrieve = _ask(stack, f"/fine_tuning/jobs/{job_ids[0]}", REQUESTS)
         listed = _ask(stack, "/fine_tuning/jobs?limit=20", REQUESTS)
+        added = _authentication(stack)
+        accepted = max(_seconds_until_refused(stack) for _ in range(5))
     print_table(
         [
             ("api: start to first 200", "≤ 3 s", f"{start:.2f} s"),
             ("api: idle RSS", "≤ 150 MB", f"{idle:.0f} MB"),
             ("job retrieve: CPU per request", "≤ 3 ms", f"{retrieve * 1000:.2f} ms"),
             ("job list of 20: CPU per request", "≤ 4 ms", f"{listed * 1000:.2f} ms"),
+            ("authentication: CPU added per request", "≤ 0.3 ms", f"{added * 1000:.2f} ms"),
+            ("revoked key: still accepted, at most", "≤ 1 s", f"{accepted:.2f} s"),
         ]
     )
 
@@ -101,6 +118,57 @@ def _ask(stack: Measured, path: str, requests: int) -> float:
     for thread in threads:
         thread.join()
     return (cpu_seconds(stack.processes["api"]) - before) / (requests // CLIENTS * CLIENTS)
+
+
+def _authentication(stack: Measured) -> float:
+    """CPU seconds that a key and its scope add to a request that does nothing, by the app itself, without a server."""
+    os.environ.update({**stack.environ, "TUNERY_LOG_LEVEL": "warning"})
+    app = create_app()
+    app.add_api_route("/plain", _nothing)
+    app.add_api_route("/locked", _nothing, dependencies=[scope("jobs")])
+    return asyncio.run(_difference(app, f"Bearer {stack.api_key}".encode()))
+
+
+def _seconds_until_refused(stack: Measured) -> float:
+    """A new key that is in use, revoked: how long until the api refuses it."""
+    with transaction() as session:
+        key, secret = projects.create_api_key(session, callers.authenticate(session, stack.api_key).project_id, "new")
+    with OpenAI(base_url=stack.base_url, api_key=secret) as client:
+        client.models.list()
+        with transaction() as session:
+            keys.revoke(keys.find_key(session, key.id))
+        revoked = time.monotonic()
+        with suppress(AuthenticationError):
+            while True:
+                client.models.list()
+    return time.monotonic() - revoked
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def _difference(app: FastAPI, authorization: bytes) -> float:
+    """The median of several rounds, in which both are asked by turns: the machine's pace changes."""
+    rounds = [[await _seconds(app, path, authorization) for path in ("/plain", "/locked")] for _ in range(21)]
+    return median(locked - plain for plain, locked in rounds[1:])
+
+
+async def _seconds(app: FastAPI, path: str, authorization: bytes) -> float:
+    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
+    scope |= {"headers": [(b"authorization", authorization)], "http_version": "1.1", "scheme": "http"}
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] != 200:
+            raise RuntimeError(f"{path}: {message['status']}")
+
+    before = time.process_time()
+    for _ in range(REQUESTS // 10):
+        await app({**scope}, receive, send)
+    return (time.process_time() - before) / (REQUESTS // 10)
 
 
 if __name__ == "__main__":

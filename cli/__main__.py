@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import commands, datasets, keys, secrets_rotation, webhooks
+from cli import admin_keys, commands, datasets, keys, projects, secrets_rotation, webhooks
 from cli.failure import Failure
 
 STATE = Path(os.environ.get("TUNERY_STATE") or commands.ROOT / ".state")
@@ -21,9 +21,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     epilog="Begin with `./tunery demo`. The servers' settings are environment variables; `.env.example` lists them.",
 )
-project = typer.Typer(help="The projects of this deployment, each with API keys of its own.", no_args_is_help=True)
-app.add_typer(project, name="project", rich_help_panel="Operate")
+app.add_typer(projects.app, name="project", rich_help_panel="Operate")
 app.add_typer(keys.app, name="key", rich_help_panel="Operate")
+app.add_typer(admin_keys.app, name="admin-key", rich_help_panel="Operate")
 app.add_typer(secrets_rotation.app, name="secrets", rich_help_panel="Operate")
 app.add_typer(datasets.app, name="datasets", rich_help_panel="Try")
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Try")
@@ -104,30 +104,6 @@ def migrate(
     from cli.operate import migrate_when_reachable
 
     print(migrate_when_reachable(wait))
-
-
-@project.command("create")
-def create_project(name: Annotated[str, typer.Argument(help="The team's name.")]) -> None:
-    """Create a project and print its first API key, which is never shown again."""
-    from cli.operate import create_project_with_key
-
-    created = create_project_with_key(name)
-    print(f"Project {created.id} is made. This is its key; it is not shown again:", file=sys.stderr)
-    print(created.secret)
-
-
-@project.command("update")
-def update_project(
-    project_id: Annotated[str, typer.Argument(metavar="ID")],
-    weight: Annotated[float | None, typer.Option(help="Its share of free places beside others' (new ones: 1).")] = None,
-    max_active_jobs: Annotated[
-        int | None, typer.Option(help="The most jobs of one model at the provider; 0: as the settings say.")
-    ] = None,
-) -> None:
-    """Change a project's part in the queue for the provider's places. It counts from the next free place on."""
-    from cli.operate import update_project
-
-    print(update_project(project_id, weight, max_active_jobs))
 
 
 @app.command(rich_help_panel=DEVELOP, context_settings=PASSED_ON)

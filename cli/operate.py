@@ -7,6 +7,7 @@ from sqlalchemy.exc import OperationalError
 
 from shared import database
 from shared.projects import service as projects
+from shared.projects.models import Project
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,24 @@ def migrate_when_reachable(patience: float) -> str:
     return f"The database is at revision {database.newest_revision()}."
 
 
-def update_project(project_id: str, weight: float | None, max_active_jobs: int | None) -> str:
+def all_projects(*, include_archived: bool) -> list[Project]:
+    """Newest first."""
+    found: list[Project] = []
+    with database.transaction() as session:
+        while True:
+            after = found[-1].id if found else None
+            page = projects.list_projects(session, after=after, limit=100, include_archived=include_archived)
+            found += page[:100]
+            if len(page) <= 100:
+                return found
+
+
+def update_project(project_id: str, weight: float | None, max_active_jobs: int | None, name: str | None = None) -> str:
     """Changes what is named, and tells how the project stands now."""
     with database.transaction() as session:
-        project = projects.update_project(session, project_id, weight=weight, max_active_jobs=max_active_jobs)
+        project = projects.update_project(
+            session, project_id, name=name, weight=weight, max_active_jobs=max_active_jobs
+        )
         most = project.max_active_jobs or "as the settings say"
         return f"{project.name}: weight {project.weight:g}, active jobs of one model at most: {most}."
 

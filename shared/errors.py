@@ -66,6 +66,14 @@ class TooLarge(ServiceError):
     code = "request_too_large"
 
 
+class NotImplementedHere(ServiceError):
+    """OpenAI has it, and this deployment has not."""
+
+    status = 501
+    type = "invalid_request_error"
+    code = "not_implemented"
+
+
 class StorageUnavailable(ServiceError):
     status = 503
     code = "storage_unavailable"

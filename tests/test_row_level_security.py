@@ -41,6 +41,7 @@ NOT_SO_FILLED: dict[str, dict[str, Any]] = {}  # where a table's own checks ask 
 ACROSS = {
     "api/deps.py _find": "whose key it is has yet to be found out",
     "api/event_stream.py look": "asks first whether the key is still good, and is then narrowed",
+    "api/key_use.py write": "notes the use of one key, by its id; projects cannot write keys",
     "api/job_watch.py _look": "one look for the streams of all projects; each is handed its own job's news",
     "api/key_use.py _write": "notes by its id when a key was used",
     "api/routes/health.py _postgres": "asks for the schema's revision",

@@ -15,6 +15,7 @@ from shared.jobs.moves import ASKABLE, MOVES, TOLD
 from shared.jobs.schemas import JobCreate, JobPublic
 from shared.projects import service as projects
 from shared.projects.callers import Caller
+from shared.projects.model_permissions import rule_of
 from shared.tables import check_cursor, get_owned, list_owned, make_due, release, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
@@ -22,9 +23,11 @@ from shared.webhooks.event_types import EventType
 
 def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     """Accept a job. Its files must be the project's own and not known to be bad; the provider judges the rest."""
+    project = projects.get_active_project(session, caller.project_id)
     credential = projects.default_credential(session)
     asked = wanted.columns(session, caller.project_id, new)
     tuned_models.check_usable(session, caller.project_id, asked["model"])
+    tuned_models.check_permitted(session, caller.project_id, rule_of(project), asked["model"])
     for param in ("training_file", "validation_file"):
         if asked[param] is not None:
             dataset = datasets.get_for_training(session, caller.project_id, asked[param], param)

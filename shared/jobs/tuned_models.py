@@ -1,17 +1,22 @@
 """Which models a project may name: the provider's base models, and what its own jobs have made."""
 
+import re
 from typing import Any
 
 from sqlmodel import Session, col, select
 
+from shared.datasets.validation.rules import rules
 from shared.errors import Forbidden, NotFound
 from shared.isolation import across_projects
 from shared.jobs.models import Checkpoint, TunedModel
 from shared.jobs.schemas import ModelPublic
 from shared.projects import service as projects
+from shared.projects.model_permissions import ModelRule
 from shared.tables import make_due, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
+
+_SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
 def list_models(session: Session, project_id: str) -> list[ModelPublic]:
@@ -76,6 +81,27 @@ def check_callable(session: Session, project_id: str, name: str) -> None:
         raise not_found(name)
 
 
+def check_permitted(session: Session, project_id: str, rule: ModelRule | None, name: str) -> None:
+    """Refuse what the project's model permissions do not let it use. A tuned model is judged by its first base."""
+    if rule is None:
+        return
+    made = select(TunedModel.base_model).where(TunedModel.project_id == project_id, TunedModel.name == name)
+    base = first_base(session.exec(made).first() or name)
+    known = rules().model(base)
+    names = {name, base, _SNAPSHOT.sub("", base)} | ({known.name, known.alias} if known else set())
+    if not rule.allows(names):
+        raise Forbidden(
+            f"Project `{project_id}` does not have access to model `{name}`: ask your operator",
+            code="model_not_found",
+            param="model",
+        )
+
+
+def first_base(name: str) -> str:
+    """Of a model tuned from a tuned one, `ft:base:…`, the first base of all."""
+    return name.split(":")[1] if name.startswith("ft:") and ":" in name[3:] else name
+
+
 def not_found(name: str) -> NotFound:
     return NotFound(
         f"The model `{name}` does not exist or you do not have access to it", code="model_not_found", param="model"
@@ -103,6 +129,6 @@ def _own(session: Session, project_id: str, name: str, *, lock: bool = False) ->
 
 
 def _shutdown(model: TunedModel, bases: list[dict[str, Any]]) -> str | None:
-    """A model tuned from a tuned one, `ft:base:…`, ends with the first base of all."""
-    name = model.base_model.split(":")[1] if model.base_model.startswith("ft:") else model.base_model
+    """A tuned model ends with the first base of all."""
+    name = first_base(model.base_model)
     return next((base.get("shutdown_date") for base in bases if base["id"] == name), None)

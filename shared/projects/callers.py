@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, and_
 from sqlmodel import Session, col, or_, select
 
 from shared.errors import Forbidden, Unauthorized
+from shared.projects.model_permissions import ModelRule, rule_of
 from shared.projects.models import ApiKey, Organization, Project
 from shared.projects.scopes import check_scope
 from shared.projects.secret_format import PREFIXES, is_whole, sha256
@@ -30,6 +31,7 @@ class Caller(AnyCaller):
     """Who acts for a project."""
 
     project_id: str
+    model_rule: ModelRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def identify(session: Session, secret: str) -> Caller | AdminCaller:
         raise Unauthorized(
             "The project of this API key is archived: it cannot be used any more", code="project_archived"
         )
-    return Caller(project.organization_id, key.id, project.id, scopes=scopes)
+    return Caller(project.organization_id, key.id, project.id, rule_of(project), scopes=scopes)
 
 
 def authenticate(session: Session, secret: str) -> Caller:

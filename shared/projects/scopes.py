@@ -1,8 +1,9 @@
 """What a key may do: each scope is a thing of the API, and whether it may be read or changed."""
 
-from typing import Literal
+from collections.abc import Collection
+from typing import Literal, get_args
 
-from shared.errors import Forbidden
+from shared.errors import Forbidden, Invalid
 
 ProjectScope = Literal[
     "jobs:read",
@@ -29,7 +30,9 @@ AdminScope = Literal[
     "admin:costs:write",
     "admin:audit_logs:read",
 ]
-EVERYTHING: frozenset[str] = frozenset({"admin:*"})
+PROJECT_SCOPES: tuple[str, ...] = get_args(ProjectScope)
+ADMIN_SCOPES: tuple[str, ...] = get_args(AdminScope)
+MAKES_ADMIN_KEYS = {"admin:*", "admin:admin_api_keys:write"}
 
 
 def check_scope(scopes: frozenset[str], needed: str) -> None:
@@ -39,3 +42,14 @@ def check_scope(scopes: frozenset[str], needed: str) -> None:
             f"You have insufficient permissions for this operation. Missing scopes: {needed}. "
             "Ask your operator for a key that has it"
         )
+
+
+def may_grant(own: frozenset[str], wanted: Collection[str]) -> bool:
+    """Whether a key with these scopes may make one with those: none are all."""
+    return not own or "admin:*" in own or (bool(wanted) and own.issuperset(wanted))
+
+
+def check_known(given: Collection[str], known: Collection[str]) -> Collection[str]:
+    if unknown := sorted(set(given) - set(known)):
+        raise Invalid(f"No such scope: {', '.join(unknown)}. There are: {', '.join(known)}", param="scopes")
+    return given

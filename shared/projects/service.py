@@ -22,19 +22,31 @@ def the_organization(session: Session) -> Organization:
 
 
 def create_project(session: Session, name: str) -> Project:
-    if not 0 < len(name.strip()) <= NAME_LENGTH:
-        raise Invalid(f"A project's name has 1 to {NAME_LENGTH} characters", param="name")
-    project = Project(organization_id=the_organization(session).id, name=name.strip())
+    project = Project(organization_id=the_organization(session).id, name=_name(name))
     session.add(project)
     session.flush()
     return project
 
 
+def _name(given: str) -> str:
+    name = given.strip()
+    if not 0 < len(name) <= NAME_LENGTH:
+        raise Invalid(f"A project's name has 1 to {NAME_LENGTH} characters", param="name")
+    return name
+
+
 def update_project(
-    session: Session, project_id: str, *, weight: float | None = None, max_active_jobs: int | None = None
+    session: Session,
+    project_id: str,
+    *,
+    name: str | None = None,
+    weight: float | None = None,
+    max_active_jobs: int | None = None,
 ) -> Project:
-    """Change a project's part in the queue; what is None stays, and 0 `max_active_jobs` is again the settings' own."""
-    project = get_project(session, project_id)
+    """Change its name or its part in the queue; what is None stays, and 0 `max_active_jobs` is again the settings'."""
+    project = get_active_project(session, project_id)
+    if name is not None:
+        project.name = _name(name)
     if weight is not None:
         if not 0.001 <= weight <= 1000:
             raise Invalid("A project's weight is from 0.001 to 1000", param="weight")
@@ -79,9 +91,11 @@ def create_api_key(
     return key, secret
 
 
-def list_projects(session: Session, *, after: str | None, limit: int) -> list[Project]:
+def list_projects(session: Session, *, after: str | None, limit: int, include_archived: bool = False) -> list[Project]:
     """One more than `limit`, newest first."""
     query = select(Project).order_by(col(Project.id).desc()).limit(limit + 1)
+    if not include_archived:
+        query = query.where(col(Project.archived_at).is_(None))
     if after is not None:
         query = query.where(Project.id < get_project(session, after, param="after").id)
     return list(session.exec(query))
@@ -91,6 +105,25 @@ def get_project(session: Session, project_id: str, *, param: str = "project_id")
     project = session.get(Project, project_id)
     if project is None:
         raise NotFound(f"No such project: {project_id}", param=param)
+    return project
+
+
+def get_active_project(session: Session, project_id: str) -> Project:
+    """A project that is not archived, nor can be before this transaction has ended."""
+    get_project(session, project_id)
+    query = select(Project).where(Project.id == project_id).with_for_update(read=True, key_share=True)
+    project = session.exec(query, execution_options={"populate_existing": True}).one()
+    if project.archived_at is not None:
+        raise Invalid(f"{project_id} is archived: it cannot be used or changed any more", code="project_archived")
+    return project
+
+
+def archive_project(session: Session, project_id: str) -> Project:
+    """Its keys are refused from now on, for good. Waits for who is at work in it. One of before keeps its time."""
+    get_project(session, project_id)
+    query = select(Project).where(Project.id == project_id).with_for_update()
+    project = session.exec(query, execution_options={"populate_existing": True}).one()
+    project.archived_at = project.archived_at or utc_now()
     return project
 
 

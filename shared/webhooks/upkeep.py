@@ -7,8 +7,8 @@ from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
 from shared.ids import first_id
+from shared.projects import keys
 from shared.projects.models import ApiKey
-from shared.projects.schemas import ApiKeyPublic
 from shared.settings import get_settings
 from shared.tables import utc_now
 from shared.webhooks import service as webhooks
@@ -37,7 +37,7 @@ def tell_expiring_keys(session: Session) -> None:
     )
     for key in session.exec(expiring.order_by(ApiKey.id).with_for_update(skip_locked=True)):
         key.expiry_told_at = now
-        told = ApiKeyPublic.of(key).model_dump(mode="json")
+        told = keys.show(session, [key])[0].model_dump(mode="json")
         webhooks.emit(session, key.project_id or "", EventType.API_KEY_EXPIRING, told)
 
 

@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from openai import OpenAI
 
+from shared.database import transaction
+from shared.projects import service as projects
 from tests.api.people import member
 from tests.servers import free_port, wait_for_port
 from tests.world import Person, Sandbox, empty_tables, variables_of_this_test
@@ -75,3 +78,14 @@ def mallory(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
     with member(server, "mallory's team") as mallory:
         yield mallory
     empty_tables()
+
+
+@pytest.fixture
+def admin(clean: str) -> Iterator[OpenAI]:
+    """The operator, with the SDK's own administration client: strict, and without repeats of its own."""
+    with transaction() as session:
+        _, secret = projects.create_api_key(session, None, "operator")
+    with OpenAI(
+        base_url=clean, api_key="", admin_api_key=secret, max_retries=0, _strict_response_validation=True
+    ) as admin:
+        yield admin

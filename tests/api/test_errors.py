@@ -62,6 +62,16 @@ OPERATIONS = [
     ("GET", "/organization/projects"),
     ("POST", "/organization/projects"),
     ("GET", "/organization/projects/proj_x"),
+    ("POST", "/organization/projects/proj_x"),
+    ("POST", "/organization/projects/proj_x/archive"),
+    ("GET", "/organization/projects/proj_x/api_keys"),
+    ("DELETE", "/organization/projects/proj_x/api_keys/key_x"),
+    ("POST", "/organization/projects/proj_x/api_keys/key_x/rotate_secret"),
+    ("POST", "/organization/projects/proj_x/service_accounts"),
+    ("DELETE", "/organization/projects/proj_x/model_permissions"),
+    ("POST", "/organization/admin_api_keys"),
+    ("DELETE", "/organization/admin_api_keys/key_x"),
+    ("GET", "/organization/users"),
 ]
 KEYS = {
     "none": ({"authorization": ""}, "missing_api_key"),

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 import pytest
 from openai import APIStatusError, OpenAI
 
+from api import key_use
 from api.main import create_app
 from api.scopes import ForAdmin, ForProject
 from shared.database import transaction
@@ -14,8 +15,9 @@ from shared.projects.secret_format import sha256
 from shared.tables import utc_now
 from tests.api.people import member
 from tests.api.wire import Answer, facts, send
+from tests.test_tenancy import ADMINISTRATION
 from tests.worker.levers import change
-from tests.world import Person, empty_tables
+from tests.world import Person, empty_tables, row
 
 WITHOUT_SCOPE = {"/livez", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect"}
 
@@ -59,8 +61,8 @@ def test_every_route_declares_its_scope(server: str) -> None:
     declared = scopes_of_routes()
     assert len(declared) > 40
     assert {path for (_, path), scopes in declared.items() if len(scopes) != 1} == WITHOUT_SCOPE
-    kinds = {path.startswith("/v1/organization"): type(scopes[0]) for (_, path), scopes in declared.items() if scopes}
-    assert kinds == {True: ForAdmin, False: ForProject}
+    for_admins = {path for (_, path), scopes in declared.items() if scopes and isinstance(scopes[0], ForAdmin)}
+    assert for_admins == {path for _, path in declared if path.startswith(ADMINISTRATION)}
 
 
 @pytest.mark.parametrize(
@@ -130,3 +132,21 @@ def test_the_keys_of_an_archived_project_are_refused(alice: Person) -> None:
         change(Project, gone.project_id, archived_at=utc_now())
         answer = send(gone, "GET", "/files")
         assert (answer.status, answer.error["code"]) == (401, "project_archived")
+
+
+def test_a_keys_use_is_noted_behind_the_request(alice: Person) -> None:
+    key, secret = key_of(alice)
+    assert ask(alice, secret).status == 200
+    key_use.writer.submit(int).result()  # it stands behind
+    assert row(ApiKey, key.id).last_used_at
+
+
+def test_a_use_is_written_once_a_minute_by_whichever_process(alice: Person) -> None:
+    key, _ = key_of(alice)
+    key_use.write(key.id)
+    first = row(ApiKey, key.id).last_used_at
+    key_use.write(key.id)
+    assert row(ApiKey, key.id).last_used_at == first
+    change(ApiKey, key.id, last_used_at=first - key_use.WRITTEN_EVERY)
+    key_use.write(key.id)
+    assert row(ApiKey, key.id).last_used_at > first

@@ -1,24 +1,14 @@
 """/v1/organization/projects, with an admin key."""
 
-from collections.abc import Iterator
-
 import pytest
-from openai import NotFoundError, OpenAI, PermissionDeniedError
+from openai import APIStatusError, NotFoundError, OpenAI, PermissionDeniedError
 
 from shared.database import transaction
-from shared.projects import service as projects
-from tests.world import Person
-
-
-@pytest.fixture
-def admin(clean: str) -> Iterator[OpenAI]:
-    """The operator, with the SDK's own administration client."""
-    with transaction() as session:
-        _, secret = projects.create_api_key(session, None, "operator")
-    with OpenAI(
-        base_url=clean, api_key="", admin_api_key=secret, max_retries=0, _strict_response_validation=True
-    ) as admin:
-        yield admin
+from shared.jobs.archiving import archive_project
+from shared.jobs.models import Job
+from tests.api.training import train
+from tests.api.wire import facts, send
+from tests.world import Person, Sandbox, row, work, work_until_created
 
 
 def test_an_admin_makes_projects_and_finds_them_again(admin: OpenAI) -> None:
@@ -28,13 +18,71 @@ def test_an_admin_makes_projects_and_finds_them_again(admin: OpenAI) -> None:
 
 
 def test_an_unknown_project_is_not_found(admin: OpenAI) -> None:
-    with pytest.raises(NotFoundError):
-        admin.admin.organization.projects.retrieve("proj_none")
+    projects = admin.admin.organization.projects
+    for ask in (projects.retrieve, projects.archive, lambda id: projects.update(id, name="new")):
+        with pytest.raises(NotFoundError):
+            ask("proj_none")
 
 
-def test_a_projects_key_cannot_manage_projects(alice: Person) -> None:
-    answer = alice.http.get("/organization/projects")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "insufficient_permissions")
+def test_a_projects_name_and_its_part_in_the_queue_are_changed(admin: OpenAI) -> None:
+    project = admin.admin.organization.projects.create(name="team")
+    for changes, name, weight, most in [
+        ({"name": " new "}, "new", 1.0, None),
+        ({"weight": 2.5, "max_active_jobs": 3}, "new", 2.5, 3),
+        ({"max_active_jobs": 0}, "new", 2.5, None),
+        ({}, "new", 2.5, None),
+    ]:
+        changed = admin.admin.organization.projects.update(project.id, extra_body=changes)
+        assert (changed.name, changed.to_dict()["weight"], changed.to_dict()["max_active_jobs"]) == (name, weight, most)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"weight": 0}, {"weight": 1e9}, {"max_active_jobs": -1}, {"name": " "}, {"name": "x" * 65}, {"geography": "EU"}],
+)
+def test_what_a_project_cannot_be_is_refused_with_the_field(admin: OpenAI, body: dict[str, object]) -> None:
+    project = admin.admin.organization.projects.create(name="team")
+    with pytest.raises(APIStatusError) as refused:
+        admin.admin.organization.projects.update(project.id, extra_body=body)
+    assert (refused.value.status_code, refused.value.param) == (400, next(iter(body)))
+
+
+def test_an_archived_project_is_listed_only_if_asked_for_and_cannot_be_changed(admin: OpenAI) -> None:
+    projects = admin.admin.organization.projects
+    gone, there = projects.create(name="gone"), projects.create(name="there")
+    archived = projects.archive(gone.id)
+    assert (archived.status, bool(archived.archived_at)) == ("archived", True)
+    assert projects.archive(gone.id).archived_at == archived.archived_at
+    assert [each.id for each in projects.list()] == [there.id]
+    assert [each.id for each in projects.list(include_archived=True)] == [there.id, gone.id]
+    for change in (
+        lambda: projects.update(gone.id, name="back"),
+        lambda: projects.service_accounts.create(gone.id, name="ci"),
+        lambda: projects.model_permissions.update(gone.id, mode="deny_list", model_ids=[]),
+    ):
+        with pytest.raises(APIStatusError) as refused:
+            change()
+        assert facts(refused.value)[:2] == (400, "project_archived")
+
+
+def test_the_jobs_of_an_archived_project_are_cancelled(alice: Person, sandbox: Sandbox) -> None:
+    ended, running = train(alice, sandbox).id, alice.create_job()
+    work_until_created(running)
+    waiting = alice.create_job()
+    with transaction() as session:
+        archive_project(session, alice.project_id)
+    work(2)
+    assert [row(Job, id).status for id in (waiting, running, ended)] == ["cancelled", "cancelled", "succeeded"]
+    assert {job.status for job in sandbox.jobs()} == {"cancelled", "succeeded"}
+
+
+def test_no_job_is_made_in_a_project_that_has_just_been_archived(alice: Person) -> None:
+    file_id = alice.upload()
+    with transaction() as session:
+        archive_project(session, alice.project_id)
+    new = f'{{"model": "gpt-4o-mini", "training_file": "{file_id}"}}'.encode()
+    answer = send(alice, "POST", "/fine_tuning/jobs", new)  # her key is remembered for a second
+    assert (answer.status, answer.error["code"]) in {(400, "project_archived"), (401, "project_archived")}
 
 
 def test_an_admin_key_cannot_act_for_a_project(admin: OpenAI, clean: str) -> None:

@@ -47,7 +47,7 @@ def test_a_key_expires_after_the_days_that_were_said(alice: Person, tunery: Tune
 def test_a_projects_keys_are_listed_without_their_secrets(alice: Person, bob: Person, tunery: Tunery) -> None:
     tunery("key", "create", alice.project_id, "--name", "ci")
     titles, *rows = tunery("key", "list", alice.project_id).out.splitlines()
-    assert titles.split() == ["KEY", "STATE", "NAME", "HINT", "CREATED", "EXPIRES"]
+    assert titles.split() == ["KEY", "STATE", "NAME", "HINT", "CREATED", "EXPIRES", "LAST", "USED", "SCOPES"]
     assert [row.split()[1:3] for row in rows] == [["active", "ci"], ["active", "test"]]
     assert alice.api_key not in "".join(rows)
 

@@ -11,8 +11,8 @@ from shared.database import transaction
 from shared.datasets.models import Dataset
 from shared.jobs.models import Job
 from shared.projects import service as projects
+from shared.projects.key_schemas import ApiKeyPublic
 from shared.projects.models import ApiKey, Credential
-from shared.projects.schemas import ApiKeyPublic
 from shared.tables import epoch, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
@@ -174,7 +174,7 @@ def test_a_key_that_will_expire_is_told_of_a_week_before_and_once(alice: Person,
     for _ in range(2):
         tidy()
     [(type, data)] = events(alice)
-    assert (type, data) == ("api_key.expiring", ApiKeyPublic.of(row(ApiKey, soon.id)).model_dump())
+    assert (type, data) == ("api_key.expiring", ApiKeyPublic.of(row(ApiKey, soon.id), None).model_dump())
     assert (data["id"], data["name"], data["expires_at"]) == (soon.id, "build server", epoch(now + timedelta(days=6.9)))
     assert secret not in str(data)
     assert data["redacted_value"].endswith(secret[-4:])

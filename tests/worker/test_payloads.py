@@ -16,7 +16,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from api.webhook_samples import sample
 from shared.datasets.views import DatasetPublic
 from shared.jobs.schemas import CheckpointPublic, JobPublic, ModelPublic
-from shared.projects.schemas import ApiKeyPublic
+from shared.projects.key_schemas import ApiKeyPublic
 from shared.tables import epoch
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent

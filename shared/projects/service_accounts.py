@@ -1,0 +1,43 @@
+"""Service accounts: the programs of a project, and the keys that they use."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from shared.projects import service as projects
+from shared.projects.keys import revoke
+from shared.projects.models import ApiKey, ServiceAccount
+from shared.tables import get_owned, utc_now
+
+
+def create_account(session: Session, project_id: str, name: str, *, role: str = "member") -> ServiceAccount:
+    projects.get_active_project(session, project_id)
+    account = ServiceAccount(project_id=project_id, name=name, role=role)
+    session.add(account)
+    session.flush()
+    return account
+
+
+def get_account(session: Session, project_id: str, account_id: str, *, lock: bool = False) -> ServiceAccount:
+    return get_owned(session, ServiceAccount, account_id, project_id, param="service_account_id", lock=lock)
+
+
+def create_account_key(
+    session: Session, account: ServiceAccount, name: str, *, expires_at: datetime | None, scopes: Collection[str] = ()
+) -> tuple[ApiKey, str]:
+    """A key of a service account, and its secret, which nobody can read again."""
+    projects.get_active_project(session, account.project_id)
+    account.role = "member"
+    return projects.create_api_key(
+        session, account.project_id, name, expires_at=expires_at, scopes=scopes, service_account_id=account.id
+    )
+
+
+def delete_account(session: Session, project_id: str, account_id: str) -> None:
+    """With it go its keys: every server refuses them within a second."""
+    account = get_account(session, project_id, account_id, lock=True)
+    account.deleted_at = utc_now()
+    keys = select(ApiKey).where(ApiKey.service_account_id == account.id, col(ApiKey.revoked_at).is_(None))
+    for key in session.exec(keys.order_by(ApiKey.id).with_for_update()):
+        revoke(key)

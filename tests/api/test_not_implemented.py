@@ -1,0 +1,63 @@
+"""What OpenAI's administration API has and we have not: said to admins, in the envelope, and never an empty success."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+from openai import APIStatusError, OpenAI
+
+from api.main import create_app
+from api.routes.not_implemented import PATHS
+from shared.database import transaction
+from shared.projects import service as projects
+from tests.api.wire import facts, send
+from tests.world import Person, empty_tables
+
+RESOURCES = Path(openai.__file__).parent / "resources" / "admin"
+CALL = re.compile(r'self\._(get|post|delete|get_api_list)\(\s*(?:path_template\(\s*)?"(/[^"]+)"')
+METHODS = {"get": "GET", "get_api_list": "GET", "post": "POST", "delete": "DELETE"}
+
+
+def calls() -> set[tuple[str, str]]:
+    """Every request that the SDK's administration client can make."""
+    texts = [path.read_text() for path in sorted(RESOURCES.rglob("*.py"))]
+    return {(METHODS[verb], path) for text in texts for verb, path in CALL.findall(text)}
+
+
+@pytest.fixture(scope="module")
+def operator(server: str) -> Iterator[Person]:
+    with transaction() as session:
+        secret = projects.create_api_key(session, None, "operator")[1]
+    operator = Person(server, secret, "")
+    yield operator
+    operator.close()
+    empty_tables()
+
+
+def test_every_call_of_the_sdks_administration_is_answered_in_its_words(operator: Person) -> None:
+    assert len(calls()) > 100
+    for method, path in sorted(calls()):
+        answer = send(operator, method, re.sub(r"\{.*?\}", "proj_none", path), b"{}" if method == "POST" else None)
+        assert answer.status in {200, 400, 404, 501}, f"{method} {path}"
+        assert answer.status == 200 or answer.error["code"] != "unknown_url", f"{method} {path}"
+        assert answer.status != 501 or answer.error["code"] == "not_implemented"
+
+
+def test_the_sdk_does_not_repeat_what_will_never_be_there(clean: str, operator: Person) -> None:
+    client = OpenAI(base_url=clean, api_key="", admin_api_key=operator.api_key)
+    with client, pytest.raises(APIStatusError) as refused:
+        client.admin.organization.users.list()
+    assert facts(refused.value) == (501, "not_implemented", None)
+    assert refused.value.response.headers["x-should-retry"] == "false"
+
+
+def test_nothing_that_is_there_is_said_not_to_be() -> None:
+    there = [
+        getattr(each, "path", "")
+        for route in create_app().routes
+        for each in getattr(route, "effective_candidates", list)()
+    ]
+    named = [path for path in there for missing in PATHS if path == missing or path.startswith(missing + "/")]
+    assert len(named) == 2 * len(PATHS)

@@ -1,0 +1,56 @@
+"""`tunery admin-key`, and what the commands say of scopes, rotations and last uses."""
+
+import pytest
+
+from shared.database import transaction
+from shared.projects import callers
+from shared.projects.callers import AdminCaller, Caller
+from shared.projects.models import ApiKey
+from shared.tables import utc_now
+from tests.cli.terminal import Tunery
+from tests.worker.levers import change
+from tests.world import Person
+
+
+def who(secret: str) -> Caller | AdminCaller:
+    with transaction() as session:
+        return callers.identify(session, secret)
+
+
+@pytest.mark.usefixtures("clean")
+def test_an_admin_key_is_made_listed_rotated_and_revoked(tunery: Tunery) -> None:
+    first = tunery("admin-key", "create", "--name", "audits", "--scope", "admin:audit_logs:read").out.strip()
+    admin = who(first)
+    assert isinstance(admin, AdminCaller)
+    assert admin.scopes == {"admin:audit_logs:read"}
+    assert " audits " in tunery("admin-key", "list").out
+    second = tunery("admin-key", "rotate", admin.key_id, "--overlap-hours", "1")
+    assert "its old secret is good until" in second.err
+    assert [who(secret).key_id for secret in (first, second.out.strip())] == [admin.key_id] * 2
+    assert tunery("admin-key", "revoke", admin.key_id).code == 0
+    assert " revoked " in tunery("admin-key", "list").out
+
+
+def test_a_keys_scopes_and_its_last_use_are_listed(alice: Person, tunery: Tunery) -> None:
+    made = tunery("key", "create", alice.project_id, "--scope", "jobs:read", "--scope", "files:read").out.strip()
+    assert who(made).scopes == {"files:read", "jobs:read"}
+    change(ApiKey, who(made).key_id, last_used_at=utc_now().replace(year=2026, month=1, day=2, hour=3, minute=4))
+    [_, newest, oldest] = tunery("key", "list", alice.project_id).out.splitlines()
+    assert newest.endswith("2026-01-02 03:04  files:read jobs:read")
+    assert oldest.endswith("never used        all")
+
+
+def test_an_unknown_scope_is_said_with_those_that_there_are(alice: Person, tunery: Tunery) -> None:
+    said = tunery("key", "create", alice.project_id, "--scope", "job:read")
+    assert (said.code, said.out) != (0, "")
+    assert "No such scope: job:read" in f"{said.code}{said.err}"
+    assert "jobs:read" in f"{said.code}{said.err}"
+
+
+def test_projects_are_listed_renamed_and_archived(alice: Person, bob: Person, tunery: Tunery) -> None:
+    tunery("project", "update", alice.project_id, "--name", "renamed", "--weight", "2")
+    assert tunery("project", "archive", bob.project_id, "--yes").code == 0
+    titles, *rows = tunery("project", "list").out.splitlines()
+    assert titles.split()[:3] == ["PROJECT", "STATE", "NAME"]
+    assert [row.split()[:3] for row in rows] == [[alice.project_id, "active", "renamed"]]
+    assert " archived " in tunery("project", "list", "--archived").out
