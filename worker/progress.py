@@ -21,6 +21,7 @@ from shared.jobs.schemas import CheckpointPublic, progress
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from worker.providers.errors import ProviderError
+from worker.providers.hints import with_hint
 from worker.providers.openai_wire import Provider
 from worker.steps import log
 
@@ -231,7 +232,7 @@ def _error(seen: FineTuningJob, in_our_words: Callable[[str], str]) -> dict[str,
     message = getattr(seen.error, "message", None)
     return {
         "code": str(code or "provider_job_failed"),
-        "message": in_our_words(str(message or "The provider gave no reason")),
+        "message": with_hint(str(code), in_our_words(str(message or "The provider gave no reason"))),
         "param": getattr(seen.error, "param", None),
     }
 
