@@ -25,7 +25,7 @@ Answer = TypeVar("Answer")
 Piece = TypeVar("Piece")
 
 RENEW_EVERY = 1.0  # seconds
-PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)  # seconds: a transaction of ours is shorter, also on a busy machine
+PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)  # seconds: a transaction of ours is shorter, also on a busy machine
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def succeed(variables: dict[str, str]) -> str:
     return job.id
 
 
-def test_it_gives_what_a_client_needs_and_is_the_same_again_after_a_restart(state: Path) -> None:
+def test_it_gives_what_a_client_needs_is_the_same_again_after_a_restart_and_mends_itself(state: Path) -> None:
     up = Up(state, **FAST)
     variables = up.wait()
     assert list(variables) == ["OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_WEBHOOK_SECRET"]
@@ -95,14 +95,14 @@ def test_it_gives_what_a_client_needs_and_is_the_same_again_after_a_restart(stat
 
     again = Up(state, **FAST)
     assert again.wait() == variables
-    client = OpenAI(base_url=variables["OPENAI_BASE_URL"], api_key=variables["OPENAI_API_KEY"])
+    client = OpenAI(base_url=variables["OPENAI_BASE_URL"], api_key=variables["OPENAI_API_KEY"], max_retries=9)
     assert [job.id for job in client.fine_tuning.jobs.list()] == [job_id]
+    refuses_a_second(again, state)
+    starts_again_what_dies(again, client)
     assert again.end(signal.SIGKILL) == -signal.SIGKILL
 
 
-def test_a_server_that_dies_is_started_again_and_a_second_up_is_refused(state: Path) -> None:
-    up = Up(state)
-    variables = up.wait()
+def refuses_a_second(up: Up, state: Path) -> None:
     second = subprocess.run(
         [commands.PYTHON, "-m", "cli", "up"],
         env=os.environ | {"TUNERY_STATE": str(state)},
@@ -113,13 +113,14 @@ def test_a_server_that_dies_is_started_again_and_a_second_up_is_refused(state: P
     )
     assert second.returncode == 1
     assert second.stderr.startswith(f"Tunery runs in {state} already, as process {up.process.pid}.")
+
+
+def starts_again_what_dies(up: Up, client: OpenAI) -> None:
     dead = up.child("uvicorn")
     dead.kill()
     until(lambda: "api ended with code -9." in up.said.read_text())
-    client = OpenAI(base_url=variables["OPENAI_BASE_URL"], api_key=variables["OPENAI_API_KEY"], max_retries=9)
     assert client.models.list().data
     assert up.child("uvicorn").pid != dead.pid
-    assert up.end(signal.SIGINT) == 130
 
 
 @pytest.mark.usefixtures("clean")
@@ -143,7 +144,7 @@ def test_it_uses_the_servers_and_the_provider_that_it_is_given(
     assert not (state / "valkey").exists()
     client = OpenAI(base_url=variables["OPENAI_BASE_URL"], api_key=variables["OPENAI_API_KEY"])
     assert [endpoint.url for endpoint in client.webhooks.list()] == ["http://127.0.0.1:9/hook"]
-    assert up.end(signal.SIGTERM) == 0
+    assert up.end(signal.SIGINT) == 130
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(state: Path) -> None:
