@@ -95,11 +95,11 @@ class Settings(BaseSettings):
     quiet_looks_per_minute: Annotated[float, Field(gt=0)] = 12
     sweep_every: Seconds = timedelta(seconds=0.5)
     ring_again_after: Seconds = timedelta(seconds=10)
-    lease: Seconds = timedelta(minutes=3)
+    lease: Seconds = timedelta(seconds=45)
     create_grace: Seconds = timedelta(minutes=2)
     retry_base: Seconds = timedelta(seconds=2)
     retry_cap: Seconds = timedelta(minutes=5)
-    max_step_failures: Annotated[int, Field(gt=0)] = 8
+    max_step_failures: Annotated[int, Field(gt=0)] = 5
 
     webhook_schedule: tuple[Seconds, ...] = tuple(
         timedelta(seconds=s) for s in (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)

@@ -18,7 +18,7 @@ from shared.tables import release, utc_now
 from worker.making import NotMade, Part, fetch, part_of
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
-from worker.steps import Lease, Step, after, try_again
+from worker.steps import Lease, Step, after, reference, try_again
 from worker.throttling import open_credential
 
 CHECK_PROCESSES = 2
@@ -176,10 +176,14 @@ def _wake(session: Session, dataset: Dataset) -> None:
 def _give_up(session: Session, dataset: Dataset) -> None:
     dataset.check_progress = None
     if dataset.deleted_at is None and dataset.status is DatasetStatus.UPLOADED:
-        datasets.record_error(dataset, "internal_error", "The file could not be read on our side")
+        datasets.record_error(dataset, "internal_error", _sentence(dataset))
         _wake(session, dataset)
     else:
         release(dataset, None if dataset.deleted_at is not None else dataset.expires_at)
+
+
+def _sentence(dataset: Dataset) -> str:
+    return f"The file could not be checked, by our fault; tell your operator its id, {reference(dataset.id)}"
 
 
 advance = Step(Dataset, _plan, _ask, _record, _give_up)

@@ -6,7 +6,7 @@ from shared.jobs import places
 from shared.jobs import service as jobs
 from shared.jobs.models import Job, JobRequest
 from shared.tables import make_due, release
-from worker.steps import log
+from worker.steps import log, reference
 
 
 def give_up(session: Session, job: Job) -> None:
@@ -16,7 +16,8 @@ def give_up(session: Session, job: Job) -> None:
         let_be(session, job)
         return
     place = job.place
-    jobs.fail(session, job, "internal_error", f"The job could not be carried on; tell your operator its id, {job.id}")
+    sentence = f"The job could not be carried on, by our fault; tell your operator its id, {reference(job.id)}"
+    jobs.fail(session, job, "internal_error", sentence)
     if jobs.may_exist_at_provider(job):
         job.place, job.request = place, JobRequest.CANCEL
         make_due(session, job)

@@ -23,6 +23,8 @@ from worker.providers.errors import ProviderError
 from worker.steps import Step, after, log
 from worker.throttling import is_slow_down, open_credential, try_again
 
+GONE_AFTER = 8  # looks in a row that did not find it, over some eight minutes
+
 
 @dataclass(frozen=True)
 class Create:
@@ -212,7 +214,7 @@ def _record_error(session: Session, job: Job, do: Do, error: ProviderError) -> N
         jobs.fail(session, job, error.code, message, error.param)
     elif isinstance(do, Tell) and not error.retryable:
         _refused(session, job, do.request, message)
-    elif isinstance(do, Poll) and error.status == 404 and job.retries >= get_settings().max_step_failures:
+    elif isinstance(do, Poll) and error.status == 404 and job.retries >= GONE_AFTER:
         jobs.fail(session, job, "job_missing_at_provider", "The provider no longer knows this job")
     else:
         if job.retries == 0 and not is_slow_down(error):

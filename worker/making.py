@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from shared.datasets import storage
 from shared.datasets.models import Dataset
@@ -13,6 +14,8 @@ from shared.errors import Invalid
 from shared.settings import get_settings
 from worker import sender
 from worker.steps import Lease
+
+FETCHED_WITHIN = timedelta(minutes=2.5)
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ def fetch(dataset_id: str, url: str, lease: Lease[Dataset]) -> Stored | NotMade:
     """Download from a stranger, bounded in size and time."""
     settings = get_settings()
     try:
-        return _store(dataset_id, lease.through(sender.get(url, settings.max_file_bytes, settings.lease * 0.8)))
+        pieces = sender.get(url, settings.max_file_bytes, FETCHED_WITHIN, pause=settings.lease * 0.6)
+        return _store(dataset_id, lease.through(pieces))
     except sender.Undeliverable as error:
         return NotMade("url_not_fetched", f"The address could not be fetched: {error}")
 

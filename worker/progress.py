@@ -18,6 +18,7 @@ from shared.jobs.schemas import CheckpointPublic, progress
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from worker.looks import Seen, status_of
+from worker.providers.hints import with_hint
 
 RESULT_FILENAME = "step_metrics.csv"
 
@@ -179,7 +180,7 @@ def _error(seen: FineTuningJob, in_our_words: Callable[[str], str]) -> dict[str,
     message = getattr(seen.error, "message", None)
     return {
         "code": str(code or "provider_job_failed"),
-        "message": in_our_words(str(message or "The provider gave no reason")),
+        "message": with_hint(str(code), in_our_words(str(message or "The provider gave no reason"))),
         "param": getattr(seen.error, "param", None),
     }
 

@@ -7,7 +7,7 @@ for everything, the body included; a bounded part of the answer read.
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import h11
@@ -53,21 +53,32 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout: timedelta, 
         return Response(answer.status_code, kept, _kept(answer.headers), call.line.address)
 
 
-def get(url: str, limit: int, timeout: timedelta, dialler: Dialler = DIALLER) -> Iterator[bytes]:
-    """The body of what is there, piece by piece. Raises `Undeliverable`, also for more than `limit` bytes."""
-    with _asking(url, "GET", {}, b"", timeout, dialler) as (call, answer):
+def get(
+    url: str, limit: int, timeout: timedelta, pause: timedelta | None = None, dialler: Dialler = DIALLER
+) -> Iterator[bytes]:
+    """The body of what is there, piece by piece, none of which comes later than `pause` after the one before it.
+
+    Raises `Undeliverable`, also for more than `limit` bytes.
+    """
+    pause = min(pause or timeout, timeout)
+    over = time.monotonic() + timeout.total_seconds()
+    with _asking(url, "GET", {}, b"", pause, dialler) as (call, answer):
         if answer.status_code != 200:
             redirected = ": redirects are not followed" if 300 <= answer.status_code < 400 else ""
             raise Undeliverable(f"HTTP {answer.status_code}{redirected}", call.line.address)
         length = 0
         try:
+            call.go_on(pause, over)
             for chunk in call.body():
+                call.go_on(pause, over)
                 length += len(chunk)
                 if length > limit:
                     raise Undeliverable(f"it has more than {limit} bytes", call.line.address)
                 yield chunk
         except TimeoutError:
             why = f"only {length} bytes came within {timeout.total_seconds():g} s"
+            if time.monotonic() < over:
+                why = f"only {length} bytes came, and then none for {pause.total_seconds():g} s"
             raise Undeliverable(why, call.line.address) from None
 
 
@@ -120,6 +131,10 @@ class _Call:
                 self.status = event.status_code
                 return event
         raise h11.RemoteProtocolError("too many interim answers", error_status_hint=431)
+
+    def go_on(self, pause: timedelta, over: float) -> None:
+        """What comes next has so much time, unless all is over before."""
+        self.line = replace(self.line, deadline=min(over, time.monotonic() + pause.total_seconds()))
 
     def body(self) -> Iterator[bytes]:
         while isinstance(event := self._next(), h11.Data):

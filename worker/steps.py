@@ -15,6 +15,7 @@ from shared.database import transaction
 from shared.isolation import narrow
 from shared.settings import get_settings
 from shared.tables import DueTable, OwnedDue, claim, release, renew, still_held, utc_now
+from worker import headway
 from worker.providers.errors import ProviderError
 
 log = structlog.get_logger(__name__)
@@ -118,7 +119,8 @@ def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> bool:
         claimed = row
         if claimed is None or plan is None:
             return claimed is not None
-        answer = _ask(step, plan)
+        with headway.told_to(Lease(claimed).renew):
+            answer = _ask(step, plan)
         with transaction(_project_of(claimed)) as session:
             held = still_held(session, claimed)
             if held is None:
@@ -178,6 +180,12 @@ def _put_off(step: Step[Row, Plan, Answer], id: str, until: datetime) -> None:
         row = claim(session, step.model, col(step.model.id) == id, timedelta())
         if row is not None:
             row.due_at, row.failures = until, row.failures - 1
+
+
+def reference(id: str) -> str:
+    """What an operator finds all about a row that was given up by: its id, and that of its last task."""
+    task_id = structlog.contextvars.get_contextvars().get("task_id")
+    return f"{id} (task {task_id})" if task_id else id
 
 
 def _postpone(step: Step[Row, Plan, Answer], id: str, claimed: Row | None) -> None:

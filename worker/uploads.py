@@ -20,7 +20,7 @@ from shared.tables import release, utc_now
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
 from worker.providers.openai_wire import Provider, file_expiry
-from worker.steps import Lease, Step
+from worker.steps import Lease, Step, reference
 from worker.throttling import open_credential, try_again
 
 WHOLE_UP_TO = 100_000_000  # above that, POST /files fails late at some providers
@@ -109,7 +109,8 @@ def _record(session: Session, file: ProviderFile, plan: Plan, answer: FileObject
 
 
 def _give_up(_: Session, file: ProviderFile) -> None:
-    datasets.record_refusal(file, "internal_error", "The file could not be sent to the provider")
+    sentence = "The file could not be sent to the provider, by our fault; tell your operator its id"
+    datasets.record_refusal(file, "internal_error", f"{sentence}, {reference(file.dataset_id)}")
 
 
 upload = Step(ProviderFile, _plan, _ask, _record, _give_up)

@@ -48,7 +48,9 @@ def test_a_failed_job_tells_why_with_our_ids(alice: Person, sandbox: Sandbox) ->
     job = alice.openai.fine_tuning.jobs.retrieve(job_id)
     assert job.status == "failed"
     assert job.error
-    assert job.error.to_dict() == {**error, "message": f"{file_id} is bad"}
+    message = f"{file_id} is bad. Change or remove the examples that it means"
+    assert job.error.to_dict() == {**error, "message": job.error.message}
+    assert job.error.message.startswith(message)
 
 
 @pytest.mark.parametrize("error", [{}, {"code": None, "message": None, "param": None}, None], ids=str)

@@ -49,7 +49,9 @@ def test_a_refusal_ends_the_job_with_the_providers_reason(alice: Person, sandbox
     job = alice.openai.fine_tuning.jobs.retrieve(job_id)
     assert job.status == "failed"
     assert job.error
-    assert (job.error.code, job.error.message, job.error.param) == (code, "It is over.", "model")
+    assert (job.error.code, job.error.param) == (code, "model")
+    assert job.error.message.startswith("It is over.")
+    assert ("another provider" in job.error.message) == (code == "training_not_available")
     assert (row(Job, job_id).create_pending_at, row(Job, job_id).due_at) == (None, None)
 
 
@@ -59,6 +61,15 @@ def test_money_that_is_gone_does_not_come_back_by_asking_again(alice: Person, sa
     sandbox.arm("POST", JOBS, status=429, body=refusal(code))
     step(Job, job_id)
     assert row(Job, job_id).error["code"] == code
+    assert "topped up" in row(Job, job_id).error["message"]
+
+
+def test_a_file_that_is_not_ready_yet_is_waited_for(alice: Person, sandbox: Sandbox) -> None:
+    job_id = ready_job(alice)
+    sandbox.arm("POST", JOBS, refusal="file_not_ready")
+    step(Job, job_id)
+    step(Job, job_id)
+    assert row(Job, job_id).provider_job_id
 
 
 @pytest.mark.parametrize("body", [{"detail": "Nope"}, "Nope", {"error": "Nope"}, {"error": {"code": 17}}], ids=str)

@@ -13,7 +13,7 @@ from shared.datasets.models import Dataset, DatasetStatus, ProviderFile
 from shared.jobs.models import Job
 from shared.tables import claim, utc_now
 from tests.servers import Receiver
-from tests.worker.levers import calls, change, ids, lease_during, let_the_grace_pass, ready_job, step_while
+from tests.worker.levers import calls, change, ids, lease_during, let_the_grace_pass, ready_job, running_job, step_while
 from tests.worker.test_steps import CREATE, fail
 from tests.world import STEPS, Person, Sandbox, lines, row, step
 from worker import datasets, jobs, steps, uploads
@@ -81,6 +81,12 @@ def test_a_file_on_its_way_to_the_provider_keeps_its_row_too(alice: Person, sand
     first, last = lease_during(uploads.upload, file_id)
     assert first < last
     assert row(ProviderFile, file_id).provider_file_id == sandbox.files()[0].id
+
+
+def test_a_look_keeps_its_row_from_one_call_to_the_next(alice: Person, sandbox: Sandbox, renewing: None) -> None:
+    job_id, _ = running_job(alice, sandbox)
+    first, last = lease_during(jobs.advance, job_id)
+    assert first < last
 
 
 def test_a_step_that_has_lost_its_row_stops_and_leaves_it_alone(alice: Person, renewing: None) -> None:

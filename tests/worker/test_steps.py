@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlmodel import col
+from structlog.contextvars import bound_contextvars
 
 from shared.database import transaction
 from shared.jobs.models import Job, JobRequest, JobStatus
@@ -106,11 +107,14 @@ def test_one_of_which_nobody_knows_is_looked_for_and_cancelled(alice: Person, sa
 
 def test_a_step_whose_worker_is_killed_again_and_again_ends_too(alice: Person, sandbox: Sandbox) -> None:
     job_id, _ = running_job(alice, sandbox)
-    with settings(TUNERY_MAX_STEP_FAILURES="2"):
-        for _ in range(3):
-            assert row(Job, job_id).status is JobStatus.RUNNING
-            step_and_die(jobs.advance, job_id)
-    assert row(Job, job_id).error["code"] == "internal_error"
+    for _ in range(5):
+        step_and_die(jobs.advance, job_id)
+        assert row(Job, job_id).status is JobStatus.RUNNING
+    with bound_contextvars(task_id="task-1"):
+        take(BROKEN["ask"], job_id)
+    error = row(Job, job_id).error
+    assert error["code"] == "internal_error"
+    assert f"{job_id} (task task-1)" in error["message"]
 
 
 def test_a_step_that_goes_well_again_begins_to_count_anew(alice: Person, sandbox: Sandbox) -> None:

@@ -8,6 +8,9 @@ from email.utils import parsedate_to_datetime
 import httpx2
 from openai import APIConnectionError, APIError, APIStatusError, OpenAIError
 
+from worker import headway
+from worker.providers.hints import with_hint
+
 _NEVER_BETTER = {
     "credit_balance_exhausted",
     "exceeded_quota",
@@ -16,6 +19,7 @@ _NEVER_BETTER = {
     "organization_usage_limit_exceeded",
     "project_spend_limit_exceeded",
 }
+_BETTER_SOON = {"file_not_ready"}
 _SURELY_WITHOUT_EFFECT = {400, 401, 403, 404, 405, 413, 415, 422, 429}
 MESSAGE_LENGTH = 2000
 
@@ -51,6 +55,7 @@ class ProviderError(Exception):
 @contextmanager
 def provider_errors() -> Iterator[None]:
     """Turn whatever the SDK or the network raises into a `ProviderError`."""
+    headway.made()
     try:
         yield
     except APIStatusError as error:
@@ -70,14 +75,20 @@ def _refused(error: APIStatusError) -> ProviderError:
     status = error.status_code
     code = str(error.code or f"provider_error_{status}")
     return ProviderError(
-        _sentence(error)[:MESSAGE_LENGTH],
+        with_hint(code, _sentence(error)[:MESSAGE_LENGTH]),
         code,
-        retryable=status in {401, 408, 409} or status >= 500 or (status == 429 and code not in _NEVER_BETTER),
+        retryable=_may_be_better_later(status, code),
         effect_unknown=status not in _SURELY_WITHOUT_EFFECT,
         status=status,
         param=error.param,
         retry_after=retry_after(error.response.headers.get("retry-after", "")),
     )
+
+
+def _may_be_better_later(status: int, code: str) -> bool:
+    if code in _NEVER_BETTER:
+        return False
+    return status in {401, 408, 409, 429} or status >= 500 or code in _BETTER_SOON
 
 
 def _sentence(error: APIStatusError) -> str:

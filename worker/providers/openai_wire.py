@@ -11,6 +11,7 @@ from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
+from worker import headway
 from worker.providers.errors import provider_errors
 
 JOB_KEY = "tunery_job"
@@ -73,7 +74,9 @@ class Provider:
 
     def read_file(self, file_id: str) -> Iterator[bytes]:
         with provider_errors(), self._openai.files.with_streaming_response.content(file_id) as response:
-            yield from response.iter_bytes(1 << 18)
+            for piece in response.iter_bytes(1 << 18):
+                headway.made()
+                yield piece
 
     def create_upload(self, name: str, size: int, expiry: timedelta) -> str:
         with provider_errors():
@@ -169,6 +172,7 @@ def _items(page: SyncPage[Item] | SyncCursorPage[Item]) -> Iterator[Item]:
         if not isinstance(items, list):
             raise ValueError(f"it is no list, but {type(page).__name__}")
         yield from items
+        headway.made()
         if items == before or not page.has_next_page():  # the same again: a provider that knows no pages
             return
         before, page = items, page.get_next_page()
