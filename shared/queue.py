@@ -64,18 +64,43 @@ def get_celery() -> Celery:
 
 
 SILENT_SECONDS = 2.0
+MOST_MESSAGES = 3000  # of a queue; with what several processes send before they ask again, still below 5,000
+COUNT_EVERY = 0.5  # seconds
 _silent_until = 0.0
+_counted: dict[str, tuple[float, int]] = {}
+
+
+def queue_of(task: Task) -> str:
+    return DELIVERIES if task is Task.DELIVER_WEBHOOKS else WORK
+
+
+def length(queue: str) -> int:
+    """How many messages wait there. Raises kombu's OperationalError while the broker is down."""
+    with get_celery().connection_or_acquire() as connection:
+        return int(connection.default_channel.client.llen(queue))
+
+
+def _is_full(queue: str) -> bool:
+    """Counted anew now and then: so many messages would not be heard sooner for being more."""
+    counted_at, messages = _counted.get(queue, (-COUNT_EVERY, 0))
+    if time.monotonic() - counted_at >= COUNT_EVERY:
+        counted_at, messages = time.monotonic(), length(queue)
+    _counted[queue] = counted_at, messages + 1
+    return messages >= MOST_MESSAGES
 
 
 def enqueue(task: Task, id: str) -> bool:
     """Wake a worker. A lost ring costs the time until the next sweep, never the work.
 
-    A doorbell that is down is left alone for a moment, so that not every request waits for it to be still down.
+    A doorbell that is down is left alone for a moment, so that not every request waits for it to be still down. One
+    that has many rings to be heard takes no more.
     """
     global _silent_until
     if time.monotonic() < _silent_until:
         return False
     try:
+        if _is_full(queue_of(task)):
+            return False
         get_celery().send_task(task, args=[id], retry=False)
     except OperationalError as error:
         _silent_until = time.monotonic() + SILENT_SECONDS

@@ -51,6 +51,7 @@ ACROSS = {
     "worker/beat.py _in_batches": "forgets what is old, of everybody",
     "worker/beat.py _known": "which bytes in the storage have a row, whoever's",
     "worker/beat.py tidy": "looks after all endpoints and keys",
+    "worker/steps.py _is_due": "asks of a row whether it is due, before it is known whose it is",
     "worker/steps.py _postpone": "puts one row off, by its id",
     "worker/steps.py _is_due": "whether a row, by its id, is due",
     "worker/steps.py _put_off": "puts one row off, by its id",

@@ -7,15 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import Barrier
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
 from sqlmodel import SQLModel
 
+from shared import queue
 from shared.database import transaction
 from shared.jobs.models import Job
 from shared.projects.models import Credential
-from shared.queue import get_celery
+from shared.queue import Task, get_celery
 from shared.settings import get_settings
 from shared.tables import Due, utc_now
 from tests.worker.levers import change, ids, ready_job, settings, step_and_die
@@ -123,19 +125,49 @@ def test_a_row_that_is_being_worked_on_is_not_waited_for(many: list[str]) -> Non
 
 
 @contextmanager
-def without_redis() -> Iterator[None]:
-    """A broker that cannot be reached."""
-    with settings(REDIS_URL="redis://127.0.0.1:1/0"):
+def broker_at(url: str) -> Iterator[None]:
+    with settings(REDIS_URL=url):
         get_celery.cache_clear()
+        queue._counted.clear()
         yield
         get_celery().close()
     get_celery.cache_clear()
+    queue._counted.clear()
+
+
+@pytest.fixture
+def own_broker(redis_url: str) -> Iterator[Redis]:
+    """A broker that no other test uses."""
+    url = urlsplit(redis_url)._replace(path="/14").geturl()
+    with broker_at(url), Redis.from_url(url) as broker:
+        broker.flushdb()
+        yield broker
+
+
+def test_a_bell_that_nobody_hears_is_not_rung_without_end(many: list[str], own_broker: Redis) -> None:
+    own_broker.rpush("celery", *["ring"] * (queue.MOST_MESSAGES - 10))
+    assert [sweep.sweep() for _ in range(3)] == [10, 0, 0]
+    assert own_broker.llen("celery") == queue.MOST_MESSAGES
+    assert not queue.enqueue(Task.REFRESH_CREDENTIAL, many[-1])
+    own_broker.delete("celery")
+    queue._counted.clear()
+    assert sweep.sweep() == len(many) - 10
+
+
+def test_while_rings_are_waiting_to_be_heard_none_is_repeated(many: list[str], own_broker: Redis) -> None:
+    assert sweep.sweep() == len(many)
+    for id in many:
+        change(Credential, id, rung_at=utc_now() - LONG_AGO, due_at=utc_now() - 2 * LONG_AGO)
+    own_broker.rpush("celery", *["ring"] * sweep.AT_ONCE)
+    assert sweep.sweep() == 0
+    own_broker.flushdb()
+    assert sweep.sweep() == len(many)
 
 
 def test_a_sweep_without_redis_ends_well_and_its_rows_are_rung_when_redis_is_back(
     many: list[str], broker: Redis
 ) -> None:
-    with without_redis():
+    with broker_at("redis://127.0.0.1:1/0"):
         assert sweep.sweep() == 0
         assert all(row(Credential, id).due_at <= utc_now() for id in many)
     deadline = time.monotonic() + 10
