@@ -89,7 +89,8 @@ def main() -> None:
         if child == 0:
             _work(task, id, point)
         _, status = os.waitpid(child, 0)
-        print("killed" if os.WIFSIGNALED(status) else f"ended with {status}", flush=True)
+        sys.stdout.write("killed\n" if os.WIFSIGNALED(status) else f"ended with {status}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
