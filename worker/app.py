@@ -8,7 +8,18 @@ from celery import signals
 from shared.database import get_engine
 from shared.log import set_up_logging
 from shared.queue import Task, get_celery
-from worker import admission, closing, credentials, datasets, deliveries, jobs, recoveries, tuned_models, uploads
+from worker import (
+    admission,
+    closing,
+    credentials,
+    datasets,
+    deliveries,
+    jobs,
+    reconciliation,
+    recoveries,
+    tuned_models,
+    uploads,
+)
 from worker.steps import run
 
 app = get_celery()
@@ -59,6 +70,11 @@ def recover_webhooks(recovery_id: str) -> None:
 @app.task(name=Task.REFRESH_CREDENTIAL)
 def refresh_credential(credential_id: str) -> None:
     run(credentials.refresh, credential_id)
+
+
+@app.task(name=Task.RECONCILE_CREDENTIAL)
+def reconcile_credential(credential_id: str) -> None:
+    reconciliation.reconcile(credential_id)
 
 
 @signals.setup_logging.connect

@@ -47,7 +47,7 @@ def look(provider: Provider, job: Job) -> Seen:
     """Fetch the job and what is new of it. The status comes first, so that a final one has all events behind it."""
     id = job.provider_job_id or ""
     seen = provider.get_job(id)
-    final = _status(seen, job.status).is_final
+    final = status_of(seen, job.status).is_final
     events = provider.new_events(id, None if final else job.last_provider_event_id)
     saved = final or any(event.message.startswith("Checkpoint created") for event in events)
     results = [_fetch(provider, file_id) for file_id in seen.result_files or []] if final else []
@@ -90,7 +90,7 @@ def record_seen(session: Session, job: Job, seen: Seen) -> None:
     _add_events(session, job, seen.events, in_our_words)
     _copy_facts(job, seen.job)
     _add_checkpoints(session, job, seen.checkpoints)
-    status = _status(seen.job, job.status)
+    status = status_of(seen.job, job.status)
     if status is JobStatus.SUCCEEDED:
         _add_model(session, job)
         costs.note_cost(job)
@@ -103,7 +103,7 @@ def record_seen(session: Session, job: Job, seen: Seen) -> None:
         jobs.tell(session, job, EventType.JOB_PROGRESSED)
 
 
-def _status(provider_job: FineTuningJob, now: JobStatus) -> JobStatus:
+def status_of(provider_job: FineTuningJob, now: JobStatus) -> JobStatus:
     """A status that we do not know changes nothing."""
     return _STATUSES.get(str(provider_job.status), now)
 

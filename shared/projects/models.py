@@ -87,6 +87,7 @@ class Credential(DueTable, table=True):
     """An account at a provider. Its next step asks the provider which base models it has, and how many jobs it takes.
 
     `job_places` is its own word on how many jobs of a base model it takes at once; empty where it does not say.
+    `reconciled_at` is when what is there was last compared with what we know.
     """
 
     __tablename__ = "credentials"
@@ -97,3 +98,4 @@ class Credential(DueTable, table=True):
     base_url: str = Field(unique=True)
     base_models: list[dict[str, Any]] = JSONField(default_factory=list)
     job_places: dict[str, int] = JSONField(default_factory=dict)
+    reconciled_at: datetime | None = TimeField(default=None)

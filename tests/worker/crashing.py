@@ -23,7 +23,7 @@ class Crashes:
     @contextmanager
     def ready(cls) -> Iterator["Crashes"]:
         with subprocess.Popen(
-            [sys.executable, "-m", "tests.worker.dying", get_settings().provider.base_url],
+            [sys.executable, "-m", "tests.worker.dying"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

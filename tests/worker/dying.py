@@ -1,6 +1,6 @@
 """Workers that die (`kill -9`) between two lines that matter: a program that forks one for each line it reads.
 
-`python -m tests.worker.dying PROVIDER` reads `task id point` from its standard input, and answers each line with
+`python -m tests.worker.dying` reads `task id point` from its standard input, and answers each line with
 `killed` or with how the worker ended instead. A fork has everything imported already, and so costs some milliseconds.
 Nothing of ours is replaced: the points are hooks of SQLAlchemy and of the HTTP client.
 """
@@ -17,8 +17,10 @@ from sqlmodel import Session
 
 from shared.database import get_engine
 from shared.log import set_up_logging
+from shared.projects.models import Credential
+from shared.settings import get_settings
 from worker.app import app
-from worker.providers import _client
+from worker.providers import get_provider
 
 POINTS = {
     "in the claim": ("commit", 1),
@@ -82,7 +84,8 @@ def _work(task: str, id: str, point: str) -> None:
 
 def main() -> None:
     set_up_logging()
-    _client(sys.argv[1])  # the forks' client, which takes longer to make than a step to take
+    settings = get_settings().provider
+    get_provider(Credential(provider=settings.name, base_url=settings.base_url))  # takes longer to make than a step
     for line in sys.stdin:
         task, id, point = line.rstrip("\n").split(" ", 2)
         child = os.fork()
