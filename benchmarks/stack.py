@@ -77,10 +77,12 @@ def uploaded(openai: OpenAI) -> str:
     return file.id
 
 
-def print_table(rows: list[tuple[str, str, str]]) -> None:
+def print_table(
+    rows: list[tuple[str, str, str]], columns: tuple[str, str, str] = ("what", "target", "measured")
+) -> None:
     """What, the target, and what was measured; below it the machine and how busy it was."""
-    widths = [max(len(row[column]) for row in [("what", "target", "measured"), *rows]) for column in range(3)]
-    for row in [("what", "target", "measured"), *rows]:
+    widths = [max(len(row[column]) for row in [columns, *rows]) for column in range(3)]
+    for row in [columns, *rows]:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     print(f"\n{os.cpu_count()} cores, load {load}, Python {platform.python_version()}, {platform.machine()}")

@@ -28,6 +28,7 @@ class Task(StrEnum):
     DELIVER_WEBHOOKS = "webhooks.deliver"
     RECOVER_WEBHOOKS = "webhooks.recover"
     REFRESH_CREDENTIAL = "credentials.refresh"
+    RECONCILE_CREDENTIAL = "credentials.reconcile"
 
 
 # Deliveries wait for strangers most of the time, so many of them go on at once, in threads of a worker of their own.

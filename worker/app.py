@@ -18,6 +18,7 @@ from worker import (
     datasets,
     deliveries,
     jobs,
+    reconciliation,
     recoveries,
     tuned_models,
     uploads,
@@ -80,6 +81,11 @@ def recover_webhooks(recovery_id: str) -> None:
 @app.task(name=Task.REFRESH_CREDENTIAL)
 def refresh_credential(credential_id: str) -> None:
     run(credentials.refresh, credential_id)
+
+
+@app.task(name=Task.RECONCILE_CREDENTIAL)
+def reconcile_credential(credential_id: str) -> None:
+    reconciliation.reconcile(credential_id)
 
 
 @signals.setup_logging.connect

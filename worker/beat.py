@@ -7,20 +7,24 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy import or_, update
 from sqlalchemy.exc import OperationalError
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from shared import idempotency
 from shared.database import transaction
 from shared.datasets import storage, uploads
 from shared.log import set_up_logging
+from shared.projects.models import Credential
 from shared.projects.service import default_credential
+from shared.queue import Task, enqueue_on_commit
 from shared.settings import get_settings
 from shared.tables import utc_now
 from shared.webhooks import upkeep
 from worker.sweep import sweep
 
 TIDY_EVERY = timedelta(hours=1)
+RECONCILE_EVERY = timedelta(days=1)
 GO_ON_AFTER = timedelta(seconds=10)
 BATCHES = 20
 log = structlog.get_logger(__name__)
@@ -55,6 +59,7 @@ def tidy() -> bool:
     """
     with transaction() as session:
         default_credential(session)
+    _reconcile()
     with transaction() as session:
         upkeep.tell_expiring_keys(session)
     with transaction() as session:
@@ -63,6 +68,15 @@ def tidy() -> bool:
     for name in storage.remove_leftovers(_known):
         log.info("removed what an unfinished upload left", name=name)
     return is_more
+
+
+def _reconcile() -> None:
+    """Let a worker compare each account with what we know, once a day. One whose message is lost waits for the next."""
+    long_ago = or_(col(Credential.reconciled_at).is_(None), col(Credential.reconciled_at) < utc_now() - RECONCILE_EVERY)
+    with transaction() as session:
+        due = update(Credential).where(long_ago).values(reconciled_at=utc_now()).returning(col(Credential.id))
+        for credential_id in session.exec(due).scalars():
+            enqueue_on_commit(session, Task.RECONCILE_CREDENTIAL, credential_id)
 
 
 def _forget() -> bool:

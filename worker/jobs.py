@@ -145,7 +145,7 @@ def _ask(plan: Plan) -> Answer:
         case Compare():
             return compare(plan.job, plan.do)
         case Create(asked):
-            return provider.create_job(asked, plan.job.id, plan.job.project_id)
+            return provider.create_job(asked, plan.job.id, plan.job.project_id, plan.job.organization_id)
         case Find(since):
             return find(provider, plan.job.id, since)
         case Tell(JobRequest.CANCEL):

@@ -1,5 +1,6 @@
 """Send a dataset to the provider, once for all jobs: whole or in parts, and found again after a crash."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
@@ -25,6 +26,7 @@ from worker.throttling import open_credential, try_again
 
 WHOLE_UP_TO = 100_000_000  # above that, POST /files fails late at some providers
 PART_BYTES = 32 << 20
+NAME = re.compile(rf"({Dataset.id_prefix}[0-9a-z]{{26}})-[0-9a-f]{{12}}\.jsonl")
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """Carries our id and the content's hash, so that the file can be found again."""
+        """Carries our id and the content's hash, so that the file can be found again; `NAME` reads it."""
         return f"{self.dataset.id}-{self.dataset.sha256[:12]}.jsonl"
 
 

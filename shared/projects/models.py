@@ -88,6 +88,7 @@ class Credential(DueTable, table=True):
 
     `job_places` is its own word on how many jobs of a base model it takes at once; empty where it does not say.
     Until `paused_until` nothing is asked of it: it has said, `pauses` times in a row, that there were too many calls.
+    `reconciled_at` is when what is there was last compared with what we know.
     """
 
     __tablename__ = "credentials"
@@ -100,3 +101,4 @@ class Credential(DueTable, table=True):
     job_places: dict[str, int] = JSONField(default_factory=dict)
     paused_until: datetime | None = TimeField(default=None)
     pauses: int = 0
+    reconciled_at: datetime | None = TimeField(default=None)

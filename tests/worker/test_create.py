@@ -37,7 +37,9 @@ def test_what_was_asked_for_is_what_the_provider_is_asked_for(alice: Person, san
     (job,) = sandbox.jobs()
     assert (job.user_provided_suffix, job.seed, job.integrations[0].wandb.project) == ("bard", 7, "bard")
     assert job.method.supervised.hyperparameters.to_dict().items() >= {"n_epochs": 2, "batch_size": 4}.items()
-    assert job.metadata == {"tunery_job": job_id, "tunery_project": alice.project_id}
+    organization_id = row(Job, job_id).organization_id
+    ours = {"tunery_job": job_id, "tunery_project": alice.project_id, "tunery_organization": organization_id}
+    assert job.metadata == ours
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 413, 415, 422])

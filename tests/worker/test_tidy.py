@@ -2,14 +2,16 @@
 
 import os
 import time
+from datetime import timedelta
 from pathlib import Path
 
 from shared.datasets.service import new_dataset_id
 from shared.datasets.storage import Writer
 from shared.projects.models import Credential
 from shared.settings import get_settings
-from tests.worker.levers import ids
-from tests.world import Person, lines
+from shared.tables import utc_now
+from tests.worker.levers import change, ids
+from tests.world import Person, lines, row
 from worker.beat import tidy
 
 
@@ -65,3 +67,14 @@ def test_a_storage_that_is_not_there_yet_is_no_trouble_and_the_account_gets_to_b
     assert ids(Credential) == []
     tidy()
     assert len(ids(Credential)) == 1
+
+
+def test_each_account_is_compared_with_what_we_know_once_a_day(alice: Person) -> None:
+    tidy()
+    (account,) = ids(Credential)
+    first = row(Credential, account).reconciled_at
+    tidy()
+    assert row(Credential, account).reconciled_at == first
+    change(Credential, account, reconciled_at=utc_now() - timedelta(days=1.01))
+    tidy()
+    assert row(Credential, account).reconciled_at > first

@@ -8,19 +8,16 @@ from typing import Any
 
 import pytest
 
-from shared.database import transaction
-from shared.datasets import service as datasets
-from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, ProviderFileStatus, Purpose
+from shared.datasets.models import Dataset, ProviderFile, ProviderFileStatus
 from shared.jobs.models import Job
-from shared.projects import service as projects
 from shared.settings import get_settings
 from shared.tables import utc_now
+from tests.worker.journeys import LARGE, large_copy
 from tests.worker.levers import calls, change, ids, let_the_grace_pass, ready_job, settings, step_and_die
 from tests.world import Person, Sandbox, lines, row, step, work, work_until_created
 from worker import uploads
 
 FILES = "/v1/files"
-LARGE = uploads.WHOLE_UP_TO + 1
 UNKNOWN_ENDS: list[dict[str, Any]] = [{"drop": "after"}, {"status": 500, "after_effect": True}, {"body": {"id": None}}]
 
 
@@ -34,29 +31,8 @@ def waiting_file(person: Person) -> str:
 
 @pytest.fixture
 def large_file(alice: Person) -> Iterator[str]:
-    """A copy to be sent of a file that is too large for one request; most of it is a hole."""
-    beginning, end = lines(), b"\n" + lines()
-    path = Path(get_settings().storage) / datasets.new_dataset_id()
-    with path.open("wb") as file:
-        file.write(beginning)
-        file.truncate(LARGE - len(end))
-        file.seek(0, 2)
-        file.write(end)
-    with transaction() as session:
-        dataset = Dataset(
-            id=path.name,
-            project_id=alice.project_id,
-            filename="large.jsonl",
-            bytes=LARGE,
-            sha256=sha256(path.name.encode()).hexdigest(),
-            purpose=Purpose.FINE_TUNE,
-            status=DatasetStatus.PROCESSED,
-        )
-        session.add(dataset)
-        session.flush()
-        file_id = datasets.provider_file(session, dataset, projects.default_credential(session).id).id
-    yield file_id
-    path.unlink(missing_ok=True)
+    with large_copy(alice) as file_id:
+        yield file_id
 
 
 def test_a_dataset_is_sent_once_however_many_jobs_need_it(alice: Person, sandbox: Sandbox) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Any, BinaryIO, TypeVar
 
 import httpx2
@@ -16,6 +17,7 @@ from worker.providers.errors import provider_errors
 
 JOB_KEY = "tunery_job"
 PROJECT_KEY = "tunery_project"
+ORGANIZATION_KEY = "tunery_organization"
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 
@@ -68,6 +70,11 @@ class Provider:
                     return file
         return None
 
+    def list_files(self) -> list[FileObject]:
+        """All files to train with."""
+        with provider_errors():
+            return list(_items(self._openai.files.list(purpose="fine-tune", order="desc", limit=1000)))
+
     def delete_file(self, file_id: str) -> None:
         with provider_errors():
             self._openai.files.delete(file_id)
@@ -97,9 +104,9 @@ class Provider:
         with provider_errors():
             return _object(_object(self._openai.uploads.complete(upload_id, part_ids=part_ids)).file)
 
-    def create_job(self, asked: dict[str, Any], job_id: str, project_id: str) -> FineTuningJob:
+    def create_job(self, asked: dict[str, Any], job_id: str, project_id: str, organization_id: str) -> FineTuningJob:
         with provider_errors():
-            metadata = {JOB_KEY: job_id, PROJECT_KEY: project_id}
+            metadata = {JOB_KEY: job_id, PROJECT_KEY: project_id, ORGANIZATION_KEY: organization_id}
             return _object(self._openai.fine_tuning.jobs.create(**asked, metadata=metadata))
 
     def find_jobs(self, job_id: str, since: datetime) -> list[FineTuningJob]:
@@ -127,6 +134,12 @@ class Provider:
             if not jobs or not has_more or jobs[-1]["id"] == after:  # the same again: it knows no pages
                 return
             after = jobs[-1]["id"]
+
+    def list_jobs(self, since: datetime) -> list[FineTuningJob]:
+        """Jobs made since then, newest first."""
+        with provider_errors():
+            jobs = _items(self._openai.fine_tuning.jobs.list(limit=100))
+            return list(takewhile(lambda job: job.created_at >= since.timestamp(), jobs))
 
     def get_job(self, provider_job_id: str) -> FineTuningJob:
         with provider_errors():

@@ -1,0 +1,102 @@
+"""Kill a worker (`kill -9`) at each point between two lines that matter, and see whether all ends as it would have.
+
+`python -m benchmarks.crashes --times 20 [--only create]`
+
+The api, Postgres, Valkey and the provider are processes; worker, sender and beat stand still. Each step is begun by a
+process of its own that dies at the point, and what other workers would make of it later is done here at once: clocks
+are turned instead of waiting for a lease and a grace. The suite does so once (`tests/worker/test_crashes.py`).
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from benchmarks.stack import Measured, measured_stack, print_table
+from shared.database import get_engine
+from shared.log import set_up_logging
+from shared.webhooks.event_types import EventType
+from tests.api.people import member
+from tests.servers import Receiver
+from tests.worker.boundaries import BOUNDARIES, SENDING, check_webhooks, crash_and_go_on, crash_while_sending
+from tests.worker.crashing import Crashes
+from tests.worker.journeys import World
+from tests.worker.levers import endpoint_of
+from tests.world import Sandbox, empty_tables
+
+Row = tuple[str, str, str]
+TOLD = [type for type in EventType if type.startswith("fine_tuning.job.")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=20, help="runs of each boundary")
+    parser.add_argument("--only", default="", help="only this step")
+    wanted = parser.parse_args()
+    with measured_stack(TUNERY_PROVIDER__PLACES='{"*": 3}', TUNERY_LOG_LEVEL="error") as stack:
+        for name in ("worker", "sender", "beat"):
+            stack.processes[name].suspend()
+        os.environ.update(stack.environ)
+        set_up_logging()
+        try:
+            rows = _measure(stack, wanted.times, wanted.only)
+        finally:
+            get_engine().dispose()
+            for name in ("worker", "sender", "beat"):
+                stack.processes[name].resume()
+    print_table(rows, ("boundary", "runs", "ended as they should"))
+    sys.exit(any(row[1] != row[2] for row in rows))
+
+
+def _measure(stack: Measured, times: int, only: str) -> list[Row]:
+    rows = []
+    with Crashes.ready() as crashes:
+        for what, points in BOUNDARIES.items():
+            for point in points if only in what else ():
+                with _world(stack, crashes) as world:
+                    rows.append(_row(f"{what}: {point}", 1, times, partial(_end, world, what, point)))
+        with _world(stack, crashes) as world:
+            if only in "send a large file":
+                all_along = sum(map(len, SENDING))
+                rows.append(_row("send a large file", all_along, times, partial(crash_while_sending, world)))
+    return [*rows, ("together", *_sum(rows))]
+
+
+@contextmanager
+def _world(stack: Measured, crashes: Crashes) -> Iterator[World]:
+    """With nobody and nothing in it from before."""
+    empty_tables()
+    sandbox = Sandbox(stack.sandbox_url.removesuffix("/v1"), stack.sandbox_key)
+    sandbox.reset()
+    with Receiver.listening() as receiver, member(stack.base_url, "alice's team") as alice:
+        endpoint_of(alice, receiver.url, *TOLD)
+        yield World(alice, sandbox, receiver, crashes)
+    sandbox.close()
+
+
+def _end(world: World, what: str, point: str) -> None:
+    check_webhooks(world, [crash_and_go_on(world, what, point)])
+
+
+def _row(name: str, crashes: int, times: int, run: Callable[[], object]) -> Row:
+    """The crashes of all the runs, and those of the runs that ended as they should."""
+    ended = 0
+    for _ in range(times):
+        try:
+            run()
+            ended += crashes
+        except Exception:
+            traceback.print_exc()
+    print(f"{name}: {ended} of {times * crashes}", file=sys.stderr)
+    return name, str(times * crashes), str(ended)
+
+
+def _sum(rows: list[Row]) -> tuple[str, str]:
+    return str(sum(int(row[1]) for row in rows)), str(sum(int(row[2]) for row in rows))
+
+
+if __name__ == "__main__":
+    main()

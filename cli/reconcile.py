@@ -1,0 +1,43 @@
+"""`tunery reconcile`: what crashes have left at the provider, shown, and mended."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:  # half a second that the help need not wait for
+    from worker.reconciliation import Finding
+
+
+def reconcile(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
+    restored: Annotated[
+        bool, typer.Option("--restored", help="The database was put back: cancel jobs of ours that it has forgotten.")
+    ] = False,
+) -> None:
+    """Compare what is at the provider with what is known here: adopt or cancel jobs, delete files that nothing needs.
+
+    Only what carries the marks of this installation is touched. A worker does the same once a day, but for --restored.
+    """
+    from sqlmodel import col, select
+
+    from cli.columns import print_table, tell
+    from shared.database import transaction
+    from shared.projects.models import Credential
+    from worker import reconciliation
+
+    with transaction() as session:
+        credentials = list(session.exec(select(Credential).order_by(col(Credential.id))))
+    rows = []
+    for credential in credentials:
+        found = reconciliation.find(credential, restored=restored)
+        rows += [_row(each) for each in found]
+        if not dry_run:
+            reconciliation.carry_out(credential, found)
+    if rows:
+        print_table(("ACTION", "AT THE PROVIDER", "OURS", "MADE", "WHY"), rows)
+    else:
+        tell("Nothing is left at the provider that is not known here.")
+
+
+def _row(each: "Finding") -> list[str]:
+    return [each.action, each.id, each.ours, f"{each.made_at:%Y-%m-%d %H:%M}", each.why]

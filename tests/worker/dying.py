@@ -1,0 +1,100 @@
+"""Workers that die (`kill -9`) between two lines that matter: a program that forks one for each line it reads.
+
+`python -m tests.worker.dying` reads `task id point` from its standard input, and answers each line with
+`killed` or with how the worker ended instead. A fork has everything imported already, and so costs some milliseconds.
+Nothing of ours is replaced: the points are hooks of SQLAlchemy and of the HTTP client.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+from sqlalchemy import event
+from sqlmodel import Session
+
+from shared.database import get_engine
+from shared.log import set_up_logging
+from shared.projects.models import Credential
+from shared.settings import get_settings
+from worker.app import app
+from worker.providers import get_provider
+
+POINTS = {
+    "in the claim": ("commit", 1),
+    "before the call": ("after_commit", 1),
+    "during the call": ("asked", 1),
+    "during the 2nd call": ("asked", 2),
+    "during the 3rd call": ("asked", 3),
+    "during the 4th call": ("asked", 4),
+    "after the call": ("begin", 2),
+    "in the record": ("commit", 2),
+    "before the message": ("after_commit", 2),
+    "before the end": ("end", 1),
+}
+"""Where a step is cut off: at a hook, when that is reached for the nth time.
+
+In the claim or the record all is written and nothing committed; during a call the request has been sent, and none of
+the answer was read; the message rings for the next step; at the end the step's own message is acknowledged.
+"""
+
+
+class Death:
+    """Comes at a point."""
+
+    def __init__(self, point: str) -> None:
+        self._hook, self._left = POINTS[point]
+
+    def reach(self, hook: str) -> None:
+        self._left -= hook == self._hook
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def trace(self, name: str, _: dict[str, Any]) -> None:
+        if name == "http11.receive_response_headers.started":
+            self.reach("asked")
+
+
+def _prepare(death: Death) -> None:
+    engine = get_engine()
+    event.listen(engine, "begin", lambda _: death.reach("begin"))
+    event.listen(engine, "commit", lambda _: death.reach("commit"))
+    event.listen(Session, "after_commit", lambda _: death.reach("after_commit"))
+    send: Callable[..., httpx2.Response] = httpx2.Client.send
+
+    def traced(client: httpx2.Client, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        request.extensions = {**request.extensions, "trace": death.trace}
+        return send(client, request, **options)
+
+    setattr(httpx2.Client, "send", traced)  # noqa: B010  mypy takes no method for a variable
+
+
+def _work(task: str, id: str, point: str) -> None:
+    """Ends this process in any case."""
+    try:
+        death = Death(point)
+        _prepare(death)
+        app.tasks[task](id)
+        death.reach("end")
+    finally:
+        os._exit(1)
+
+
+def main() -> None:
+    set_up_logging()
+    settings = get_settings().provider
+    get_provider(Credential(provider=settings.name, base_url=settings.base_url))  # takes longer to make than a step
+    for line in sys.stdin:
+        task, id, point = line.rstrip("\n").split(" ", 2)
+        child = os.fork()
+        if child == 0:
+            _work(task, id, point)
+        _, status = os.waitpid(child, 0)
+        sys.stdout.write("killed\n" if os.WIFSIGNALED(status) else f"ended with {status}\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

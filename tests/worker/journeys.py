@@ -1,0 +1,196 @@
+"""How a job comes to each of its steps, so that a worker can be killed at it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from sqlmodel import col, select
+
+from shared.database import transaction
+from shared.datasets import service as datasets
+from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, Purpose
+from shared.jobs.models import Job, JobQueue, TunedModel
+from shared.projects import service as projects
+from shared.settings import get_settings
+from shared.webhooks.models import WebhookDelivery, WebhookEvent
+from tests.servers import Receiver
+from tests.worker.crashing import Crashes
+from tests.worker.levers import let_the_grace_pass, ready_job
+from tests.world import Person, Sandbox, lines, row, step
+from worker import uploads
+
+JOBS = "/v1/fine_tuning/jobs"
+LARGE = uploads.WHOLE_UP_TO + 1
+
+
+@dataclass(frozen=True)
+class World:
+    """Whoever plays a part: a person, the provider, somebody who is told, and workers that die."""
+
+    person: Person
+    sandbox: Sandbox
+    receiver: Receiver
+    crashes: Crashes
+
+    def job_at_provider(self, job_id: str) -> Any:
+        """The one job there; fails if there is none, or another."""
+        (found,) = [job for job in self.sandbox.jobs() if (job.metadata or {}).get("tunery_job") == job_id]
+        return found
+
+    def files_at_provider(self, dataset_id: str) -> list[str]:
+        return [file.id for file in self.sandbox.files() if file.filename.startswith(dataset_id)]
+
+
+Stop = tuple[str, type[Any], str]
+"""A job, and the row that has its turn."""
+
+
+def copies_of(dataset_id: str) -> list[str]:
+    with transaction() as session:
+        return list(session.exec(select(ProviderFile.id).where(ProviderFile.dataset_id == dataset_id)))
+
+
+def _checked(world: World) -> Stop:
+    job_id = world.person.create_job()
+    return job_id, Dataset, row(Job, job_id).training_file
+
+
+def _uploaded(world: World) -> Stop:
+    job_id, _, dataset_id = _checked(world)
+    step(Dataset, dataset_id)
+    step(Job, job_id)
+    return job_id, ProviderFile, copies_of(dataset_id)[0]
+
+
+def _admitted(world: World) -> Stop:
+    job_id = ready_job(world.person)
+    step(Job, job_id)
+    return job_id, JobQueue, row(Job, job_id).queue_id
+
+
+def _created(world: World) -> Stop:
+    job_id, _, queue_id = _admitted(world)
+    step(JobQueue, queue_id)
+    assert row(Job, job_id).place == "held"
+    return job_id, Job, job_id
+
+
+def _running(world: World) -> tuple[str, str]:
+    """A job that trains, as we know, and stays at it; its id here and at the provider."""
+    job_id, _, _ = _created(world)
+    step(Job, job_id)
+    theirs = row(Job, job_id).provider_job_id
+    world.sandbox.move(theirs, status="running")
+    step(Job, job_id)
+    return job_id, theirs
+
+
+def _found(world: World) -> Stop:
+    job_id, _, _ = _created(world)
+    world.sandbox.arm("POST", JOBS, drop="after")
+    step(Job, job_id)
+    let_the_grace_pass(job_id)
+    return job_id, Job, job_id
+
+
+def _polled(world: World) -> Stop:
+    job_id, theirs = _running(world)
+    world.sandbox.move(theirs, step=3)
+    return job_id, Job, job_id
+
+
+def _finished(world: World) -> Stop:
+    job_id, theirs = _running(world)
+    world.sandbox.move(theirs, status="succeeded")
+    return job_id, Job, job_id
+
+
+def ask(world: World, job_id: str, request: str) -> None:
+    """Not with the SDK, whose strict mode does not know `paused`."""
+    world.person.http.post(f"/fine_tuning/jobs/{job_id}/{request}").raise_for_status()
+
+
+def _asked_to(request: str) -> Callable[[World], Stop]:
+    def begin(world: World) -> Stop:
+        job_id, _ = _running(world)
+        asked = ["pause", "resume"] if request == "resume" else [request]
+        for each in asked:
+            ask(world, job_id, each)
+            if each != request:
+                step(Job, job_id)
+                step(Job, job_id)
+        return job_id, Job, job_id
+
+    return begin
+
+
+def _told(world: World) -> Stop:
+    job_id = world.person.create_job()
+    ask(world, job_id, "cancel")
+    with transaction() as session:
+        of_it = select(WebhookDelivery.id).join(WebhookEvent).where(WebhookEvent.object_id == job_id)
+        return job_id, WebhookDelivery, session.exec(of_it.order_by(col(WebhookDelivery.id).desc())).first() or ""
+
+
+def _model_deleted(world: World) -> Stop:
+    job_id, _, _ = _finished(world)
+    step(Job, job_id)
+    name = row(Job, job_id).fine_tuned_model
+    world.person.openai.models.delete(name)
+    with transaction() as session:
+        return job_id, TunedModel, session.exec(select(TunedModel.id).where(TunedModel.job_id == job_id)).one()
+
+
+def _file_deleted(world: World) -> Stop:
+    job_id, _, _ = _finished(world)
+    step(Job, job_id)
+    dataset_id = row(Job, job_id).training_file
+    world.person.openai.files.delete(dataset_id)
+    return job_id, Dataset, dataset_id
+
+
+BEGIN: dict[str, Callable[[World], Stop]] = {
+    "check": _checked,
+    "upload": _uploaded,
+    "admit": _admitted,
+    "create": _created,
+    "find": _found,
+    "poll": _polled,
+    "finish": _finished,
+    "cancel": _asked_to("cancel"),
+    "pause": _asked_to("pause"),
+    "resume": _asked_to("resume"),
+    "deliver": _told,
+    "delete model": _model_deleted,
+    "delete file": _file_deleted,
+}
+
+
+@contextmanager
+def large_copy(person: Person) -> Iterator[str]:
+    """A copy to be sent of a file that is too large for one request; most of it is a hole."""
+    beginning, end = lines(), b"\n" + lines()
+    path = Path(get_settings().storage) / datasets.new_dataset_id()
+    with path.open("wb") as file:
+        file.write(beginning)
+        file.truncate(LARGE - len(end))
+        file.seek(0, 2)
+        file.write(end)
+    with transaction() as session:
+        dataset = Dataset(
+            id=path.name,
+            project_id=person.project_id,
+            filename="large.jsonl",
+            bytes=LARGE,
+            sha256=sha256(path.name.encode()).hexdigest(),
+            purpose=Purpose.FINE_TUNE,
+            status=DatasetStatus.PROCESSED,
+        )
+        session.add(dataset)
+        session.flush()
+        file_id = datasets.provider_file(session, dataset, projects.default_credential(session).id).id
+    yield file_id
+    path.unlink(missing_ok=True)

@@ -1,0 +1,169 @@
+"""What crashes have left at the provider is adopted, cancelled or deleted, and nothing else is touched."""
+
+from typing import Any
+
+import pytest
+
+from shared.database import transaction
+from shared.datasets.models import ProviderFile
+from shared.jobs.models import Job, JobStatus
+from shared.projects import service as projects
+from tests.cli.terminal import Tunery, terminal
+from tests.worker.levers import change, ids, ready_job, step_and_die
+from tests.world import Person, Sandbox, row, step, work
+from worker import jobs
+from worker.reconciliation import reconcile
+
+FILES = "/v1/files"
+
+
+@pytest.fixture
+def tunery(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Tunery:
+    return terminal(monkeypatch, capsys)
+
+
+def account() -> str:
+    with transaction() as session:
+        return projects.default_credential(session).id
+
+
+def forgotten_job(person: Person, **values: Any) -> str:
+    """The provider has it, and nobody here knows of that."""
+    job_id = ready_job(person)
+    step_and_die(jobs.advance, job_id)
+    change(Job, job_id, create_pending_at=None, **values)
+    return job_id
+
+
+def again(sandbox: Sandbox, **metadata: str) -> str:
+    """Another job like the one that is there, with other marks."""
+    (first,) = sandbox.jobs()
+    marks = {**first.metadata, **metadata}
+    return sandbox.openai.fine_tuning.jobs.create(
+        model=first.model, training_file=first.training_file, metadata=marks
+    ).id
+
+
+def statuses(sandbox: Sandbox) -> dict[str, bool]:
+    """Of each job there, whether it was cancelled."""
+    return {job.id: job.status == "cancelled" for job in sandbox.jobs()}
+
+
+def grown_old(sandbox: Sandbox, hours: float = 2) -> None:
+    """The next list of files says that they were made so long ago."""
+    listed = sandbox.http.get(FILES).json()
+    for file in listed["data"]:
+        file["created_at"] -= int(hours * 3600)
+    sandbox.arm("GET", FILES, status=200, body=listed)
+
+
+def test_a_job_that_does_not_know_of_its_own_is_given_it(alice: Person, sandbox: Sandbox) -> None:
+    job_id = forgotten_job(alice)
+    reconcile(account())
+    step(Job, job_id)
+    assert [row(Job, job_id).provider_job_id] == [job.id for job in sandbox.jobs()]
+
+
+def test_a_job_that_will_look_for_it_by_itself_is_left_to_do_so(alice: Person, sandbox: Sandbox) -> None:
+    job_id = ready_job(alice)
+    step_and_die(jobs.advance, job_id)
+    before = row(Job, job_id)
+    reconcile(account())
+    assert row(Job, job_id) == before
+    assert not any(statuses(sandbox).values())
+
+
+@pytest.mark.parametrize("status", [JobStatus.CANCELLED, JobStatus.FAILED])
+def test_a_job_that_has_ended_here_does_not_go_on_there(alice: Person, sandbox: Sandbox, status: JobStatus) -> None:
+    forgotten_job(alice, status=status, due_at=None)
+    reconcile(account())
+    assert list(statuses(sandbox).values()) == [True]
+
+
+def test_a_second_one_of_a_job_is_cancelled_and_the_first_is_not(alice: Person, sandbox: Sandbox) -> None:
+    step(Job, ready_job(alice))
+    (first,) = sandbox.jobs()
+    second = again(sandbox)
+    reconcile(account())
+    assert statuses(sandbox) == {first.id: False, second: True}
+
+
+def test_what_carries_no_marks_or_those_of_another_installation_is_left_alone(
+    alice: Person, sandbox: Sandbox, tunery: Tunery
+) -> None:
+    step(Job, ready_job(alice))
+    others = again(sandbox, tunery_job="ftjob-other", tunery_organization="org-other")
+    sandbox.openai.fine_tuning.jobs.create(model="gpt-4o-mini", training_file=sandbox.files()[0].id)
+    said = tunery("reconcile", "--restored")
+    assert not any(statuses(sandbox).values())
+    assert [line.split()[:2] for line in said.out.splitlines()[1:]] == [["leave", others]]
+
+
+def test_a_job_that_a_restored_database_has_forgotten_is_cancelled_only_if_the_operator_says_so(
+    alice: Person, sandbox: Sandbox, tunery: Tunery
+) -> None:
+    step(Job, ready_job(alice))
+    forgotten = again(sandbox, tunery_job="ftjob-forgotten")
+    reconcile(account())
+    assert not any(statuses(sandbox).values())
+    tunery("reconcile", "--restored")
+    assert [id for id, cancelled in statuses(sandbox).items() if cancelled] == [forgotten]
+
+
+def test_a_file_that_nothing_points_to_is_deleted_after_an_hour(alice: Person, sandbox: Sandbox) -> None:
+    ready_job(alice)
+    (copy,) = sandbox.files()
+    sandbox.openai.files.create(file=(copy.filename, b"{}"), purpose="fine-tune")
+    reconcile(account())
+    assert len(sandbox.files()) == 2
+    grown_old(sandbox)
+    reconcile(account())
+    assert [file.id for file in sandbox.files()] == [copy.id]
+
+
+def test_a_file_is_kept_while_a_job_there_needs_it_or_it_may_yet_be_found(alice: Person, sandbox: Sandbox) -> None:
+    job_id = ready_job(alice)
+    step(Job, job_id)
+    (copy_id,) = ids(ProviderFile)
+    change(ProviderFile, copy_id, provider_file_id=None)
+    grown_old(sandbox)
+    reconcile(account())
+    assert len(sandbox.files()) == 1
+    sandbox.move(sandbox.jobs()[0].id, status="cancelled")
+    change(ProviderFile, copy_id, upload_pending_at=row(ProviderFile, copy_id).created_at)
+    grown_old(sandbox)
+    reconcile(account())
+    assert len(sandbox.files()) == 1
+
+
+def test_other_files_are_left_alone_however_old(alice: Person, sandbox: Sandbox) -> None:
+    for name in ("train.jsonl", f"file-{'0' * 26}-{'0' * 12}.jsonl"):
+        sandbox.openai.files.create(file=(name, b"{}"), purpose="fine-tune")
+    grown_old(sandbox)
+    reconcile(account())
+    assert len(sandbox.files()) == 2
+
+
+def test_a_dry_run_shows_what_would_be_done_and_changes_nothing(
+    alice: Person, sandbox: Sandbox, tunery: Tunery
+) -> None:
+    job_id = forgotten_job(alice)
+    (there,) = sandbox.jobs()
+    before = row(Job, job_id)
+    said = tunery("reconcile", "--dry-run")
+    assert said.out.splitlines()[1].split()[:3] == ["adopt", there.id, job_id]
+    assert row(Job, job_id) == before
+    assert tunery("reconcile").out == said.out
+    assert row(Job, job_id).create_pending_at is not None
+
+
+def test_where_nothing_is_left_it_says_so(alice: Person, sandbox: Sandbox, tunery: Tunery) -> None:
+    work()
+    assert "Nothing is left" in tunery("reconcile").err
+
+
+def test_a_provider_that_cannot_be_asked_is_asked_the_next_day(alice: Person, sandbox: Sandbox) -> None:
+    forgotten_job(alice)
+    sandbox.arm("GET", "/v1/fine_tuning/jobs", status=500)
+    reconcile(account())
+    assert not any(statuses(sandbox).values())
