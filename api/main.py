@@ -13,7 +13,18 @@ from api import errors, inference
 from api.errors import ErrorEnvelope
 from api.incoming import IncomingMiddleware
 from api.middleware import BodyLimitMiddleware, RequestMiddleware
-from api.routes import datasets, files, health, jobs, models, projects, uploads, webhook_endpoints, webhook_events
+from api.routes import (
+    budgets,
+    datasets,
+    files,
+    health,
+    jobs,
+    models,
+    projects,
+    uploads,
+    webhook_endpoints,
+    webhook_events,
+)
 from api.webhook_docs import describe_webhooks
 from shared.log import set_up_logging
 from shared.settings import get_settings
@@ -31,6 +42,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     408: {"model": ErrorEnvelope, "description": "The body came too slowly; send it again"},
     409: {"model": ErrorEnvelope, "description": "A request under the same Idempotency-Key is under way"},
     413: {"model": ErrorEnvelope, "description": "The body is too large"},
+    429: {"model": ErrorEnvelope, "description": "The project's spend limit leaves no room for this"},
     500: {"model": ErrorEnvelope, "description": "Our fault; the request id is in the sentence"},
     503: {"model": ErrorEnvelope, "description": "A part of the service cannot be reached; try again"},
 }
@@ -76,7 +88,8 @@ def create_app() -> FastAPI:
     app.add_middleware(IncomingMiddleware, patience=settings.body_patience, kept_whole=larger)
     app.add_middleware(BodyLimitMiddleware, limit=settings.max_json_bytes, larger=larger)
     app.add_middleware(RequestMiddleware)
-    for module in (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, projects, inference):
+    ours = (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, projects, budgets)
+    for module in (*ours, inference):
         app.include_router(module.router, responses=_ERRORS)
     app.include_router(health.router)
     describe_webhooks(app)

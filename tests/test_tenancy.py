@@ -210,10 +210,18 @@ TAKES_NO_ID = {
     ("GET", "/docs"),
     ("GET", "/docs/oauth2-redirect"),
 }
+PROJECT = "/v1/organization/projects/{project_id}"
 FOR_ADMINS = {
     ("GET", "/v1/organization/projects"),
     ("POST", "/v1/organization/projects"),
     ("GET", "/v1/organization/projects/{project_id}"),
+    *((method, f"{PROJECT}/spend_limit") for method in ("GET", "POST", "DELETE")),
+    *((method, f"{PROJECT}/approval_limit") for method in ("GET", "POST", "DELETE")),
+    *((method, f"{PROJECT}/spend_alerts") for method in ("GET", "POST")),
+    *((method, f"{PROJECT}/spend_alerts/{{alert_id}}") for method in ("GET", "POST", "DELETE")),
+    *((method, f"{PROJECT}/ledger") for method in ("GET", "POST")),
+    ("POST", f"{PROJECT}/jobs/{{job_id}}/approve"),
+    ("POST", f"{PROJECT}/jobs/{{job_id}}/reject"),
 }
 LISTS = ("/files", "/datasets", "/fine_tuning/jobs", "/models", "/webhook_endpoints", "/webhook_events")
 

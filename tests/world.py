@@ -15,11 +15,23 @@ from sqlmodel import select
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
 from shared.jobs.models import Job, JobQueue, TunedModel
+from shared.notices.models import Notice
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import DueTable, OwnedDue, utc_now
 from shared.webhooks.models import WebhookDelivery, WebhookRecovery
-from worker import admission, closing, credentials, datasets, deliveries, jobs, recoveries, tuned_models, uploads
+from worker import (
+    admission,
+    closing,
+    credentials,
+    datasets,
+    deliveries,
+    jobs,
+    notices,
+    recoveries,
+    tuned_models,
+    uploads,
+)
 from worker.steps import run
 
 CHAT = b'{"messages": [{"role": "user", "content": "Question %d"}, {"role": "assistant", "content": "Answer %d"}]}\n'
@@ -113,6 +125,7 @@ STEPS: dict[type[DueTable] | type[OwnedDue], Callable[[str], None]] = {
     JobQueue: lambda id: run(admission.admit, id),
     TunedModel: lambda id: run(tuned_models.delete, id),
     WebhookRecovery: lambda id: run(recoveries.recover, id),
+    Notice: lambda id: run(notices.send, id),
     WebhookDelivery: lambda id: run(deliveries.attempt, id),
 }
 

@@ -11,7 +11,18 @@ from celery import signals
 from shared.database import get_engine
 from shared.log import set_up_logging
 from shared.queue import Task, get_celery
-from worker import admission, closing, credentials, datasets, deliveries, jobs, recoveries, tuned_models, uploads
+from worker import (
+    admission,
+    closing,
+    credentials,
+    datasets,
+    deliveries,
+    jobs,
+    notices,
+    recoveries,
+    tuned_models,
+    uploads,
+)
 from worker.steps import run
 
 STOP_WITHIN = 20.0  # seconds that steps under way may take to end once the worker is told to stop
@@ -59,6 +70,11 @@ def deliver_webhooks(endpoint_id: str) -> None:
 @app.task(name=Task.RECOVER_WEBHOOKS)
 def recover_webhooks(recovery_id: str) -> None:
     run(recoveries.recover, recovery_id)
+
+
+@app.task(name=Task.SEND_NOTICE)
+def send_notice(_: str) -> None:
+    notices.send_due()
 
 
 @app.task(name=Task.REFRESH_CREDENTIAL)

@@ -14,6 +14,7 @@ from shared import idempotency
 from shared.database import transaction
 from shared.datasets import storage, uploads
 from shared.log import set_up_logging
+from shared.notices import service as notices
 from shared.projects.service import default_credential
 from shared.settings import get_settings
 from shared.tables import utc_now
@@ -67,7 +68,8 @@ def tidy() -> bool:
 
 def _forget() -> bool:
     settings = get_settings()
-    old = [_in_batches(forget, utc_now() - settings.webhook_retention) for forget in upkeep.FORGET]
+    forgetting = (*upkeep.FORGET, notices.forget)
+    old = [_in_batches(forget, utc_now() - settings.webhook_retention) for forget in forgetting]
     return any([*old, _in_batches(idempotency.forget, utc_now() - settings.idempotency_lifetime)])
 
 

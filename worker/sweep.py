@@ -6,6 +6,7 @@ from sqlmodel import Session, col, select
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
 from shared.jobs.models import Job, JobQueue, TunedModel
+from shared.notices.models import Notice
 from shared.projects.models import Credential
 from shared.queue import enqueue
 from shared.settings import get_settings
@@ -23,6 +24,7 @@ DUE: tuple[type[DueTable] | type[OwnedDue], ...] = (
     Upload,
     TunedModel,
     Credential,
+    Notice,
 )
 
 

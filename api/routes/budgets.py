@@ -1,0 +1,150 @@
+"""What a project may spend: limit, alerts, approvals and the ledger, managed with an admin key."""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.deps import After, SessionDep, check_admin
+from api.idempotency import IdempotentAdminRoute
+from shared.budgets import alerts, ledger, limits
+from shared.budgets.schemas import (
+    AdjustmentCreate,
+    ApprovalLimitDeleted,
+    ApprovalLimitPublic,
+    ApprovalLimitUpdate,
+    LedgerEntryPublic,
+    SpendAlertDeleted,
+    SpendAlertPublic,
+    SpendAlertUpdate,
+    SpendLimitDeleted,
+    SpendLimitPublic,
+    SpendLimitUpdate,
+)
+from shared.jobs import clearing, spending
+from shared.jobs.schemas import JobPublic
+from shared.pages import Page
+
+router = APIRouter(
+    prefix="/v1/organization/projects/{project_id}",
+    tags=["Administration"],
+    dependencies=[Depends(check_admin, scope="function")],
+    route_class=IdempotentAdminRoute,
+)
+
+
+@router.get("/spend_limit", response_model=SpendLimitPublic)
+def retrieve_spend_limit(session: SessionDep, project_id: str) -> SpendLimitPublic:
+    """The project's monthly limit, and how much of it is spent and reserved. Without one it is not found."""
+    return limits.get_spend_limit(session, project_id)
+
+
+@router.post("/spend_limit", response_model=SpendLimitPublic)
+def update_spend_limit(session: SessionDep, project_id: str, new: SpendLimitUpdate) -> SpendLimitPublic:
+    """Set or replace the monthly limit. Jobs whose estimate does not fit are refused from now on."""
+    return limits.set_spend_limit(session, project_id, new.threshold_amount, new.alert_percentages)
+
+
+@router.delete("/spend_limit", response_model=SpendLimitDeleted)
+def delete_spend_limit(session: SessionDep, project_id: str) -> SpendLimitDeleted:
+    """Let the project spend without a limit."""
+    limits.delete_spend_limit(session, project_id)
+    return SpendLimitDeleted()
+
+
+@router.get("/spend_alerts", response_model=Page[SpendAlertPublic])
+def list_spend_alerts(
+    session: SessionDep,
+    project_id: str,
+    after: After = None,
+    before: After = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    order: Literal["asc", "desc"] = "desc",
+) -> Page[SpendAlertPublic]:
+    """The project's spend alerts, newest first."""
+    rows = alerts.list_alerts(session, project_id, after=after, before=before, ascending=order == "asc", limit=limit)
+    return Page.of([SpendAlertPublic.of(row) for row in rows], limit)
+
+
+@router.post("/spend_alerts", response_model=SpendAlertPublic)
+def create_spend_alert(session: SessionDep, project_id: str, new: SpendAlertUpdate) -> SpendAlertPublic:
+    """Let these addresses be told, once a month, when what is spent and reserved reaches an amount."""
+    return SpendAlertPublic.of(alerts.create(session, project_id, new))
+
+
+@router.get("/spend_alerts/{alert_id}", response_model=SpendAlertPublic)
+def retrieve_spend_alert(session: SessionDep, project_id: str, alert_id: str) -> SpendAlertPublic:
+    """One spend alert."""
+    return SpendAlertPublic.of(alerts.get(session, project_id, alert_id))
+
+
+@router.post("/spend_alerts/{alert_id}", response_model=SpendAlertPublic)
+def update_spend_alert(session: SessionDep, project_id: str, alert_id: str, new: SpendAlertUpdate) -> SpendAlertPublic:
+    """Replace a spend alert. Another amount is told of again."""
+    return SpendAlertPublic.of(alerts.update(session, project_id, alert_id, new))
+
+
+@router.delete("/spend_alerts/{alert_id}", response_model=SpendAlertDeleted)
+def delete_spend_alert(session: SessionDep, project_id: str, alert_id: str) -> SpendAlertDeleted:
+    """End a spend alert."""
+    alerts.delete(session, project_id, alert_id)
+    return SpendAlertDeleted(id=alert_id)
+
+
+@router.get("/approval_limit", response_model=ApprovalLimitPublic)
+def retrieve_approval_limit(session: SessionDep, project_id: str) -> ApprovalLimitPublic:
+    """The amount above which a job waits for an approval. Without one it is not found."""
+    return limits.get_approval_limit(session, project_id)
+
+
+@router.post("/approval_limit", response_model=ApprovalLimitPublic)
+def update_approval_limit(session: SessionDep, project_id: str, new: ApprovalLimitUpdate) -> ApprovalLimitPublic:
+    """Let jobs that are estimated at more than this, or at nobody knows what, wait until they are approved."""
+    return limits.set_approval_limit(session, project_id, new.threshold_amount)
+
+
+@router.delete("/approval_limit", response_model=ApprovalLimitDeleted)
+def delete_approval_limit(session: SessionDep, project_id: str) -> ApprovalLimitDeleted:
+    """Let no new job wait for an approval; those that wait go on waiting."""
+    limits.delete_approval_limit(session, project_id)
+    return ApprovalLimitDeleted()
+
+
+class Rejection(BaseModel):
+    """Why a job is not approved, for whoever asked for it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Annotated[str | None, Field(min_length=1, max_length=500)] = None
+
+
+@router.post("/jobs/{job_id}/approve", response_model=JobPublic)
+def approve_job(session: SessionDep, project_id: str, job_id: str) -> JobPublic:
+    """Let a job go on that waits for an approval."""
+    return JobPublic.of(clearing.approve(session, project_id, job_id))
+
+
+@router.post("/jobs/{job_id}/reject", response_model=JobPublic)
+def reject_job(session: SessionDep, project_id: str, job_id: str, why: Rejection | None = None) -> JobPublic:
+    """Cancel a job that waits for an approval, with a reason."""
+    return JobPublic.of(clearing.reject(session, project_id, job_id, why.reason if why else None))
+
+
+@router.get("/ledger", response_model=Page[LedgerEntryPublic])
+def list_ledger_entries(
+    session: SessionDep,
+    project_id: str,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    job_id: Annotated[str | None, Query(max_length=64)] = None,
+) -> Page[LedgerEntryPublic]:
+    """Every movement of the project's money, newest first; of one job, if it is named."""
+    rows = ledger.list_entries(session, project_id, job_id, after=after, limit=limit)
+    return Page.of([LedgerEntryPublic.of(row) for row in rows], limit)
+
+
+@router.post("/ledger", response_model=LedgerEntryPublic)
+def create_adjustment(session: SessionDep, project_id: str, new: AdjustmentCreate) -> LedgerEntryPublic:
+    """Correct what the project has spent this month, where the provider's bill says otherwise."""
+    return LedgerEntryPublic.of(spending.adjust(session, project_id, new.job_id, Decimal(new.amount), new.reason))
