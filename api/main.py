@@ -15,11 +15,13 @@ from api.incoming import IncomingMiddleware
 from api.middleware import BodyLimitMiddleware, RequestMiddleware
 from api.routes import (
     budgets,
+    costs,
     datasets,
     files,
     health,
     jobs,
     models,
+    notices,
     projects,
     uploads,
     webhook_endpoints,
@@ -88,8 +90,9 @@ def create_app() -> FastAPI:
     app.add_middleware(IncomingMiddleware, patience=settings.body_patience, kept_whole=larger)
     app.add_middleware(BodyLimitMiddleware, limit=settings.max_json_bytes, larger=larger)
     app.add_middleware(RequestMiddleware)
-    ours = (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, projects, budgets)
-    for module in (*ours, inference):
+    ours = (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events)
+    for_admins = (projects, budgets, notices, costs)
+    for module in (*ours, *for_admins, inference):
         app.include_router(module.router, responses=_ERRORS)
     app.include_router(health.router)
     describe_webhooks(app)

@@ -12,7 +12,7 @@ from shared.notices.models import Notice, NoticeList, NoticeStatus
 from shared.notices.schemas import NoticeListUpdate
 from shared.projects import service as projects
 from shared.settings import get_settings
-from shared.tables import make_due, release, utc_now
+from shared.tables import list_owned, make_due, release, utc_now
 from shared.webhooks.event_types import EventType
 
 AT_ONCE = 1000
@@ -40,6 +40,12 @@ def delete_list(session: Session, project_id: str) -> None:
 
 def _once(recipients: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(recipients))
+
+
+def list_notices(session: Session, project_id: str, *, after: str | None, limit: int) -> list[Notice]:
+    """One more than `limit`, newest first."""
+    projects.get_project(session, project_id)
+    return list_owned(session, Notice, project_id, after=after, limit=limit)
 
 
 def tell(session: Session, project_id: str, type: EventType, data: dict[str, Any]) -> None:

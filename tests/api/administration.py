@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import httpx2
 from openai import OpenAI
 
 from shared.database import transaction
+from shared.datasets.models import Dataset
 from shared.projects import service as projects
-from tests.world import Person
+from tests.world import Person, lines, step
 
 
 class Operator:
@@ -47,3 +49,21 @@ def operating(server: str) -> Iterator[Operator]:
     yield operator
     operator.openai.close()
     operator.http.close()
+
+
+def counted_file(person: Person, content: bytes | None = None) -> str:
+    """A file whose tokens have been counted, so that a job's estimate is known at once."""
+    file_id = person.upload(content)
+    step(Dataset, file_id)
+    step(Dataset, file_id)
+    return file_id
+
+
+def estimate_of(person: Person, file_id: str) -> Decimal:
+    answer = person.http.get(f"/datasets/{file_id}/estimate", params={"model": "gpt-4o-mini"})
+    return Decimal(answer.raise_for_status().json()["amount"])
+
+
+def big_file(person: Person) -> str:
+    """A file whose training costs at least a cent, so that limits in whole cents are of its size."""
+    return counted_file(person, lines(300))

@@ -10,28 +10,10 @@ from openai import BadRequestError, NotFoundError, RateLimitError
 
 from shared.datasets.models import Dataset
 from shared.jobs.models import Job
-from tests.api.administration import Operator
+from tests.api.administration import Operator, big_file, counted_file, estimate_of
 from tests.api.wire import send
 from tests.worker.levers import calls, ids
 from tests.world import Person, Sandbox, lines, row, step, work
-
-
-def counted_file(person: Person, content: bytes | None = None) -> str:
-    """A file whose tokens have been counted, so that a job's estimate is known at once."""
-    file_id = person.upload(content)
-    step(Dataset, file_id)
-    step(Dataset, file_id)
-    return file_id
-
-
-def estimate_of(person: Person, file_id: str) -> Decimal:
-    answer = person.http.get(f"/datasets/{file_id}/estimate", params={"model": "gpt-4o-mini"})
-    return Decimal(answer.raise_for_status().json()["amount"])
-
-
-def big_file(person: Person) -> str:
-    """A file whose training costs at least a cent, so that limits in whole cents are of its size."""
-    return counted_file(person, lines(300))
 
 
 def test_a_limit_is_set_shown_and_deleted_as_openai_does(operator: Operator, alice: Person) -> None:

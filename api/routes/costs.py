@@ -1,0 +1,81 @@
+"""What was spent and used, as OpenAI's `client.admin.organization.usage.costs` asks for it, with an admin key."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+
+from api.deps import SessionDep, check_admin
+from shared.budgets import costs
+from shared.budgets.costs import CostPage, GroupBy
+from shared.errors import Invalid
+from shared.jobs import usage
+from shared.jobs.usage import Usage
+from shared.tables import utc_now
+
+router = APIRouter(
+    prefix="/v1/organization", tags=["Administration"], dependencies=[Depends(check_admin, scope="function")]
+)
+
+KNOWN = (
+    "start_time",
+    "end_time",
+    "bucket_width",
+    "group_by[]",
+    "project_ids[]",
+    "line_items[]",
+    "limit",
+    "page",
+)
+Seconds = Annotated[int, Query(ge=0, lt=2**33, description="Unix seconds")]
+
+
+@router.get("/costs", response_model=CostPage)
+def list_costs(
+    request: Request,
+    session: SessionDep,
+    start_time: Seconds,
+    end_time: Seconds | None = None,
+    bucket_width: Literal["1d"] = "1d",
+    group_by: Annotated[list[GroupBy] | None, Query(alias="group_by[]", max_length=2)] = None,
+    project_ids: Annotated[list[str] | None, Query(alias="project_ids[]", max_length=100)] = None,
+    line_items: Annotated[list[str] | None, Query(alias="line_items[]", max_length=100)] = None,
+    limit: Annotated[int, Query(ge=1, le=180)] = 7,
+    page: Annotated[str | None, Query(pattern=r"^page_[0-9]{1,10}$")] = None,
+) -> CostPage:
+    """What was spent on each day (UTC), the oldest first: from `start_time` on, and before `end_time` (now).
+
+    `group_by[]` splits a day by `project_id`, `line_item` or both. A job costs on the day on which it ends.
+    """
+    _refuse_unknown(request)
+    start = max(_time(start_time), _time(int((page or "page_0").removeprefix("page_"))))
+    end = _time(end_time) if end_time is not None else None
+    if end is not None and end <= start:
+        raise Invalid("end_time must be after start_time", param="end_time")
+    wanted = costs.Wanted(group_by or (), project_ids or (), line_items or ())
+    return costs.page(session, wanted, start, end, limit)
+
+
+def _refuse_unknown(request: Request) -> None:
+    """A filter that is passed over would make another question of it."""
+    for name in request.query_params:
+        if name not in KNOWN:
+            sentence = f"An unknown query parameter: there are {', '.join(KNOWN)}"
+            raise Invalid(sentence, code="unknown_parameter", param=name if name.isidentifier() else None)
+
+
+@router.get("/projects/{project_id}/usage", response_model=Usage)
+def retrieve_usage(
+    session: SessionDep, project_id: str, start_time: Seconds | None = None, end_time: Seconds | None = None
+) -> Usage:
+    """What a project used from `start_time` (the beginning of this month, in UTC) on and before `end_time` (now)."""
+    now = utc_now()
+    start = _time(start_time) if start_time is not None else costs.day_of(now).replace(day=1)
+    end = _time(end_time) if end_time is not None else now
+    if end <= start:
+        raise Invalid("end_time must be after start_time", param="end_time")
+    return usage.of_project(session, project_id, start, end)
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
