@@ -1,20 +1,18 @@
-"""What a project may spend: limit, alerts, approvals and the ledger, managed with an admin key."""
+"""What a project may spend: limit, alerts and approvals, managed with an admin key."""
 
-from decimal import Decimal
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.deps import After, SessionDep, check_admin
+from api.deps import After, SessionDep
 from api.idempotency import IdempotentAdminRoute
-from shared.budgets import alerts, ledger, limits
+from api.scopes import admin_scope
+from shared.budgets import alerts, limits
 from shared.budgets.schemas import (
-    AdjustmentCreate,
     ApprovalLimitDeleted,
     ApprovalLimitPublic,
     ApprovalLimitUpdate,
-    LedgerEntryPublic,
     SpendAlertDeleted,
     SpendAlertPublic,
     SpendAlertUpdate,
@@ -22,14 +20,14 @@ from shared.budgets.schemas import (
     SpendLimitPublic,
     SpendLimitUpdate,
 )
-from shared.jobs import clearing, spending
+from shared.jobs import clearing
 from shared.jobs.schemas import JobPublic
 from shared.pages import Page
 
 router = APIRouter(
     prefix="/v1/organization/projects/{project_id}",
     tags=["Administration"],
-    dependencies=[Depends(check_admin, scope="function")],
+    dependencies=[admin_scope("limits")],
     route_class=IdempotentAdminRoute,
 )
 
@@ -129,22 +127,3 @@ def approve_job(session: SessionDep, project_id: str, job_id: str) -> JobPublic:
 def reject_job(session: SessionDep, project_id: str, job_id: str, why: Rejection | None = None) -> JobPublic:
     """Cancel a job that waits for an approval, with a reason."""
     return JobPublic.of(clearing.reject(session, project_id, job_id, why.reason if why else None))
-
-
-@router.get("/ledger", response_model=Page[LedgerEntryPublic])
-def list_ledger_entries(
-    session: SessionDep,
-    project_id: str,
-    after: After = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    job_id: Annotated[str | None, Query(max_length=64)] = None,
-) -> Page[LedgerEntryPublic]:
-    """Every movement of the project's money, newest first; of one job, if it is named."""
-    rows = ledger.list_entries(session, project_id, job_id, after=after, limit=limit)
-    return Page.of([LedgerEntryPublic.of(row) for row in rows], limit)
-
-
-@router.post("/ledger", response_model=LedgerEntryPublic)
-def create_adjustment(session: SessionDep, project_id: str, new: AdjustmentCreate) -> LedgerEntryPublic:
-    """Correct what the project has spent this month, where the provider's bill says otherwise."""
-    return LedgerEntryPublic.of(spending.adjust(session, project_id, new.job_id, Decimal(new.amount), new.reason))

@@ -1,20 +1,28 @@
-"""What was spent and used, as OpenAI's `client.admin.organization.usage.costs` asks for it, with an admin key."""
+"""What was spent and used, and every movement of it, for an admin key; costs as OpenAI's SDK asks for them."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 
-from api.deps import SessionDep, check_admin
-from shared.budgets import costs
+from api.deps import After, SessionDep
+from api.idempotency import IdempotentAdminRoute
+from api.scopes import admin_scope
+from shared.budgets import costs, ledger
 from shared.budgets.costs import CostPage, GroupBy
+from shared.budgets.schemas import AdjustmentCreate, LedgerEntryPublic
 from shared.errors import Invalid
-from shared.jobs import usage
+from shared.jobs import spending, usage
 from shared.jobs.usage import Usage
+from shared.pages import Page
 from shared.tables import utc_now
 
 router = APIRouter(
-    prefix="/v1/organization", tags=["Administration"], dependencies=[Depends(check_admin, scope="function")]
+    prefix="/v1/organization",
+    tags=["Administration"],
+    dependencies=[admin_scope("costs")],
+    route_class=IdempotentAdminRoute,
 )
 
 KNOWN = (
@@ -75,6 +83,25 @@ def retrieve_usage(
     if end <= start:
         raise Invalid("end_time must be after start_time", param="end_time")
     return usage.of_project(session, project_id, start, end)
+
+
+@router.get("/projects/{project_id}/ledger", response_model=Page[LedgerEntryPublic])
+def list_ledger_entries(
+    session: SessionDep,
+    project_id: str,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    job_id: Annotated[str | None, Query(max_length=64)] = None,
+) -> Page[LedgerEntryPublic]:
+    """Every movement of the project's money, newest first; of one job, if it is named."""
+    rows = ledger.list_entries(session, project_id, job_id, after=after, limit=limit)
+    return Page.of([LedgerEntryPublic.of(row) for row in rows], limit)
+
+
+@router.post("/projects/{project_id}/ledger", response_model=LedgerEntryPublic)
+def create_adjustment(session: SessionDep, project_id: str, new: AdjustmentCreate) -> LedgerEntryPublic:
+    """Correct what the project has spent this month, where the provider's bill says otherwise."""
+    return LedgerEntryPublic.of(spending.adjust(session, project_id, new.job_id, Decimal(new.amount), new.reason))
 
 
 def _time(seconds: int) -> datetime:

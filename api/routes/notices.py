@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
-from api.deps import After, SessionDep, check_admin
+from api.deps import After, SessionDep
 from api.idempotency import IdempotentAdminRoute
+from api.scopes import admin_scope
 from shared.notices import service as notices
 from shared.notices.schemas import NoticeListDeleted, NoticeListPublic, NoticeListUpdate, NoticePublic
 from shared.pages import Page
@@ -13,7 +14,7 @@ from shared.pages import Page
 router = APIRouter(
     prefix="/v1/organization/projects/{project_id}/email_notices",
     tags=["Administration"],
-    dependencies=[Depends(check_admin, scope="function")],
+    dependencies=[admin_scope("limits")],
     route_class=IdempotentAdminRoute,
 )
 
