@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from email.message import EmailMessage
+from email.policy import SMTP
 from email.utils import format_datetime
 
 from sqlmodel import Session, col
@@ -23,6 +24,7 @@ from worker.steps import Step, after, log, run_one
 LINES = 4  # at once, so that a mail server that hangs leaves the webhooks their threads
 AT_ONE_GO = 10.0  # seconds, since a worker may have to stop
 REASON_LENGTH = 500
+UNFOLDED = 400  # a subject stays one line: SMTP takes 998 characters, and to fold one can add a space to it
 
 _lines = threading.BoundedSemaphore(LINES)
 
@@ -122,7 +124,7 @@ def _connected() -> Iterator[smtplib.SMTP]:
 def _message(plan: Plan) -> EmailMessage:
     """Its id is the notice's at every attempt, so that a mailbox can tell a repeat."""
     sender = get_settings().smtp.sender
-    message = EmailMessage()
+    message = EmailMessage(policy=SMTP.clone(max_line_length=UNFOLDED))
     message["From"], message["To"], message["Subject"] = sender, plan.notice.recipient, plan.letter.subject
     message["Date"] = format_datetime(plan.notice.created_at)
     message["Message-ID"] = f"<{plan.notice.id}@{sender.rpartition('@')[2]}>"
