@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli import commands, datasets, keys, secrets_rotation, webhooks
+from cli import commands, datasets, keys, money, secrets_rotation, webhooks
 from cli.failure import Failure
 
 STATE = Path(os.environ.get("TUNERY_STATE") or commands.ROOT / ".state")
@@ -24,6 +24,8 @@ app = typer.Typer(
 project = typer.Typer(help="The projects of this deployment, each with API keys of its own.", no_args_is_help=True)
 app.add_typer(project, name="project", rich_help_panel="Operate")
 app.add_typer(keys.app, name="key", rich_help_panel="Operate")
+app.add_typer(money.limits, name="limit", rich_help_panel="Operate")
+app.command(rich_help_panel="Operate")(money.cost)
 app.add_typer(secrets_rotation.app, name="secrets", rich_help_panel="Operate")
 app.add_typer(datasets.app, name="datasets", rich_help_panel="Try")
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Try")

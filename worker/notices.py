@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -49,22 +49,10 @@ def send_due() -> None:
         return
     try:
         stop_at = time.monotonic() + AT_ONE_GO
-        while time.monotonic() < stop_at and _send_one():
+        while time.monotonic() < stop_at and run_one(send, col(Notice.due_at).is_not(None)):
             pass
     finally:
         _lines.release()
-
-
-def _send_one() -> bool:
-    """Whether there was one."""
-    found: list[Notice] = []
-
-    def plan(session: Session, notice: Notice) -> Plan | None:
-        found.append(notice)
-        return _plan(session, notice)
-
-    run_one(replace(send, plan=plan), col(Notice.due_at).is_not(None))
-    return bool(found)
 
 
 def _plan(session: Session, notice: Notice) -> Plan | None:

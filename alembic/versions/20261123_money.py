@@ -5,9 +5,11 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0013"
-down_revision = "0012"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
+
+TABLES = ("ledger_entries", "budgets", "spend_alerts", "thresholds_told", "notice_lists", "notices")
 
 # A trigger holds for every role, also for the one that owns the table.
 ONLY_ADDED_TO = """
@@ -146,6 +148,9 @@ def upgrade() -> None:
         "create trigger ledger_entries_only_added_to before update or delete on ledger_entries"
         " for each row execute function refuse_change()"
     )
+    op.execute("revoke update, delete on ledger_entries from tunery_app")
+    for table in TABLES:
+        op.execute(f"select tunery_protect('{table}')")
 
 
 def downgrade() -> None:

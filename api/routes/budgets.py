@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.deps import After, SessionDep
+from api.deps import After, OrganizationSessionDep
 from api.idempotency import IdempotentAdminRoute
 from api.scopes import admin_scope
 from shared.budgets import alerts, limits
@@ -33,19 +33,19 @@ router = APIRouter(
 
 
 @router.get("/spend_limit", response_model=SpendLimitPublic)
-def retrieve_spend_limit(session: SessionDep, project_id: str) -> SpendLimitPublic:
+def retrieve_spend_limit(session: OrganizationSessionDep, project_id: str) -> SpendLimitPublic:
     """The project's monthly limit, and how much of it is spent and reserved. Without one it is not found."""
     return limits.get_spend_limit(session, project_id)
 
 
 @router.post("/spend_limit", response_model=SpendLimitPublic)
-def update_spend_limit(session: SessionDep, project_id: str, new: SpendLimitUpdate) -> SpendLimitPublic:
+def update_spend_limit(session: OrganizationSessionDep, project_id: str, new: SpendLimitUpdate) -> SpendLimitPublic:
     """Set or replace the monthly limit. Jobs whose estimate does not fit are refused from now on."""
     return limits.set_spend_limit(session, project_id, new.threshold_amount, new.alert_percentages)
 
 
 @router.delete("/spend_limit", response_model=SpendLimitDeleted)
-def delete_spend_limit(session: SessionDep, project_id: str) -> SpendLimitDeleted:
+def delete_spend_limit(session: OrganizationSessionDep, project_id: str) -> SpendLimitDeleted:
     """Let the project spend without a limit."""
     limits.delete_spend_limit(session, project_id)
     return SpendLimitDeleted()
@@ -53,7 +53,7 @@ def delete_spend_limit(session: SessionDep, project_id: str) -> SpendLimitDelete
 
 @router.get("/spend_alerts", response_model=Page[SpendAlertPublic])
 def list_spend_alerts(
-    session: SessionDep,
+    session: OrganizationSessionDep,
     project_id: str,
     after: After = None,
     before: After = None,
@@ -66,44 +66,48 @@ def list_spend_alerts(
 
 
 @router.post("/spend_alerts", response_model=SpendAlertPublic)
-def create_spend_alert(session: SessionDep, project_id: str, new: SpendAlertUpdate) -> SpendAlertPublic:
+def create_spend_alert(session: OrganizationSessionDep, project_id: str, new: SpendAlertUpdate) -> SpendAlertPublic:
     """Let these addresses be told, once a month, when what is spent and reserved reaches an amount."""
     return SpendAlertPublic.of(alerts.create(session, project_id, new))
 
 
 @router.get("/spend_alerts/{alert_id}", response_model=SpendAlertPublic)
-def retrieve_spend_alert(session: SessionDep, project_id: str, alert_id: str) -> SpendAlertPublic:
+def retrieve_spend_alert(session: OrganizationSessionDep, project_id: str, alert_id: str) -> SpendAlertPublic:
     """One spend alert."""
     return SpendAlertPublic.of(alerts.get(session, project_id, alert_id))
 
 
 @router.post("/spend_alerts/{alert_id}", response_model=SpendAlertPublic)
-def update_spend_alert(session: SessionDep, project_id: str, alert_id: str, new: SpendAlertUpdate) -> SpendAlertPublic:
+def update_spend_alert(
+    session: OrganizationSessionDep, project_id: str, alert_id: str, new: SpendAlertUpdate
+) -> SpendAlertPublic:
     """Replace a spend alert. Another amount is told of again."""
     return SpendAlertPublic.of(alerts.update(session, project_id, alert_id, new))
 
 
 @router.delete("/spend_alerts/{alert_id}", response_model=SpendAlertDeleted)
-def delete_spend_alert(session: SessionDep, project_id: str, alert_id: str) -> SpendAlertDeleted:
+def delete_spend_alert(session: OrganizationSessionDep, project_id: str, alert_id: str) -> SpendAlertDeleted:
     """End a spend alert."""
     alerts.delete(session, project_id, alert_id)
     return SpendAlertDeleted(id=alert_id)
 
 
 @router.get("/approval_limit", response_model=ApprovalLimitPublic)
-def retrieve_approval_limit(session: SessionDep, project_id: str) -> ApprovalLimitPublic:
+def retrieve_approval_limit(session: OrganizationSessionDep, project_id: str) -> ApprovalLimitPublic:
     """The amount above which a job waits for an approval. Without one it is not found."""
     return limits.get_approval_limit(session, project_id)
 
 
 @router.post("/approval_limit", response_model=ApprovalLimitPublic)
-def update_approval_limit(session: SessionDep, project_id: str, new: ApprovalLimitUpdate) -> ApprovalLimitPublic:
+def update_approval_limit(
+    session: OrganizationSessionDep, project_id: str, new: ApprovalLimitUpdate
+) -> ApprovalLimitPublic:
     """Let jobs that are estimated at more than this, or at nobody knows what, wait until they are approved."""
     return limits.set_approval_limit(session, project_id, new.threshold_amount)
 
 
 @router.delete("/approval_limit", response_model=ApprovalLimitDeleted)
-def delete_approval_limit(session: SessionDep, project_id: str) -> ApprovalLimitDeleted:
+def delete_approval_limit(session: OrganizationSessionDep, project_id: str) -> ApprovalLimitDeleted:
     """Let no new job wait for an approval; those that wait go on waiting."""
     limits.delete_approval_limit(session, project_id)
     return ApprovalLimitDeleted()
@@ -118,12 +122,14 @@ class Rejection(BaseModel):
 
 
 @router.post("/jobs/{job_id}/approve", response_model=JobPublic)
-def approve_job(session: SessionDep, project_id: str, job_id: str) -> JobPublic:
+def approve_job(session: OrganizationSessionDep, project_id: str, job_id: str) -> JobPublic:
     """Let a job go on that waits for an approval."""
     return JobPublic.of(clearing.approve(session, project_id, job_id))
 
 
 @router.post("/jobs/{job_id}/reject", response_model=JobPublic)
-def reject_job(session: SessionDep, project_id: str, job_id: str, why: Rejection | None = None) -> JobPublic:
+def reject_job(
+    session: OrganizationSessionDep, project_id: str, job_id: str, why: Rejection | None = None
+) -> JobPublic:
     """Cancel a job that waits for an approval, with a reason."""
     return JobPublic.of(clearing.reject(session, project_id, job_id, why.reason if why else None))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 
-from api.deps import After, SessionDep
+from api.deps import After, OrganizationSessionDep
 from api.idempotency import IdempotentAdminRoute
 from api.scopes import admin_scope
 from shared.budgets import costs, ledger
@@ -41,7 +41,7 @@ Seconds = Annotated[int, Query(ge=0, lt=2**33, description="Unix seconds")]
 @router.get("/costs", response_model=CostPage)
 def list_costs(
     request: Request,
-    session: SessionDep,
+    session: OrganizationSessionDep,
     start_time: Seconds,
     end_time: Seconds | None = None,
     bucket_width: Literal["1d"] = "1d",
@@ -74,7 +74,7 @@ def _refuse_unknown(request: Request) -> None:
 
 @router.get("/projects/{project_id}/usage", response_model=Usage)
 def retrieve_usage(
-    session: SessionDep, project_id: str, start_time: Seconds | None = None, end_time: Seconds | None = None
+    session: OrganizationSessionDep, project_id: str, start_time: Seconds | None = None, end_time: Seconds | None = None
 ) -> Usage:
     """What a project used from `start_time` (the beginning of this month, in UTC) on and before `end_time` (now)."""
     now = utc_now()
@@ -87,7 +87,7 @@ def retrieve_usage(
 
 @router.get("/projects/{project_id}/ledger", response_model=Page[LedgerEntryPublic])
 def list_ledger_entries(
-    session: SessionDep,
+    session: OrganizationSessionDep,
     project_id: str,
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -99,7 +99,7 @@ def list_ledger_entries(
 
 
 @router.post("/projects/{project_id}/ledger", response_model=LedgerEntryPublic)
-def create_adjustment(session: SessionDep, project_id: str, new: AdjustmentCreate) -> LedgerEntryPublic:
+def create_adjustment(session: OrganizationSessionDep, project_id: str, new: AdjustmentCreate) -> LedgerEntryPublic:
     """Correct what the project has spent this month, where the provider's bill says otherwise."""
     return LedgerEntryPublic.of(spending.adjust(session, project_id, new.job_id, Decimal(new.amount), new.reason))
 

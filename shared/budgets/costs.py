@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement
@@ -13,6 +13,7 @@ from sqlmodel import Session, col, func, select
 from shared.budgets.amounts import text_of
 from shared.budgets.ledger import COSTS
 from shared.budgets.models import LedgerEntry
+from shared.projects.models import Project
 from shared.tables import epoch, utc_now
 
 DAY = timedelta(days=1)
@@ -116,3 +117,32 @@ def _result(currency: str, amount: Decimal, quantity: int | None, by: dict[str, 
         quantity=float(quantity) if quantity is not None and known else None,
         quantity_unit="tokens" if known else None,
     )
+
+
+@dataclass(frozen=True)
+class Total:
+    """What a project has spent on something."""
+
+    project_id: str
+    project: str
+    line_item: str
+    amount: Decimal
+    currency: str
+    quantity: int | None
+
+
+def totals(session: Session, start: datetime, end: datetime, project_id: str | None = None) -> list[Total]:
+    """By project and line item: what was spent from `start` on, and before `end`; dearest first in each project."""
+    amount = func.sum(LedgerEntry.amount)
+    wanted = Wanted(project_ids=[project_id] if project_id else [])
+    names: list[Any] = [Project.id, Project.name, LedgerEntry.line_item]
+    query = (
+        select(*names)
+        .add_columns(amount, col(LedgerEntry.currency), func.sum(LedgerEntry.quantity))
+        .select_from(LedgerEntry)
+        .join(Project, col(Project.id) == LedgerEntry.project_id)
+        .where(*wanted.conditions(), LedgerEntry.created_at >= start, LedgerEntry.created_at < end)
+        .group_by(*names, LedgerEntry.currency)
+        .order_by(Project.name, Project.id, amount.desc())
+    )
+    return [Total(*row) for row in session.execute(query)]

@@ -71,3 +71,22 @@ def _approval_above(session: Session, project_id: str) -> Decimal:
     if budget is None or budget.approval_above is None:
         raise NotFound(f"{project_id} has no amount above which a job needs an approval", param="project_id")
     return budget.approval_above
+
+
+def change(
+    session: Session,
+    project_id: str,
+    cents: int | None,
+    alert_percentages: list[int] | None,
+    approval_cents: int | None,
+) -> None:
+    """Change what is named; what is None stays, and -1 cents take a limit away."""
+    budget = locked_or_new(session, project_id)
+    if cents is not None:
+        budget.spend_limit = None if cents < 0 else of_cents(cents)
+    if alert_percentages is not None:
+        budget.alert_percentages = sorted(set(alert_percentages))
+    if approval_cents is not None:
+        budget.approval_above = None if approval_cents < 0 else of_cents(approval_cents)
+    session.add(budget)
+    thresholds.tell_reached(session, budget, ledger.this_month())
