@@ -31,7 +31,7 @@ _BODY = {
                 "type": "object",
                 "required": ["model", "messages"],
                 "properties": {
-                    "model": {"type": "string"},
+                    "model": {"type": "string", "maxLength": 256},
                     "messages": {"type": "array", "items": {"type": "object"}},
                     "stream": {"type": "boolean"},
                 },

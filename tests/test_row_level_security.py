@@ -99,7 +99,7 @@ def put(session: Session, table: str, project_id: str) -> None:
     session.execute(into, {"row": json.dumps(row)})
 
 
-def owners(session: Session, table: str) -> set[str]:
+def owners(session: Session, table: str) -> set[str | None]:
     return set(session.execute(text(f"select {OWNER.get(table, 'project_id')} from {table}")).scalars())
 
 
@@ -177,6 +177,19 @@ def test_what_belongs_to_no_project_can_be_read(two: tuple[str, str]) -> None:
 def test_nobody_makes_a_key_for_himself(two: tuple[str, str], table: str) -> None:
     with pytest.raises(ProgrammingError, match="permission denied"), transaction(two[0]) as session:
         session.execute(text(f"delete from {table}"))
+
+
+def test_rows_of_no_project_can_be_shared(two: tuple[str, str]) -> None:
+    with transaction() as session:
+        session.execute(text("create table shared_rows (project_id text)"))
+        session.execute(text("select tunery_protect('shared_rows', shared => true)"))
+        session.execute(text("insert into shared_rows values (null), (:hers), (:his)"), {"hers": two[0], "his": two[1]})
+        narrow(session, two[1])
+        assert owners(session, "shared_rows") == {None, two[1]}
+        assert getattr(session.execute(text("delete from shared_rows where project_id is null")), "rowcount", -1) == 0
+        with pytest.raises(ProgrammingError, match="row-level security"), session.begin_nested():
+            session.execute(text("insert into shared_rows values (null)"))
+        session.rollback()
 
 
 def who(session: Session) -> tuple[str, bool]:

@@ -2,22 +2,21 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from http import HTTPMethod
-from typing import Any
 
 import pytest
 
 from api.main import create_app
+from tests.api.operations import PREFIX, operations
 from tests.api.people import member
 from tests.api.test_webhook_endpoints import create
 from tests.api.training import model_of, train
-from tests.api.wire import Answer, send
+from tests.api.wire import send
+from tests.namings import BY_PATH, Naming, difference, namings, never
 from tests.servers import Receiver
 from tests.world import Person, Sandbox, empty_tables, work
 
-NEVER = "-00000000000000000000000000"
 Ids = dict[str, str]
 
 
@@ -45,8 +44,16 @@ def alices(alice: Person, sandbox_server: Sandbox) -> Ids:
 
 def _ids(alice: Person, sandbox: Sandbox, receiver: Receiver) -> Ids:
     endpoint_id = create(alice, url=receiver.url).id
-    job = train(alice, sandbox)
+    deleted_job, job = train(alice, sandbox), train(alice, sandbox)
     work()
+    deleted_endpoint = create(alice).id
+    deleted_file = alice.upload()
+    for path in (
+        f"/models/{model_of(deleted_job)}",
+        f"/webhook_endpoints/{deleted_endpoint}",
+        f"/files/{deleted_file}",
+    ):
+        alice.http.delete(path).raise_for_status()
     recovery = alice.http.post(f"/webhook_endpoints/{endpoint_id}/recover", json={"since": 0}).json()
     work()
     deliveries = alice.http.get(f"/webhook_endpoints/{endpoint_id}/deliveries").json()["data"]
@@ -66,137 +73,40 @@ def _ids(alice: Person, sandbox: Sandbox, receiver: Receiver) -> Ids:
         "told": deliveries[0]["event_id"],
         "upload": upload.id,
         "part": alice.openai.uploads.parts.create(upload.id, data=b"x").id,
+        "deleted_model": model_of(deleted_job),
+        "deleted_endpoint": deleted_endpoint,
+        "deleted_file": deleted_file,
         "provider_job": provider_job,
         "provider_file": provider_file,
     }
 
 
-@dataclass(frozen=True)
-class Case:
-    """A request that names something of Alice's: `{id}` in its path, query or body, of these kinds."""
-
-    method: str
-    route: str
-    path: str
-    kinds: tuple[str, ...]
-    body: Any = None
-    needs: Callable[[Person], str] | None = None
-
-    def ask(self, person: Person, id: str, own: str) -> Answer:
-        body = json.dumps(self.body).replace("{id}", id).replace("{own}", own).encode() if self.body else None
-        return send(person, self.method, self.path.replace("{id}", id).replace("{own}", own), body)
-
-
-FILES, JOBS, HOOKS = ("file", "result", "provider_file"), ("job", "provider_job"), ("endpoint",)
-MODELS = ("model", "checkpoint_model")
-QUESTION = [{"role": "user", "content": "Question 7"}]
+@pytest.fixture(scope="module")
+def bobs(bob: Person) -> Ids:
+    """What a request of Bob's needs besides what it names: by the names of the parameters."""
+    file_id = bob.upload()
+    ids = {
+        "file_id": file_id,
+        "dataset_id": file_id,
+        "fine_tuning_job_id": bob.create_job(training_file=file_id),
+        "webhook_endpoint_id": create(bob).id,
+        "upload_id": _own_upload(bob),
+        "model": "gpt-4o-mini",
+    }
+    work()
+    return ids
 
 
-def _own_job(person: Person) -> str:
-    return person.create_job()
-
-
-def _own_endpoint(person: Person) -> str:
-    return create(person).id
-
-
-def _own_file(person: Person) -> str:
-    return person.upload()
+@pytest.fixture(scope="module")
+def all_namings(server: str) -> list[Naming]:
+    """Every way to name something to a route for projects."""
+    return namings([each for each in operations(create_app().openapi()) if not each.is_for_admins])
 
 
 def _own_upload(person: Person) -> str:
     return person.openai.uploads.create(filename="a", bytes=1, purpose="fine-tune", mime_type="text/jsonl").id
 
 
-JOB, HOOK = "/v1/fine_tuning/jobs/{fine_tuning_job_id}", "/v1/webhook_endpoints/{webhook_endpoint_id}"
-DELIVERY, RECOVERY, TOLD = f"{HOOK}/deliveries/{{delivery_id}}", f"{HOOK}/recoveries/{{recovery_id}}", ("delivery",)
-DATASET, UPLOAD = "/v1/datasets/{dataset_id}", "/v1/uploads/{upload_id}"
-CASES = [
-    Case("GET", "/v1/files", "/files?after={id}", FILES),
-    Case("GET", "/v1/files", "/files?order=asc&after={id}", FILES),
-    Case("GET", "/v1/files/{file_id}", "/files/{id}", FILES),
-    Case("DELETE", "/v1/files/{file_id}", "/files/{id}", FILES),
-    Case("GET", "/v1/files/{file_id}/content", "/files/{id}/content", FILES),
-    Case("GET", UPLOAD, "/uploads/{id}", ("upload",)),
-    Case("POST", f"{UPLOAD}/parts", "/uploads/{id}/parts", ("upload",)),
-    Case("GET", f"{UPLOAD}/parts", "/uploads/{id}/parts", ("upload",)),
-    Case("GET", f"{UPLOAD}/parts", "/uploads/{own}/parts?after={id}", ("part",), needs=_own_upload),
-    Case("POST", f"{UPLOAD}/complete", "/uploads/{id}/complete", ("upload",), {"part_ids": ["part_1"]}),
-    Case("POST", f"{UPLOAD}/cancel", "/uploads/{id}/cancel", ("upload",)),
-    Case("GET", "/v1/fine_tuning/jobs", "/fine_tuning/jobs?after={id}", JOBS),
-    Case("GET", JOB, "/fine_tuning/jobs/{id}", JOBS),
-    Case("POST", f"{JOB}/cancel", "/fine_tuning/jobs/{id}/cancel", JOBS),
-    Case("POST", f"{JOB}/pause", "/fine_tuning/jobs/{id}/pause", JOBS),
-    Case("POST", f"{JOB}/resume", "/fine_tuning/jobs/{id}/resume", JOBS),
-    Case("GET", f"{JOB}/events", "/fine_tuning/jobs/{id}/events", JOBS),
-    Case("GET", f"{JOB}/events", "/fine_tuning/jobs/{own}/events?after={id}", ("event",), needs=_own_job),
-    Case("GET", f"{JOB}/metrics", "/fine_tuning/jobs/{id}/metrics", JOBS),
-    Case("GET", f"{JOB}/result.csv", "/fine_tuning/jobs/{id}/result.csv", JOBS),
-    Case("POST", "/v1/fine_tuning/jobs", "/fine_tuning/jobs", JOBS, {"from_job": "{id}"}),
-    Case("GET", f"{JOB}/checkpoints", "/fine_tuning/jobs/{id}/checkpoints", JOBS),
-    Case(
-        "GET", f"{JOB}/checkpoints", "/fine_tuning/jobs/{own}/checkpoints?after={id}", ("checkpoint",), needs=_own_job
-    ),
-    Case("GET", "/v1/models/{model:path}", "/models/{id}", MODELS),
-    Case("DELETE", "/v1/models/{model:path}", "/models/{id}", MODELS),
-    Case("GET", "/v1/webhook_endpoints", "/webhook_endpoints?after={id}", HOOKS),
-    Case("GET", HOOK, "/webhook_endpoints/{id}", HOOKS),
-    Case("DELETE", HOOK, "/webhook_endpoints/{id}", HOOKS),
-    Case("GET", f"{HOOK}/deliveries", "/webhook_endpoints/{id}/deliveries", HOOKS),
-    Case(
-        "GET",
-        f"{HOOK}/deliveries",
-        "/webhook_endpoints/{own}/deliveries?after={id}",
-        ("delivery",),
-        needs=_own_endpoint,
-    ),
-    Case("POST", HOOK, "/webhook_endpoints/{id}", HOOKS, {"name": "his"}),
-    Case("POST", f"{HOOK}/rotate_secret", "/webhook_endpoints/{id}/rotate_secret", HOOKS),
-    Case("POST", f"{HOOK}/test", "/webhook_endpoints/{id}/test", HOOKS, {"event_type": "dataset.failed"}),
-    Case("POST", f"{HOOK}/recover", "/webhook_endpoints/{id}/recover", HOOKS, {"since": 0}),
-    Case("GET", DELIVERY, "/webhook_endpoints/{id}/deliveries/wh_1", HOOKS),
-    Case("POST", f"{DELIVERY}/redeliver", "/webhook_endpoints/{id}/deliveries/wh_1/redeliver", HOOKS),
-    Case("GET", RECOVERY, "/webhook_endpoints/{id}/recoveries/whrec_1", HOOKS),
-    Case("GET", DELIVERY, "/webhook_endpoints/{own}/deliveries/{id}", TOLD, needs=_own_endpoint),
-    Case(
-        "POST", f"{DELIVERY}/redeliver", "/webhook_endpoints/{own}/deliveries/{id}/redeliver", TOLD, needs=_own_endpoint
-    ),
-    Case("GET", RECOVERY, "/webhook_endpoints/{own}/recoveries/{id}", ("recovery",), needs=_own_endpoint),
-    Case("GET", "/v1/webhook_events", "/webhook_events?after={id}", ("told",)),
-    Case("GET", "/v1/webhook_events/{webhook_event_id}", "/webhook_events/{id}", ("told",)),
-    Case(
-        "POST",
-        "/v1/fine_tuning/jobs",
-        "/fine_tuning/jobs",
-        FILES,
-        {"model": "gpt-4o-mini", "training_file": "{id}"},
-    ),
-    Case(
-        "POST",
-        "/v1/fine_tuning/jobs",
-        "/fine_tuning/jobs",
-        FILES,
-        {"model": "gpt-4o-mini", "training_file": "{own}", "validation_file": "{id}"},
-        needs=_own_file,
-    ),
-    Case(
-        "POST",
-        "/v1/fine_tuning/jobs",
-        "/fine_tuning/jobs",
-        MODELS,
-        {"model": "{id}", "training_file": "{own}"},
-        needs=_own_file,
-    ),
-    Case("GET", "/v1/datasets", "/datasets?after={id}", FILES),
-    Case("GET", DATASET, "/datasets/{id}", FILES),
-    Case("GET", f"{DATASET}/errors", "/datasets/{id}/errors", FILES),
-    Case("GET", f"{DATASET}/preview", "/datasets/{id}/preview", FILES),
-    Case("GET", f"{DATASET}/estimate", "/datasets/{id}/estimate?model=gpt-4o-mini", FILES),
-    Case("GET", f"{DATASET}/compare", "/datasets/{id}/compare?other={own}", FILES, needs=_own_file),
-    Case("GET", f"{DATASET}/compare", "/datasets/{own}/compare?other={id}", FILES, needs=_own_file),
-    Case("POST", "/v1/datasets", "/datasets", FILES, {"file_id": "{id}"}),
-    Case("POST", "/v1/chat/completions", "/chat/completions", MODELS, {"model": "{id}", "messages": QUESTION}),
-]
 TAKES_NO_ID = {
     ("POST", "/v1/files"),
     ("POST", "/v1/uploads"),
@@ -224,31 +134,74 @@ def routes(server: str) -> set[tuple[str, str]]:
     return found
 
 
-def test_every_route_has_a_case(server: str) -> None:
-    known = {(case.method, case.route) for case in CASES} | TAKES_NO_ID
-    for_projects = {route for route in routes(server) if not route[1].startswith(ADMINISTRATION)}
-    assert len(for_projects) > 20
-    assert for_projects - known == set(), "say here how these refuse what is another project's"
-    assert known - for_projects == set(), "these are no routes any more"
+def test_every_route_has_a_case(server: str, all_namings: list[Naming]) -> None:
+    known = {(naming.operation.method, f"{PREFIX}{naming.operation.path}") for naming in all_namings}
+    known |= TAKES_NO_ID
+    documented = {
+        (method, path.replace(":path}", "}")) for method, path in routes(server) if not path.startswith(ADMINISTRATION)
+    }
+    assert len(documented) > 20
+    assert documented - known == set(), "say in tests/namings.py what these name, or here that they name nothing"
+    assert known - documented == set(), "these are no routes any more"
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.method} {case.path} {list(case.body or '')}")
-def test_what_is_alices_is_not_found_as_if_it_had_never_been(bob: Person, alices: Ids, case: Case) -> None:
-    own = case.needs(bob) if case.needs else ""
-    for kind in case.kinds:
-        id = alices[kind]
-        never = re.sub(r"[^:_-]+$", NEVER[1:][: len(re.split(r"[:_-]", id)[-1])], id)
-        hers, nobodys = case.ask(bob, id, own), case.ask(bob, never, own)
-        assert (hers.status, nobodys.status) == (404, 404), f"{kind}: {hers.text} {nobodys.text}"
-        assert hers.text.replace(id, "{id}") == nobodys.text.replace(never, "{id}")
-        assert hers.headers.keys() == nobodys.headers.keys()
+def test_what_is_alices_is_not_found_as_if_it_had_never_been(
+    bob: Person, bobs: Ids, alices: Ids, all_namings: list[Naming]
+) -> None:
+    told, asked = [], 0
+    for naming in all_namings:
+        for kind in naming.kinds:
+            id, other = alices[kind], never(alices[kind])
+            hers, nobodys = naming.ask(bob, id, bobs), naming.ask(bob, other, bobs)
+            if apart := difference(hers, id, nobodys, other):
+                told.append(f"{naming}, {kind}: {apart}")
+            if hers.status != 404 and not naming.may_answer_anything:
+                told.append(f"{naming}, {kind}: {hers.status} {hers.text[:300]}")
+            asked += 1
+    assert told == []
+    assert asked > 120
 
 
-def test_nothing_that_bob_asked_has_touched_what_is_alices(alice: Person, bob: Person, alices: Ids) -> None:
+def test_what_bob_himself_has_deleted_is_not_found_either(bob: Person, bobs: Ids, all_namings: list[Naming]) -> None:
+    endpoint_id, file_id = create(bob).id, bob.upload()
+    bob.http.delete(f"/webhook_endpoints/{endpoint_id}")
+    bob.http.delete(f"/files/{file_id}")
+    for kind, id in (("deleted_endpoint", endpoint_id), ("deleted_file", file_id)):
+        for naming in all_namings:
+            is_log = "/deliveries" in naming.operation.path or "/recoveries" in naming.operation.path  # which stays
+            if kind in naming.kinds and naming.name not in {*BY_PATH, "object"} and not is_log:
+                his, nobodys = naming.ask(bob, id, bobs), naming.ask(bob, never(id), bobs)
+                assert difference(his, id, nobodys, never(id)) is None, naming
+
+
+@pytest.mark.parametrize("header", ["openai-project", "openai-organization"])
+def test_a_header_opens_no_other_project(
+    alice: Person, bob: Person, bobs: Ids, alices: Ids, all_namings: list[Naming], header: str
+) -> None:
+    for naming in all_namings:
+        if naming.where == "path" and naming.operation.method == "GET" and "job" in naming.kinds:
+            path = naming.operation.address({**bobs, naming.name: alices["job"]})
+            hers = send(bob, "GET", path, headers={header: alice.project_id})
+            nobodys = send(bob, "GET", path, headers={header: never(alice.project_id)})
+            assert hers.status in {401, 403, 404}
+            assert difference(hers, alice.project_id, nobodys, never(alice.project_id)) is None, naming
+
+
+def test_her_idempotency_key_means_nothing_to_him(alice: Person, bob: Person) -> None:
+    body, key = b'{"event_type": "dataset.failed"}', {"idempotency-key": "hers"}
+    hers, his = (send(person, "POST", "/webhook_events", body, key) for person in (alice, bob))
+    assert (hers.status, his.status) == (200, 200)
+    assert hers.json["id"] != his.json["id"]
+    assert "idempotent-replayed" not in his.headers
+
+
+def test_nothing_that_bob_asked_has_touched_what_is_alices(
+    alice: Person, bob: Person, bobs: Ids, alices: Ids, all_namings: list[Naming]
+) -> None:
     before = everything(alice, alices)
-    for case in CASES:
-        for kind in case.kinds:
-            case.ask(bob, alices[kind], "")
+    for naming in all_namings:
+        for kind in naming.kinds:
+            naming.ask(bob, alices[kind], bobs)
     assert everything(alice, alices) == before
 
 

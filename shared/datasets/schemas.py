@@ -61,7 +61,7 @@ class UploadCreate(BaseModel):
 
     filename: Annotated[str, Field(max_length=4096)]
     purpose: UploadPurpose
-    bytes: Annotated[int, Field(ge=1, strict=True)]
+    bytes: Annotated[int, Field(ge=1, le=2**63 - 1, strict=True)]
     mime_type: Annotated[str, Field(max_length=255)]
     expires_after: ExpiresAfter | None = None
 

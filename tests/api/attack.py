@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.api.operations import PREFIX, Operation, operations
@@ -76,7 +76,7 @@ def prepare(mallory: Person, admin_key: str) -> Attack:
         body = BODIES_THAT_FIT.get(operation.path, operation.body) if operation.method == "POST" else None
         files = dict.fromkeys(NEEDS_A_FILE.get(operation.path, ()), file_id) if body is not None else {}
         fitting = {**body, **files} if isinstance(body, dict) else body
-        found.append(Operation(operation.method, operation.path, operation.in_path, operation.in_query, fitting))
+        found.append(replace(operation, body=fitting))
     made = send(mallory, "POST", "/webhook_endpoints", json.dumps(BODIES_THAT_FIT["/webhook_endpoints"]).encode())
     upload = mallory.openai.uploads.create(filename="a", bytes=1, purpose="fine-tune", mime_type="text/jsonl")
     ids = {

@@ -17,6 +17,7 @@ class Operation:
     path: str
     in_path: tuple[str, ...]
     in_query: tuple[str, ...]
+    in_header: tuple[str, ...]
     body: Any = field(hash=False)
 
     @property
@@ -37,13 +38,18 @@ def operations(document: Mapping[str, Any]) -> list[Operation]:
         Operation(
             method.upper(),
             path.removeprefix(PREFIX),
-            tuple(each["name"] for each in operation.get("parameters", []) if each["in"] == "path"),
-            tuple(each["name"] for each in operation.get("parameters", []) if each["in"] == "query"),
+            _names(operation, "path"),
+            _names(operation, "query"),
+            _names(operation, "header"),
             _body(operation, document),
         )
         for path, item in document["paths"].items()
         for method, operation in item.items()
     ]
+
+
+def _names(operation: Mapping[str, Any], place: str) -> tuple[str, ...]:
+    return tuple(each["name"] for each in operation.get("parameters", []) if each["in"] == place)
 
 
 def _body(operation: Mapping[str, Any], document: Mapping[str, Any]) -> Any:

@@ -83,6 +83,29 @@ def test_every_error_is_the_envelope_and_none_is_422(document: dict[str, Any]) -
                 assert reference == "#/components/schemas/ErrorEnvelope"
 
 
+def unbounded(schema: dict[str, Any], document: dict[str, Any], where: str) -> Iterator[str]:
+    """Texts and whole numbers in a schema that may be of any length or size."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
+    bounds = {"string": {"maxLength", "enum", "const", "pattern", "format"}, "integer": {"maximum", "enum", "const"}}
+    if schema.get("type") in bounds and bounds[schema["type"]].isdisjoint(schema):
+        yield where
+    inner = [(where, each) for name in ("anyOf", "oneOf", "allOf") for each in schema.get(name, [])]
+    inner += [(f"{where}.{name}", each) for name, each in schema.get("properties", {}).items()]
+    inner += [(f"{where}[]", schema[name]) for name in ("items", "additionalProperties") if name in schema]
+    for place, each in inner:
+        if isinstance(each, dict):
+            yield from unbounded(each, document, place)
+
+
+def test_every_text_and_every_whole_number_of_a_request_has_a_bound(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        asked = [each["schema"] for each in operation.get("parameters", []) if each["in"] != "path"]
+        asked += [each["schema"] for each in operation.get("requestBody", {}).get("content", {}).values()]
+        for schema in asked:
+            assert list(unbounded(schema, document, f"{method} {path}")) == []
+
+
 def test_every_event_is_described_and_no_other(document: dict[str, Any]) -> None:
     assert document["webhooks"].keys() == set(EventType)
     for type, item in document["webhooks"].items():

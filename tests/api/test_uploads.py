@@ -389,7 +389,7 @@ WRONG: list[tuple[dict[str, Any], str, str | None]] = [
     ({"bytes": 0}, "invalid_value", "bytes"),
     ({"bytes": -1}, "invalid_value", "bytes"),
     ({"bytes": (8 << 30) + 1}, "file_too_large", "bytes"),
-    ({"bytes": 10**30}, "file_too_large", "bytes"),
+    ({"bytes": 10**30}, "invalid_value", "bytes"),
     ({"bytes": "1"}, "invalid_value", "bytes"),
     ({"bytes": True}, "invalid_value", "bytes"),
     ({"bytes": 1.5}, "invalid_value", "bytes"),
