@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from shared.database import transaction
-from shared.errors import Unauthorized
+from shared.errors import Forbidden, Unauthorized
 from shared.ids import first_id
 from shared.isolation import narrow
 from shared.projects import callers
@@ -50,7 +50,7 @@ async def _events(view: "_View") -> AsyncIterator[bytes]:
     while not is_stopping():
         try:
             new = await run_in_threadpool(view.look)
-        except Unauthorized:
+        except (Unauthorized, Forbidden):
             return
         for event in new:
             yield f"id: {event.id}\nevent: {event.type}\ndata: {event.model_dump_json()}\n\n".encode()
@@ -80,7 +80,9 @@ class _View:
         """At most `AT_ONCE` events that have not been seen, the oldest first."""
         settled = first_id(WebhookEvent.id_prefix, utc_now() - COMMITTED_WITHIN)
         with transaction() as session:
-            project_id = callers.authenticate(session, self._secret).project_id
+            caller = callers.authenticate(session, self._secret)
+            caller.check("webhooks:read")
+            project_id = caller.project_id
             narrow(session, project_id)
             query = select(WebhookEvent.id).where(WebhookEvent.project_id == project_id, *self._wanted)
             query = query.where(WebhookEvent.id >= self._from)

@@ -15,14 +15,13 @@ from pydantic import BaseModel
 from sqlalchemy import event
 from sqlmodel import Session
 
-from api.deps import CallerDep
+from api.deps import AdminDep, CallerDep
 from shared.errors import Invalid
 from shared.idempotency import StoredAnswer, answer_id, find_or_reserve, store
 from shared.secrets import seal, unseal
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
-_ORGANIZATION = "organization"  # whose keys those are that come with an admin key
 
 _Key = Annotated[
     str | None,
@@ -127,8 +126,9 @@ async def _for_project(request: Request, caller: CallerDep, key: _Key = None) ->
     _note(request, caller.project_id, key)
 
 
-async def _for_organization(request: Request, key: _Key = None) -> None:
-    _note(request, _ORGANIZATION, key)
+async def _for_admin(request: Request, admin: AdminDep, key: _Key = None) -> None:
+    """What one admin key was answered, such as a secret, is not for another, which may have fewer scopes."""
+    _note(request, admin.key_id, key)
 
 
 def _note(request: Request, owner: str, key: str | None) -> None:
@@ -181,7 +181,7 @@ class IdempotentRoute(APIRoute):
 class IdempotentAdminRoute(IdempotentRoute):
     """A route of the organization: behind it stands an admin key."""
 
-    noted: ClassVar = Depends(_for_organization)
+    noted: ClassVar = Depends(_for_admin)
 
 
 def _once(handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> Callable[[Request], Any]:

@@ -203,7 +203,7 @@ def _look(statuses: Mapping[str, JobStatus | None], secrets: set[str], since: st
     """
     with transaction() as session:
         session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
-        good = callers.still_good(session, secrets)
+        good = callers.still_good(session, secrets, "jobs:read")
         ids = any_(literal(list(statuses), ARRAY(String)))
         now = session.exec(select(Job.id, Job.status).where(col(Job.id) == ids))
         changed = [id for id, status in now if status is not statuses[id]]

@@ -50,7 +50,6 @@ ACROSS = {
     "api/event_stream.py look": "asks first whether the key is still good, and is then narrowed",
     "api/key_use.py write": "notes the use of one key, by its id; projects cannot write keys",
     "api/job_watch.py _look": "one look for the streams of all projects; each is handed its own job's news",
-    "api/key_use.py _write": "notes by its id when a key was used",
     "api/routes/health.py _postgres": "asks for the schema's revision",
     "shared/jobs/tuned_models.py _is_made": "whether a name is another project's model, of which nothing else is told",
     "worker/admission.py _held": "places are shared by all: how many are taken",

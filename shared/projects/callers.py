@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, and_, case
 from sqlmodel import Session, col, or_, select
 
 from shared.errors import Forbidden, Unauthorized
@@ -77,18 +77,17 @@ def as_admin(caller: Caller | AdminCaller) -> AdminCaller:
     return caller
 
 
-def still_good(session: Session, secrets: Collection[str]) -> set[str]:
-    """Those of these secrets that still act for their projects."""
+def still_good(session: Session, secrets: Collection[str], scope: str) -> set[str]:
+    """Those of these secrets that still act for their projects, and may do this."""
     by_digest = {sha256(secret): secret for secret in secrets}
-    query = (
-        select(ApiKey.secret_sha256, ApiKey.previous_sha256)
-        .join(Project)
-        .where(
-            _is_secret_of(by_digest),
-            col(ApiKey.revoked_at).is_(None),
-            or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > utc_now()),
-            col(Project.archived_at).is_(None),
-        )
+    former = case((col(ApiKey.previous_until) > utc_now(), col(ApiKey.previous_sha256)))
+    query = select(ApiKey.secret_sha256, former).join(Project)
+    query = query.where(
+        _is_secret_of(by_digest),
+        col(ApiKey.revoked_at).is_(None),
+        or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > utc_now()),
+        or_(col(ApiKey.scopes) == [], col(ApiKey.scopes).contains([scope])),
+        col(Project.archived_at).is_(None),
     )
     found = {digest for pair in session.exec(query) for digest in pair}
     return {secret for digest, secret in by_digest.items() if digest in found}
@@ -96,5 +95,5 @@ def still_good(session: Session, secrets: Collection[str]) -> set[str]:
 
 def _is_secret_of(digests: Collection[str]) -> ColumnElement[bool]:
     """The key's own secret, or the one before it for as long as that is good."""
-    before = and_(col(ApiKey.previous_sha256).in_(digests), col(ApiKey.previous_until) > utc_now())
-    return or_(col(ApiKey.secret_sha256).in_(digests), before)
+    former = and_(col(ApiKey.previous_sha256).in_(digests), col(ApiKey.previous_until) > utc_now())
+    return or_(col(ApiKey.secret_sha256).in_(digests), former)

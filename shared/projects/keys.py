@@ -60,7 +60,7 @@ def update_key(
 ) -> ApiKey:
     """Change what is not None. No scopes are all; a new expiry is told of anew."""
     key = get_key(session, project_id, key_id, lock=True)
-    _check_unexpired(key)
+    _check_alive(key)
     if scopes is not None:
         key.scopes = sorted(set(scopes))
     if expires_at is not None:
@@ -68,7 +68,9 @@ def update_key(
     return key
 
 
-def _check_unexpired(key: ApiKey) -> None:
+def _check_alive(key: ApiKey) -> None:
+    if key.revoked_at is not None:
+        raise Invalid(f"{key.id} is revoked: make a new key", param="key_id")
     if key.expires_at is not None and key.expires_at <= utc_now():
         raise Invalid(f"{key.id} has expired: make a new key", code="api_key_expired", param="key_id")
 
@@ -78,7 +80,7 @@ def rotate_key(session: Session, key: ApiKey, overlap: timedelta) -> str:
 
     One that was still good from an earlier rotation is not any more: a key has two secrets at most.
     """
-    _check_unexpired(key)
+    _check_alive(key)
     secret = new_secret(ADMIN_PREFIX if key.project_id is None else PROJECT_PREFIX)
     is_kept = overlap > timedelta(0)
     key.previous_sha256 = key.secret_sha256 if is_kept else None

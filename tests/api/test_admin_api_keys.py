@@ -1,6 +1,7 @@
 """/v1/organization/admin_api_keys: who may look after the deployment."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from openai import APIStatusError, OpenAI
 
 from shared.database import transaction
 from shared.projects import callers
+from shared.projects.keys import page_of_keys
 from tests.api.wire import facts
 
 
@@ -89,3 +91,16 @@ def test_an_unknown_scope_is_refused(admin: OpenAI) -> None:
     with pytest.raises(APIStatusError) as refused:
         create(admin, ["admin:everything"])
     assert (refused.value.status_code, refused.value.param) == (400, "scopes.0")
+
+
+def test_of_two_admins_who_delete_each_other_at_once_one_stays(admin: OpenAI) -> None:
+    made = admin.admin.organization.admin_api_keys.create(name="second")
+    pairs = [(admin, made.id), (admin.with_options(admin_api_key=made.value), own_id(admin))]
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(client.admin.organization.admin_api_keys.delete, id) for client, id in pairs]
+    assert [facts(error)[1] for each in done if isinstance(error := each.exception(), APIStatusError)] in (
+        ["last_admin_key"],
+        ["invalid_api_key"],
+    )
+    with transaction() as session:
+        assert len(page_of_keys(session, None, after=None, limit=5)) == 1

@@ -29,6 +29,7 @@ def test_an_admin_key_is_made_listed_rotated_and_revoked(tunery: Tunery) -> None
     assert [who(secret).key_id for secret in (first, second.out.strip())] == [admin.key_id] * 2
     assert tunery("admin-key", "revoke", admin.key_id).code == 0
     assert " revoked " in tunery("admin-key", "list").out
+    assert tunery("admin-key", "rotate", admin.key_id).out == ""
 
 
 def test_a_keys_scopes_and_its_last_use_are_listed(alice: Person, tunery: Tunery) -> None:
