@@ -35,7 +35,7 @@ def envelope(
     status: int, message: str, code: str, *, type: str = "invalid_request_error", param: str | None = None
 ) -> JSONResponse:
     error = {"message": message, "type": type, "param": param, "code": code}
-    headers = {"x-should-retry": "false"} if status in {409, 501} else None
+    headers = {"x-should-retry": "false"} if status in {409, 429, 501} else None
     return JSONResponse({"error": error}, status_code=status, headers=headers)
 
 

@@ -16,12 +16,15 @@ from api.middleware import BodyLimitMiddleware, RequestMiddleware
 from api.routes import (
     admin_api_keys,
     api_keys,
+    budgets,
+    costs,
     datasets,
     files,
     health,
     jobs,
     models,
     not_implemented,
+    notices,
     projects,
     service_accounts,
     uploads,
@@ -38,7 +41,7 @@ CONNECTIONS = 1 << 16
 FORM_BYTES = 1 << 20  # what a form may have besides its file
 
 _FOR_PROJECTS = (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, inference)
-_FOR_ADMINS = (projects, service_accounts, api_keys, admin_api_keys, not_implemented)
+_FOR_ADMINS = (projects, service_accounts, api_keys, admin_api_keys, budgets, costs, notices, not_implemented)
 _ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorEnvelope, "description": "The request cannot be carried out; `param` names the field"},
     401: {"model": ErrorEnvelope, "description": "No key, or one that is not known"},
@@ -47,6 +50,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     408: {"model": ErrorEnvelope, "description": "The body came too slowly; send it again"},
     409: {"model": ErrorEnvelope, "description": "A request under the same Idempotency-Key is under way"},
     413: {"model": ErrorEnvelope, "description": "The body is too large"},
+    429: {"model": ErrorEnvelope, "description": "The project's spend limit leaves no room for this"},
     500: {"model": ErrorEnvelope, "description": "Our fault; the request id is in the sentence"},
     503: {"model": ErrorEnvelope, "description": "A part of the service cannot be reached; try again"},
 }

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from api.webhook_samples import sample
+from shared.budgets.schemas import ThresholdReached
 from shared.datasets.views import DatasetPublic
 from shared.jobs.schemas import CheckpointPublic, JobPublic, ModelPublic
 from shared.projects.key_schemas import ApiKeyPublic
@@ -15,6 +16,7 @@ from shared.webhooks.schemas import WebhookEndpointPublic
 _TOLD_WHEN = {
     EventType.JOB_CREATED: "A job was accepted.",
     EventType.JOB_QUEUED: "Its files are checked, and it waits for a place at the provider.",
+    EventType.JOB_APPROVAL_REQUIRED: "It costs so much that somebody must approve it first.",
     EventType.JOB_RUNNING: "It trains, or trains again after a pause.",
     EventType.JOB_PAUSED: "It is paused.",
     EventType.JOB_PROGRESSED: "It has come another tenth further.",
@@ -25,6 +27,7 @@ _TOLD_WHEN = {
     EventType.DATASET_PROCESSED: "A dataset was checked, and can be trained on.",
     EventType.DATASET_FAILED: "A dataset was checked, and cannot be used; its `status_details` say why.",
     EventType.MODEL_SHUTDOWN_SCHEDULED: "A tuned model has got a date on which it stops, or another date.",
+    EventType.BUDGET_THRESHOLD_REACHED: "What is spent and reserved this month has reached an amount to be told of.",
     EventType.API_KEY_EXPIRING: "A key of the project will be refused within a week.",
     EventType.ENDPOINT_DISABLED: "An endpoint gets nothing any more: it answered 410, or failed for days.",
 }
@@ -33,9 +36,11 @@ _OBJECTS: dict[EventType, type[BaseModel]] = {
     EventType.DATASET_PROCESSED: DatasetPublic,
     EventType.DATASET_FAILED: DatasetPublic,
     EventType.MODEL_SHUTDOWN_SCHEDULED: ModelPublic,
+    EventType.BUDGET_THRESHOLD_REACHED: ThresholdReached,
     EventType.API_KEY_EXPIRING: ApiKeyPublic,
     EventType.ENDPOINT_DISABLED: WebhookEndpointPublic,
 }
+_ANSWERED_BY_NO_ROUTE = {ThresholdReached}
 _THIN = " `data` has its id alone, as OpenAI's has; with the endpoint's `full_payloads` it is the whole job."
 _THIN_DATA = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
 _HEADERS = {
@@ -89,7 +94,7 @@ def _payload(type: EventType) -> dict[str, Any]:
         "object": {"type": "string", "const": "event"},
         "created_at": {"type": "integer", "description": "Unix seconds, when it happened"},
         "type": {"type": "string", "const": type.value},
-        "data": _THIN_DATA if type.is_thin else {"$ref": f"#/components/schemas/{_object(type)}"},
+        "data": _THIN_DATA if type.is_thin else _schema(_OBJECTS.get(type, JobPublic)),
     }
     return {"type": "object", "properties": properties, "required": list(properties)}
 
@@ -105,5 +110,7 @@ def _example(type: EventType) -> dict[str, Any]:
     }
 
 
-def _object(type: EventType) -> str:
-    return _OBJECTS.get(type, JobPublic).__name__
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    if model in _ANSWERED_BY_NO_ROUTE:
+        return model.model_json_schema(mode="serialization")
+    return {"$ref": f"#/components/schemas/{model.__name__}"}

@@ -60,6 +60,14 @@ class KeyInUse(ServiceError):
         )
 
 
+class SpendLimitExceeded(ServiceError):
+    """The project's money for this month is spent, or reserved: to send it again does not help."""
+
+    status = 429
+    type = "insufficient_quota"
+    code = "project_spend_limit_exceeded"
+
+
 class TooLarge(ServiceError):
     status = 413
     type = "invalid_request_error"

@@ -27,6 +27,7 @@ class Task(StrEnum):
     DELETE_MODEL = "models.delete"
     DELIVER_WEBHOOKS = "webhooks.deliver"
     RECOVER_WEBHOOKS = "webhooks.recover"
+    SEND_NOTICE = "notices.send"
     REFRESH_CREDENTIAL = "credentials.refresh"
     RECONCILE_CREDENTIAL = "credentials.reconcile"
 
@@ -41,7 +42,7 @@ def get_celery() -> Celery:
     celery = Celery("tunery", broker=get_settings().redis_url)
     celery.conf.update(
         task_ignore_result=True,
-        task_routes={Task.DELIVER_WEBHOOKS: {"queue": DELIVERIES}},
+        task_routes={task: {"queue": DELIVERIES} for task in (Task.DELIVER_WEBHOOKS, Task.SEND_NOTICE)},
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,

@@ -69,6 +69,21 @@ class ProviderSettings(BaseModel):
     webhook_secret: SecretStr | None = None
 
 
+class SmtpSettings(BaseModel):
+    """The mail server that takes notices, and the address that they come from. Without a host none are sent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str | None = None
+    port: Annotated[int, Field(gt=0, lt=65536)] = 587
+    security: Literal["starttls", "ssl", "none"] = "starttls"
+    user: str | None = None
+    password: Annotated[SecretStr | None, Field(repr=False)] = None
+    sender: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] = "tunery@localhost"
+    timeout: Seconds = timedelta(seconds=20)
+    schedule: tuple[Seconds, ...] = tuple(timedelta(seconds=s) for s in (60, 300, 1800, 7200, 18000, 36000, 86400))
+
+
 class Settings(BaseSettings):
     """Names in the environment are `TUNERY_` and the field's, `__` nests; durations are seconds."""
 
@@ -109,6 +124,7 @@ class Settings(BaseSettings):
     webhook_retention: Seconds = timedelta(days=30)
     max_webhook_endpoints: Annotated[int, Field(gt=0)] = 100
     webhook_ports: tuple[Annotated[int, Field(gt=0, lt=65536)], ...] = (443, 8443)
+    smtp: SmtpSettings = SmtpSettings()
     own_hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()
     dangerous_allow_private_urls: tuple[IPv4Network | IPv6Network, ...] = ()
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, TypeVar
 
-from sqlalchemy import ColumnElement, DateTime, Dialect, Enum, TypeDecorator, update
+from sqlalchemy import ColumnElement, DateTime, Dialect, Enum, Numeric, TypeDecorator, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, Session, SQLModel, col, select
 
@@ -53,6 +53,11 @@ def TimeField(**options: Any) -> Any:
 
 def JSONField(**options: Any) -> Any:
     return Field(sa_type=JSONB(none_as_null=True), **options)
+
+
+def AmountField(**options: Any) -> Any:
+    """An exact decimal of any length, for money."""
+    return Field(sa_type=Numeric, **options)
 
 
 def EnumField(enum: type[StrEnum], **options: Any) -> Any:

@@ -22,6 +22,7 @@ from cli.surroundings import Wishes
 from shared.database import get_engine, migrate
 from shared.queue import get_celery
 from shared.settings import get_settings
+from tests.api.administration import Operator, operating
 from tests.api.people import member
 from tests.places import BUCKET, Place, s3_server, variables
 from tests.servers import Receiver, free_port, serving, wait_for_port
@@ -176,6 +177,13 @@ def bob(clean: str) -> Iterator[Person]:
     """He is of another project, and must see nothing of Alice's."""
     with member(clean, "bob's team") as bob:
         yield bob
+
+
+@pytest.fixture
+def operator(clean: str) -> Iterator[Operator]:
+    """They have an admin key, and set what projects may do."""
+    with operating(clean) as operator:
+        yield operator
 
 
 @pytest.fixture

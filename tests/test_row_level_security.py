@@ -34,7 +34,14 @@ MODELS = sorted(
     (mapper.class_ for mapper in SQLModel._sa_registry.mappers if "project_id" in mapper.columns),
     key=lambda model: str(model.__name__),
 )
-FILLED = {"text": "x", "character varying": "x", "boolean": False, "jsonb": {}, "timestamp with time zone": "now"}
+FILLED = {
+    "text": "x",
+    "character varying": "x",
+    "boolean": False,
+    "jsonb": {},
+    "timestamp with time zone": "now",
+    "date": "today",
+}
 NOT_SO_FILLED: dict[str, dict[str, Any]] = {}  # where a table's own checks ask for more: its columns
 
 # Who works across projects, and why. Everybody else says whose rows a transaction is about.

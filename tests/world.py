@@ -15,6 +15,7 @@ from sqlmodel import select
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
 from shared.jobs.models import Job, JobQueue, TunedModel, Watch
+from shared.notices.models import Notice
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import DueTable, OwnedDue, utc_now
@@ -26,6 +27,7 @@ from worker import (
     datasets,
     deliveries,
     jobs,
+    notices,
     recoveries,
     tuned_models,
     uploads,
@@ -125,6 +127,7 @@ STEPS: dict[type[DueTable] | type[OwnedDue], Callable[[str], None]] = {
     JobQueue: lambda id: run(admission.admit, id),
     TunedModel: lambda id: run(tuned_models.delete, id),
     WebhookRecovery: lambda id: run(recoveries.recover, id),
+    Notice: lambda id: run(notices.send, id),
     WebhookDelivery: lambda id: run(deliveries.attempt, id),
 }
 

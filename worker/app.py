@@ -18,6 +18,7 @@ from worker import (
     datasets,
     deliveries,
     jobs,
+    notices,
     reconciliation,
     recoveries,
     tuned_models,
@@ -76,6 +77,11 @@ def deliver_webhooks(endpoint_id: str) -> None:
 @app.task(name=Task.RECOVER_WEBHOOKS)
 def recover_webhooks(recovery_id: str) -> None:
     run(recoveries.recover, recovery_id)
+
+
+@app.task(name=Task.SEND_NOTICE)
+def send_notice(_: str) -> None:
+    notices.send_due()
 
 
 @app.task(name=Task.REFRESH_CREDENTIAL)

@@ -15,6 +15,7 @@ from shared import idempotency
 from shared.database import transaction
 from shared.datasets import storage, uploads
 from shared.log import set_up_logging
+from shared.notices import service as notices
 from shared.projects.models import Credential
 from shared.projects.service import default_credential
 from shared.queue import Task, enqueue_on_commit
@@ -81,7 +82,8 @@ def _reconcile() -> None:
 
 def _forget() -> bool:
     settings = get_settings()
-    old = [_in_batches(forget, utc_now() - settings.webhook_retention) for forget in upkeep.FORGET]
+    forgetting = (*upkeep.FORGET, notices.forget)
+    old = [_in_batches(forget, utc_now() - settings.webhook_retention) for forget in forgetting]
     return any([*old, _in_batches(idempotency.forget, utc_now() - settings.idempotency_lifetime)])
 
 

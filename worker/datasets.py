@@ -11,7 +11,7 @@ from shared.datasets.models import Dataset, DatasetStatus
 from shared.datasets.sources import SplitSource, read_source
 from shared.datasets.storage import Stored
 from shared.datasets.validation import DEFAULT_ENCODING, Report, check
-from shared.jobs import costs, dataset_views
+from shared.jobs import dataset_views, spending
 from shared.jobs import service as jobs
 from shared.projects.models import Credential
 from shared.tables import release, utc_now
@@ -161,7 +161,7 @@ def _record_report(session: Session, dataset: Dataset, report: Report) -> None:
         if report.valid:
             release(dataset, utc_now())
     else:
-        costs.note_estimates(session, dataset.id)
+        spending.note_estimates(session, dataset.id)
         is_done = reports.next_encoding(session, dataset.id) is None
         release(dataset, dataset.expires_at if is_done else utc_now())
 

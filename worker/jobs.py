@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFileStatus
+from shared.jobs import clearing
 from shared.jobs import service as jobs
 from shared.jobs.models import Job, JobRequest, JobStatus, Level
 from shared.projects.models import Credential
@@ -92,7 +93,13 @@ def _next(session: Session, job: Job) -> Do | None:
     if job.request is JobRequest.CANCEL:
         jobs.move(session, job, JobStatus.CANCELLED)
         return None
-    files = _files(session, job)
+    if job.status is JobStatus.PAUSED:
+        release(job, None)
+        return None
+    checked = _checked(session, job)
+    if checked is None or not clearing.clear(session, job):
+        return None
+    files = _files(session, job, checked)
     if files is None:
         return None
     if (needed := comparison(job)) is not None:
@@ -106,11 +113,8 @@ def _next(session: Session, job: Job) -> Do | None:
     return Create(_asked(job, files))
 
 
-def _files(session: Session, job: Job) -> dict[str, str] | None:
-    """The provider's ids of the job's files, by parameter, empty for one on its way there.
-
-    None while one is still checked, or if one is bad.
-    """
+def _checked(session: Session, job: Job) -> dict[str, Dataset] | None:
+    """The job's files, by parameter; None while one is still checked, or if one is bad."""
     found = {}
     for param, dataset_id in (("training_file", job.training_file), ("validation_file", job.validation_file)):
         if dataset_id is None:
@@ -123,6 +127,14 @@ def _files(session: Session, job: Job) -> dict[str, str] | None:
         if dataset.status is DatasetStatus.UPLOADED:
             release(job, after(jobs.WAIT_FOR_FILES))
             return None
+        found[param] = dataset
+    return found
+
+
+def _files(session: Session, job: Job, checked: dict[str, Dataset]) -> dict[str, str] | None:
+    """The provider's ids of the job's files, by parameter, empty for one on its way there; None if it refused one."""
+    found = {}
+    for param, dataset in checked.items():
         file = datasets.provider_file(session, dataset, job.credential_id)
         if file.status is ProviderFileStatus.FAILED:
             jobs.fail(session, job, file.error_code or "file_refused", file.error_message or "", param)

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
 from shared.jobs.models import Job, JobQueue, TunedModel, Watch
+from shared.notices.models import Notice
 from shared.projects.models import Credential
 from shared.queue import MOST_MESSAGES, enqueue, length, queue_of
 from shared.settings import get_settings
@@ -30,6 +31,7 @@ DUE: tuple[type[DueTable] | type[OwnedDue], ...] = (
     Upload,
     TunedModel,
     Credential,
+    Notice,
 )
 
 

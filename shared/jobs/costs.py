@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
+from shared.budgets.models import CURRENCY
 from shared.datasets import reports
 from shared.datasets.models import Dataset
 from shared.datasets.prices import estimate, price_of
@@ -15,7 +16,7 @@ from shared.tables import utc_now
 def note_estimate(session: Session, job: Job) -> None:
     """Put the estimate on a new job, if its dataset's tokens have been counted as its model reads them.
 
-    If they have not, they will be, and `note_estimates` comes back to it.
+    If they have not, they will be, and `spending.note_estimates` comes back to it.
     """
     base, report = rules().model(job.model), reports.of_dataset(session, job.training_file)
     day = job.created_at.date()
@@ -31,11 +32,15 @@ def note_estimate(session: Session, job: Job) -> None:
         job.estimated_cost = _cost(str(found.amount), found.currency, found.billed_tokens)
 
 
-def note_estimates(session: Session, dataset_id: str) -> None:
-    """Put the estimate on the jobs that were there before the tokens of their dataset had been counted."""
-    without = select(Job).where(Job.training_file == dataset_id, col(Job.estimated_cost).is_(None))
-    for job in session.exec(without.order_by(Job.id).with_for_update(key_share=True)):
-        note_estimate(session, job)
+def why_unknown(job: Job) -> str | None:
+    """Why nobody can say what this job will cost; None if its tokens, once they are counted, will tell."""
+    base, method = rules().model(job.model), _method(job)
+    price = price_of(job.provider, base.name, method, job.created_at.date()) if base else None
+    if price is None:
+        return f"the price of training {job.model} with the method {method} at {job.provider} is not known here"
+    if price.per_million_tokens is None:
+        return f"training {job.model} with the method {method} is billed by time"
+    return None if price.currency == CURRENCY else f"training {job.model} is billed in {price.currency}"
 
 
 def note_cost(job: Job) -> None:
@@ -45,6 +50,12 @@ def note_cost(job: Job) -> None:
     if job.trained_tokens is not None and price is not None and price.per_million_tokens is not None:
         amount = price.per_million_tokens * job.trained_tokens / 1_000_000
         job.cost = _cost(str(amount), price.currency, job.trained_tokens)
+
+
+def base_name(job: Job) -> str:
+    """The snapshot that is trained, or tuned on: what its price goes by."""
+    base = rules().model(job.model)
+    return base.name if base else job.model
 
 
 def _method(job: Job) -> str:

@@ -117,3 +117,13 @@ def csv_lines(rows: Iterable[Iterable[str]]) -> str:
     lines = StringIO()
     csv.writer(lines).writerows(rows)
     return lines.getvalue()
+
+
+def last_point(session: Session, job_id: str) -> MetricsPoint | None:
+    """Of the last step, and of the last validation where that one was not validated."""
+    query = select(JobEvent.data).where(*_steps_of(job_id)).order_by(col(JobEvent.id).desc())
+    last = session.exec(query.limit(1)).first()
+    if last is None:
+        return None
+    validated = session.exec(query.where(func.jsonb_typeof(_data["valid_loss"]) == "number").limit(1)).first()
+    return MetricsPoint.of({**last, "valid_loss": (validated or last).get("valid_loss")})

@@ -50,6 +50,14 @@ class Place(StrEnum):
     HELD = "held"
 
 
+class Approval(StrEnum):
+    """Of a job that costs more than its project may spend without being asked."""
+
+    AWAITED = "awaited"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
 class Level(StrEnum):
     INFO = "info"
     WARN = "warn"
@@ -67,6 +75,7 @@ class Job(OwnedDue, table=True):
     `provider_…` columns hold the far side's words; `create_pending_at` marks a create whose end is not known. `place`
     is null before the files are ready, and at the end. `queue_position` is from 1; null when it is far behind.
     `provider_status` is null while the provider is known to say something new; `news_at` is when it last did.
+    `cleared_at` is when its money was in order: before that the provider sees nothing of it.
     """
 
     __tablename__ = "jobs"
@@ -100,6 +109,8 @@ class Job(OwnedDue, table=True):
     trained_tokens: int | None = None
     estimated_cost: dict[str, Any] | None = JSONField(default=None)
     cost: dict[str, Any] | None = JSONField(default=None)
+    cleared_at: datetime | None = TimeField(default=None)
+    approval: Approval | None = EnumField(Approval, default=None, nullable=True)
     result_files: list[str] = JSONField(default_factory=list)
     step: int | None = None
     total_steps: int | None = None

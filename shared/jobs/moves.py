@@ -7,7 +7,7 @@ _V, _Q, _R, _P = JobStatus.VALIDATING_FILES, JobStatus.QUEUED, JobStatus.RUNNING
 _S, _F, _C = JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED
 
 MOVES: dict[tuple[JobStatus, JobStatus], str] = {
-    (_V, _Q): "no place is free, or the provider has checked the files",
+    (_V, _Q): "an approval or a place is awaited, or the provider has checked the files",
     (_V, _R): "seen training",
     (_V, _P): "seen paused",
     (_V, _S): "seen trained",
@@ -17,7 +17,7 @@ MOVES: dict[tuple[JobStatus, JobStatus], str] = {
     (_Q, _P): "pause",
     (_Q, _S): "seen trained",
     (_Q, _F): "refused, or given up",
-    (_Q, _C): "cancel",
+    (_Q, _C): "cancel, or not approved",
     (_R, _Q): "the provider put it back",
     (_R, _P): "pause",
     (_R, _S): "trained",
@@ -27,7 +27,7 @@ MOVES: dict[tuple[JobStatus, JobStatus], str] = {
     (_P, _R): "resume, to go on",
     (_P, _S): "seen trained",
     (_P, _F): "the provider's word, or given up",
-    (_P, _C): "cancel",
+    (_P, _C): "cancel, or not approved",
 }
 
 ASKABLE = {

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.bodies import Metadata
 from shared.jobs.methods import Hyperparameters, Method
-from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
+from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
 from shared.pages import Listed
 from shared.tables import epoch
 
@@ -72,9 +72,10 @@ class JobPublic(Listed):
 
     `check_progress` (0–1) is how far the check of its files is, null when the job does not wait for one.
     `estimated_cost` is there once the tokens have been counted, `cost` once the provider has said how many it trained;
-    both are null where the price is not known. While it waits for a free place at the provider, `queue_position` is
-    its place in the order in which jobs are expected to be admitted (from 1), and `estimated_start` (Unix seconds) when
-    that may be; null when it is not known.
+    both are null where the price is not known. `approval` is `awaited` while the job, `queued`, waits until somebody
+    says that it may cost so much; null where nobody needs to. While it waits for a free place at the provider,
+    `queue_position` is its place in the order in which jobs are expected to be admitted (from 1), and
+    `estimated_start` (Unix seconds) when that may be; null when it is not known.
     """
 
     object: Literal["fine_tuning.job"] = "fine_tuning.job"
@@ -103,6 +104,7 @@ class JobPublic(Listed):
     check_progress: float | None
     estimated_cost: Cost | None
     cost: Cost | None
+    approval: Approval | None
     priority: Literal["low", "normal", "high"]
     queue_position: int | None
     estimated_start: int | None
@@ -137,6 +139,7 @@ class JobPublic(Listed):
             check_progress=row.check_progress if row.status is JobStatus.VALIDATING_FILES else None,
             estimated_cost=Cost(**row.estimated_cost) if row.estimated_cost else None,
             cost=Cost(**row.cost) if row.cost else None,
+            approval=row.approval,
             priority=_PRIORITIES[row.priority],
             queue_position=row.queue_position,
             estimated_start=epoch(row.estimated_start_at) if row.estimated_start_at else None,

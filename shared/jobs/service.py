@@ -3,16 +3,17 @@
 from datetime import timedelta
 from typing import Literal
 
-from sqlalchemy import ColumnElement, func, update
+from sqlalchemy import ColumnElement, and_, func, update
 from sqlmodel import Session, col, or_, select
 
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus
 from shared.errors import Invalid
-from shared.jobs import costs, places, tuned_models, wanted
-from shared.jobs.models import Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, Place
+from shared.jobs import costs, places, spending, tuned_models, wanted
+from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, Place
 from shared.jobs.moves import ASKABLE, MOVES, TOLD
 from shared.jobs.schemas import JobCreate, JobPublic
+from shared.notices import service as notices
 from shared.projects import service as projects
 from shared.projects.callers import Caller
 from shared.projects.model_permissions import rule_of
@@ -46,6 +47,7 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     add_event(session, job, f"Job accepted{copied}: its files are checked and sent to the provider")
     tell(session, job, EventType.JOB_CREATED)
     make_due(session, job)
+    spending.begin(session, job)  # last, since others may wait for its lock
     return job
 
 
@@ -111,7 +113,10 @@ def _decide(session: Session, job: Job, request: JobRequest) -> None:
         move(session, job, JobStatus.CANCELLED)
         return
     move(session, job, JobStatus.PAUSED if request is JobRequest.PAUSE else JobStatus.QUEUED)
-    places.wait(session, job)
+    if job.place is not None:
+        places.wait(session, job)
+    elif request is JobRequest.RESUME and job.approval is not Approval.AWAITED:
+        make_due(session, job)
 
 
 def may_exist_at_provider(job: Job) -> bool:
@@ -129,7 +134,9 @@ def move(session: Session, job: Job, status: JobStatus) -> None:
     if status.is_final:
         job.request, job.estimated_finish_at = None, None
         job.finished_at = job.finished_at or utc_now()
+        job.approval = None if job.approval is Approval.AWAITED else job.approval
         release(job, None)
+        spending.end(session, job)
         places.leave(session, job)
     elif status is JobStatus.PAUSED and job.place is Place.HELD:
         places.ring(session, job)
@@ -140,6 +147,7 @@ def move(session: Session, job: Job, status: JobStatus) -> None:
 def tell(session: Session, job: Job, type: EventType) -> None:
     """Let the project's webhooks know what happened to a job."""
     webhooks.emit(session, job.project_id, type, JobPublic.of(job).model_dump(mode="json"))
+    notices.tell(session, job.project_id, type, {"id": job.id})
 
 
 def fail(session: Session, job: Job, code: str, message: str, param: str | None = None) -> None:
@@ -172,7 +180,10 @@ def wake_waiting(session: Session, dataset_id: str) -> None:
 def _waits_for(dataset_id: str) -> tuple[ColumnElement[bool], ...]:
     return (
         _names(dataset_id),
-        col(Job.status) == JobStatus.VALIDATING_FILES,
+        or_(
+            col(Job.status) == JobStatus.VALIDATING_FILES,
+            and_(col(Job.status) == JobStatus.QUEUED, col(Job.place).is_(None)),  # it waited to be approved
+        ),
         col(Job.provider_job_id).is_(None),
     )
 

@@ -8,6 +8,7 @@ class EventType(StrEnum):
 
     JOB_CREATED = "fine_tuning.job.created"
     JOB_QUEUED = "fine_tuning.job.queued"
+    JOB_APPROVAL_REQUIRED = "fine_tuning.job.approval_required"
     JOB_RUNNING = "fine_tuning.job.running"
     JOB_PAUSED = "fine_tuning.job.paused"
     JOB_PROGRESSED = "fine_tuning.job.progressed"
@@ -18,6 +19,7 @@ class EventType(StrEnum):
     DATASET_PROCESSED = "dataset.processed"
     DATASET_FAILED = "dataset.failed"
     MODEL_SHUTDOWN_SCHEDULED = "model.shutdown_scheduled"
+    BUDGET_THRESHOLD_REACHED = "budget.threshold_reached"
     API_KEY_EXPIRING = "api_key.expiring"
     ENDPOINT_DISABLED = "webhook_endpoint.disabled"
 

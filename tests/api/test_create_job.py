@@ -64,6 +64,7 @@ def test_a_new_job_is_described_as_openai_does(alice: Person) -> None:
         "check_progress": None,
         "estimated_cost": None,
         "cost": None,
+        "approval": None,
         "priority": "normal",
         "queue_position": None,
         "estimated_start": None,

@@ -1,0 +1,148 @@
+"""Costs by day, project and line item, as OpenAI's administration API has them: sums of the ledger."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col, func, select
+
+from shared.budgets.amounts import text_of
+from shared.budgets.ledger import COSTS
+from shared.budgets.models import LedgerEntry
+from shared.projects.models import Project
+from shared.tables import epoch, utc_now
+
+DAY = timedelta(days=1)
+GroupBy = Literal["project_id", "line_item"]
+
+
+class CostAmount(BaseModel):
+    """`value` is OpenAI's number, `exact_value` the same amount as an exact decimal."""
+
+    value: float
+    currency: str
+    exact_value: str
+
+
+class CostResult(BaseModel):
+    """What was spent in a day: in all, or of one project or line item if it was asked for by these."""
+
+    object: Literal["organization.costs.result"] = "organization.costs.result"
+    amount: CostAmount
+    line_item: str | None
+    project_id: str | None
+    quantity: float | None
+    quantity_unit: Literal["tokens"] | None
+
+
+class CostBucket(BaseModel):
+    """A day in UTC, from `start_time` on and before `end_time` (Unix seconds)."""
+
+    object: Literal["bucket"] = "bucket"
+    start_time: int
+    end_time: int
+    results: list[CostResult]
+
+
+class CostPage(BaseModel):
+    """OpenAI's page of days, the oldest first; `next_page` is the next one's `page`."""
+
+    object: Literal["page"] = "page"
+    data: list[CostBucket]
+    has_more: bool
+    next_page: str | None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which costs, and what they are summed up by besides the day and the currency. Empty filters let all pass."""
+
+    group_by: Collection[GroupBy] = ()
+    project_ids: Sequence[str] = ()
+    line_items: Sequence[str] = ()
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        yield col(LedgerEntry.kind).in_(COSTS)
+        if self.project_ids:
+            yield col(LedgerEntry.project_id).in_(self.project_ids)
+        if self.line_items:
+            yield col(LedgerEntry.line_item).in_(self.line_items)
+
+
+def day_of(time: datetime) -> datetime:
+    return time.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def page(session: Session, wanted: Wanted, start: datetime, end: datetime | None, limit: int) -> CostPage:
+    """At most `limit` days, from the one of `start` on. What was spent from `start` on, and before `end`, counts."""
+    end = min(end or utc_now(), utc_now())
+    first = day_of(start)
+    days = max(0, -((first - end) // DAY))
+    shown = [first + DAY * number for number in range(min(days, limit))]
+    more = first + DAY * limit if days > limit else None
+    found = _results(session, wanted, start, min(end, more or end)) if shown else {}
+    data = [CostBucket(start_time=epoch(day), end_time=epoch(day + DAY), results=found.get(day, [])) for day in shown]
+    return CostPage(data=data, has_more=more is not None, next_page=f"page_{epoch(more)}" if more else None)
+
+
+def _results(session: Session, wanted: Wanted, start: datetime, end: datetime) -> dict[datetime, list[CostResult]]:
+    day = func.date_trunc("day", LedgerEntry.created_at, "UTC")
+    groups = [getattr(LedgerEntry, name) for name in ("project_id", "line_item") if name in wanted.group_by]
+    sums = func.sum(LedgerEntry.amount), func.sum(LedgerEntry.quantity)
+    query = (
+        select(day, LedgerEntry.currency, *sums, *groups)
+        .where(*wanted.conditions(), LedgerEntry.created_at >= start, LedgerEntry.created_at < end)
+        .group_by(day, LedgerEntry.currency, *groups)
+        .order_by(day, *groups, LedgerEntry.currency)
+    )
+    found: dict[datetime, list[CostResult]] = {}
+    names = [column.key for column in groups]
+    for at, currency, amount, quantity, *rest in session.execute(query):
+        by = dict(zip(names, rest, strict=True))
+        found.setdefault(at.astimezone(UTC), []).append(_result(currency, amount, quantity, by))
+    return found
+
+
+def _result(currency: str, amount: Decimal, quantity: int | None, by: dict[str, str]) -> CostResult:
+    """OpenAI gives quantities only where it sums up by line item."""
+    known = quantity is not None and "line_item" in by
+    return CostResult(
+        amount=CostAmount(value=float(amount), currency=currency.lower(), exact_value=text_of(amount)),
+        line_item=by.get("line_item"),
+        project_id=by.get("project_id"),
+        quantity=float(quantity) if quantity is not None and known else None,
+        quantity_unit="tokens" if known else None,
+    )
+
+
+@dataclass(frozen=True)
+class Total:
+    """What a project has spent on something."""
+
+    project_id: str
+    project: str
+    line_item: str
+    amount: Decimal
+    currency: str
+    quantity: int | None
+
+
+def totals(session: Session, start: datetime, end: datetime, project_id: str | None = None) -> list[Total]:
+    """By project and line item: what was spent from `start` on, and before `end`; dearest first in each project."""
+    amount = func.sum(LedgerEntry.amount)
+    wanted = Wanted(project_ids=[project_id] if project_id else [])
+    names: list[Any] = [Project.id, Project.name, LedgerEntry.line_item]
+    query = (
+        select(*names)
+        .add_columns(amount, col(LedgerEntry.currency), func.sum(LedgerEntry.quantity))
+        .select_from(LedgerEntry)
+        .join(Project, col(Project.id) == LedgerEntry.project_id)
+        .where(*wanted.conditions(), LedgerEntry.created_at >= start, LedgerEntry.created_at < end)
+        .group_by(*names, LedgerEntry.currency)
+        .order_by(Project.name, Project.id, amount.desc())
+    )
+    return [Total(*row) for row in session.execute(query)]

@@ -1,0 +1,65 @@
+"""The ledger: entries are added, and summed up."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from sqlmodel import Session, col, func, select
+
+from shared.budgets.models import CURRENCY, Kind, LedgerEntry
+from shared.projects import service as projects
+from shared.tables import list_owned, utc_now
+
+ESTIMATED = (Kind.RESERVE, Kind.RELEASE)
+COSTS = (Kind.SETTLE, Kind.ADJUST)
+
+
+def month_of(time: datetime) -> date:
+    """The first day of the calendar month, in UTC."""
+    return time.astimezone(UTC).date().replace(day=1)
+
+
+def this_month() -> date:
+    return month_of(utc_now())
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a project has spent, and has reserved for jobs that have not ended."""
+
+    spent: Decimal
+    reserved: Decimal
+
+    @property
+    def committed(self) -> Decimal:
+        return self.spent + self.reserved
+
+
+def sums(session: Session, project_id: str, month: date) -> Sums:
+    """Of what counts for the month's limit."""
+    query = (
+        select(LedgerEntry.kind, func.sum(LedgerEntry.amount))
+        .where(LedgerEntry.project_id == project_id, LedgerEntry.month == month, LedgerEntry.currency == CURRENCY)
+        .group_by(col(LedgerEntry.kind))
+    )
+    found: dict[str, Decimal] = dict(session.exec(query).all())
+    return Sums(
+        spent=sum((found.get(kind, Decimal()) for kind in COSTS), Decimal()),
+        reserved=sum((found.get(kind, Decimal()) for kind in ESTIMATED), Decimal()),
+    )
+
+
+def reservation_of(session: Session, job_id: str) -> tuple[LedgerEntry, Decimal] | None:
+    """The entry that reserved a job's estimate, and what of it is still reserved; None if nothing ever was."""
+    its = LedgerEntry.job_id == job_id, col(LedgerEntry.kind).in_(ESTIMATED)
+    entries = session.exec(select(LedgerEntry).where(*its).order_by(LedgerEntry.id)).all()
+    return (entries[0], sum((entry.amount for entry in entries), Decimal())) if entries else None
+
+
+def list_entries(
+    session: Session, project_id: str, job_id: str | None, *, after: str | None, limit: int
+) -> list[LedgerEntry]:
+    """One more than `limit`, newest first."""
+    projects.get_project(session, project_id)
+    where = [] if job_id is None else [LedgerEntry.job_id == job_id]
+    return list_owned(session, LedgerEntry, project_id, *where, after=after, limit=limit)

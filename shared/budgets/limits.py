@@ -1,0 +1,94 @@
+"""What an operator sets: a project's monthly limit, and the amount above which a job needs an approval."""
+
+from decimal import Decimal
+
+from sqlmodel import Session
+
+from shared.budgets import ledger, thresholds
+from shared.budgets.amounts import cents_of, of_cents
+from shared.budgets.models import Budget
+from shared.budgets.schemas import ApprovalLimitPublic, SpendLimitPublic
+from shared.budgets.service import budget_of, locked_or_new
+from shared.errors import NotFound
+from shared.projects import service as projects
+
+NO_LIMIT = -1
+
+
+def set_spend_limit(session: Session, project_id: str, cents: int, alert_percentages: list[int]) -> SpendLimitPublic:
+    """It holds from the next job on: what is reserved and spent already is not touched, but told of."""
+    budget = locked_or_new(session, project_id)
+    budget.spend_limit, budget.alert_percentages = of_cents(cents), sorted(set(alert_percentages))
+    session.add(budget)
+    thresholds.tell_reached(session, budget, ledger.this_month())
+    return _shown(session, budget, budget.spend_limit)
+
+
+def get_spend_limit(session: Session, project_id: str) -> SpendLimitPublic:
+    budget, limit = _limit_of(session, project_id)
+    return _shown(session, budget, limit)
+
+
+def delete_spend_limit(session: Session, project_id: str) -> None:
+    budget, _ = _limit_of(session, project_id, lock=True)
+    budget.spend_limit = None
+    session.add(budget)
+
+
+def _limit_of(session: Session, project_id: str, *, lock: bool = False) -> tuple[Budget, Decimal]:
+    projects.get_project(session, project_id)
+    budget = locked_or_new(session, project_id) if lock else budget_of(session, project_id)
+    if budget is None or budget.spend_limit is None:
+        raise NotFound(f"{project_id} has no spend limit", param="project_id")
+    return budget, budget.spend_limit
+
+
+def _shown(session: Session, budget: Budget, limit: Decimal) -> SpendLimitPublic:
+    return SpendLimitPublic.of(budget, limit, ledger.sums(session, budget.project_id, ledger.this_month()))
+
+
+def set_approval_limit(session: Session, project_id: str, cents: int) -> ApprovalLimitPublic:
+    """It is for jobs of which the provider has not seen anything yet."""
+    budget = locked_or_new(session, project_id)
+    budget.approval_above = of_cents(cents)
+    session.add(budget)
+    return ApprovalLimitPublic(threshold_amount=cents)
+
+
+def get_approval_limit(session: Session, project_id: str) -> ApprovalLimitPublic:
+    return ApprovalLimitPublic(threshold_amount=cents_of(_approval_above(session, project_id)))
+
+
+def delete_approval_limit(session: Session, project_id: str) -> None:
+    """Jobs that wait for an approval go on waiting for it."""
+    _approval_above(session, project_id)
+    budget = locked_or_new(session, project_id)
+    budget.approval_above = None
+    session.add(budget)
+
+
+def _approval_above(session: Session, project_id: str) -> Decimal:
+    projects.get_project(session, project_id)
+    budget = budget_of(session, project_id)
+    if budget is None or budget.approval_above is None:
+        raise NotFound(f"{project_id} has no amount above which a job needs an approval", param="project_id")
+    return budget.approval_above
+
+
+def change(
+    session: Session,
+    project_id: str,
+    cents: int | None,
+    alert_percentages: list[int] | None,
+    approval_cents: int | None,
+) -> None:
+    """Change what is named; what is None stays, and `NO_LIMIT` takes a limit away."""
+    budget = locked_or_new(session, project_id)
+    if cents is not None:
+        budget.spend_limit = None if cents == NO_LIMIT else of_cents(cents)
+    if alert_percentages is not None:
+        budget.alert_percentages = sorted(set(alert_percentages))
+    if approval_cents is not None:
+        budget.approval_above = None if approval_cents == NO_LIMIT else of_cents(approval_cents)
+    session.add(budget)
+    thresholds.tell_reached(session, budget, ledger.this_month())

@@ -1,0 +1,83 @@
+"""Notices by e-mail as the administration API has them."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.notices.models import Notice, NoticeList, NoticeStatus
+from shared.pages import Listed
+from shared.settings import get_settings
+from shared.tables import epoch
+from shared.webhooks.event_types import EventType
+
+Address = Annotated[str, Field(max_length=254, pattern=r"^[!#-'*+\-./0-9=?A-Z^_a-z{|}~]{1,64}@[A-Za-z0-9.-]{1,253}$")]
+Addresses = Annotated[list[Address], Field(min_length=1, max_length=20)]
+NoticeType = Literal[
+    EventType.JOB_SUCCEEDED,
+    EventType.JOB_FAILED,
+    EventType.JOB_CANCELLED,
+    EventType.JOB_APPROVAL_REQUIRED,
+    EventType.BUDGET_THRESHOLD_REACHED,
+]
+ENDS: tuple[NoticeType, ...] = (EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELLED)
+
+
+class NoticeListUpdate(BaseModel):
+    """Who is told by e-mail, and of what: of the ends of jobs, if that is not said."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    recipients: Addresses
+    event_types: Annotated[list[NoticeType], Field(min_length=1)] = list(ENDS)
+
+
+class NoticeListPublic(BaseModel):
+    """`enabled` is false where the installation sends no e-mail: its operator has named no mail server."""
+
+    object: Literal["project.email_notices"] = "project.email_notices"
+    enabled: bool
+    recipients: list[str]
+    event_types: list[str]
+
+    @classmethod
+    def of(cls, row: NoticeList | None) -> "NoticeListPublic":
+        return cls(
+            enabled=get_settings().smtp.host is not None,
+            recipients=row.recipients if row else [],
+            event_types=row.event_types if row else [],
+        )
+
+
+class NoticeListDeleted(BaseModel):
+    object: Literal["project.email_notices.deleted"] = "project.email_notices.deleted"
+    deleted: Literal[True] = True
+
+
+class NoticePublic(Listed):
+    """One e-mail to one address: `failure_reason` is the mail server's last word, if it was not taken."""
+
+    object: Literal["project.email_notice"] = "project.email_notice"
+    created_at: int
+    type: str
+    recipient: str
+    about: str
+    status: NoticeStatus
+    attempts: int
+    next_attempt_at: int | None
+    finished_at: int | None
+    failure_reason: str | None
+
+    @classmethod
+    def of(cls, row: Notice) -> "NoticePublic":
+        return cls(
+            id=row.id,
+            created_at=epoch(row.created_at),
+            type=row.type,
+            recipient=row.recipient,
+            about=row.data["id"],
+            status=row.status,
+            attempts=row.attempts,
+            next_attempt_at=epoch(row.due_at) if row.due_at else None,
+            finished_at=epoch(row.finished_at) if row.finished_at else None,
+            failure_reason=row.failure_reason,
+        )

@@ -1,0 +1,76 @@
+"""`tunery limit` and `tunery cost`, against the database."""
+
+import json
+
+import pytest
+
+from shared.tables import utc_now
+from tests.api.test_costs import LARGE, MINI, spend
+from tests.cli.terminal import Tunery
+from tests.world import Person
+
+
+def test_a_limit_is_set_in_parts_shown_and_taken_away(alice: Person, tunery: Tunery) -> None:
+    month = f"{utc_now():%Y-%m}"
+    said = tunery("limit", "set", alice.project_id, "499.99", "--alert", "90", "--alert", "50")
+    assert said.out.splitlines() == [
+        f"alice's team, {month}: 0.00 USD spent, 0.00 USD reserved for jobs",
+        "Limit:    499.99 USD, told at 50 %, 90 %",
+        "Approval: not needed",
+    ]
+    said = tunery("limit", "set", alice.project_id, "--approval-above", "100")
+    assert said.out.splitlines()[1:] == [
+        "Limit:    499.99 USD, told at 50 %, 90 %",
+        "Approval: above 100.00 USD for a job",
+    ]
+    tunery("limit", "set", alice.project_id, "none", "--approval-above", "none")
+    assert tunery("limit", "show", alice.project_id).out.splitlines()[1:] == [
+        "Limit:    none",
+        "Approval: not needed",
+    ]
+
+
+@pytest.mark.parametrize("amount", ["5 dollars", "1.234", "-5", "NaN"])
+def test_what_is_no_amount_is_refused_with_a_sentence(alice: Person, tunery: Tunery, amount: str) -> None:
+    said = tunery("limit", "set", alice.project_id, "--approval-above", amount)
+    assert said.code == 2
+    assert "must be an amount in USD such as 500 or 499.99" in " ".join(said.err.split()).replace("│ ", "")
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_project_that_never_was_is_said_in_a_sentence(tunery: Tunery) -> None:
+    for command in (("limit", "show", "proj_never"), ("limit", "set", "proj_never", "1")):
+        assert tunery(*command).code == "No such project: proj_never."
+
+
+def test_costs_are_shown_by_project_and_line_item(alice: Person, bob: Person, tunery: Tunery) -> None:
+    spend(alice, "1.50")
+    spend(alice, "20", LARGE)
+    spend(bob, "0.000003")
+    titles, *rows = [line.split("  ") for line in tunery("cost").out.splitlines()]
+    table = [[cell.strip() for cell in row if cell.strip()] for row in rows]
+    assert [cell.strip() for cell in titles if cell.strip()] == ["PROJECT", "LINE ITEM", "AMOUNT", "TOKENS"]
+    assert table == [
+        [f"alice's team ({alice.project_id})", LARGE, "20.00 USD", "1,000"],
+        [f"alice's team ({alice.project_id})", MINI, "1.50 USD", "1,000"],
+        [f"bob's team ({bob.project_id})", MINI, "0.000003 USD", "1,000"],
+        ["together", "21.500003 USD"],
+    ]
+
+
+def test_costs_are_told_to_programs_exactly(alice: Person, bob: Person, tunery: Tunery) -> None:
+    spend(alice, "0.1")
+    spend(alice, "0.2")
+    spend(bob, "7")
+    said = tunery("cost", "--json", "--project", alice.project_id)
+    assert json.loads(said.out) == [
+        {
+            "project_id": alice.project_id,
+            "project": "alice's team",
+            "line_item": MINI,
+            "amount": "0.30",
+            "currency": "USD",
+            "tokens": 2000,
+        }
+    ]
+    assert json.loads(tunery("cost", "--json", "--month", "2020-01").out) == []
