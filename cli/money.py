@@ -18,11 +18,13 @@ AsJSON = Annotated[bool, typer.Option("--json", help="For programs; its fields a
 
 
 def _cents(amount: str | None) -> int | None:
-    """`500` and `499.99` are amounts; `none` is left as -1, which takes a limit away."""
+    """`500` and `499.99` are amounts, and `none` takes a limit away."""
+    from shared.budgets.limits import NO_LIMIT
+
     if amount is None:
         return None
     if amount == "none":
-        return -1
+        return NO_LIMIT
     if not re.fullmatch(r"\d{1,11}(\.\d{1,2})?", amount):
         raise typer.BadParameter("must be an amount in USD such as 500 or 499.99, or none")
     return int(Decimal(amount) * 100)

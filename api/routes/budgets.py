@@ -21,6 +21,7 @@ from shared.budgets.schemas import (
     SpendLimitUpdate,
 )
 from shared.jobs import clearing
+from shared.jobs.models import Approval
 from shared.jobs.schemas import JobPublic
 from shared.pages import Page
 
@@ -119,6 +120,19 @@ class Rejection(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     reason: Annotated[str | None, Field(min_length=1, max_length=500)] = None
+
+
+@router.get("/jobs", response_model=Page[JobPublic])
+def list_project_jobs(
+    session: OrganizationSessionDep,
+    project_id: str,
+    approval: Approval | None = None,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> Page[JobPublic]:
+    """The project's jobs, newest first: those that wait for an approval with `approval=awaited`."""
+    rows = clearing.list_jobs(session, project_id, approval, after=after, limit=limit)
+    return Page.of([JobPublic.of(row) for row in rows], limit)
 
 
 @router.post("/jobs/{job_id}/approve", response_model=JobPublic)

@@ -10,7 +10,6 @@ router = APIRouter(dependencies=[admin_scope("projects")], include_in_schema=Fal
 OF_ORGANIZATION = (
     "audit_logs",
     "certificates",
-    "costs",
     "data_retention",
     "external_keys",
     "external_storage",
@@ -31,8 +30,6 @@ OF_PROJECT = (
     "rate_limits",
     "roles",
     "service_tier_settings",
-    "spend_alerts",
-    "spend_limit",
     "users",
 )
 PATHS = (

@@ -12,6 +12,8 @@ from shared.budgets.service import budget_of, locked_or_new
 from shared.errors import NotFound
 from shared.projects import service as projects
 
+NO_LIMIT = -1
+
 
 def set_spend_limit(session: Session, project_id: str, cents: int, alert_percentages: list[int]) -> SpendLimitPublic:
     """It holds from the next job on: what is reserved and spent already is not touched, but told of."""
@@ -80,13 +82,13 @@ def change(
     alert_percentages: list[int] | None,
     approval_cents: int | None,
 ) -> None:
-    """Change what is named; what is None stays, and -1 cents take a limit away."""
+    """Change what is named; what is None stays, and `NO_LIMIT` takes a limit away."""
     budget = locked_or_new(session, project_id)
     if cents is not None:
-        budget.spend_limit = None if cents < 0 else of_cents(cents)
+        budget.spend_limit = None if cents == NO_LIMIT else of_cents(cents)
     if alert_percentages is not None:
         budget.alert_percentages = sorted(set(alert_percentages))
     if approval_cents is not None:
-        budget.approval_above = None if approval_cents < 0 else of_cents(approval_cents)
+        budget.approval_above = None if approval_cents == NO_LIMIT else of_cents(approval_cents)
     session.add(budget)
     thresholds.tell_reached(session, budget, ledger.this_month())

@@ -36,7 +36,7 @@ def tell_reached(session: Session, budget: Budget | None, month: date) -> None:
         return
     sums = ledger.sums(session, budget.project_id, month)
     for mark in marks:
-        if mark.amount <= sums.committed and _is_news(session, budget.project_id, month, mark):
+        if 0 < sums.committed >= mark.amount and _is_news(session, budget.project_id, month, mark):
             _tell(session, budget, month, mark, sums)
 
 

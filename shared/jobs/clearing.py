@@ -13,7 +13,8 @@ from shared.errors import Invalid, SpendLimitExceeded
 from shared.jobs import costs, spending
 from shared.jobs import service as jobs
 from shared.jobs.models import Approval, Job, JobStatus
-from shared.tables import get_owned, make_due, release, utc_now
+from shared.projects import service as projects
+from shared.tables import get_owned, list_owned, make_due, release, utc_now
 from shared.webhooks.event_types import EventType
 
 
@@ -71,6 +72,15 @@ def _about(job: Job) -> str:
     if job.estimated_cost is None:
         return "any amount, as its price is not known"
     return in_words(Decimal(job.estimated_cost["amount"]), job.estimated_cost["currency"])
+
+
+def list_jobs(
+    session: Session, project_id: str, approval: Approval | None, *, after: str | None, limit: int
+) -> list[Job]:
+    """One more than `limit`, for whoever decides: all, or those of which it was decided so, or not yet."""
+    projects.get_project(session, project_id)
+    where = [] if approval is None else [Job.approval == approval]
+    return list_owned(session, Job, project_id, *where, after=after, limit=limit)
 
 
 def approve(session: Session, project_id: str, job_id: str) -> Job:

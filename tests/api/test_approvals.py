@@ -133,6 +133,17 @@ def test_a_job_is_decided_upon_under_its_own_project(operator: Operator, alice: 
     assert decide(operator, bob, job_id, "approve")[0] == decide(operator, bob, "ftjob-none", "approve")[0] == 404
 
 
+def test_whoever_decides_sees_what_waits(operator: Operator, alice: Person, bob: Person) -> None:
+    job_id = waiting_job(operator, alice)
+    alice.openai.fine_tuning.jobs.cancel(alice.create_job())
+    path = "/projects/{}/jobs"
+    waiting = operator.http.get(path.format(alice.project_id), params={"approval": "awaited"}).json()["data"]
+    assert [(job["id"], job["approval"]) for job in waiting] == [(job_id, "awaited")]
+    assert len(operator.http.get(path.format(alice.project_id)).json()["data"]) == 2
+    assert operator.http.get(path.format(bob.project_id)).json()["data"] == []
+    assert operator.http.get(path.format("proj_none")).status_code == 404
+
+
 def test_the_amount_is_shown_and_taken_away(operator: Operator, alice: Person) -> None:
     path = f"/projects/{alice.project_id}/approval_limit"
     assert operator.http.get(path).status_code == operator.http.delete(path).status_code == 404

@@ -113,6 +113,11 @@ def test_what_is_reached_already_is_told_when_it_is_set(operator: Operator, alic
     assert len(told()) == 4
 
 
+def test_a_limit_of_nothing_is_not_reached_by_nothing(operator: Operator, alice: Person) -> None:
+    operator.limit(alice, 0)
+    assert told() == []
+
+
 def test_jobs_at_once_reach_a_threshold_once(operator: Operator, alice: Person) -> None:
     file_id = big_file(alice)
     estimate = estimate_of(alice, file_id)
