@@ -49,6 +49,13 @@ def _host(name: str) -> str:
     return name
 
 
+def _host_and_port(address: str | None) -> str | None:
+    host, separator, port = (address or "").rpartition(":")
+    if address and not (separator and host and port.isdecimal() and int(port) < 65536):
+        raise ValueError("must be an address to listen at, as 0.0.0.0:8001")
+    return address or None
+
+
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
@@ -115,6 +122,8 @@ class Settings(BaseSettings):
     retry_base: Seconds = timedelta(seconds=2)
     retry_cap: Seconds = timedelta(minutes=5)
     max_step_failures: Annotated[int, Field(gt=0)] = 5
+
+    health_address: Annotated[str | None, AfterValidator(_host_and_port)] = None
 
     webhook_schedule: tuple[Seconds, ...] = tuple(
         timedelta(seconds=s) for s in (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)

@@ -162,7 +162,8 @@ def test_each_server_starts_after_the_database_is_migrated() -> None:
 def test_who_is_waited_for_says_how_to_see_that_it_is_well() -> None:
     assert all(services()[name]["healthcheck"]["test"] for name in (*THEIRS, "sandbox"))
     assert "healthcheck" not in services()["api"]  # the image's own
-    assert all(services()[name]["healthcheck"] == {"disable": True} for name in ("migrate", "worker", "sender", "beat"))
+    assert all(services()[name]["healthcheck"] == {"disable": True} for name in ("migrate", "beat"))
+    assert all(" /readyz" in str(services()[name]["healthcheck"]).replace("'", " ") for name in ("worker", "sender"))
 
 
 def test_who_shares_files_shares_one_volume() -> None:
@@ -222,6 +223,8 @@ class Host:
         ours = services()[name]["environment"]
         variables = pairs("ENV") | {name: re.sub(r"\$\{(\w+)[^}]*\}", self._given, ours[name]) for name in ours}
         moved = {name: value for name, value in self.moved.items() if name in variables}
+        if name == "sender":  # here it shares an address with the worker
+            moved["TUNERY_HEALTH_ADDRESS"] = ""
         return variables | moved | {"PATH": os.environ["PATH"], "PYTHONPATH": str(self.folder)}
 
     def _given(self, variable: re.Match[str]) -> str:
@@ -244,6 +247,10 @@ class Host:
     def is_healthy(self, name: str, check: list[str]) -> bool:
         run = subprocess.run(here(check), env=self.environment(name), cwd=self.folder, stderr=subprocess.DEVNULL)
         return run.returncode == 0
+
+    @property
+    def health_port(self) -> str:
+        return self.moved["TUNERY_HEALTH_ADDRESS"].partition(":")[2]
 
     def status(self, path: str, key: str = "") -> int:
         """The api's answer; 0 while it does not listen."""
@@ -290,11 +297,12 @@ def host(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Host]:
     folder, broker = tmp_path / "app", urlsplit(redis_url)._replace(path=f"/{REDIS_NUMBER}").geturl()
     folder.mkdir()
     lay_out_image(folder)
-    with ports.held() as port, ports.held() as sandbox_port:
+    with ports.held() as port, ports.held() as sandbox_port, ports.held() as health_port:
         moved = {"DATABASE_URL": database_url, "REDIS_URL": broker, "TUNERY_STORAGE": str(tmp_path / "data")}
         moved |= {
             "HOST": "127.0.0.1",
             "PORT": str(port),
+            "TUNERY_HEALTH_ADDRESS": f"127.0.0.1:{health_port}",
             "SANDBOX_HOST": "127.0.0.1",
             "SANDBOX_PORT": str(sandbox_port),
         }
@@ -319,6 +327,8 @@ def test_the_servers_become_ready_serve_and_stop_when_told(host: Host) -> None:
     beat.wait_until(lambda: "has started" in beat.program.log.read_text())
     check = command(final("HEALTHCHECK").partition(" CMD ")[2])
     assert host.is_healthy("api", check)
+    its_check = [word.replace("8001", host.health_port) for word in services()["worker"]["healthcheck"]["test"][1:]]
+    worker.wait_until(lambda: host.is_healthy("worker", its_check))
     *_, key = host.finish(host.start("api", "project", "create", "first")).split()
     assert host.status("/v1/files", key) == 200
     for child in (api, worker, sender, beat):

@@ -54,6 +54,7 @@ ACROSS = {
     "shared/jobs/tuned_models.py _is_made": "whether a name is another project's model, of which nothing else is told",
     "worker/admission.py _held": "places are shared by all: how many are taken",
     "worker/admission.py _say_why": "the same: how many wait",
+    "worker/beat.py note_sweep": "notes that a sweep was made, which is nobody's",
     "worker/beat.py _in_batches": "forgets what is old, of everybody",
     "worker/beat.py _reconcile": "accounts at providers belong to all",
     "worker/beat.py _known": "which bytes in the storage have a row, whoever's",

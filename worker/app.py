@@ -11,12 +11,14 @@ from celery import signals
 from shared.database import get_engine
 from shared.log import set_up_logging
 from shared.queue import Task, get_celery
+from shared.settings import get_settings
 from worker import (
     admission,
     closing,
     credentials,
     datasets,
     deliveries,
+    health,
     jobs,
     notices,
     reconciliation,
@@ -103,6 +105,11 @@ def _log(**_: object) -> None:
 def _share_lanes(sender: Any, **_: object) -> None:
     """No project may have more than half of what this worker can send at once."""
     deliveries.lanes.of_a_project = max(1, sender.concurrency // 2)
+
+
+@signals.worker_ready.connect
+def _tell_how_it_is(**_: object) -> None:
+    health.start(get_settings().health_address)
 
 
 @signals.worker_shutting_down.connect

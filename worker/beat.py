@@ -11,7 +11,7 @@ from sqlalchemy import or_, update
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col
 
-from shared import idempotency
+from shared import idempotency, sweeps
 from shared.database import transaction
 from shared.datasets import storage, uploads
 from shared.log import set_up_logging
@@ -24,6 +24,7 @@ from shared.tables import utc_now
 from shared.webhooks import upkeep
 from worker.sweep import sweep
 
+NOTE_EVERY = 5.0  # seconds
 TIDY_EVERY = timedelta(hours=1)
 RECONCILE_EVERY = timedelta(days=1)
 GO_ON_AFTER = timedelta(seconds=10)
@@ -38,10 +39,13 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     log.info("the beat has started")
-    tidy_at = time.monotonic()
+    tidy_at = note_at = time.monotonic()
     while not stop.wait(get_settings().sweep_every.total_seconds()):
         try:
             sweep()
+            if time.monotonic() >= note_at:
+                note_at = time.monotonic() + NOTE_EVERY
+                note_sweep()
             if time.monotonic() >= tidy_at:
                 tidy_at = time.monotonic() + TIDY_EVERY.total_seconds()
                 if tidy():
@@ -51,6 +55,12 @@ def main() -> None:
         except Exception:
             log.exception("the sweep failed, it is tried again")
     log.info("the beat has stopped")
+
+
+def note_sweep() -> None:
+    """So that workers see when nobody sweeps any more."""
+    with transaction() as session:
+        sweeps.note(session)
 
 
 def tidy() -> bool:

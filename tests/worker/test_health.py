@@ -1,0 +1,94 @@
+"""How a worker is: what it answers to whoever watches over it, and what it says when nobody sweeps any more."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from http.client import HTTPConnection
+
+import pytest
+from structlog.testing import capture_logs
+
+from shared.database import transaction
+from shared.jobs.models import Job
+from shared.sweeps import LAST, SweepNote
+from shared.tables import utc_now
+from tests.worker.levers import change, settings
+from tests.world import Person
+from worker import beat, health
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    server = health.start("127.0.0.1:0")
+    assert server is not None
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    return answer.status, body
+
+
+def let_the_beat_stop() -> None:
+    """As if its last sweep had been a minute ago."""
+    with transaction() as session:
+        session.get_one(SweepNote, LAST).swept_at = utc_now() - timedelta(minutes=1)
+
+
+def test_a_worker_lives_and_is_ready_while_somebody_sweeps(port: int) -> None:
+    beat.note_sweep()
+    assert ask(port, "/livez") == (200, '{"status": "ok"}')
+    status, body = ask(port, "/readyz")
+    assert (status, json.loads(body)["checks"]) == (200, {"postgres": "ok", "redis": "ok", "sweep": "ok"})
+    assert ask(port, "/")[0] == 404
+
+
+def test_that_nobody_sweeps_is_seen_by_who_asks_whether_it_is_ready(port: int) -> None:
+    status, body = ask(port, "/readyz")
+    assert (status, json.loads(body)["checks"]["sweep"]) == (503, "none was ever made: start `tunery beat`")
+    beat.note_sweep()
+    let_the_beat_stop()
+    status, body = ask(port, "/readyz")
+    assert (status, json.loads(body)["checks"]["sweep"]) == (503, "the last was 60 s ago: start `tunery beat`")
+
+
+def test_what_waits_is_counted(port: int, alice: Person) -> None:
+    beat.note_sweep()
+    change(Job, alice.create_job(), due_at=utc_now() - timedelta(minutes=1))
+    status, body = ask(port, "/metrics")
+    found = dict(line.rsplit(" ", 1) for line in body.splitlines() if not line.startswith("#"))
+    assert status == 200
+    assert 0 <= float(found["tunery_sweep_age_seconds"]) < 30
+    assert found['tunery_due_rows{table="jobs"}'] == "1"
+    assert 60 <= float(found['tunery_due_seconds{table="jobs"}']) < 90
+    assert int(found['tunery_queue_messages{queue="celery"}']) > 0
+
+
+def test_without_redis_a_worker_is_not_ready_and_says_why(port: int) -> None:
+    beat.note_sweep()
+    with settings(REDIS_URL="redis://127.0.0.1:1/0"):
+        status, body = ask(port, "/readyz")
+        assert (status, json.loads(body)["checks"]["redis"]) == (503, "unreachable: ConnectionError")
+        assert ask(port, "/metrics")[0] == 503
+
+
+def test_it_is_said_once_that_nobody_sweeps_and_once_that_somebody_does_again() -> None:
+    watch = health.Watch()
+    beat.note_sweep()
+    with capture_logs() as said:
+        watch.look()
+        let_the_beat_stop()
+        for _ in range(3):
+            watch.look()
+        beat.note_sweep()
+        for _ in range(3):
+            watch.look()
+    assert [each["event"].partition(":")[0] for each in said] == ["nobody sweeps", "sweeps are made again"]
