@@ -111,9 +111,15 @@ def _reach_step(run: Run, step: int, now: float) -> None:
 
 @router.post("/jobs/{job_id}/copies")
 async def copy_job(job_id: str, copies: Copies, state: StateDep) -> Response:
-    """Make more jobs of a job's files, beyond every limit; they are where it is, and stay there. Their ids."""
+    """Make more jobs of a job's files, beyond every limit; they are where it is, and stay there. Their ids, those of
+    their newest events, and when they would finish."""
     run = jobs.find(state, job_id)
-    return answer({"object": "list", "data": [_copy(run, state).id for _ in range(copies.count)]})
+    made = [_copy(run, state) for _ in range(copies.count)]
+    data = [
+        {"id": copy.id, "newest_event": copy.events[-1].id, "estimated_finish": copy.job.estimated_finish}
+        for copy in made
+    ]
+    return answer({"object": "list", "data": data})
 
 
 def _copy(run: Run, state: State) -> Run:

@@ -195,8 +195,10 @@ def _record_look(session: Session, job: Job, plan: Plan, seen: Seen) -> None:
     """If something was asked for or told of meanwhile, the next step is now."""
     before, again = job.status, job.request is not None or job.provider_status != plan.job.provider_status
     record_seen(session, job, seen)
+    is_new = bool(seen.events) or job.status is not before
+    if is_new:
+        job.news_at = utc_now()
     if not job.status.is_final:
-        is_new = bool(seen.events) or job.status is not before
         release(job, utc_now() if again else pacing.next_look(session, job, is_new=is_new))
 
 
