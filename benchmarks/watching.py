@@ -135,12 +135,13 @@ class Bench:
         own = {"id", "provider_job_id", "last_provider_event_id", "estimated_finish_at"}
         names = [name for (name,) in _sql(COLUMNS) if name not in own]
         quoted = ", ".join(f'"{name}"' for name in names)
-        _sql(COPY.replace("COLUMNS", quoted), job=job_id, theirs=[job["id"] for job in answer["data"]],
-             events=[job["newest_event"] for job in answer["data"]])  # fmt: skip
+        made = answer["data"]
+        lists = {"theirs": "id", "events": "newest_event", "finishes": "estimated_finish"}
+        values = {name: [job[key] for job in made] for name, key in lists.items()}
+        _sql(COPY.replace("COLUMNS", quoted), job=job_id, **values)
         _sql(QUIET, job=job_id, count=count)
-        _sql("update watches set changed_at = now() - interval '1 hour', due_at = now(), rung_at = null,"
-             " next_look_at = now() + :count * interval '5 seconds'", count=count)  # fmt: skip
-        return [job["id"] for job in answer["data"]]
+        _sql(SLOW, count=count)
+        return [job["id"] for job in made]
 
     def _total(self) -> int:
         return int(self.sandbox.get("/sandbox/requests").json()["total"])
@@ -159,6 +160,10 @@ where id = :job
 QUIET = """
 update jobs set news_at = now() - interval '1 hour', due_at = now() + random() * :count * interval '5 seconds',
     failures = 0, retries = 0 where id like :job || '%'
+"""
+SLOW = """
+update watches set changed_at = now() - interval '1 hour', due_at = now(), rung_at = null,
+    next_look_at = now() + :count * interval '5 seconds'
 """
 OVERDUE = """
 select coalesce(max(extract(epoch from now() - due_at)), 0) from

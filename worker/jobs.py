@@ -185,8 +185,7 @@ def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderErr
         case list():
             _adopt(session, job, answer)
         case _ if isinstance(plan.do, Tell):
-            job.request = None if job.request is plan.do.request else job.request
-            release(job, utc_now())
+            _told(job, plan.do.request)
         case _:
             _created(session, job, answer)
 
@@ -250,7 +249,13 @@ def _distrust_copies(session: Session, job: Job) -> None:
 def _refused(session: Session, job: Job, request: JobRequest, message: str) -> None:
     """The provider does not do it, most often because the job has just ended: look at it."""
     jobs.add_event(session, job, f"The provider refused to {request} the job: {message}", Level.WARN)
+    _told(job, request)
+
+
+def _told(job: Job, request: JobRequest) -> None:
+    """What came of it a look will show, whatever the list has told before."""
     job.request = None if job.request is request else job.request
+    job.provider_status = None
     release(job, utc_now())
 
 

@@ -83,7 +83,8 @@ def _book(session: Session, watch: Watch) -> datetime:
 _SOONER = text(f"""
 UPDATE jobs SET due_at = CAST(:now AS timestamptz) + random() * CAST(:longest AS interval)
 WHERE id IN (
-    SELECT id FROM jobs WHERE credential_id = :credential AND {IS_AT_PROVIDER} AND failures = 0 AND due_at > :latest
+    SELECT id FROM jobs
+    WHERE credential_id = :credential AND {IS_AT_PROVIDER} AND failures = 0 AND retries = 0 AND due_at > :latest
     FOR NO KEY UPDATE SKIP LOCKED
 )
 """)

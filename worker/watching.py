@@ -145,7 +145,7 @@ def _wait(watch: Watch, plan: Plan, shown: Shown) -> timedelta:
     """Soon after a change, then ever later; a long list less often. If more jobs have news than the list has pages it
     is read as often as they are looked at, since then none of them needs a call of its own for its status."""
     settings = get_settings()
-    soonest = max(settings.poll_every, (shown.pages - 1) * PAGE_EVERY)
+    soonest = max(settings.poll_every, min((shown.pages - 1) * PAGE_EVERY, settings.poll_ceiling))
     if sum(known.is_hot for known in plan.known.values()) > shown.pages:
         return soonest
     return max(soonest, min((utc_now() - watch.changed_at) / SLOWING, settings.poll_ceiling))
@@ -163,7 +163,7 @@ _SINGLY = text("""
 UPDATE jobs SET provider_status = NULL,
     due_at = least(due_at, CASE WHEN due_at > :latest THEN :now + random() * CAST(:ceiling AS interval) END)
 WHERE id IN (
-    SELECT id FROM jobs WHERE id = ANY(:ids) AND failures = 0 AND due_at IS NOT NULL
+    SELECT id FROM jobs WHERE id = ANY(:ids) AND failures = 0 AND retries = 0 AND due_at IS NOT NULL
         AND (provider_status IS NOT NULL OR due_at > :latest)
     FOR NO KEY UPDATE SKIP LOCKED
 )

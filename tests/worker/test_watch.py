@@ -108,6 +108,15 @@ def test_a_job_is_asked_for_its_status_when_the_list_was_not_read_for_long(alice
     assert row(Job, job_id).status is JobStatus.SUCCEEDED
 
 
+def test_a_cancel_is_seen_at_once_however_lately_the_list_was_read(alice: Person, sandbox: Sandbox) -> None:
+    job_id, _ = running_job(alice, sandbox)
+    read_list()
+    alice.openai.fine_tuning.jobs.cancel(job_id)
+    for _ in range(2):
+        run(jobs.advance, job_id)
+    assert row(Job, job_id).status is JobStatus.CANCELLED
+
+
 def test_looks_come_soon_after_news_and_ever_later_without(alice: Person, sandbox: Sandbox) -> None:
     job_id, theirs = running_job(alice, sandbox)
     read_list()
