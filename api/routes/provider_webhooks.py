@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel
 
-from api.deps import SessionDep
+from shared.database import transaction
 from shared.jobs import provider_webhooks
 
 MAX_BYTES = 64 << 10
@@ -23,7 +23,6 @@ async def _body(request: Request) -> bytes:
 
 @router.post("/{credential_id}", response_model=Received)
 def receive_provider_webhook(
-    session: SessionDep,
     credential_id: str,
     body: Annotated[bytes, Depends(_body)],
     id: Annotated[str, Header(alias="webhook-id", max_length=256)] = "",
@@ -34,5 +33,6 @@ def receive_provider_webhook(
     secret of this account's webhook (Standard Webhooks). The job is looked at at once; the look decides what is true.
     No API key."""
     headers = {"webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signature}
-    provider_webhooks.receive(session, credential_id, headers, body)
+    with transaction() as session:
+        provider_webhooks.receive(session, credential_id, headers, body)
     return Received()
