@@ -26,6 +26,7 @@ from api.routes import (
     not_implemented,
     notices,
     projects,
+    provider_webhooks,
     service_accounts,
     uploads,
     webhook_endpoints,
@@ -88,17 +89,19 @@ def create_app() -> FastAPI:
         redirect_slashes=False,  # its Location repeats whatever host the client named
     )
     errors.register(app)
-    larger = {
+    others = {
         "/v1/files": settings.max_file_bytes + FORM_BYTES,
         "/v1/uploads/*/parts": settings.max_part_bytes + FORM_BYTES,
         "/v1/chat/completions": settings.max_chat_bytes,
+        "/v1/provider_webhooks/*": provider_webhooks.MAX_BYTES,
     }
-    app.add_middleware(IncomingMiddleware, patience=settings.body_patience, kept_whole=larger)
-    app.add_middleware(BodyLimitMiddleware, limit=settings.max_json_bytes, larger=larger)
+    app.add_middleware(IncomingMiddleware, patience=settings.body_patience, kept_whole=others)
+    app.add_middleware(BodyLimitMiddleware, limit=settings.max_json_bytes, others=others)
     app.add_middleware(RequestMiddleware)
     for module in (*_FOR_PROJECTS, *_FOR_ADMINS):
         app.include_router(module.router, responses=_ERRORS)
     app.include_router(health.router)
+    app.include_router(provider_webhooks.router, responses=_ERRORS)
     describe_webhooks(app)
     _document_without_422(app)
     return app

@@ -73,17 +73,17 @@ class RequestMiddleware:
 class BodyLimitMiddleware:
     """Refuses a body larger than its address takes: by what is declared, or as it comes.
 
-    In the addresses of `larger` a `*` stands for an id.
+    Addresses in `others` have limits of their own; in them a `*` stands for an id.
     FastAPI's own limit answers in plain text, without an id, also where the key is what is wrong.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, larger: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, limit: int, others: Mapping[str, int]) -> None:
         self.app = app
         self.limit = limit
-        self.larger = [(re.compile(path.replace("*", "[^/]+")), allowed) for path, allowed in larger.items()]
+        self.others = [(re.compile(path.replace("*", "[^/]+")), allowed) for path, allowed in others.items()]
 
     def _limit(self, path: str) -> int:
-        return next((allowed for address, allowed in self.larger if address.fullmatch(path)), self.limit)
+        return next((allowed for address, allowed in self.others if address.fullmatch(path)), self.limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

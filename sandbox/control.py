@@ -1,15 +1,17 @@
 """`/sandbox/…`: what tests need beyond OpenAI: to arm faults, to move jobs instead of sleeping, to count calls."""
 
+from copy import deepcopy
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
+from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from sandbox import jobs, training
+from sandbox import jobs, telling, training
 from sandbox.errors import ApiError
 from sandbox.faults import ArmedJobError, Fault
-from sandbox.records import FINAL, JobError
+from sandbox.records import FINAL, JobError, new_id
 from sandbox.runs import Run
 from sandbox.state import State, StateDep
 from sandbox.wire import answer
@@ -35,6 +37,10 @@ class Move(BaseModel):
     step: Annotated[int | None, Field(ge=1)] = None
     error: ArmedJobError | None = None
     hold: bool = True
+
+
+class Copies(BaseModel):
+    count: Annotated[int, Field(ge=1, le=20_000)]
 
 
 class ListLag(BaseModel):
@@ -101,6 +107,38 @@ def _reach_step(run: Run, step: int, now: float) -> None:
     _hurry_to(run, "running", now)
     while run.last_step < step and not run.is_over:
         run.hurry(now)
+
+
+@router.post("/jobs/{job_id}/copies")
+async def copy_job(job_id: str, copies: Copies, state: StateDep) -> Response:
+    """Make more jobs of a job's files, beyond every limit; they are where it is, and stay there. Their ids, those of
+    their newest events, and when they would finish."""
+    run = jobs.find(state, job_id)
+    made = [_copy(run, state) for _ in range(copies.count)]
+    data = [
+        {"id": copy.id, "newest_event": copy.events[-1].id, "estimated_finish": copy.job.estimated_finish}
+        for copy in made
+    ]
+    return answer({"object": "list", "data": data})
+
+
+def _copy(run: Run, state: State) -> Run:
+    now = state.now()
+    job = structs.replace(
+        run.job, id=new_id("ftjob-"), created_at=int(now), status="validating_files", method=deepcopy(run.job.method)
+    )
+    copy = state.runs[job.id] = Run(job, run.base, run.training, run.validation, now)
+    copy.is_held = True
+    training.begin(copy, state)
+    _hurry_to(copy, run.job.status, now)
+    return copy
+
+
+@router.post("/webhook")
+async def tell_of_ends(receiver: telling.Receiver, state: StateDep) -> Response:
+    """From now on tell this address of each job that ends, as OpenAI's own webhooks do."""
+    telling.begin(state, receiver)
+    return answer({"url": receiver.url})
 
 
 @router.post("/list_lag")

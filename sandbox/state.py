@@ -59,6 +59,7 @@ class State:
         self.faults: list[Fault] = []
         self.requests: Counter[str] = Counter()
         self.list_lag = 0.0
+        self.receiver: object | None = None
 
     def now(self) -> float:
         """Unix time in seconds."""

@@ -50,6 +50,7 @@ ACROSS = {
     "api/event_stream.py look": "asks first whether the key is still good, and is then narrowed",
     "api/key_use.py write": "notes the use of one key, by its id; projects cannot write keys",
     "api/job_watch.py _look": "one look for the streams of all projects; each is handed its own job's news",
+    "api/routes/provider_webhooks.py receive_provider_webhook": "whose job a provider tells of has yet to be found out",
     "api/routes/health.py _postgres": "asks for the schema's revision",
     "shared/jobs/tuned_models.py _is_made": "whether a name is another project's model, of which nothing else is told",
     "worker/admission.py _held": "places are shared by all: how many are taken",
@@ -68,6 +69,7 @@ ACROSS = {
     "worker/steps.py run_one": "claims among the rows of all; from the plan on only the row's own project is there",
     "worker/sweep.py _put_back": "rings for the rows of all",
     "worker/sweep.py sweep": "rings for the rows of all",
+    "worker/throttling.py pause": "an account may be that of many projects",
     "worker/uploads.py wake_waiting_jobs": "finds the file by its id, and is then narrowed",
 }
 

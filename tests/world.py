@@ -110,6 +110,11 @@ class Sandbox:
     def move(self, provider_job_id: str, **where: Any) -> None:
         self._post(f"/sandbox/jobs/{provider_job_id}", where)
 
+    def copies(self, provider_job_id: str, count: int) -> list[str]:
+        """So many more jobs that are where this one is, and stay there: their ids."""
+        answer = self.http.post(f"/sandbox/jobs/{provider_job_id}/copies", json={"count": count})
+        return [str(job["id"]) for job in answer.raise_for_status().json()["data"]]
+
     def jobs(self) -> list[Any]:
         return list(self.openai.fine_tuning.jobs.list(limit=100))
 

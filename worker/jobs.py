@@ -8,14 +8,14 @@ from openai.types.fine_tuning import FineTuningJob
 from sqlmodel import Session
 
 from shared.datasets import service as datasets
-from shared.datasets.models import Dataset, DatasetStatus, ProviderFileStatus
+from shared.datasets.models import Dataset, DatasetStatus
 from shared.jobs import clearing
 from shared.jobs import service as jobs
 from shared.jobs.models import Job, JobRequest, JobStatus, Level
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import release, utc_now
-from worker import admission, giving_up, pacing
+from worker import admission, arguments, giving_up, pacing
 from worker.comparing import Compare, Compared, compare, comparison, record_comparison
 from worker.looks import Seen, find, look, look_for_events
 from worker.progress import record_seen, translator
@@ -99,7 +99,7 @@ def _next(session: Session, job: Job) -> Do | None:
     checked = _checked(session, job)
     if checked is None or not clearing.clear(session, job):
         return None
-    files = _files(session, job, checked)
+    files = arguments.files(session, job, checked)
     if files is None:
         return None
     if (needed := comparison(job)) is not None:
@@ -110,7 +110,7 @@ def _next(session: Session, job: Job) -> Do | None:
     if not admission.take(session, job):
         return None
     job.create_pending_at = utc_now()
-    return Create(_asked(job, files))
+    return Create(arguments.asked(job, files))
 
 
 def _checked(session: Session, job: Job) -> dict[str, Dataset] | None:
@@ -129,25 +129,6 @@ def _checked(session: Session, job: Job) -> dict[str, Dataset] | None:
             return None
         found[param] = dataset
     return found
-
-
-def _files(session: Session, job: Job, checked: dict[str, Dataset]) -> dict[str, str] | None:
-    """The provider's ids of the job's files, by parameter, empty for one on its way there; None if it refused one."""
-    found = {}
-    for param, dataset in checked.items():
-        file = datasets.provider_file(session, dataset, job.credential_id)
-        if file.status is ProviderFileStatus.FAILED:
-            jobs.fail(session, job, file.error_code or "file_refused", file.error_message or "", param)
-            return None
-        found[param] = file.provider_file_id or ""
-    return found
-
-
-def _asked(job: Job, files: dict[str, str]) -> dict[str, Any]:
-    """The arguments of the create. What the caller left open is left out, for providers that know less than OpenAI."""
-    method = job.method if job.method != {"type": "supervised", "supervised": {"hyperparameters": {}}} else None
-    asked = {"model": job.model, "suffix": job.suffix, "method": method, "integrations": job.integrations}
-    return {"seed": job.seed, **files, **{name: value for name, value in asked.items() if value is not None}}
 
 
 def _ask(plan: Plan) -> Answer:
@@ -185,8 +166,7 @@ def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderErr
         case list():
             _adopt(session, job, answer)
         case _ if isinstance(plan.do, Tell):
-            job.request = None if job.request is plan.do.request else job.request
-            release(job, utc_now())
+            _told(job, plan.do.request)
         case _:
             _created(session, job, answer)
 
@@ -195,8 +175,10 @@ def _record_look(session: Session, job: Job, plan: Plan, seen: Seen) -> None:
     """If something was asked for or told of meanwhile, the next step is now."""
     before, again = job.status, job.request is not None or job.provider_status != plan.job.provider_status
     record_seen(session, job, seen)
+    is_new = bool(seen.events) or job.status is not before
+    if is_new:
+        job.news_at = utc_now()
     if not job.status.is_final:
-        is_new = bool(seen.events) or job.status is not before
         release(job, utc_now() if again else pacing.next_look(session, job, is_new=is_new))
 
 
@@ -248,7 +230,13 @@ def _distrust_copies(session: Session, job: Job) -> None:
 def _refused(session: Session, job: Job, request: JobRequest, message: str) -> None:
     """The provider does not do it, most often because the job has just ended: look at it."""
     jobs.add_event(session, job, f"The provider refused to {request} the job: {message}", Level.WARN)
+    _told(job, request)
+
+
+def _told(job: Job, request: JobRequest) -> None:
+    """What came of it a look will show, whatever the list has told before."""
     job.request = None if job.request is request else job.request
+    job.provider_status = None
     release(job, utc_now())
 
 

@@ -39,8 +39,6 @@ def is_behind(session: Session, job: Job) -> bool:
 def next_look(session: Session, job: Job, *, is_new: bool) -> datetime:
     """When to look at a job again: soon after something new, then after twice as long each time. As long as the list
     tells of its status, those of which nothing is new, or that do not train, wait for each other."""
-    if is_new:
-        job.news_at = utc_now()
     watch = session.exec(select(Watch).where(Watch.credential_id == job.credential_id)).first()
     if watch is None or watch.due_at is None:
         begin(session, job.credential_id)
@@ -85,7 +83,8 @@ def _book(session: Session, watch: Watch) -> datetime:
 _SOONER = text(f"""
 UPDATE jobs SET due_at = CAST(:now AS timestamptz) + random() * CAST(:longest AS interval)
 WHERE id IN (
-    SELECT id FROM jobs WHERE credential_id = :credential AND {IS_AT_PROVIDER} AND failures = 0 AND due_at > :latest
+    SELECT id FROM jobs
+    WHERE credential_id = :credential AND {IS_AT_PROVIDER} AND failures = 0 AND retries = 0 AND due_at > :latest
     FOR NO KEY UPDATE SKIP LOCKED
 )
 """)

@@ -19,6 +19,8 @@ from worker.steps import Lease, Step, after, log
 from worker.throttling import open_credential, try_again
 
 CLOCKS_DIFFER = timedelta(minutes=5)
+PAGE_EVERY = timedelta(seconds=0.5)  # at most, over time, of a list that is read as often as may be
+SLOWING = 4  # the list is read again after a part of the time since its last change
 ASK_AGAIN = 10  # ceilings, at a provider that has no list
 
 
@@ -124,7 +126,6 @@ def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | ProviderE
     if isinstance(shown, ProviderError):
         _record_error(session, watch, plan, shown)
         return
-    settings = get_settings()
     watch.retries, watch.listed_at = 0, shown.began
     if shown.changed:
         watch.changed_at = utc_now()
@@ -137,10 +138,17 @@ def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | ProviderE
     if shown.missing:
         _look_singly(session, shown.missing)
     let_none_wait_too_long(session, watch, len(plan.known))
-    wait = min(max(utc_now() - watch.changed_at, settings.poll_every), settings.poll_ceiling)
-    if sum(known.is_hot for known in plan.known.values()) > shown.pages:  # then each needs no call for its status
-        wait = settings.poll_every
-    release(watch, after(jitter(wait)))
+    release(watch, after(jitter(_wait(watch, plan, shown))))
+
+
+def _wait(watch: Watch, plan: Plan, shown: Shown) -> timedelta:
+    """Soon after a change, then ever later; a long list less often. If more jobs have news than the list has pages it
+    is read as often as they are looked at, since then none of them needs a call of its own for its status."""
+    settings = get_settings()
+    soonest = max(settings.poll_every, min((shown.pages - 1) * PAGE_EVERY, settings.poll_ceiling))
+    if sum(known.is_hot for known in plan.known.values()) > shown.pages:
+        return soonest
+    return max(soonest, min((utc_now() - watch.changed_at) / SLOWING, settings.poll_ceiling))
 
 
 def _lock(session: Session, job_ids: list[str]) -> list[Job]:
@@ -155,7 +163,7 @@ _SINGLY = text("""
 UPDATE jobs SET provider_status = NULL,
     due_at = least(due_at, CASE WHEN due_at > :latest THEN :now + random() * CAST(:ceiling AS interval) END)
 WHERE id IN (
-    SELECT id FROM jobs WHERE id = ANY(:ids) AND failures = 0 AND due_at IS NOT NULL
+    SELECT id FROM jobs WHERE id = ANY(:ids) AND failures = 0 AND retries = 0 AND due_at IS NOT NULL
         AND (provider_status IS NOT NULL OR due_at > :latest)
     FOR NO KEY UPDATE SKIP LOCKED
 )

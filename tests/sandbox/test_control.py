@@ -36,6 +36,17 @@ def test_a_job_cannot_go_back_or_leave_its_end(sandbox: Sandbox) -> None:
     assert sandbox.http.post(f"/sandbox/jobs/{job.id}", json={"status": "running"}).status_code == 400
 
 
+def test_a_job_can_be_had_many_times_over_and_each_lives_on_alone(sandbox: Sandbox) -> None:
+    job = sandbox.move(sandbox.job(), status="running")
+    answer = sandbox.http.post(f"/sandbox/jobs/{job.id}/copies", json={"count": 120}).raise_for_status().json()
+    assert len(list(sandbox.openai.fine_tuning.jobs.list(limit=100))) == 121
+    copy = sandbox.openai.fine_tuning.jobs.retrieve(answer["data"][0]["id"])
+    assert sandbox.openai.fine_tuning.jobs.list_events(copy.id).data[0].id == answer["data"][0]["newest_event"]
+    assert (copy.status, copy.training_file) == ("running", job.training_file)
+    assert sandbox.move(copy, status="succeeded").fine_tuned_model
+    assert sandbox.openai.fine_tuning.jobs.retrieve(job.id).status == "running"
+
+
 def test_a_new_job_can_be_missing_from_the_list_for_a_while(sandbox: Sandbox) -> None:
     sandbox.control("list_lag", seconds=0.1)
     job = sandbox.job()

@@ -1,0 +1,214 @@
+"""What it costs to watch many jobs at the provider, and how soon a change there is known and told.
+
+`python -m benchmarks.watching`
+
+The jobs are copies of one that trains, made by the sandbox, and by SQL in the real table, as they are when nothing has
+been new of them for an hour. All runs with the settings that there are without any.
+"""
+
+import os
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx2
+import psutil
+from sqlalchemy import text
+
+from benchmarks.stack import Measured, measured_stack, print_table, uploaded
+from shared.database import get_engine
+
+Row = tuple[str, str, str]
+SECRET = "whsec_c2VjcmV0LW9mLXRoZS1wcm92aWRlcidzLXdlYmhvb2s="
+WINDOW = 120.0  # seconds that each number of jobs is watched for
+ROUNDS = 12
+CHANGES = 100  # of the 10,000 jobs end while they are watched
+MODEL = "gpt-4o-mini"
+
+
+def main() -> None:
+    settings = {
+        "TUNERY_PROVIDER__WEBHOOK_SECRET": SECRET,
+        "TUNERY_PROVIDER__PLACES": '{"*": 100000}',
+        "TUNERY_LOG_LEVEL": "warning",
+        "SANDBOX_MAX_ACTIVE_JOBS_PER_MODEL": "100000",
+        "SANDBOX_MAX_JOBS_PER_DAY": "100000",
+    }
+    with measured_stack(**settings) as stack:
+        os.environ.update(stack.environ)
+        bench = Bench(stack)
+        rows = [*bench.latency(), *(bench.calls(count) for count in (100, 500, 1_000)), *bench.load(10_000)]
+        get_engine().dispose()
+    print_table(rows)
+
+
+class Bench:
+    def __init__(self, stack: Measured) -> None:
+        self.stack = stack
+        self.client = stack.openai
+        self.sandbox = httpx2.Client(
+            base_url=stack.sandbox_url.removesuffix("/v1"),
+            headers={"authorization": f"Bearer {stack.sandbox_key}"},
+            timeout=60,
+        )
+        self.file_id = uploaded(self.client)
+
+    def latency(self) -> list[Row]:
+        received = threading.Semaphore(0)
+        with ThreadingHTTPServer(("127.0.0.1", 0), _handler(received)) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            url = f"http://127.0.0.1:{server.server_port}/"
+            self.client.webhooks.create(name="measure", url=url, event_types=["fine_tuning.job.succeeded"])
+            off = [self._status_to_webhook(received, 5.0 * number / ROUNDS) for number in range(ROUNDS)]
+            address = f"{self.stack.base_url}/provider_webhooks/{_sql('select id from credentials')[0][0]}"
+            self._post("webhook", url=address, secret=SECRET)
+            on = [self._status_to_webhook(received, 5.0 * number / ROUNDS) for number in range(ROUNDS)]
+            server.shutdown()
+        _sql("update webhook_endpoints set disabled_at = now()")
+        return [
+            ("status change → webhook out, provider webhooks off", "p50 ≤ 3 s (interval 5 s)", _spread(off)),
+            ("status change → webhook out, provider webhooks on", "p50 < 1 s", _spread(on)),
+        ]
+
+    def _status_to_webhook(self, received: threading.Semaphore, wait: float) -> float:
+        theirs = self._running()[1]
+        time.sleep(wait)  # at any point between two looks
+        started = time.monotonic()
+        self._post(f"jobs/{theirs}", status="succeeded")
+        if not received.acquire(timeout=60):
+            raise RuntimeError("no webhook came")
+        return time.monotonic() - started
+
+    def _running(self) -> tuple[str, str]:
+        """A job that trains and stays at it; its id here and at the provider."""
+        job = self.client.fine_tuning.jobs.create(training_file=self.file_id, model=MODEL)
+        while not (theirs := getattr(self.client.fine_tuning.jobs.retrieve(job.id), "provider_job_id", None)):
+            time.sleep(0.05)
+        self._post(f"jobs/{theirs}", status="running")
+        while self.client.fine_tuning.jobs.retrieve(job.id).status != "running":
+            time.sleep(0.05)
+        return job.id, theirs
+
+    def calls(self, count: int) -> Row:
+        self._fill(count)
+        _until(lambda: bool(_sql("select 1 from watches where listed_at > now() - interval '10 seconds'")))
+        time.sleep(5)
+        before, started = self._total(), time.monotonic()
+        time.sleep(WINDOW)
+        per_minute = (self._total() - before) * 60 / (time.monotonic() - started)
+        target = "≤ 30" if count == 1_000 else "1 less per 100 jobs less"
+        return f"{count:,} active jobs, nothing changing: calls per minute", target, f"{per_minute:.1f}"
+
+    def load(self, count: int) -> list[Row]:
+        """While a hundred end: how late that is known, how late due rows are looked at, and what it costs."""
+        theirs = self._fill(count)
+        _until(lambda: bool(_sql("select 1 from watches where listed_at > now() - interval '10 seconds'")))
+        worker = self.stack.processes["worker"]
+        cpu, started, late = _cpu(worker), time.monotonic(), []
+        ended: dict[str, float] = {}
+        while time.monotonic() - started < 2 * WINDOW:
+            if len(ended) < CHANGES and time.monotonic() - started > WINDOW * len(ended) / CHANGES:
+                self._post(f"jobs/{theirs[len(ended)]}", status="succeeded")
+                ended[theirs[len(ended)]] = time.time()
+            late.append(float(_sql(OVERDUE)[0][0]))
+            time.sleep(0.25)
+        busy = (_cpu(worker) - cpu) / (time.monotonic() - started)
+        known = dict(_sql("select provider_job_id, extract(epoch from news_at) from jobs where status = 'succeeded'"))
+        waits = [float(known[id]) - at if id in known else float("inf") for id, at in ended.items()]
+        processes = [worker, *worker.children(recursive=True)]
+        memory = sum(process.memory_info().rss for process in processes) / 1e6
+        return [
+            (f"{count:,} active jobs: a change is known after", "p99 ≤ 1 interval (60 s)", _spread(waits)),
+            (f"{count:,} active jobs: a due row waits for its look", "p99 ≤ 5 s", _spread(late)),
+            (f"{count:,} active jobs: worker's CPU ({len(processes)} processes)", "-", f"{busy:.0%} of a core"),
+            (f"{count:,} active jobs: worker's memory", "-", f"{memory:.0f} MB in all"),
+        ]
+
+    def _fill(self, count: int) -> list[str]:
+        """So many active jobs, of which nothing has been new for an hour; the provider's ids of all but the first."""
+        _sql("update jobs set status = 'cancelled', due_at = null where status = 'running'")
+        job_id, theirs = self._running()
+        answer = self._post(f"jobs/{theirs}/copies", count=count - 1)
+        own = {"id", "provider_job_id", "last_provider_event_id", "estimated_finish_at"}
+        names = [name for (name,) in _sql(COLUMNS) if name not in own]
+        quoted = ", ".join(f'"{name}"' for name in names)
+        made = answer["data"]
+        lists = {"theirs": "id", "events": "newest_event", "finishes": "estimated_finish"}
+        values = {name: [job[key] for job in made] for name, key in lists.items()}
+        _sql(COPY.replace("COLUMNS", quoted), job=job_id, **values)
+        _sql(QUIET, job=job_id, count=count)
+        _sql(SLOW, count=count)
+        return [job["id"] for job in made]
+
+    def _total(self) -> int:
+        return int(self.sandbox.get("/sandbox/requests").json()["total"])
+
+    def _post(self, path: str, **body: Any) -> Any:
+        return self.sandbox.post(f"/sandbox/{path}", json=body).raise_for_status().json()
+
+
+COLUMNS = "select column_name from information_schema.columns where table_name = 'jobs'"
+COPY = """
+insert into jobs (id, provider_job_id, last_provider_event_id, estimated_finish_at, COLUMNS)
+select id || '-' || new.theirs, new.theirs, new.event, to_timestamp(new.finish), COLUMNS from jobs,
+    unnest(cast(:theirs as text[]), cast(:events as text[]), cast(:finishes as float[])) new(theirs, event, finish)
+where id = :job
+"""
+QUIET = """
+update jobs set news_at = now() - interval '1 hour', due_at = now() + random() * :count * interval '5 seconds',
+    failures = 0, retries = 0 where id like :job || '%'
+"""
+SLOW = """
+update watches set changed_at = now() - interval '1 hour', due_at = now(), rung_at = null,
+    next_look_at = now() + :count * interval '5 seconds'
+"""
+OVERDUE = """
+select coalesce(max(extract(epoch from now() - due_at)), 0) from
+    (select due_at from jobs where due_at <= now() union all select due_at from watches where due_at <= now()) late
+"""
+
+
+def _sql(statement: str, **values: Any) -> list[Any]:
+    with get_engine().begin() as connection:
+        result = connection.execute(text(statement), values)
+        return list(result) if result.returns_rows else []
+
+
+def _until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise RuntimeError("the list was not read")
+        time.sleep(0.1)
+
+
+def _handler(received: threading.Semaphore) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(204)
+            self.end_headers()
+            received.release()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    return Handler
+
+
+def _cpu(worker: psutil.Process) -> float:
+    """Its seconds, and those of its children, also of those that have ended."""
+    children = sum(sum(child.cpu_times()[:2]) for child in worker.children(recursive=True))
+    return float(sum(worker.cpu_times()[:4]) + children)
+
+
+def _spread(seconds: list[float]) -> str:
+    ordered = sorted(seconds)
+    return f"p50 {statistics.median(ordered):.2f} s, p99 {ordered[int(len(ordered) * 0.99)]:.2f} s"
+
+
+if __name__ == "__main__":
+    main()

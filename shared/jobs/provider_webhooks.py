@@ -1,0 +1,60 @@
+"""What a provider tells by its own webhooks: only that a job should be looked at. Polling remains the truth."""
+
+from typing import Any
+
+from pydantic import SecretStr
+from sqlalchemy import text
+from sqlmodel import Session, select
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from shared.errors import NotFound, Unauthorized
+from shared.jobs.models import IS_AT_PROVIDER, Job
+from shared.projects.models import Credential
+from shared.settings import get_settings
+from shared.tables import make_due
+
+TYPES = ("fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled")
+
+
+def webhook_secret(credential: Credential) -> SecretStr | None:
+    """What the webhook is signed with that was registered at the provider for this account."""
+    provider = get_settings().provider
+    return provider.webhook_secret if credential.base_url == provider.base_url else None
+
+
+def receive(session: Session, credential_id: str, headers: dict[str, str], body: bytes) -> None:
+    """Make due the job that a signed event is about; events of other types, and of jobs not ours, are passed over.
+
+    One that comes again within the five minutes in which its signature holds is of a job that has ended: nothing to do.
+    Raises `NotFound` for an account that has no secret, `Unauthorized` if the signature is bad, old or missing.
+    """
+    credential = session.get(Credential, credential_id)
+    secret = webhook_secret(credential) if credential is not None else None
+    if secret is None:
+        raise NotFound(f"No such credential with a webhook secret: {credential_id}", param="credential_id")
+    event = _verified(secret, headers, body)
+    job_id = _job_id(event)
+    if job_id is None:
+        return
+    query = select(Job).where(Job.credential_id == credential_id, Job.provider_job_id == job_id, text(IS_AT_PROVIDER))
+    job = session.exec(query.with_for_update(key_share=True)).first()
+    if job is not None:
+        job.provider_status = None
+        make_due(session, job)
+
+
+def _verified(secret: SecretStr, headers: dict[str, str], body: bytes) -> Any:
+    try:
+        return Webhook(secret.get_secret_value()).verify(body, headers)
+    except (WebhookVerificationError, ValueError, RecursionError) as error:
+        raise Unauthorized(
+            "The signature does not fit: sign with the secret that is configured for this account's webhooks, at the "
+            "time of sending",
+            code="invalid_webhook_signature",
+        ) from error
+
+
+def _job_id(event: Any) -> str | None:
+    data = event.get("data") if isinstance(event, dict) and event.get("type") in TYPES else None
+    id = data.get("id") if isinstance(data, dict) else None
+    return id if isinstance(id, str) and "\0" not in id else None

@@ -1,0 +1,248 @@
+"""The watch of an account: all of its jobs by one list, and looks at those of which something is new."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.database import transaction
+from shared.jobs.models import Job, JobStatus, Watch
+from shared.projects.models import Credential
+from shared.settings import get_settings
+from shared.tables import utc_now
+from tests.worker.levers import calls, change, ids, running_job, settings, step_while
+from tests.world import Person, Sandbox, row, step
+from worker import jobs
+from worker.steps import run
+
+JOBS = "/v1/fine_tuning/jobs"
+LATER = timedelta(seconds=85)  # not so late that the watch would take it for a mistake
+LIST, RETRIEVE, EVENTS = f"GET {JOBS}", f"GET {JOBS}/{{job_id}}", f"GET {JOBS}/{{job_id}}/events"
+
+
+def read_list() -> None:
+    step(Watch, ids(Watch)[0])
+
+
+def look(job_id: str) -> None:
+    """As if its time had come; what the list has told counts."""
+    change(Job, job_id, due_at=utc_now())
+    run(jobs.advance, job_id)
+
+
+def spent(sandbox: Sandbox) -> tuple[int, int, int]:
+    return calls(sandbox, LIST), calls(sandbox, RETRIEVE), calls(sandbox, EVENTS)
+
+
+def since(sandbox: Sandbox, before: tuple[int, int, int]) -> tuple[int, ...]:
+    """Calls since then: of the list, of one job, of its events."""
+    return tuple(now - then for now, then in zip(spent(sandbox), before, strict=True))
+
+
+def wait_of(model: type[Any], id: str) -> timedelta:
+    wait = row(model, id).due_at - utc_now()
+    assert isinstance(wait, timedelta)
+    return wait
+
+
+def many(alice: Person, sandbox: Sandbox, count: int) -> list[str]:
+    """So many jobs that train, as we know, and of which nothing has been new for an hour."""
+    job_id, theirs = running_job(alice, sandbox)
+    change(Job, job_id, news_at=utc_now() - timedelta(hours=1), due_at=utc_now() + LATER)
+    known = row(Job, job_id).model_dump(exclude={"id", "provider_job_id"})
+    made = [Job(**known, provider_job_id=id) for id in (sandbox.copies(theirs, count - 1) if count > 1 else [])]
+    with transaction() as session:
+        session.add_all(made)
+    return [job_id, *(job.id for job in made)]
+
+
+def test_one_call_shows_that_nothing_is_new_of_a_hundred_jobs(alice: Person, sandbox: Sandbox) -> None:
+    known = many(alice, sandbox, 100)
+    read_list()  # of copies that were made a second later the estimate is another
+    for job_id in known:
+        change(Job, job_id, due_at=utc_now() + LATER)
+    before = spent(sandbox)
+    read_list()
+    assert since(sandbox, before) == (1, 0, 0)
+    assert all(wait_of(Job, job_id) > timedelta(minutes=1) for job_id in known)
+
+
+def test_the_list_is_read_until_all_jobs_are_seen_and_no_further(alice: Person, sandbox: Sandbox) -> None:
+    known = many(alice, sandbox, 150)
+    sandbox.copies(row(Job, known[0]).provider_job_id, 50)  # somebody else's, of the same account
+    before = spent(sandbox)
+    read_list()
+    assert since(sandbox, before)[0] == 2
+
+
+def test_a_job_that_the_list_shows_otherwise_is_looked_at_now_and_others_are_not(
+    alice: Person, sandbox: Sandbox
+) -> None:
+    first, second = many(alice, sandbox, 2)
+    sandbox.move(row(Job, second).provider_job_id, status="succeeded")
+    read_list()
+    assert wait_of(Job, second) <= timedelta() < timedelta(minutes=1) < wait_of(Job, first)
+    run(jobs.advance, second)
+    job = alice.openai.fine_tuning.jobs.retrieve(second)
+    events = alice.openai.fine_tuning.jobs.list_events(second, limit=100).data
+    assert (job.status, events[0].message) == ("succeeded", "The job has successfully completed")
+    assert wait_of(Watch, ids(Watch)[0]) <= get_settings().poll_every * 1.1
+
+
+def test_a_look_at_a_job_of_which_the_list_told_costs_one_call(alice: Person, sandbox: Sandbox) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    read_list()
+    sandbox.move(theirs, step=3)
+    before = spent(sandbox)
+    look(job_id)
+    assert since(sandbox, before) == (0, 0, 1)
+    assert row(Job, job_id).step == 3
+
+
+def test_a_job_is_asked_for_its_status_when_the_list_was_not_read_for_long(alice: Person, sandbox: Sandbox) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    read_list()
+    change(Watch, ids(Watch)[0], listed_at=utc_now() - 2 * get_settings().poll_ceiling)
+    sandbox.move(theirs, status="succeeded")
+    look(job_id)
+    assert row(Job, job_id).status is JobStatus.SUCCEEDED
+
+
+def test_a_cancel_is_seen_at_once_however_lately_the_list_was_read(alice: Person, sandbox: Sandbox) -> None:
+    job_id, _ = running_job(alice, sandbox)
+    read_list()
+    alice.openai.fine_tuning.jobs.cancel(job_id)
+    for _ in range(2):
+        run(jobs.advance, job_id)
+    assert row(Job, job_id).status is JobStatus.CANCELLED
+
+
+def test_looks_come_soon_after_news_and_ever_later_without(alice: Person, sandbox: Sandbox) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    read_list()
+    every, ceiling = get_settings().poll_every, get_settings().poll_ceiling
+    waits = []
+    for age in (2, 4, 100):
+        change(Job, job_id, news_at=utc_now() - age * every)
+        look(job_id)
+        waits.append(wait_of(Job, job_id))
+    assert 1.7 * every < waits[0] < 2.3 * every < 3.5 * every < waits[1] < 4.5 * every < 0.8 * ceiling < waits[2]
+    sandbox.move(theirs, step=3)
+    look(job_id)
+    assert wait_of(Job, job_id) <= every
+
+
+def test_jobs_of_which_nothing_is_new_are_looked_at_in_turn_and_not_more_often_than_is_said(
+    alice: Person, sandbox: Sandbox
+) -> None:
+    known = many(alice, sandbox, 4)
+    read_list()
+    for job_id in known:
+        look(job_id)
+        change(Job, job_id, news_at=utc_now() - timedelta(hours=1))
+    with settings(TUNERY_QUIET_LOOKS_PER_MINUTE="0.5"):
+        for job_id in known:
+            look(job_id)
+    waits = [wait_of(Job, job_id) for job_id in known]
+    assert waits == sorted(waits)
+    assert [round(wait / timedelta(minutes=2)) for wait in waits] == [1, 2, 3, 4]
+
+
+def test_a_job_that_waits_at_the_provider_needs_no_look_until_the_list_shows_it_otherwise(
+    alice: Person, sandbox: Sandbox
+) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    alice.openai.fine_tuning.jobs.pause(job_id)
+    run(jobs.advance, job_id)
+    read_list()
+    run(jobs.advance, job_id)
+    assert row(Job, job_id).status is JobStatus.PAUSED
+    assert wait_of(Job, job_id) > 0.8 * get_settings().poll_ceiling
+    sandbox.openai.fine_tuning.jobs.resume(theirs)
+    read_list()
+    run(jobs.advance, job_id)
+    assert row(Job, job_id).status is JobStatus.QUEUED
+
+
+def test_the_list_is_read_ever_less_often_while_it_shows_nothing_new(alice: Person, sandbox: Sandbox) -> None:
+    running_job(alice, sandbox)
+    (watch_id,) = ids(Watch)
+    waits = []
+    for age in (0, 16, 100):
+        change(Watch, watch_id, changed_at=utc_now() - age * get_settings().poll_every)
+        read_list()
+        waits.append(wait_of(Watch, watch_id) / get_settings().poll_every)
+    assert 0.8 < waits[0] < 1.2 < 3.5 < waits[1] < 4.6 < 10 < waits[2] < 14
+
+
+def test_the_list_is_read_often_while_many_jobs_have_news(alice: Person, sandbox: Sandbox) -> None:
+    known = many(alice, sandbox, 2)
+    for job_id in known:
+        change(Job, job_id, news_at=utc_now())
+    change(Watch, ids(Watch)[0], changed_at=utc_now() - timedelta(hours=1))
+    read_list()
+    assert wait_of(Watch, ids(Watch)[0]) <= get_settings().poll_every * 1.1
+
+
+def test_a_watch_without_jobs_ends_and_begins_again_with_the_next(alice: Person, sandbox: Sandbox) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    sandbox.move(theirs, status="succeeded")
+    step(Job, job_id)
+    read_list()
+    (watch_id,) = ids(Watch)
+    assert row(Watch, watch_id).due_at is None
+    running_job(alice, sandbox)
+    assert wait_of(Watch, watch_id) <= get_settings().poll_every
+
+
+@pytest.mark.parametrize(
+    "fault", [{"status": 404}, {"status": 405}, {"status": 500}, {"status": 200, "body": "<html>"}], ids=str
+)
+def test_without_a_list_that_can_be_used_each_job_is_looked_at(
+    alice: Person, sandbox: Sandbox, fault: dict[str, Any]
+) -> None:
+    first, second = many(alice, sandbox, 2)
+    sandbox.move(row(Job, second).provider_job_id, status="succeeded")
+    sandbox.arm("GET", JOBS, times=9, **fault)
+    read_list()
+    assert max(wait_of(Job, first), wait_of(Job, second)) <= get_settings().poll_ceiling
+    for job_id in (first, second):
+        look(job_id)
+    assert row(Job, second).status is JobStatus.SUCCEEDED
+    assert wait_of(Job, first) < 1.2 * get_settings().poll_ceiling
+    sandbox.disarm()
+
+
+def test_a_job_that_the_list_does_not_show_is_looked_at_singly(alice: Person, sandbox: Sandbox) -> None:
+    first, second = many(alice, sandbox, 2)
+    page = sandbox.http.get("/v1/fine_tuning/jobs").json()
+    page["data"] = [job for job in page["data"] if job["id"] == row(Job, first).provider_job_id]
+    sandbox.move(row(Job, second).provider_job_id, status="succeeded")
+    sandbox.arm("GET", JOBS, status=200, body=page)
+    read_list()
+    assert wait_of(Job, second) <= get_settings().poll_ceiling
+    look(second)
+    assert row(Job, second).status is JobStatus.SUCCEEDED
+
+
+def test_the_list_of_one_account_wakes_no_job_of_another(alice: Person, sandbox: Sandbox) -> None:
+    """Ids are compared within an account: those of two may be equal."""
+    (job_id,) = many(alice, sandbox, 1)
+    other = row(Job, job_id).model_dump(exclude={"id", "credential_id"})
+    with transaction() as session:
+        credential = Credential(provider="other", base_url="https://elsewhere.example/v1", due_at=None)
+        session.add(credential)
+        session.flush()
+        theirs = Job(**other, credential_id=credential.id)
+        session.add(theirs)
+    sandbox.move(row(Job, job_id).provider_job_id, status="succeeded")
+    read_list()
+    assert wait_of(Job, job_id) <= timedelta()
+    assert wait_of(Job, theirs.id) > timedelta(minutes=1)
+
+
+def test_what_is_told_during_a_look_is_looked_at_next(alice: Person, sandbox: Sandbox) -> None:
+    job_id, _ = running_job(alice, sandbox)
+    read_list()
+    step_while(jobs.advance, job_id, lambda: change(Job, job_id, provider_status=None))
+    assert wait_of(Job, job_id) <= timedelta()
