@@ -46,7 +46,7 @@ def _reseal(endpoint: WebhookEndpoint) -> list[bool | None]:
 def _reseal_one(endpoint: WebhookEndpoint, name: str) -> bool | None:
     before: str = getattr(endpoint, name)
     try:
-        after = reseal(before)
+        after = reseal(before, endpoint.place)
     except NoKeyFits:
         return None
     setattr(endpoint, name, after)

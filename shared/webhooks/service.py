@@ -40,9 +40,10 @@ def create_endpoint(session: Session, project_id: str, new: WebhookEndpointCreat
         url=new.url,
         event_types=sorted(set(new.event_types)),
         full_payloads=new.full_payloads,
-        sealed_secret=seal(secret),
+        sealed_secret="",  # it is sealed for its place, which has the id in it
         signing_secret_hint=_hint(secret),
     )
+    endpoint.sealed_secret = seal(secret, endpoint.place)
     session.add(endpoint)
     return endpoint, secret
 
@@ -149,7 +150,11 @@ def rotate_secret(session: Session, project_id: str, endpoint_id: str, keep_old:
     secret, now = _new_secret(), utc_now()
     endpoint.sealed_old_secret = endpoint.sealed_secret if keep_old else None
     endpoint.old_secret_expires_at = now + OLD_SECRET_LIVES if keep_old else None
-    endpoint.sealed_secret, endpoint.signing_secret_hint, endpoint.updated_at = seal(secret), _hint(secret), now
+    endpoint.sealed_secret, endpoint.signing_secret_hint, endpoint.updated_at = (
+        seal(secret, endpoint.place),
+        _hint(secret),
+        now,
+    )
     return endpoint, secret
 
 
@@ -158,7 +163,7 @@ def signing_secrets(endpoint: WebhookEndpoint) -> list[str]:
     sealed = [endpoint.sealed_secret]
     if endpoint.sealed_old_secret and endpoint.old_secret_expires_at and endpoint.old_secret_expires_at > utc_now():
         sealed.append(endpoint.sealed_old_secret)
-    return [unseal(each) for each in sealed]
+    return [unseal(each, endpoint.place) for each in sealed]
 
 
 def _new_secret() -> str:

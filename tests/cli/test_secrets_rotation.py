@@ -8,6 +8,7 @@ from standardwebhooks import Webhook
 
 from api.webhook_samples import sample
 from shared.database import transaction
+from shared.secrets import seal
 from shared.settings import get_settings
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
@@ -18,7 +19,7 @@ from tests.api.test_webhook_endpoints import create
 from tests.cli.terminal import Tunery
 from tests.servers import Receiver
 from tests.worker.levers import change, ids, settings
-from tests.world import Person, step
+from tests.world import Person, row, step
 
 ASKED: dict[str, Any] = {"json": {"event_type": "dataset.failed"}, "headers": {"Idempotency-Key": "k"}}
 OTHER = WebhookEndpointCreate(name="other", url="https://example.com/", event_types=[EventType.DATASET_FAILED])
@@ -38,8 +39,10 @@ def test_after_it_the_old_key_can_be_removed_and_what_cannot_be_opened_is_named(
     with transaction() as session:
         for _ in range(AT_ONCE):
             webhooks.create_endpoint(session, bob.project_id, OTHER)
-    change(WebhookEndpoint, done, sealed_secret=Fernet(new).encrypt(b"whsec_done").decode())
-    change(WebhookEndpoint, lost, sealed_secret=Fernet(foreign).encrypt(b"whsec_lost").decode())
+    for endpoint_id, key in ((done, new), (lost, foreign)):
+        with settings(TUNERY_SECRET_KEYS=json.dumps([key])):
+            sealed = seal("whsec_any", row(WebhookEndpoint, endpoint_id).place)
+        change(WebhookEndpoint, endpoint_id, sealed_secret=sealed)
 
     with settings(TUNERY_SECRET_KEYS=json.dumps([new, old])):
         said = tunery("secrets", "rotate")
