@@ -16,6 +16,7 @@ from api.middleware import BodyLimitMiddleware, RequestMiddleware
 from api.routes import (
     admin_api_keys,
     api_keys,
+    credentials,
     datasets,
     files,
     health,
@@ -38,7 +39,7 @@ CONNECTIONS = 1 << 16
 FORM_BYTES = 1 << 20  # what a form may have besides its file
 
 _FOR_PROJECTS = (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, inference)
-_FOR_ADMINS = (projects, service_accounts, api_keys, admin_api_keys, not_implemented)
+_FOR_ADMINS = (projects, service_accounts, api_keys, admin_api_keys, credentials, not_implemented)
 _ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorEnvelope, "description": "The request cannot be carried out; `param` names the field"},
     401: {"model": ErrorEnvelope, "description": "No key, or one that is not known"},
@@ -56,7 +57,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     _allow_many_connections()
     yield
-    await inference.close_client()
+    await inference.close_clients()
 
 
 def _allow_many_connections() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from enum import StrEnum
 from functools import cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated, Literal
@@ -52,12 +53,20 @@ def _host(name: str) -> str:
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
+class Dialect(StrEnum):
+    """In what a provider differs from OpenAI: `azure` wants the key in a header `api-key`, not as a bearer token."""
+
+    OPENAI = "openai"
+    AZURE = "azure"
+
+
 class ProviderSettings(BaseModel):
     """The far side: any service that speaks OpenAI's fine-tuning wire."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = "openai"
+    dialect: Dialect = Dialect.OPENAI
     base_url: Annotated[str, AfterValidator(lambda url: url.rstrip("/"))]
     api_key: SecretStr
     base_models: tuple[str, ...] = ()

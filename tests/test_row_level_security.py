@@ -46,6 +46,7 @@ ACROSS = {
     "api/key_use.py _write": "notes by its id when a key was used",
     "api/routes/health.py _postgres": "asks for the schema's revision",
     "shared/jobs/tuned_models.py _is_made": "whether a name is another project's model, of which nothing else is told",
+    "shared/projects/service.py default_credential": "the row of the deployment's own account, when it is first needed",
     "worker/admission.py _held": "places are shared by all: how many are taken",
     "worker/admission.py _say_why": "the same: how many wait",
     "worker/beat.py _in_batches": "forgets what is old, of everybody",
