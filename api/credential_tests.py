@@ -1,7 +1,7 @@
 """A test of a credential: the worker asks the provider, as it does now and then anyway, and the caller waits."""
 
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import anyio
 from starlette.concurrency import run_in_threadpool
@@ -15,7 +15,6 @@ from shared.settings import get_settings
 from shared.tables import make_due, utc_now
 
 LOOK_EVERY = 0.05
-ALSO = timedelta(seconds=5)  # the provider is asked twice, and the worker needs a moment
 
 
 async def ask_and_wait(project_id: str, credential_id: str) -> CredentialTest:
@@ -24,8 +23,8 @@ async def ask_and_wait(project_id: str, credential_id: str) -> CredentialTest:
     Asked again under the same `Idempotency-Key`, it tells of the answer to what was asked the first time, or a later.
     """
     since = await run_in_threadpool(_ask, project_id, credential_id)
-    settings = get_settings()
-    give_up_at = time.monotonic() + (settings.ring_again_after + settings.provider.timeout + ALSO).total_seconds()
+    settings = get_settings()  # the provider is asked two things
+    give_up_at = time.monotonic() + (settings.ring_again_after + 2 * settings.provider.timeout).total_seconds()
     while time.monotonic() < give_up_at:
         await anyio.sleep(LOOK_EVERY)
         answer = await run_in_threadpool(_answer, project_id, credential_id, since)

@@ -220,3 +220,48 @@ def test_the_webhook_secret_can_be_named_and_taken_away(admin: httpx2.Client, al
         shown = admin.post(path(alice, own), json=sent).raise_for_status().json()
         assert shown["has_webhook_secret"] is (kept is not None)
         assert webhook_secret(row(Credential, own)) == kept
+
+
+def test_a_credential_is_found_under_its_own_project_only(
+    admin: httpx2.Client, alice: Person, bob: Person, sandbox: Sandbox
+) -> None:
+    hers = give(admin, alice, sandbox)
+    for found in (hers, the_deployments(bob), "cred_00000000000000000000000000"):
+        answers = [
+            admin.get(path(bob, found)),
+            admin.post(path(bob, found), json={"name": "his"}),
+            admin.post(path(bob, found, "test")),
+            admin.delete(path(bob, found)),
+            admin.get(path(bob), params={"after": found}),
+        ]
+        assert [answer.status_code for answer in answers] == [404] * 5
+        told = {answer.json()["error"]["message"].replace(found, "{id}") for answer in answers}
+        assert told == {"No such credential: {id}"}
+    assert admin.get(path(bob)).json()["data"] == []
+    assert admin.get(path(alice, hers)).json()["name"] == "own"
+
+
+def the_deployments(person: Person) -> str:
+    """The id of the deployment's own, known since somebody without one of his own asked for models."""
+    person.openai.models.list()
+    [default] = [id for id in ids(Credential) if row(Credential, id).project_id is None]
+    return default
+
+
+def test_nobody_elses_chat_or_job_uses_her_account(
+    admin: httpx2.Client, alice: Person, bob: Person, sandbox: Sandbox
+) -> None:
+    own = give(admin, alice, sandbox)
+    change(Credential, own, base_models=[{"id": "hers", "created": 0, "owned_by": "", "shutdown_date": None}])
+    assert "hers" not in [model.id for model in bob.openai.models.list()]
+    assert bob.http.post("/chat/completions", json={**CHAT, "model": "hers"}).status_code == 404
+    assert row(Credential, row_of(bob, bob.create_job(model="hers"))[0]).project_id is None
+
+
+def test_a_repeated_create_makes_one_and_keeps_no_key(admin: httpx2.Client, alice: Person) -> None:
+    new = {"name": "own", "base_url": "https://api.openai.com/v1", "api_key": KEY}
+    first, again = (admin.post(path(alice), json=new, headers={"Idempotency-Key": "k"}) for _ in range(2))
+    assert (first.json(), again.headers["Idempotent-Replayed"]) == (again.json(), "true")
+    assert len(ids(Credential)) == 1
+    other = admin.post(path(alice), json={**new, "api_key": "sk-another"}, headers={"Idempotency-Key": "k"})
+    assert other.json()["error"]["code"] == "idempotency_key_reused"
