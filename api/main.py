@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
@@ -31,6 +32,7 @@ from api.routes import (
 )
 from api.webhook_docs import describe_webhooks
 from shared.log import set_up_logging
+from shared.lost_keys import check_keys
 from shared.settings import get_settings
 
 DESCRIPTION = """Fine-tuning on OpenAI's wire: the official `openai` SDK, in any language, is the client.
@@ -56,6 +58,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 @asynccontextmanager
 async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     _allow_many_connections()
+    await run_in_threadpool(check_keys)
     yield
     await inference.close_clients()
 

@@ -47,6 +47,8 @@ ACROSS = {
     "api/routes/health.py _postgres": "asks for the schema's revision",
     "shared/jobs/tuned_models.py _is_made": "whether a name is another project's model, of which nothing else is told",
     "shared/projects/service.py default_credential": "the row of the deployment's own account, when it is first needed",
+    "shared/lost_keys.py check_keys": "counts the keys with which anything is sealed",
+    "shared/resealing.py reseal_all": "seals again what is everybody's",
     "worker/admission.py _held": "places are shared by all: how many are taken",
     "worker/admission.py _say_why": "the same: how many wait",
     "worker/beat.py _in_batches": "forgets what is old, of everybody",

@@ -15,6 +15,7 @@ from shared import idempotency
 from shared.database import transaction
 from shared.datasets import storage, uploads
 from shared.log import set_up_logging
+from shared.lost_keys import check_keys
 from shared.projects.models import Credential
 from shared.projects.service import default_credential
 from shared.queue import Task, enqueue_on_commit
@@ -33,6 +34,7 @@ log = structlog.get_logger(__name__)
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     set_up_logging()
+    check_keys()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -31,7 +31,7 @@ Secret = Annotated[
 class CredentialCreate(BaseModel):
     """`provider` is what the project's jobs show as theirs; left out, it is the dialect's name."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     name: Name
     base_url: Annotated[str, Field(min_length=1, max_length=2048, examples=["https://api.openai.com/v1"])]
@@ -44,7 +44,7 @@ class CredentialCreate(BaseModel):
 class CredentialUpdate(BaseModel):
     """What is left out stays; `webhook_secret: null` takes it away."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     name: Name | None = None
     api_key: Secret | None = None
