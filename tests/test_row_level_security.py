@@ -60,6 +60,7 @@ ACROSS = {
     "worker/steps.py run_one": "claims among the rows of all; from the plan on only the row's own project is there",
     "worker/sweep.py _put_back": "rings for the rows of all",
     "worker/sweep.py sweep": "rings for the rows of all",
+    "worker/throttling.py pause": "the deployment's own account is left alone by the jobs of all",
     "worker/uploads.py wake_waiting_jobs": "finds the file by its id, and is then narrowed",
 }
 

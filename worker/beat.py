@@ -76,7 +76,8 @@ def _reconcile() -> None:
     """Let a worker compare each account with what we know, once a day. One whose message is lost waits for the next."""
     long_ago = or_(col(Credential.reconciled_at).is_(None), col(Credential.reconciled_at) < utc_now() - RECONCILE_EVERY)
     with transaction() as session:
-        due = update(Credential).where(long_ago).values(reconciled_at=utc_now()).returning(col(Credential.id))
+        there = col(Credential.deleted_at).is_(None)
+        due = update(Credential).where(there, long_ago).values(reconciled_at=utc_now()).returning(col(Credential.id))
         for credential_id in session.exec(due).scalars():
             enqueue_on_commit(session, Task.RECONCILE_CREDENTIAL, credential_id)
 
