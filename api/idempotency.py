@@ -71,7 +71,7 @@ class _Keyed:
             request_sha256=self.request_sha256(),
             status=status,
             content_type=content_type,
-            sealed_body=seal(body),
+            sealed_body=seal(body, self.id),
         )
         store(self.session, answer)
         self.session = None
@@ -87,7 +87,7 @@ class Replayed(Exception):
     """The request has been carried out before. The answer is read while its transaction lasts."""
 
     def __init__(self, answer: StoredAnswer) -> None:
-        body, headers = unseal(answer.sealed_body), {"content-type": answer.content_type}
+        body, headers = unseal(answer.sealed_body, answer.id), {"content-type": answer.content_type}
         self.response = Response(body, answer.status, headers)
 
 
@@ -113,7 +113,7 @@ def recall(session: Session, *facts: object) -> str | None:
     """As `begin`, where the answer cannot be known in the transaction of the work: what was remembered to find it."""
     keyed = _keyed.get()
     answer = keyed.find(session, facts) if keyed else None
-    return unseal(answer.sealed_body) if answer else None
+    return unseal(answer.sealed_body, answer.id) if answer else None
 
 
 def remember(text: str) -> None:

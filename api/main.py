@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
@@ -18,6 +19,7 @@ from api.routes import (
     api_keys,
     budgets,
     costs,
+    credentials,
     datasets,
     files,
     health,
@@ -34,6 +36,7 @@ from api.routes import (
 )
 from api.webhook_docs import describe_webhooks
 from shared.log import set_up_logging
+from shared.lost_keys import check_keys
 from shared.settings import get_settings
 
 DESCRIPTION = """Fine-tuning on OpenAI's wire: the official `openai` SDK, in any language, is the client.
@@ -42,7 +45,17 @@ CONNECTIONS = 1 << 16
 FORM_BYTES = 1 << 20  # what a form may have besides its file
 
 _FOR_PROJECTS = (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, inference)
-_FOR_ADMINS = (projects, service_accounts, api_keys, admin_api_keys, budgets, notices, costs, not_implemented)
+_FOR_ADMINS = (
+    projects,
+    service_accounts,
+    api_keys,
+    admin_api_keys,
+    credentials,
+    budgets,
+    notices,
+    costs,
+    not_implemented,
+)
 _ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorEnvelope, "description": "The request cannot be carried out; `param` names the field"},
     401: {"model": ErrorEnvelope, "description": "No key, or one that is not known"},
@@ -60,8 +73,9 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 @asynccontextmanager
 async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     _allow_many_connections()
+    await run_in_threadpool(check_keys)
     yield
-    await inference.close_client()
+    await inference.close_clients()
 
 
 def _allow_many_connections() -> None:

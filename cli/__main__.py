@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from cli import admin_keys, commands, datasets, keys, money, projects, reconcile, secrets_rotation, webhooks
+from cli import (
+    admin_keys,
+    commands,
+    credentials,
+    datasets,
+    keys,
+    money,
+    projects,
+    reconcile,
+    secrets_rotation,
+    webhooks,
+)
 from cli.failure import Failure
 
 STATE = Path(os.environ.get("TUNERY_STATE") or commands.ROOT / ".state")
@@ -26,6 +37,7 @@ app.add_typer(keys.app, name="key", rich_help_panel="Operate")
 app.add_typer(admin_keys.app, name="admin-key", rich_help_panel="Operate")
 app.add_typer(money.limits, name="limit", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(money.cost)
+app.add_typer(credentials.app, name="credential", rich_help_panel="Operate")
 app.add_typer(secrets_rotation.app, name="secrets", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(reconcile.reconcile)
 app.add_typer(datasets.app, name="datasets", rich_help_panel="Try")

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from shared.errors import ServiceError
+from shared.lost_keys import KeyLost
 from shared.settings import Settings
 
 
@@ -16,7 +17,7 @@ def sentence_for(error: Exception) -> str:
         return f"The database of DATABASE_URL does not answer: {str(error.orig).strip()}"
     if isinstance(error, ProgrammingError) and isinstance(error.orig, InsufficientPrivilege):
         return f"The database does not allow it: {error.orig.diag.message_primary}."
-    if isinstance(error, ServiceError):
+    if isinstance(error, ServiceError | KeyLost):
         return f"{error}."
     raise error
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import OperationalError
 
 from shared import database
+from shared.lost_keys import check_keys
 from shared.projects import service as projects
 from shared.projects.models import Project
 
@@ -30,6 +31,7 @@ def migrate_when_reachable(patience: float) -> str:
                 raise
             time.sleep(0.05)
     database.migrate()
+    check_keys()
     return f"The database is at revision {database.newest_revision()}."
 
 

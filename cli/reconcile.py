@@ -26,7 +26,8 @@ def reconcile(
     from worker import reconciliation
 
     with transaction() as session:
-        credentials = list(session.exec(select(Credential).order_by(col(Credential.id))))
+        there = select(Credential).where(col(Credential.deleted_at).is_(None))
+        credentials = list(session.exec(there.order_by(col(Credential.id))))
     rows = []
     for credential in credentials:
         found = reconciliation.find(credential, restored=restored)

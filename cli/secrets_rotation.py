@@ -1,20 +1,16 @@
-"""`tunery secrets`: what is stored under a key of the settings, moved to the newest of them."""
+"""`tunery secrets`: what is stored under a key of the settings, moved to the newest of them, or given up."""
 
 import sys
+from typing import Annotated
 
 import typer
 
 REMEDY = (
-    "no key of TUNERY_SECRET_KEYS opens its signing secret. Put back the key that it was sealed with, "
-    "or rotate the endpoint's secret."
+    "no key of TUNERY_SECRET_KEYS opens its secret. Put back the key that it was sealed with, "
+    "or give it a new one: an endpoint by rotating its secret, a credential by an update."
 )
 
 app = typer.Typer(help="The secrets that are sealed in the database.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keeps `rotate` a word of its own while it is the only one."""
 
 
 @app.command()
@@ -26,26 +22,30 @@ def rotate() -> None:
 
     Exit status: 0 if the first key opens everything now, 1 if something is left that no key opens.
     """
-    from shared import idempotency
-    from shared.database import transaction
-    from shared.webhooks.resealing import reseal_after
+    from shared.resealing import reseal_all
 
-    resealed, kept, unopened, last_id = 0, 0, [], ""
-    while True:
-        with transaction() as session:
-            batch = reseal_after(session, last_id)
-        if batch is None:
-            break
-        last_id = batch.last_id
-        resealed += batch.resealed
-        kept += batch.kept
-        unopened += batch.unopened
-    answer_id: str | None = ""
-    while answer_id is not None:
-        with transaction() as session:
-            answer_id = idempotency.reseal_after(session, answer_id)
-    print(f"Sealed again with the first key: {resealed}. Sealed with it already: {kept}.")
-    for endpoint_id in unopened:
-        print(f"{endpoint_id}: {REMEDY}", file=sys.stderr)
-    if unopened:
+    done = reseal_all()
+    print(f"Sealed again with the first key: {done.resealed}. Sealed with it already: {done.kept}.")
+    for id in done.unopened:
+        print(f"{id}: {REMEDY}", file=sys.stderr)
+    if done.unopened:
         raise typer.Exit(1)
+
+
+@app.command()
+def forget(
+    key: Annotated[str, typer.Argument(metavar="KEY", show_default=False, help="The lost key's id, as it was told.")],
+) -> None:
+    """Give up what only a lost key opens, so that the servers start without it. It cannot be undone.
+
+    A credential is left without its key until it is given a new one; a webhook endpoint is disabled until its owner
+    has rotated its secret and enabled it.
+    """
+    from shared import lost_keys
+    from shared.database import transaction
+
+    with transaction() as session:
+        given_up = lost_keys.forget(session, key)
+    for id in given_up:
+        print(id)
+    print(f"Given up: {len(given_up)}.", file=sys.stderr)

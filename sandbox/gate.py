@@ -57,7 +57,10 @@ class Gate:
 
     def _refuse(self, scope: Scope) -> Response | None:
         """401 before a byte of the body is read."""
-        scheme, _, key = Headers(scope=scope).get("authorization", "").partition(" ")
+        headers = Headers(scope=scope)
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        if "authorization" not in headers:  # as Azure has it
+            scheme, key = "bearer", headers.get("api-key", "")
         if scheme.lower() != "bearer" or not key:
             return ApiError(401, "You sent no API key. Send it as the header: Authorization: Bearer KEY.").response()
         if hmac.compare_digest(key.strip().encode(), self.state.settings.api_key.encode()):

@@ -84,7 +84,7 @@ def reseal_after(session: Session, after: str) -> str | None:
     rows = session.exec(query.with_for_update()).all()
     for row in rows:
         try:
-            row.sealed_body = reseal(row.sealed_body)
+            row.sealed_body = reseal(row.sealed_body, row.id)
         except NoKeyFits:
             continue
     return rows[-1].id if rows else None

@@ -1,13 +1,21 @@
 """Every setting there is: one frozen object, read from the environment once."""
 
+import os
 import re
 from datetime import timedelta
+from enum import StrEnum
 from functools import cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 
 def _seconds(value: object) -> object:
@@ -59,12 +67,20 @@ def _host_and_port(address: str | None) -> str | None:
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
+class Dialect(StrEnum):
+    """In what a provider differs from OpenAI: `azure` wants the key in a header `api-key`, not as a bearer token."""
+
+    OPENAI = "openai"
+    AZURE = "azure"
+
+
 class ProviderSettings(BaseModel):
     """The far side: any service that speaks OpenAI's fine-tuning wire."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: str = "openai"
+    dialect: Dialect = Dialect.OPENAI
     base_url: Annotated[str, AfterValidator(lambda url: url.rstrip("/"))]
     api_key: SecretStr
     base_models: tuple[str, ...] = ()
@@ -92,14 +108,20 @@ class SmtpSettings(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Names in the environment are `TUNERY_` and the field's, `__` nests; durations are seconds."""
+    """Names in the environment are `TUNERY_` and the field's, `__` nests; durations are seconds.
 
-    model_config = SettingsConfigDict(env_prefix="TUNERY_", env_nested_delimiter="__", frozen=True)
+    A file of such a name in the folder `TUNERY_SECRETS_DIR` is read too; the environment goes before it.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="TUNERY_", env_nested_delimiter="__", frozen=True, hide_input_in_errors=True
+    )
 
     database_url: Annotated[str, AfterValidator(_with_driver), Field(repr=False, validation_alias="DATABASE_URL")]
     redis_url: Annotated[str, AfterValidator(_not_a_cluster), Field(repr=False, validation_alias="REDIS_URL")]
     secret_keys: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
     provider: ProviderSettings
+    secrets_dir: Path | None = None
     storage: Annotated[str, Field(min_length=1), AfterValidator(_folder_or_bucket)]
 
     max_file_bytes: Annotated[int, Field(gt=0)] = 1 << 30
@@ -139,6 +161,19 @@ class Settings(BaseSettings):
 
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        folder = os.environ.get("TUNERY_SECRETS_DIR")
+        files = NestedSecretsSettingsSource(file_secret_settings, secrets_dir=folder, secrets_dir_missing="error")
+        return init_settings, env_settings, files
 
 
 @cache

@@ -24,8 +24,8 @@ def free_port() -> int:
         return port
 
 
-def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + PATIENCE
+def wait_for_port(port: int, patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

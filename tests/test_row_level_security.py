@@ -53,6 +53,9 @@ ACROSS = {
     "api/routes/provider_webhooks.py receive_provider_webhook": "whose job a provider tells of has yet to be found out",
     "api/routes/health.py _postgres": "asks for the schema's revision",
     "shared/jobs/tuned_models.py _is_made": "whether a name is another project's model, of which nothing else is told",
+    "shared/projects/service.py default_credential": "the row of the deployment's own account, when it is first needed",
+    "shared/lost_keys.py check_keys": "counts the keys with which anything is sealed",
+    "shared/resealing.py reseal_all": "seals again what is everybody's",
     "worker/admission.py _held": "places are shared by all: how many are taken",
     "worker/admission.py _say_why": "the same: how many wait",
     "worker/beat.py note_sweep": "notes that a sweep was made, which is nobody's",
@@ -69,7 +72,7 @@ ACROSS = {
     "worker/steps.py run_one": "claims among the rows of all; from the plan on only the row's own project is there",
     "worker/sweep.py _put_back": "rings for the rows of all",
     "worker/sweep.py sweep": "rings for the rows of all",
-    "worker/throttling.py pause": "an account may be that of many projects",
+    "worker/throttling.py pause": "the deployment's own account is left alone by the jobs of all",
     "worker/uploads.py wake_waiting_jobs": "finds the file by its id, and is then narrowed",
 }
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from typing import Any
 
@@ -10,6 +11,7 @@ from celery import signals
 
 from shared.database import get_engine
 from shared.log import set_up_logging
+from shared.lost_keys import KeyLost, check_keys
 from shared.queue import Task, get_celery
 from shared.settings import get_settings
 from worker import (
@@ -99,6 +101,14 @@ def reconcile_credential(credential_id: str) -> None:
 @signals.setup_logging.connect
 def _log(**_: object) -> None:
     set_up_logging()
+
+
+@signals.worker_init.connect
+def _check_keys(**_: object) -> None:
+    try:
+        check_keys()
+    except KeyLost as error:
+        sys.exit(f"{error}.")
 
 
 @signals.worker_init.connect

@@ -15,6 +15,7 @@ from shared import idempotency, sweeps
 from shared.database import transaction
 from shared.datasets import storage, uploads
 from shared.log import set_up_logging
+from shared.lost_keys import check_keys
 from shared.notices import service as notices
 from shared.projects.models import Credential
 from shared.projects.service import default_credential
@@ -35,6 +36,7 @@ log = structlog.get_logger(__name__)
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     set_up_logging()
+    check_keys()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -85,7 +87,8 @@ def _reconcile() -> None:
     """Let a worker compare each account with what we know, once a day. One whose message is lost waits for the next."""
     long_ago = or_(col(Credential.reconciled_at).is_(None), col(Credential.reconciled_at) < utc_now() - RECONCILE_EVERY)
     with transaction() as session:
-        due = update(Credential).where(long_ago).values(reconciled_at=utc_now()).returning(col(Credential.id))
+        there = col(Credential.deleted_at).is_(None)
+        due = update(Credential).where(there, long_ago).values(reconciled_at=utc_now()).returning(col(Credential.id))
         for credential_id in session.exec(due).scalars():
             enqueue_on_commit(session, Task.RECONCILE_CREDENTIAL, credential_id)
 

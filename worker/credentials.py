@@ -1,5 +1,6 @@
 """Ask a provider, now and then, which base models it has, and how many jobs it takes at once."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from sqlmodel import Session
 from shared.jobs import places, tuned_models
 from shared.projects.models import Credential
 from shared.settings import get_settings
-from shared.tables import release
+from shared.tables import release, utc_now
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
 from worker.steps import Step, after
@@ -31,7 +32,10 @@ class Account:
     job_places: dict[str, int] | None
 
 
-def _plan(_: Session, credential: Credential) -> Credential:
+def _plan(_: Session, credential: Credential) -> Credential | None:
+    if credential.deleted_at is not None:
+        release(credential, None)
+        return None
     check_open(credential)
     return credential
 
@@ -45,22 +49,28 @@ def _ask(credential: Credential) -> Account:
         return Account(models, None if error.retryable else {})
 
 
-def _record(session: Session, credential: Credential, __: Credential, answer: Account | ProviderError) -> None:
+def _record(session: Session, credential: Credential, asked: Credential, answer: Account | ProviderError) -> None:
+    if credential.deleted_at is not None or credential.key_version != asked.key_version:
+        release(credential, utc_now())  # it is another account by now
+        return
+    credential.tested_at, credential.tested_version = utc_now(), asked.key_version
     if isinstance(answer, ProviderError):
+        credential.test_error = {"code": answer.code, "message": answer.message}
         try_again(session, credential, credential.id, answer)
         return
-    credential.base_models = [_base(model) for model in tunable(answer.models)]
+    credential.test_error = None
+    named = get_settings().provider.base_models if credential.project_id is None else ()
+    credential.base_models = [_base(model) for model in tunable(answer.models, named)]
     if answer.job_places is not None:
         credential.job_places = _by_base(answer.job_places)
     credential.retries = 0
-    tuned_models.tell_shutdowns(session)
+    tuned_models.tell_shutdowns(session, credential)
     release(credential, after(REFRESH_EVERY))
 
 
-def tunable(models: list[Model]) -> list[Model]:
-    """The models that the settings name; else those known to be tunable; else, at a provider of others, all of them."""
+def tunable(models: list[Model], named: Collection[str] = ()) -> list[Model]:
+    """The models that the operator names; else those known to be tunable; else, at a provider of others, all."""
     bases = [model for model in models if not model.id.startswith("ft:")]
-    named = get_settings().provider.base_models
     if named:
         return [model for model in bases if model.id in named]
     known = [

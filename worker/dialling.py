@@ -13,7 +13,7 @@ from threading import BoundedSemaphore, Thread
 
 from httpcore2 import default_ssl_context
 
-from shared.webhooks.addresses import IPAddress, Target, refusal, unmapped
+from shared.addresses import IPAddress, Target, refusal, unmapped
 
 MOST_DIALLED = 4  # of a name with a thousand addresses, or it would have us knock at a thousand doors
 MOST_LOOK_UPS = 128
@@ -102,7 +102,7 @@ class Dialler:
     def dial(self, target: Target, deadline: float) -> Line:
         """The first address that answers, with TLS where it is due. Raises `Undeliverable`."""
         why, dialled = "no time was left to connect", None
-        for address in _in_turn(self._judged(target, deadline))[:MOST_DIALLED]:
+        for address in self.judged(target, deadline):
             if (seconds := _left(deadline, self.connect_seconds)) <= 0:
                 break
             dialled = f"[{address}]:{target.port}" if address.version == 6 else f"{address}:{target.port}"
@@ -117,12 +117,13 @@ class Dialler:
                 return Line(secured, dialled, deadline)
         raise Undeliverable(why, dialled)
 
-    def _judged(self, target: Target, deadline: float) -> list[IPAddress]:
+    def judged(self, target: Target, deadline: float) -> list[IPAddress]:
+        """The addresses to try, the first first. Raises `Undeliverable` if a single one may not be dialled."""
         addresses = [target.address] if target.address else self._resolved(target.host, deadline)
         for address in addresses:
             if why := refusal(address, target.scheme, target.port):
                 raise Undeliverable(f"not dialled: it leads to {why}")
-        return addresses
+        return _in_turn(addresses)[:MOST_DIALLED]
 
     def _resolved(self, name: str, deadline: float) -> list[IPAddress]:
         seconds = max(0, _left(deadline, self.look_up_seconds))
@@ -173,6 +174,9 @@ class Dialler:
             why = f"the connection broke during the TLS handshake: {error.strerror or type(error).__name__}"
         plain.close()
         raise Undeliverable(why, dialled)
+
+
+DIALLER = Dialler()
 
 
 def _in_turn(addresses: list[IPAddress]) -> list[IPAddress]:

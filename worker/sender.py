@@ -12,9 +12,9 @@ from datetime import timedelta
 
 import h11
 
+from shared.addresses import Target, target
 from shared.errors import Invalid
-from shared.webhooks.addresses import Target, target
-from worker.dialling import Dialler, Line, Undeliverable
+from worker.dialling import DIALLER, Dialler, Line, Undeliverable
 
 __all__ = ["Response", "Undeliverable", "get", "post"]
 
@@ -24,7 +24,6 @@ RECEIVED_AT_MOST = 256 << 10  # 16 KiB can be spread over any number of bytes, c
 MOST_INTERIM_ANSWERS = 10
 HEADERS_KEPT = 50
 HEADER_BYTES_KEPT = 4 << 10
-DIALLER = Dialler()
 
 
 @dataclass(frozen=True)

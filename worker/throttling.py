@@ -50,17 +50,8 @@ def try_again(session: Session, row: DueTable | OwnedDue, credential_id: str, er
 def pause(session: Session, credential_id: str, error: ProviderError) -> datetime:
     """Leave the account alone, as long as it asks for or longer each time; until when. Of calls that were under way
     together the first one counts."""
-    with across_projects(session):
-        credential = session.get_one(
-            Credential, credential_id, with_for_update={"key_share": True}, populate_existing=True
-        )
-        now = utc_now()
-        last = credential.paused_until or now - timedelta(days=1)
-        if last <= now:
-            credential.pauses = credential.pauses + 1 if now - last < get_settings().retry_cap else 1
-        until = now + backoff(credential.pauses - 1, error.retry_after)
-        if last <= now or error.retry_after is not None:
-            credential.paused_until = max(last, until)
+    with across_projects(session):  # the deployment's account is no project's to change
+        credential = _paused(session, credential_id, error)
     log.warning(
         "the provider asks for fewer calls, its account is left alone",
         credential=credential_id,
@@ -68,7 +59,19 @@ def pause(session: Session, credential_id: str, error: ProviderError) -> datetim
         code=error.code,
         reason=error.message,
     )
-    return credential.paused_until or until
+    return credential.paused_until or utc_now()
+
+
+def _paused(session: Session, credential_id: str, error: ProviderError) -> Credential:
+    credential = session.get_one(Credential, credential_id, with_for_update={"key_share": True}, populate_existing=True)
+    now = utc_now()
+    last = credential.paused_until or now - timedelta(days=1)
+    if last <= now:
+        credential.pauses = credential.pauses + 1 if now - last < get_settings().retry_cap else 1
+    until = now + backoff(credential.pauses - 1, error.retry_after)
+    if last <= now or error.retry_after is not None:
+        credential.paused_until = max(last, until)
+    return credential
 
 
 def _spread(now: datetime, until: datetime) -> datetime:

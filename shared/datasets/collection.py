@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from sqlmodel import Session, col
 
+from shared.addresses import check_url
 from shared.datasets import reports, storage
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus, Purpose
@@ -15,7 +16,6 @@ from shared.datasets.validation.report import Report
 from shared.datasets.views import DatasetCreate, DatasetPublic, ProblemPublic
 from shared.errors import Invalid, NotFound
 from shared.tables import get_owned, list_owned, make_due
-from shared.webhooks.addresses import check_url
 
 
 def write(examples: list[dict[str, Any]]) -> Stored:

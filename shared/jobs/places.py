@@ -17,14 +17,13 @@ def base_of(model: str) -> str:
 
 
 def most(session: Session, queue: JobQueue) -> int | None:
-    """How many jobs of this queue may be at the provider: as the operator says, else as the provider itself does.
-
-    None if neither says it.
+    """How many jobs of this queue may be at the provider: as the operator says of the
+    deployment's account, else as the provider itself does. None if neither says it.
     """
-    configured = get_settings().provider.places
+    credential = session.get_one(Credential, queue.credential_id)
+    configured = get_settings().provider.places if credential.project_id is None else {}
     by_base = {base_of(name): count for name, count in configured.items()}
-    learned = session.get_one(Credential, queue.credential_id).job_places
-    return by_base.get(queue.model, configured.get("*", learned.get(queue.model)))
+    return by_base.get(queue.model, configured.get("*", credential.job_places.get(queue.model)))
 
 
 def queue_of(session: Session, job: Job) -> JobQueue:

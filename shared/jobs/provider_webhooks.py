@@ -2,24 +2,17 @@
 
 from typing import Any
 
-from pydantic import SecretStr
 from sqlalchemy import text
 from sqlmodel import Session, select
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from shared.errors import NotFound, Unauthorized
 from shared.jobs.models import IS_AT_PROVIDER, Job
+from shared.projects.credentials import webhook_secret
 from shared.projects.models import Credential
-from shared.settings import get_settings
 from shared.tables import make_due
 
 TYPES = ("fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled")
-
-
-def webhook_secret(credential: Credential) -> SecretStr | None:
-    """What the webhook is signed with that was registered at the provider for this account."""
-    provider = get_settings().provider
-    return provider.webhook_secret if credential.base_url == provider.base_url else None
 
 
 def receive(session: Session, credential_id: str, headers: dict[str, str], body: bytes) -> None:
@@ -43,9 +36,9 @@ def receive(session: Session, credential_id: str, headers: dict[str, str], body:
         make_due(session, job)
 
 
-def _verified(secret: SecretStr, headers: dict[str, str], body: bytes) -> Any:
+def _verified(secret: str, headers: dict[str, str], body: bytes) -> Any:
     try:
-        return Webhook(secret.get_secret_value()).verify(body, headers)
+        return Webhook(secret).verify(body, headers)
     except (WebhookVerificationError, ValueError, RecursionError) as error:
         raise Unauthorized(
             "The signature does not fit: sign with the secret that is configured for this account's webhooks, at the "

@@ -25,9 +25,8 @@ from shared.webhooks.event_types import EventType
 def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     """Accept a job. Its files must be the project's own and not known to be bad; the provider judges the rest."""
     project = projects.get_active_project(session, caller.project_id)
-    credential = projects.default_credential(session)
     asked = wanted.columns(session, caller.project_id, new)
-    tuned_models.check_usable(session, caller.project_id, asked["model"])
+    credential = tuned_models.account_to_tune(session, caller.project_id, asked["model"])
     tuned_models.check_permitted(session, caller.project_id, rule_of(project), asked["model"])
     for param in ("training_file", "validation_file"):
         if asked[param] is not None:

@@ -1,4 +1,4 @@
-"""Which models a project may name: the provider's base models, and what its own jobs have made."""
+"""Which models a project may name, and at which account: base models, and what its own jobs have made."""
 
 import re
 from typing import Any
@@ -8,10 +8,11 @@ from sqlmodel import Session, col, select
 from shared.datasets.validation.rules import rules
 from shared.errors import Forbidden, NotFound
 from shared.isolation import across_projects
-from shared.jobs.models import Checkpoint, TunedModel
+from shared.jobs.models import Checkpoint, Job, TunedModel
 from shared.jobs.schemas import ModelPublic
-from shared.projects import service as projects
+from shared.projects import credentials
 from shared.projects.model_permissions import ModelRule
+from shared.projects.models import Credential
 from shared.tables import make_due, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
@@ -21,27 +22,41 @@ _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 def list_models(session: Session, project_id: str) -> list[ModelPublic]:
     """Base models that may be tuned, then the project's own tuned models, newest first."""
-    bases = projects.base_models(session)
+    bases = {
+        base["id"]: base
+        for credential in credentials.working_for(session, project_id)[::-1]
+        for base in credential.base_models
+    }
     query = select(TunedModel).where(TunedModel.project_id == project_id, col(TunedModel.deleted_at).is_(None))
     own = session.exec(query.order_by(col(TunedModel.id).desc())).all()
-    return [ModelPublic(**base) for base in bases] + [ModelPublic.of(row, _shutdown(row, bases)) for row in own]
+    return [ModelPublic(**base) for base in bases.values()] + [_public(session, row) for row in own]
 
 
 def get_model(session: Session, project_id: str, name: str) -> ModelPublic:
-    bases = projects.base_models(session)
-    for base in bases:
-        if base["id"] == name:
-            return ModelPublic(**base)
-    model = _own(session, project_id, name)
-    return ModelPublic.of(model, _shutdown(model, bases))
+    base = _find_base(session, project_id, name)
+    if base is not None:
+        return ModelPublic(**base[1])
+    return _public(session, _own(session, project_id, name))
 
 
-def tell_shutdowns(session: Session) -> None:
-    """Tell each project once of each day on which a model of its own will stop."""
-    bases = projects.base_models(session)
-    alive = select(TunedModel).where(col(TunedModel.deleted_at).is_(None)).order_by(TunedModel.id)
-    for model in session.exec(alive):
-        date = _shutdown(model, bases)
+def _public(session: Session, model: TunedModel) -> ModelPublic:
+    return ModelPublic.of(model, _shutdown(model, session.get_one(Credential, model.credential_id).base_models))
+
+
+def _find_base(session: Session, project_id: str, name: str) -> tuple[Credential, dict[str, Any]] | None:
+    """A base model, and the newest of the project's accounts that has it."""
+    for credential in credentials.working_for(session, project_id):
+        for base in credential.base_models:
+            if base["id"] == name:
+                return credential, base
+    return None
+
+
+def tell_shutdowns(session: Session, credential: Credential) -> None:
+    """Tell each project once of each day on which a model of its own at this account will stop."""
+    alive = select(TunedModel).where(TunedModel.credential_id == credential.id, col(TunedModel.deleted_at).is_(None))
+    for model in session.exec(alive.order_by(TunedModel.id)):
+        date = _shutdown(model, credential.base_models)
         if date is not None and date != model.shutdown_date_told:
             model.shutdown_date_told = date
             told = ModelPublic.of(model, date).model_dump(mode="json")
@@ -50,22 +65,28 @@ def tell_shutdowns(session: Session) -> None:
 
 def delete_model(session: Session, project_id: str, name: str) -> None:
     """From now on it is not found here; its next step deletes it at the provider."""
-    if any(base["id"] == name for base in projects.base_models(session)):
+    if _find_base(session, project_id, name) is not None:
         raise Forbidden(f"{name} is a base model: only what your own jobs have made can be deleted", param="model")
     model = _own(session, project_id, name, lock=True)
     model.deleted_at = utc_now()
     make_due(session, model)
 
 
-def check_usable(session: Session, project_id: str, name: str) -> None:
-    """Refuse a model that another project's job has made, in the words for one that never was.
+def account_to_tune(session: Session, project_id: str, name: str) -> Credential:
+    """The account for a new job on this model: where the project's own model lives, else one that offers it.
 
-    A name that nobody's job has made, and that is no tuned model's by its form, is left to the provider to judge.
+    It cannot be deleted before the transaction ends. A model that another project's job has made is refused in the
+    words for one that never was. A name that nobody's job has made, and that is no tuned model's by its form, is left
+    to the newest account's provider to judge.
     """
-    if _is_own(session, project_id, name):
-        return
-    if name.startswith("ft:") or _is_made(session, name):
+    own = _account_of_own(session, project_id, name)
+    if own is None and (name.startswith("ft:") or _is_made(session, name)):
         raise not_found(name)
+    base = _find_base(session, project_id, name)
+    credential = own or (base[0] if base is not None else credentials.working_for(session, project_id)[0])
+    if credentials.hold(session, credential):
+        return credential
+    return account_to_tune(session, project_id, name)  # it was deleted just now
 
 
 def _is_made(session: Session, name: str) -> bool:
@@ -75,10 +96,13 @@ def _is_made(session: Session, name: str) -> bool:
         return (made or session.exec(select(Checkpoint.id).where(Checkpoint.model == name)).first()) is not None
 
 
-def check_callable(session: Session, project_id: str, name: str) -> None:
-    """Refuse inference on anything but base models and what the project's own jobs have made."""
-    if not any(base["id"] == name for base in projects.base_models(session)) and not _is_own(session, project_id, name):
+def account_to_call(session: Session, project_id: str, name: str) -> Credential:
+    """The account that has this model. Refuses all but base models and what the project's own jobs have made."""
+    base = _find_base(session, project_id, name)
+    credential = base[0] if base is not None else _account_of_own(session, project_id, name)
+    if credential is None:
         raise not_found(name)
+    return credential
 
 
 def check_permitted(session: Session, project_id: str, rule: ModelRule | None, name: str) -> None:
@@ -108,14 +132,17 @@ def not_found(name: str) -> NotFound:
     )
 
 
-def _is_own(session: Session, project_id: str, name: str) -> bool:
-    """A checkpoint lives as long as it is not the name of a model that has been deleted."""
-    model = select(TunedModel.deleted_at).where(TunedModel.project_id == project_id, TunedModel.name == name)
-    found = session.exec(model).all()
-    if found:
-        return found[0] is None
-    checkpoint = select(Checkpoint.id).where(Checkpoint.project_id == project_id, Checkpoint.model == name)
-    return session.exec(checkpoint).first() is not None
+def _account_of_own(session: Session, project_id: str, name: str) -> Credential | None:
+    """Where a model or a checkpoint of the project lives; a checkpoint does as long as it is not the name of a model
+    that has been deleted. None if it has none of that name, or its account has been deleted."""
+    model = select(TunedModel.deleted_at, TunedModel.credential_id)
+    found = session.exec(model.where(TunedModel.project_id == project_id, TunedModel.name == name)).all()
+    alive = [credential_id for deleted_at, credential_id in found if deleted_at is None]
+    if not found:
+        checkpoint = select(Job.credential_id).join(Checkpoint, col(Checkpoint.job_id) == Job.id)
+        alive = list(session.exec(checkpoint.where(Checkpoint.project_id == project_id, Checkpoint.model == name)))
+    query = select(Credential).where(col(Credential.id).in_(alive), col(Credential.deleted_at).is_(None))
+    return session.exec(query.order_by(col(Credential.id).desc())).first() if alive else None
 
 
 def _own(session: Session, project_id: str, name: str, *, lock: bool = False) -> TunedModel:

@@ -4,10 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from sqlalchemy import Index, text
 from sqlmodel import Field
 
 from shared.queue import Task
-from shared.tables import Deletable, DueTable, EnumField, JSONField, Owned, Table, TimeField
+from shared.settings import Dialect
+from shared.tables import Deletable, DueTable, EnumField, JSONField, Owned, Table, TimeField, utc_now
 
 
 class ModelMode(StrEnum):
@@ -83,20 +85,38 @@ class ApiKey(Table, table=True):
     expiry_told_at: datetime | None = TimeField(default=None)
 
 
-class Credential(DueTable, table=True):
-    """An account at a provider. Its next step asks the provider which base models it has, and how many jobs it takes.
+class Credential(DueTable, Deletable, table=True):
+    """An account at a provider: the deployment's own, without a project, of which the settings hold the key; or one of
+    a project, whose key is sealed here.
 
+    Its next step asks the provider which base models it has, and how many jobs it takes; `tested_at` is of the last
+    answer to the key of `tested_version`, `test_error` what was wrong with it. `key_version` grows with each new key.
     `job_places` is its own word on how many jobs of a base model it takes at once; empty where it does not say.
     Until `paused_until` nothing is asked of it: it has said, `pauses` times in a row, that there were too many calls.
     `reconciled_at` is when what is there was last compared with what we know.
     """
 
     __tablename__ = "credentials"
+    __table_args__ = (
+        Index("uq_credentials_of_the_deployment", "base_url", unique=True, postgresql_where=text("project_id IS NULL")),
+    )
     id_prefix: ClassVar[str] = "cred_"
+    called: ClassVar[str] = "credential"
     task: ClassVar[Task] = Task.REFRESH_CREDENTIAL
 
+    project_id: str | None = Field(default=None, foreign_key="projects.id", index=True)
+    name: str = "default"
     provider: str
-    base_url: str = Field(unique=True)
+    base_url: str
+    dialect: Dialect = EnumField(Dialect, default=Dialect.OPENAI)
+    sealed_api_key: str | None = None
+    key_hint: str | None = None
+    key_version: int = 0
+    sealed_webhook_secret: str | None = None
+    updated_at: datetime = TimeField(default_factory=utc_now)
+    tested_at: datetime | None = TimeField(default=None)
+    tested_version: int | None = None
+    test_error: dict[str, Any] | None = JSONField(default=None)
     base_models: list[dict[str, Any]] = JSONField(default_factory=list)
     job_places: dict[str, int] = JSONField(default_factory=dict)
     paused_until: datetime | None = TimeField(default=None)

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from shared.errors import Invalid, NotFound
+from shared.isolation import across_projects
 from shared.projects.models import ApiKey, Credential, Organization, Project
 from shared.projects.secret_format import ADMIN_PREFIX, PROJECT_PREFIX, hint_of, new_secret, sha256
 from shared.settings import get_settings
@@ -130,16 +130,13 @@ def archive_project(session: Session, project_id: str) -> Project:
 def default_credential(session: Session) -> Credential:
     """The row of the account that the settings name. It is made when first needed."""
     provider = get_settings().provider
-    query = select(Credential).where(Credential.base_url == provider.base_url)
+    of_nobody = col(Credential.project_id).is_(None)
+    query = select(Credential).where(Credential.base_url == provider.base_url, of_nobody)
     credential = session.exec(query).one_or_none()
     if credential is None:
-        new = Credential(provider=provider.name, base_url=provider.base_url)
-        session.exec(insert(Credential).values(**new.model_dump()).on_conflict_do_nothing(index_elements=["base_url"]))
-        credential = session.exec(query).one()
-        make_due(session, credential)
+        new = Credential(provider=provider.name, base_url=provider.base_url, dialect=provider.dialect)
+        with across_projects(session):
+            session.exec(insert(Credential).values(**new.model_dump()).on_conflict_do_nothing())
+            credential = session.exec(query).one()
+            make_due(session, credential)
     return credential
-
-
-def base_models(session: Session) -> list[dict[str, Any]]:
-    """The provider's models that may be tuned: each has `id`, `created`, `owned_by`, `shutdown_date`."""
-    return default_credential(session).base_models

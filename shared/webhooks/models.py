@@ -46,6 +46,11 @@ class WebhookEndpoint(Owned, Deletable, table=True):
     disabled_reason: DisabledReason | None = EnumField(DisabledReason, default=None, nullable=True)
     missed_since: datetime | None = TimeField(default=None)
 
+    @property
+    def place(self) -> str:
+        """Where its secrets are sealed for."""
+        return f"{self.project_id}/{self.id}"
+
 
 class WebhookEvent(Owned, table=True):
     """What happened. It never changes: a retry repeats it. One that only tries out a receiver `is_test`."""

@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import and_, func, or_, update
 from sqlmodel import Session, col, select
 
+from shared.addresses import check_url
 from shared.errors import Invalid
 from shared.secrets import seal, unseal
 from shared.settings import get_settings
 from shared.tables import get_owned, make_due, utc_now
-from shared.webhooks.addresses import check_url
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import (
     DeliveryStatus,
@@ -31,7 +31,7 @@ def create_endpoint(session: Session, project_id: str, new: WebhookEndpointCreat
     """An endpoint and its signing secret, which is not shown again."""
     check_url(new.url)
     _check_room(session, project_id)
-    now, secret = utc_now(), _new_secret()
+    now = utc_now()
     endpoint = WebhookEndpoint(
         project_id=project_id,
         created_at=now,
@@ -40,11 +40,11 @@ def create_endpoint(session: Session, project_id: str, new: WebhookEndpointCreat
         url=new.url,
         event_types=sorted(set(new.event_types)),
         full_payloads=new.full_payloads,
-        sealed_secret=seal(secret),
-        signing_secret_hint=_hint(secret),
+        sealed_secret="",
+        signing_secret_hint="",
     )
     session.add(endpoint)
-    return endpoint, secret
+    return endpoint, replace_secret(endpoint)  # it is sealed for its place, which has the id in it
 
 
 def _check_room(session: Session, project_id: str) -> None:
@@ -146,11 +146,17 @@ def delete_endpoint(session: Session, project_id: str, endpoint_id: str) -> None
 def rotate_secret(session: Session, project_id: str, endpoint_id: str, keep_old: bool) -> tuple[WebhookEndpoint, str]:
     """A new signing secret, not shown again. The old one signs too for another day, if it is to be kept."""
     endpoint = get_owned(session, WebhookEndpoint, endpoint_id, project_id, lock=True)
-    secret, now = _new_secret(), utc_now()
     endpoint.sealed_old_secret = endpoint.sealed_secret if keep_old else None
-    endpoint.old_secret_expires_at = now + OLD_SECRET_LIVES if keep_old else None
-    endpoint.sealed_secret, endpoint.signing_secret_hint, endpoint.updated_at = seal(secret), _hint(secret), now
-    return endpoint, secret
+    endpoint.old_secret_expires_at = utc_now() + OLD_SECRET_LIVES if keep_old else None
+    return endpoint, replace_secret(endpoint)
+
+
+def replace_secret(endpoint: WebhookEndpoint) -> str:
+    """The new signing secret, beside which the endpoint's old one may go on signing."""
+    secret = _new_secret()
+    endpoint.sealed_secret, endpoint.signing_secret_hint = seal(secret, endpoint.place), _hint(secret)
+    endpoint.updated_at = utc_now()
+    return secret
 
 
 def signing_secrets(endpoint: WebhookEndpoint) -> list[str]:
@@ -158,7 +164,7 @@ def signing_secrets(endpoint: WebhookEndpoint) -> list[str]:
     sealed = [endpoint.sealed_secret]
     if endpoint.sealed_old_secret and endpoint.old_secret_expires_at and endpoint.old_secret_expires_at > utc_now():
         sealed.append(endpoint.sealed_old_secret)
-    return [unseal(each) for each in sealed]
+    return [unseal(each, endpoint.place) for each in sealed]
 
 
 def _new_secret() -> str:

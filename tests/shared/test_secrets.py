@@ -1,13 +1,15 @@
-"""Secrets at rest: sealed with the first key, opened with any, and with none but these."""
+"""Secrets at rest: sealed with the first key for one place, opened there with any, and with none but these."""
 
 import json
 
+import pytest
 from cryptography.fernet import Fernet
 
-from shared.secrets import seal, unseal
-from tests.shared.process import python
+from shared.secrets import NoKeyFits, key_id, key_ids, reseal, seal, unseal
+from shared.settings import get_settings
+from tests.worker.levers import settings
 
-SEAL = "from shared.secrets import seal; print(seal('whsec_mine'))"
+PLACE, ELSEWHERE = "proj_1/we_1", "proj_2/we_1"
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 
 
@@ -15,26 +17,68 @@ def keys(*keys: str) -> str:
     return json.dumps(keys)
 
 
-def opened(sealed: str, *with_keys: str) -> tuple[str, str]:
-    code = f"from shared.secrets import unseal; print(unseal({sealed!r}))"
-    process = python(code, TUNERY_SECRET_KEYS=keys(*with_keys))
-    return process.stdout.strip(), process.stderr
+def sealed_with(*with_keys: str) -> str:
+    with settings(TUNERY_SECRET_KEYS=keys(*with_keys)):
+        return seal("whsec_mine", PLACE)
+
+
+def opened(sealed: str, *with_keys: str) -> str:
+    with settings(TUNERY_SECRET_KEYS=keys(*with_keys)):
+        return unseal(sealed, PLACE)
 
 
 def test_what_was_sealed_comes_back(server: str) -> None:
-    assert unseal(seal("whsec_ü\0")) == "whsec_ü\0"
+    assert unseal(seal("whsec_ü\0", PLACE), PLACE) == "whsec_ü\0"
 
 
 def test_what_is_sealed_cannot_be_read_nor_compared(server: str) -> None:
-    first, second = seal("whsec_mine"), seal("whsec_mine")
+    first, second = seal("whsec_mine", PLACE), seal("whsec_mine", PLACE)
     assert "whsec" not in first
-    assert first != second
+    assert set(first.split(".")[2:]).isdisjoint(second.split(".")[2:])
 
 
-def test_keys_rotate_without_losing_what_was_sealed() -> None:
-    with_old = python(SEAL, TUNERY_SECRET_KEYS=keys(OLD)).stdout.strip()
-    assert opened(with_old, NEW, OLD)[0] == "whsec_mine"
-    with_new = python(SEAL, TUNERY_SECRET_KEYS=keys(NEW, OLD)).stdout.strip()
-    assert opened(with_new, NEW)[0] == "whsec_mine"
-    result, complaint = opened(with_old, NEW)
-    assert (result, "InvalidToken" in complaint) == ("", True)
+def test_what_was_sealed_for_one_row_does_not_open_in_another(server: str) -> None:
+    sealed = seal("whsec_mine", PLACE)
+    for attempt in (unseal, reseal):
+        with pytest.raises(NoKeyFits, match="sealed for another place"):
+            attempt(sealed, ELSEWHERE)
+
+
+@pytest.mark.parametrize("part", [2, 3])
+def test_what_was_changed_does_not_open(server: str, part: int) -> None:
+    ours, others = (seal(secret, PLACE).split(".") for secret in ("whsec_mine", "whsec_other"))
+    with pytest.raises(NoKeyFits, match="has been changed"):
+        unseal(".".join([*ours[:part], others[part], *ours[part + 1 :]]), PLACE)
+
+
+@pytest.mark.parametrize("odd", ["", "v1.", "v1.a.b", "v1.{id}.ü.ü", "v1.{id}..", "gAAAA"])
+def test_what_was_never_sealed_does_not_open(server: str, odd: str) -> None:
+    with pytest.raises(NoKeyFits):
+        unseal(odd.replace("{id}", key_ids()[0]), PLACE)
+
+
+def test_keys_rotate_without_losing_what_was_sealed(server: str) -> None:
+    old = sealed_with(OLD)
+    assert opened(old, NEW, OLD) == "whsec_mine"
+    assert opened(sealed_with(NEW, OLD), NEW) == "whsec_mine"
+    with pytest.raises(NoKeyFits, match=f"needs the key {key_id(old)}, which is not among TUNERY_SECRET_KEYS"):
+        opened(old, NEW)
+
+
+def test_sealed_again_it_has_the_first_keys_id_and_the_same_ciphertext(server: str) -> None:
+    old = sealed_with(OLD)
+    with settings(TUNERY_SECRET_KEYS=keys(NEW, OLD)):
+        new = reseal(old, PLACE)
+        assert reseal(new, PLACE) == new
+        assert key_id(new) == key_ids()[0] != key_id(old)
+    assert new.split(".")[3] == old.split(".")[3]
+    assert opened(new, NEW) == "whsec_mine"
+
+
+def test_what_an_older_version_sealed_still_opens_and_is_bound_when_sealed_again(server: str) -> None:
+    token = Fernet(get_settings().secret_keys[0].get_secret_value()).encrypt(b"whsec_mine").decode()
+    assert unseal(token, PLACE) == "whsec_mine"
+    new = reseal(token, PLACE)
+    assert (unseal(new, PLACE), key_id(new)) == ("whsec_mine", key_ids()[0])
+    with pytest.raises(NoKeyFits):
+        reseal(Fernet(OLD).encrypt(b"whsec_mine").decode(), PLACE)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ValidationError
+from pydantic_settings import SettingsError
 
 from shared.settings import Settings
 from tests.shared.process import NEEDED
@@ -104,6 +105,27 @@ def test_a_setting_without_a_default_is_asked_for(name: str) -> None:
 def test_the_providers_key_is_never_taken_from_the_clients_variable() -> None:
     with pytest.raises(ValidationError):
         read("TUNERY_PROVIDER__API_KEY", OPENAI_API_KEY="sk-of-the-client")
+
+
+def test_secrets_are_read_from_files_and_the_environment_goes_before_them(tmp_path: Path) -> None:
+    written = {
+        "TUNERY_SECRET_KEYS": '["from-a-file"]\n',
+        "tunery_provider__api_key": "sk-from-a-file\n",
+        "DATABASE_URL": "postgresql://from/a-file",
+    }
+    for name, value in written.items():
+        (tmp_path / name).write_text(value)
+    needed = ("TUNERY_SECRET_KEYS", "TUNERY_PROVIDER__API_KEY")
+    found = read(*needed, TUNERY_SECRETS_DIR=str(tmp_path))
+    assert [key.get_secret_value() for key in found.secret_keys] == ["from-a-file"]
+    assert found.provider.api_key.get_secret_value() == "sk-from-a-file"
+    assert found.provider.base_url == "https://provider.example/v1"
+    assert found.database_url.startswith("postgresql+psycopg://user:password@")
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="does not exist"):
+        read(TUNERY_SECRETS_DIR=str(tmp_path / "nothing"))
 
 
 def test_settings_tell_no_secret() -> None:

@@ -8,7 +8,7 @@ from openai.types import Model
 
 from shared.projects.models import Credential
 from shared.tables import utc_now
-from tests.worker.levers import change, ids, settings
+from tests.worker.levers import change, ids
 from tests.world import Person, Sandbox, row, step
 from worker.credentials import REFRESH_EVERY, tunable
 
@@ -41,8 +41,8 @@ def test_of_the_models_of_a_provider_those_are_kept_that_can_be_tuned(
 
 
 def test_the_operators_choice_wins(server: str) -> None:
-    with settings(TUNERY_PROVIDER__BASE_MODELS='["gpt-5", "gpt-6"]'):
-        assert [model.id for model in tunable(named("gpt-4o", "gpt-5", "ft:gpt-5:acme::x"))] == ["gpt-5"]
+    offered = named("gpt-4o", "gpt-5", "ft:gpt-5:acme::x")
+    assert [model.id for model in tunable(offered, ["gpt-5", "gpt-6"])] == ["gpt-5"]
 
 
 def test_the_models_of_the_provider_are_listed_and_asked_for_again_later(alice: Person, sandbox: Sandbox) -> None:

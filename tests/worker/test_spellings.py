@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
+from shared.addresses import check_url
 from shared.errors import Invalid
-from shared.webhooks.addresses import check_url
 from tests.worker.levers import settings
 from worker import sender
 from worker.dialling import Dialler

@@ -51,11 +51,34 @@ class ProviderError(Exception):
         self.param = param
         self.retry_after = retry_after
 
+    def without(self, secret: str) -> "ProviderError":
+        """The same, said without this word."""
+        return ProviderError(
+            self.message.replace(secret, "…"),
+            self.code.replace(secret, "…"),
+            retryable=self.retryable,
+            effect_unknown=self.effect_unknown,
+            status=self.status,
+            param=self.param and self.param.replace(secret, "…"),
+            retry_after=self.retry_after,
+        )
+
 
 @contextmanager
-def provider_errors() -> Iterator[None]:
-    """Turn whatever the SDK or the network raises into a `ProviderError`."""
+def provider_errors(api_key: str) -> Iterator[None]:
+    """Turn whatever the SDK or the network raises into a `ProviderError`, which does not tell the key."""
     headway.made()
+    try:
+        with _translated():
+            yield
+    except ProviderError as error:
+        if api_key not in f"{error.message}{error.param}{error.code}":
+            raise
+        raise error.without(api_key) from None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
     try:
         yield
     except APIStatusError as error:

@@ -1,7 +1,8 @@
 """A provider that speaks OpenAI's wire, through OpenAI's own SDK; read leniently, because they all differ a little."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import takewhile
 from typing import Any, BinaryIO, TypeVar
 
@@ -12,8 +13,10 @@ from openai.types import FileObject, Model
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
+from shared.projects.credentials import Account
 from worker import headway
 from worker.providers.errors import provider_errors
+from worker.providers.judged import JudgedTransport
 
 JOB_KEY = "tunery_job"
 PROJECT_KEY = "tunery_project"
@@ -25,35 +28,36 @@ Item = TypeVar("Item")
 class Provider:
     """One account. Every call raises `ProviderError` and nothing else; no call is repeated by itself."""
 
-    def __init__(self, base_url: str, api_key: str, timeout: timedelta) -> None:
+    def __init__(self, account: Account, timeout: timedelta) -> None:
+        self._errors = partial(provider_errors, account.api_key())
         self._openai = OpenAI(
-            base_url=base_url,
-            api_key=api_key,
+            base_url=account.base_url,
+            api_key="none",  # whose key it is, and in which header, is the client's below to say
             max_retries=0,
             timeout=httpx2.Timeout(timeout.total_seconds(), connect=5),
-            http_client=httpx2.Client(follow_redirects=False),
+            http_client=httpx2.Client(auth=_as(account), follow_redirects=False, transport=_transport(account)),
         )
         self._openai.organization = self._openai.project = None  # never those of a client's environment
 
     def list_models(self) -> list[Model]:
-        with provider_errors():
+        with self._errors():
             return list(_items(self._openai.models.list()))
 
     def job_places(self) -> dict[str, int]:
         """How many jobs of a model the account may have at once. OpenAI documents the route, and not what it answers;
         who has no such route, or answers something else, says nothing."""
-        with provider_errors():
+        with self._errors():
             told = self._openai.get("/fine_tuning/model_limits", cast_to=object)
         limits = told if isinstance(told, dict) else {}
         most = {name: limit.get("max_concurrent_jobs") for name, limit in limits.items() if isinstance(limit, dict)}
         return {name: count for name, count in most.items() if isinstance(count, int) and 0 < count < 2**31}
 
     def delete_model(self, name: str) -> None:
-        with provider_errors():
+        with self._errors():
             self._openai.models.delete(name)
 
     def create_file(self, name: str, file: BinaryIO, expiry: timedelta) -> FileObject:
-        with provider_errors():
+        with self._errors():
             file_object = self._openai.files.create(
                 file=(name, file, "application/jsonl"), purpose="fine-tune", expires_after=_expires_after(expiry)
             )
@@ -62,7 +66,7 @@ class Provider:
     def find_file(self, name: str, size: int, since: datetime) -> FileObject | None:
         """The newest file with this name and size, made after `since` or shortly before it."""
         oldest = (since - timedelta(minutes=5)).timestamp()
-        with provider_errors():
+        with self._errors():
             for file in _items(self._openai.files.list(purpose="fine-tune", order="desc", limit=1000)):
                 if file.created_at < oldest:
                     return None
@@ -72,21 +76,21 @@ class Provider:
 
     def list_files(self) -> list[FileObject]:
         """All files to train with."""
-        with provider_errors():
+        with self._errors():
             return list(_items(self._openai.files.list(purpose="fine-tune", order="desc", limit=1000)))
 
     def delete_file(self, file_id: str) -> None:
-        with provider_errors():
+        with self._errors():
             self._openai.files.delete(file_id)
 
     def read_file(self, file_id: str) -> Iterator[bytes]:
-        with provider_errors(), self._openai.files.with_streaming_response.content(file_id) as response:
+        with self._errors(), self._openai.files.with_streaming_response.content(file_id) as response:
             for piece in response.iter_bytes(1 << 18):
                 headway.made()
                 yield piece
 
     def create_upload(self, name: str, size: int, expiry: timedelta) -> str:
-        with provider_errors():
+        with self._errors():
             upload = self._openai.uploads.create(
                 filename=name,
                 bytes=size,
@@ -97,15 +101,15 @@ class Provider:
             return _object(upload).id
 
     def create_part(self, upload_id: str, data: BinaryIO) -> str:
-        with provider_errors():
+        with self._errors():
             return _object(self._openai.uploads.parts.create(upload_id, data=("part", data))).id
 
     def complete_upload(self, upload_id: str, part_ids: list[str]) -> FileObject:
-        with provider_errors():
+        with self._errors():
             return _object(_object(self._openai.uploads.complete(upload_id, part_ids=part_ids)).file)
 
     def create_job(self, asked: dict[str, Any], job_id: str, project_id: str, organization_id: str) -> FineTuningJob:
-        with provider_errors():
+        with self._errors():
             metadata = {JOB_KEY: job_id, PROJECT_KEY: project_id, ORGANIZATION_KEY: organization_id}
             return _object(self._openai.fine_tuning.jobs.create(**asked, metadata=metadata))
 
@@ -113,7 +117,7 @@ class Provider:
         """Jobs that carry our id, oldest first. The filter is asked for, and not relied on."""
         oldest = (since - timedelta(minutes=5)).timestamp()
         found = []
-        with provider_errors():
+        with self._errors():
             for job in _items(self._openai.fine_tuning.jobs.list(limit=100, metadata={JOB_KEY: job_id})):
                 if job.created_at < oldest:
                     break
@@ -127,7 +131,7 @@ class Provider:
         after: str | None = None
         while True:
             query = {"limit": 100} if after is None else {"limit": 100, "after": after}
-            with provider_errors():
+            with self._errors():
                 page = self._openai.get("/fine_tuning/jobs", cast_to=object, options={"params": query})
                 jobs, has_more = _listed(page)
             yield jobs
@@ -137,35 +141,51 @@ class Provider:
 
     def list_jobs(self, since: datetime) -> list[FineTuningJob]:
         """Jobs made since then, newest first."""
-        with provider_errors():
+        with self._errors():
             jobs = _items(self._openai.fine_tuning.jobs.list(limit=100))
             return list(takewhile(lambda job: job.created_at >= since.timestamp(), jobs))
 
     def get_job(self, provider_job_id: str) -> FineTuningJob:
-        with provider_errors():
+        with self._errors():
             return _object(self._openai.fine_tuning.jobs.retrieve(provider_job_id))
 
     def cancel_job(self, provider_job_id: str) -> FineTuningJob:
-        with provider_errors():
+        with self._errors():
             return _object(self._openai.fine_tuning.jobs.cancel(provider_job_id))
 
     def pause_job(self, provider_job_id: str) -> FineTuningJob:
-        with provider_errors():
+        with self._errors():
             return _object(self._openai.fine_tuning.jobs.pause(provider_job_id))
 
     def resume_job(self, provider_job_id: str) -> FineTuningJob:
-        with provider_errors():
+        with self._errors():
             return _object(self._openai.fine_tuning.jobs.resume(provider_job_id))
 
     def new_events(self, provider_job_id: str, last_seen: str | None) -> list[FineTuningJobEvent]:
         """Events that came after `last_seen`, all pages, oldest first."""
-        with provider_errors():
+        with self._errors():
             events = self._openai.fine_tuning.jobs.list_events(provider_job_id, limit=100)
             return _until(_items(events), last_seen)[::-1]
 
     def checkpoints(self, provider_job_id: str) -> list[FineTuningJobCheckpoint]:
-        with provider_errors():
+        with self._errors():
             return list(_items(self._openai.fine_tuning.jobs.checkpoints.list(provider_job_id, limit=100)))[::-1]
+
+
+def _as(account: Account) -> Callable[[httpx2.Request], httpx2.Request]:
+    headers = account.headers()
+
+    def sign(request: httpx2.Request) -> httpx2.Request:
+        del request.headers["authorization"]
+        request.headers.update(headers)
+        return request
+
+    return sign
+
+
+def _transport(account: Account) -> httpx2.BaseTransport | None:
+    """The operator has chosen the deployment's provider; where a project's leads is judged at each call."""
+    return JudgedTransport() if account.project_id is not None else None
 
 
 def _object(answer: Answer | None) -> Answer:

@@ -1,8 +1,8 @@
-"""Where a webhook may be sent to: public addresses, and networks that an operator has allowed by name."""
+"""Where a URL that somebody gave us may lead: public addresses, and networks that an operator has allowed by name."""
 
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NoReturn
@@ -115,6 +115,15 @@ def _judge(found: Target) -> None:
         _refuse("The address must be a full https:// URL")
     if found.port not in settings.webhook_ports:
         _refuse(f"The port must be {_ports()}, not {found.port}")
+
+
+def judged(asked: Target, resolved: Iterable[str]) -> list[IPAddress]:
+    """What a name was resolved to, as addresses. Raises `Invalid` if a single one may not be dialled."""
+    addresses = list(dict.fromkeys(unmapped(ip_address(each.split("%")[0])) for each in resolved))
+    for address in addresses:
+        if why := refusal(address, asked.scheme, asked.port):
+            _refuse(f"The address must not lead to {why}")
+    return addresses
 
 
 def is_allowed(address: IPAddress, scheme: str, port: int = 443) -> bool:

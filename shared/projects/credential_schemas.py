@@ -1,0 +1,121 @@
+"""A project's accounts at providers, as the administration API takes and shows them: keys go in, and never out."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+
+from shared.pages import Listed
+from shared.projects.models import Credential
+from shared.settings import Dialect
+from shared.tables import epoch
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+
+
+def _for_a_header(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(
+            "must consist of printable ASCII without spaces; check for a line's end that was copied with it"
+        )
+    return secret
+
+
+Secret = Annotated[
+    SecretStr,
+    Field(min_length=1, max_length=4096, json_schema_extra={"writeOnly": True}),
+    AfterValidator(_for_a_header),
+]
+
+
+class CredentialCreate(BaseModel):
+    """`provider` is what the project's jobs show as theirs; left out, it is the dialect's name."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    name: Name
+    base_url: Annotated[str, Field(min_length=1, max_length=2048, examples=["https://api.openai.com/v1"])]
+    api_key: Secret
+    provider: Name | None = None
+    dialect: Dialect = Dialect.OPENAI
+    webhook_secret: Secret | None = None
+
+
+class CredentialUpdate(BaseModel):
+    """What is left out stays; `webhook_secret: null` takes it away."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    name: Name | None = None
+    api_key: Secret | None = None
+    webhook_secret: Secret | None = None
+
+
+class CredentialError(BaseModel):
+    """What went wrong when the provider was last asked, in its words."""
+
+    code: str
+    message: str
+
+
+class CredentialPublic(Listed):
+    """An account at a provider. `redacted_value` is the end of its key, of which nothing more is ever shown.
+
+    `last_tested_at` is when the provider last answered to the present key or refused it, `last_error` how it did so.
+    """
+
+    object: Literal["organization.project.credential"] = "organization.project.credential"
+    created_at: int
+    updated_at: int
+    project_id: str
+    name: str
+    provider: str
+    base_url: str
+    dialect: Dialect
+    redacted_value: str
+    has_webhook_secret: bool
+    last_tested_at: int | None
+    last_error: CredentialError | None
+
+    @classmethod
+    def of(cls, row: Credential) -> "CredentialPublic":
+        is_tested = row.tested_at is not None and row.tested_version == row.key_version
+        return cls(
+            id=row.id,
+            created_at=epoch(row.created_at),
+            updated_at=epoch(row.updated_at),
+            project_id=row.project_id or "",
+            name=row.name,
+            provider=row.provider,
+            base_url=row.base_url,
+            dialect=row.dialect,
+            redacted_value=row.key_hint or "",
+            has_webhook_secret=row.sealed_webhook_secret is not None,
+            last_tested_at=epoch(row.tested_at) if row.tested_at and is_tested else None,
+            last_error=CredentialError(**row.test_error) if row.test_error and is_tested else None,
+        )
+
+
+class CredentialDeleted(BaseModel):
+    id: str
+    object: Literal["organization.project.credential.deleted"] = "organization.project.credential.deleted"
+    deleted: Literal[True] = True
+
+
+class CredentialTest(BaseModel):
+    """Whether the provider knows the key; if not, `error` is what it said. `base_models` may be tuned there."""
+
+    object: Literal["organization.project.credential.test"] = "organization.project.credential.test"
+    credential_id: str
+    ok: bool
+    error: CredentialError | None
+    base_models: list[str]
+
+    @classmethod
+    def of(cls, row: Credential) -> "CredentialTest":
+        return cls(
+            credential_id=row.id,
+            ok=row.test_error is None,
+            error=CredentialError(**row.test_error) if row.test_error else None,
+            base_models=[base["id"] for base in row.base_models],
+        )
