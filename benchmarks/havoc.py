@@ -117,20 +117,32 @@ class Havoc:
                         self.killed[kind] += 1
 
     def _kill_worker(self) -> None:
-        """That which has worked longest. One that has only just come would be killed before it has done anything."""
-        ready = [(since, name) for name, since in self._ready_at.items() if time.monotonic() > since + 2]
+        """That which has been there longest, of those that have done something: else a slow machine does nothing."""
+        ready = [(since, name) for name, since in self._ready_at.items() if self._has_worked(name, since)]
         if ready:
             name = min(ready)[1]
             del self._ready_at[name]
             self._kill(name)
             self.killed["worker"] += 1
 
+    def _has_worked(self, name: str, since: float) -> bool:
+        spent = 0.0
+        for child in self._children(name):
+            with suppress(psutil.NoSuchProcess):
+                spent += child.cpu_times().user
+        return spent > 0.3 or time.monotonic() > since + 10
+
+    def _children(self, name: str) -> list[psutil.Process]:
+        try:
+            return psutil.Process(self.stack.crew.members[name][1].pid).children()
+        except psutil.NoSuchProcess:
+            return []
+
     def _watch(self) -> None:
         """A worker is ready when it has its processes."""
         for name in self._workers:
-            with suppress(psutil.NoSuchProcess):
-                if len(psutil.Process(self.stack.crew.members[name][1].pid).children()) > 1:
-                    self._ready_at.setdefault(name, time.monotonic())
+            if len(self._children(name)) > 1:
+                self._ready_at.setdefault(name, time.monotonic())
 
     def _kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
         tier, child = self.stack.crew.members[name]
