@@ -12,6 +12,7 @@ from shared.tables import utc_now
 from tests.worker.levers import change
 from tests.world import row, variables_of_this_test
 
+MOST_CRASHES = "20"  # of a step, so that it is not given up
 POINTS = {
     "in the claim": ("commit", 1),
     "before the call": ("after_commit", 1),
@@ -49,6 +50,7 @@ class Crashes:
                 **os.environ,
                 **variables_of_this_test(),
                 "TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS": '["127.0.0.0/8"]',
+                "TUNERY_MAX_STEP_FAILURES": MOST_CRASHES,
                 "TUNERY_LOG_LEVEL": get_settings().log_level,
             },
         ) as process:

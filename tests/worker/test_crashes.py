@@ -22,7 +22,7 @@ from tests.worker.boundaries import (
     crash_while_sending,
     let_succeed,
 )
-from tests.worker.crashing import POINTS, Crashes
+from tests.worker.crashing import MOST_CRASHES, POINTS, Crashes
 from tests.worker.journeys import World
 from tests.worker.levers import endpoint_of, let_the_grace_pass, settings
 from tests.world import Person, Sandbox, row, step
@@ -48,7 +48,7 @@ def crashes(server: str) -> Iterator[Crashes]:
 @pytest.fixture
 def world(alice: Person, sandbox: Sandbox, receiver: Receiver, crashes: Crashes) -> Iterator[World]:
     endpoint_of(alice, receiver.url, *[type for type in EventType if type.startswith("fine_tuning.job.")])
-    with settings(TUNERY_PROVIDER__PLACES='{"*": 3}'):
+    with settings(TUNERY_PROVIDER__PLACES='{"*": 3}', TUNERY_MAX_STEP_FAILURES=MOST_CRASHES):
         yield World(alice, sandbox, receiver, crashes)
 
 
@@ -68,7 +68,7 @@ def test_a_large_file_arrives_once_though_workers_are_killed_all_along(world: Wo
 
 def test_jobs_end_as_they_would_have_though_workers_die_anywhere_and_the_provider_fails(world: World) -> None:
     chance = random.Random(4)
-    job_ids = [world.person.create_job() for _ in range(5)]
+    job_ids = [world.person.create_job() for _ in range(3)]
     for _ in range(40):
         if all(row(Job, job_id).status.is_final for job_id in job_ids):
             break
