@@ -21,7 +21,7 @@ WORKERS = 3
 PROVIDER_TIMEOUT = 2  # seconds
 RATE = 0.2  # of the calls
 KINDS: dict[str, dict[str, Any]] = {
-    "429": {"status": 429, "headers": {"retry-after": "1"}},
+    "429": {"status": 429},
     "500 before the effect": {"status": 500},
     "500 after the effect": {"status": 500, "after_effect": True},
     "timeout before the effect": {"delay": PROVIDER_TIMEOUT + 1},
@@ -29,6 +29,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "dropped before the effect": {"drop": "before"},
     "dropped after the effect": {"drop": "after"},
 }
+
+
+WEIGHTS = [1, 3, 3, 3, 3, 3, 3]  # after a 429 the whole account is left alone for a while
 
 
 class Provider:
@@ -56,7 +59,7 @@ class Provider:
         self._calls = calls
         for _ in range(min(int(self._owed), 40)):
             self._owed -= 1
-            kind = "timeout before the effect" if self._is_slow else random.choice(list(KINDS))
+            kind = "timeout before the effect" if self._is_slow else random.choices(list(KINDS), WEIGHTS)[0]
             call = ("POST", "/v1/fine_tuning/jobs") if self._is_slow else ("*", "/v1/**")
             fault = {"method": call[0], "path": call[1], "skip": random.randrange(6), **KINDS[kind]}
             self.http.post("/sandbox/faults", json=fault).raise_for_status()
@@ -83,7 +86,7 @@ class Havoc:
         self.stack = stack
         self.killed: Counter[str] = Counter()
         self._wanted = {"redis": redis, "postgres": postgres}
-        command, (_, first) = commands.worker(concurrency=2), stack.crew.members["worker"]
+        command, (_, first) = commands.worker(concurrency=4), stack.crew.members["worker"]
         self._workers = ["worker", *[f"worker{number}" for number in range(2, WORKERS + 1)]]
         for name in self._workers[1:]:
             log = first.program.log.with_name(f"{name}.log")
