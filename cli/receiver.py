@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Self
 
 from cli.ports import LOCALHOST
 
@@ -31,7 +31,7 @@ class Receiver:
     def url(self) -> str:
         return f"http://{LOCALHOST}:{self.server.server_port}/"
 
-    def __enter__(self) -> "Receiver":
+    def __enter__(self) -> Self:
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 

@@ -102,12 +102,19 @@ def _record(session: Session, file: ProviderFile, plan: Plan, answer: FileObject
         if not answer.effect_unknown and file.provider_upload_id is None:
             file.upload_pending_at = None
         try_again(session, file, file.credential_id, answer)
+        if answer.effect_unknown and plan.dataset.bytes <= WHOLE_UP_TO:
+            _wait_for_it(file)
     elif file.provider_upload_id is not None and file.retries < get_settings().max_step_failures:
         datasets.forget_parts(file)  # completed by an attempt that died, or expired: find the file, or begin again
         file.upload_pending_at = plan.unknown_since
         try_again(session, file, file.credential_id, answer)
     else:
         datasets.record_refusal(file, answer.code, answer.message)
+
+
+def _wait_for_it(file: ProviderFile) -> None:
+    """It may still arrive: what is looked for too early is sent twice. A lease that runs out is as long a wait."""
+    file.due_at = max(file.due_at or utc_now(), utc_now() + get_settings().create_grace)
 
 
 def _give_up(_: Session, file: ProviderFile) -> None:

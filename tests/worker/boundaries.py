@@ -29,7 +29,7 @@ BOUNDARIES: dict[str, tuple[str, ...]] = {
     "delete model": CALL,
     "delete file": CALL,
 }
-"""By step: the points at which it is cut off, as `tests.worker.dying` names them."""
+"""By step: the points at which it is cut off, as `tests.worker.crashing` names them."""
 
 
 def crash_and_go_on(world: World, what: str, *points: str) -> str:
@@ -46,15 +46,15 @@ def crash_and_go_on(world: World, what: str, *points: str) -> str:
         ask(world, job_id, "resume")
     if what not in {"cancel", "deliver"}:
         _go_on_until(job_id, lambda job: job.provider_job_id and not job.request)
-        _let_succeed(world, job_id)
+        let_succeed(world, job_id)
     _go_on_until(job_id, lambda job: job.status.is_final)
     assert row(Job, job_id).status == ("cancelled" if what in {"cancel", "deliver"} else "succeeded")
     if what != "deliver":
-        _check_provider(world, what, job_id)
+        check_provider(world, job_id, what)
     return job_id
 
 
-def _let_succeed(world: World, job_id: str) -> None:
+def let_succeed(world: World, job_id: str) -> None:
     theirs = world.job_at_provider(job_id)
     if theirs.status != "succeeded":
         world.sandbox.move(theirs.id, status="succeeded")
@@ -78,7 +78,7 @@ def _go_on_until(job_id: str, is_there: Callable[[Job], Any]) -> None:
     raise AssertionError(f"{job_id} does not come to its end: {row(Job, job_id)}")
 
 
-def _check_provider(world: World, what: str, job_id: str) -> None:
+def check_provider(world: World, job_id: str, what: str = "") -> None:
     """One job and one file there, and each of its events here once."""
     theirs = world.job_at_provider(job_id)
     copies = world.files_at_provider(row(Job, job_id).training_file)

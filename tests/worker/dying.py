@@ -19,26 +19,9 @@ from shared.database import get_engine
 from shared.log import set_up_logging
 from shared.projects.models import Credential
 from shared.settings import get_settings
+from tests.worker.crashing import POINTS
 from worker.app import app
 from worker.providers import get_provider
-
-POINTS = {
-    "in the claim": ("commit", 1),
-    "before the call": ("after_commit", 1),
-    "during the call": ("asked", 1),
-    "during the 2nd call": ("asked", 2),
-    "during the 3rd call": ("asked", 3),
-    "during the 4th call": ("asked", 4),
-    "after the call": ("begin", 2),
-    "in the record": ("commit", 2),
-    "before the message": ("after_commit", 2),
-    "before the end": ("end", 1),
-}
-"""Where a step is cut off: at a hook, when that is reached for the nth time.
-
-In the claim or the record all is written and nothing committed; during a call the request has been sent, and none of
-the answer was read; the message rings for the next step; at the end the step's own message is acknowledged.
-"""
 
 
 class Death:

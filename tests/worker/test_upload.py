@@ -10,6 +10,7 @@ import pytest
 
 from shared.datasets.models import Dataset, ProviderFile, ProviderFileStatus
 from shared.jobs.models import Job
+from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import utc_now
 from tests.worker.journeys import LARGE, large_copy
@@ -116,6 +117,24 @@ def test_a_file_that_did_not_arrive_is_sent_again(alice: Person, sandbox: Sandbo
     work_until_created(alice.create_job())
     assert len(sandbox.files()) == 1
     assert calls(sandbox, "POST /v1/files") == 2
+
+
+def test_a_file_that_may_still_arrive_is_not_looked_for_before_the_grace_is_over(
+    alice: Person, sandbox: Sandbox
+) -> None:
+    file_id = waiting_file(alice)
+    sandbox.arm("POST", FILES, drop="after")
+    step(ProviderFile, file_id)
+    wait = row(ProviderFile, file_id).due_at - utc_now()
+    assert get_settings().create_grace - timedelta(seconds=30) < wait <= get_settings().create_grace
+
+
+def test_a_provider_that_is_not_there_has_certainly_no_file(alice: Person, sandbox: Sandbox) -> None:
+    file_id = waiting_file(alice)
+    with settings(TUNERY_PROVIDER__BASE_URL="http://127.0.0.1:9/v1"):
+        change(Credential, row(ProviderFile, file_id).credential_id, base_url="http://127.0.0.1:9/v1")
+        step(ProviderFile, file_id)
+    assert row(ProviderFile, file_id).upload_pending_at is None
 
 
 def test_somebody_elses_file_of_the_same_name_is_not_taken_for_ours(alice: Person, sandbox: Sandbox) -> None:

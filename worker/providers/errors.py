@@ -85,13 +85,15 @@ def _translated() -> Iterator[None]:
         raise _refused(error) from error
     except (APIConnectionError, httpx2.HTTPError) as error:
         reason = error.__cause__ or error
-        raise _unknown(f"the provider could not be reached: {type(reason).__name__}: {reason}") from error
+        was_sent = not isinstance(reason, httpx2.ConnectError | httpx2.ConnectTimeout)
+        sentence = f"the provider could not be reached: {type(reason).__name__}: {reason}"
+        raise _unknown(sentence, was_sent=was_sent) from error
     except (APIError, OpenAIError, ValueError, AttributeError, TypeError) as error:  # what the SDK makes of odd bodies
         raise _unknown(f"the provider's answer could not be read: {error}") from error
 
 
-def _unknown(message: str) -> ProviderError:
-    return ProviderError(message[:MESSAGE_LENGTH], "provider_unavailable", retryable=True, effect_unknown=True)
+def _unknown(message: str, was_sent: bool = True) -> ProviderError:
+    return ProviderError(message[:MESSAGE_LENGTH], "provider_unavailable", retryable=True, effect_unknown=was_sent)
 
 
 def _refused(error: APIStatusError) -> ProviderError:

@@ -1,0 +1,218 @@
+"""A thousand jobs while everything fails: what is lost, doubled or stuck, seen from outside.
+
+`python -m benchmarks.chaos [--jobs 1000] [--slow]`
+
+Five projects send their jobs through the api. Every 2 seconds a worker is killed (-9), one of three; Redis is killed 5
+times and Postgres stopped at once 3 times; a fifth of the provider's answers are 429, 500 before or after the effect,
+late, or none. `--slow`: instead a tenth of the creates finish after our timeout, and its list lags 3 s. The clients ask
+again, with an `Idempotency-Key`, as clients do. Leases and graces are short, so that it takes minutes.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+from openai import OpenAI, OpenAIError
+
+from benchmarks.havoc import PROVIDER_TIMEOUT, Havoc, Provider
+from benchmarks.stack import Measured, lines, measured_stack, print_table
+from cli.operate import create_project_with_key
+from cli.receiver import Receiver
+from shared.database import get_engine
+
+PROJECTS = 5
+DATASETS = 4  # of each project
+PATIENCE = 600
+FINAL = {"succeeded", "failed", "cancelled"}
+SETTINGS = {
+    "TUNERY_LOG_LEVEL": "warning",
+    "TUNERY_PROVIDER__TIMEOUT": str(PROVIDER_TIMEOUT),
+    "TUNERY_LEASE": "10",
+    "TUNERY_CREATE_GRACE": "8",
+    "TUNERY_RETRY_BASE": "0.3",
+    "TUNERY_RETRY_CAP": "2",
+    "TUNERY_RING_AGAIN_AFTER": "3",
+    "TUNERY_POLL_EVERY": "3",
+    "TUNERY_POLL_CEILING": "5",
+    "TUNERY_WEBHOOK_SCHEDULE": "[1, 2, 2, 3, 3, 5, 5, 5, 5, 5]",
+    "SANDBOX_SPEED": "20",
+    "SANDBOX_MAX_ACTIVE_JOBS_PER_MODEL": "100000",
+    "SANDBOX_MAX_JOBS_PER_DAY": "100000",
+}
+Row = tuple[str, str, str]
+
+
+class Listener(Receiver):
+    """Remembers each event, and the `webhook-id`s under which it came."""
+
+    def __init__(self) -> None:
+        self.ends: dict[str, str] = {}
+        self.ids: dict[str, set[str]] = {}
+        self.refused: list[str] = []
+        super().__init__(0, self._keep, self.refused.append)
+
+    def _keep(self, event: dict[str, Any]) -> None:
+        if event["type"].rpartition(".")[2] in FINAL:
+            self.ends[event["id"]] = event["data"]["id"]
+
+    def take(self, body: str, headers: dict[str, str]) -> int:
+        status = super().take(body, headers)
+        if status < 300:
+            self.ids.setdefault(json.loads(body)["id"], set()).add(headers["webhook-id"])
+        return status
+
+
+class Team:
+    """A project: its client, its receiver, and the jobs that it was told it has."""
+
+    def __init__(self, stack: Measured, name: str, listener: Listener) -> None:
+        self.name = name
+        self.listener = listener
+        self.openai = OpenAI(base_url=stack.base_url, api_key=create_project_with_key(name).secret, max_retries=10)
+        self.jobs: list[str] = []
+        told = [f"fine_tuning.job.{status}" for status in ("created", *FINAL)]
+        endpoint = self.openai.webhooks.create(name=name, url=listener.url, event_types=told)  # type: ignore[arg-type]
+        listener.secret = endpoint.signing_secret
+
+    def work(self, count: int) -> None:
+        files = [self._send(number) for number in range(min(DATASETS, count))]
+        for number in range(count):
+            key = {"Idempotency-Key": f"{self.name}-job-{number}"}
+            job = self.openai.fine_tuning.jobs.create(
+                training_file=files[number % len(files)], model="gpt-4o-mini", extra_headers=key
+            )
+            self.jobs.append(job.id)
+
+    def _send(self, number: int) -> str:
+        key = {"Idempotency-Key": f"{self.name}-file-{number}"}
+        file = ("train.jsonl", lines(20 + number))
+        return self.openai.files.create(file=file, purpose="fine-tune", extra_headers=key).id
+
+    def statuses(self) -> dict[str, str]:
+        return {job.id: job.status for job in self.openai.fine_tuning.jobs.list(limit=100)}
+
+    def events(self, job_id: str) -> Counter[str]:
+        events = self.openai.fine_tuning.jobs.list_events(job_id, limit=100)
+        return Counter(event.message for event in events if event.type == "metrics")
+
+
+@dataclass
+class Chaos:
+    """The teams at work, and everything against them."""
+
+    stack: Measured
+    teams: list[Team]
+    provider: Provider
+    havoc: Havoc
+
+    def go_on(self, jobs: int) -> float:
+        """Until every job has ended and all was killed that shall be; the seconds that it took."""
+        started = time.monotonic()
+        with ThreadPoolExecutor(len(self.teams)) as pool:
+            at_work = [pool.submit(team.work, jobs // len(self.teams)) for team in self.teams]
+            look_at = 0.0
+            while time.monotonic() < started + PATIENCE:
+                self.havoc.go_on()
+                with suppress(httpx2.HTTPError):
+                    self.provider.fail()
+                if time.monotonic() > look_at:
+                    unfinished = self._unfinished()
+                    if self.havoc.is_done and not unfinished and all(each.done() for each in at_work):
+                        break
+                    look_at = time.monotonic() + 3
+                time.sleep(0.1)
+            for each in at_work:
+                each.result()
+        self.provider.recover()
+        return time.monotonic() - started
+
+    def _unfinished(self) -> int:
+        """How many jobs, of those that the teams know of, have not ended."""
+        with suppress(OpenAIError):
+            statuses = Counter(status for team in self.teams for status in team.statuses().values())
+            print(f"{self.havoc} {dict(statuses)}", file=sys.stderr)
+            return sum(number for status, number in statuses.items() if status not in FINAL)
+        return -1
+
+    def wait_for_webhooks(self) -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and any(
+            set(team.jobs) - set(team.listener.ends.values()) for team in self.teams
+        ):
+            time.sleep(0.5)
+
+    def findings(self) -> list[Row]:
+        statuses = {id: status for team in self.teams for id, status in team.statuses().items()}
+        asked_for = [id for team in self.teams for id in team.jobs]
+        there = self.provider.listed("/v1/fine_tuning/jobs", limit=100)
+        times = Counter(job["metadata"]["tunery_job"] for job in there)
+        files = Counter(file["filename"] for file in self.provider.listed("/v1/files", purpose="fine-tune"))
+        ends = Counter(id for team in self.teams for id in team.listener.ends.values())
+        ids = [ids for team in self.teams for ids in team.listener.ids.values()]
+        theirs = {job["metadata"]["tunery_job"]: job["id"] for job in there}
+        counts = {
+            "jobs lost": sum(id not in statuses for id in asked_for),
+            "jobs that nobody asked for": len(set(statuses) - set(asked_for)),
+            "jobs stuck": sum(status not in FINAL for status in statuses.values()),
+            "jobs that failed": sum(status in FINAL - {"succeeded"} for status in statuses.values()),
+            "jobs missing at the provider": sum(times[id] == 0 for id in asked_for),
+            "jobs doubled at the provider": sum(number > 1 for number in times.values()),
+            "files doubled at the provider": sum(number > 1 for number in files.values()),
+            "jobs with an event missing or twice": self._wrong_events(theirs),
+            "jobs whose end was not told": sum(ends[id] == 0 for id in asked_for),
+            "jobs whose end was told as two events": sum(number > 1 for number in ends.values()),
+            "events under more than one webhook-id": sum(len(each) > 1 for each in ids),
+            "webhooks with a bad signature": sum(len(team.listener.refused) for team in self.teams),
+        }
+        return [(what, "0", str(count)) for what, count in counts.items()]
+
+    def _wrong_events(self, theirs: dict[str, str]) -> int:
+        """Of every fifth job all training steps are compared, of few jobs those of all."""
+        wrong = 0
+        for team in self.teams:
+            for id in [id for id in team.jobs if id in theirs][:: 5 if len(team.jobs) > 20 else 1]:
+                told = self.provider.listed(f"/v1/fine_tuning/jobs/{theirs[id]}/events", limit=100)
+                wrong += team.events(id) != Counter(each["message"] for each in told if each["type"] == "metrics")
+        return wrong
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1000)
+    parser.add_argument("--slow", action="store_true")
+    wanted = parser.parse_args()
+    rows = run(wanted.jobs, is_slow=wanted.slow)
+    print_table(rows)
+    sys.exit(any(target == "0" != measured for _, target, measured in rows))
+
+
+def run(jobs: int, *, is_slow: bool = False) -> list[Row]:
+    """Few jobs meet few kills."""
+    with measured_stack(**SETTINGS) as stack, ExitStack() as listeners:
+        os.environ.update(stack.environ)
+        teams = [Team(stack, f"team {n}", listeners.enter_context(Listener())) for n in range(PROJECTS)]
+        get_engine().dispose()
+        many = jobs >= 100 and not is_slow
+        provider = Provider(stack, is_slow=is_slow)
+        chaos = Chaos(stack, teams, provider, Havoc(stack, redis=5 if many else 1, postgres=3 if many else 1))
+        took = chaos.go_on(jobs)
+        chaos.wait_for_webhooks()
+        faults = ", ".join(f"{kind} {number}" for kind, number in sorted(provider.armed.items()))
+        return [
+            (f"{jobs} jobs, until the last has ended", "≤ 300 s", f"{took:.0f} s"),
+            ("killed", "-", str(chaos.havoc)),
+            (f"calls that failed, of {provider.calls():,}", "20 %", f"{provider.armed.total():,}: {faults}"),
+            *chaos.findings(),
+        ]
+
+
+if __name__ == "__main__":
+    main()
