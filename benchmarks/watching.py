@@ -67,6 +67,7 @@ class Bench:
             self._post("webhook", url=address, secret=SECRET)
             on = [self._status_to_webhook(received, 5.0 * number / ROUNDS) for number in range(ROUNDS)]
             server.shutdown()
+        self.sandbox.delete("/sandbox/webhook").raise_for_status()
         _sql("update webhook_endpoints set disabled_at = now()")
         return [
             ("status change → webhook out, provider webhooks off", "p50 ≤ 3 s (interval 5 s)", _spread(off)),
@@ -103,7 +104,8 @@ class Bench:
         return f"{count:,} active jobs, nothing changing: calls per minute", target, f"{per_minute:.1f}"
 
     def load(self, count: int) -> list[Row]:
-        """While a hundred end: how late that is known, how late due rows are looked at, and what it costs."""
+        """While a hundred end, of which no webhook tells: how late that is known, how late due rows are looked at, and
+        what it costs."""
         theirs = self._fill(count)
         _until(lambda: bool(_sql("select 1 from watches where listed_at > now() - interval '10 seconds'")))
         worker = self.stack.processes["worker"]

@@ -141,6 +141,12 @@ async def tell_of_ends(receiver: telling.Receiver, state: StateDep) -> Response:
     return answer({"url": receiver.url})
 
 
+@router.delete("/webhook")
+async def tell_nobody(state: StateDep) -> Response:
+    state.receiver = None
+    return answer({"deleted": True})
+
+
 @router.post("/list_lag")
 async def set_list_lag(lag: ListLag, state: StateDep) -> Response:
     """From now on a new job is missing from the list, and only there, for so many seconds."""

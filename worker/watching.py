@@ -152,10 +152,11 @@ def _wait(watch: Watch, plan: Plan, shown: Shown) -> timedelta:
 
 
 def _lock(session: Session, job_ids: list[str]) -> list[Job]:
-    """Those that are not just being changed; those show their difference again, if it is one then."""
+    """A look that is under way is told too, and looks again; one that is just being recorded is passed over: the list
+    shows the difference once more, if it is one then."""
     if not job_ids:
         return []
-    query = select(Job).where(col(Job.id).in_(job_ids), text(IS_AT_PROVIDER), Job.failures == 0)
+    query = select(Job).where(col(Job.id).in_(job_ids), text(IS_AT_PROVIDER))
     return list(session.exec(query.with_for_update(skip_locked=True, key_share=True)))
 
 
