@@ -12,6 +12,8 @@ from shared.tables import utc_now
 from tests.worker.levers import change
 from tests.world import row, variables_of_this_test
 
+MORE_THAN_POINTS = "20"  # a step may be killed at each in turn, and is not given up
+
 
 class Crashes:
     """The program that forks those who die."""
@@ -32,6 +34,7 @@ class Crashes:
                 **variables_of_this_test(),
                 "TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS": '["127.0.0.0/8"]',
                 "TUNERY_LOG_LEVEL": get_settings().log_level,
+                "TUNERY_MAX_STEP_FAILURES": MORE_THAN_POINTS,
             },
         ) as process:
             yield cls(process)

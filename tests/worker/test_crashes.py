@@ -7,7 +7,7 @@ import pytest
 from shared.webhooks.event_types import EventType
 from tests.servers import Receiver
 from tests.worker.boundaries import BOUNDARIES, check_webhooks, crash_and_go_on, crash_while_sending
-from tests.worker.crashing import Crashes
+from tests.worker.crashing import MORE_THAN_POINTS, Crashes
 from tests.worker.journeys import World
 from tests.worker.levers import endpoint_of, settings
 from tests.world import Person, Sandbox
@@ -25,7 +25,7 @@ def crashes(server: str) -> Iterator[Crashes]:
 @pytest.fixture
 def world(alice: Person, sandbox: Sandbox, receiver: Receiver, crashes: Crashes) -> Iterator[World]:
     endpoint_of(alice, receiver.url, *[type for type in EventType if type.startswith("fine_tuning.job.")])
-    with settings(TUNERY_PROVIDER__PLACES='{"*": 3}'):
+    with settings(TUNERY_PROVIDER__PLACES='{"*": 3}', TUNERY_MAX_STEP_FAILURES=MORE_THAN_POINTS):
         yield World(alice, sandbox, receiver, crashes)
 
 
