@@ -7,6 +7,7 @@ from functools import cache
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 from sqlalchemy import event
 from sqlmodel import Session
 
@@ -78,8 +79,11 @@ def queue_of(task: Task) -> str:
 
 def length(queue: str) -> int:
     """How many messages wait there. Raises kombu's OperationalError while the broker is down."""
-    with get_celery().connection_or_acquire() as connection:
-        return int(connection.default_channel.client.llen(queue))
+    try:
+        with get_celery().connection_or_acquire() as connection:
+            return int(connection.default_channel.client.llen(queue))
+    except RedisError as error:  # kombu translates what its own calls meet
+        raise OperationalError(str(error)) from error
 
 
 def _is_full(queue: str) -> bool:

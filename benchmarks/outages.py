@@ -1,0 +1,250 @@
+"""What is lost, and for how long all waits, when a part of the deployment is away, empty, deaf, or keeps dying.
+
+`python -m benchmarks.outages [SECONDS]`
+
+SECONDS (30) is how long Redis is away, refusing or standing still: with the mechanisms of ten minutes.
+"""
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import psutil
+from redis import Redis
+from sqlalchemy import insert
+from sqlmodel import col, delete, select
+
+from benchmarks.half_open import half_open
+from benchmarks.stack import Measured, lines, measured_stack, print_table, uploaded
+from cli import commands
+from cli.crew import Tier
+from shared.database import get_engine, transaction
+from shared.jobs.models import Job
+from shared.projects.models import Credential
+
+Row = tuple[str, str, str]
+MODEL = "gpt-4o-mini"
+PATIENCE = 300.0
+POISON, RUNS = "poison", "POISON_RUNS"  # the job's suffix; the variable that names the file with a byte for each run
+SETTINGS = {
+    "SANDBOX_MAX_ACTIVE_JOBS_PER_MODEL": "100000",
+    "SANDBOX_MAX_JOBS_PER_DAY": "100000",
+    "SANDBOX_SPEED": "0.001",  # a job runs until it is moved
+    "TUNERY_LOG_LEVEL": "warning",
+}
+
+
+def main(away: float) -> None:
+    rows: list[Row] = []
+    with measured_stack(**SETTINGS) as stack:
+        os.environ.update(stack.environ)
+        bench = Bench(stack)
+        for part in (bench.bounded, bench.emptied, bench.killed, bench.half_open, bench.poisoned, bench.postgres_away):
+            rows += part()
+        rows += bench.redis_away("refuses", away) + bench.redis_away("stands still", away)
+        get_engine().dispose()
+    print_table(rows)
+
+
+def until(is_so: Callable[[], bool], every: float = 0.1) -> float:
+    """The seconds that it took."""
+    started = time.monotonic()
+    while not is_so():
+        if time.monotonic() - started > PATIENCE:
+            raise RuntimeError("it did not happen")
+        time.sleep(every)
+    return time.monotonic() - started
+
+
+class Bench:
+    """The stack, and ways to hurt it."""
+
+    def __init__(self, stack: Measured) -> None:
+        self.stack = stack
+        self.client = stack.openai
+        self.redis = Redis.from_url(stack.environ["REDIS_URL"])
+        address = stack.sandbox_url.removesuffix("/v1")
+        self.sandbox = httpx2.Client(base_url=address, headers={"authorization": f"Bearer {stack.sandbox_key}"})
+        self.file_id = uploaded(self.client)
+
+    def create(self, suffix: str | None = None) -> str:
+        return self.client.fine_tuning.jobs.create(training_file=self.file_id, model=MODEL, suffix=suffix).id
+
+    def without_ids(self, ids: list[str]) -> int:
+        """How many of these jobs the provider is not known to have."""
+        with transaction() as session:
+            query = select(Job.id).where(col(Job.id).in_(ids), col(Job.provider_job_id).is_(None))
+            return len(session.exec(query).all())
+
+    def arrived(self, *ids: str) -> float:
+        return until(lambda: self.without_ids(list(ids)) == 0)
+
+    @contextmanager
+    def suspended(self, *names: str) -> Iterator[None]:
+        groups = [psutil.Process(self.stack.crew.members[name][1].pid) for name in names]
+        processes = [each for group in groups for each in (group, *group.children(recursive=True))]
+        for process in processes:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.resume()
+
+    def bounded(self) -> list[Row]:
+        new = [
+            {**Credential(provider="none", base_url=f"https://{n}.invalid/v1").model_dump(), "rung_at": None}
+            for n in range(50_000)
+        ]
+        with self.suspended("worker"), transaction() as session:
+            session.execute(insert(Credential), new)
+            session.commit()
+            beats = [subprocess.Popen(commands.beat(), env=dict(os.environ), cwd=commands.ROOT) for _ in range(2)]
+            longest = max(self._lengths(30))
+            for beat in beats:
+                beat.terminate()
+                beat.wait()
+            session.exec(delete(Credential).where(col(Credential.provider) == "none"))
+            self.redis.delete("celery")
+        return [("50,000 due rows, no worker, three sweepers, 30 s: messages", "< 5,000", f"{longest:,} at most")]
+
+    def _lengths(self, seconds: float) -> Iterator[int]:
+        over = time.monotonic() + seconds
+        while time.monotonic() < over:
+            yield int(self.redis.llen("celery"))
+            time.sleep(0.1)
+
+    def emptied(self) -> list[Row]:
+        ids = [self.create() for _ in range(500)]
+        self.arrived(*ids)
+        with transaction() as session:
+            theirs = list(session.exec(select(Job.provider_job_id).where(col(Job.id).in_(ids))))
+        self.redis.flushall()
+        started = time.monotonic()
+        for id in theirs:
+            self.sandbox.post(f"/sandbox/jobs/{id}", json={"status": "succeeded"}).raise_for_status()
+        until(lambda: self._unfinished(ids) == 0)
+        waited = time.monotonic() - started
+        return [("FLUSHALL with 500 running jobs: all have ended after", "≤ 60 s", f"{waited:.1f} s")]
+
+    def _unfinished(self, ids: list[str]) -> int:
+        with transaction() as session:
+            return len(session.exec(select(Job.id).where(col(Job.id).in_(ids), Job.status != "succeeded")).all())
+
+    def killed(self) -> list[Row]:
+        gone = []
+        for _ in range(2):
+            self.file_id = self._fresh_file()
+            hang = {"method": "POST", "path": "/v1/files", "delay": 600}
+            self.sandbox.post("/sandbox/faults", json=hang).raise_for_status()
+            before = self._calls("POST /v1/files")
+            job_id = self.create()
+            until(lambda before=before: self._calls("POST /v1/files") > before)  # type: ignore[misc]
+            self._restart("worker", signal.SIGKILL)
+            gone.append(f"{self.arrived(job_id):.1f} s")
+        return [("kill -9 in the middle of a step: another goes on after", "p99 ≤ 60 s", " and ".join(gone))]
+
+    def _fresh_file(self) -> str:
+        content = lines(20 + time.monotonic_ns() % 1000)
+        file = self.client.files.create(file=("train.jsonl", content), purpose="fine-tune")
+        until(lambda: self.client.files.retrieve(file.id).status != "uploaded")
+        return file.id
+
+    def _calls(self, call: str) -> int:
+        return int(self.sandbox.get("/sandbox/requests").json()["requests"].get(call, 0))
+
+    def _restart(self, name: str, number: signal.Signals = signal.SIGTERM, pause: float = 0) -> None:
+        tier, child = self.stack.crew.members[name]
+        child.kill() if number is signal.SIGKILL else child.stop(30)
+        time.sleep(pause)
+        self.stack.crew.start(child.program, tier)
+
+    @contextmanager
+    def another_worker(self, app: str = "worker.app", **variables: str) -> Iterator[None]:
+        """Instead of the stack's own."""
+        command = [app if word == "worker.app" else word for word in commands.worker(2)]
+        with self.suspended("worker"), tempfile.TemporaryFile("w+") as log:
+            environ = dict(os.environ) | variables
+            worker = subprocess.Popen(command, env=environ, cwd=commands.ROOT, stdout=log, stderr=log)
+            time.sleep(4)
+            yield
+            worker.terminate()
+            worker.wait()
+
+    def half_open(self) -> list[Row]:
+        with half_open(self.stack.environ["REDIS_URL"]) as way, self.another_worker(REDIS_URL=way.url):
+            self.arrived(self.create())
+            way.freeze()
+            waited = self.arrived(self.create())
+            again = self.arrived(self.create())
+        said = f"{waited:.1f} s; the next job {again:.1f} s"
+        return [("connection to Redis swallows everything: consuming again", "≤ 60 s", said)]
+
+    def poisoned(self) -> list[Row]:
+        """A lease of three seconds, so that the runs follow each other sooner."""
+        with tempfile.TemporaryDirectory() as folder:
+            runs = Path(folder) / "runs"
+            runs.touch()
+            short = {"TUNERY_LEASE": "3", "TUNERY_PROVIDER__TIMEOUT": "2", RUNS: str(runs)}
+            with self.another_worker("benchmarks.poison", **short):
+                alone = [self.arrived(self.create()) for _ in range(20)]
+                poisoned = self.create(suffix=POISON)
+                beside = [self.arrived(self.create()) for _ in range(20)]
+                until(lambda: self.client.fine_tuning.jobs.retrieve(poisoned).status == "failed", 0.5)
+            error = self.client.fine_tuning.jobs.retrieve(poisoned).error
+            count = len(runs.read_text())
+        times = f"p99 {max(beside):.2f} s, median {statistics.median(beside):.2f} s"
+        others = f"{times}; without {max(alone):.2f} and {statistics.median(alone):.2f} s"
+        code = error.code if error else "no error"
+        return [
+            ("a job that kills its process (lease 3 s): runs", "≤ 5, then a reason", f"{count}, then {code}"),
+            ("other jobs meanwhile: create → at the provider", "p99 within 20 %", others),
+        ]
+
+    def postgres_away(self) -> list[Row]:
+        before = {name: process.pid for name, process in self.stack.processes.items() if name != "postgres"}
+        self._restart("postgres", pause=3)
+        waited = until(self._takes_a_job, 0.5)
+        dead = [name for name, pid in before.items() if name != "worker" and not psutil.pid_exists(pid)]
+        said = f"{waited:.1f} s, {len(dead)} processes died"
+        return [("Postgres restarted (3 s away): a job is at the provider after", "-", said)]
+
+    def _takes_a_job(self) -> bool:
+        try:
+            self.arrived(self.create())
+        except Exception:
+            return False
+        return True
+
+    def redis_away(self, how: str, seconds: float) -> list[Row]:
+        took, ids = [], []
+        tier, valkey = self.stack.crew.members["valkey"]
+        valkey.stop() if how == "refuses" else valkey.process.send_signal(signal.SIGSTOP)
+        over = time.monotonic() + seconds
+        while time.monotonic() < over:
+            started = time.monotonic()
+            ids.append(self.create())
+            took.append((time.monotonic() - started) * 1000)
+            time.sleep(0.2)
+        if how == "refuses":
+            self.stack.crew.start(valkey.program, Tier(tier))
+        else:
+            valkey.process.send_signal(signal.SIGCONT)
+        drained = self.arrived(*ids)
+        said = f"p99 {sorted(took)[int(len(took) * 0.99)]:.0f} ms, median {statistics.median(took):.0f} ms"
+        return [
+            (f"Redis {how} for {seconds:g} s: {len(ids)} creates", "p99 < 500 ms", said),
+            (f"Redis {how}: all of them at the provider after", "≤ 120 s", f"{drained:.1f} s"),
+        ]
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 30.0)
