@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
 
 from api.deps import After, OrganizationSessionDep
 from api.idempotency import IdempotentAdminRoute
@@ -35,6 +36,7 @@ KNOWN = (
     "limit",
     "page",
 )
+Name = Annotated[str, Field(max_length=256)]
 Seconds = Annotated[int, Query(ge=0, lt=2**33, description="Unix seconds")]
 
 
@@ -46,8 +48,8 @@ def list_costs(
     end_time: Seconds | None = None,
     bucket_width: Literal["1d"] = "1d",
     group_by: Annotated[list[GroupBy] | None, Query(alias="group_by[]", max_length=2)] = None,
-    project_ids: Annotated[list[str] | None, Query(alias="project_ids[]", max_length=100)] = None,
-    line_items: Annotated[list[str] | None, Query(alias="line_items[]", max_length=100)] = None,
+    project_ids: Annotated[list[Name] | None, Query(alias="project_ids[]", max_length=100)] = None,
+    line_items: Annotated[list[Name] | None, Query(alias="line_items[]", max_length=100)] = None,
     limit: Annotated[int, Query(ge=1, le=180)] = 7,
     page: Annotated[str | None, Query(pattern=r"^page_[0-9]{1,10}$")] = None,
 ) -> CostPage:

@@ -72,7 +72,9 @@ def prepare(mallory: Person, admin_key: str) -> Attack:
     """All operations that the server tells of, and an id of everything in Mallory's project."""
     file_id = mallory.upload(lines())
     found = []
-    for operation in operations(mallory.http.get(f"{mallory.base_url.removesuffix(PREFIX)}/openapi.json").json()):
+    for operation in operations(
+        mallory.http.get(f"{mallory.base_url.removesuffix(PREFIX)}/openapi.json", timeout=60).json()
+    ):
         body = BODIES_THAT_FIT.get(operation.path, operation.body) if operation.method == "POST" else None
         files = dict.fromkeys(NEEDS_A_FILE.get(operation.path, ()), file_id) if body is not None else {}
         fitting = {**body, **files} if isinstance(body, dict) else body

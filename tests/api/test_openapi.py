@@ -89,7 +89,10 @@ def unbounded(schema: dict[str, Any], document: dict[str, Any], where: str) -> I
     """Texts and whole numbers in a schema that may be of any length or size."""
     if "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
-    bounds = {"string": {"maxLength", "enum", "const", "pattern", "format"}, "integer": {"maximum", "enum", "const"}}
+    bounds = {
+        "string": {"maxLength", "enum", "const", "pattern", "format"},
+        "integer": {"maximum", "exclusiveMaximum", "enum"},
+    }
     if schema.get("type") in bounds and bounds[schema["type"]].isdisjoint(schema):
         yield where
     inner = [(where, each) for name in ("anyOf", "oneOf", "allOf") for each in schema.get(name, [])]
