@@ -9,14 +9,21 @@ from starlette.requests import Request
 from api.deps import AdminDep, CallerDep
 
 
+def _access(method: str) -> str:
+    return "read" if method in {"GET", "HEAD"} else "write"
+
+
 @dataclass(frozen=True)
 class ForProject:
     """Only a project's key passes that may do this to the resource."""
 
     resource: str
 
+    def needed(self, method: str) -> str:
+        return self.resource if self.resource == "inference" else f"{self.resource}:{_access(method)}"
+
     async def __call__(self, request: Request, caller: CallerDep) -> None:
-        caller.check(needed(self.resource, request.method))
+        caller.check(self.needed(request.method))
 
 
 @dataclass(frozen=True)
@@ -25,14 +32,11 @@ class ForAdmin:
 
     resource: str
 
+    def needed(self, method: str) -> str:
+        return f"admin:{self.resource}:{_access(method)}"
+
     async def __call__(self, request: Request, admin: AdminDep) -> None:
-        admin.check(needed(f"admin:{self.resource}", request.method))
-
-
-def needed(resource: str, method: str) -> str:
-    if resource == "inference":
-        return resource
-    return f"{resource}:{'read' if method in {'GET', 'HEAD'} else 'write'}"
+        admin.check(self.needed(request.method))
 
 
 def scope(resource: str) -> Any:

@@ -6,9 +6,9 @@ from openai import APIStatusError, NotFoundError, OpenAI, PermissionDeniedError
 from shared.database import transaction
 from shared.jobs.archiving import archive_project
 from shared.jobs.models import Job
-from tests.api.training import train
+from tests.api.training import move, train
 from tests.api.wire import facts, send
-from tests.world import Person, Sandbox, row, work, work_until_created
+from tests.world import Person, Sandbox, row, work
 
 
 def test_an_admin_makes_projects_and_finds_them_again(admin: OpenAI) -> None:
@@ -66,8 +66,8 @@ def test_an_archived_project_is_listed_only_if_asked_for_and_cannot_be_changed(a
 
 
 def test_the_jobs_of_an_archived_project_are_cancelled(alice: Person, sandbox: Sandbox) -> None:
-    ended, running = train(alice, sandbox).id, alice.create_job()
-    work_until_created(running)
+    ended = train(alice, sandbox).id
+    running = move(alice, sandbox, alice.create_job(), "running").id
     waiting = alice.create_job()
     with transaction() as session:
         archive_project(session, alice.project_id)
