@@ -35,6 +35,7 @@ class Task(StrEnum):
 
 # Deliveries wait for strangers most of the time, so many of them go on at once, in threads of a worker of their own.
 WORK, DELIVERIES = "celery", "deliveries"
+TO_STRANGERS = (Task.DELIVER_WEBHOOKS, Task.SEND_NOTICE)
 
 
 @cache
@@ -43,7 +44,7 @@ def get_celery() -> Celery:
     celery = Celery("tunery", broker=get_settings().redis_url)
     celery.conf.update(
         task_ignore_result=True,
-        task_routes={task: {"queue": DELIVERIES} for task in (Task.DELIVER_WEBHOOKS, Task.SEND_NOTICE)},
+        task_routes={task: {"queue": DELIVERIES} for task in TO_STRANGERS},
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
@@ -74,7 +75,7 @@ _counted: dict[str, tuple[float, int]] = {}
 
 
 def queue_of(task: Task) -> str:
-    return DELIVERIES if task is Task.DELIVER_WEBHOOKS else WORK
+    return DELIVERIES if task in TO_STRANGERS else WORK
 
 
 def length(queue: str) -> int:

@@ -112,7 +112,7 @@ def _connected() -> Iterator[smtplib.SMTP]:
 def _message(plan: Plan) -> EmailMessage:
     """Its id is the notice's at every attempt, so that a mailbox can tell a repeat."""
     sender = get_settings().smtp.sender
-    message = EmailMessage(policy=SMTP.clone(max_line_length=UNFOLDED))
+    message = EmailMessage(policy=SMTP.clone(max_line_length=UNFOLDED, cte_type="7bit"))
     message["From"], message["To"], message["Subject"] = sender, plan.notice.recipient, plan.letter.subject
     message["Date"] = format_datetime(plan.notice.created_at)
     message["Message-ID"] = f"<{plan.notice.id}@{sender.rpartition('@')[2]}>"

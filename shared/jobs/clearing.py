@@ -39,7 +39,7 @@ def clear(session: Session, job: Job) -> bool:
     except SpendLimitExceeded as refusal:
         jobs.fail(session, job, refusal.code, refusal.message)
         return False
-    if budget is not None and _needs_approval(budget, job):
+    if _needs_approval(budget, job):
         _await_approval(session, job)
         return False
     job.cleared_at = utc_now()
@@ -52,9 +52,11 @@ def _is_being_counted(session: Session, job: Job) -> bool:
     return has_a_step and reports.next_encoding(session, dataset.id) is not None
 
 
-def _needs_approval(budget: Budget, job: Job) -> bool:
-    """A cost that is not known may be any."""
-    if budget.approval_above is None or job.approval is Approval.APPROVED:
+def _needs_approval(budget: Budget | None, job: Job) -> bool:
+    """A cost that is not known may be any. One that waits goes on waiting, whatever the amount is set to by now."""
+    if job.approval is not None:
+        return job.approval is Approval.AWAITED
+    if budget is None or budget.approval_above is None:
         return False
     return job.estimated_cost is None or Decimal(job.estimated_cost["amount"]) > budget.approval_above
 

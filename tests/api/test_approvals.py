@@ -7,6 +7,7 @@ from openai import BadRequestError
 
 from shared.datasets.models import Dataset
 from shared.jobs.models import Job, JobStatus
+from shared.tables import utc_now
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent
 from tests.api.administration import Operator, counted_file
@@ -118,6 +119,16 @@ def test_what_costs_nobody_knows_what_needs_an_approval(operator: Operator, alic
     decide(operator, alice, job_id, "approve")
     step(Job, job_id)
     assert row(Job, job_id).cleared_at
+
+
+def test_a_job_that_waits_goes_on_waiting_when_the_amount_is_raised(
+    operator: Operator, alice: Person, sandbox: Sandbox
+) -> None:
+    job_id = waiting_job(operator, alice)
+    operator.post(alice, "approval_limit", currency="USD", threshold_amount=1000)
+    change(Job, job_id, due_at=utc_now())
+    step(Job, job_id)
+    assert (shown(alice, job_id)["approval"], row(Job, job_id).cleared_at, sandbox.jobs()) == ("awaited", None, [])
 
 
 @pytest.mark.parametrize("what", ["approve", "reject"])

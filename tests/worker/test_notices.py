@@ -10,6 +10,7 @@ import pytest
 
 from shared.jobs.models import Job
 from shared.notices.models import Notice, NoticeStatus
+from shared.projects.models import Project
 from shared.tables import utc_now
 from tests.api.administration import Operator, counted_file
 from tests.mail import MailServer, mail_server
@@ -260,6 +261,15 @@ def test_what_the_caller_wrote_cannot_add_a_header_or_a_line_to_the_table(
     [(to, message)] = mail.taken
     assert (to, message["Bcc"]) == ("alice@example.com", None)
     assert "Reason:             one Cost: 0 USD Bcc: b@example.com (x)\n" in mail.texts[0]
+
+
+def test_a_name_that_is_not_ascii_arrives_as_it_is(
+    operator: Operator, alice: Person, sandbox: Sandbox, mail: MailServer
+) -> None:
+    change(Project, alice.project_id, name="Zoë’s Überteam")
+    ended_job(operator, alice, sandbox)
+    work()
+    assert "of the project Zoë’s Überteam has succeeded." in mail.texts[0]
 
 
 def test_the_addresses_of_a_project_are_shown_changed_and_removed(operator: Operator, alice: Person) -> None:
