@@ -77,24 +77,29 @@ class Team:
         self.name = name
         self.listener = listener
         self.openai = OpenAI(base_url=stack.base_url, api_key=create_project_with_key(name).secret, max_retries=10)
+        self.files: list[str] = []
         self.jobs: list[str] = []
         told = [f"fine_tuning.job.{status}" for status in ("created", *FINAL)]
         endpoint = self.openai.webhooks.create(name=name, url=listener.url, event_types=told)  # type: ignore[arg-type]
         listener.secret = endpoint.signing_secret
 
+    def prepare(self) -> None:
+        """Files whose tokens are counted: that takes a processor for seconds, and whoever is killed begins anew."""
+        self.files = [self._send(number) for number in range(DATASETS)]
+        for file_id in self.files:
+            while not self.openai.get(f"/datasets/{file_id}", cast_to=httpx2.Response).json()["tokens_counted"]:
+                time.sleep(0.5)
+
+    def _send(self, number: int) -> str:
+        return self.openai.files.create(file=("train.jsonl", lines(20 + number)), purpose="fine-tune").id
+
     def work(self, count: int) -> None:
-        files = [self._send(number) for number in range(min(DATASETS, count))]
         for number in range(count):
             key = {"Idempotency-Key": f"{self.name}-job-{number}"}
             job = self.openai.fine_tuning.jobs.create(
-                training_file=files[number % len(files)], model="gpt-4o-mini", extra_headers=key
+                training_file=self.files[number % len(self.files)], model="gpt-4o-mini", extra_headers=key
             )
             self.jobs.append(job.id)
-
-    def _send(self, number: int) -> str:
-        key = {"Idempotency-Key": f"{self.name}-file-{number}"}
-        file = ("train.jsonl", lines(20 + number))
-        return self.openai.files.create(file=file, purpose="fine-tune", extra_headers=key).id
 
     def statuses(self) -> dict[str, str]:
         return {job.id: job.status for job in self.openai.fine_tuning.jobs.list(limit=100)}
@@ -200,6 +205,8 @@ def run(jobs: int, *, is_slow: bool = False) -> list[Row]:
         os.environ.update(stack.environ)
         teams = [Team(stack, f"team {n}", listeners.enter_context(Listener())) for n in range(PROJECTS)]
         get_engine().dispose()
+        for team in teams:
+            team.prepare()
         many = jobs >= 100 and not is_slow
         provider = Provider(stack, is_slow=is_slow)
         chaos = Chaos(stack, teams, provider, Havoc(stack, redis=5 if many else 1, postgres=3 if many else 1))

@@ -120,9 +120,9 @@ class Havoc:
                         self.killed[kind] += 1
 
     def _kill_worker(self) -> None:
-        """That which has been there longest, of those that have done something: else a slow machine does nothing."""
+        """That which has been there longest and has done something, unless it is alone: a slow machine needs longer."""
         ready = [(since, name) for name, since in self._ready_at.items() if self._has_worked(name, since)]
-        if ready:
+        if ready and len(self._ready_at) > 1:
             name = min(ready)[1]
             del self._ready_at[name]
             self._kill(name)
