@@ -22,6 +22,12 @@ _INSTEAD = {  # by the end of the address
 }
 
 
+def request_id(headers: Headers) -> str:
+    """The caller's own, or a new one."""
+    given = headers.get("x-request-id", "")
+    return given if _USABLE.fullmatch(given) else new_id("req_")
+
+
 class RequestMiddleware:
     """Takes a caller's `x-request-id` over, or makes one; answers what nobody foresaw with a 500 that names it."""
 
@@ -33,10 +39,9 @@ class RequestMiddleware:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        request_id = given if _USABLE.fullmatch(given) else new_id("req_")
+        id = request_id(headers)
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        structlog.contextvars.bind_contextvars(request_id=id)
         started, status = time.perf_counter(), 0
         unread = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
@@ -51,7 +56,7 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 answer = MutableHeaders(scope=message)
-                answer["x-request-id"] = request_id
+                answer["x-request-id"] = id
                 if unread:  # refused before its body was read: nothing more of it is taken
                     answer["connection"] = "close"
             await send(message)
@@ -62,7 +67,7 @@ class RequestMiddleware:
             log.exception("a request failed in a way that nobody foresaw")
             if status:
                 raise
-            sentence = f"Something went wrong on our side; tell your operator the request id {request_id}"
+            sentence = f"Something went wrong on our side; tell your operator the request id {id}"
             await envelope(500, sentence, "internal_error", type="server_error")(scope, receive, send_with_id)
         finally:
             if scope["path"] not in _QUIET:

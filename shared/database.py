@@ -23,6 +23,7 @@ import shared.idempotency
 import shared.jobs.models
 import shared.notices.models
 import shared.projects.models
+import shared.projects.rate_limits
 import shared.sweeps
 import shared.webhooks.models  # noqa: F401  every table, so that every foreign key resolves
 from shared.isolation import narrow_from_the_start

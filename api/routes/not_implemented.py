@@ -27,7 +27,6 @@ OF_PROJECT = (
     "data_retention",
     "groups",
     "hosted_tool_permissions",
-    "rate_limits",
     "roles",
     "service_tier_settings",
     "users",
