@@ -28,6 +28,7 @@ PATIENCE, SILENT_SECONDS = 0.25, 5.0
 KEPT = 20_000
 TELL_EVERY = 10.0
 Kind = Literal["requests", "bytes", "failures"]
+MOST: dict[Kind, int] = {"requests": 50, "bytes": 16 << 20, "failures": 1}  # and no more than this
 
 
 class Counts:
@@ -161,7 +162,8 @@ class Allowance:
         return None
 
     async def _take_share(self, counts: Counts, needed: int) -> bool:
-        minute, share = self.minute, max(needed, (self.limit - self.taken) // SHARE)
+        minute = self.minute
+        share = max(needed, min(MOST[self.kind], (self.limit - self.taken) // SHARE))
         total = await counts.add(f"{self.owner}/{self.kind}/{minute}", share)
         if minute != self.minute:  # it has turned meanwhile: this one request is the old minute's
             return True

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.allowances import KEPT, Allowance, Counts, Kind, Refusal, seconds
 from api.errors import envelope
-from api.middleware import request_id
+from api.middleware import before_the_end, request_id
 from shared.database import transaction
 from shared.errors import RateLimited
 from shared.projects import rate_limits
@@ -107,9 +107,7 @@ class RateLimitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
-            await self.app(scope, receive, send)
-            if scope["type"] == "lifespan":
-                await self.ledger.counts.close()
+            await self.app(scope, receive, before_the_end(self.ledger.counts.close, send))
             return
         now, headers = time.time(), Headers(scope=scope)
         metered = self._meter(headers)

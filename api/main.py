@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from api import errors, inference
+from api.audit import AuditMiddleware
 from api.errors import ErrorEnvelope
 from api.incoming import IncomingMiddleware
 from api.limiting import RateLimitMiddleware
@@ -18,6 +19,7 @@ from api.middleware import BodyLimitMiddleware, RequestMiddleware
 from api.routes import (
     admin_api_keys,
     api_keys,
+    audit_logs,
     budgets,
     costs,
     credentials,
@@ -57,6 +59,7 @@ _FOR_ADMINS = (
     budgets,
     notices,
     costs,
+    audit_logs,
     not_implemented,
 )
 _ERRORS: dict[int | str, dict[str, Any]] = {
@@ -114,6 +117,7 @@ def create_app() -> FastAPI:
     }
     app.add_middleware(IncomingMiddleware, patience=settings.body_patience, kept_whole=others)
     app.add_middleware(BodyLimitMiddleware, limit=settings.max_json_bytes, others=others)
+    app.add_middleware(AuditMiddleware)
     app.add_middleware(RequestMiddleware)
     app.add_middleware(RateLimitMiddleware)
     for module in (*_FOR_PROJECTS, *_FOR_ADMINS):

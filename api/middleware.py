@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -26,6 +26,17 @@ def request_id(headers: Headers) -> str:
     """The caller's own, or a new one."""
     given = headers.get("x-request-id", "")
     return given if _USABLE.fullmatch(given) else new_id("req_")
+
+
+def before_the_end(finish: Callable[[], Awaitable[None]], send: Send) -> Send:
+    """Of the app's own lifespan: what a middleware has to finish before the process ends."""
+
+    async def send_after(message: Message) -> None:
+        if message["type"].startswith("lifespan.shutdown."):
+            await finish()
+        await send(message)
+
+    return send_after
 
 
 class RequestMiddleware:

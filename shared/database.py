@@ -16,6 +16,7 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import DisconnectionError
 from sqlmodel import Session, create_engine
 
+import shared.audit.recording
 import shared.budgets.models
 import shared.datasets.models
 import shared.datasets.reports

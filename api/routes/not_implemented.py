@@ -8,7 +8,6 @@ from shared.errors import NotImplementedHere
 router = APIRouter(dependencies=[admin_scope("projects")], include_in_schema=False)
 
 OF_ORGANIZATION = (
-    "audit_logs",
     "certificates",
     "data_retention",
     "external_keys",
