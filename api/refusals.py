@@ -12,7 +12,7 @@ from shared.database import transaction
 
 log = structlog.get_logger(__name__)
 SINGLY = 10  # of a kind, in a minute
-SINGLY_IN_ALL = 600
+SINGLY_IN_ALL = 6000
 KINDS = 1000
 MINUTE = 60
 

@@ -17,6 +17,7 @@ from cli import (
     keys,
     money,
     projects,
+    rate_limits,
     reconcile,
     secrets_rotation,
     webhooks,
@@ -42,6 +43,7 @@ app.command(rich_help_panel="Operate")(money.cost)
 app.add_typer(credentials.app, name="credential", rich_help_panel="Operate")
 app.add_typer(secrets_rotation.app, name="secrets", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(reconcile.reconcile)
+app.add_typer(rate_limits.app, name="rate-limit", rich_help_panel="Operate")
 app.add_typer(audit.app, name="audit", rich_help_panel="Operate")
 app.add_typer(datasets.app, name="datasets", rich_help_panel="Try")
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Try")

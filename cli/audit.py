@@ -18,6 +18,7 @@ CHANGES: Mapping[str, Changes] = {
     "project update": {"projects": "project.updated"},
     "key create": {"api_keys": "api_key.created"},
     "key revoke": {"api_keys": "api_key.deleted"},
+    "rate-limit set": {"rate_limits": "rate_limit.updated"},
 }
 # Commands that change nothing in the database, or what is no change of an object, and why.
 NO_CHANGES: Mapping[str, str] = {
@@ -32,6 +33,7 @@ NO_CHANGES: Mapping[str, str] = {
     "lint": "has a database of its own",
     "lock": "changes files",
     "key list": "reads",
+    "rate-limit list": "reads",
     "secrets rotate": "seals the same secrets anew",
     "audit list": "reads",
     "audit export": "reads",

@@ -31,10 +31,10 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("project_id", sa.String(), nullable=False),
         sa.Column("api_key_id", sa.String(), nullable=True),
-        sa.Column("max_requests_per_1_minute", sa.Integer(), nullable=True),
+        sa.Column("max_requests_per_1_minute", sa.BigInteger(), nullable=True),
         sa.Column("max_bytes_per_1_minute", sa.BigInteger(), nullable=True),
-        sa.Column("max_jobs_per_1_day", sa.Integer(), nullable=True),
-        sa.Column("max_open_jobs", sa.Integer(), nullable=True),
+        sa.Column("max_jobs_per_1_day", sa.BigInteger(), nullable=True),
+        sa.Column("max_open_jobs", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["api_key_id"], ["api_keys.id"], name=op.f("fk_rate_limits_api_key_id")),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_rate_limits_project_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rate_limits")),
@@ -64,8 +64,8 @@ def upgrade() -> None:
         sa.Column("details", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_logs")),
     )
-    op.create_index(op.f("ix_audit_logs_project_id_id"), "audit_logs", ["project_id", "id"], unique=False)
-    op.create_index(op.f("ix_audit_logs_resource_id_id"), "audit_logs", ["resource_id", "id"], unique=False)
+    op.create_index("ix_audit_logs_project_id_audit_logs_id", "audit_logs", ["project_id", "id"], unique=False)
+    op.create_index("ix_audit_logs_resource_id_audit_logs_id", "audit_logs", ["resource_id", "id"], unique=False)
     op.execute("select tunery_protect('audit_logs')")
     op.execute("revoke update, delete on audit_logs from tunery_app")
     op.execute(REFUSE)

@@ -29,10 +29,10 @@ class RateLimit(Owned, table=True):
 
     project_id: str = Field(foreign_key="projects.id", index=True)
     api_key_id: str | None = Field(default=None, foreign_key="api_keys.id")
-    max_requests_per_1_minute: int | None = None
+    max_requests_per_1_minute: int | None = Field(default=None, sa_type=BigInteger)
     max_bytes_per_1_minute: int | None = Field(default=None, sa_type=BigInteger)
-    max_jobs_per_1_day: int | None = None
-    max_open_jobs: int | None = None
+    max_jobs_per_1_day: int | None = Field(default=None, sa_type=BigInteger)
+    max_open_jobs: int | None = Field(default=None, sa_type=BigInteger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Limits:
     open_jobs: int | None
 
 
-Count = Annotated[int | None, Bound(ge=0, le=2**31 - 1)]
+Count = Annotated[int | None, Bound(ge=0, le=10**15)]
 
 
 class RateLimitUpdate(BaseModel):
@@ -54,7 +54,7 @@ class RateLimitUpdate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     max_requests_per_1_minute: Count = None
-    max_bytes_per_1_minute: Annotated[int | None, Bound(ge=0, le=2**53 - 1)] = None
+    max_bytes_per_1_minute: Count = None
     max_jobs_per_1_day: Count = None
     max_open_jobs: Count = None
 
@@ -77,7 +77,7 @@ class RateLimitPublic(Listed):
 
     @classmethod
     def of(cls, row: RateLimit) -> "RateLimitPublic":
-        limits = _limits(row)
+        limits = limits_of(row)
         requests = NO_LIMIT if limits.requests_per_minute is None else limits.requests_per_minute
         return cls(
             id=row.id,
@@ -89,7 +89,7 @@ class RateLimitPublic(Listed):
         )
 
 
-def _limits(row: RateLimit) -> Limits:
+def limits_of(row: RateLimit) -> Limits:
     """The settings speak of projects only."""
     own = (row.max_requests_per_1_minute, row.max_bytes_per_1_minute, row.max_jobs_per_1_day, row.max_open_jobs)
     if row.api_key_id is not None:
@@ -108,13 +108,13 @@ def in_force(session: Session, project_id: str, key_id: str) -> dict[str, Limits
     either = [_unset(project_id), _unset(project_id, key_id)]
     found = select(RateLimit).where(RateLimit.project_id == project_id, col(RateLimit.id).in_([r.id for r in either]))
     rows = {row.id: row for row in session.exec(found)}
-    return {row.api_key_id or project_id: _limits(rows.get(row.id, row)) for row in either}
+    return {row.api_key_id or project_id: limits_of(rows.get(row.id, row)) for row in either}
 
 
 def of_project(session: Session, project_id: str) -> Limits:
     unset = _unset(project_id)
     query = select(RateLimit).where(RateLimit.id == unset.id, RateLimit.project_id == project_id)
-    return _limits(session.exec(query).one_or_none() or unset)
+    return limits_of(session.exec(query).one_or_none() or unset)
 
 
 def list_rate_limits(session: Session, project_id: str) -> list[RateLimit]:
