@@ -37,13 +37,28 @@ CHANGES: Mapping[str, Changes] = {
     "redeliver_webhook": {"webhook_deliveries": "webhook_delivery.redelivered"},
     "recover_webhooks": {"webhook_recoveries": "webhook_recovery.created"},
     "create_project": {"projects": "project.created"},
+    "update_project": {"projects": "project.updated"},
+    "archive_project": {"projects": "project.archived", "jobs": "fine_tuning.job.cancelled"},
+    "update_model_permissions": {"projects": "model_permissions.updated"},
+    "delete_model_permissions": {"projects": "model_permissions.deleted"},
     "update_project_rate_limit": {"rate_limits": "rate_limit.updated"},
+    "create_service_account": {"service_accounts": "service_account.created", "api_keys": "api_key.created"},
+    "update_service_account": {"service_accounts": "service_account.updated"},
+    "delete_service_account": {"service_accounts": "service_account.deleted", "api_keys": "api_key.deleted"},
+    "create_service_account_api_key": {"api_keys": "api_key.created"},
+    "update_api_key": {"api_keys": "api_key.updated"},
+    "rotate_api_key_secret": {"api_keys": "api_key.secret_rotated"},
+    "delete_api_key": {"api_keys": "api_key.deleted"},
+    "create_admin_api_key": {"api_keys": "api_key.created"},
+    "rotate_admin_api_key_secret": {"api_keys": "api_key.secret_rotated"},
+    "delete_admin_api_key": {"api_keys": "api_key.deleted"},
 }
 # POSTs that are no change, and why.
 NO_CHANGES: Mapping[str, str] = {
     "create_chat_completion": "asks the provider, and changes nothing",
     "create_part": "carries bytes; the file that they become is said when the upload is completed",
     "create_sample_event": "shows a sample to those who follow the stream",
+    "refuse": "says that there is no such thing",
     "test_webhook_endpoint": "sends a sample to an endpoint, which its log of deliveries shows",
 }
 _ID = re.compile(r"(?!sk-)(?:[a-z_]+[-_][0-9a-z]{8,40}|rl-[a-z]+_[0-9a-z]{8,40})")

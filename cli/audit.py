@@ -12,12 +12,20 @@ if TYPE_CHECKING:  # half a second that the help need not wait for
     from shared.audit.schemas import AuditLogPublic
     from shared.audit.service import Filter
 
+_CREATED = {"api_keys": "api_key.created", "service_accounts": "service_account.created"}
+_ROTATED = {"api_keys": "api_key.secret_rotated"}
+_REVOKED = {"api_keys": "api_key.deleted"}
 # By the first words of a command: the table whose row it is about, and the same words for the change as in the api.
 CHANGES: Mapping[str, Changes] = {
-    "project create": {"projects": "project.created", "api_keys": "api_key.created"},
+    "project create": {"projects": "project.created", **_CREATED},
     "project update": {"projects": "project.updated"},
-    "key create": {"api_keys": "api_key.created"},
-    "key revoke": {"api_keys": "api_key.deleted"},
+    "project archive": {"projects": "project.archived", "jobs": "fine_tuning.job.cancelled"},
+    "key create": _CREATED,
+    "key rotate": _ROTATED,
+    "key revoke": _REVOKED,
+    "admin-key create": _CREATED,
+    "admin-key rotate": _ROTATED,
+    "admin-key revoke": _REVOKED,
     "rate-limit set": {"rate_limits": "rate_limit.updated"},
 }
 # Commands that change nothing in the database, or what is no change of an object, and why.
@@ -33,6 +41,8 @@ NO_CHANGES: Mapping[str, str] = {
     "lint": "has a database of its own",
     "lock": "changes files",
     "key list": "reads",
+    "admin-key list": "reads",
+    "project list": "reads",
     "rate-limit list": "reads",
     "secrets rotate": "seals the same secrets anew",
     "audit list": "reads",

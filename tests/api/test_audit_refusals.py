@@ -1,7 +1,6 @@
 """The audit of what was not done, and that nobody can change what stands in it."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from openai import OpenAI
@@ -13,16 +12,8 @@ from shared.database import transaction
 from shared.tables import utc_now
 from tests.api.audited import entries, post
 from tests.api.conftest import running_under
-from tests.api.people import admin_of
 from tests.api.wire import send
 from tests.world import Person
-
-
-@pytest.fixture
-def admin(clean: str) -> Iterator[OpenAI]:
-    """The operator."""
-    with admin_of(clean) as admin:
-        yield admin
 
 
 def test_what_is_not_changed_leaves_no_entry(alice: Person) -> None:

@@ -1,27 +1,17 @@
 """How many jobs a project may create in a day, and have open: exactly, also when many come at once."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-import pytest
 from openai import OpenAI, RateLimitError
 
 from shared.database import transaction
 from shared.ids import first_id
 from shared.jobs.models import Job
 from shared.tables import utc_now
-from tests.api.people import admin_of
 from tests.api.test_rate_limits import limit
 from tests.worker.levers import ids
 from tests.world import Person
-
-
-@pytest.fixture
-def admin(clean: str) -> Iterator[OpenAI]:
-    """The operator."""
-    with admin_of(clean) as admin:
-        yield admin
 
 
 def create(person: Person, file_id: str) -> RateLimitError | None:

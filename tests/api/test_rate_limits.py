@@ -13,19 +13,11 @@ from shared.projects import service as projects
 from shared.projects.models import ApiKey
 from shared.settings import get_settings
 from tests.api.conftest import serving_under
-from tests.api.people import admin_of
 from tests.api.wire import Answer, send
 from tests.worker.levers import ids
 from tests.world import Person
 
 NO_LIMIT = 2**31 - 1
-
-
-@pytest.fixture
-def admin(clean: str) -> Iterator[OpenAI]:
-    """The operator."""
-    with admin_of(clean) as admin:
-        yield admin
 
 
 @pytest.fixture(scope="session")
