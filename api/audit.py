@@ -42,6 +42,18 @@ CHANGES: Mapping[str, Changes] = {
     "update_model_permissions": {"projects": "model_permissions.updated"},
     "delete_model_permissions": {"projects": "model_permissions.deleted"},
     "update_project_rate_limit": {"rate_limits": "rate_limit.updated"},
+    "update_spend_limit": {"budgets": "spend_limit.updated"},
+    "delete_spend_limit": {"budgets": "spend_limit.deleted"},
+    "create_spend_alert": {"spend_alerts": "spend_alert.created"},
+    "update_spend_alert": {"spend_alerts": "spend_alert.updated"},
+    "delete_spend_alert": {"spend_alerts": "spend_alert.deleted"},
+    "update_approval_limit": {"budgets": "approval_limit.updated"},
+    "delete_approval_limit": {"budgets": "approval_limit.deleted"},
+    "approve_job": {"jobs": "fine_tuning.job.approved"},
+    "reject_job": {"jobs": "fine_tuning.job.rejected"},
+    "create_adjustment": {"ledger_entries": "ledger.adjusted"},
+    "update_email_notices": {"notice_lists": "email_notices.updated"},
+    "delete_email_notices": {"notice_lists": "email_notices.deleted"},
     "create_service_account": {"service_accounts": "service_account.created", "api_keys": "api_key.created"},
     "update_service_account": {"service_accounts": "service_account.updated"},
     "delete_service_account": {"service_accounts": "service_account.deleted", "api_keys": "api_key.deleted"},
@@ -103,7 +115,13 @@ def _who(scope: Scope) -> Who:
     known = structlog.contextvars.get_contextvars()
     address = (scope.get("client") or (None,))[0]
     key_id, project_id, request_id = known.get("key_id"), known.get("project_id"), known.get("request_id")
-    return Who("api_key" if key_id else "unknown", key_id, project_id, address, request_id)
+    return Who("api_key" if key_id else "unknown", key_id, project_id, address, request_id, _named(scope))
+
+
+def _named(scope: Scope) -> str | None:
+    """What is no id may be anything, a secret too."""
+    named = [each for each in scope.get("path_params", {}).values() if isinstance(each, str)]
+    return named[-1] if named and _ID.fullmatch(named[-1]) else None
 
 
 def _is_refusal(scope: Scope, status: int) -> bool:
@@ -116,13 +134,12 @@ def _entry(scope: Scope, status: int, body: bytes) -> AuditLog:
     who = _who(scope)
     attempted = next(iter(_changes(scope).values()), None)
     details = {"status": status, "error_code": _code(body), "attempted": attempted}
-    named = next(iter(scope.get("path_params", {}).values()), None)
     return AuditLog(
         type=FAILED_LOGIN if status == 401 else REFUSED,
         actor=who.actor,
         api_key_id=who.api_key_id,
         project_id=who.project_id,
-        resource_id=named if isinstance(named, str) and _ID.fullmatch(named) else None,
+        resource_id=who.named,
         address=who.address,
         request_id=who.request_id,
         details={name: value for name, value in details.items() if value is not None},

@@ -27,6 +27,7 @@ CHANGES: Mapping[str, Changes] = {
     "admin-key rotate": _ROTATED,
     "admin-key revoke": _REVOKED,
     "rate-limit set": {"rate_limits": "rate_limit.updated"},
+    "limit set": {"budgets": "spend_limit.updated"},
 }
 # Commands that change nothing in the database, or what is no change of an object, and why.
 NO_CHANGES: Mapping[str, str] = {
@@ -44,6 +45,9 @@ NO_CHANGES: Mapping[str, str] = {
     "admin-key list": "reads",
     "project list": "reads",
     "rate-limit list": "reads",
+    "limit show": "reads",
+    "cost": "reads",
+    "reconcile": "does what a worker does once a day",
     "secrets rotate": "seals the same secrets anew",
     "audit list": "reads",
     "audit export": "reads",

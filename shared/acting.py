@@ -12,13 +12,17 @@ Changes = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """An API key, the operator at the command line, or somebody of whom only the address is known."""
+    """An API key, the operator at the command line, or somebody of whom only the address is known.
+
+    `named` is the id of the object that the request is about, if its address names one.
+    """
 
     actor: Literal["api_key", "operator", "unknown"]
     api_key_id: str | None = None
     project_id: str | None = None
     address: str | None = None
     request_id: str | None = None
+    named: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,19 @@ The worker says nothing, and leaves no entries: what it does to a job is told by
 """
 
 from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import event, inspect
+from sqlalchemy import Result, event, inspect
+from sqlalchemy.orm import ORMExecuteState
 from sqlmodel import Session, SQLModel
 
-from shared.acting import Changes, Who, acting
+from shared.acting import Who, acting
 from shared.audit.models import AuditLog
 
 _TOUCHED = "audit"  # in the `info` of a session: the rows that have changed, and how
+_STATEMENTS = "audit statements"  # and the tables that a statement has changed, which does not say what rows
 _NEXT_STEP = {"due_at", "rung_at", "failures", "retries"}  # when a worker looks again is no change of the object
 Changed = dict[str, dict[str, Any]]
 
@@ -53,7 +56,24 @@ def _harmless(value: object) -> object:
         return value.isoformat()
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, Decimal):
+        return str(value)
     return value if isinstance(value, bool | int | float) else None
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _note_statement(state: ORMExecuteState) -> Result[Any] | None:
+    """An UPDATE, DELETE or upsert of one of the tables, if it has met any row."""
+    act = acting.get()
+    if act is None or not (state.is_insert or state.is_update or state.is_delete) or state.bind_mapper is None:
+        return None
+    table = state.bind_mapper.class_.__tablename__
+    if table not in act.changes():
+        return None
+    result = state.invoke_statement()
+    if getattr(result, "rowcount", 0) != 0:
+        state.session.info.setdefault(_STATEMENTS, set()).add(table)
+    return result
 
 
 @event.listens_for(Session, "before_commit")
@@ -63,18 +83,23 @@ def _write(session: Session) -> None:
         return
     session.flush()
     who = act.who()
+    by_statement = session.info.pop(_STATEMENTS, set())
     for row, changed in session.info.pop(_TOUCHED, {}).values():
-        session.add(_entry(who, changes, row, changed))
+        owner = row.id if row.__tablename__ == "projects" else getattr(row, "project_id", None)
+        session.add(_entry(who, changes[row.__tablename__], row.id, owner, changed))
+        by_statement.discard(row.__tablename__)
+    for table in sorted(by_statement):
+        owner = who.project_id or (who.named if (who.named or "").startswith("proj_") else None)
+        session.add(_entry(who, changes[table], who.named, owner, {}))
 
 
-def _entry(who: Who, changes: Changes, row: Any, changed: Changed) -> AuditLog:
-    owner = row.id if row.__tablename__ == "projects" else getattr(row, "project_id", None)
+def _entry(who: Who, type: str, resource_id: str | None, project_id: str | None, changed: Changed) -> AuditLog:
     return AuditLog(
-        type=changes[row.__tablename__],
+        type=type,
         actor=who.actor,
         api_key_id=who.api_key_id,
-        project_id=owner,
-        resource_id=row.id,
+        project_id=project_id,
+        resource_id=resource_id,
         address=who.address,
         request_id=who.request_id,
         details={"changed": changed} if changed else {},

@@ -6,14 +6,21 @@ from typing import Any
 from openai import OpenAI
 
 from shared.database import transaction
-from shared.jobs.models import Job, TunedModel
+from shared.jobs.models import Approval, Job, JobStatus, TunedModel
 from tests.api.audited import post
 from tests.api.wire import send
 from tests.servers import Receiver
-from tests.worker.levers import happen, running_job
+from tests.worker.levers import change, happen, running_job
 from tests.world import Person, Sandbox, lines, row, work
 
-MORE_THAN_ONCE = ["api_key.created", "api_key.deleted", "api_key.secret_rotated", "file.created", "upload.created"]
+MORE_THAN_ONCE = [
+    "api_key.created",
+    "api_key.deleted",
+    "api_key.secret_rotated",
+    "file.created",
+    "fine_tuning.job.created",
+    "upload.created",
+]
 
 
 def change_everything(alice: Person, admin: OpenAI, sandbox: Sandbox, receiver: Receiver) -> None:
@@ -41,10 +48,10 @@ def change_everything(alice: Person, admin: OpenAI, sandbox: Sandbox, receiver: 
     post(alice, f"{hooks}/{endpoint}/deliveries/{delivery['id']}/redeliver", {})
     post(alice, f"{hooks}/{endpoint}/recover", {"since": 0})
     assert send(alice, "DELETE", f"{hooks}/{endpoint}").status == 200
-    _administer(admin)
+    _administer(admin, alice)
 
 
-def _administer(admin: OpenAI) -> None:
+def _administer(admin: OpenAI, alice: Person) -> None:
     organization = admin.admin.organization
     projects, accounts, keys = (
         organization.projects,
@@ -68,8 +75,32 @@ def _administer(admin: OpenAI) -> None:
     made = organization.admin_api_keys.create(name="second").id
     post(operator, f"/organization/admin_api_keys/{made}/rotate_secret", {})
     organization.admin_api_keys.delete(made)
+    _judge(alice, operator)
+    _spend(operator, f"/organization/projects/{project}")
     projects.archive(project)
     operator.close()
+
+
+def _spend(operator: Person, path: str) -> None:
+    """What is set for a project's money, and taken away again."""
+    amount = {"currency": "USD", "interval": "month", "threshold_amount": 500}
+    alert = {**amount, "notification_channel": {"type": "email", "recipients": ["alice@example.com"]}}
+    post(operator, f"{path}/spend_limit", amount)
+    alert_id = post(operator, f"{path}/spend_alerts", alert)["id"]
+    post(operator, f"{path}/spend_alerts/{alert_id}", {**alert, "threshold_amount": 400})
+    post(operator, f"{path}/approval_limit", {"currency": "USD", "threshold_amount": 500})
+    post(operator, f"{path}/ledger", {"amount": "1.50", "currency": "USD", "reason": "rounding"})
+    post(operator, f"{path}/email_notices", {"recipients": ["alice@example.com"]})
+    for set_before in (f"spend_alerts/{alert_id}", "spend_limit", "approval_limit", "email_notices"):
+        assert send(operator, "DELETE", f"{path}/{set_before}").status == 200
+
+
+def _judge(alice: Person, operator: Person) -> None:
+    """One job is approved, another one is not."""
+    for judgement in ("approve", "reject"):
+        job_id = alice.create_job()
+        change(Job, job_id, approval=Approval.AWAITED, status=JobStatus.QUEUED, due_at=None)
+        post(operator, f"/organization/projects/{alice.project_id}/jobs/{job_id}/{judgement}", {})
 
 
 def _change_files(alice: Person) -> None:
