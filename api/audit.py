@@ -54,6 +54,9 @@ CHANGES: Mapping[str, Changes] = {
     "create_adjustment": {"ledger_entries": "ledger.adjusted"},
     "update_email_notices": {"notice_lists": "email_notices.updated"},
     "delete_email_notices": {"notice_lists": "email_notices.deleted"},
+    "create_credential": {"credentials": "credential.created"},
+    "update_credential": {"credentials": "credential.updated"},
+    "delete_credential": {"credentials": "credential.deleted"},
     "create_service_account": {"service_accounts": "service_account.created", "api_keys": "api_key.created"},
     "update_service_account": {"service_accounts": "service_account.updated"},
     "delete_service_account": {"service_accounts": "service_account.deleted", "api_keys": "api_key.deleted"},
@@ -70,7 +73,9 @@ NO_CHANGES: Mapping[str, str] = {
     "create_chat_completion": "asks the provider, and changes nothing",
     "create_part": "carries bytes; the file that they become is said when the upload is completed",
     "create_sample_event": "shows a sample to those who follow the stream",
+    "receive_provider_webhook": "the provider's own word, which only lets a worker look at a job",
     "refuse": "says that there is no such thing",
+    "test_credential": "asks the provider whether the key works",
     "test_webhook_endpoint": "sends a sample to an endpoint, which its log of deliveries shows",
 }
 _ID = re.compile(r"(?!sk-)(?:[a-z_]+[-_][0-9a-z]{8,40}|rl-[a-z]+_[0-9a-z]{8,40})")

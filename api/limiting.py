@@ -90,7 +90,7 @@ async def admit(request: Request, project_id: str, key_id: str) -> None:
 
 
 def _limits(project_id: str, key_id: str) -> dict[str, Limits]:
-    with transaction() as session:
+    with transaction(project_id) as session:
         return rate_limits.in_force(session, project_id, key_id)
 
 

@@ -27,6 +27,9 @@ CHANGES: Mapping[str, Changes] = {
     "admin-key rotate": _ROTATED,
     "admin-key revoke": _REVOKED,
     "rate-limit set": {"rate_limits": "rate_limit.updated"},
+    "credential create": {"credentials": "credential.created"},
+    "credential update": {"credentials": "credential.updated"},
+    "credential delete": {"credentials": "credential.deleted"},
     "limit set": {"budgets": "spend_limit.updated"},
 }
 # Commands that change nothing in the database, or what is no change of an object, and why.
@@ -46,6 +49,8 @@ NO_CHANGES: Mapping[str, str] = {
     "project list": "reads",
     "rate-limit list": "reads",
     "limit show": "reads",
+    "credential list": "reads",
+    "credential test": "asks the provider",
     "cost": "reads",
     "reconcile": "does what a worker does once a day",
     "secrets rotate": "seals the same secrets anew",

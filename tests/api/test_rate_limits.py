@@ -136,9 +136,9 @@ def test_health_has_no_limit(tiny: Person) -> None:
 
 
 def test_two_processes_share_a_limit(alice: Person, admin: OpenAI) -> None:
-    within_a_minute()
     limit(admin, alice.project_id, alice.project_id, max_requests_per_1_minute=40)
     with serving_under() as address:
+        within_a_minute()
         there = Person(address, alice.api_key, alice.project_id)
         both = [status for _ in range(30) for status in statuses(ask(alice, 1) + ask(there, 1))]
         there.close()
