@@ -54,6 +54,7 @@ NO_CHANGES: Mapping[str, str] = {
     "cost": "reads",
     "reconcile": "does what a worker does once a day",
     "secrets rotate": "seals the same secrets anew",
+    "secrets forget": "removes what no key opens any more",
     "audit list": "reads",
     "audit export": "reads",
     "audit prune": "says so itself",

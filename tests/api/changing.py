@@ -90,6 +90,10 @@ def _spend(operator: Person, path: str) -> None:
     post(operator, f"{path}/spend_alerts/{alert_id}", {**alert, "threshold_amount": 400})
     post(operator, f"{path}/approval_limit", {"currency": "USD", "threshold_amount": 500})
     post(operator, f"{path}/ledger", {"amount": "1.50", "currency": "USD", "reason": "rounding"})
+    account = {"name": "own", "base_url": "http://127.0.0.1:9/v1", "api_key": "sk-theirs"}
+    credential = post(operator, f"{path}/credentials", account)["id"]
+    post(operator, f"{path}/credentials/{credential}", {"name": "theirs"})
+    assert send(operator, "DELETE", f"{path}/credentials/{credential}").status == 200
     post(operator, f"{path}/email_notices", {"recipients": ["alice@example.com"]})
     for set_before in (f"spend_alerts/{alert_id}", "spend_limit", "approval_limit", "email_notices"):
         assert send(operator, "DELETE", f"{path}/{set_before}").status == 200
