@@ -14,6 +14,7 @@ from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from api import limiting
 from api.key_use import note_use
 from shared.database import transaction
 from shared.errors import Unauthorized
@@ -83,6 +84,7 @@ async def get_caller(request: Request, found: _CallerOfAnyKind) -> Caller:
     caller = callers.as_member(found)
     structlog.contextvars.bind_contextvars(project_id=caller.project_id)
     _check_header(request, "OpenAI-Project", caller.project_id, "mismatched_project")
+    await limiting.admit(request, caller.project_id, caller.key_id)
     return caller
 
 

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 from structlog import get_logger
 
-from shared.errors import ServiceError
+from shared.errors import RateLimited, ServiceError
 
 log = get_logger(__name__)
 
@@ -44,6 +44,8 @@ def service_error(_: Request, error: Exception) -> JSONResponse:
     answer = envelope(error.status, error.message, error.code, type=error.type, param=error.param)
     if error.retryable:
         answer.headers["x-should-retry"] = "true"
+    if isinstance(error, RateLimited) and error.retry_after is not None:
+        answer.headers["retry-after"] = str(error.retry_after)
     return answer
 
 

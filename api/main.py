@@ -11,12 +11,15 @@ from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
 from api import errors, inference
+from api.audit import AuditMiddleware
 from api.errors import ErrorEnvelope
 from api.incoming import IncomingMiddleware
+from api.limiting import RateLimitMiddleware
 from api.middleware import BodyLimitMiddleware, RequestMiddleware
 from api.routes import (
     admin_api_keys,
     api_keys,
+    audit_logs,
     budgets,
     costs,
     credentials,
@@ -29,6 +32,7 @@ from api.routes import (
     notices,
     projects,
     provider_webhooks,
+    rate_limits,
     service_accounts,
     uploads,
     webhook_endpoints,
@@ -51,9 +55,11 @@ _FOR_ADMINS = (
     api_keys,
     admin_api_keys,
     credentials,
+    rate_limits,
     budgets,
     notices,
     costs,
+    audit_logs,
     not_implemented,
 )
 _ERRORS: dict[int | str, dict[str, Any]] = {
@@ -64,7 +70,7 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     408: {"model": ErrorEnvelope, "description": "The body came too slowly; send it again"},
     409: {"model": ErrorEnvelope, "description": "A request under the same Idempotency-Key is under way"},
     413: {"model": ErrorEnvelope, "description": "The body is too large"},
-    429: {"model": ErrorEnvelope, "description": "The project's spend limit leaves no room for this"},
+    429: {"model": ErrorEnvelope, "description": "Too many requests, jobs, or too much money: `code` says which"},
     500: {"model": ErrorEnvelope, "description": "Our fault; the request id is in the sentence"},
     503: {"model": ErrorEnvelope, "description": "A part of the service cannot be reached; try again"},
 }
@@ -111,7 +117,9 @@ def create_app() -> FastAPI:
     }
     app.add_middleware(IncomingMiddleware, patience=settings.body_patience, kept_whole=others)
     app.add_middleware(BodyLimitMiddleware, limit=settings.max_json_bytes, others=others)
+    app.add_middleware(AuditMiddleware)
     app.add_middleware(RequestMiddleware)
+    app.add_middleware(RateLimitMiddleware)
     for module in (*_FOR_PROJECTS, *_FOR_ADMINS):
         app.include_router(module.router, responses=_ERRORS)
     app.include_router(health.router)

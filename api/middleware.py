@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -22,6 +22,23 @@ _INSTEAD = {  # by the end of the address
 }
 
 
+def request_id(headers: Headers) -> str:
+    """The caller's own, or a new one."""
+    given = headers.get("x-request-id", "")
+    return given if _USABLE.fullmatch(given) else new_id("req_")
+
+
+def before_the_end(finish: Callable[[], Awaitable[None]], send: Send) -> Send:
+    """Of the app's own lifespan: what a middleware has to finish before the process ends."""
+
+    async def send_after(message: Message) -> None:
+        if message["type"].startswith("lifespan.shutdown."):
+            await finish()
+        await send(message)
+
+    return send_after
+
+
 class RequestMiddleware:
     """Takes a caller's `x-request-id` over, or makes one; answers what nobody foresaw with a 500 that names it."""
 
@@ -33,10 +50,9 @@ class RequestMiddleware:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        given = headers.get("x-request-id", "")
-        request_id = given if _USABLE.fullmatch(given) else new_id("req_")
+        id = request_id(headers)
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        structlog.contextvars.bind_contextvars(request_id=id)
         started, status = time.perf_counter(), 0
         unread = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
@@ -51,7 +67,7 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 answer = MutableHeaders(scope=message)
-                answer["x-request-id"] = request_id
+                answer["x-request-id"] = id
                 if unread:  # refused before its body was read: nothing more of it is taken
                     answer["connection"] = "close"
             await send(message)
@@ -62,7 +78,7 @@ class RequestMiddleware:
             log.exception("a request failed in a way that nobody foresaw")
             if status:
                 raise
-            sentence = f"Something went wrong on our side; tell your operator the request id {request_id}"
+            sentence = f"Something went wrong on our side; tell your operator the request id {id}"
             await envelope(500, sentence, "internal_error", type="server_error")(scope, receive, send_with_id)
         finally:
             if scope["path"] not in _QUIET:

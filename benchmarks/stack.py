@@ -43,7 +43,8 @@ def measured_stack(**settings: str) -> Iterator[Measured]:
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder)
         state.chmod(0o755)
-        wishes = Wishes(state, isolated=True, settings=settings)
+        unlimited = {"TUNERY_RATE_LIMITS__REQUESTS_PER_MINUTE": "none"}  # one project is all the load there is
+        wishes = Wishes(state, isolated=True, settings=unlimited | settings)
         with Book(state / "ports.json") as book, running(wishes, book) as stack:
             yield Measured(
                 stack.base_url,

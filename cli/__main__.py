@@ -10,17 +10,20 @@ import typer
 
 from cli import (
     admin_keys,
+    audit,
     commands,
     credentials,
     datasets,
     keys,
     money,
     projects,
+    rate_limits,
     reconcile,
     secrets_rotation,
     webhooks,
 )
 from cli.failure import Failure
+from shared.acting import operating
 
 STATE = Path(os.environ.get("TUNERY_STATE") or commands.ROOT / ".state")
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -40,6 +43,8 @@ app.command(rich_help_panel="Operate")(money.cost)
 app.add_typer(credentials.app, name="credential", rich_help_panel="Operate")
 app.add_typer(secrets_rotation.app, name="secrets", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(reconcile.reconcile)
+app.add_typer(rate_limits.app, name="rate-limit", rich_help_panel="Operate")
+app.add_typer(audit.app, name="audit", rich_help_panel="Operate")
 app.add_typer(datasets.app, name="datasets", rich_help_panel="Try")
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Try")
 
@@ -156,7 +161,8 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a tick shows a question mark
     try:
-        app(prog_name="tunery")
+        with operating(audit.changes_of(sys.argv[1:])):
+            app(prog_name="tunery")
     except Failure as failure:
         print(failure, file=sys.stderr)
         sys.exit(failure.exit_code)

@@ -15,6 +15,7 @@ from sqlmodel import Session
 from cli import secret_files
 from cli.explain import sentence_for
 from cli.operate import migrate_when_reachable
+from shared.acting import operating
 from shared.database import transaction
 from shared.errors import ServiceError
 from shared.projects import callers
@@ -64,7 +65,7 @@ def is_there(session: Session, project_id: str, endpoint_id: str) -> bool:
 def main(file: Path) -> None:
     migrate_when_reachable(PATIENCE)
     kept = secret_files.read_json(file)
-    with transaction() as session:
+    with operating({"projects": "project.created", "api_keys": "api_key.created"}), transaction() as session:
         keep_project(session, kept)
         keep_endpoint(session, kept, os.environ.get("TUNERY_WEBHOOK_URL"))
     secret_files.write_json(file, kept)

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import DisconnectionError
 from sqlmodel import Session, create_engine
 
+import shared.audit.recording
 import shared.budgets.models
 import shared.datasets.models
 import shared.datasets.reports
@@ -23,6 +24,7 @@ import shared.idempotency
 import shared.jobs.models
 import shared.notices.models
 import shared.projects.models
+import shared.projects.rate_limits
 import shared.sweeps
 import shared.webhooks.models  # noqa: F401  every table, so that every foreign key resolves
 from shared.isolation import narrow_from_the_start

@@ -68,6 +68,27 @@ class SpendLimitExceeded(ServiceError):
     code = "project_spend_limit_exceeded"
 
 
+class RateLimited(ServiceError):
+    """Too much in too short a time. It may be sent again in `retry_after` seconds, if that is known."""
+
+    status = 429
+    type = "requests"
+    code = "rate_limit_exceeded"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: int | None, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+
+
+class JobLimitReached(RateLimited):
+    """As many jobs as a project may create in a day, or have open. No client had better wait for that."""
+
+    type = "invalid_request_error"
+    code = "daily_rate_limit_exceeded"  # OpenAI's word for a fine-tune that is refused for their number
+    retryable = False
+
+
 class TooLarge(ServiceError):
     status = 413
     type = "invalid_request_error"

@@ -107,6 +107,21 @@ class SmtpSettings(BaseModel):
     schedule: tuple[Seconds, ...] = tuple(timedelta(seconds=s) for s in (60, 300, 1800, 7200, 18000, 36000, 86400))
 
 
+Limit = Annotated[int | None, Field(ge=0)]
+
+
+class RateLimitSettings(BaseModel):
+    """What a project may do unless it has a limit of its own; None is no limit. `failed_…` is of one address."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    requests_per_minute: Limit = 6000
+    bytes_per_minute: Limit = None
+    jobs_per_day: Limit = None
+    open_jobs: Limit = None
+    failed_authentications_per_minute: Limit = 100
+
+
 class Settings(BaseSettings):
     """Names in the environment are `TUNERY_` and the field's, `__` nests; durations are seconds.
 
@@ -114,7 +129,11 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="TUNERY_", env_nested_delimiter="__", frozen=True, hide_input_in_errors=True
+        env_prefix="TUNERY_",
+        env_nested_delimiter="__",
+        env_parse_none_str="none",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     database_url: Annotated[str, AfterValidator(_with_driver), Field(repr=False, validation_alias="DATABASE_URL")]
@@ -131,6 +150,8 @@ class Settings(BaseSettings):
     max_json_bytes: Annotated[int, Field(gt=0)] = 1 << 20
     max_chat_bytes: Annotated[int, Field(gt=0)] = 32 << 20
     body_patience: Seconds = timedelta(seconds=30)
+
+    rate_limits: RateLimitSettings = RateLimitSettings()
 
     idempotency_lifetime: Seconds = timedelta(days=1)
 

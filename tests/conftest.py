@@ -121,6 +121,8 @@ def server(
             "TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS": '["127.0.0.0/8"]',
             "TUNERY_WEBHOOK_TIMEOUT": "2",
             "TUNERY_LOG_LEVEL": "warning",
+            "TUNERY_RATE_LIMITS__REQUESTS_PER_MINUTE": "1000000",
+            "TUNERY_RATE_LIMITS__FAILED_AUTHENTICATIONS_PER_MINUTE": "1000000",
         }
     ):
         get_settings()

@@ -46,6 +46,8 @@ NOT_SO_FILLED: dict[str, dict[str, Any]] = {}  # where a table's own checks ask 
 
 # Who works across projects, and why. Everybody else says whose rows a transaction is about.
 ACROSS = {
+    "api/refusals.py _add": "whoever was refused may be nobody",
+    "api/routes/audit_logs.py _lines": "an admin exports the audit of all projects",
     "api/deps.py _find": "whose key it is has yet to be found out",
     "api/event_stream.py look": "asks first whether the key is still good, and is then narrowed",
     "api/key_use.py write": "notes the use of one key, by its id; projects cannot write keys",

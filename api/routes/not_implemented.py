@@ -8,7 +8,6 @@ from shared.errors import NotImplementedHere
 router = APIRouter(dependencies=[admin_scope("projects")], include_in_schema=False)
 
 OF_ORGANIZATION = (
-    "audit_logs",
     "certificates",
     "data_retention",
     "external_keys",
@@ -27,7 +26,6 @@ OF_PROJECT = (
     "data_retention",
     "groups",
     "hosted_tool_permissions",
-    "rate_limits",
     "roles",
     "service_tier_settings",
     "users",

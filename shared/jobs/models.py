@@ -66,6 +66,7 @@ class Level(StrEnum):
 
 IS_WAITING = "place = 'waiting' AND status = 'queued'"  # one that is paused keeps its turn, and is passed over
 IS_AT_PROVIDER = "provider_job_id IS NOT NULL AND status NOT IN ('succeeded', 'failed', 'cancelled')"
+IS_OPEN = "status NOT IN ('succeeded', 'failed', 'cancelled')"
 IS_HELD = "place = 'held' AND status <> 'paused'"  # the provider takes the place of a paused one for others
 
 
@@ -82,6 +83,7 @@ class Job(OwnedDue, table=True):
     __table_args__ = (
         Index(None, "project_id", "id"),
         Index("ix_jobs_waiting", "queue_id", "project_id", "priority", "id", postgresql_where=text(IS_WAITING)),
+        Index("ix_jobs_open", "project_id", postgresql_where=text(IS_OPEN)),
         Index("ix_jobs_held", "queue_id", "project_id", postgresql_where=text(IS_HELD)),
         Index("ix_jobs_at_provider", "credential_id", "provider_job_id", postgresql_where=text(IS_AT_PROVIDER)),
     )

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, or_, select
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus
 from shared.errors import Invalid
-from shared.jobs import costs, places, spending, tuned_models, wanted
+from shared.jobs import allowance, costs, places, spending, tuned_models, wanted
 from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, Place
 from shared.jobs.moves import ASKABLE, MOVES, TOLD
 from shared.jobs.schemas import JobCreate, JobPublic
@@ -25,6 +25,7 @@ from shared.webhooks.event_types import EventType
 def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     """Accept a job. Its files must be the project's own and not known to be bad; the provider judges the rest."""
     project = projects.get_active_project(session, caller.project_id)
+    allowance.check(session, caller.project_id)
     asked = wanted.columns(session, caller.project_id, new)
     credential = tuned_models.account_to_tune(session, caller.project_id, asked["model"])
     tuned_models.check_permitted(session, caller.project_id, rule_of(project), asked["model"])

@@ -121,6 +121,8 @@ def settings(**values: str) -> Iterator[None]:
         "TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS": json.dumps([str(each) for each in now.dangerous_allow_private_urls]),
         "TUNERY_WEBHOOK_TIMEOUT": str(now.webhook_timeout.total_seconds()),
         "TUNERY_LOG_LEVEL": now.log_level,
+        "TUNERY_RATE_LIMITS__REQUESTS_PER_MINUTE": str(now.rate_limits.requests_per_minute),
+        "TUNERY_RATE_LIMITS__FAILED_AUTHENTICATIONS_PER_MINUTE": str(now.rate_limits.failed_authentications_per_minute),
     }
     _read_settings(before | values)
     try:

@@ -1,0 +1,182 @@
+"""Who sends too much is told so before any work is done for it: with how much it may send, and when again."""
+
+import time
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.allowances import KEPT, Allowance, Counts, Kind, Refusal, seconds
+from api.errors import envelope
+from api.middleware import before_the_end, request_id
+from shared.database import transaction
+from shared.errors import RateLimited
+from shared.projects import rate_limits
+from shared.projects.rate_limits import Limits
+from shared.settings import get_settings
+
+FRESH_SECONDS = 5.0  # so soon a changed limit counts
+STATE = "tunery.limiting"  # in the scope of a request
+
+
+@dataclass(slots=True)
+class Account:
+    """What a key, and the project behind it, may do. `until` is how long we know its limits for sure."""
+
+    allowances: list[Allowance]
+    until: float
+
+    async def take(self, counts: Counts, cost: dict[Kind, int], now: float) -> Refusal | None:
+        for allowance in self.allowances:
+            asked = cost[allowance.kind]
+            if asked and (refusal := await allowance.take(counts, asked, now)):
+                return refusal
+        return None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Every account that this process has met."""
+
+    counts: Counts = field(default_factory=Counts)
+    accounts: dict[bytes, Account] = field(default_factory=dict)
+    allowances: dict[str, Allowance] = field(default_factory=dict)
+
+    def allowance(self, owner: str, kind: Kind, limit: int) -> Allowance:
+        key = f"{owner}/{kind}"
+        found = self.allowances.get(key)
+        if found is None:
+            if len(self.allowances) >= KEPT:
+                self.allowances.clear()
+            found = self.allowances[key] = Allowance(owner, kind, limit)
+        found.limit = limit
+        return found
+
+    def open(self, digest: bytes, limits: dict[str, Limits]) -> Account:
+        wanted: list[tuple[str, Kind, int | None]] = []
+        for owner, each in limits.items():
+            wanted += [(owner, "requests", each.requests_per_minute), (owner, "bytes", each.bytes_per_minute)]
+        allowances = [self.allowance(owner, kind, limit) for owner, kind, limit in wanted if limit is not None]
+        if len(self.accounts) >= KEPT:
+            self.accounts.clear()
+        account = self.accounts[digest] = Account(allowances, time.monotonic() + FRESH_SECONDS)
+        return account
+
+
+@dataclass(slots=True)
+class Metered:
+    """One request: whose it is, what it costs, and whether that is paid."""
+
+    ledger: Ledger
+    digest: bytes
+    cost: dict[Kind, int]
+    account: Account | None = None
+    is_paid: bool = False
+
+
+async def admit(request: Request, project_id: str, key_id: str) -> None:
+    """Count a request of which it has just been seen whose it is. Raises `RateLimited`."""
+    metered: Metered = request.scope[STATE]
+    if metered.is_paid:
+        return
+    limits = await run_in_threadpool(_limits, project_id, key_id)
+    metered.account = metered.ledger.open(metered.digest, limits)
+    metered.is_paid = True
+    if refusal := await metered.account.take(metered.ledger.counts, metered.cost, time.time()):
+        raise RateLimited(str(refusal), retry_after=seconds(refusal.again_in))
+
+
+def _limits(project_id: str, key_id: str) -> dict[str, Limits]:
+    with transaction(project_id) as session:
+        return rate_limits.in_force(session, project_id, key_id)
+
+
+class RateLimitMiddleware:
+    """Stands before everything else, so that a refusal costs next to nothing; tells each caller what it has left.
+
+    A key that is known here pays at once, another when its project has been found (`admit`). An address from which
+    keys were tried in vain too often is let in only with keys that were good before.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.ledger = Ledger()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+            await self.app(scope, receive, before_the_end(self.ledger.counts.close, send))
+            return
+        now, headers = time.time(), Headers(scope=scope)
+        metered = self._meter(headers)
+        scope[STATE] = metered
+        if refusal := await self._refusal(metered, scope, now):
+            await _refuse(refusal, metered, headers, send)
+            return
+
+        async def send_counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if message["status"] == 401:
+                    await self._count_failure(scope, now)
+                MutableHeaders(scope=message).update(_standing(metered.account, now))
+            await send(message)
+
+        await self.app(scope, receive, send_counted)
+
+    def _meter(self, headers: Headers) -> Metered:
+        declared = headers.get("content-length", "")
+        length = int(declared[:20]) if declared.isdecimal() else 0
+        digest = sha256(headers.get("authorization", "").encode()).digest()
+        return Metered(self.ledger, digest, {"requests": 1, "bytes": length})
+
+    async def _refusal(self, metered: Metered, scope: Scope, now: float) -> Refusal | None:
+        account = self.ledger.accounts.get(metered.digest)
+        if account is None:
+            return self._stranger(scope, now)
+        if account.until < time.monotonic():
+            return None
+        metered.account, metered.is_paid = account, True
+        return await account.take(self.ledger.counts, metered.cost, now)
+
+    def _failures(self, scope: Scope) -> Allowance | None:
+        limit = get_settings().rate_limits.failed_authentications_per_minute
+        address = (scope.get("client") or ("",))[0]
+        return None if limit is None else self.ledger.allowance(address, "failures", limit)
+
+    def _stranger(self, scope: Scope, now: float) -> Refusal | None:
+        failures = self._failures(scope)
+        if failures is None or not failures.is_spent(now):
+            return None
+        return Refusal(failures, failures.resets_in(now))
+
+    async def _count_failure(self, scope: Scope, now: float) -> None:
+        if failures := self._failures(scope):
+            await failures.take(self.ledger.counts, 1, now)
+
+
+async def _refuse(refusal: Refusal, metered: Metered, asked: Headers, send: Send) -> None:
+    """Written by hand, outside of everything that a request usually goes through, with what every answer has."""
+    answer = envelope(429, str(refusal), RateLimited.code, type=RateLimited.type)
+    answer.headers.update(_standing(metered.account, time.time()))
+    answer.headers.update({"retry-after": str(seconds(refusal.again_in)), "x-should-retry": "true"})
+    answer.headers["x-request-id"] = request_id(asked)
+    if metered.cost["bytes"] or "transfer-encoding" in asked:  # nothing of its body is taken
+        answer.headers["connection"] = "close"
+    await send({"type": "http.response.start", "status": 429, "headers": answer.raw_headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _standing(account: Account | None, now: float) -> dict[str, str]:
+    """OpenAI's headers. Of a key's limit and its project's, that of which less remains."""
+    tightest: dict[Kind, Allowance] = {}
+    for each in account.allowances if account else ():
+        if each.kind not in tightest or each.remaining < tightest[each.kind].remaining:
+            tightest[each.kind] = each
+    headers = {}
+    for kind, allowance in tightest.items():
+        headers[f"x-ratelimit-limit-{kind}"] = str(allowance.limit)
+        headers[f"x-ratelimit-remaining-{kind}"] = str(allowance.remaining)
+        headers[f"x-ratelimit-reset-{kind}"] = f"{seconds(allowance.resets_in(now))}s"
+    return headers

@@ -1,0 +1,100 @@
+"""Reads the audit by what is asked for, and removes what an operator no longer keeps."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, func, or_
+from sqlmodel import Session, col, delete, select
+
+from shared.audit.models import MAY_PRUNE, PRUNED, AuditLog
+from shared.audit.schemas import AuditLogPublic
+from shared.errors import NotFound
+from shared.ids import first_id
+from shared.projects.models import Project
+from shared.tables import COMMITTED_WITHIN, utc_now
+
+AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What is looked for; what is None is not asked about. `since` is included, `until` is not, in Unix seconds."""
+
+    since: int | None = None
+    until: int | None = None
+    types: list[str] | None = None
+    actors: list[str] | None = None
+    projects: list[str] | None = None
+    resources: list[str] | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        wanted = []
+        if self.since is not None:
+            wanted.append(col(AuditLog.id) >= _first(self.since))
+        if self.until is not None:
+            wanted.append(col(AuditLog.id) < _first(self.until))
+        if self.types is not None:
+            wanted.append(col(AuditLog.type).in_(self.types))
+        if self.actors is not None:
+            by_operator = col(AuditLog.actor).in_({"operator"} & set(self.actors))
+            wanted.append(or_(col(AuditLog.api_key_id).in_(self.actors), by_operator))
+        if self.projects is not None:
+            wanted.append(col(AuditLog.project_id).in_(self.projects))
+        if self.resources is not None:
+            wanted.append(col(AuditLog.resource_id).in_(self.resources))
+        return wanted
+
+
+def _first(seconds: int) -> str:
+    return first_id(AuditLog.id_prefix, datetime.fromtimestamp(seconds, UTC))
+
+
+def list_logs(
+    session: Session, wanted: Filter, *, after: str | None = None, before: str | None = None, limit: int
+) -> list[AuditLogPublic]:
+    """One more than `limit`, newest first. With `before` alone the page ends right before that entry."""
+    where = wanted.conditions()
+    for name, id in (("after", after), ("before", before)):
+        if id is not None:
+            _check(session, id, name)
+            where.append(col(AuditLog.id) < id if name == "after" else col(AuditLog.id) > id)
+    if before is not None and after is None:
+        nearest = select(AuditLog.id).where(*where).order_by(col(AuditLog.id)).limit(limit)
+        where = [col(AuditLog.id).in_(nearest)]
+    return _show(session, where, limit + 1, newest_first=True)
+
+
+def export(session: Session, wanted: Filter, after: str) -> list[AuditLogPublic]:
+    """The next entries after an id (`""` for the first), the oldest first, `AT_ONCE` at most.
+
+    Those of the last ten seconds are left out: one that is older might yet be committed, and would be missed.
+    """
+    settled = first_id(AuditLog.id_prefix, utc_now() - COMMITTED_WITHIN)
+    where = [*wanted.conditions(), col(AuditLog.id) > after, col(AuditLog.id) < settled]
+    return _show(session, where, AT_ONCE, newest_first=False)
+
+
+def _show(
+    session: Session, where: list[ColumnElement[bool]], limit: int, *, newest_first: bool
+) -> list[AuditLogPublic]:
+    query = select(AuditLog, Project.name).outerjoin(Project, col(Project.id) == AuditLog.project_id).where(*where)
+    order = col(AuditLog.id).desc() if newest_first else col(AuditLog.id).asc()
+    return [AuditLogPublic.of(row, name) for row, name in session.exec(query.order_by(order).limit(limit))]
+
+
+def _check(session: Session, id: str, param: str) -> None:
+    if session.exec(select(AuditLog.id).where(AuditLog.id == id)).one_or_none() is None:
+        raise NotFound(f"No such audit log: {id}", param=param)
+
+
+def prune(session: Session, before: datetime) -> int:
+    """Remove what is older than this, for good; how many. That they were removed is an entry itself.
+
+    Postgres lets only the owner of the table do it.
+    """
+    session.exec(select(func.set_config(MAY_PRUNE, "on", True)))
+    older = delete(AuditLog).where(col(AuditLog.id) < first_id(AuditLog.id_prefix, before))
+    removed = session.exec(older).rowcount
+    details = {"before": before.isoformat(), "removed": removed}
+    session.add(AuditLog(type=PRUNED, actor="operator", details=details))
+    return removed

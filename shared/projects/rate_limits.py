@@ -1,0 +1,140 @@
+"""How much a project, or one of its keys, may do in a time. What has no limit of its own has that of the settings."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+from pydantic import Field as Bound
+from sqlalchemy import BigInteger
+from sqlmodel import Field, Session, col, select
+
+from shared.errors import Invalid, NotFound
+from shared.pages import Listed
+from shared.projects import service as projects
+from shared.projects.models import ApiKey
+from shared.settings import get_settings
+from shared.tables import Owned
+
+NO_LIMIT = 2**31 - 1  # where OpenAI's types want a number
+ANY_MODEL = "*"
+OF_PROJECTS_ONLY = ("max_jobs_per_1_day", "max_open_jobs")
+
+
+class RateLimit(Owned, table=True):
+    """What an operator has set. Its id is `rl-` and that of the project or of the key: one row for each at most."""
+
+    __tablename__ = "rate_limits"
+    id_prefix: ClassVar[str] = "rl-"
+    called: ClassVar[str] = "rate limit"
+
+    project_id: str = Field(foreign_key="projects.id", index=True)
+    api_key_id: str | None = Field(default=None, foreign_key="api_keys.id")
+    max_requests_per_1_minute: int | None = Field(default=None, sa_type=BigInteger)
+    max_bytes_per_1_minute: int | None = Field(default=None, sa_type=BigInteger)
+    max_jobs_per_1_day: int | None = Field(default=None, sa_type=BigInteger)
+    max_open_jobs: int | None = Field(default=None, sa_type=BigInteger)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Those in force for a project or a key; None is none."""
+
+    requests_per_minute: int | None
+    bytes_per_minute: int | None
+    jobs_per_day: int | None
+    open_jobs: int | None
+
+
+Count = Annotated[int | None, Bound(ge=0, le=10**15)]
+
+
+class RateLimitUpdate(BaseModel):
+    """The limits to change; null is again the settings' own, 0 lets nothing through."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_requests_per_1_minute: Count = None
+    max_bytes_per_1_minute: Count = None
+    max_jobs_per_1_day: Count = None
+    max_open_jobs: Count = None
+
+
+class RateLimitPublic(Listed):
+    """OpenAI's object: of a project, or with an `api_key_id` of one of its keys. A request counts against both.
+
+    Tokens are not counted here, nor does it matter for which model: where OpenAI's types want a number although there
+    is no limit, it is 2147483647. Bytes are those of the bodies that come in. Open jobs are those that have not ended.
+    """
+
+    object: Literal["project.rate_limit"] = "project.rate_limit"
+    model: str = ANY_MODEL
+    max_requests_per_1_minute: int
+    max_tokens_per_1_minute: int = NO_LIMIT
+    api_key_id: str | None
+    max_bytes_per_1_minute: int | None
+    max_jobs_per_1_day: int | None
+    max_open_jobs: int | None
+
+    @classmethod
+    def of(cls, row: RateLimit) -> "RateLimitPublic":
+        limits = limits_of(row)
+        requests = NO_LIMIT if limits.requests_per_minute is None else limits.requests_per_minute
+        return cls(
+            id=row.id,
+            api_key_id=row.api_key_id,
+            max_requests_per_1_minute=requests,
+            max_bytes_per_1_minute=limits.bytes_per_minute,
+            max_jobs_per_1_day=limits.jobs_per_day,
+            max_open_jobs=limits.open_jobs,
+        )
+
+
+def limits_of(row: RateLimit) -> Limits:
+    """The settings speak of projects only."""
+    own = (row.max_requests_per_1_minute, row.max_bytes_per_1_minute, row.max_jobs_per_1_day, row.max_open_jobs)
+    if row.api_key_id is not None:
+        return Limits(*own)
+    default = get_settings().rate_limits
+    general = (default.requests_per_minute, default.bytes_per_minute, default.jobs_per_day, default.open_jobs)
+    return Limits(*(mine if mine is not None else all_ for mine, all_ in zip(own, general, strict=True)))
+
+
+def _unset(project_id: str, api_key_id: str | None = None) -> RateLimit:
+    return RateLimit(id=RateLimit.id_prefix + (api_key_id or project_id), project_id=project_id, api_key_id=api_key_id)
+
+
+def in_force(session: Session, project_id: str, key_id: str) -> dict[str, Limits]:
+    """By the id of whom they are for: the project, and the key."""
+    either = [_unset(project_id), _unset(project_id, key_id)]
+    found = select(RateLimit).where(RateLimit.project_id == project_id, col(RateLimit.id).in_([r.id for r in either]))
+    rows = {row.id: row for row in session.exec(found)}
+    return {row.api_key_id or project_id: limits_of(rows.get(row.id, row)) for row in either}
+
+
+def of_project(session: Session, project_id: str) -> Limits:
+    unset = _unset(project_id)
+    query = select(RateLimit).where(RateLimit.id == unset.id, RateLimit.project_id == project_id)
+    return limits_of(session.exec(query).one_or_none() or unset)
+
+
+def list_rate_limits(session: Session, project_id: str) -> list[RateLimit]:
+    """That of the project, and then those of its keys that work, the newest key last."""
+    projects.get_project(session, project_id)
+    rows = {row.id: row for row in session.exec(select(RateLimit).where(RateLimit.project_id == project_id))}
+    keys = select(ApiKey.id).where(ApiKey.project_id == project_id, col(ApiKey.revoked_at).is_(None))
+    all_ = [_unset(project_id)] + [_unset(project_id, id) for id in session.exec(keys.order_by(ApiKey.id))]
+    return [rows.get(row.id, row) for row in all_]
+
+
+def update_rate_limit(session: Session, project_id: str, rate_limit_id: str, new: RateLimitUpdate) -> RateLimit:
+    """Change what is named. It counts within five seconds."""
+    row = next((row for row in list_rate_limits(session, project_id) if row.id == rate_limit_id), None)
+    if row is None:
+        raise NotFound(f"No such rate limit: {rate_limit_id}", param="rate_limit_id")
+    for field in sorted(new.model_fields_set):
+        if row.api_key_id is not None and field in OF_PROJECTS_ONLY:
+            raise Invalid(f"{field} is for a whole project: set it at rl-{project_id}", param=field)
+        setattr(row, field, getattr(new, field))
+    session.add(row)
+    session.flush()
+    return row

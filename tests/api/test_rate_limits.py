@@ -1,0 +1,179 @@
+"""Limits of requests and bytes by the minute: of a project, of a key, of an address, with Redis and without."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from openai import BadRequestError, NotFoundError, OpenAI, RateLimitError
+
+from shared.database import transaction
+from shared.projects import service as projects
+from shared.projects.models import ApiKey
+from shared.settings import get_settings
+from tests.api.conftest import serving_under
+from tests.api.wire import Answer, send
+from tests.worker.levers import ids
+from tests.world import Person
+
+NO_LIMIT = 2**31 - 1
+
+
+@pytest.fixture(scope="session")
+def tiny_server(server: str) -> Iterator[str]:
+    """Lets a project send 5 requests and 1,000 bytes a minute, an address 3 unknown keys; its Redis never answers."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    conditions = {
+        "TUNERY_RATE_LIMITS__REQUESTS_PER_MINUTE": "5",
+        "TUNERY_RATE_LIMITS__BYTES_PER_MINUTE": "1000",
+        "TUNERY_RATE_LIMITS__FAILED_AUTHENTICATIONS_PER_MINUTE": "3",
+        "REDIS_URL": f"redis://127.0.0.1:{silent.getsockname()[1]}/0",
+    }
+    with silent, serving_under(**conditions) as address:
+        yield address
+
+
+@pytest.fixture
+def tiny(tiny_server: str, alice: Person) -> Iterator[Person]:
+    """Alice, at the tiny server."""
+    within_a_minute()
+    person = Person(tiny_server, alice.api_key, alice.project_id)
+    yield person
+    person.close()
+
+
+def within_a_minute() -> None:
+    """What is counted by the minute of the clock is counted in one of them."""
+    if (left := 60 - time.time() % 60) < 6:
+        time.sleep(left)
+
+
+def limit(admin: OpenAI, owner: str, project: str, **limits: int | None) -> None:
+    limits_of_project = admin.admin.organization.projects.rate_limits
+    limits_of_project.update_rate_limit(f"rl-{owner}", project_id=project, extra_body=limits)
+
+
+def ask(person: Person, times: int, path: str = "/files") -> list[Answer]:
+    return [send(person, "GET", path) for _ in range(times)]
+
+
+def statuses(answers: list[Answer]) -> list[int]:
+    return [answer.status for answer in answers]
+
+
+def test_a_project_that_is_over_its_limit_is_told_so_and_when_again(alice: Person, bob: Person, admin: OpenAI) -> None:
+    within_a_minute()
+    limit(admin, alice.project_id, alice.project_id, max_requests_per_1_minute=3)
+    answers = ask(alice, 6)
+    assert statuses(answers) == [200] * 3 + [429] * 3
+    assert [answer.headers["x-ratelimit-remaining-requests"] for answer in answers] == ["2", "1", "0", "0", "0", "0"]
+    for refused in answers[3:]:
+        again = int(refused.headers["retry-after"])
+        assert 1 <= again <= 60
+        assert refused.headers["x-ratelimit-limit-requests"] == "3"
+        assert refused.headers["x-ratelimit-reset-requests"] == f"{again}s"
+        error = refused.json["error"]
+        assert (error["type"], error["code"]) == ("requests", "rate_limit_exceeded")
+        assert error["message"] == f"The limit of 3 requests a minute is reached: try again in {again} s"
+        assert refused.headers["x-request-id"].startswith("req_")
+    assert statuses(ask(bob, 4)) == [200] * 4
+
+
+def test_the_sdk_meets_a_rate_limit_error(alice: Person, admin: OpenAI) -> None:
+    limit(admin, alice.project_id, alice.project_id, max_requests_per_1_minute=0)
+    with pytest.raises(RateLimitError) as refused:
+        alice.openai.files.list()
+    assert (refused.value.code, refused.value.type) == ("rate_limit_exceeded", "requests")
+
+
+def test_a_key_has_a_limit_of_its_own_beside_its_projects(alice: Person, admin: OpenAI) -> None:
+    within_a_minute()
+    [key_id] = [id for id in ids(ApiKey) if id in _keys_of(admin, alice)]
+    with transaction() as session:
+        _, other = projects.create_api_key(session, alice.project_id, "other")
+    limit(admin, key_id, alice.project_id, max_requests_per_1_minute=2)
+    assert statuses(ask(alice, 3)) == [200, 200, 429]
+    sibling = Person(alice.base_url, other, alice.project_id)
+    assert statuses(ask(sibling, 3)) == [200] * 3
+    sibling.close()
+
+
+def _keys_of(admin: OpenAI, person: Person) -> set[str | None]:
+    listed = admin.admin.organization.projects.rate_limits.list_rate_limits(person.project_id)
+    return {each.to_dict().get("api_key_id") for each in listed}  # type: ignore[misc]
+
+
+def test_with_a_redis_that_hangs_a_process_counts_for_itself(tiny: Person) -> None:
+    assert statuses(ask(tiny, 7)) == [200] * 5 + [429] * 2
+
+
+def test_bytes_are_counted_and_the_body_that_reaches_the_limit_is_taken(tiny: Person) -> None:
+    body = json.dumps({"model": "gpt-4o-mini", "training_file": "file-never", "suffix": "s" * 600}).encode()
+    answers = [send(tiny, "POST", "/fine_tuning/jobs", body) for _ in range(3)]
+    assert statuses(answers)[2] == 429
+    assert 429 not in statuses(answers)[:2]
+    assert answers[2].json["error"]["message"].startswith("The limit of 1000 bytes a minute is reached")
+    assert [answer.headers["x-ratelimit-remaining-bytes"] for answer in answers] == [str(1000 - len(body)), "0", "0"]
+    assert send(tiny, "GET", "/files").status == 200
+
+
+def test_an_address_that_tries_keys_is_let_in_with_known_ones_only(tiny: Person) -> None:
+    assert send(tiny, "GET", "/files").status == 200
+    stranger = Person(tiny.base_url, "sk-tun-guessed", tiny.project_id)
+    assert statuses(ask(stranger, 5)) == [401] * 3 + [429] * 2
+    assert send(tiny, "GET", "/files").status == 200
+    stranger.close()
+
+
+def test_health_has_no_limit(tiny: Person) -> None:
+    ask(tiny, 6)
+    health = Person(tiny.base_url.removesuffix("/v1"), tiny.api_key, tiny.project_id)
+    answers = ask(health, 8, "/livez")
+    assert statuses(answers) == [200] * 8
+    assert [name for name in answers[0].headers if "ratelimit" in name] == []
+    health.close()
+
+
+def test_two_processes_share_a_limit(alice: Person, admin: OpenAI) -> None:
+    limit(admin, alice.project_id, alice.project_id, max_requests_per_1_minute=40)
+    with serving_under() as address:
+        within_a_minute()
+        there = Person(address, alice.api_key, alice.project_id)
+        both = [status for _ in range(30) for status in statuses(ask(alice, 1) + ask(there, 1))]
+        there.close()
+    assert both.count(200) == 40
+
+
+def test_an_operator_sees_the_limits_of_a_project_and_of_its_keys(alice: Person, admin: OpenAI) -> None:
+    limits = admin.admin.organization.projects.rate_limits
+    limit(
+        admin, alice.project_id, alice.project_id, max_requests_per_1_minute=700, max_bytes_per_1_minute=5_000_000_000
+    )
+    listed = list(limits.list_rate_limits(alice.project_id))
+    assert [(each.model, each.max_requests_per_1_minute) for each in listed] == [("*", 700), ("*", NO_LIMIT)]
+    first = listed[0].to_dict()
+    assert (first["max_bytes_per_1_minute"], first["max_open_jobs"]) == (5_000_000_000, None)
+    assert [each.id for each in limits.list_rate_limits(alice.project_id, after=listed[0].id)] == [listed[1].id]
+    assert [each.id for each in limits.list_rate_limits(alice.project_id, before=listed[1].id)] == [listed[0].id]
+    again = limits.update_rate_limit(
+        listed[0].id, project_id=alice.project_id, extra_body={"max_requests_per_1_minute": None}
+    )
+    assert again.max_requests_per_1_minute == get_settings().rate_limits.requests_per_minute
+
+
+def test_what_is_no_limit_of_ours_is_refused(alice: Person, bob: Person, admin: OpenAI) -> None:
+    limits = admin.admin.organization.projects.rate_limits
+    own = f"rl-{alice.project_id}"
+    key_limit = list(limits.list_rate_limits(alice.project_id))[1].id
+    with pytest.raises(BadRequestError) as refused:
+        limits.update_rate_limit(own, project_id=alice.project_id, max_tokens_per_1_minute=5)
+    assert (refused.value.code, refused.value.param) == ("unknown_parameter", "max_tokens_per_1_minute")
+    with pytest.raises(BadRequestError):
+        limits.update_rate_limit(own, project_id=alice.project_id, max_requests_per_1_minute=-1)
+    with pytest.raises(BadRequestError, match="is for a whole project"):
+        limits.update_rate_limit(key_limit, project_id=alice.project_id, extra_body={"max_open_jobs": 3})
+    with pytest.raises(NotFoundError):
+        limits.update_rate_limit(own, project_id=bob.project_id, max_requests_per_1_minute=1)
+    with pytest.raises(NotFoundError):
+        limits.list_rate_limits("proj_none")
