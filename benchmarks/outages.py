@@ -192,8 +192,7 @@ class Bench:
     def poisoned(self) -> list[Row]:
         """A lease of three seconds, so that the runs follow each other sooner."""
         with tempfile.TemporaryDirectory() as folder:
-            runs = Path(folder) / "runs"
-            runs.touch()
+            (runs := Path(folder) / "runs").touch()
             short = {"TUNERY_LEASE": "3", "TUNERY_PROVIDER__TIMEOUT": "2", RUNS: str(runs)}
             with self.another_worker("benchmarks.poison", **short):
                 alone = [self.arrived(self.create()) for _ in range(20)]
