@@ -104,15 +104,16 @@ class Bench:
             {**Credential(provider="none", base_url=f"https://{n}.invalid/v1").model_dump(), "rung_at": None}
             for n in range(50_000)
         ]
-        with self.suspended("worker"), transaction() as session:
-            session.execute(insert(Credential), new)
-            session.commit()
+        with self.suspended("worker"):
+            with transaction() as session:
+                session.execute(insert(Credential), new)
             beats = [subprocess.Popen(commands.beat(), env=dict(os.environ), cwd=commands.ROOT) for _ in range(2)]
             longest = max(self._lengths(30))
             for beat in beats:
                 beat.terminate()
                 beat.wait()
-            session.exec(delete(Credential).where(col(Credential.provider) == "none"))
+            with transaction() as session:
+                session.exec(delete(Credential).where(col(Credential.provider) == "none"))
             self.redis.delete("celery")
         return [("50,000 due rows, no worker, three sweepers, 30 s: messages", "< 5,000", f"{longest:,} at most")]
 
@@ -191,8 +192,7 @@ class Bench:
     def poisoned(self) -> list[Row]:
         """A lease of three seconds, so that the runs follow each other sooner."""
         with tempfile.TemporaryDirectory() as folder:
-            runs = Path(folder) / "runs"
-            runs.touch()
+            (runs := Path(folder) / "runs").touch()
             short = {"TUNERY_LEASE": "3", "TUNERY_PROVIDER__TIMEOUT": "2", RUNS: str(runs)}
             with self.another_worker("benchmarks.poison", **short):
                 alone = [self.arrived(self.create()) for _ in range(20)]
