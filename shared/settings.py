@@ -99,7 +99,7 @@ class SmtpSettings(BaseModel):
 
     host: str | None = None
     port: Annotated[int, Field(gt=0, lt=65536)] = 587
-    security: Literal["starttls", "ssl", "none"] = "starttls"
+    security: Literal["starttls", "ssl", "plain"] = "starttls"
     user: str | None = None
     password: Annotated[SecretStr | None, Field(repr=False)] = None
     sender: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] = "tunery@localhost"

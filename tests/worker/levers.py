@@ -124,8 +124,8 @@ def settings(**values: str) -> Iterator[None]:
         "TUNERY_RATE_LIMITS__REQUESTS_PER_MINUTE": str(now.rate_limits.requests_per_minute),
         "TUNERY_RATE_LIMITS__FAILED_AUTHENTICATIONS_PER_MINUTE": str(now.rate_limits.failed_authentications_per_minute),
     }
-    _read_settings(before | values)
     try:
+        _read_settings(before | values)
         yield
     finally:
         _read_settings(before)

@@ -32,7 +32,7 @@ def sending_to(port: int, **more: str) -> Any:
         TUNERY_SMTP__HOST="127.0.0.1",
         TUNERY_SMTP__PORT=str(port),
         TUNERY_SMTP__SENDER="tunery@example.com",
-        **{"TUNERY_SMTP__SECURITY": "none", **more},
+        **{"TUNERY_SMTP__SECURITY": "plain", **more},
     )
 
 

@@ -14,6 +14,7 @@ from openai import InvalidWebhookSignatureError, OpenAI
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from api.webhook_samples import sample
+from shared.budgets.schemas import ThresholdReached
 from shared.datasets.views import DatasetPublic
 from shared.jobs.schemas import CheckpointPublic, JobPublic, ModelPublic
 from shared.projects.key_schemas import ApiKeyPublic
@@ -27,7 +28,15 @@ from tests.world import Person, row, work
 
 ROOT = Path(__file__).parents[2]
 OPENAIS = {EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELLED}
-OBJECTS = (JobPublic, DatasetPublic, CheckpointPublic, ModelPublic, ApiKeyPublic, WebhookEndpointPublic)
+OBJECTS = (
+    JobPublic,
+    DatasetPublic,
+    CheckpointPublic,
+    ModelPublic,
+    ApiKeyPublic,
+    WebhookEndpointPublic,
+    ThresholdReached,
+)
 
 
 def happen_all(person: Person) -> None:

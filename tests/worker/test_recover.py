@@ -82,7 +82,7 @@ def test_an_endpoint_that_was_disabled_gets_all_that_it_missed_and_nothing_else(
 def test_what_was_given_up_before_the_endpoint_was_disabled_was_missed_too(alice: Person, receiver: Receiver) -> None:
     endpoint_id = dead(alice)
     exhausted, last = happen(alice), happen(alice)
-    first, second = ids(WebhookDelivery)
+    first, second = sorted(ids(WebhookDelivery), key=lambda id: row(WebhookDelivery, id).event_id != exhausted)
     step(WebhookDelivery, first)
     change(WebhookDelivery, first, status=DeliveryStatus.FAILED, due_at=None, finished_at=utc_now())
     change(WebhookEvent, exhausted, created_at=utc_now() - timedelta(seconds=30))
@@ -91,7 +91,7 @@ def test_what_was_given_up_before_the_endpoint_was_disabled_was_missed_too(alice
     missed_since = update(alice, endpoint_id, enabled=True, url=receiver.url)["missed_since"]
     recover(alice, endpoint_id, missed_since)
     work()
-    assert told(receiver) == [exhausted, last]
+    assert sorted(told(receiver)) == sorted([exhausted, last])
 
 
 def test_many_events_are_recovered_in_several_steps_that_show_how_far_they_are(alice: Person) -> None:
