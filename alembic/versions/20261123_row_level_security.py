@@ -7,8 +7,8 @@ could then neither be replaced nor dump the database without more privileges.
 
 from alembic import op
 
-revision = "0014"
-down_revision = "0012"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
