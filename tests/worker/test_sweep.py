@@ -33,6 +33,13 @@ def broker(redis_url: str) -> Iterator[Redis]:
         yield broker
 
 
+@pytest.fixture(autouse=True)
+def _nobody_has_rung(broker: Redis) -> None:
+    """A queue that many tests have rung in takes no more."""
+    broker.delete("celery", "deliveries")
+    queue._counted.clear()
+
+
 def rings(broker: Redis, id: str) -> list[str]:
     """The tasks that were sent for this row, the oldest first."""
     sent = [json.loads(message)["headers"] for message in reversed(broker.lrange("celery", 0, -1))]
