@@ -88,9 +88,11 @@ async def get_caller(request: Request, found: _CallerOfAnyKind) -> Caller:
     return caller
 
 
-async def get_admin(found: _CallerOfAnyKind) -> AdminCaller:
+async def get_admin(request: Request, found: _CallerOfAnyKind) -> AdminCaller:
     """Who looks after the deployment: only an admin key opens these routes."""
-    return callers.as_admin(found)
+    admin = callers.as_admin(found)
+    limiting.admit_admin(request)
+    return admin
 
 
 @asynccontextmanager

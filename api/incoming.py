@@ -21,7 +21,8 @@ PACE = 1000  # bytes a second, the slowest that is waited for
 _ESCAPED_BACKSLASH = b"\\\\"
 _PAIR = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _NUL_OR_HALF = re.compile(rb"\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2})")
-_TEXT = re.compile(rb'"(?:[^"\\]+|\\.)*"', re.DOTALL)
+# Possessive, and open at the end: a text that nobody closes must not be tried in all its parts.
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 

@@ -9,6 +9,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.audit.models import AuditLog
 from shared.database import transaction
+from shared.ids import new_id
+from shared.tables import utc_now
 
 log = structlog.get_logger(__name__)
 SINGLY = 10  # of a kind, in a minute
@@ -48,6 +50,8 @@ class Refusals:
     async def flush(self) -> None:
         """Write what was only counted."""
         held, self._held = list(self._held.values()), {}
+        for entry in held:  # it is told as of now: an export that goes on from its last id must not have passed it
+            entry.id, entry.created_at = new_id(AuditLog.id_prefix), utc_now()
         self._written.clear()
         if held:
             await self._write(held)

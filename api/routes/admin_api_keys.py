@@ -67,7 +67,7 @@ def rotate_admin_api_key_secret(
 
 
 @router.delete("/{key_id}", response_model=AdminKeyDeleted)
-def delete_admin_api_key(session: OrganizationSessionDep, key_id: str) -> AdminKeyDeleted:
-    """Revoke an admin key. The last one that can make others is kept: make another one first."""
-    keys.delete_admin_key(session, key_id)
+def delete_admin_api_key(session: OrganizationSessionDep, admin: AdminDep, key_id: str) -> AdminKeyDeleted:
+    """Revoke an admin key. The last one that may do everything is kept: make another one first."""
+    keys.delete_admin_key(session, admin, key_id)
     return AdminKeyDeleted(id=key_id)

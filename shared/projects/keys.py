@@ -10,7 +10,7 @@ from shared.projects import service as projects
 from shared.projects.callers import AdminCaller
 from shared.projects.key_schemas import ApiKeyPublic
 from shared.projects.models import ApiKey, ServiceAccount
-from shared.projects.scopes import MAKES_ADMIN_KEYS, may_grant
+from shared.projects.scopes import may_grant
 from shared.projects.secret_format import ADMIN_PREFIX, PROJECT_PREFIX, hint_of, new_secret, sha256
 from shared.tables import utc_now
 
@@ -108,18 +108,20 @@ def check_may_grant(admin: AdminCaller, scopes: Collection[str]) -> None:
         raise Forbidden("An admin key cannot give more than it has: name some of its own scopes", param="scopes")
 
 
-def delete_admin_key(session: Session, key_id: str) -> None:
-    """Refused for the last admin key that can make others: without one, only the command line could."""
+def delete_admin_key(session: Session, admin: AdminCaller, key_id: str) -> None:
+    """Refused for a key that may more than the caller's, and for the last one that may do everything: without that,
+    only the command line could."""
     key = get_key(session, None, key_id)
+    check_may_grant(admin, key.scopes)
     alive = select(ApiKey).where(
         col(ApiKey.project_id).is_(None),
         col(ApiKey.revoked_at).is_(None),
         or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > utc_now()),
     )
     others = session.exec(alive.order_by(ApiKey.id).with_for_update()).all()
-    if not any(not other.scopes or MAKES_ADMIN_KEYS & {*other.scopes} for other in others if other.id != key.id):
+    if not any(not other.scopes or "admin:*" in other.scopes for other in others if other.id != key.id):
         raise Invalid(
-            f"{key.id} is the last admin key that can make others: make another one before you delete it",
+            f"{key.id} is the last admin key that may do everything: make another one before you delete it",
             code="last_admin_key",
             param="key_id",
         )

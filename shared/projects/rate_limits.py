@@ -11,7 +11,7 @@ from sqlmodel import Field, Session, col, select
 from shared.errors import Invalid, NotFound
 from shared.pages import Listed
 from shared.projects import service as projects
-from shared.projects.models import ApiKey
+from shared.projects.models import ApiKey, Project
 from shared.settings import get_settings
 from shared.tables import Owned
 
@@ -104,8 +104,8 @@ def _unset(project_id: str, api_key_id: str | None = None) -> RateLimit:
 
 
 def in_force(session: Session, project_id: str, key_id: str) -> dict[str, Limits]:
-    """By the id of whom they are for: the project, and the key."""
-    either = [_unset(project_id), _unset(project_id, key_id)]
+    """By the id of whom they are for: the key, and its project, which does not pay for what the key's own refuse."""
+    either = [_unset(project_id, key_id), _unset(project_id)]
     found = select(RateLimit).where(RateLimit.project_id == project_id, col(RateLimit.id).in_([r.id for r in either]))
     rows = {row.id: row for row in session.exec(found)}
     return {row.api_key_id or project_id: limits_of(rows.get(row.id, row)) for row in either}
@@ -128,6 +128,7 @@ def list_rate_limits(session: Session, project_id: str) -> list[RateLimit]:
 
 def update_rate_limit(session: Session, project_id: str, rate_limit_id: str, new: RateLimitUpdate) -> RateLimit:
     """Change what is named. It counts within five seconds."""
+    session.exec(select(Project.id).where(Project.id == project_id).with_for_update(key_share=True)).one_or_none()
     row = next((row for row in list_rate_limits(session, project_id) if row.id == rate_limit_id), None)
     if row is None:
         raise NotFound(f"No such rate limit: {rate_limit_id}", param="rate_limit_id")

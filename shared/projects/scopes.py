@@ -32,7 +32,6 @@ AdminScope = Literal[
 ]
 PROJECT_SCOPES: tuple[str, ...] = get_args(ProjectScope)
 ADMIN_SCOPES: tuple[str, ...] = get_args(AdminScope)
-MAKES_ADMIN_KEYS = {"admin:*", "admin:admin_api_keys:write"}
 
 
 def check_scope(scopes: frozenset[str], needed: str) -> None:

@@ -93,7 +93,8 @@ def test_a_key_has_a_limit_of_its_own_beside_its_projects(alice: Person, admin: 
     with transaction() as session:
         _, other = projects.create_api_key(session, alice.project_id, "other")
     limit(admin, key_id, alice.project_id, max_requests_per_1_minute=2)
-    assert statuses(ask(alice, 3)) == [200, 200, 429]
+    limit(admin, alice.project_id, alice.project_id, max_requests_per_1_minute=6)  # which pays for no refused request
+    assert statuses(ask(alice, 9)) == [200] * 2 + [429] * 7
     sibling = Person(alice.base_url, other, alice.project_id)
     assert statuses(ask(sibling, 3)) == [200] * 3
     sibling.close()
@@ -118,12 +119,27 @@ def test_bytes_are_counted_and_the_body_that_reaches_the_limit_is_taken(tiny: Pe
     assert send(tiny, "GET", "/files").status == 200
 
 
+def test_bytes_that_nobody_has_declared_are_counted_too(tiny: Person) -> None:
+    body = json.dumps({"model": "gpt-4o-mini", "training_file": "file-never", "suffix": "s" * 1200}).encode()
+    for status in (400, 429):
+        answer = tiny.http.post("/fine_tuning/jobs", content=iter([body]), headers={"content-type": "application/json"})
+        assert answer.status_code == status
+        body = body[:100]
+    assert send(tiny, "GET", "/files").headers["x-ratelimit-remaining-bytes"] == "0"
+
+
 def test_an_address_that_tries_keys_is_let_in_with_known_ones_only(tiny: Person) -> None:
-    assert send(tiny, "GET", "/files").status == 200
+    with transaction() as session:
+        _, secret = projects.create_api_key(session, None, "operator")
+    operator = Person(tiny.base_url, secret, tiny.project_id)
     stranger = Person(tiny.base_url, "sk-tun-guessed", tiny.project_id)
+    assert send(tiny, "GET", "/files").status == 200
+    assert send(operator, "GET", "/organization/projects").status == 200
     assert statuses(ask(stranger, 5)) == [401] * 3 + [429] * 2
     assert send(tiny, "GET", "/files").status == 200
-    stranger.close()
+    assert send(operator, "GET", "/organization/projects").status == 200
+    for person in (stranger, operator):
+        person.close()
 
 
 def test_health_has_no_limit(tiny: Person) -> None:

@@ -128,6 +128,13 @@ def deep(depth: int) -> bytes:
     return b'{"a":' * (depth // 2) + b"[" * (depth - depth // 2) + b"]" * (depth - depth // 2) + b"}" * (depth // 2)
 
 
+@pytest.mark.parametrize(
+    "text", [b'"' + b"a" * 200_000, b'"' + b'\\"' * 100_000, b'"a" ' * 50_000 + b'"'], ids=["open", "escaped", "many"]
+)
+def test_a_text_that_nobody_closes_is_passed_over_at_once(text: bytes) -> None:
+    assert is_too_deep(b"[" * 40 + text)
+
+
 def test_depth_is_counted_without_texts_and_neighbours() -> None:
     assert not is_too_deep(deep(MAX_DEPTH))
     assert is_too_deep(deep(MAX_DEPTH + 1))
