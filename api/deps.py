@@ -49,6 +49,7 @@ async def _identify(request: Request, credentials: _Credentials) -> Caller | Adm
             _remembered.clear()
         _remembered[digest] = (now + REMEMBERED_SECONDS, caller)
     note_use(caller.key_id)
+    limiting.recognise(request)
     structlog.contextvars.bind_contextvars(key_id=caller.key_id)
     _check_header(request, "OpenAI-Organization", caller.organization_id, "mismatched_organization")
     return caller

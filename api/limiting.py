@@ -77,7 +77,14 @@ class Metered:
     cost: dict[Kind, int]
     account: Account | None = None
     is_paid: bool = False
+    is_recognised: bool = False
     received: int = 0
+
+
+def recognise(request: Request) -> None:
+    """Its key is good: whatever else is wrong with the request, nobody guesses keys."""
+    metered: Metered = request.scope[STATE]
+    metered.is_recognised = True
 
 
 async def admit(request: Request, project_id: str, key_id: str) -> None:
@@ -127,7 +134,7 @@ class RateLimitMiddleware:
 
         async def send_counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                if message["status"] == 401:
+                if message["status"] == 401 and not metered.is_recognised:
                     self.ledger.accounts.pop(metered.digest, None)  # a key that is good no more is a stranger's
                     await self._count_failure(scope, now)
                 MutableHeaders(scope=message).update(_standing(metered.account, now))
