@@ -125,7 +125,7 @@ def _authentication(stack: Measured) -> float:
     os.environ.update({**stack.environ, "TUNERY_LOG_LEVEL": "warning"})
     app = create_app()
     app.add_api_route("/plain", _nothing)
-    app.add_api_route("/locked", _nothing, dependencies=[scope("jobs")])
+    app.add_api_route("/v1/locked", _nothing, dependencies=[scope("jobs")])
     return asyncio.run(_difference(app, f"Bearer {stack.api_key}".encode()))
 
 
@@ -150,7 +150,7 @@ async def _nothing() -> None:
 
 async def _difference(app: FastAPI, authorization: bytes) -> float:
     """The median of several rounds, in which both are asked by turns: the machine's pace changes."""
-    rounds = [[await _seconds(app, path, authorization) for path in ("/plain", "/locked")] for _ in range(21)]
+    rounds = [[await _seconds(app, path, authorization) for path in ("/plain", "/v1/locked")] for _ in range(21)]
     return median(locked - plain for plain, locked in rounds[1:])
 
 
