@@ -20,9 +20,8 @@ from shared.projects.scopes import ADMIN_SCOPES, PROJECT_SCOPES
 _TOUCHED = "audit"  # in the `info` of a session: the rows that have changed, and how
 _STATEMENTS = "audit statements"  # and the tables that a statement has changed, which does not say what rows
 _NEXT_STEP = {"due_at", "rung_at", "failures", "retries"}  # when a worker looks again is no change of the object
+_SCOPES = (*PROJECT_SCOPES, *ADMIN_SCOPES)
 Changed = dict[str, dict[str, Any]]
-
-SCOPES = {*PROJECT_SCOPES, *ADMIN_SCOPES}
 
 
 @event.listens_for(Session, "after_flush")
@@ -61,7 +60,7 @@ def _harmless(value: object) -> object:
         return value.value
     if isinstance(value, Decimal):
         return str(value)
-    if isinstance(value, list) and SCOPES.issuperset(each for each in value if isinstance(each, str)):
+    if isinstance(value, list) and all(each in _SCOPES for each in value):
         return value
     return value if isinstance(value, bool | int | float) else None
 
