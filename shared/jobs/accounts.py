@@ -1,9 +1,10 @@
 """Deleting an account at a provider, unless jobs are still on their way there."""
 
-from sqlmodel import Session, col, func, select
+from sqlalchemy import text
+from sqlmodel import Session, func, select
 
 from shared.errors import Invalid
-from shared.jobs.models import Job, JobStatus
+from shared.jobs.models import IS_OPEN, Job
 from shared.projects import credentials
 from shared.projects.models import Credential
 
@@ -13,8 +14,7 @@ NAMED = 3
 def delete_credential(session: Session, project_id: str, credential_id: str) -> Credential:
     """Raises `Invalid` while jobs need it. Models that were tuned there cannot be called any more."""
     credential = credentials.get(session, project_id, credential_id, lock=True)
-    active = [status for status in JobStatus if not status.is_final]
-    its = Job.credential_id == credential_id, col(Job.status).in_(active)
+    its = Job.credential_id == credential_id, text(IS_OPEN)
     count = session.exec(select(func.count()).select_from(Job).where(*its)).one()
     if count:
         ids = session.exec(select(Job.id).where(*its).order_by(Job.id).limit(NAMED)).all()

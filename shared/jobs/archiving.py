@@ -1,19 +1,18 @@
 """The end of a project: nobody could see any more what its jobs make, so they are cancelled."""
 
-from sqlmodel import Session, col, select
+from sqlalchemy import text
+from sqlmodel import Session, select
 
 from shared.jobs import service as jobs
-from shared.jobs.models import Job, JobRequest, JobStatus
+from shared.jobs.models import IS_OPEN, Job, JobRequest
 from shared.projects import service as projects
 from shared.projects.models import Project
-
-ENDED = [status for status in JobStatus if status.is_final]
 
 
 def archive_project(session: Session, project_id: str) -> Project:
     """Its keys are refused, and each of its jobs that has not ended is asked to be cancelled."""
     project = projects.archive_project(session, project_id)
-    unfinished = select(Job.id).where(Job.project_id == project.id, col(Job.status).not_in(ENDED)).order_by(Job.id)
+    unfinished = select(Job.id).where(Job.project_id == project.id, text(IS_OPEN)).order_by(Job.id)
     for job_id in session.exec(unfinished.with_for_update(key_share=True)).all():
         jobs.ask(session, project.id, job_id, JobRequest.CANCEL)
     return project

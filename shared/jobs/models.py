@@ -65,8 +65,8 @@ class Level(StrEnum):
 
 
 IS_WAITING = "place = 'waiting' AND status = 'queued'"  # one that is paused keeps its turn, and is passed over
-IS_AT_PROVIDER = "provider_job_id IS NOT NULL AND status NOT IN ('succeeded', 'failed', 'cancelled')"
 IS_OPEN = "status NOT IN ('succeeded', 'failed', 'cancelled')"
+IS_AT_PROVIDER = f"provider_job_id IS NOT NULL AND {IS_OPEN}"
 IS_HELD = "place = 'held' AND status <> 'paused'"  # the provider takes the place of a paused one for others
 
 
