@@ -9,16 +9,8 @@ import httpx2
 from openai import APIConnectionError, APIError, APIStatusError, OpenAIError
 
 from worker import headway
-from worker.providers.hints import with_hint
+from worker.providers.hints import ABOUT_MONEY, with_hint
 
-_NEVER_BETTER = {
-    "credit_balance_exhausted",
-    "exceeded_quota",
-    "insufficient_quota",
-    "organization_spend_limit_exceeded",
-    "organization_usage_limit_exceeded",
-    "project_spend_limit_exceeded",
-}
 _BETTER_SOON = {"file_not_ready"}
 _SURELY_WITHOUT_EFFECT = {400, 401, 403, 404, 405, 413, 415, 422, 429}
 MESSAGE_LENGTH = 2000
@@ -111,7 +103,7 @@ def _refused(error: APIStatusError) -> ProviderError:
 
 
 def _may_be_better_later(status: int, code: str) -> bool:
-    if code in _NEVER_BETTER:
+    if code in ABOUT_MONEY:
         return False
     return status in {401, 408, 409, 429} or status >= 500 or code in _BETTER_SOON
 
