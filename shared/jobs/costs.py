@@ -1,5 +1,6 @@
 """What a job will cost and has cost, where the price of its model is known."""
 
+from datetime import date
 from typing import Any
 
 from sqlmodel import Session
@@ -7,7 +8,7 @@ from sqlmodel import Session
 from shared.budgets.models import CURRENCY
 from shared.datasets import reports
 from shared.datasets.models import Dataset
-from shared.datasets.prices import estimate, price_of
+from shared.datasets.prices import Price, estimate, price_of
 from shared.datasets.validation.rules import rules
 from shared.jobs.models import Job
 from shared.tables import utc_now
@@ -20,7 +21,7 @@ def note_estimate(session: Session, job: Job) -> None:
     """
     base, report = rules().model(job.model), reports.of_dataset(session, job.training_file)
     day = job.created_at.date()
-    if base is None or report is None or price_of(job.provider, base.name, _method(job), day) is None:
+    if base is None or report is None or _price(job, day) is None:
         return
     dataset = session.get_one(Dataset, job.training_file)
     counted = reports.in_encoding(session, dataset, report, base.encoding) if report.encoding else None
@@ -34,19 +35,17 @@ def note_estimate(session: Session, job: Job) -> None:
 
 def why_unknown(job: Job) -> str | None:
     """Why nobody can say what this job will cost; None if its tokens, once they are counted, will tell."""
-    base, method = rules().model(job.model), _method(job)
-    price = price_of(job.provider, base.name, method, job.created_at.date()) if base else None
+    price = _price(job, job.created_at.date())
     if price is None:
-        return f"the price of training {job.model} with the method {method} at {job.provider} is not known here"
+        return f"the price of training {job.model} with the method {_method(job)} at {job.provider} is not known here"
     if price.per_million_tokens is None:
-        return f"training {job.model} with the method {method} is billed by time"
+        return f"training {job.model} with the method {_method(job)} is billed by time"
     return None if price.currency == CURRENCY else f"training {job.model} is billed in {price.currency}"
 
 
 def note_cost(job: Job) -> None:
     """Put what it has cost on a job that has succeeded, by the tokens that the provider says it has trained."""
-    base = rules().model(job.model)
-    price = price_of(job.provider, base.name, _method(job), utc_now().date()) if base else None
+    price = _price(job, utc_now().date())
     if job.trained_tokens is not None and price is not None and price.per_million_tokens is not None:
         amount = price.per_million_tokens * job.trained_tokens / 1_000_000
         job.cost = _cost(str(amount), price.currency, job.trained_tokens)
@@ -56,6 +55,12 @@ def base_name(job: Job) -> str:
     """The snapshot that is trained, or tuned on: what its price goes by."""
     base = rules().model(job.model)
     return base.name if base else job.model
+
+
+def _price(job: Job, day: date) -> Price | None:
+    """What training it costs on that day; None if that is not known."""
+    base = rules().model(job.model)
+    return price_of(job.provider, base.name, _method(job), day) if base else None
 
 
 def _method(job: Job) -> str:
