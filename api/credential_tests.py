@@ -1,20 +1,18 @@
 """A test of a credential: the worker asks the provider, as it does now and then anyway, and the caller waits."""
 
-import time
 from datetime import datetime
+from functools import partial
 
-import anyio
 from starlette.concurrency import run_in_threadpool
 
 from api import idempotency
+from api.waiting import wait_for
 from shared.database import transaction
 from shared.errors import WorkerUnavailable
 from shared.projects import credentials
 from shared.projects.credential_schemas import CredentialTest
 from shared.settings import get_settings
 from shared.tables import make_due, utc_now
-
-LOOK_EVERY = 0.05
 
 
 async def ask_and_wait(project_id: str, credential_id: str) -> CredentialTest:
@@ -24,13 +22,11 @@ async def ask_and_wait(project_id: str, credential_id: str) -> CredentialTest:
     """
     since = await run_in_threadpool(_ask, project_id, credential_id)
     settings = get_settings()  # the provider is asked two things
-    give_up_at = time.monotonic() + (settings.ring_again_after + 2 * settings.provider.timeout).total_seconds()
-    while time.monotonic() < give_up_at:
-        await anyio.sleep(LOOK_EVERY)
-        answer = await run_in_threadpool(_answer, project_id, credential_id, since)
-        if answer is not None:
-            return answer
-    raise WorkerUnavailable("The provider has not been asked yet: no worker is free. Ask again")
+    patience = settings.ring_again_after + 2 * settings.provider.timeout
+    answer = await wait_for(partial(_answer, project_id, credential_id, since), patience)
+    if answer is None:
+        raise WorkerUnavailable("The provider has not been asked yet: no worker is free. Ask again")
+    return answer
 
 
 def _ask(project_id: str, credential_id: str) -> datetime:

@@ -1,12 +1,12 @@
 """A test of a webhook endpoint: the worker sends it, as everything that goes to a stranger, and the caller waits."""
 
-import time
+from functools import partial
 
-import anyio
 from sqlmodel import select
 from starlette.concurrency import run_in_threadpool
 
 from api import idempotency
+from api.waiting import wait_for
 from api.webhook_samples import sample
 from shared.database import transaction
 from shared.errors import Invalid, WorkerUnavailable
@@ -16,8 +16,6 @@ from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookAttempt
 from shared.webhooks.schemas import WebhookEndpointTest
 
-LOOK_EVERY = 0.05
-
 
 async def send_and_wait(project_id: str, endpoint_id: str, type: EventType) -> WebhookEndpointTest:
     """What the receiver answered. Raises `Invalid` if no answer came, `WorkerUnavailable` if it was not even sent.
@@ -26,13 +24,11 @@ async def send_and_wait(project_id: str, endpoint_id: str, type: EventType) -> W
     """
     delivery_id = await run_in_threadpool(_send, project_id, endpoint_id, type)
     settings = get_settings()
-    give_up_at = time.monotonic() + (settings.ring_again_after + settings.webhook_timeout).total_seconds()
-    while time.monotonic() < give_up_at:
-        await anyio.sleep(LOOK_EVERY)
-        attempt = await run_in_threadpool(_attempt, project_id, delivery_id)
-        if attempt is not None:
-            return _result(endpoint_id, type, attempt)
-    raise WorkerUnavailable("The test has not been sent yet: no worker is free. Its delivery stays in the log")
+    patience = settings.ring_again_after + settings.webhook_timeout
+    attempt = await wait_for(partial(_attempt, project_id, delivery_id), patience)
+    if attempt is None:
+        raise WorkerUnavailable("The test has not been sent yet: no worker is free. Its delivery stays in the log")
+    return _result(endpoint_id, type, attempt)
 
 
 def _send(project_id: str, endpoint_id: str, type: EventType) -> str:
