@@ -5,12 +5,12 @@ from hashlib import sha256
 
 from sqlalchemy import and_, case, func, literal
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Field, Session, SQLModel, col, delete, select
+from sqlmodel import Field, Session, SQLModel, col, select
 
 from shared.errors import KeyInUse
 from shared.secrets import NoKeyFits, reseal
 from shared.settings import get_settings
-from shared.tables import TimeField, utc_now
+from shared.tables import TimeField, delete_some, utc_now
 
 AT_ONCE = 1000
 
@@ -68,11 +68,8 @@ def _oldest() -> datetime:
 
 
 def forget(session: Session, before: datetime) -> int:
-    """Remove up to `AT_ONCE` answers that were given before a time; how many."""
-    old = select(StoredAnswer.id).where(col(StoredAnswer.created_at) < before).limit(AT_ONCE)
-    ids = session.exec(old.with_for_update(skip_locked=True)).all()
-    session.exec(delete(StoredAnswer).where(col(StoredAnswer.id).in_(ids)))
-    return len(ids)
+    """Remove some answers that were given before a time; how many."""
+    return delete_some(session, StoredAnswer, col(StoredAnswer.created_at) < before)
 
 
 def reseal_after(session: Session, after: str) -> str | None:

@@ -12,10 +12,8 @@ from shared.notices.models import Notice, NoticeList, NoticeStatus
 from shared.notices.schemas import NoticeListUpdate
 from shared.projects import service as projects
 from shared.settings import get_settings
-from shared.tables import list_owned, make_due, release, utc_now
+from shared.tables import delete_some, list_owned, make_due, release, utc_now
 from shared.webhooks.event_types import EventType
-
-AT_ONCE = 1000
 
 
 def list_of(session: Session, project_id: str) -> NoticeList | None:
@@ -84,7 +82,4 @@ def finish(notice: Notice, why_failed: str | None) -> None:
 
 def forget(session: Session, before: datetime) -> int:
     """Remove some that ended before; how many."""
-    old = select(Notice.id).where(col(Notice.finished_at) < before).limit(AT_ONCE)
-    ids = session.exec(old.with_for_update(skip_locked=True)).all()
-    session.exec(delete(Notice).where(col(Notice.id).in_(ids)))
-    return len(ids)
+    return delete_some(session, Notice, col(Notice.finished_at) < before)

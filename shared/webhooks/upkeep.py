@@ -10,7 +10,7 @@ from shared.ids import first_id
 from shared.projects import keys
 from shared.projects.models import ApiKey
 from shared.settings import get_settings
-from shared.tables import utc_now
+from shared.tables import delete_some, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import (
@@ -79,10 +79,7 @@ def _forget_events(session: Session, before: datetime) -> int:
 
 
 def _forget_recoveries(session: Session, before: datetime) -> int:
-    old = select(WebhookRecovery.id).where(col(WebhookRecovery.finished_at) < before).limit(AT_ONCE)
-    ids = session.exec(old.with_for_update(skip_locked=True)).all()
-    session.exec(delete(WebhookRecovery).where(col(WebhookRecovery.id).in_(ids)))
-    return len(ids)
+    return delete_some(session, WebhookRecovery, col(WebhookRecovery.finished_at) < before)
 
 
 # Each removes up to `AT_ONCE` rows that were finished before a time, and says how many; in this order.
