@@ -139,16 +139,8 @@ def _entry(scope: Scope, status: int, body: bytes) -> AuditLog:
     who = _who(scope)
     attempted = next(iter(_changes(scope).values()), None)
     details = {"status": status, "error_code": _code(body), "attempted": attempted}
-    return AuditLog(
-        type=FAILED_LOGIN if status == 401 else REFUSED,
-        actor=who.actor,
-        api_key_id=who.api_key_id,
-        project_id=who.project_id,
-        resource_id=who.named,
-        address=who.address,
-        request_id=who.request_id,
-        details={name: value for name, value in details.items() if value is not None},
-    )
+    known = {name: value for name, value in details.items() if value is not None}
+    return AuditLog.by(who, FAILED_LOGIN if status == 401 else REFUSED, who.named, who.project_id, known)
 
 
 def _code(body: bytes) -> str | None:

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Index
 
+from shared.acting import Who
 from shared.tables import JSONField, Table
 
 REFUSED, FAILED_LOGIN, PRUNED = "change.refused", "login.failed", "audit_log.pruned"
@@ -31,3 +32,19 @@ class AuditLog(Table, table=True):
     request_id: str | None = None
     count: int = 1
     details: dict[str, Any] = JSONField(default_factory=dict)
+
+    @classmethod
+    def by(
+        cls, who: Who, type: str, resource_id: str | None, project_id: str | None, details: dict[str, Any]
+    ) -> "AuditLog":
+        """What somebody has done, or was refused, to the object of this id."""
+        return cls(
+            type=type,
+            actor=who.actor,
+            api_key_id=who.api_key_id,
+            project_id=project_id,
+            resource_id=resource_id,
+            address=who.address,
+            request_id=who.request_id,
+            details=details,
+        )

@@ -98,13 +98,4 @@ def _write(session: Session) -> None:
 
 
 def _entry(who: Who, type: str, resource_id: str | None, project_id: str | None, changed: Changed) -> AuditLog:
-    return AuditLog(
-        type=type,
-        actor=who.actor,
-        api_key_id=who.api_key_id,
-        project_id=project_id,
-        resource_id=resource_id,
-        address=who.address,
-        request_id=who.request_id,
-        details={"changed": changed} if changed else {},
-    )
+    return AuditLog.by(who, type, resource_id, project_id, {"changed": changed} if changed else {})
