@@ -43,19 +43,19 @@ class Facts:
     messages: dict[str, int]
 
 
-def sweep_age() -> float | None:
-    with _postgres() as connection:
-        row = connection.execute(_SWEEP).fetchone()
+def _sweep_age(connection: psycopg.Connection[Any]) -> float | None:
+    row = connection.execute(_SWEEP).fetchone()
     return None if row is None or row[0] is None else float(row[0])
 
 
 def gather() -> Facts:
     """Raises psycopg's Error and redis's RedisError."""
     with _postgres() as connection:
-        due = {table: (count, float(age)) for table, count, age in connection.execute(_DUE).fetchall()}
+        due = {table: (count, float(since)) for table, count, since in connection.execute(_DUE).fetchall()}
+        age = _sweep_age(connection)
     with _redis() as redis:
         messages = {queue: int(redis.llen(queue)) for queue in (WORK, DELIVERIES)}
-    return Facts(sweep_age(), due, messages)
+    return Facts(age, due, messages)
 
 
 def _postgres() -> psycopg.Connection[Any]:
@@ -92,7 +92,8 @@ def _ask_redis() -> str:
 
 
 def _ask_sweep() -> str:
-    age = sweep_age()
+    with _postgres() as connection:
+        age = _sweep_age(connection)
     if age is None:
         return "none was ever made: start `tunery beat`"
     return "ok" if age <= SILENT_AFTER else f"the last was {age:.0f} s ago: start `tunery beat`"
