@@ -36,7 +36,7 @@ def _status_to_webhook(stack: Measured) -> list[float]:
     client = stack.openai
     received = threading.Semaphore(0)
     waits = []
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(received)) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), receiving(received)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/"
         client.webhooks.create(name="measure", url=url, event_types=["fine_tuning.job.succeeded"])
@@ -53,7 +53,9 @@ def _status_to_webhook(stack: Measured) -> list[float]:
     return waits
 
 
-def _handler(received: threading.Semaphore) -> type[BaseHTTPRequestHandler]:
+def receiving(received: threading.Semaphore) -> type[BaseHTTPRequestHandler]:
+    """Answers each webhook, and counts it."""
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))

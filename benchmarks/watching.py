@@ -11,13 +11,14 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 
 import httpx2
 import psutil
 from sqlalchemy import text
 
+from benchmarks.latency import receiving
 from benchmarks.stack import Measured, measured_stack, print_table, uploaded
 from shared.database import get_engine
 
@@ -58,7 +59,7 @@ class Bench:
 
     def latency(self) -> list[Row]:
         received = threading.Semaphore(0)
-        with ThreadingHTTPServer(("127.0.0.1", 0), _handler(received)) as server:
+        with ThreadingHTTPServer(("127.0.0.1", 0), receiving(received)) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             url = f"http://127.0.0.1:{server.server_port}/"
             self.client.webhooks.create(name="measure", url=url, event_types=["fine_tuning.job.succeeded"])
@@ -185,20 +186,6 @@ def _until(is_so: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             raise RuntimeError("the list was not read")
         time.sleep(0.1)
-
-
-def _handler(received: threading.Semaphore) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(204)
-            self.end_headers()
-            received.release()
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    return Handler
 
 
 def _cpu(worker: psutil.Process) -> float:
