@@ -35,6 +35,10 @@ def epoch(time: datetime) -> int:
     return int(time.timestamp())
 
 
+def from_epoch(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 class UTCDateTime(TypeDecorator[datetime]):
     """An aware time, stored in UTC. A naive one is refused."""
 

@@ -1,7 +1,6 @@
 """How what a look at a provider's job shows is written down: events, checkpoints, results, status."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
@@ -15,6 +14,7 @@ from shared.jobs import costs
 from shared.jobs import service as jobs
 from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
 from shared.jobs.schemas import CheckpointPublic, progress
+from shared.tables import from_epoch
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from worker.looks import Seen, status_of
@@ -81,7 +81,7 @@ def _add_events(
         return
     rows = [
         JobEvent(
-            created_at=_time(event.created_at),
+            created_at=from_epoch(event.created_at),
             project_id=job.project_id,
             job_id=job.id,
             provider_event_id=event.id,
@@ -108,7 +108,7 @@ def _number(found: object, known: int | None) -> int | None:
 def _add_checkpoints(session: Session, job: Job, checkpoints: list[FineTuningJobCheckpoint]) -> None:
     for checkpoint in checkpoints:
         row = Checkpoint(
-            created_at=_time(checkpoint.created_at),
+            created_at=from_epoch(checkpoint.created_at),
             project_id=job.project_id,
             job_id=job.id,
             provider_checkpoint_id=checkpoint.id,
@@ -127,8 +127,8 @@ def _copy_facts(job: Job, seen: FineTuningJob) -> None:
     job.model = seen.model or job.model
     job.fine_tuned_model = seen.fine_tuned_model
     job.trained_tokens = seen.trained_tokens
-    job.estimated_finish_at = _time(seen.estimated_finish) if seen.estimated_finish else None
-    job.finished_at = _time(seen.finished_at) if seen.finished_at else None
+    job.estimated_finish_at = from_epoch(seen.estimated_finish) if seen.estimated_finish else None
+    job.finished_at = from_epoch(seen.finished_at) if seen.finished_at else None
     if isinstance(seen.seed, int):
         job.seed = seen.seed
     if seen.hyperparameters is not None:
@@ -183,7 +183,3 @@ def _error(seen: FineTuningJob, in_our_words: Callable[[str], str]) -> dict[str,
         "message": with_hint(str(code), in_our_words(str(message or "The provider gave no reason"))),
         "param": getattr(seen.error, "param", None),
     }
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

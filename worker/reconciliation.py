@@ -5,7 +5,7 @@ that our database does not know is another installation's, and is left alone.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import structlog
@@ -18,7 +18,7 @@ from shared.datasets.models import Dataset, ProviderFile
 from shared.jobs.models import Job, JobRequest, JobStatus, Place
 from shared.projects.models import Credential, Organization
 from shared.settings import get_settings
-from shared.tables import make_due, utc_now
+from shared.tables import from_epoch, make_due, utc_now
 from worker.looks import status_of
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
@@ -76,7 +76,7 @@ def _jobs(session: Session, credential: Credential, active: list[FineTuningJob],
         row = rows.get(ours[job.id])
         judged = _judge(row, job.id, credential) if row else _judge_unknown(job, organization_id, restored)
         if judged is not None:
-            found.append(Finding(job.id, ours[job.id], *judged, _time(job.created_at)))
+            found.append(Finding(job.id, ours[job.id], *judged, from_epoch(job.created_at)))
     return found
 
 
@@ -113,12 +113,12 @@ def _files(session: Session, files: list[FileObject], active: list[FineTuningJob
     on_the_way = {row.dataset_id for row in rows if row.upload_pending_at is not None}
     young = utc_now() - YOUNG
     return [
-        Finding(file.id, ours[file.id], *_judge_file(ours[file.id] in known), _time(file.created_at))
+        Finding(file.id, ours[file.id], *_judge_file(ours[file.id] in known), from_epoch(file.created_at))
         for file in files
         if file.id in ours
         and file.id not in kept
         and ours[file.id] not in on_the_way
-        and _time(file.created_at) < young
+        and from_epoch(file.created_at) < young
     ]
 
 
@@ -167,7 +167,3 @@ def reconcile(credential_id: str) -> None:
         carry_out(credential, find(credential))
     except ProviderError as error:
         log.warning("the provider cannot be reconciled now", credential=credential_id, reason=error.message)
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

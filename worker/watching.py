@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from shared.jobs.models import IS_AT_PROVIDER, Job, Watch
 from shared.projects.models import Credential
 from shared.settings import get_settings
-from shared.tables import make_due, release, utc_now
+from shared.tables import from_epoch, make_due, release, utc_now
 from worker.pacing import is_listed, jitter, let_none_wait_too_long
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
@@ -119,7 +119,7 @@ def _compare(shown: Shown, known: Known, job: dict[str, Any]) -> None:
     ):
         shown.changed.append(known.job_id)
     elif (finish := job.get("estimated_finish") or None) != known.estimated_finish and isinstance(finish, int | None):
-        shown.estimates[known.job_id] = None if finish is None else datetime.fromtimestamp(finish, UTC)
+        shown.estimates[known.job_id] = None if finish is None else from_epoch(finish)
 
 
 def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | ProviderError) -> None:

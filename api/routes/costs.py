@@ -1,6 +1,5 @@
 """What was spent and used, and every movement of it, for an admin key; costs as OpenAI's SDK asks for them."""
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
@@ -17,7 +16,7 @@ from shared.errors import Invalid
 from shared.jobs import spending, usage
 from shared.jobs.usage import Usage
 from shared.pages import Page
-from shared.tables import utc_now
+from shared.tables import from_epoch, utc_now
 
 router = APIRouter(
     prefix="/v1/organization",
@@ -58,8 +57,8 @@ def list_costs(
     `group_by[]` splits a day by `project_id`, `line_item` or both. A job costs on the day on which it ends.
     """
     _refuse_unknown(request)
-    start = max(_time(start_time), _time(int((page or "page_0").removeprefix("page_"))))
-    end = _time(end_time) if end_time is not None else None
+    start = max(from_epoch(start_time), from_epoch(int((page or "page_0").removeprefix("page_"))))
+    end = from_epoch(end_time) if end_time is not None else None
     if end is not None and end <= start:
         raise Invalid("end_time must be after start_time", param="end_time")
     wanted = costs.Wanted(group_by or (), project_ids or (), line_items or ())
@@ -80,8 +79,8 @@ def retrieve_usage(
 ) -> Usage:
     """What a project used from `start_time` (the beginning of this month, in UTC) on and before `end_time` (now)."""
     now = utc_now()
-    start = _time(start_time) if start_time is not None else costs.day_of(now).replace(day=1)
-    end = _time(end_time) if end_time is not None else now
+    start = from_epoch(start_time) if start_time is not None else costs.day_of(now).replace(day=1)
+    end = from_epoch(end_time) if end_time is not None else now
     if end <= start:
         raise Invalid("end_time must be after start_time", param="end_time")
     return usage.of_project(session, project_id, start, end)
@@ -104,7 +103,3 @@ def list_ledger_entries(
 def create_adjustment(session: OrganizationSessionDep, project_id: str, new: AdjustmentCreate) -> LedgerEntryPublic:
     """Correct what the project has spent this month, where the provider's bill says otherwise."""
     return LedgerEntryPublic.of(spending.adjust(session, project_id, new.job_id, Decimal(new.amount), new.reason))
-
-
-def _time(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

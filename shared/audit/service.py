@@ -1,7 +1,7 @@
 """Reads the audit by what is asked for, and removes what an operator no longer keeps."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import Session, col, delete, select
@@ -11,7 +11,7 @@ from shared.audit.schemas import AuditLogPublic
 from shared.errors import NotFound
 from shared.ids import first_id
 from shared.projects.models import Project
-from shared.tables import COMMITTED_WITHIN, utc_now
+from shared.tables import COMMITTED_WITHIN, from_epoch, utc_now
 
 AT_ONCE = 500
 
@@ -46,7 +46,7 @@ class Filter:
 
 
 def _first(seconds: int) -> str:
-    return first_id(AuditLog.id_prefix, datetime.fromtimestamp(seconds, UTC))
+    return first_id(AuditLog.id_prefix, from_epoch(seconds))
 
 
 def list_logs(

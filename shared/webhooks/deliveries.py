@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -11,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from shared.errors import Invalid, NotFound
 from shared.ids import first_id
-from shared.tables import COMMITTED_WITHIN, check_cursor, epoch, get_owned, list_owned, make_due, utc_now
+from shared.tables import COMMITTED_WITHIN, check_cursor, epoch, from_epoch, get_owned, list_owned, make_due, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.delivery_schemas import RecoveryCreate, WebhookDeliveryPublic, WebhookDeliveryWithBody
 from shared.webhooks.event_types import EventType
@@ -52,13 +51,13 @@ def made_between(since: float | None, until: float | None) -> list[ColumnElement
     """
     found: list[ColumnElement[bool]] = []
     if since is not None:
-        earliest = datetime.fromtimestamp(max(since - CLOCKS_DIFFER, 0), UTC)
+        earliest = from_epoch(max(since - CLOCKS_DIFFER, 0))
         found.append(col(WebhookEvent.id) >= first_id(WebhookEvent.id_prefix, earliest))
-        found.append(col(WebhookEvent.created_at) >= datetime.fromtimestamp(since, UTC))
+        found.append(col(WebhookEvent.created_at) >= from_epoch(since))
     if until is not None:
-        latest = datetime.fromtimestamp(until + 1 + CLOCKS_DIFFER, UTC)
+        latest = from_epoch(until + 1 + CLOCKS_DIFFER)
         found.append(col(WebhookEvent.id) < first_id(WebhookEvent.id_prefix, latest))
-        found.append(col(WebhookEvent.created_at) < datetime.fromtimestamp(until + 1, UTC))
+        found.append(col(WebhookEvent.created_at) < from_epoch(until + 1))
     return found
 
 
@@ -173,8 +172,8 @@ def recover(session: Session, project_id: str, endpoint_id: str, asked: Recovery
     It begins when all that happened until then is there to be seen.
     """
     now = utc_now()
-    until = min(now, datetime.fromtimestamp(asked.until, UTC)) if asked.until is not None else now
-    since = datetime.fromtimestamp(asked.since, UTC)
+    until = min(now, from_epoch(asked.until)) if asked.until is not None else now
+    since = from_epoch(asked.since)
     if since >= until:
         raise Invalid("`since` must be before `until`, and in the past", param="since")
     _to_be_tried_now(session, project_id, endpoint_id)

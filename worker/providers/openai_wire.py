@@ -1,7 +1,7 @@
 """A provider that speaks OpenAI's wire, through OpenAI's own SDK; read leniently, because they all differ a little."""
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import takewhile
 from typing import Any, BinaryIO, TypeVar
@@ -14,6 +14,7 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from shared.projects.credentials import Account
+from shared.tables import from_epoch
 from worker import headway
 from worker.providers.errors import provider_errors
 from worker.providers.judged import JudgedTransport
@@ -236,4 +237,4 @@ def _expires_after(expiry: timedelta) -> Any | Omit:
 
 
 def file_expiry(file: FileObject) -> datetime | None:
-    return datetime.fromtimestamp(file.expires_at, UTC) if file.expires_at else None
+    return from_epoch(file.expires_at) if file.expires_at else None
