@@ -43,12 +43,13 @@ def queue_of(session: Session, job: Job) -> JobQueue:
 
 def wait(session: Session, job: Job) -> None:
     """Let a job wait, without steps, until its queue admits it. One that is paused is passed over until it is not."""
-    queue = queue_of(session, job)
+    queue_id = queue_of(session, job).id
     job.place, job.queue_position, job.estimated_start_at = Place.WAITING, None, None
     release(job, None)
-    share = QueueShare(queue_id=queue.id, project_id=job.project_id)
+    queue = locked(session, queue_id)  # before the share, as whoever finds it full has it then
+    share = QueueShare(queue_id=queue_id, project_id=job.project_id)
     session.exec(insert(QueueShare).values(**share.model_dump()).on_conflict_do_nothing())
-    make_due(session, locked(session, queue.id))
+    make_due(session, queue)
 
 
 def leave(session: Session, job: Job) -> None:

@@ -1,11 +1,16 @@
 """The fair queue above the provider's places: who waits, who is next, and what it costs."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlmodel import Session
 
 from shared.database import transaction
+from shared.jobs import places
 from shared.jobs.models import Job, JobQueue, JobStatus, Place
 from shared.jobs.places import base_of
 from shared.projects import service as projects
@@ -229,3 +234,31 @@ def test_positions_and_the_expected_start_are_told(alice: Person, sandbox: Sandb
     assert [shown(alice, id)["queue_position"] for id in waiting] == [None, None, 1, 2]
     starts = [shown(alice, id)["estimated_start"] for id in waiting[2:]]
     assert [round((start - now) / 100) for start in starts] == [2, 4]
+
+
+def test_two_jobs_of_a_project_that_begin_to_wait_at_once_do_not_hold_each_other_up(
+    alice: Person, sandbox: Sandbox, one_place: None
+) -> None:
+    first, second = (row(Job, job_id) for job_id in (ready_job(alice), ready_job(alice)))
+    with transaction() as session:
+        queue_id = places.queue_of(session, first).id
+    with ThreadPoolExecutor(1) as pool:
+        with transaction() as session:
+            places.locked(session, queue_id)  # as one that finds it full
+            other = pool.submit(begin_to_wait, second)
+            until_another_waits(session, other)
+            places.wait(session, session.merge(first))
+        other.result()
+    assert [row(Job, job.id).place for job in (first, second)] == [Place.WAITING] * 2
+
+
+def begin_to_wait(job: Any) -> None:
+    with transaction() as session:
+        places.wait(session, session.merge(job))
+
+
+def until_another_waits(session: Session, other: "Future[None]") -> None:
+    """For a lock that this transaction has."""
+    query = text("select count(*) from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid))")
+    while not session.execute(query).scalar_one():
+        assert not other.done()
