@@ -21,23 +21,31 @@ def reconcile(
     from sqlmodel import col, select
 
     from cli.columns import print_table, tell
+    from cli.failure import Failure
     from shared.database import transaction
     from shared.projects.models import Credential
     from worker import reconciliation
+    from worker.providers.errors import ProviderError
 
     with transaction() as session:
         there = select(Credential).where(col(Credential.deleted_at).is_(None))
         credentials = list(session.exec(there.order_by(col(Credential.id))))
-    rows = []
+    rows, unasked = [], []
     for credential in credentials:
-        found = reconciliation.find(credential, restored=restored)
+        try:
+            found = reconciliation.find(credential, restored=restored)
+        except ProviderError as error:
+            unasked.append(f"{credential.id}: {error.message}")
+            continue
         rows += [_row(each) for each in found]
         if not dry_run:
             reconciliation.carry_out(credential, found)
     if rows:
         print_table(("ACTION", "AT THE PROVIDER", "OURS", "MADE", "WHY"), rows)
-    else:
+    elif not unasked:
         tell("Nothing is left at the provider that is not known here.")
+    if unasked:
+        raise Failure("\n".join(["These accounts could not be asked:", *unasked]))
 
 
 def _row(each: "Finding") -> list[str]:

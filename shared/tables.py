@@ -178,12 +178,14 @@ def check_cursor(session: Session, model: type[Owned], after: str, project_id: s
 
 
 def make_due(session: Session, row: DueTable | OwnedDue, *, even_if_put_off: bool = False) -> None:
-    """Let the next step be now. A step under way is not disturbed: it looks again when it has recorded.
+    """Let the next step be now. A step under way is not disturbed: by `rung_at` it may see that it is wanted again.
 
     A row whose steps fail waits all the same, unless `even_if_put_off`: nobody holds it.
     """
     if row.failures == 0 or (even_if_put_off and row.rung_at is None):
         row.due_at = row.rung_at = utc_now()
+    elif row.rung_at is not None:
+        row.rung_at = utc_now()
     session.add(row)
     row.ring_on_commit(session)
 

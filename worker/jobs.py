@@ -7,8 +7,6 @@ from typing import Any
 from openai.types.fine_tuning import FineTuningJob
 from sqlmodel import Session
 
-from shared.datasets import service as datasets
-from shared.datasets.models import Dataset, DatasetStatus
 from shared.jobs import clearing
 from shared.jobs import service as jobs
 from shared.jobs.models import Job, JobRequest, JobStatus, Level
@@ -17,14 +15,16 @@ from shared.settings import get_settings
 from shared.tables import release, utc_now
 from worker import admission, arguments, giving_up, pacing
 from worker.comparing import Compare, Compared, compare, comparison, record_comparison
-from worker.looks import Seen, find, look, look_for_events
+from worker.looks import Missing, Seen, find, look, look_for_events
 from worker.progress import record_seen, translator
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
-from worker.steps import Step, after, log
+from worker.steps import NotNow, Step, after, log
 from worker.throttling import is_slow_down, open_credential, try_again
 
-GONE_AFTER = 8  # looks in a row that did not find it, over some eight minutes
+GONE_AFTER = 16  # looks to which the provider did not know it, over some fifty minutes
+ASK_AGAIN = 4  # times, of what the provider says is not possible now
+MISSING = ProviderError("it does not know this job", "not_found", retryable=True, status=404)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Plan:
     do: Do
 
 
-Answer = FineTuningJob | list[FineTuningJob] | Seen | Compared
+Answer = FineTuningJob | list[FineTuningJob] | Seen | Missing | Compared
 
 
 def _plan(session: Session, job: Job) -> Plan | None:
@@ -83,20 +83,20 @@ def _next(session: Session, job: Job) -> Do | None:
         giving_up.let_be(session, job)
         return None
     if job.provider_job_id is not None:
-        return Tell(job.request) if job.request is not None else Poll(pacing.is_behind(session, job))
+        return _next_there(session, job)
     if job.create_pending_at is not None:
         wait_until = job.create_pending_at + get_settings().create_grace
         if wait_until <= utc_now():
             return Find(job.create_pending_at)
-        release(job, wait_until)
-        return None
-    if job.request is JobRequest.CANCEL:
-        jobs.move(session, job, JobStatus.CANCELLED)
+        raise NotNow(wait_until)  # which forgives no failure
+    if job.request is not None:
+        jobs.decide(session, job, job.request)
+    if job.status.is_final:
         return None
     if job.status is JobStatus.PAUSED:
         release(job, None)
         return None
-    checked = _checked(session, job)
+    checked = arguments.checked(session, job)
     if checked is None or not clearing.clear(session, job):
         return None
     files = arguments.files(session, job, checked)
@@ -113,22 +113,11 @@ def _next(session: Session, job: Job) -> Do | None:
     return Create(arguments.asked(job, files))
 
 
-def _checked(session: Session, job: Job) -> dict[str, Dataset] | None:
-    """The job's files, by parameter; None while one is still checked, or if one is bad."""
-    found = {}
-    for param, dataset_id in (("training_file", job.training_file), ("validation_file", job.validation_file)):
-        if dataset_id is None:
-            continue
-        dataset = session.get_one(Dataset, dataset_id)
-        if dataset.deleted_at is not None or not datasets.is_fit(session, dataset, param):
-            code, message = dataset.error_code or "file_deleted", dataset.status_details or f"{dataset_id} was deleted"
-            jobs.fail(session, job, code, message, param)
-            return None
-        if dataset.status is DatasetStatus.UPLOADED:
-            release(job, after(jobs.WAIT_FOR_FILES))
-            return None
-        found[param] = dataset
-    return found
+def _next_there(session: Session, job: Job) -> Do:
+    """Of a job at the provider. If what is asked for cannot be told yet, every other step sees how the job is doing."""
+    if job.request is not None and (job.retries % 2 == 0 or job.status.is_final):
+        return Tell(job.request)
+    return Poll(pacing.is_behind(session, job))
 
 
 def _ask(plan: Plan) -> Answer:
@@ -157,7 +146,10 @@ def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderErr
     if isinstance(answer, ProviderError):
         _record_error(session, job, plan.do, answer)
         return
-    job.retries = 0
+    if isinstance(answer, Missing):
+        _record_missing(session, job)
+        return
+    job.retries = job.retries + 1 if _is_between(job, plan.do) else 0
     match answer:
         case Seen():
             _record_look(session, job, plan, answer)
@@ -171,9 +163,23 @@ def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderErr
             _created(session, job, answer)
 
 
+def _is_between(job: Job, do: Do) -> bool:
+    """Whether this was a look between two attempts to tell the provider what is asked for."""
+    return isinstance(do, Poll) and job.request is not None and job.retries % 2 == 1
+
+
+def _record_missing(session: Session, job: Job) -> None:
+    job.misses += 1
+    if job.misses > GONE_AFTER:
+        jobs.fail(session, job, "job_missing_at_provider", "The provider no longer knows this job")
+    else:
+        _wait(session, job, MISSING, MISSING.message)
+
+
 def _record_look(session: Session, job: Job, plan: Plan, seen: Seen) -> None:
     """If something was asked for or told of meanwhile, the next step is now."""
-    before, again = job.status, job.request is not None or job.provider_status != plan.job.provider_status
+    before, again = job.status, job.request is not None or job.rung_at != plan.job.rung_at
+    job.misses = 0 if seen.job is not None else job.misses
     record_seen(session, job, seen)
     is_new = bool(seen.events) or job.status is not before
     if is_new:
@@ -193,9 +199,10 @@ def _created(session: Session, job: Job, provider_job: FineTuningJob) -> None:
 def _adopt(session: Session, job: Job, found: list[FineTuningJob]) -> None:
     if found:
         _created(session, job, found[0])
-    else:
-        job.create_pending_at = None
+    else:  # the look says nothing about whether a create can be survived: those that failed stay counted
+        failed, job.create_pending_at = job.failures - 1, None
         release(job, utc_now())
+        job.failures = failed
 
 
 def _record_error(session: Session, job: Job, do: Do, error: ProviderError) -> None:
@@ -204,27 +211,23 @@ def _record_error(session: Session, job: Job, do: Do, error: ProviderError) -> N
         job.create_pending_at = None
     if isinstance(do, Create) and not error.retryable:
         if error.status == 404:
-            _distrust_copies(session, job)
+            arguments.distrust_copies(session, job)
         jobs.fail(session, job, error.code, message, error.param)
-    elif isinstance(do, Tell) and not error.retryable:
+    elif isinstance(do, Tell) and (not error.retryable or (error.status == 409 and job.retries >= ASK_AGAIN)):
         _refused(session, job, do.request, message)
-    elif isinstance(do, Poll) and error.status == 404 and job.retries >= GONE_AFTER:
-        jobs.fail(session, job, "job_missing_at_provider", "The provider no longer knows this job")
     else:
-        if job.retries == 0 and not is_slow_down(error):
-            jobs.add_event(session, job, f"Waiting for the provider: {message}", Level.WARN)
-        if isinstance(do, Create) and admission.is_full(error):
-            admission.step_back(session, job, error)
-        else:
-            try_again(session, job, job.credential_id, error)
+        _wait(session, job, error, message, is_full=isinstance(do, Create) and admission.is_full(error))
+        if job.request is not None and not jobs.may_exist_at_provider(job):  # asked for while it was refused
+            jobs.decide(session, job, job.request)
 
 
-def _distrust_copies(session: Session, job: Job) -> None:
-    """Something that the create names is not there: perhaps a file. The next job that needs it sends it anew."""
-    for dataset_id in filter(None, (job.training_file, job.validation_file)):
-        for file in datasets.provider_files(session, dataset_id):
-            if file.credential_id == job.credential_id:
-                file.expires_at = utc_now()
+def _wait(session: Session, job: Job, error: ProviderError, message: str, *, is_full: bool = False) -> None:
+    if job.retries == 0 and not is_slow_down(error):
+        jobs.add_event(session, job, f"Waiting for the provider: {message}", Level.WARN)
+    if is_full:
+        admission.step_back(session, job, error)
+    else:
+        try_again(session, job, job.credential_id, error)
 
 
 def _refused(session: Session, job: Job, request: JobRequest, message: str) -> None:

@@ -25,6 +25,14 @@ STATUSES = {
 }
 
 
+PATIENCE = 3  # looks in which the events of a job that has ended are refused
+
+
+@dataclass(frozen=True)
+class Missing:
+    """The provider says that it does not know the job."""
+
+
 @dataclass(frozen=True)
 class Seen:
     """`job` is None where only its events were looked at."""
@@ -35,12 +43,17 @@ class Seen:
     results: list[Stored]
 
 
-def look(provider: Provider, job: Job) -> Seen:
+def look(provider: Provider, job: Job) -> Seen | Missing:
     """Fetch the job and what is new of it. The status comes first, so that a final one has all events behind it."""
     id = job.provider_job_id or ""
-    seen = provider.get_job(id)
+    try:
+        seen = provider.get_job(id)
+    except ProviderError as error:
+        if error.status == 404:
+            return Missing()
+        raise
     final = status_of(seen, job.status).is_final
-    events = provider.new_events(id, None if final else job.last_provider_event_id)
+    events = _events(provider, job, final=final)
     results = [_fetch(provider, file_id) for file_id in seen.result_files or []] if final else []
     return Seen(
         seen,
@@ -53,8 +66,19 @@ def look(provider: Provider, job: Job) -> Seen:
 def look_for_events(provider: Provider, job: Job) -> Seen:
     """Fetch what is new of a job of whose status the list has told."""
     id = job.provider_job_id or ""
-    events = provider.new_events(id, job.last_provider_event_id)
+    events = _events(provider, job, final=False)
     return Seen(None, events, _optional(provider.checkpoints, id) if _saved(events) else [], [])
+
+
+def _events(provider: Provider, job: Job, *, final: bool) -> list[FineTuningJobEvent]:
+    """Those of one that goes on can be fetched the next time as well, and who has none at all holds no job up."""
+    try:
+        return provider.new_events(job.provider_job_id or "", None if final else job.last_provider_event_id)
+    except ProviderError as error:
+        if error.retryable or (final and job.retries < PATIENCE):
+            raise
+        log.warning("the events of a job are refused", job_id=job.id, code=error.code, reason=error.message)
+        return []
 
 
 def find(provider: Provider, job_id: str, since: datetime) -> list[FineTuningJob]:

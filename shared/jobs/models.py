@@ -75,7 +75,8 @@ class Job(OwnedDue, table=True):
 
     `provider_…` columns hold the far side's words; `create_pending_at` marks a create whose end is not known. `place`
     is null before the files are ready, and at the end. `queue_position` is from 1; null when it is far behind.
-    `provider_status` is null while the provider is known to say something new; `news_at` is when it last did.
+    `provider_status` is null while the provider is known to say something new; `news_at` is when it last did. `misses`
+    counts the looks, since the last one that found the job there, to which the provider said that it does not know it.
     `cleared_at` is when its money was in order: before that the provider sees nothing of it.
     """
 
@@ -132,6 +133,7 @@ class Job(OwnedDue, table=True):
     provider_status: str | None = None
     last_provider_event_id: str | None = None
     news_at: datetime | None = TimeField(default=None)
+    misses: int = 0
 
 
 class Watch(DueTable, table=True):

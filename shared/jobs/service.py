@@ -100,15 +100,16 @@ def ask(session: Session, project_id: str, job_id: str, request: JobRequest) -> 
             param="fine_tuning_job_id",
         )
     if not may_exist_at_provider(job):
-        _decide(session, job, request)
+        decide(session, job, request)
     elif job.request is not JobRequest.CANCEL:
         job.request = request
         make_due(session, job, even_if_put_off=request is JobRequest.CANCEL)
     return job
 
 
-def _decide(session: Session, job: Job, request: JobRequest) -> None:
+def decide(session: Session, job: Job, request: JobRequest) -> None:
     """One that is only ours: cancelled at once, or taken out of the order of its queue and put back where it was."""
+    job.request = None
     if request is JobRequest.CANCEL:
         move(session, job, JobStatus.CANCELLED)
         return

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 
 from shared.jobs.models import Job, JobStatus, Watch
 from shared.tables import utc_now
-from tests.worker.levers import change, ids, running_job, settings
+from tests.worker.levers import change, ids, running_job, settings, step_while
 from tests.world import Person, Sandbox, row, step
 from worker import jobs
 from worker.steps import run
@@ -113,6 +113,14 @@ def test_a_changed_body_is_refused(clean: str, job: Job) -> None:
 def test_an_unknown_account_is_not_found(clean: str, job: Job, credential_id: str) -> None:
     answer = send(clean, credential_id, ended(job))
     assert (answer.status_code, answer.json()["error"]["code"]) in {(404, "not_found"), (400, "invalid_text")}
+
+
+def test_one_that_comes_during_a_look_makes_it_look_again_at_once(clean: str, sandbox: Sandbox, job: Job) -> None:
+    change(Job, job.id, provider_status=None)
+    step_while(jobs.advance, job.id, lambda: send(clean, job.credential_id, ended(job)))
+    assert is_due(job)
+    run(jobs.advance, job.id)
+    assert not is_due(job)
 
 
 def test_an_account_without_a_secret_is_not_found_either(clean: str, job: Job) -> None:

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from shared.jobs.models import Job, JobEvent, JobStatus
+from shared.jobs.models import Job, JobEvent, JobStatus, Watch
 from shared.settings import get_settings
 from shared.tables import utc_now
 from tests.worker.levers import calls, change, ids, running_job, settings
 from tests.world import Person, Sandbox, row, step
 from worker import jobs
+from worker.looks import PATIENCE
 
 JOB = "/v1/fine_tuning/jobs/*"
 
@@ -19,6 +20,12 @@ def told(person: Person, job_id: str) -> list[Any]:
     """The provider's events as the caller sees them, the oldest first; ours are left out."""
     events = list(person.openai.fine_tuning.jobs.list_events(job_id, limit=1000))[::-1]
     return [event for event in events if row(JobEvent, event.id).provider_event_id is not None]
+
+
+def was_just_listed() -> None:
+    """As if the list had just told of the job's status."""
+    for watch_id in ids(Watch):
+        change(Watch, watch_id, listed_at=utc_now())
 
 
 def test_events_of_all_pages_are_there_once_each_and_in_order_in_our_words(alice: Person, sandbox: Sandbox) -> None:
@@ -142,9 +149,16 @@ def test_no_trouble_while_looking_ever_fails_the_job(alice: Person, sandbox: San
     with settings(TUNERY_MAX_STEP_FAILURES="2"):
         for fault in TROUBLE:
             sandbox.arm("GET", path, **fault)
+            before = row(Job, job_id).retries
             step(Job, job_id)
-            assert (row(Job, job_id).status, row(Job, job_id).failures) == (JobStatus.RUNNING, 0), fault
-    assert row(Job, job_id).retries == len(TROUBLE) - 1  # 429 is about the account, and not about the job
+            job = row(Job, job_id)
+            assert (job.status, job.failures) == (JobStatus.RUNNING, 0), fault
+            if fault.get("status") == 429:  # it is about the account, and not about the job
+                assert job.retries == before
+            elif path != JOB and fault.get("status") in {400, 403}:  # there are none to be had
+                assert job.retries == 0
+            else:
+                assert job.retries == before + 1, fault
     sandbox.move(theirs, status="succeeded")
     step(Job, job_id)
     assert row(Job, job_id).status is JobStatus.SUCCEEDED
@@ -170,6 +184,35 @@ def test_a_job_that_vanished_fails_when_it_has_been_looked_for_long_enough(alice
         assert row(Job, job_id).status is JobStatus.RUNNING
     step(Job, job_id)
     assert row(Job, job_id).error["code"] == "job_missing_at_provider"
+
+
+def test_looks_that_failed_otherwise_do_not_count_against_a_job_that_is_not_found_once(
+    alice: Person, sandbox: Sandbox
+) -> None:
+    job_id, _ = running_job(alice, sandbox)
+    change(Job, job_id, retries=50)
+    sandbox.arm("GET", JOB, status=404)
+    step(Job, job_id)
+    assert (row(Job, job_id).status, row(Job, job_id).misses) == (JobStatus.RUNNING, 1)
+    step(Job, job_id)
+    assert (row(Job, job_id).retries, row(Job, job_id).misses) == (0, 0)
+
+
+@pytest.mark.parametrize("fully", [True, False])
+def test_a_provider_without_events_does_not_hold_up_or_fail_a_job(alice: Person, sandbox: Sandbox, fully: bool) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    sandbox.arm("GET", f"{JOB}/events", times=20, status=404)
+    if not fully:
+        was_just_listed()
+    step(Job, job_id)
+    assert (row(Job, job_id).retries, row(Job, job_id).misses) == (0, 0)
+    sandbox.move(theirs, status="succeeded")
+    change(Job, job_id, provider_status=None)
+    for _ in range(PATIENCE):
+        step(Job, job_id)
+        assert row(Job, job_id).status is JobStatus.RUNNING
+    step(Job, job_id)
+    assert row(Job, job_id).status is JobStatus.SUCCEEDED
 
 
 def test_a_job_that_was_gone_for_a_moment_goes_on(alice: Person, sandbox: Sandbox) -> None:

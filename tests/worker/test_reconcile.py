@@ -7,7 +7,10 @@ import pytest
 from shared.database import transaction
 from shared.datasets.models import ProviderFile
 from shared.jobs.models import Job, JobStatus
+from shared.projects import credentials
 from shared.projects import service as projects
+from shared.projects.credential_schemas import CredentialCreate
+from shared.settings import get_settings
 from tests.cli.terminal import Tunery, terminal
 from tests.worker.levers import change, ids, ready_job, step_and_die
 from tests.world import Person, Sandbox, row, step, work
@@ -167,3 +170,17 @@ def test_a_provider_that_cannot_be_asked_is_asked_the_next_day(alice: Person, sa
     sandbox.arm("GET", "/v1/fine_tuning/jobs", status=500)
     reconcile(account())
     assert not any(statuses(sandbox).values())
+
+
+def test_an_account_that_cannot_be_asked_is_named_and_the_others_are_mended(
+    alice: Person, sandbox: Sandbox, tunery: Tunery
+) -> None:
+    job_id = forgotten_job(alice)
+    with transaction() as session:
+        new = {"name": "gone", "base_url": get_settings().provider.base_url, "api_key": "sk-nobody"}
+        gone = credentials.create(session, alice.project_id, CredentialCreate.model_validate(new)).id
+    said = tunery("reconcile")
+    assert said.code == 1
+    assert [job_id in line for line in said.out.splitlines()[1:]] == [True]
+    assert f"{gone}: " in said.err
+    assert row(Job, job_id).create_pending_at is not None

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from openai import BadRequestError
 
-from shared.jobs.models import Job, JobRequest, JobStatus
+from shared.jobs.models import Job, JobQueue, JobRequest, JobStatus
+from shared.projects.models import Credential
 from shared.tables import utc_now
 from shared.webhooks.models import WebhookEvent
-from tests.worker.levers import calls, ids, let_the_grace_pass, ready_job, running_job, step_while
+from tests.worker.levers import calls, change, ids, let_the_grace_pass, ready_job, running_job, step_while
 from tests.world import Person, Sandbox, row, step, work
 from worker import jobs
 
@@ -69,14 +70,74 @@ def test_a_cancel_during_the_create_is_told_as_soon_as_the_job_has_an_id(alice: 
     assert [job.status for job in sandbox.jobs()] == ["cancelled"]
 
 
-@pytest.mark.parametrize("status", [400, 429])
-def test_a_cancel_during_a_create_that_is_refused_ends_the_job(alice: Person, sandbox: Sandbox, status: int) -> None:
+FULL = {"error": {"message": "You have reached your limit", "code": "daily_rate_limit_exceeded"}}
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [({"status": 400}, "failed"), ({"status": 429}, "cancelled"), ({"status": 429, "body": FULL}, "cancelled")],
+    ids=str,
+)
+def test_a_cancel_during_a_create_that_is_refused_ends_the_job_at_once(
+    alice: Person, sandbox: Sandbox, fault: dict[str, Any], status: str
+) -> None:
     job_id = ready_job(alice)
-    sandbox.arm("POST", JOBS, status=status)
+    sandbox.arm("POST", JOBS, **fault)
     step_while(jobs.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
-    step(Job, job_id)
-    assert row(Job, job_id).status is (JobStatus.FAILED if status == 400 else JobStatus.CANCELLED)
+    job = row(Job, job_id)
+    assert (job.status, job.request, job.place, job.due_at) == (status, None, None, None)
     assert (sandbox.jobs(), calls(sandbox, CREATE)) == ([], 1)
+
+
+@pytest.mark.parametrize("fault", [{"status": 429}, {"status": 429, "body": FULL}, {"drop": "before"}], ids=str)
+def test_a_pause_during_a_create_that_had_no_effect_holds_until_the_resume_and_not_after(
+    alice: Person, sandbox: Sandbox, fault: dict[str, Any]
+) -> None:
+    job_id = ready_job(alice)
+    change(Job, job_id, status=JobStatus.QUEUED)
+    sandbox.arm("POST", JOBS, **fault)
+    step_while(jobs.advance, job_id, lambda: alice.openai.fine_tuning.jobs.pause(job_id))
+    if row(Job, job_id).create_pending_at is not None:
+        let_the_grace_pass(job_id)
+        step(Job, job_id)
+        step(Job, job_id)
+    assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.PAUSED, None)
+    alice.http.post(f"/fine_tuning/jobs/{job_id}/resume").raise_for_status()
+    for queue_id in ids(JobQueue):
+        change(JobQueue, queue_id, lowered_to=None, lowered_until=None)
+        step(JobQueue, queue_id)
+    change(Credential, row(Job, job_id).credential_id, paused_until=None)
+    work(2)
+    assert len(sandbox.jobs()) == 1
+    assert (row(Job, job_id).provider_job_id, row(Job, job_id).request) == (sandbox.jobs()[0].id, None)
+    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/pause") == 0
+
+
+@pytest.mark.parametrize("status", [405, 409, 501])
+def test_a_provider_that_never_pauses_says_so_and_the_job_goes_on(alice: Person, sandbox: Sandbox, status: int) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    sandbox.arm("POST", f"{JOBS}/*/pause", times=50, status=status)
+    alice.openai.fine_tuning.jobs.pause(job_id)
+    work(8)
+    assert (row(Job, job_id).request, row(Job, job_id).retries) == (None, 0)
+    assert "The provider refused to pause the job" in warnings(alice, job_id)[0]
+    sandbox.move(theirs, status="succeeded")
+    step(Job, job_id)
+    assert row(Job, job_id).status is JobStatus.SUCCEEDED
+
+
+def test_a_job_that_ends_while_its_cancel_cannot_be_told_is_seen_to_end(alice: Person, sandbox: Sandbox) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    sandbox.arm("POST", f"{JOBS}/*/cancel", times=50, status=500)
+    alice.openai.fine_tuning.jobs.cancel(job_id)
+    work(5)
+    assert row(Job, job_id).request is JobRequest.CANCEL
+    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/cancel") == 3
+    assert row(Job, job_id).retries == 5  # its waits grow, though the looks between them succeed
+    sandbox.move(theirs, status="succeeded")
+    work(2)
+    job = row(Job, job_id)
+    assert (job.status, job.request, job.place, job.due_at) == (JobStatus.SUCCEEDED, None, None, None)
 
 
 def test_a_cancel_during_a_look_is_told_next(alice: Person, sandbox: Sandbox) -> None:
@@ -173,7 +234,7 @@ def test_a_cancel_during_a_pause_is_not_lost_however_the_pause_ends(
     alice.openai.fine_tuning.jobs.pause(job_id)
     step_while(jobs.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
     assert row(Job, job_id).request is JobRequest.CANCEL
-    work(2)
+    work(3)
     assert row(Job, job_id).status is JobStatus.CANCELLED
 
 

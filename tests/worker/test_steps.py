@@ -1,5 +1,6 @@
 """The step of any row: claimed before, recorded after, counted always, and dropped when it comes too late."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from shared.jobs.models import Job, JobRequest, JobStatus
 from shared.settings import get_settings
 from shared.tables import claim, utc_now
 from tests.worker.levers import (
+    Killed,
     change,
     let_the_grace_pass,
     ready_job,
@@ -169,3 +171,24 @@ def test_the_far_side_may_ask_for_an_hour_and_no_more(server: str) -> None:
     assert backoff(0, timedelta(minutes=50)) == timedelta(minutes=50)
     assert backoff(0, timedelta(days=365)) == timedelta(hours=1)
     assert backoff(20, timedelta(seconds=1)) > timedelta(minutes=3)
+
+
+def test_a_create_that_nobody_survives_is_tried_so_often_and_no_more(alice: Person, sandbox: Sandbox) -> None:
+    job_id, creates = ready_job(alice), 0
+
+    def ask(plan: jobs.Plan) -> jobs.Answer:
+        nonlocal creates
+        if isinstance(plan.do, jobs.Create):
+            creates += 1
+            raise Killed
+        return jobs.advance.ask(plan)
+
+    with settings(TUNERY_MAX_STEP_FAILURES="3"):
+        for _ in range(12):
+            pending = row(Job, job_id).create_pending_at
+            values = {"create_pending_at": pending - get_settings().create_grace} if pending else {}
+            change(Job, job_id, due_at=utc_now(), **values)
+            with suppress(Killed):
+                run(replace(jobs.advance, ask=ask), job_id)
+    assert (creates, row(Job, job_id).status) == (3, JobStatus.FAILED)
+    assert row(Job, job_id).error["code"] == "internal_error"

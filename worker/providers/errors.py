@@ -12,7 +12,7 @@ from worker import headway
 from worker.providers.hints import ABOUT_MONEY, with_hint
 
 _BETTER_SOON = {"file_not_ready"}
-_SURELY_WITHOUT_EFFECT = {400, 401, 403, 404, 405, 413, 415, 422, 429}
+_SURELY_WITHOUT_EFFECT = {400, 401, 403, 404, 405, 413, 415, 422, 429, 501}
 MESSAGE_LENGTH = 2000
 
 
@@ -105,7 +105,7 @@ def _refused(error: APIStatusError) -> ProviderError:
 def _may_be_better_later(status: int, code: str) -> bool:
     if code in ABOUT_MONEY:
         return False
-    return status in {401, 408, 409, 429} or status >= 500 or code in _BETTER_SOON
+    return status in {401, 408, 409, 429} or (status >= 500 and status != 501) or code in _BETTER_SOON
 
 
 def _sentence(error: APIStatusError) -> str:
