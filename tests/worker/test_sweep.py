@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
 from threading import Barrier
 from urllib.parse import urlsplit
@@ -17,10 +16,11 @@ from shared import queue
 from shared.database import transaction
 from shared.jobs.models import Job
 from shared.projects.models import Credential
-from shared.queue import Task, get_celery
+from shared.queue import Task
 from shared.settings import get_settings
 from shared.tables import Due, utc_now
-from tests.worker.levers import change, ids, ready_job, settings, step_and_die
+from tests.brokers import broker_at
+from tests.worker.levers import change, ids, ready_job, step_and_die
 from tests.world import Person, Sandbox, row
 from worker import jobs, sweep
 
@@ -129,17 +129,6 @@ def test_a_row_that_is_being_worked_on_is_not_waited_for(many: list[str]) -> Non
     with transaction() as session:
         session.get_one(Credential, many[0], with_for_update={"key_share": True})
         assert sweep.sweep() == len(many) - 1
-
-
-@contextmanager
-def broker_at(url: str) -> Iterator[None]:
-    with settings(REDIS_URL=url):
-        get_celery.cache_clear()
-        queue._counted.clear()
-        yield
-        get_celery().close()
-    get_celery.cache_clear()
-    queue._counted.clear()
 
 
 @pytest.fixture
