@@ -150,14 +150,17 @@ def test_a_bell_that_nobody_hears_is_not_rung_without_end(many: list[str], own_b
     assert sweep.sweep() == len(many) - 10
 
 
-def test_while_rings_are_waiting_to_be_heard_none_is_repeated(many: list[str], own_broker: Redis) -> None:
+def test_while_rings_are_waiting_to_be_heard_none_is_repeated_for_long(many: list[str], own_broker: Redis) -> None:
     assert sweep.sweep() == len(many)
+    while_ = get_settings().ring_again_after
     for id in many:
-        change(Credential, id, rung_at=utc_now() - LONG_AGO, due_at=utc_now() - 2 * LONG_AGO)
+        change(Credential, id, rung_at=utc_now() - 2 * while_, due_at=utc_now() - LONG_AGO)
     own_broker.rpush("celery", *["ring"] * sweep.AT_ONCE)
     assert sweep.sweep() == 0
+    change(Credential, many[0], rung_at=utc_now() - sweep.LOST_AFTER * while_)
+    assert sweep.sweep() == 1
     own_broker.flushdb()
-    assert sweep.sweep() == len(many)
+    assert sweep.sweep() == len(many) - 1
 
 
 def test_a_sweep_without_redis_ends_well_and_its_rows_are_rung_when_redis_is_back(
