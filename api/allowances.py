@@ -17,6 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from structlog import get_logger
 
+from shared.queue import silence
 from shared.settings import get_settings
 
 log = get_logger(__name__)
@@ -42,12 +43,13 @@ class Counts:
 
     async def add(self, key: str, amount: int) -> int:
         """How much that makes in all. A Redis that does not answer is waited for once, and then left alone."""
-        if time.monotonic() >= self._silent_until:
+        if time.monotonic() >= self._silent_until and not silence.lasts:
             try:
                 async with asyncio.timeout(PATIENCE):
                     return await self._redis().incr(key, 2 * MINUTE, amount)
             except (RedisError, OSError, ValueError) as error:  # a TimeoutError is an OSError
                 self._silent_until = time.monotonic() + SILENT_SECONDS
+                silence.suspect()
                 log.warning("Redis is away: each process counts requests by itself", reason=repr(error))
         return await self._here.incr(key, 2 * MINUTE, amount)
 

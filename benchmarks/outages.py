@@ -7,14 +7,12 @@ SECONDS (30) is how long Redis is away, refusing or standing still: with the mec
 
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import httpx2
 import psutil
@@ -23,6 +21,7 @@ from sqlalchemy import insert
 from sqlmodel import col, delete, select
 
 from benchmarks.half_open import half_open
+from benchmarks.poisoned import in_words, poisoned
 from benchmarks.stack import Measured, lines, measured_stack, print_table, uploaded
 from cli import commands
 from cli.crew import Tier
@@ -33,7 +32,6 @@ from shared.projects.models import Credential
 Row = tuple[str, str, str]
 MODEL = "gpt-4o-mini"
 PATIENCE = 300.0
-POISON, RUNS = "poison", "POISON_RUNS"  # the job's suffix; the variable that names the file with a byte for each run
 SETTINGS = {
     "SANDBOX_MAX_ACTIVE_JOBS_PER_MODEL": "100000",
     "SANDBOX_MAX_JOBS_PER_DAY": "100000",
@@ -47,8 +45,9 @@ def main(away: float) -> None:
     with measured_stack(**SETTINGS) as stack:
         os.environ.update(stack.environ)
         bench = Bench(stack)
-        for part in (bench.bounded, bench.emptied, bench.killed, bench.half_open, bench.poisoned, bench.postgres_away):
+        for part in (bench.bounded, bench.emptied, bench.killed, bench.half_open):
             rows += part()
+        rows += poisoned(bench) + bench.postgres_away()
         rows += bench.redis_away("refuses", away) + bench.redis_away("stands still", away)
         get_engine().dispose()
     print_table(rows)
@@ -84,8 +83,8 @@ class Bench:
             query = select(Job.id).where(col(Job.id).in_(ids), col(Job.provider_job_id).is_(None))
             return len(session.exec(query).all())
 
-    def arrived(self, *ids: str) -> float:
-        return until(lambda: self.without_ids(list(ids)) == 0)
+    def arrived(self, *ids: str, every: float = 0.1) -> float:
+        return until(lambda: self.without_ids(list(ids)) == 0, every)
 
     @contextmanager
     def suspended(self, *names: str) -> Iterator[None]:
@@ -189,26 +188,6 @@ class Bench:
         said = f"{waited:.1f} s; the next job {again:.1f} s"
         return [("connection to Redis swallows everything: consuming again", "≤ 60 s", said)]
 
-    def poisoned(self) -> list[Row]:
-        """A lease of three seconds, so that the runs follow each other sooner."""
-        with tempfile.TemporaryDirectory() as folder:
-            (runs := Path(folder) / "runs").touch()
-            short = {"TUNERY_LEASE": "3", "TUNERY_PROVIDER__TIMEOUT": "2", RUNS: str(runs)}
-            with self.another_worker("benchmarks.poison", **short):
-                alone = [self.arrived(self.create()) for _ in range(20)]
-                poisoned = self.create(suffix=POISON)
-                beside = [self.arrived(self.create()) for _ in range(20)]
-                until(lambda: self.client.fine_tuning.jobs.retrieve(poisoned).status == "failed", 0.5)
-            error = self.client.fine_tuning.jobs.retrieve(poisoned).error
-            count = len(runs.read_text())
-        times = f"p99 {max(beside):.2f} s, median {statistics.median(beside):.2f} s"
-        others = f"{times}; without {max(alone):.2f} and {statistics.median(alone):.2f} s"
-        code = error.code if error else "no error"
-        return [
-            ("a job that kills its process (lease 3 s): runs", "≤ 5, then a reason", f"{count}, then {code}"),
-            ("other jobs meanwhile: create → at the provider", "p99 within 20 %", others),
-        ]
-
     def postgres_away(self) -> list[Row]:
         before = {name: process.pid for name, process in self.stack.processes.items() if name != "postgres"}
         self._restart("postgres", pause=3)
@@ -239,9 +218,8 @@ class Bench:
         else:
             valkey.process.send_signal(signal.SIGCONT)
         drained = self.arrived(*ids)
-        said = f"p99 {sorted(took)[int(len(took) * 0.99)]:.0f} ms, median {statistics.median(took):.0f} ms"
         return [
-            (f"Redis {how} for {seconds:g} s: {len(ids)} creates", "p99 < 500 ms", said),
+            (f"Redis {how} for {seconds:g} s: creates", "p99 < 500 ms", in_words(sorted(took))),
             (f"Redis {how}: all of them at the provider after", "≤ 120 s", f"{drained:.1f} s"),
         ]
 

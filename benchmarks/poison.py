@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.outages import POISON, RUNS
+from benchmarks.poisoned import POISON, RUNS
 from worker import jobs
 from worker.app import app
 

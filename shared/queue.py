@@ -1,6 +1,7 @@
 """The doorbell. A row's `due_at` is the queue; a message only says «look at this row now»."""
 
 import logging
+import threading
 import time
 from enum import StrEnum
 from functools import cache
@@ -12,6 +13,7 @@ from sqlalchemy import event
 from sqlmodel import Session
 
 from shared.settings import get_settings
+from shared.silence import Silence
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,9 @@ WORK, DELIVERIES = "celery", "deliveries"
 TO_STRANGERS = (Task.DELIVER_WEBHOOKS, Task.SEND_NOTICE)
 
 
+PATIENCE = 0.25  # seconds that a request may wait for Redis, once
+
+
 @cache
 def get_celery() -> Celery:
     """No results, no retries, no ETA: Postgres knows all of that. What is set here is about losing few messages."""
@@ -56,10 +61,9 @@ def get_celery() -> Celery:
             "visibility_timeout": 300,
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
-            "socket_connect_timeout": 1,
-            "max_retries": 1,
-            "interval_start": 0,
-            "socket_timeout": 1,
+            "socket_connect_timeout": PATIENCE,
+            "socket_timeout": PATIENCE,
+            "max_retries": 0,
             "socket_keepalive": True,
             "health_check_interval": 10,
         },
@@ -67,11 +71,10 @@ def get_celery() -> Celery:
     return celery
 
 
-SILENT_SECONDS = 2.0
 MOST_MESSAGES = 3000  # of a queue; with what several processes send before they ask again, still below 5,000
 COUNT_EVERY = 0.5  # seconds
-_silent_until = 0.0
 _counted: dict[str, tuple[float, int]] = {}
+_one_by_one = threading.Lock()
 
 
 def queue_of(task: Task) -> str:
@@ -87,6 +90,9 @@ def length(queue: str) -> int:
         raise OperationalError(str(error)) from error
 
 
+silence = Silence(lambda: length(WORK))
+
+
 def _is_full(queue: str) -> bool:
     """Counted anew now and then: so many messages would not be heard sooner for being more."""
     counted_at, messages = _counted.get(queue, (-COUNT_EVERY, 0))
@@ -99,20 +105,19 @@ def _is_full(queue: str) -> bool:
 def enqueue(task: Task, id: str) -> bool:
     """Wake a worker. A lost ring costs the time until the next sweep, never the work.
 
-    A doorbell that is down is left alone for a moment, so that not every request waits for it to be still down. One
-    that has many rings to be heard takes no more.
+    A doorbell that is down is left alone until it is heard of again: who stands behind the first who finds it so does
+    not wait too. One that has many rings to be heard takes no more.
     """
-    global _silent_until
-    if time.monotonic() < _silent_until:
-        return False
-    try:
-        if _is_full(queue_of(task)):
+    with _one_by_one:
+        if silence.lasts:
             return False
-        get_celery().send_task(task, args=[id], retry=False)
-    except OperationalError as error:
-        _silent_until = time.monotonic() + SILENT_SECONDS
-        log.warning("the doorbell is down: %s", error, extra={"task": task, "row": id})
-        return False
+        try:
+            if _is_full(queue_of(task)):
+                return False
+            get_celery().send_task(task, args=[id], retry=False)
+        except OperationalError as error:
+            silence.begin(error)
+            return False
     return True
 
 

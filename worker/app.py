@@ -34,7 +34,13 @@ from worker.steps import run
 STOP_WITHIN = 20.0  # seconds that steps under way may take to end once the worker is told to stop
 
 app = get_celery()
-app.conf.broker_transport_options["socket_timeout"] = 10  # a worker waits for messages, a request must not wait
+# A worker waits for messages, a request must not wait.
+app.conf.broker_transport_options |= {
+    "socket_connect_timeout": 1,
+    "socket_timeout": 10,
+    "max_retries": 1,
+    "interval_start": 0,
+}
 
 
 @app.task(name=Task.ADVANCE_DATASET)

@@ -19,6 +19,7 @@ from shared.tables import DueTable, OwnedDue, utc_now
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookRecovery
 
 AT_ONCE = 500
+LOST_AFTER = 30  # times `ring_again_after`: then a ring is repeated, however many others wait to be heard
 log = structlog.get_logger(__name__)
 DUE: tuple[type[DueTable] | type[OwnedDue], ...] = (
     Watch,
@@ -43,8 +44,9 @@ class Bell:
     is_quiet: bool
 
     def is_to_be_rung_again(self, rung_at: Any) -> ColumnElement[bool]:
-        lately = col(rung_at) < utc_now() - get_settings().ring_again_after
-        return and_(lately, literal(self.is_quiet))
+        now, while_ = utc_now(), get_settings().ring_again_after
+        heard_or_lost = and_(col(rung_at) < now - while_, literal(self.is_quiet))
+        return or_(heard_or_lost, col(rung_at) < now - LOST_AFTER * while_)
 
 
 def sweep() -> int:

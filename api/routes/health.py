@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.database import current_revision, newest_revision, transaction
+from shared.queue import PATIENCE
 from shared.settings import get_settings
 
 router = APIRouter(tags=["Health"], include_in_schema=False)
@@ -45,7 +46,7 @@ def _postgres() -> str:
 
 @cache
 def _client() -> Redis:
-    return Redis.from_url(get_settings().redis_url, socket_connect_timeout=1, socket_timeout=1)
+    return Redis.from_url(get_settings().redis_url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)
 
 
 def _redis() -> str:

@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
 from threading import Barrier
 from urllib.parse import urlsplit
@@ -17,10 +16,11 @@ from shared import queue
 from shared.database import transaction
 from shared.jobs.models import Job
 from shared.projects.models import Credential
-from shared.queue import Task, get_celery
+from shared.queue import Task
 from shared.settings import get_settings
 from shared.tables import Due, utc_now
-from tests.worker.levers import change, ids, ready_job, settings, step_and_die
+from tests.brokers import broker_at
+from tests.worker.levers import change, ids, ready_job, step_and_die
 from tests.world import Person, Sandbox, row
 from worker import jobs, sweep
 
@@ -131,17 +131,6 @@ def test_a_row_that_is_being_worked_on_is_not_waited_for(many: list[str]) -> Non
         assert sweep.sweep() == len(many) - 1
 
 
-@contextmanager
-def broker_at(url: str) -> Iterator[None]:
-    with settings(REDIS_URL=url):
-        get_celery.cache_clear()
-        queue._counted.clear()
-        yield
-        get_celery().close()
-    get_celery.cache_clear()
-    queue._counted.clear()
-
-
 @pytest.fixture
 def own_broker(redis_url: str) -> Iterator[Redis]:
     """A broker that no other test uses."""
@@ -161,14 +150,17 @@ def test_a_bell_that_nobody_hears_is_not_rung_without_end(many: list[str], own_b
     assert sweep.sweep() == len(many) - 10
 
 
-def test_while_rings_are_waiting_to_be_heard_none_is_repeated(many: list[str], own_broker: Redis) -> None:
+def test_while_rings_are_waiting_to_be_heard_none_is_repeated_for_long(many: list[str], own_broker: Redis) -> None:
     assert sweep.sweep() == len(many)
+    while_ = get_settings().ring_again_after
     for id in many:
-        change(Credential, id, rung_at=utc_now() - LONG_AGO, due_at=utc_now() - 2 * LONG_AGO)
+        change(Credential, id, rung_at=utc_now() - 2 * while_, due_at=utc_now() - LONG_AGO)
     own_broker.rpush("celery", *["ring"] * sweep.AT_ONCE)
     assert sweep.sweep() == 0
+    change(Credential, many[0], rung_at=utc_now() - sweep.LOST_AFTER * while_)
+    assert sweep.sweep() == 1
     own_broker.flushdb()
-    assert sweep.sweep() == len(many)
+    assert sweep.sweep() == len(many) - 1
 
 
 def test_a_sweep_without_redis_ends_well_and_its_rows_are_rung_when_redis_is_back(
