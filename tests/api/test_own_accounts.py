@@ -6,7 +6,7 @@ from shared.datasets.models import Dataset
 from shared.jobs.models import Job, TunedModel
 from shared.projects.models import Credential
 from tests.api.accounts import CHAT, admin, give, path, row_of
-from tests.api.training import train
+from tests.api.training import meet_the_base_models, train
 from tests.worker.levers import change, ids, ready_job
 from tests.world import Person, Sandbox, row, work
 
@@ -104,3 +104,29 @@ def test_nobody_elses_chat_or_job_uses_her_account(
     assert "hers" not in [model.id for model in bob.openai.models.list()]
     assert bob.http.post("/chat/completions", json={**CHAT, "model": "hers"}).status_code == 404
     assert row(Credential, row_of(bob, bob.create_job(model="hers"))[0]).project_id is None
+
+
+def test_an_account_that_was_not_asked_for_its_models_yet_is_used_at_once(
+    admin: httpx2.Client, alice: Person, sandbox: Sandbox
+) -> None:
+    meet_the_base_models(alice)
+    assert alice.http.post("/chat/completions", json=CHAT).status_code == 200
+    give(admin, alice, sandbox, meet=False)
+    assert alice.http.post("/chat/completions", json=CHAT).status_code == 200
+    unknown = alice.http.post("/chat/completions", json={**CHAT, "model": "gpt-never"})
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
+
+
+def test_an_account_that_was_not_asked_for_its_models_yet_lends_nobody_elses(
+    admin: httpx2.Client, alice: Person, bob: Person, sandbox: Sandbox
+) -> None:
+    job = train(alice, sandbox)
+    give(admin, bob, sandbox, meet=False)
+    for model in (job.fine_tuned_model, str(job.fine_tuned_model).replace("ft:", "FT:", 1)):
+        refused = bob.http.post("/chat/completions", json={**CHAT, "model": model})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (404, "model_not_found")
+    change(TunedModel, ids(TunedModel)[0], name="llama-of-alice")
+    before = sandbox.http.get("/sandbox/requests").json()
+    refused = bob.http.post("/chat/completions", json={**CHAT, "model": "llama-of-alice"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, "model_not_found")
+    assert sandbox.http.get("/sandbox/requests").json() == before
