@@ -90,7 +90,7 @@ class AuditMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self.app(scope, receive, before_the_end(self.refusals.flush, send))
+            await self.app(scope, receive, before_the_end(self.refusals.close, send))
             return
         acting.set(Act(lambda: _who(scope), lambda: _changes(scope)))
         refused: Message | None = None

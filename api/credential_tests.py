@@ -10,6 +10,7 @@ from api.waiting import wait_for
 from shared.database import transaction
 from shared.errors import WorkerUnavailable
 from shared.projects import credentials
+from shared.projects import service as projects
 from shared.projects.credential_schemas import CredentialTest
 from shared.settings import get_settings
 from shared.tables import make_due, utc_now
@@ -34,6 +35,7 @@ def _ask(project_id: str, credential_id: str) -> datetime:
         if asked_at := idempotency.recall(session):
             return datetime.fromisoformat(asked_at)
         now = utc_now()
+        projects.get_active_project(session, project_id)
         credential = credentials.get(session, project_id, credential_id)
         make_due(session, credential, even_if_put_off=True)
         idempotency.remember(now.isoformat())

@@ -18,10 +18,17 @@ from sqlmodel import Session
 from api.deps import AdminDep, CallerDep
 from shared.errors import Invalid
 from shared.idempotency import StoredAnswer, answer_id, find_or_reserve, store
+from shared.projects import service as projects
 from shared.secrets import seal, unseal
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
+
+# POSTs about an archived project that are carried out, and why.
+AFTER_THE_END = {
+    "archive_project": "sent again, it is answered as before",
+    "create_adjustment": "the provider's bill comes when the month is over",
+}
 
 _Key = Annotated[
     str | None,
@@ -179,9 +186,27 @@ class IdempotentRoute(APIRoute):
 
 
 class IdempotentAdminRoute(IdempotentRoute):
-    """A route of the organization: behind it stands an admin key."""
+    """A route of the organization: behind it stands an admin key. Nothing is made or changed in an archived project.
+
+    An `async` one says so itself, in its transaction.
+    """
 
     noted: ClassVar = Depends(_for_admin)
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        is_change = "POST" in options["methods"] and "{project_id}" in path
+        if is_change and endpoint.__name__ not in AFTER_THE_END and not iscoroutinefunction(endpoint):
+            endpoint = _while_active(endpoint)
+        super().__init__(path, endpoint, **options)
+
+
+def _while_active(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(endpoint)
+    def check_and_do(**values: Any) -> Any:
+        projects.get_active_project(values["session"], values["project_id"])
+        return endpoint(**values)
+
+    return check_and_do
 
 
 def _once(handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> Callable[[Request], Any]:

@@ -19,7 +19,8 @@ from shared.projects.rate_limits import Limits
 from shared.settings import get_settings
 
 OPENED_BY_SIGNATURES = "/v1/provider_webhooks/"
-FRESH_SECONDS = 5.0  # so soon a changed limit counts
+FRESH_SECONDS = 4.0  # and those of one that looks in vain: so soon a changed limit counts
+LOOKING_SECONDS = 1.0
 MOST_BYTES = 1 << 40  # more is refused by what comes next, and no number for Redis
 STATE = "tunery.limiting"  # in the scope of a request
 
@@ -160,7 +161,8 @@ class RateLimitMiddleware:
         account = self.ledger.accounts.get(metered.digest)
         if account is None:
             return self._stranger(scope, now)
-        if account.until < time.monotonic():
+        if account.until < time.monotonic():  # one looks again, and the others go by what is known: a flood is many
+            account.until = time.monotonic() + LOOKING_SECONDS
             return None
         metered.account, metered.is_paid = account, True
         return await account.take(self.ledger.counts, metered.cost, now)
@@ -184,12 +186,13 @@ class RateLimitMiddleware:
 async def _refuse(refusal: Refusal, metered: Metered, asked: Headers, send: Send) -> None:
     """Written by hand, outside of everything that a request usually goes through, with what every answer has."""
     answer = envelope(429, str(refusal), RateLimited.code, type=RateLimited.type)
-    answer.headers.update(_standing(metered.account, time.time()))
-    answer.headers.update({"retry-after": str(seconds(refusal.again_in)), "x-should-retry": "true"})
-    answer.headers["x-request-id"] = request_id(asked)
+    headers = _standing(metered.account, time.time())
+    headers |= {"retry-after": str(seconds(refusal.again_in)), "x-request-id": request_id(asked)}
     if metered.cost["bytes"] or "transfer-encoding" in asked:  # nothing of its body is taken
-        answer.headers["connection"] = "close"
-    await send({"type": "http.response.start", "status": 429, "headers": answer.raw_headers})
+        headers["connection"] = "close"
+    answer.headers["x-should-retry"] = "true"
+    raw = answer.raw_headers + [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": 429, "headers": raw})
     await send({"type": "http.response.body", "body": answer.body})
 
 

@@ -1,6 +1,8 @@
 """Keeps refusals in the audit: each one singly, unless somebody makes so many that they are only counted."""
 
+import asyncio
 from collections import Counter
+from contextvars import Context
 
 import anyio
 import anyio.to_thread
@@ -20,9 +22,12 @@ MINUTE = 60
 
 
 class Refusals:
-    """What of this minute has been written, and what is held back with its count until the minute is over."""
+    """What of this minute has been written, and what is held back with its count until the minute (`period`, in
+    seconds) is over, whether or not more comes then."""
 
-    def __init__(self) -> None:
+    def __init__(self, period: float = MINUTE) -> None:
+        self._period = period
+        self._end: asyncio.Task[None] | None = None
         self._written: Counter[tuple[object, ...]] = Counter()
         self._held: dict[tuple[object, ...], AuditLog] = {}
         self._ends_at = 0.0
@@ -31,7 +36,7 @@ class Refusals:
         """Written before it is answered; or counted, with those that are alike but for the object and the request."""
         if anyio.current_time() >= self._ends_at:
             await self.flush()
-            self._ends_at = anyio.current_time() + MINUTE
+            self._ends_at = anyio.current_time() + self._period
         kind = (entry.api_key_id or entry.address, entry.type, entry.details.get("attempted"), *_outcome(entry))
         if self._written[kind] < SINGLY and self._written.total() < SINGLY_IN_ALL:
             self._written[kind] += 1
@@ -42,10 +47,22 @@ class Refusals:
             self._hold((entry.type, *_outcome(entry)), entry)
 
     def _hold(self, kind: tuple[object, ...], entry: AuditLog) -> None:
+        if not self._held:  # of nobody's request: it is written when that has long been answered
+            self._end = asyncio.create_task(self._flush_at(self._ends_at), context=Context())
         first = self._held.setdefault(kind, entry)
         if first is not entry:
             first.count += 1
             first.resource_id = None
+
+    async def _flush_at(self, time: float) -> None:
+        await anyio.sleep_until(time)
+        await self.flush()
+
+    async def close(self) -> None:
+        """Before the process ends."""
+        if self._end is not None:
+            self._end.cancel()
+        await self.flush()
 
     async def flush(self) -> None:
         """Write what was only counted."""

@@ -5,7 +5,8 @@
 Jobs train and chats go on, each at an account of a project's own, all through the three steps of docs/credentials.md:
 the new key is put first and each server started again, everything is sealed again, the old key is taken out and each
 server started again. There are two apis, and a client goes to the other one when one of them is stopped. A failed call
-is a chat that was not answered with 200, or a job that did not succeed.
+is a chat that was not answered with 200, a job that did not succeed, or an account whose provider the worker asked in
+vain. There are as many places at the provider as jobs: what is measured is the rotation, and not the queue.
 """
 
 import json
@@ -43,7 +44,8 @@ JOB = {"model": "gpt-4o-mini", "hyperparameters": {"n_epochs": 1}}
 
 
 def main() -> None:
-    with measured_stack(TUNERY_LOG_LEVEL="warning", TUNERY_POLL_EVERY="0.5", SANDBOX_SPEED="20") as stack:
+    places = {"SANDBOX_MAX_ACTIVE_JOBS_PER_MODEL": "1000", "SANDBOX_MAX_JOBS_PER_DAY": "10000"}  # nobody queues
+    with measured_stack(TUNERY_LOG_LEVEL="warning", TUNERY_POLL_EVERY="0.5", SANDBOX_SPEED="20", **places) as stack:
         os.environ.update(stack.environ)
         bench = Bench(stack)
         print_table(bench.rotate())
@@ -65,6 +67,7 @@ class Bench:
         self.keys = [self._project(number) for number in range(PROJECTS)]
         self.stopped = threading.Event()
         self.answers: Counter[str] = Counter()
+        self.elsewhere: Counter[str] = Counter()
         self.job_ids: list[str] = []
 
     def _project(self, number: int) -> str:
@@ -93,11 +96,13 @@ class Bench:
             for client in clients:
                 client.result()
         ended = self._ended()
-        wrong = {what: count for what, count in (self.answers + ended).items() if what not in {"200", "succeeded"}}
+        counted = self.answers + ended + self._in_vain()
+        wrong = {what: count for what, count in counted.items() if what not in {"200", "succeeded"}}
         return [
             ("credentials; sealed again; left with the old key", "1,000; all; 0", self._sealed(done.resealed)),
             ("time to seal all again", "", f"{took:.2f} s"),
             ("chats answered; jobs that succeeded", "", f"{self.answers['200']:,}; {ended['succeeded']:,}"),
+            ("asked again at the other api", "", ", ".join(f"{n} {what}" for what, n in self.elsewhere.items()) or "0"),
             ("failed calls", "0", f"{sum(wrong.values())} {wrong or ''}".strip()),
         ]
 
@@ -125,14 +130,14 @@ class Bench:
                     made = self._ask(client, "/fine_tuning/jobs", json={**JOB, "training_file": file_id})
                     self.job_ids.append(made.json()["id"])
                 answer = self._ask(client, "/chat/completions", json=CHAT)
-                self.answers[str(answer.status_code)] += 1
+                self.answers["200" if answer.status_code == 200 else f"{answer.status_code} {answer.text[:200]}"] += 1
 
     def _ask(self, client: httpx2.Client, path: str, **sent: Any) -> httpx2.Response:
         for attempt in range(100):
             try:
                 return client.post(self.addresses[attempt % 2] + path, **sent)
-            except (httpx2.ConnectError, httpx2.RemoteProtocolError, httpx2.ReadError):
-                continue
+            except (httpx2.ConnectError, httpx2.RemoteProtocolError, httpx2.ReadError) as error:
+                self.elsewhere[type(error).__name__] += 1
         raise TimeoutError(path)
 
     def _ended(self) -> Counter[str]:
@@ -145,6 +150,12 @@ class Bench:
             if all(JobStatus(status).is_final for status in statuses) or time.monotonic() > deadline:
                 return Counter(str(status) for status in statuses)
             time.sleep(0.5)
+
+    def _in_vain(self) -> Counter[str]:
+        """Why the worker could not ask an account's provider for its models, or that it has not."""
+        query = select(Credential.tested_at, Credential.test_error).where(col(Credential.project_id).is_not(None))
+        with transaction() as session:
+            return Counter(f"account: {error}" for tested_at, error in session.exec(query) if error or not tested_at)
 
     def _sealed(self, resealed: int) -> str:
         with transaction() as session:

@@ -54,7 +54,7 @@ ACROSS = {
     "api/job_watch.py _look": "one look for the streams of all projects; each is handed its own job's news",
     "api/routes/provider_webhooks.py receive_provider_webhook": "whose job a provider tells of has yet to be found out",
     "api/routes/health.py _postgres": "asks for the schema's revision",
-    "shared/jobs/tuned_models.py _is_made": "whether a name is another project's model, of which nothing else is told",
+    "shared/jobs/tuned_models.py _is_of_somebody": "whether a name is another project's model",
     "shared/projects/service.py default_credential": "the row of the deployment's own account, when it is first needed",
     "shared/lost_keys.py check_keys": "counts the keys with which anything is sealed",
     "shared/resealing.py reseal_all": "seals again what is everybody's",

@@ -16,13 +16,12 @@ from shared.projects import service as projects
 
 @dataclass(frozen=True)
 class Expense:
-    """What money goes out for: an amount in a currency, of a project's job."""
+    """What money goes out for: an amount in US dollars, of a project's job."""
 
     project_id: str
     job_id: str
     line_item: str
     amount: Decimal
-    currency: str
     quantity: int | None
 
 
@@ -95,7 +94,7 @@ def _free(session: Session, job_id: str, reason: str) -> date | None:
         return None
     entry, amount = found
     if amount:
-        expense = Expense(entry.project_id, job_id, entry.line_item, amount, entry.currency, entry.quantity)
+        expense = Expense(entry.project_id, job_id, entry.line_item, amount, entry.quantity)
         _add(session, expense, Kind.RELEASE, -amount, entry.month, reason)
     return entry.month
 
@@ -125,7 +124,7 @@ def _add(session: Session, expense: Expense, kind: Kind, amount: Decimal, month:
             job_id=expense.job_id,
             kind=kind,
             amount=amount,
-            currency=expense.currency,
+            currency=CURRENCY,
             month=month,
             line_item=expense.line_item,
             quantity=expense.quantity,

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -13,6 +14,7 @@ from shared.datasets.validation.shapes import PREFERENCE, REINFORCEMENT
 
 TARGET_EPOCHS, MAX_EPOCHS = 3, 25
 MIN_TARGET_EXAMPLES, MAX_TARGET_EXAMPLES = 100, 25_000
+Currency = Literal["USD"]  # that of every limit: a price in another one would pass them all
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from"}):
@@ -23,7 +25,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from"})
     methods: list[str]
     since: date
     until: date | None = None
-    currency: str
+    currency: Currency
     per_million_tokens: Decimal | None = None
     per_hour: Decimal | None = None
 
@@ -45,7 +47,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     epochs_chosen_by: str
     billed_tokens: int | None
     amount: Decimal | None
-    currency: str | None
+    currency: Currency | None
     price_per_million_tokens: Decimal | None
     price_since: date | None
     reason: str | None

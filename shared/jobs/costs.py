@@ -5,7 +5,6 @@ from typing import Any
 
 from sqlmodel import Session
 
-from shared.budgets.models import CURRENCY
 from shared.datasets import reports
 from shared.datasets.models import Dataset
 from shared.datasets.prices import Price, estimate, price_of
@@ -40,7 +39,7 @@ def why_unknown(job: Job) -> str | None:
         return f"the price of training {job.model} with the method {_method(job)} at {job.provider} is not known here"
     if price.per_million_tokens is None:
         return f"training {job.model} with the method {_method(job)} is billed by time"
-    return None if price.currency == CURRENCY else f"training {job.model} is billed in {price.currency}"
+    return None
 
 
 def note_cost(job: Job) -> None:

@@ -7,7 +7,7 @@ from sqlmodel import Session, col, select
 
 from shared.budgets import ledger
 from shared.budgets import service as budgets
-from shared.budgets.models import CURRENCY, LedgerEntry
+from shared.budgets.models import LedgerEntry
 from shared.budgets.service import Expense
 from shared.errors import Invalid
 from shared.jobs import costs
@@ -82,7 +82,6 @@ def _expense(job: Job, cost: dict[str, Any]) -> Expense:
         job_id=job.id,
         line_item=f"{costs.base_name(job)}, training",
         amount=Decimal(cost["amount"]),
-        currency=cost["currency"] or CURRENCY,
         quantity=cost["tokens"],
     )
 

@@ -80,7 +80,7 @@ def account_to_tune(session: Session, project_id: str, name: str) -> Credential:
     to the newest account's provider to judge.
     """
     own = _account_of_own(session, project_id, name)
-    if own is None and (name.startswith("ft:") or _is_made(session, name)):
+    if own is None and _is_of_somebody(session, name):
         raise not_found(name)
     base = _find_base(session, project_id, name)
     credential = own or (base[0] if base is not None else credentials.working_for(session, project_id)[0])
@@ -89,20 +89,34 @@ def account_to_tune(session: Session, project_id: str, name: str) -> Credential:
     return account_to_tune(session, project_id, name)  # it was deleted just now
 
 
-def _is_made(session: Session, name: str) -> bool:
-    """By a job of whatever project."""
+def _is_of_somebody(session: Session, name: str) -> bool:
+    """Whether it is a tuned model's by its form, or a job of whatever project has made it."""
+    if name.lower().startswith("ft:"):
+        return True
     with across_projects(session):
         made = session.exec(select(TunedModel.id).where(TunedModel.name == name)).first()
         return (made or session.exec(select(Checkpoint.id).where(Checkpoint.model == name)).first()) is not None
 
 
 def account_to_call(session: Session, project_id: str, name: str) -> Credential:
-    """The account that has this model. Refuses all but base models and what the project's own jobs have made."""
+    """The account that has this model. Refuses all but base models and what the project's own jobs have made.
+
+    An account of the project's own is used as soon as it is there: until the worker knows its models, any name that is
+    no tuned model's is left to its provider to judge.
+    """
     base = _find_base(session, project_id, name)
     credential = base[0] if base is not None else _account_of_own(session, project_id, name)
+    credential = credential or _unasked_account(session, project_id, name)
     if credential is None:
         raise not_found(name)
     return credential
+
+
+def _unasked_account(session: Session, project_id: str, name: str) -> Credential | None:
+    """The newest of the project's own of which no models are known yet."""
+    accounts = credentials.working_for(session, project_id)
+    unasked = [account for account in accounts if account.project_id and not account.base_models]
+    return unasked[0] if unasked and not _is_of_somebody(session, name) else None
 
 
 def check_permitted(session: Session, project_id: str, rule: ModelRule | None, name: str) -> None:

@@ -31,5 +31,5 @@ def permit_models(session: Session, project_id: str, mode: ModelMode, ids: Colle
 
 
 def permit_all_models(session: Session, project_id: str) -> None:
-    project = projects.get_active_project(session, project_id)
+    project = projects.get_project(session, project_id)
     project.model_mode, project.model_ids = None, []

@@ -2,12 +2,16 @@
 
 import json
 
+import anyio
 import pytest
 from openai import OpenAI
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from api.refusals import SINGLY, Refusals
+from shared.acting import Who
 from shared.audit import service as audit
+from shared.audit.models import REFUSED, AuditLog
 from shared.database import transaction
 from shared.tables import utc_now
 from tests.api.audited import entries, post
@@ -55,6 +59,19 @@ def test_failed_authentications_are_counted_when_they_are_many(alice: Person) ->
     assert [entry.count for entry in failed] == [1] * 10 + [15]
     assert {(entry.address, entry.actor) for entry in failed} == {("127.0.0.1", "unknown")}
     assert failed[0].details == {"status": 401, "error_code": "invalid_api_key"}
+
+
+def test_what_was_only_counted_is_written_when_its_time_is_over_though_nothing_more_comes(clean: str) -> None:
+    async def flood() -> None:
+        refusals = Refusals(period=0.3)
+        for _ in range(SINGLY + 5):
+            await refusals.note(AuditLog.by(Who("unknown", address="203.0.113.9"), REFUSED, None, None, {}))
+        with anyio.fail_after(10):
+            while sum(entry.count for entry in entries(address="203.0.113.9")) < SINGLY + 5:
+                await anyio.sleep(0.02)
+
+    anyio.run(flood)
+    assert max(entry.count for entry in entries(type=REFUSED)) == 5
 
 
 def test_nothing_secret_is_in_it(alice: Person, admin: OpenAI) -> None:

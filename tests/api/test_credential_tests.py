@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 
 from shared.projects.models import Credential
-from tests.api.test_credentials import CHAT, admin, give, path
+from tests.api.accounts import CHAT, admin, give, path
 from tests.servers import free_port
 from tests.worker.levers import ids, settings
 from tests.world import Person, Sandbox, step

@@ -4,13 +4,19 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
 
+import anyio
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI, RateLimitError
+from starlette.types import Message
 
+from api.limiting import RateLimitMiddleware
 from shared.database import transaction
 from shared.projects import service as projects
 from shared.projects.models import ApiKey
+from shared.projects.rate_limits import Limits
 from shared.settings import get_settings
 from tests.api.conftest import serving_under
 from tests.api.wire import Answer, send
@@ -103,6 +109,29 @@ def test_a_key_has_a_limit_of_its_own_beside_its_projects(alice: Person, admin: 
 def _keys_of(admin: OpenAI, person: Person) -> set[str | None]:
     listed = admin.admin.organization.projects.rate_limits.list_rate_limits(person.project_id)
     return {each.to_dict().get("api_key_id") for each in listed}  # type: ignore[misc]
+
+
+def test_one_of_a_flood_looks_whether_its_limits_have_changed_and_the_others_go_by_those_that_are_known() -> None:
+    looked, refused = [], []
+
+    async def app(*request: Any) -> None:
+        looked.append(request)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b""}
+
+    async def send_refusal(message: Message) -> None:
+        refused.append(message["type"])
+
+    async def flood() -> None:
+        limiter = RateLimitMiddleware(app)
+        limiter.ledger.open(sha256(b"Bearer hers").digest(), {"proj_hers": Limits(0, None, None, None)}).until = 0
+        for _ in range(20):
+            scope = {"type": "http", "path": "/v1/files", "headers": [(b"authorization", b"Bearer hers")]}
+            await limiter(scope, receive, send_refusal)
+
+    anyio.run(flood)
+    assert (len(looked), refused.count("http.response.start")) == (1, 19)
 
 
 def test_with_a_redis_that_hangs_a_process_counts_for_itself(tiny: Person) -> None:

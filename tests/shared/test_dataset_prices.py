@@ -8,7 +8,8 @@ from io import BytesIO
 import msgspec
 import pytest
 
-from shared.datasets.prices import Estimate, auto_epochs, estimate, price_of
+from shared.budgets.models import CURRENCY
+from shared.datasets.prices import Estimate, Price, auto_epochs, estimate, price_of
 from shared.datasets.validation import check
 from shared.datasets.validation.report import Report
 
@@ -96,3 +97,10 @@ def test_only_what_the_model_reads_is_billed() -> None:
 def test_an_estimate_survives_json() -> None:
     found = estimate(report(), "gpt-4o-mini", on=DAY)
     assert msgspec.json.decode(msgspec.json.encode(found), type=Estimate) == found
+
+
+def test_a_price_in_another_currency_than_the_limits_is_no_price() -> None:
+    price = {"provider": "acme", "base": "llama", "methods": ["supervised"], "from": "2026-01-01", "currency": "EUR"}
+    with pytest.raises(msgspec.ValidationError, match="currency"):
+        msgspec.convert(price, Price)
+    assert msgspec.convert({**price, "currency": CURRENCY}, Price).currency == CURRENCY
