@@ -6,11 +6,12 @@ import httpx2
 import pytest
 from standardwebhooks import Webhook
 
+from shared.jobs.models import Job, JobRequest, JobStatus
 from shared.projects.credentials import webhook_secret
 from shared.projects.models import Credential
 from shared.tables import utc_now
 from tests.api.accounts import admin, give, path, row_of
-from tests.worker.levers import ids
+from tests.worker.levers import change, ids
 from tests.world import Person, Sandbox, row
 
 __all__ = ["admin"]
@@ -88,6 +89,16 @@ def test_one_that_active_jobs_need_is_not_deleted(admin: httpx2.Client, alice: P
     stored = row(Credential, own)
     assert (stored.sealed_api_key, stored.sealed_webhook_secret, stored.due_at) == (None, None, None)
     assert row_of(alice, alice.create_job())[0] != own
+
+
+def test_one_at_which_a_job_is_yet_to_be_cancelled_is_not_deleted(
+    admin: httpx2.Client, alice: Person, sandbox: Sandbox
+) -> None:
+    own = give(admin, alice, sandbox)
+    job_id = alice.create_job()
+    change(Job, job_id, status=JobStatus.FAILED, request=JobRequest.CANCEL, provider_job_id="ftjob-theirs")
+    refused = admin.delete(path(alice, own))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "credential_in_use")
 
 
 def test_a_list_has_pages(admin: httpx2.Client, alice: Person, sandbox: Sandbox) -> None:
