@@ -2,12 +2,13 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from shared import queue
-from shared.queue import get_celery
+from shared.queue import get_celery, silence
 from tests.worker.levers import settings
 
 
@@ -20,6 +21,15 @@ def broker_at(url: str) -> Iterator[None]:
         get_celery().close()
     get_celery.cache_clear()
     queue._counted.clear()
+    until_it_answers()
+
+
+def until_it_answers() -> None:
+    """Until this process rings again: one that was told of a silence asks once a second whether it is over."""
+    deadline = time.monotonic() + 10
+    while silence.lasts:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @dataclass

@@ -24,6 +24,7 @@ from shared.queue import get_celery
 from shared.settings import get_settings
 from tests.api.administration import Operator, operating
 from tests.api.people import member
+from tests.brokers import until_it_answers
 from tests.places import BUCKET, Place, s3_server, variables
 from tests.servers import Receiver, free_port, serving, wait_for_port
 from tests.worker.levers import settings
@@ -163,6 +164,7 @@ def sandbox(sandbox_server: Sandbox) -> Sandbox:
 @pytest.fixture
 def clean(server: str) -> Iterator[str]:
     """The api with nothing in its database."""
+    until_it_answers()
     yield server
     empty_tables()
 
