@@ -40,7 +40,7 @@ WORK, DELIVERIES = "celery", "deliveries"
 TO_STRANGERS = (Task.DELIVER_WEBHOOKS, Task.SEND_NOTICE)
 
 
-PATIENCE = 0.25  # seconds that a request may wait for Redis, once
+PATIENCE = 1.0  # seconds that a request may wait for Redis, once; a busy machine is no silence
 
 
 @cache
