@@ -162,7 +162,7 @@ where id = :job
 """
 QUIET = """
 update jobs set news_at = now() - interval '1 hour', due_at = now() + random() * :count * interval '5 seconds',
-    failures = 0, retries = 0 where id like :job || '%'
+    failures = 0, retries = 0, provider_status = 'running' where id like :job || '%'
 """
 SLOW = """
 update watches set changed_at = now() - interval '1 hour', due_at = now(), rung_at = null,

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import OperationalError
 
-from shared import database
+from shared.database import get_engine, transaction
 from shared.lost_keys import check_keys
+from shared.migrations import migrate, newest_revision
 from shared.projects import service as projects
 from shared.projects.models import Project
 
@@ -24,21 +25,21 @@ def migrate_when_reachable(patience: float) -> str:
     deadline = time.monotonic() + patience
     while True:
         try:
-            database.get_engine().connect().close()
+            get_engine().connect().close()
             break
         except OperationalError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
-    database.migrate()
+    migrate()
     check_keys()
-    return f"The database is at revision {database.newest_revision()}."
+    return f"The database is at revision {newest_revision()}."
 
 
 def all_projects(*, include_archived: bool) -> list[Project]:
     """Newest first."""
     found: list[Project] = []
-    with database.transaction() as session:
+    with transaction() as session:
         while True:
             after = found[-1].id if found else None
             page = projects.list_projects(session, after=after, limit=100, include_archived=include_archived)
@@ -49,7 +50,7 @@ def all_projects(*, include_archived: bool) -> list[Project]:
 
 def update_project(project_id: str, weight: float | None, max_active_jobs: int | None, name: str | None = None) -> str:
     """Changes what is named, and tells how the project stands now."""
-    with database.transaction() as session:
+    with transaction() as session:
         project = projects.update_project(
             session, project_id, name=name, weight=weight, max_active_jobs=max_active_jobs
         )
@@ -58,7 +59,7 @@ def update_project(project_id: str, weight: float | None, max_active_jobs: int |
 
 
 def create_project_with_key(name: str) -> Created:
-    with database.transaction() as session:
+    with transaction() as session:
         project = projects.create_project(session, name)
         _, secret = projects.create_api_key(session, project.id, "first")
         return Created(project.id, secret)

@@ -1,18 +1,13 @@
-"""One engine, one way to open a transaction, one way to migrate."""
+"""One engine, and one way to open a transaction."""
 
 import selectors
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from psycopg import Connection
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlmodel import Session, create_engine
 
@@ -29,9 +24,6 @@ import shared.sweeps
 import shared.webhooks.models  # noqa: F401  every table, so that every foreign key resolves
 from shared.isolation import narrow_from_the_start
 from shared.settings import get_settings
-
-_MIGRATION_LOCK = 7_186_837_679  # any number; the same in every process that migrates
-_PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
 @cache
@@ -66,26 +58,3 @@ def transaction(project_id: str | None = None) -> Iterator[Session]:
         if project_id is not None:
             narrow_from_the_start(session, project_id)
         yield session
-
-
-def alembic_config() -> Config:
-    return Config(toml_file=str(_PYPROJECT))
-
-
-def migrate() -> None:
-    """Bring the schema to the newest revision. Several at once wait for each other."""
-    with get_engine().connect() as lock:
-        lock.execute(text("select pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
-        try:
-            command.upgrade(alembic_config(), "head")
-        finally:
-            lock.execute(text("select pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})
-
-
-@cache
-def newest_revision() -> str | None:
-    return ScriptDirectory.from_config(alembic_config()).get_current_head()
-
-
-def current_revision(session: Session) -> str | None:
-    return MigrationContext.configure(session.connection()).get_current_revision()

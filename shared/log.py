@@ -55,14 +55,5 @@ def set_up_logging() -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
-    for chatty in (
-        "alembic",
-        "httpx2",
-        "httpcore2",
-        "openai",
-        "amqp",
-        "kombu",
-        "celery.app.trace",
-        "celery.worker.strategy",
-    ):
+    for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)

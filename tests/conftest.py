@@ -19,7 +19,8 @@ from cli import places
 from cli.ports import Book
 from cli.stack import running
 from cli.surroundings import Wishes
-from shared.database import get_engine, migrate
+from shared.database import get_engine
+from shared.migrations import migrate
 from shared.queue import get_celery
 from shared.settings import get_settings
 from tests.api.administration import Operator, operating

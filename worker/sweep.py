@@ -19,6 +19,7 @@ from shared.tables import DueTable, OwnedDue, utc_now
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookRecovery
 
 AT_ONCE = 500
+MOST_SWEPT = MOST_MESSAGES + 2 * AT_ONCE  # so that who rings all the time leaves room for those whose ring was lost
 LOST_AFTER = 30  # times `ring_again_after`: then a ring is repeated, however many others wait to be heard
 log = structlog.get_logger(__name__)
 DUE: tuple[type[DueTable] | type[OwnedDue], ...] = (
@@ -58,13 +59,13 @@ def sweep() -> int:
         except OperationalError:
             log.warning("the doorbell is down: nothing is rung for")
             return rung
-        bell = Bell(room=min(AT_ONCE, MOST_MESSAGES - messages), is_quiet=messages < AT_ONCE)
+        bell = Bell(room=min(AT_ONCE, MOST_SWEPT - messages), is_quiet=messages < AT_ONCE)
         if bell.room <= 0:
             continue
         with transaction() as session:
             ids = _take_endpoints(session, bell) if model is WebhookDelivery else _take(session, model, bell)
         for index, id in enumerate(ids):
-            if not enqueue(model.task, id):
+            if not enqueue(model.task, id, MOST_SWEPT):
                 _put_back(WebhookEndpoint if model is WebhookDelivery else model, ids[index:])
                 return rung
             rung += 1

@@ -1,5 +1,6 @@
 """How all jobs of an account do, by the provider's list: one call for a hundred, instead of some for each."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
+from shared.database import transaction
 from shared.jobs.models import IS_AT_PROVIDER, Job, Watch
 from shared.projects.models import Credential
 from shared.settings import get_settings
@@ -15,7 +17,7 @@ from shared.tables import from_epoch, make_due, release, utc_now
 from worker.pacing import is_listed, jitter, let_none_wait_too_long
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
-from worker.steps import Lease, Step, after, log
+from worker.steps import PAUSES, Lease, Step, after, log
 from worker.throttling import open_credential, try_again
 
 CLOCKS_DIFFER = timedelta(minutes=5)
@@ -47,10 +49,12 @@ class Plan:
 
 @dataclass
 class Shown:
-    """Ids of the jobs of which the list shows something new, the new estimates, and what it does not show."""
+    """Ids of the jobs of which the list shows something new, the new estimates, and what it does not show; how many
+    pages were read, and how many of these `in_vain`, since they showed none of ours."""
 
     began: datetime
     pages: int = 0
+    in_vain: int = 0
     changed: list[str] = field(default_factory=list)
     estimates: dict[str, datetime | None] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
@@ -88,14 +92,15 @@ def _epoch(time: datetime | None) -> int | None:
 def _ask(plan: Plan) -> Shown:
     shown, unseen = Shown(utc_now()), dict(plan.known)
     for page in _pages(plan):
+        ours = [(known, job) for job in page if (known := unseen.pop(job["id"], None)) is not None]
+        for known, job in ours:
+            _compare(shown, known, job)
         shown.pages += 1
-        for job in page:
-            known = unseen.pop(job["id"], None)
-            if known is not None:
-                _compare(shown, known, job)
-        if shown.pages >= len(unseen) or _created_at(page) < plan.oldest:  # the rest costs less looked at singly
+        shown.in_vain += not ours
+        if shown.in_vain >= len(unseen) or _created_at(page) < plan.oldest:  # the rest costs less looked at singly
             break
     shown.missing = [known.job_id for known in unseen.values()]
+    _tell_jobs(shown)
     return shown
 
 
@@ -129,12 +134,6 @@ def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | ProviderE
     watch.retries, watch.listed_at = 0, shown.began
     if shown.changed:
         watch.changed_at = utc_now()
-    for job in _lock(session, [*shown.changed, *shown.estimates]):
-        if job.id in shown.estimates:
-            job.estimated_finish_at = shown.estimates[job.id]
-        else:
-            job.provider_status = None
-        make_due(session, job)
     if shown.missing:
         _look_singly(session, shown.missing)
     let_none_wait_too_long(session, watch, len(plan.known))
@@ -151,13 +150,31 @@ def _wait(watch: Watch, plan: Plan, shown: Shown) -> timedelta:
     return max(soonest, min((utc_now() - watch.changed_at) / SLOWING, settings.poll_ceiling))
 
 
-def _lock(session: Session, job_ids: list[str]) -> list[Job]:
-    """A look that is under way is told too, and looks again; one that is just being recorded is passed over: the list
-    shows the difference once more, if it is one then."""
-    if not job_ids:
-        return []
-    query = select(Job).where(col(Job.id).in_(job_ids), text(IS_AT_PROVIDER))
-    return list(session.exec(query.with_for_update(skip_locked=True, key_share=True)))
+def _tell_jobs(shown: Shown) -> None:
+    """Let the next step of each be now. One whose row is locked, most often by a step that begins or ends just then, is
+    told a moment later: until the list is read again would be long. Not in the transaction that records the list, which
+    holds the watch's row, for which a job's may wait."""
+    untold = {*shown.changed, *shown.estimates}
+    for pause in (0, *PAUSES):
+        if not untold:
+            return
+        time.sleep(pause)
+        with transaction() as session:
+            free = select(Job).where(col(Job.id).in_(untold)).with_for_update(skip_locked=True, key_share=True)
+            for job in session.exec(free).all():
+                untold.remove(job.id)
+                _tell(session, job, shown)
+
+
+def _tell(session: Session, job: Job, shown: Shown) -> None:
+    """A look that is under way is told too, and looks again."""
+    if job.status.is_final:
+        return
+    if job.id in shown.estimates:
+        job.estimated_finish_at = shown.estimates[job.id]
+    else:
+        job.provider_status = None
+    make_due(session, job)
 
 
 _SINGLY = text("""

@@ -9,7 +9,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.database import current_revision, newest_revision, transaction
+from shared.database import transaction
+from shared.migrations import current_revision, newest_revision
 from shared.queue import PATIENCE
 from shared.settings import get_settings
 

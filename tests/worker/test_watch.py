@@ -10,69 +10,17 @@ from shared.jobs.models import Job, JobStatus, Watch
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import utc_now
-from tests.worker.levers import calls, change, ids, running_job, settings, step_while
+from tests.worker.levers import change, ids, running_job, settings
+from tests.worker.watched import JOBS, many, read_list, since, spent, wait_of
 from tests.world import Person, Sandbox, row, step
 from worker import jobs
 from worker.steps import run
-
-JOBS = "/v1/fine_tuning/jobs"
-LATER = timedelta(seconds=85)  # not so late that the watch would take it for a mistake
-LIST, RETRIEVE, EVENTS = f"GET {JOBS}", f"GET {JOBS}/{{job_id}}", f"GET {JOBS}/{{job_id}}/events"
-
-
-def read_list() -> None:
-    step(Watch, ids(Watch)[0])
 
 
 def look(job_id: str) -> None:
     """As if its time had come; what the list has told counts."""
     change(Job, job_id, due_at=utc_now())
     run(jobs.advance, job_id)
-
-
-def spent(sandbox: Sandbox) -> tuple[int, int, int]:
-    return calls(sandbox, LIST), calls(sandbox, RETRIEVE), calls(sandbox, EVENTS)
-
-
-def since(sandbox: Sandbox, before: tuple[int, int, int]) -> tuple[int, ...]:
-    """Calls since then: of the list, of one job, of its events."""
-    return tuple(now - then for now, then in zip(spent(sandbox), before, strict=True))
-
-
-def wait_of(model: type[Any], id: str) -> timedelta:
-    wait = row(model, id).due_at - utc_now()
-    assert isinstance(wait, timedelta)
-    return wait
-
-
-def many(alice: Person, sandbox: Sandbox, count: int) -> list[str]:
-    """So many jobs that train, as we know, and of which nothing has been new for an hour."""
-    job_id, theirs = running_job(alice, sandbox)
-    change(Job, job_id, news_at=utc_now() - timedelta(hours=1), due_at=utc_now() + LATER)
-    known = row(Job, job_id).model_dump(exclude={"id", "provider_job_id"})
-    made = [Job(**known, provider_job_id=id) for id in (sandbox.copies(theirs, count - 1) if count > 1 else [])]
-    with transaction() as session:
-        session.add_all(made)
-    return [job_id, *(job.id for job in made)]
-
-
-def test_one_call_shows_that_nothing_is_new_of_a_hundred_jobs(alice: Person, sandbox: Sandbox) -> None:
-    known = many(alice, sandbox, 100)
-    read_list()  # of copies that were made a second later the estimate is another
-    for job_id in known:
-        change(Job, job_id, due_at=utc_now() + LATER)
-    before = spent(sandbox)
-    read_list()
-    assert since(sandbox, before) == (1, 0, 0)
-    assert all(wait_of(Job, job_id) > timedelta(minutes=1) for job_id in known)
-
-
-def test_the_list_is_read_until_all_jobs_are_seen_and_no_further(alice: Person, sandbox: Sandbox) -> None:
-    known = many(alice, sandbox, 150)
-    sandbox.copies(row(Job, known[0]).provider_job_id, 50)  # somebody else's, of the same account
-    before = spent(sandbox)
-    read_list()
-    assert since(sandbox, before)[0] == 2
 
 
 def test_a_job_that_the_list_shows_otherwise_is_looked_at_now_and_others_are_not(
@@ -239,17 +187,3 @@ def test_the_list_of_one_account_wakes_no_job_of_another(alice: Person, sandbox:
     read_list()
     assert wait_of(Job, job_id) <= timedelta()
     assert wait_of(Job, theirs.id) > timedelta(minutes=1)
-
-
-def test_what_the_list_shows_during_a_look_is_looked_at_next(alice: Person, sandbox: Sandbox) -> None:
-    job_id, theirs = running_job(alice, sandbox)
-    read_list()
-
-    def end() -> None:
-        sandbox.move(theirs, status="succeeded")
-        read_list()
-
-    step_while(jobs.advance, job_id, end)
-    assert row(Job, job_id).status is JobStatus.RUNNING
-    run(jobs.advance, job_id)
-    assert row(Job, job_id).status is JobStatus.SUCCEEDED
