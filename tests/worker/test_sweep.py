@@ -136,7 +136,7 @@ def test_a_row_that_is_being_worked_on_is_not_waited_for(many: list[str]) -> Non
 def own_broker(redis_url: str) -> Iterator[Redis]:
     """A broker that no other test uses."""
     of_this_process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    url = urlsplit(redis_url)._replace(path=f"/{8 + of_this_process % 8}").geturl()
+    url = urlsplit(redis_url)._replace(path=f"/{1 + of_this_process % 7}").geturl()
     with broker_at(url), Redis.from_url(url) as broker:
         broker.flushdb()
         yield broker
