@@ -5,16 +5,23 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from celery import signals
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col
 
-from shared.database import get_engine
+from shared.database import get_engine, transaction
+from shared.datasets.models import ProviderFile
+from shared.jobs.models import Job, Watch
 from shared.log import set_up_logging
 from shared.lost_keys import KeyLost, check_keys
 from shared.queue import Task, get_celery
 from shared.settings import get_settings
+from shared.tables import claim
 from worker import (
     admission,
     closing,
@@ -125,8 +132,12 @@ def _share_lanes(sender: Any, **_: object) -> None:
 
 
 @signals.worker_init.connect
-def _leave_alone_what_stays(**_: object) -> None:
-    """Every child looked through all that it shares with its parent for garbage, 0.1 s each, and so copied it."""
+def _prepare_for_children(**_: object) -> None:
+    """Once, what each child would do for itself: it takes one 0.04 s to learn how a row is claimed, and 0.1 s to look
+    for garbage through all that it shares with its parent."""
+    with suppress(SQLAlchemyError), transaction() as session:
+        for model in (Job, ProviderFile, Watch):
+            claim(session, model, col(model.id) == "", timedelta())
     gc.collect()
     gc.freeze()
 

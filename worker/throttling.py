@@ -7,7 +7,6 @@ from sqlmodel import Session
 
 from shared.isolation import across_projects
 from shared.projects.models import Credential
-from shared.settings import get_settings
 from shared.tables import DueTable, OwnedDue, release, utc_now
 from worker import steps
 from worker.admission import is_full
@@ -48,8 +47,9 @@ def try_again(session: Session, row: DueTable | OwnedDue, credential_id: str, er
 
 
 def pause(session: Session, credential_id: str, error: ProviderError) -> datetime:
-    """Leave the account alone, as long as it asks for or longer each time; until when. Of calls that were under way
-    together the first one counts."""
+    """Leave the account alone, as long as it asks for or longer each time; until when. It begins anew with an account
+    that was then asked for longer than it had been left alone. Of calls that were under way together the first one
+    counts."""
     with across_projects(session):  # the deployment's account is no project's to change
         credential = _paused(session, credential_id, error)
     log.warning(
@@ -67,7 +67,7 @@ def _paused(session: Session, credential_id: str, error: ProviderError) -> Crede
     now = utc_now()
     last = credential.paused_until or now - timedelta(days=1)
     if last <= now:
-        credential.pauses = credential.pauses + 1 if now - last < get_settings().retry_cap else 1
+        credential.pauses = credential.pauses + 1 if now - last < backoff(credential.pauses - 1) else 1
     until = now + backoff(credential.pauses - 1, error.retry_after)
     if last <= now or error.retry_after is not None:
         credential.paused_until = max(last, until)
