@@ -23,6 +23,7 @@ from shared.queue import Task, get_celery
 from shared.settings import get_settings
 from shared.tables import claim
 from worker import (
+    acknowledging,
     admission,
     closing,
     credentials,
@@ -41,6 +42,7 @@ from worker.steps import run
 
 STOP_WITHIN = 20.0  # seconds that steps under way may take to end once the worker is told to stop
 
+acknowledging.free_places()
 app = get_celery()
 # A worker waits for messages, a request must not wait.
 app.conf.broker_transport_options |= {

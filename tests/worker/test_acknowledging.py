@@ -1,0 +1,35 @@
+"""A worker whose Redis stood still goes on consuming."""
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kombu import Connection
+from redis.exceptions import RedisError
+
+from benchmarks.half_open import HalfOpen, half_open
+
+
+@pytest.fixture
+def way(redis_url: str) -> Iterator[HalfOpen]:
+    with half_open(redis_url) as way:
+        yield way
+
+
+@pytest.mark.usefixtures("server")
+def test_a_message_that_cannot_be_acknowledged_keeps_no_place(way: HalfOpen) -> None:
+    importlib.import_module("worker.app")  # it needs the settings that the server has brought
+    options = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2, "global_keyprefix": "acknowledging-"}
+    with Connection(way.url, transport_options=options) as connection:
+        queue: Any = connection.SimpleQueue("rings")
+        queue.put("ring")
+        channel = queue.consumer.channel
+        channel.basic_qos(0, 1, False)
+        message = queue.get(timeout=5)
+        assert not channel.qos.can_consume()
+        way.close()
+        way.freeze()
+        with pytest.raises((RedisError, OSError)):
+            message.ack()
+        assert channel.qos.can_consume()
