@@ -93,26 +93,26 @@ def length(queue: str) -> int:
 silence = Silence(lambda: length(WORK))
 
 
-def _is_full(queue: str, most: int) -> bool:
+def _is_full(queue: str) -> bool:
     """Counted anew now and then: so many messages would not be heard sooner for being more."""
     counted_at, messages = _counted.get(queue, (-COUNT_EVERY, 0))
     if time.monotonic() - counted_at >= COUNT_EVERY:
         counted_at, messages = time.monotonic(), length(queue)
     _counted[queue] = counted_at, messages + 1
-    return messages >= most
+    return messages >= MOST_MESSAGES
 
 
-def enqueue(task: Task, id: str, most: int = MOST_MESSAGES) -> bool:
+def enqueue(task: Task, id: str, *, even_if_full: bool = False) -> bool:
     """Wake a worker. A lost ring costs the time until the next sweep, never the work.
 
     A doorbell that is down is left alone until it is heard of again: who stands behind the first who finds it so does
-    not wait too. One that has `most` rings to be heard takes no more.
+    not wait too. One that has many rings to be heard takes no more, unless `even_if_full`: who says so has counted.
     """
     with _one_by_one:
         if silence.lasts:
             return False
         try:
-            if _is_full(queue_of(task), most):
+            if not even_if_full and _is_full(queue_of(task)):
                 return False
             get_celery().send_task(task, args=[id], retry=False)
         except OperationalError as error:

@@ -1,6 +1,7 @@
 """Ring for every row that is due and was not rung lately: the promise behind a doorbell that may fail."""
 
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import structlog
@@ -19,7 +20,7 @@ from shared.tables import DueTable, OwnedDue, utc_now
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookRecovery
 
 AT_ONCE = 500
-MOST_SWEPT = MOST_MESSAGES + 2 * AT_ONCE  # so that who rings all the time leaves room for those whose ring was lost
+MOST_SWEPT = MOST_MESSAGES + AT_ONCE  # so that who rings all the time leaves room for those whose ring was lost
 LOST_AFTER = 30  # times `ring_again_after`: then a ring is repeated, however many others wait to be heard
 log = structlog.get_logger(__name__)
 DUE: tuple[type[DueTable] | type[OwnedDue], ...] = (
@@ -35,6 +36,7 @@ DUE: tuple[type[DueTable] | type[OwnedDue], ...] = (
     Credential,
     Notice,
 )
+_rounds = count()
 
 
 @dataclass(frozen=True)
@@ -51,9 +53,12 @@ class Bell:
 
 
 def sweep() -> int:
-    """One round over all kinds of rows; how many messages were sent. Several at once share the rows out."""
-    rung = 0
-    for model in DUE:
+    """One round over all kinds of rows; how many messages were sent. Several at once share the rows out.
+
+    Each round begins with another kind: one of which very many are due leaves the others no room after it.
+    """
+    rung, first = 0, next(_rounds) % len(DUE)
+    for model in DUE[first:] + DUE[:first]:
         try:
             messages = length(queue_of(model.task))
         except OperationalError:
@@ -65,7 +70,7 @@ def sweep() -> int:
         with transaction() as session:
             ids = _take_endpoints(session, bell) if model is WebhookDelivery else _take(session, model, bell)
         for index, id in enumerate(ids):
-            if not enqueue(model.task, id, MOST_SWEPT):
+            if not enqueue(model.task, id, even_if_full=True):
                 _put_back(WebhookEndpoint if model is WebhookDelivery else model, ids[index:])
                 return rung
             rung += 1

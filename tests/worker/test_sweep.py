@@ -157,6 +157,20 @@ def test_who_rings_all_the_time_leaves_the_sweep_room(many: list[str], own_broke
     assert sweep.sweep() == len(many)
 
 
+def test_a_kind_of_which_very_many_are_due_leaves_the_others_their_turn(
+    alice: Person, many: list[str], own_broker: Redis
+) -> None:
+    flood = [alice.create_job() for _ in sweep.DUE]
+    for id in flood:
+        change(Job, id, rung_at=None, due_at=utc_now() - LONG_AGO)
+    own_broker.delete("celery")
+    own_broker.rpush("celery", *["ring"] * (sweep.MOST_SWEPT - 1))
+    for _ in sweep.DUE:
+        assert sweep.sweep() == 1
+        own_broker.rpop("celery")
+    assert any(row(Credential, id).rung_at is not None for id in many)
+
+
 def test_while_rings_are_waiting_to_be_heard_none_is_repeated_for_long(many: list[str], own_broker: Redis) -> None:
     assert sweep.sweep() == len(many)
     while_ = get_settings().ring_again_after
