@@ -60,6 +60,7 @@ ACROSS = {
     "shared/resealing.py reseal_all": "seals again what is everybody's",
     "worker/admission.py _held": "places are shared by all: how many are taken",
     "worker/admission.py _say_why": "the same: how many wait",
+    "worker/app.py _prepare_for_children": "claims no row at all",
     "worker/beat.py note_sweep": "notes that a sweep was made, which is nobody's",
     "worker/beat.py _in_batches": "forgets what is old, of everybody",
     "worker/beat.py _reconcile": "accounts at providers belong to all",
@@ -76,6 +77,7 @@ ACROSS = {
     "worker/sweep.py sweep": "rings for the rows of all",
     "worker/throttling.py pause": "the deployment's own account is left alone by the jobs of all",
     "worker/uploads.py wake_waiting_jobs": "finds the file by its id, and is then narrowed",
+    "worker/watching.py _tell_jobs": "rings for the jobs of an account, whoever's",
 }
 
 

@@ -49,12 +49,10 @@ class Plan:
 
 @dataclass
 class Shown:
-    """Ids of the jobs of which the list shows something new, the new estimates, and what it does not show; how many
-    pages were read, and how many of these `in_vain`, since they showed none of ours."""
+    """Ids of the jobs of which the list shows something new, the new estimates, and what it does not show."""
 
     began: datetime
     pages: int = 0
-    in_vain: int = 0
     changed: list[str] = field(default_factory=list)
     estimates: dict[str, datetime | None] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
@@ -90,14 +88,14 @@ def _epoch(time: datetime | None) -> int | None:
 
 
 def _ask(plan: Plan) -> Shown:
-    shown, unseen = Shown(utc_now()), dict(plan.known)
+    shown, unseen, in_vain = Shown(utc_now()), dict(plan.known), 0
     for page in _pages(plan):
         ours = [(known, job) for job in page if (known := unseen.pop(job["id"], None)) is not None]
         for known, job in ours:
             _compare(shown, known, job)
         shown.pages += 1
-        shown.in_vain += not ours
-        if shown.in_vain >= len(unseen) or _created_at(page) < plan.oldest:  # the rest costs less looked at singly
+        in_vain += not ours  # a page that shows none of ours
+        if in_vain >= len(unseen) or _created_at(page) < plan.oldest:  # the rest costs less looked at singly
             break
     shown.missing = [known.job_id for known in unseen.values()]
     _tell_jobs(shown)
