@@ -135,7 +135,8 @@ def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | ProviderE
     if shown.missing:
         _look_singly(session, shown.missing)
     let_none_wait_too_long(session, watch, len(plan.known))
-    release(watch, after(jitter(_wait(watch, plan, shown))))
+    # due half a sweep early, which is what a row waits for its ring, so that the list is read every `poll_every`
+    release(watch, after(jitter(_wait(watch, plan, shown)) - get_settings().sweep_every / 2))
 
 
 def _wait(watch: Watch, plan: Plan, shown: Shown) -> timedelta:
