@@ -54,13 +54,17 @@ def look(provider: Provider, job: Job) -> Seen | Missing:
         raise
     final = status_of(seen, job.status).is_final
     events = _events(provider, job, final=final)
-    results = [_fetch(provider, file_id) for file_id in seen.result_files or []] if final else []
+    results = [_fetch(provider, file_id) for file_id in _texts(seen.result_files)] if final else []
     return Seen(
         seen,
         events,
         _optional(provider.checkpoints, id) if final or _saved(events) else [],
         [result for result in results if result is not None],
     )
+
+
+def _texts(told: object) -> list[str]:
+    return [each for each in told if isinstance(each, str)] if isinstance(told, list) else []
 
 
 def look_for_events(provider: Provider, job: Job) -> Seen:
@@ -100,7 +104,7 @@ def status_of(provider_job: FineTuningJob, now: JobStatus) -> JobStatus:
 
 
 def _saved(events: list[FineTuningJobEvent]) -> bool:
-    return any(event.message.startswith("Checkpoint created") for event in events)
+    return any(str(event.message).startswith("Checkpoint created") for event in events)
 
 
 def _optional(call: Callable[[str], list[FineTuningJobCheckpoint]], id: str) -> list[FineTuningJobCheckpoint]:

@@ -14,10 +14,11 @@ from shared.jobs import costs
 from shared.jobs import service as jobs
 from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
 from shared.jobs.schemas import CheckpointPublic, progress
-from shared.tables import from_epoch
+from shared.tables import utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from worker.looks import Seen, status_of
+from worker.providers import told
 from worker.providers.hints import with_hint
 
 RESULT_FILENAME = "step_metrics.csv"
@@ -81,66 +82,68 @@ def _add_events(
         return
     rows = [
         JobEvent(
-            created_at=from_epoch(event.created_at),
+            created_at=told.time(event.created_at) or utc_now(),
             project_id=job.project_id,
             job_id=job.id,
-            provider_event_id=event.id,
-            level=Level(event.level) if event.level in set(Level) else Level.INFO,
-            type=str(event.type or "message"),
-            message=in_our_words(event.message),
-            data=event.data if isinstance(event.data, dict) else None,
+            provider_event_id=told.text(event.id),
+            level=Level(event.level) if str(event.level) in set(Level) else Level.INFO,
+            type=told.text(event.type or "message"),
+            message=in_our_words(told.text(event.message)),
+            data=told.json_object(event.data),
         ).model_dump()
         for event in events
     ]
     new = insert(JobEvent).on_conflict_do_nothing(index_elements=["job_id", "provider_event_id"])
     session.exec(new, params=rows)  # a single statement with all the values holds some 7,000 rows at most
-    job.last_provider_event_id = events[-1].id
+    job.last_provider_event_id = rows[-1]["provider_event_id"]
     for row in rows:
         data = row["data"] or {}
-        job.step = _number(data.get("step"), job.step)
-        job.total_steps = _number(data.get("total_steps"), job.total_steps)
-
-
-def _number(found: object, known: int | None) -> int | None:
-    return found if isinstance(found, int) and 0 <= found < 2**31 else known
+        job.step = told.number(data.get("step"), job.step)
+        job.total_steps = told.number(data.get("total_steps"), job.total_steps)
 
 
 def _add_checkpoints(session: Session, job: Job, checkpoints: list[FineTuningJobCheckpoint]) -> None:
     for checkpoint in checkpoints:
+        model, step_number = told.some_text(checkpoint.fine_tuned_model_checkpoint), told.number(checkpoint.step_number)
+        if model is None or step_number is None:
+            continue
         row = Checkpoint(
-            created_at=from_epoch(checkpoint.created_at),
+            created_at=told.time(checkpoint.created_at) or utc_now(),
             project_id=job.project_id,
             job_id=job.id,
-            provider_checkpoint_id=checkpoint.id,
-            model=checkpoint.fine_tuned_model_checkpoint,
-            step_number=checkpoint.step_number,
-            metrics=checkpoint.metrics.to_dict(exclude_none=True) if checkpoint.metrics else {},
+            provider_checkpoint_id=told.text(checkpoint.id),
+            model=model,
+            step_number=step_number,
+            metrics=_metrics(checkpoint),
         )
         new = insert(Checkpoint).values(**row.model_dump()).on_conflict_do_nothing().returning(col(Checkpoint.id))
         if session.exec(new).first() is not None:
-            told = CheckpointPublic.of(row).model_dump(mode="json")
-            webhooks.emit(session, job.project_id, EventType.JOB_CHECKPOINT_CREATED, told)
+            made = CheckpointPublic.of(row).model_dump(mode="json")
+            webhooks.emit(session, job.project_id, EventType.JOB_CHECKPOINT_CREATED, made)
+
+
+def _metrics(checkpoint: FineTuningJobCheckpoint) -> dict[str, Any]:
+    metrics = told.json_object(checkpoint.to_dict(warnings=False).get("metrics"))
+    return {name: value for name, value in (metrics or {}).items() if value is not None}
 
 
 def _copy_facts(job: Job, seen: FineTuningJob) -> None:
-    job.provider_status = str(seen.status)
-    job.model = seen.model or job.model
-    job.fine_tuned_model = seen.fine_tuned_model
-    job.trained_tokens = seen.trained_tokens
-    job.estimated_finish_at = from_epoch(seen.estimated_finish) if seen.estimated_finish else None
-    job.finished_at = from_epoch(seen.finished_at) if seen.finished_at else None
-    if isinstance(seen.seed, int):
-        job.seed = seen.seed
-    if seen.hyperparameters is not None:
-        _note_hyperparameters(job, seen.hyperparameters.to_dict())
-    if seen.method is not None:
-        block = seen.method.to_dict().get(str(seen.method.type))
-        _note_hyperparameters(job, block.get("hyperparameters") if isinstance(block, dict) else None)
+    now = seen.to_dict(warnings=False)
+    job.provider_status, job.trained_tokens, job.fine_tuned_model = told.facts(now)
+    job.model = told.some_text(now.get("model")) or job.model
+    job.estimated_finish_at = told.time(now.get("estimated_finish"))
+    job.finished_at = told.time(now.get("finished_at"))
+    if (seed := told.number(now.get("seed"))) is not None:
+        job.seed = seed
+    _note_hyperparameters(job, now.get("hyperparameters"))
+    method = now.get("method")
+    block = method.get(str(method.get("type"))) if isinstance(method, dict) else None
+    _note_hyperparameters(job, block.get("hyperparameters") if isinstance(block, dict) else None)
 
 
-def _note_hyperparameters(job: Job, told: object) -> None:
+def _note_hyperparameters(job: Job, taken: object) -> None:
     """What the provider has taken; the method stays as it was asked for, with its `auto`."""
-    known = {name: value for name, value in told.items() if value} if isinstance(told, dict) else {}
+    known = {name: value for name, value in (told.json_object(taken) or {}).items() if value}
     job.hyperparameters = {**job.hyperparameters, **known}
 
 
@@ -176,10 +179,11 @@ def _add_results(session: Session, job: Job, results: list[Stored]) -> None:
 
 def _error(seen: FineTuningJob, in_our_words: Callable[[str], str]) -> dict[str, Any]:
     """The provider's reason; some send an empty one."""
-    code = getattr(seen.error, "code", None)
-    message = getattr(seen.error, "message", None)
+    error = told.json_object(seen.to_dict(warnings=False).get("error")) or {}
+    code = told.some_text(error.get("code")) or "provider_job_failed"
+    message = told.some_text(error.get("message")) or "The provider gave no reason"
     return {
-        "code": str(code or "provider_job_failed"),
-        "message": with_hint(str(code), in_our_words(str(message or "The provider gave no reason"))),
-        "param": getattr(seen.error, "param", None),
+        "code": code,
+        "message": with_hint(code, in_our_words(message)),
+        "param": told.some_text(error.get("param")),
     }

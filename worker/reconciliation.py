@@ -18,9 +18,9 @@ from shared.datasets.models import Dataset, ProviderFile
 from shared.jobs.models import Job, JobRequest, JobStatus, Place
 from shared.projects.models import Credential, Organization
 from shared.settings import get_settings
-from shared.tables import from_epoch, make_due, utc_now
+from shared.tables import make_due, utc_now
 from worker.looks import status_of
-from worker.providers import get_provider
+from worker.providers import get_provider, told
 from worker.providers.errors import ProviderError
 from worker.providers.openai_wire import JOB_KEY, ORGANIZATION_KEY
 from worker.uploads import NAME
@@ -66,7 +66,7 @@ def _has_ended(job: FineTuningJob) -> bool:
 
 
 def _jobs(session: Session, credential: Credential, active: list[FineTuningJob], restored: bool) -> list[Finding]:
-    ours = {job.id: (job.metadata or {})[JOB_KEY] for job in active if JOB_KEY in (job.metadata or {})}
+    ours = {job.id: told.text((job.metadata or {})[JOB_KEY]) for job in active if JOB_KEY in (job.metadata or {})}
     rows = {job.id: job for job in session.exec(select(Job).where(col(Job.id).in_(set(ours.values()))))}
     organization_id = session.exec(select(Organization.id)).one()
     found = []
@@ -76,7 +76,7 @@ def _jobs(session: Session, credential: Credential, active: list[FineTuningJob],
         row = rows.get(ours[job.id])
         judged = _judge(row, job.id, credential) if row else _judge_unknown(job, organization_id, restored)
         if judged is not None:
-            found.append(Finding(job.id, ours[job.id], *judged, from_epoch(job.created_at)))
+            found.append(Finding(job.id, ours[job.id], *judged, told.time(job.created_at) or utc_now()))
     return found
 
 
@@ -113,12 +113,13 @@ def _files(session: Session, files: list[FileObject], active: list[FineTuningJob
     on_the_way = {row.dataset_id for row in rows if row.upload_pending_at is not None}
     young = utc_now() - YOUNG
     return [
-        Finding(file.id, ours[file.id], *_judge_file(ours[file.id] in known), from_epoch(file.created_at))
+        Finding(file.id, ours[file.id], *_judge_file(ours[file.id] in known), made_at)
         for file in files
         if file.id in ours
         and file.id not in kept
         and ours[file.id] not in on_the_way
-        and from_epoch(file.created_at) < young
+        and (made_at := told.time(file.created_at)) is not None
+        and made_at < young
     ]
 
 

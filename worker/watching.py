@@ -13,9 +13,9 @@ from shared.database import transaction
 from shared.jobs.models import IS_AT_PROVIDER, Job, Watch
 from shared.projects.models import Credential
 from shared.settings import get_settings
-from shared.tables import from_epoch, make_due, release, utc_now
+from shared.tables import make_due, release, utc_now
 from worker.pacing import is_listed, jitter, let_none_wait_too_long
-from worker.providers import get_provider
+from worker.providers import get_provider, told
 from worker.providers.errors import ProviderError
 from worker.steps import PAUSES, Lease, Step, after, log
 from worker.throttling import open_credential, try_again
@@ -31,9 +31,8 @@ class Known:
     """What is recorded of a job; `is_hot` if something was new of it a moment ago."""
 
     job_id: str
-    status: str | None
-    estimated_finish: int | None
-    result: tuple[int | None, str | None]
+    facts: tuple[str | None, int | None, str | None]
+    estimated_finish: datetime | None
     is_hot: bool
 
 
@@ -76,15 +75,11 @@ def _plan(session: Session, watch: Watch) -> Plan | None:
         return None
     hot = utc_now() - 2 * get_settings().poll_every
     known = {
-        theirs: Known(id, status, _epoch(finish), (tokens, model), news_at is not None and news_at > hot)
+        theirs: Known(id, (status, tokens, model), finish, news_at is not None and news_at > hot)
         for theirs, id, status, finish, tokens, model, news_at, _ in rows
     }
     oldest = min(row[-1] for row in rows) - CLOCKS_DIFFER
     return Plan(watch, open_credential(session, watch.credential_id), known, oldest.timestamp())
-
-
-def _epoch(time: datetime | None) -> int | None:
-    return None if time is None else int(time.timestamp())
 
 
 def _ask(plan: Plan) -> Shown:
@@ -114,15 +109,12 @@ def _created_at(page: list[dict[str, Any]]) -> float:
 
 def _compare(shown: Shown, known: Known, job: dict[str, Any]) -> None:
     """One of which news are known to be there already has its own next step."""
-    if known.status is None:
+    if known.facts[0] is None:
         return
-    if (
-        str(job.get("status")) != known.status
-        or (job.get("trained_tokens"), job.get("fine_tuned_model")) != known.result
-    ):
+    if told.facts(job) != known.facts:
         shown.changed.append(known.job_id)
-    elif (finish := job.get("estimated_finish") or None) != known.estimated_finish and isinstance(finish, int | None):
-        shown.estimates[known.job_id] = None if finish is None else from_epoch(finish)
+    elif (finish := told.time(job.get("estimated_finish"))) != known.estimated_finish:
+        shown.estimates[known.job_id] = finish
 
 
 def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | ProviderError) -> None:

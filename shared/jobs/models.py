@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from shared.queue import Task
@@ -109,7 +109,7 @@ class Job(OwnedDue, table=True):
     request: JobRequest | None = EnumField(JobRequest, default=None, nullable=True)
     error: dict[str, Any] | None = JSONField(default=None)
     fine_tuned_model: str | None = None
-    trained_tokens: int | None = None
+    trained_tokens: int | None = Field(default=None, sa_type=BigInteger)
     estimated_cost: dict[str, Any] | None = JSONField(default=None)
     cost: dict[str, Any] | None = JSONField(default=None)
     cleared_at: datetime | None = TimeField(default=None)

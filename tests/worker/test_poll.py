@@ -91,36 +91,6 @@ def test_what_the_provider_made_of_the_job_is_shown(alice: Person, sandbox: Sand
     assert job.method == real.method
 
 
-ODD: list[dict[str, Any]] = [
-    {"error": {}},
-    {"error": {"code": None, "message": None, "param": None}},
-    {"hyperparameters": None},
-    {"hyperparameters": {"batch_size": None}},
-    {"method": None},
-    {"seed": None, "model": None, "estimated_finish": None},
-    {"result_files": None, "integrations": None, "metadata": None},
-    {"status": "moderating"},
-    {"status": None},
-    {"something_new": {"of": ["tomorrow"]}},
-]
-
-
-@pytest.mark.parametrize("body", ODD, ids=str)
-def test_an_odd_answer_changes_nothing_and_the_job_goes_on(
-    alice: Person, sandbox: Sandbox, body: dict[str, Any]
-) -> None:
-    job_id, theirs = running_job(alice, sandbox)
-    before = alice.http.get(f"/fine_tuning/jobs/{job_id}").json()
-    sandbox.arm("GET", JOB, body=body)
-    step(Job, job_id)
-    assert (row(Job, job_id).failures, row(Job, job_id).provider_status) == (0, str(body.get("status", "running")))
-    after = alice.http.get(f"/fine_tuning/jobs/{job_id}").json()
-    assert after | {"estimated_finish": None} == before | {"estimated_finish": None}
-    sandbox.move(theirs, status="succeeded")
-    step(Job, job_id)
-    assert row(Job, job_id).status is JobStatus.SUCCEEDED
-
-
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [("paused", "paused"), ("canceled", "cancelled"), ("pending", "queued"), ("notRunning", "queued")],

@@ -9,6 +9,7 @@ import httpx2
 from openai import APIConnectionError, APIError, APIStatusError, OpenAIError
 
 from worker import headway
+from worker.providers import told
 from worker.providers.hints import ABOUT_MONEY, with_hint
 
 _BETTER_SOON = {"file_not_ready"}
@@ -35,12 +36,12 @@ class ProviderError(Exception):
         retry_after: timedelta | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
-        self.code = code
+        self.message = told.text(message)
+        self.code = told.text(code)
         self.retryable = retryable
         self.effect_unknown = effect_unknown
         self.status = status
-        self.param = param
+        self.param = told.some_text(param)
         self.retry_after = retry_after
 
     def without(self, secret: str) -> "ProviderError":

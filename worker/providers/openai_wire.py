@@ -14,8 +14,8 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
 from shared.projects.credentials import Account
-from shared.tables import from_epoch
 from worker import headway
+from worker.providers import told
 from worker.providers.errors import provider_errors
 from worker.providers.judged import JudgedTransport
 
@@ -42,16 +42,16 @@ class Provider:
 
     def list_models(self) -> list[Model]:
         with self._errors():
-            return list(_items(self._openai.models.list()))
+            return [model for model in _items(self._openai.models.list()) if told.some_text(model.id) == model.id]
 
     def job_places(self) -> dict[str, int]:
         """How many jobs of a model the account may have at once. OpenAI documents the route, and not what it answers;
         who has no such route, or answers something else, says nothing."""
         with self._errors():
-            told = self._openai.get("/fine_tuning/model_limits", cast_to=object)
-        limits = told if isinstance(told, dict) else {}
+            answer = self._openai.get("/fine_tuning/model_limits", cast_to=object)
+        limits = answer if isinstance(answer, dict) else {}
         most = {name: limit.get("max_concurrent_jobs") for name, limit in limits.items() if isinstance(limit, dict)}
-        return {name: count for name, count in most.items() if isinstance(count, int) and 0 < count < 2**31}
+        return {told.text(name): count for name, found in most.items() if (count := told.number(found))}
 
     def delete_model(self, name: str) -> None:
         with self._errors():
@@ -191,7 +191,8 @@ def _transport(account: Account) -> httpx2.BaseTransport | None:
 
 def _object(answer: Answer | None) -> Answer:
     """The answer, if it is an object with an id: proxies stand before providers, and their «200 OK» may be anything."""
-    if answer is None or not isinstance(getattr(answer, "id", None), str):
+    id = getattr(answer, "id", None)
+    if answer is None or told.some_text(id) != id or id is None:
         raise ValueError(f"it is no object with an id, but {type(answer).__name__}")
     return answer
 
@@ -227,7 +228,8 @@ def _until(events: Iterable[FineTuningJobEvent], last_seen: str | None) -> list[
     for event in events:
         if event.id == last_seen:
             break
-        new.append(event)
+        if isinstance(event.id, str):
+            new.append(event)
     return new
 
 
@@ -237,4 +239,4 @@ def _expires_after(expiry: timedelta) -> Any | Omit:
 
 
 def file_expiry(file: FileObject) -> datetime | None:
-    return from_epoch(file.expires_at) if file.expires_at else None
+    return told.time(file.expires_at)
