@@ -1,61 +1,26 @@
 """One step of a job: get its files there, create it, pass on what was asked, or look at how it is doing."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from openai.types.fine_tuning import FineTuningJob
 from sqlmodel import Session
 
 from shared.jobs import clearing
 from shared.jobs import service as jobs
-from shared.jobs.models import Job, JobRequest, JobStatus, Level
+from shared.jobs.models import Job, JobRequest, JobStatus
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import release, utc_now
 from worker import admission, arguments, giving_up, pacing
 from worker.comparing import Compare, Compared, compare, comparison, record_comparison
+from worker.doing import Create, Do, Find, Poll, Tell
 from worker.looks import Missing, Seen, find, look, look_for_events
-from worker.progress import record_seen, translator
+from worker.progress import record_seen
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
+from worker.setbacks import record_error, record_missing, told
 from worker.steps import NotNow, Step, after, log
-from worker.throttling import is_slow_down, open_credential, try_again
-
-GONE_AFTER = 16  # looks to which the provider did not know it, over some fifty minutes
-ASK_AGAIN = 4  # times, of what the provider says is not possible now
-MISSING = ProviderError("it does not know this job", "not_found", retryable=True, status=404)
-
-
-@dataclass(frozen=True)
-class Create:
-    """Create the job with these arguments; that it is about to be created is already committed."""
-
-    asked: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Find:
-    """Look for the job: an attempt to create it began at this time, and nobody knows how it ended."""
-
-    since: datetime
-
-
-@dataclass(frozen=True)
-class Tell:
-    """Pass on what the caller has asked for."""
-
-    request: JobRequest
-
-
-@dataclass(frozen=True)
-class Poll:
-    """See how it is doing; `fully` unless the list of all jobs tells of its status."""
-
-    fully: bool
-
-
-Do = Compare | Create | Find | Tell | Poll
+from worker.throttling import open_credential
 
 
 @dataclass(frozen=True)
@@ -144,10 +109,10 @@ def _ask(plan: Plan) -> Answer:
 
 def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderError) -> None:
     if isinstance(answer, ProviderError):
-        _record_error(session, job, plan.do, answer)
+        record_error(session, job, plan.do, answer)
         return
     if isinstance(answer, Missing):
-        _record_missing(session, job)
+        record_missing(session, job, answer)
         return
     job.retries = job.retries + 1 if _is_between(job, plan.do) else 0
     match answer:
@@ -158,7 +123,7 @@ def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderErr
         case list():
             _adopt(session, job, answer)
         case _ if isinstance(plan.do, Tell):
-            _told(job, plan.do.request)
+            told(job, plan.do.request)
         case _:
             _created(session, job, answer)
 
@@ -166,14 +131,6 @@ def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderErr
 def _is_between(job: Job, do: Do) -> bool:
     """Whether this was a look between two attempts to tell the provider what is asked for."""
     return isinstance(do, Poll) and job.request is not None and job.retries % 2 == 1
-
-
-def _record_missing(session: Session, job: Job) -> None:
-    job.misses += 1
-    if job.misses > GONE_AFTER:
-        jobs.fail(session, job, "job_missing_at_provider", "The provider no longer knows this job")
-    else:
-        _wait(session, job, MISSING, MISSING.message)
 
 
 def _record_look(session: Session, job: Job, plan: Plan, seen: Seen) -> None:
@@ -203,44 +160,6 @@ def _adopt(session: Session, job: Job, found: list[FineTuningJob]) -> None:
         failed, job.create_pending_at = job.failures - 1, None
         release(job, utc_now())
         job.failures = failed
-
-
-def _record_error(session: Session, job: Job, do: Do, error: ProviderError) -> None:
-    message = translator(session, job)(error.message)
-    if isinstance(do, Create) and not error.effect_unknown:
-        job.create_pending_at = None
-    if isinstance(do, Create) and not error.retryable:
-        if error.status == 404:
-            arguments.distrust_copies(session, job)
-        jobs.fail(session, job, error.code, message, error.param)
-    elif isinstance(do, Tell) and (not error.retryable or (error.status == 409 and job.retries >= ASK_AGAIN)):
-        _refused(session, job, do.request, message)
-    else:
-        _wait(session, job, error, message, is_full=isinstance(do, Create) and admission.is_full(error))
-        if job.request is not None and not jobs.may_exist_at_provider(job):  # asked for while it was refused
-            jobs.decide(session, job, job.request)
-
-
-def _wait(session: Session, job: Job, error: ProviderError, message: str, *, is_full: bool = False) -> None:
-    if job.retries == 0 and not is_slow_down(error):
-        jobs.add_event(session, job, f"Waiting for the provider: {message}", Level.WARN)
-    if is_full:
-        admission.step_back(session, job, error)
-    else:
-        try_again(session, job, job.credential_id, error)
-
-
-def _refused(session: Session, job: Job, request: JobRequest, message: str) -> None:
-    """The provider does not do it, most often because the job has just ended: look at it."""
-    jobs.add_event(session, job, f"The provider refused to {request} the job: {message}", Level.WARN)
-    _told(job, request)
-
-
-def _told(job: Job, request: JobRequest) -> None:
-    """What came of it a look will show, whatever the list has told before."""
-    job.request = None if job.request is request else job.request
-    job.provider_status = None
-    release(job, utc_now())
 
 
 advance = Step(Job, _plan, _ask, _record, giving_up.give_up)

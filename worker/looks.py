@@ -25,12 +25,15 @@ STATUSES = {
 }
 
 
+GONE = ProviderError("it does not know this job", "not_found", retryable=True, status=404)
 PATIENCE = 3  # looks in which the events of a job that has ended are refused
 
 
 @dataclass(frozen=True)
 class Missing:
-    """The provider says that it does not know the job."""
+    """The provider says that it does not know the job; or refuses the events of one that has ended."""
+
+    error: ProviderError
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,15 @@ def look(provider: Provider, job: Job) -> Seen | Missing:
         seen = provider.get_job(id)
     except ProviderError as error:
         if error.status == 404:
-            return Missing()
+            return Missing(GONE)
         raise
     final = status_of(seen, job.status).is_final
-    events = _events(provider, job, final=final)
+    try:
+        events = _events(provider, job, final=final)
+    except ProviderError as error:
+        if error.retryable:
+            raise
+        return Missing(error)
     results = [_fetch(provider, file_id) for file_id in _texts(seen.result_files)] if final else []
     return Seen(
         seen,
@@ -79,7 +87,7 @@ def _events(provider: Provider, job: Job, *, final: bool) -> list[FineTuningJobE
     try:
         return provider.new_events(job.provider_job_id or "", None if final else job.last_provider_event_id)
     except ProviderError as error:
-        if error.retryable or (final and job.retries < PATIENCE):
+        if error.retryable or (final and job.misses < PATIENCE):
             raise
         log.warning("the events of a job are refused", job_id=job.id, code=error.code, reason=error.message)
         return []

@@ -76,7 +76,8 @@ class Job(OwnedDue, table=True):
     `provider_…` columns hold the far side's words; `create_pending_at` marks a create whose end is not known. `place`
     is null before the files are ready, and at the end. `queue_position` is from 1; null when it is far behind.
     `provider_status` is null while the provider is known to say something new; `news_at` is when it last did. `misses`
-    counts the looks, since the last one that found the job there, to which the provider said that it does not know it.
+    counts the looks, since the last one that found what it looked for, to which the provider said that it does not know
+    the job, or refused the events of one that has ended.
     `cleared_at` is when its money was in order: before that the provider sees nothing of it.
     """
 

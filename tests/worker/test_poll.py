@@ -10,7 +10,7 @@ from shared.settings import get_settings
 from shared.tables import utc_now
 from tests.worker.levers import calls, change, ids, running_job, settings
 from tests.world import Person, Sandbox, row, step
-from worker import jobs
+from worker import setbacks
 from worker.looks import PATIENCE
 
 JOB = "/v1/fine_tuning/jobs/*"
@@ -149,7 +149,7 @@ def test_trouble_is_told_once_and_each_look_comes_later_than_the_one_before(alic
 def test_a_job_that_vanished_fails_when_it_has_been_looked_for_long_enough(alice: Person, sandbox: Sandbox) -> None:
     job_id, _ = running_job(alice, sandbox)
     sandbox.reset()
-    for _ in range(jobs.GONE_AFTER):
+    for _ in range(setbacks.GONE_AFTER):
         step(Job, job_id)
         assert row(Job, job_id).status is JobStatus.RUNNING
     step(Job, job_id)
@@ -177,7 +177,7 @@ def test_a_provider_without_events_does_not_hold_up_or_fail_a_job(alice: Person,
     step(Job, job_id)
     assert (row(Job, job_id).retries, row(Job, job_id).misses) == (0, 0)
     sandbox.move(theirs, status="succeeded")
-    change(Job, job_id, provider_status=None)
+    change(Job, job_id, provider_status=None, retries=50)
     for _ in range(PATIENCE):
         step(Job, job_id)
         assert row(Job, job_id).status is JobStatus.RUNNING

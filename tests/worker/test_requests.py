@@ -113,12 +113,13 @@ def test_a_pause_during_a_create_that_had_no_effect_holds_until_the_resume_and_n
     assert calls(sandbox, f"POST {JOBS}/{{job_id}}/pause") == 0
 
 
-@pytest.mark.parametrize("status", [405, 409, 501])
+@pytest.mark.parametrize("status", [404, 405, 409, 501])
 def test_a_provider_that_never_pauses_says_so_and_the_job_goes_on(alice: Person, sandbox: Sandbox, status: int) -> None:
     job_id, theirs = running_job(alice, sandbox)
     sandbox.arm("POST", f"{JOBS}/*/pause", times=50, status=status)
+    change(Job, job_id, retries=50)
     alice.openai.fine_tuning.jobs.pause(job_id)
-    work(8)
+    work(10)
     assert (row(Job, job_id).request, row(Job, job_id).retries) == (None, 0)
     assert "The provider refused to pause the job" in warnings(alice, job_id)[0]
     sandbox.move(theirs, status="succeeded")

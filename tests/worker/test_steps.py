@@ -24,6 +24,7 @@ from tests.worker.levers import (
 )
 from tests.world import Person, Sandbox, row, step
 from worker import jobs
+from worker.doing import Create
 from worker.steps import Step, backoff, run
 
 CREATE = "POST /v1/fine_tuning/jobs"
@@ -178,7 +179,7 @@ def test_a_create_that_nobody_survives_is_tried_so_often_and_no_more(alice: Pers
 
     def ask(plan: jobs.Plan) -> jobs.Answer:
         nonlocal creates
-        if isinstance(plan.do, jobs.Create):
+        if isinstance(plan.do, Create):
             creates += 1
             raise Killed
         return jobs.advance.ask(plan)
