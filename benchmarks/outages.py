@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import httpx2
 import psutil
@@ -21,8 +22,9 @@ from sqlalchemy import insert
 from sqlmodel import col, delete, select
 
 from benchmarks.half_open import half_open
+from benchmarks.killed import killed
 from benchmarks.poisoned import in_words, poisoned
-from benchmarks.stack import Measured, lines, measured_stack, print_table, uploaded
+from benchmarks.stack import Measured, measured_stack, print_table, uploaded
 from cli import commands
 from cli.crew import Tier
 from shared.database import get_engine, transaction
@@ -45,10 +47,19 @@ def main(away: float) -> None:
     with measured_stack(**SETTINGS) as stack:
         os.environ.update(stack.environ)
         bench = Bench(stack)
-        for part in (bench.bounded, bench.emptied, bench.killed, bench.half_open):
-            rows += part()
-        rows += poisoned(bench) + bench.postgres_away()
-        rows += bench.redis_away("refuses", away) + bench.redis_away("stands still", away)
+        for part in (
+            bench.bounded,
+            bench.emptied,
+            partial(killed, bench),
+            bench.half_open,
+            partial(poisoned, bench),
+            bench.postgres_away,
+            partial(bench.redis_away, "refuses", away),
+            partial(bench.redis_away, "stands still", away),
+        ):
+            for row in part():
+                print(*row, sep=" | ", file=sys.stderr, flush=True)
+                rows.append(row)
         get_engine().dispose()
     print_table(rows)
 
@@ -74,8 +85,9 @@ class Bench:
         self.sandbox = httpx2.Client(base_url=address, headers={"authorization": f"Bearer {stack.sandbox_key}"})
         self.file_id = uploaded(self.client)
 
-    def create(self, suffix: str | None = None) -> str:
-        return self.client.fine_tuning.jobs.create(training_file=self.file_id, model=MODEL, suffix=suffix).id
+    def create(self, suffix: str | None = None, file_id: str | None = None) -> str:
+        file_id = file_id or self.file_id
+        return self.client.fine_tuning.jobs.create(training_file=file_id, model=MODEL, suffix=suffix).id
 
     def without_ids(self, ids: list[str]) -> int:
         """How many of these jobs the provider is not known to have."""
@@ -139,48 +151,28 @@ class Bench:
         with transaction() as session:
             return len(session.exec(select(Job.id).where(col(Job.id).in_(ids), Job.status != "succeeded")).all())
 
-    def killed(self) -> list[Row]:
-        gone = []
-        for _ in range(2):
-            self.file_id = self._fresh_file()
-            hang = {"method": "POST", "path": "/v1/files", "delay": 600}
-            self.sandbox.post("/sandbox/faults", json=hang).raise_for_status()
-            before = self._calls("POST /v1/files")
-            job_id = self.create()
-            until(lambda before=before: self._calls("POST /v1/files") > before)  # type: ignore[misc]
-            self._restart("worker", signal.SIGKILL)
-            gone.append(f"{self.arrived(job_id):.1f} s")
-        return [("kill -9 in the middle of a step: another goes on after", "p99 ≤ 60 s", " and ".join(gone))]
-
-    def _fresh_file(self) -> str:
-        content = lines(20 + time.monotonic_ns() % 1000)
-        file = self.client.files.create(file=("train.jsonl", content), purpose="fine-tune")
-        until(lambda: self.client.files.retrieve(file.id).status != "uploaded")
-        return file.id
-
-    def _calls(self, call: str) -> int:
-        return int(self.sandbox.get("/sandbox/requests").json()["requests"].get(call, 0))
-
-    def _restart(self, name: str, number: signal.Signals = signal.SIGTERM, pause: float = 0) -> None:
+    def _restart(self, name: str, pause: float) -> None:
         tier, child = self.stack.crew.members[name]
-        child.kill() if number is signal.SIGKILL else child.stop(30)
+        child.stop(30)
         time.sleep(pause)
         self.stack.crew.start(child.program, tier)
 
     @contextmanager
-    def another_worker(self, app: str = "worker.app", **variables: str) -> Iterator[None]:
+    def another_worker(
+        self, app: str = "worker.app", concurrency: int = 2, variables: dict[str, str] | None = None
+    ) -> Iterator[psutil.Process]:
         """Instead of the stack's own."""
-        command = [app if word == "worker.app" else word for word in commands.worker(2)]
+        command = [app if word == "worker.app" else word for word in commands.worker(concurrency)]
         with self.suspended("worker"), tempfile.TemporaryFile("w+") as log:
-            environ = dict(os.environ) | variables
+            environ = dict(os.environ) | (variables or {})
             worker = subprocess.Popen(command, env=environ, cwd=commands.ROOT, stdout=log, stderr=log)
             time.sleep(4)
-            yield
+            yield psutil.Process(worker.pid)
             worker.terminate()
             worker.wait()
 
     def half_open(self) -> list[Row]:
-        with half_open(self.stack.environ["REDIS_URL"]) as way, self.another_worker(REDIS_URL=way.url):
+        with half_open(self.stack.environ["REDIS_URL"]) as way, self.another_worker(variables={"REDIS_URL": way.url}):
             self.arrived(self.create())
             way.freeze()
             waited = self.arrived(self.create())

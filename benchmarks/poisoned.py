@@ -17,7 +17,7 @@ def poisoned(bench: "Bench") -> list[tuple[str, str, str]]:
     """With a third of the usual lease, and hardly any grace: it is over sooner, and others notice more of it."""
     with tempfile.TemporaryDirectory() as folder:
         (runs := Path(folder) / "runs").touch()
-        with bench.another_worker("benchmarks.poison", **SOONER, **{RUNS: str(runs)}):
+        with bench.another_worker("benchmarks.poison", variables=SOONER | {RUNS: str(runs)}):
             alone = sorted(_took(bench) for _ in range(500))
             poison, beside = bench.create(suffix=POISON), []
             while (job := bench.client.fine_tuning.jobs.retrieve(poison)).status != "failed":

@@ -18,7 +18,7 @@ from worker.looks import Missing, Seen, find, look, look_for_events
 from worker.progress import record_seen
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
-from worker.setbacks import record_error, record_missing, told
+from worker.setbacks import note_told, record_error, record_missing
 from worker.steps import NotNow, Step, after, log
 from worker.throttling import open_credential
 
@@ -123,7 +123,7 @@ def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderErr
         case list():
             _adopt(session, job, answer)
         case _ if isinstance(plan.do, Tell):
-            told(job, plan.do.request)
+            note_told(job, plan.do.request)
         case _:
             _created(session, job, answer)
 

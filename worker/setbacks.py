@@ -71,10 +71,10 @@ def _is_refusal(job: Job, error: ProviderError) -> bool:
 def _refused(session: Session, job: Job, request: JobRequest, message: str) -> None:
     """The provider does not do it, most often because the job has just ended: look at it."""
     jobs.add_event(session, job, f"The provider refused to {request} the job: {message}", Level.WARN)
-    told(job, request)
+    note_told(job, request)
 
 
-def told(job: Job, request: JobRequest) -> None:
+def note_told(job: Job, request: JobRequest) -> None:
     """What came of it a look will show, whatever the list has told before."""
     job.request = None if job.request is request else job.request
     job.provider_status = None
