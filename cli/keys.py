@@ -116,7 +116,7 @@ def revoke_key(key_id: str) -> None:
     from shared.projects import keys
 
     with transaction() as session:
-        key = keys.find_key(session, key_id)
+        key = keys.find_key(session, key_id, even_if_archived=True)
         keys.revoke(key)
     print(f"Key {key.id} ({key.hint}) is revoked.", file=sys.stderr)
 

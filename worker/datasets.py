@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from shared.datasets import reports, storage
 from shared.datasets import service as datasets
-from shared.datasets.models import Dataset, DatasetStatus
+from shared.datasets.models import Dataset, DatasetStatus, ProviderFile
 from shared.datasets.sources import SplitSource, read_source
 from shared.datasets.storage import Stored
 from shared.datasets.validation import DEFAULT_ENCODING, Report, check
@@ -28,7 +28,7 @@ CHECK_PROCESSES = 2
 class Remove:
     """Delete its bytes, and its copies at providers."""
 
-    copies: list[tuple[Credential, str]]
+    copies: list[tuple[Credential, ProviderFile]]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _next(session: Session, dataset: Dataset) -> Remove | Fetch | Part | Check |
     """What to do now; None if there is only to wait, or nothing left."""
     if dataset.deleted_at is not None:
         files = datasets.provider_files(session, dataset.id)
-        return Remove([(open_credential(session, file.credential_id), file.provider_file_id or "") for file in files])
+        return Remove([(open_credential(session, file.credential_id), file) for file in files])
     if dataset.source is not None and dataset.status is DatasetStatus.UPLOADED and not dataset.sha256:
         source = read_source(dataset.source)
         return _part(session, dataset, source) if isinstance(source, SplitSource) else Fetch(source.url)
@@ -122,14 +122,22 @@ def _show_progress(session: Session, dataset: Dataset, share: float | None) -> N
         jobs.show_check_progress(session, dataset.id)
 
 
-def _remove(dataset: Dataset, copies: list[tuple[Credential, str]]) -> None:
-    for credential, provider_file_id in copies:
-        try:
-            get_provider(credential).delete_file(provider_file_id)
-        except ProviderError as error:
-            if error.retryable:
-                raise
+def _remove(dataset: Dataset, copies: list[tuple[Credential, ProviderFile]]) -> None:
+    """Our bytes, and each copy, whatever becomes of the others.
+
+    A copy past its time is asked about too, since one that was only distrusted may still be there; but nobody waits for
+    an account to answer: its provider removes it by itself, or the daily comparison finds it.
+    """
     storage.remove(dataset.id)
+    better_later: ProviderError | None = None
+    for credential, copy in copies:
+        try:
+            get_provider(credential).delete_file(copy.provider_file_id or "")
+        except ProviderError as error:
+            is_past = copy.expires_at is not None and copy.expires_at <= utc_now()
+            better_later = error if error.retryable and not is_past else better_later
+    if better_later is not None:
+        raise better_later
 
 
 def _record(session: Session, dataset: Dataset, plan: Plan, answer: Answer | ProviderError) -> None:

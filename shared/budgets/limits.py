@@ -17,6 +17,7 @@ NO_LIMIT = -1
 
 def set_spend_limit(session: Session, project_id: str, cents: int, alert_percentages: list[int]) -> SpendLimitPublic:
     """It holds from the next job on: what is reserved and spent already is not touched, but told of."""
+    projects.get_active_project(session, project_id)
     budget = locked_or_new(session, project_id)
     budget.spend_limit, budget.alert_percentages = of_cents(cents), sorted(set(alert_percentages))
     session.add(budget)
@@ -49,6 +50,7 @@ def _shown(session: Session, budget: Budget, limit: Decimal) -> SpendLimitPublic
 
 def set_approval_limit(session: Session, project_id: str, cents: int) -> ApprovalLimitPublic:
     """It is for jobs of which the provider has not seen anything yet."""
+    projects.get_active_project(session, project_id)
     budget = locked_or_new(session, project_id)
     budget.approval_above = of_cents(cents)
     session.add(budget)
@@ -83,6 +85,7 @@ def change(
     approval_cents: int | None,
 ) -> None:
     """Change what is named; what is None stays, and `NO_LIMIT` takes a limit away."""
+    projects.get_active_project(session, project_id)
     budget = locked_or_new(session, project_id)
     if cents is not None:
         budget.spend_limit = None if cents == NO_LIMIT else of_cents(cents)

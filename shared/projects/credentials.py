@@ -75,7 +75,7 @@ def _place(project_id: str | None, credential_id: str, what: str) -> str:
 
 def create(session: Session, project_id: str, new: CredentialCreate) -> Credential:
     """An account for the project's new jobs. What runs goes on where it is."""
-    projects.get_project(session, project_id)
+    projects.get_active_project(session, project_id)
     credential = Credential(
         project_id=project_id,
         name=new.name,
@@ -92,6 +92,7 @@ def create(session: Session, project_id: str, new: CredentialCreate) -> Credenti
 
 def update(session: Session, project_id: str, credential_id: str, new: CredentialUpdate) -> Credential:
     """Change what is named. A new key counts from the next call on, in every process, also for jobs that run."""
+    projects.get_active_project(session, project_id)
     credential = get(session, project_id, credential_id, lock=True)
     if new.name is not None:
         credential.name = new.name

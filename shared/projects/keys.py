@@ -59,6 +59,7 @@ def update_key(
     session: Session, project_id: str, key_id: str, *, scopes: Collection[str] | None, expires_at: datetime | None
 ) -> ApiKey:
     """Change what is not None. No scopes are all; a new expiry is told of anew."""
+    projects.get_active_project(session, project_id)
     key = get_key(session, project_id, key_id, lock=True)
     _check_alive(key)
     if scopes is not None:
@@ -94,8 +95,11 @@ def revoke(key: ApiKey) -> None:
     key.revoked_at = key.revoked_at or utc_now()
 
 
-def find_key(session: Session, key_id: str) -> ApiKey:
+def find_key(session: Session, key_id: str, *, even_if_archived: bool = False) -> ApiKey:
     """Whosesoever it is, revoked or not, for an operator at the database."""
+    project_id = session.exec(select(ApiKey.project_id).where(ApiKey.id == key_id)).one_or_none()
+    if project_id is not None and not even_if_archived:
+        projects.get_active_project(session, project_id)
     key = session.get(ApiKey, key_id, with_for_update=True)
     if key is None:
         raise NotFound(f"No such API key: {key_id}", param="key_id")

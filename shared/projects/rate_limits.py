@@ -128,6 +128,7 @@ def list_rate_limits(session: Session, project_id: str) -> list[RateLimit]:
 
 def update_rate_limit(session: Session, project_id: str, rate_limit_id: str, new: RateLimitUpdate) -> RateLimit:
     """Change what is named. It counts within five seconds."""
+    projects.get_active_project(session, project_id)
     session.exec(select(Project.id).where(Project.id == project_id).with_for_update(key_share=True)).one_or_none()
     row = next((row for row in list_rate_limits(session, project_id) if row.id == rate_limit_id), None)
     if row is None:

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
+from sqlalchemy import Function, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
@@ -101,18 +102,18 @@ def list_projects(session: Session, *, after: str | None, limit: int, include_ar
     return list(session.exec(query))
 
 
-def get_project(session: Session, project_id: str, *, param: str = "project_id") -> Project:
-    project = session.get(Project, project_id)
+def get_project(session: Session, project_id: str, *, param: str = "project_id", again: bool = False) -> Project:
+    """`again`: as it is now, whatever this transaction has seen of it before."""
+    project = session.get(Project, project_id, populate_existing=again)
     if project is None:
         raise NotFound(f"No such project: {project_id}", param=param)
     return project
 
 
 def get_active_project(session: Session, project_id: str) -> Project:
-    """A project that is not archived, nor can be before this transaction has ended."""
-    get_project(session, project_id)
-    query = select(Project).where(Project.id == project_id).with_for_update(read=True, key_share=True)
-    project = session.exec(query, execution_options={"populate_existing": True}).one()
+    """A project that is not archived, nor can be before this transaction has ended. Ask before you lock anything."""
+    session.exec(select(func.pg_advisory_xact_lock_shared(_end_of(project_id))))
+    project = get_project(session, project_id, again=True)
     if project.archived_at is not None:
         raise Invalid(f"{project_id} is archived: it cannot be used or changed any more", code="project_archived")
     return project
@@ -120,11 +121,16 @@ def get_active_project(session: Session, project_id: str) -> Project:
 
 def archive_project(session: Session, project_id: str) -> Project:
     """Its keys are refused from now on, for good. Waits for who is at work in it. One of before keeps its time."""
-    get_project(session, project_id)
-    query = select(Project).where(Project.id == project_id).with_for_update()
-    project = session.exec(query, execution_options={"populate_existing": True}).one()
+    session.exec(select(func.pg_advisory_xact_lock(_end_of(project_id))))
+    project = get_project(session, project_id, again=True)
     project.archived_at = project.archived_at or utc_now()
     return project
+
+
+def _end_of(project_id: str) -> Function[int]:
+    """A lock of its own: that of the row is taken by every insert of a row that belongs to it, in any order, and by
+    every change of it, which must not wait until nobody creates a job."""
+    return func.hashtextextended(f"end of {project_id}", 0)
 
 
 def default_credential(session: Session) -> Credential:

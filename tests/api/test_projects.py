@@ -1,13 +1,22 @@
 """/v1/organization/projects, with an admin key."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from openai import APIStatusError, NotFoundError, OpenAI, PermissionDeniedError
+from sqlalchemy import text
 
 from shared.database import transaction
+from shared.jobs import service as jobs
 from shared.jobs.archiving import archive_project
-from shared.jobs.models import Job
+from shared.jobs.models import Job, JobStatus
+from shared.jobs.schemas import JobCreate
+from shared.projects import service as projects
+from shared.projects.callers import Caller
+from shared.tables import get_owned
 from tests.api.training import move, train
 from tests.api.wire import facts, send
+from tests.worker.levers import until_another_waits
 from tests.world import Person, Sandbox, row, work
 
 
@@ -83,6 +92,43 @@ def test_no_job_is_made_in_a_project_that_has_just_been_archived(alice: Person) 
     new = f'{{"model": "gpt-4o-mini", "training_file": "{file_id}"}}'.encode()
     answer = send(alice, "POST", "/fine_tuning/jobs", new)  # her key is remembered for a second
     assert (answer.status, answer.error["code"]) in {(400, "project_archived"), (401, "project_archived")}
+
+
+def end(project_id: str) -> None:
+    with transaction() as session:
+        archive_project(session, project_id)
+
+
+def test_a_job_that_is_recorded_while_its_project_is_archived_holds_nobody_up(alice: Person) -> None:
+    job_id = alice.create_job()
+    with ThreadPoolExecutor(1) as pool:
+        with transaction() as session:
+            job = get_owned(session, Job, job_id, alice.project_id, lock=True)
+            other = pool.submit(end, alice.project_id)
+            until_another_waits(session, other)  # for the job
+            jobs.add_event(session, job, "a row of the project")
+        other.result()
+    assert row(Job, job_id).status is JobStatus.CANCELLED
+
+
+def test_a_job_that_is_made_while_its_project_is_archived_is_cancelled_too(alice: Person) -> None:
+    new = JobCreate(model="gpt-4o-mini", training_file=alice.upload())
+    with ThreadPoolExecutor(1) as pool:
+        with transaction() as session:
+            caller = Caller(projects.the_organization(session).id, "key_1", alice.project_id)
+            job_id = jobs.create(session, caller, new).id
+            other = pool.submit(end, alice.project_id)
+            until_another_waits(session, other)  # for who is at work in the project
+        other.result()
+    assert row(Job, job_id).status is JobStatus.CANCELLED
+
+
+def test_a_project_is_changed_while_jobs_are_made_in_it(alice: Person) -> None:
+    with transaction() as session:
+        projects.get_active_project(session, alice.project_id)  # as every job does
+        with transaction() as other:
+            other.execute(text("set local lock_timeout = '1s'"))
+            projects.update_project(other, alice.project_id, weight=2)
 
 
 def test_an_admin_key_cannot_act_for_a_project(admin: OpenAI, clean: str) -> None:

@@ -1,8 +1,11 @@
 """`tunery admin-key`, and what the commands say of scopes, rotations and last uses."""
 
+import io
+
 import pytest
 
 from shared.database import transaction
+from shared.jobs.archiving import archive_project
 from shared.projects import callers
 from shared.projects.callers import AdminCaller, Caller
 from shared.projects.models import ApiKey
@@ -55,3 +58,27 @@ def test_projects_are_listed_renamed_and_archived(alice: Person, bob: Person, tu
     assert titles.split()[:3] == ["PROJECT", "STATE", "NAME"]
     assert [row.split()[:3] for row in rows] == [[alice.project_id, "active", "renamed"]]
     assert " archived " in tunery("project", "list", "--archived").out
+
+
+def test_nothing_is_made_or_changed_in_an_archived_project_but_its_keys_are_revoked(
+    alice: Person, tunery: Tunery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("sk-hers"))
+    account = ("--base-url", "https://api.openai.com/v1", "--key-file", "-")
+    made = tunery("credential", "create", alice.project_id, *account).out.strip()
+    key = tunery("key", "create", alice.project_id).err.split()[1]
+    with transaction() as session:
+        archive_project(session, alice.project_id)
+    for command in (
+        ("credential", "create", alice.project_id, *account),
+        ("credential", "update", alice.project_id, made, "--name", "new"),
+        ("rate-limit", "set", alice.project_id, "--open-jobs", "1"),
+        ("limit", "set", alice.project_id, "500"),
+        ("project", "update", alice.project_id, "--name", "new"),
+        ("key", "create", alice.project_id),
+        ("key", "rotate", key),
+    ):
+        monkeypatch.setattr("sys.stdin", io.StringIO("sk-hers"))
+        assert " is archived: it cannot be used or changed any more" in str(tunery(*command).code), command
+    assert tunery("key", "revoke", key).code == 0
+    assert tunery("credential", "delete", alice.project_id, made).code == 0

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import select
+from sqlalchemy import text
+from sqlmodel import Session, select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile
@@ -159,3 +161,10 @@ def calls(sandbox: Sandbox, call: str) -> int:
     """How often the provider was called since the test began: `POST /v1/files`."""
     counted: dict[str, int] = sandbox.http.get("/sandbox/requests").json()["requests"]
     return counted.get(call, 0)
+
+
+def until_another_waits(session: Session, other: "Future[Any]") -> None:
+    """For a lock that this transaction has."""
+    query = text("select count(*) from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid))")
+    while not session.execute(query).scalar_one():
+        assert not other.done()

@@ -18,9 +18,9 @@ from worker import datasets
 MODELS, FILES = "/v1/models/*", "/v1/files/*"
 
 
-def sent_file(person: Person, sandbox: Sandbox) -> str:
+def sent_file(person: Person, sandbox: Sandbox, file_id: str | None = None) -> str:
     """A dataset with a copy at the provider, which no job needs any more."""
-    file_id = person.upload()
+    file_id = file_id or person.upload()
     job_id, theirs = running_job(person, sandbox, training_file=file_id)
     sandbox.move(theirs, status="succeeded")
     step(Job, job_id)
@@ -89,6 +89,42 @@ def test_a_copy_that_cannot_be_deleted_now_is_deleted_later(
     assert len(ids(ProviderFile)) == 1
     work()
     assert (sandbox.files(), ids(ProviderFile)) == ([], [])
+
+
+def sent_file_of_a_gone_account(person: Person, sandbox: Sandbox) -> tuple[str, str]:
+    """A dataset with two copies, the first of them at an account that is no longer configured, and that copy's id."""
+    with settings(TUNERY_PROVIDER__BASE_URL=f"{sandbox.address}/./v1"):
+        file_id = sent_file(person, sandbox)
+    (copy,) = ids(ProviderFile)
+    return sent_file(person, sandbox, file_id), copy
+
+
+def test_an_account_that_is_gone_keeps_neither_the_bytes_nor_the_other_copies(alice: Person, sandbox: Sandbox) -> None:
+    file_id, copy = sent_file_of_a_gone_account(alice, sandbox)
+    alice.openai.files.delete(file_id)
+    for _ in range(2):  # the second time the other copy is not found any more
+        step(Dataset, file_id)
+        assert not (Path(get_settings().storage) / file_id).exists()
+        assert [file.id for file in sandbox.files()] == [row(ProviderFile, copy).provider_file_id]
+    with settings(TUNERY_PROVIDER__BASE_URL=f"{sandbox.address}/./v1"):
+        step(Dataset, file_id)
+    assert sandbox.files() == []
+
+
+def test_nobody_waits_for_an_account_whose_copy_is_past_its_time(alice: Person, sandbox: Sandbox) -> None:
+    file_id, copy = sent_file_of_a_gone_account(alice, sandbox)
+    change(ProviderFile, copy, expires_at=utc_now())
+    alice.openai.files.delete(file_id)
+    step(Dataset, file_id)
+    assert (row(Dataset, file_id).due_at, ids(ProviderFile)) == (None, [])
+
+
+def test_a_copy_that_was_only_distrusted_is_removed_too(alice: Person, sandbox: Sandbox) -> None:
+    file_id = sent_file(alice, sandbox)
+    change(ProviderFile, ids(ProviderFile)[0], expires_at=utc_now())
+    alice.openai.files.delete(file_id)
+    step(Dataset, file_id)
+    assert sandbox.files() == []
 
 
 def test_a_copy_of_an_account_that_is_no_longer_configured_waits_for_it(alice: Person, sandbox: Sandbox) -> None:

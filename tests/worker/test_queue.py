@@ -1,13 +1,11 @@
 """The fair queue above the provider's places: who waits, who is next, and what it costs."""
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
-from sqlmodel import Session
 
 from shared.database import transaction
 from shared.jobs import places
@@ -16,7 +14,7 @@ from shared.jobs.places import base_of
 from shared.projects import service as projects
 from shared.projects.models import Credential
 from shared.tables import utc_now
-from tests.worker.levers import calls, change, ids, ready_job, settings
+from tests.worker.levers import calls, change, ids, ready_job, settings, until_another_waits
 from tests.worker.queues import admit, end, file_of, held, messages, queued_job, rank, shown, waiting_job
 from tests.world import Person, Sandbox, row, step
 
@@ -255,10 +253,3 @@ def test_two_jobs_of_a_project_that_begin_to_wait_at_once_do_not_hold_each_other
 def begin_to_wait(job: Any) -> None:
     with transaction() as session:
         places.wait(session, session.merge(job))
-
-
-def until_another_waits(session: Session, other: "Future[None]") -> None:
-    """For a lock that this transaction has."""
-    query = text("select count(*) from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid))")
-    while not session.execute(query).scalar_one():
-        assert not other.done()
