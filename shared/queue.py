@@ -73,8 +73,13 @@ def get_celery() -> Celery:
 
 MOST_MESSAGES = 3000  # of a queue; with what several processes send before they ask again, still below 5,000
 COUNT_EVERY = 0.5  # seconds
+DOUBTED_AFTER = 0.25  # seconds without an answer; then the next ring finds out alone whether there still is one
 _counted: dict[str, tuple[float, int]] = {}
-_one_by_one = threading.Lock()
+_answered_at = -DOUBTED_AFTER
+_alone = threading.Lock()
+_together = threading.BoundedSemaphore(
+    8
+)  # fewer than Celery's pool has connections: it lets the others wait, unbounded
 
 
 def queue_of(task: Task) -> str:
@@ -106,9 +111,23 @@ def enqueue(task: Task, id: str, *, even_if_full: bool = False) -> bool:
     """Wake a worker. A lost ring costs the time until the next sweep, never the work.
 
     A doorbell that is down is left alone until it is heard of again: who stands behind the first who finds it so does
-    not wait too. One that has many rings to be heard takes no more, unless `even_if_full`: who says so has counted.
+    not wait too. One that answers is rung by several at once. One that has many rings to be heard takes no more, unless
+    `even_if_full`: who says so has counted.
     """
-    with _one_by_one:
+    if _is_doubted():
+        with _alone:
+            if _is_doubted():
+                return _ring(task, id, even_if_full)
+    return not silence.lasts and _ring(task, id, even_if_full)
+
+
+def _is_doubted() -> bool:
+    return not silence.lasts and time.monotonic() - _answered_at >= DOUBTED_AFTER
+
+
+def _ring(task: Task, id: str, even_if_full: bool) -> bool:
+    global _answered_at
+    with _together:
         if silence.lasts:
             return False
         try:
@@ -118,6 +137,7 @@ def enqueue(task: Task, id: str, *, even_if_full: bool = False) -> bool:
         except OperationalError as error:
             silence.begin(error)
             return False
+    _answered_at = time.monotonic()
     return True
 
 

@@ -4,24 +4,32 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from sqlalchemy import make_url
 
 from shared import queue
 from shared.queue import get_celery, silence
+from shared.settings import get_settings
 from tests.worker.levers import settings
 
 
 @contextmanager
 def broker_at(url: str) -> Iterator[None]:
     with settings(REDIS_URL=url):
-        get_celery.cache_clear()
-        queue._counted.clear()
+        forget_the_broker()
         yield
         get_celery().close()
+    forget_the_broker()
+    until_it_answers()
+
+
+def forget_the_broker() -> None:
     get_celery.cache_clear()
     queue._counted.clear()
-    until_it_answers()
+    queue._answered_at = -queue.DOUBTED_AFTER
 
 
 def until_it_answers() -> None:
@@ -59,3 +67,57 @@ def deaf_redis() -> Iterator[DeafRedis]:
         yield deaf
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
+
+
+def hang_up(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass
+class Company:
+    """Whoever asks the broker waits a moment for somebody else who asks at the same time."""
+
+    meet: threading.Condition = field(default_factory=threading.Condition)
+    asking: int = 0
+    most: int = 0
+
+    def pass_on(self, source: socket.socket, sink: socket.socket, *, is_question: bool) -> None:
+        with source, suppress(OSError):
+            while some := source.recv(1 << 16):
+                if is_question:
+                    self._wait()
+                sink.sendall(some)
+        hang_up(sink)
+
+    def _wait(self) -> None:
+        with self.meet:
+            self.asking += 1
+            self.most = max(self.most, self.asking)
+            self.meet.notify_all()
+            self.meet.wait_for(lambda: self.most > 1, timeout=0.1)
+            self.asking -= 1
+
+
+@contextmanager
+def broker_in_company() -> Iterator[Company]:
+    """The broker of all tests, behind a proxy that sees how many ask it at once."""
+    real = make_url(get_settings().redis_url)
+    company = Company()
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener, ThreadPoolExecutor(100) as threads:
+
+        def take() -> None:
+            with ExitStack() as taken, suppress(OSError):  # raised when nobody listens any more
+                while True:
+                    near, far = listener.accept()[0], socket.create_connection((str(real.host), real.port or 6379))
+                    taken.callback(hang_up, near)
+                    threads.submit(company.pass_on, near, far, is_question=True)
+                    threads.submit(company.pass_on, far, near, is_question=False)
+
+        taking = threading.Thread(target=take, daemon=True)
+        taking.start()
+        near = real.set(host="127.0.0.1", port=listener.getsockname()[1])
+        with broker_at(near.render_as_string(hide_password=False)):
+            yield company
+        listener.shutdown(socket.SHUT_RDWR)
+        taking.join()

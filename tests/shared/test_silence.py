@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from api.allowances import Counts
 from shared.queue import Task, enqueue
-from tests.brokers import broker_at, deaf_redis
+from tests.brokers import broker_at, broker_in_company, deaf_redis
 
 
 def ring(_: int = 0) -> bool:
@@ -26,3 +26,11 @@ def test_all_requests_together_wait_for_it_once_and_ring_again_when_it_answers(s
         assert asyncio.run(counted(5)) == [1, 2, 3, 4, 5]
         assert deaf.waits <= 2  # that of one request, and of the thread that asks whether it answers again
     assert ring()
+
+
+def test_rings_do_not_wait_for_each_other_while_it_answers(server: str) -> None:
+    with broker_in_company() as company, ThreadPoolExecutor(8) as requests:
+        assert ring()
+        assert company.most == 1
+        assert all(requests.map(ring, range(8)))
+        assert company.most > 1
