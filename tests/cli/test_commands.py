@@ -1,9 +1,11 @@
 """The `tunery` command as an operator meets it: sentences instead of tracebacks, data on stdout, and exit codes."""
 
+import ast
 import os
 import subprocess
 
 import pytest
+from sqlalchemy import text
 
 from cli import commands
 from cli.operate import update_project
@@ -51,6 +53,33 @@ def test_a_project_without_a_name_is_refused_with_a_sentence() -> None:
 @pytest.mark.usefixtures("clean")
 def test_migrating_what_is_migrated_changes_nothing() -> None:
     assert "The database is at revision" in tunery("migrate", **variables_of_this_test()).stdout
+
+
+def calls_of(node: ast.AST, name: str) -> list[ast.Call]:
+    calls = [each for each in ast.walk(node) if isinstance(each, ast.Call)]
+    return [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == name]
+
+
+def columns_from_the_start() -> set[tuple[str, str]]:
+    """Those that each table was made with, as `(table, column)`."""
+    migrations = [ast.parse(file.read_text()) for file in (commands.ROOT / "alembic/versions").glob("*.py")]
+    made = [table for migration in migrations for table in calls_of(migration, "create_table")]
+    return {
+        (ast.literal_eval(table.args[0]), ast.literal_eval(column.args[0]))
+        for table in made
+        for column in calls_of(table, "Column")
+    }
+
+
+@pytest.mark.usefixtures("server")
+def test_who_has_not_been_restarted_since_a_migration_may_still_write() -> None:
+    required = text(
+        "select table_name, column_name from information_schema.columns where table_schema = 'public'"
+        " and is_nullable = 'NO' and column_default is null and table_name <> 'alembic_version'"
+    )
+    with transaction() as session:
+        found = {(table, column) for table, column in session.execute(required)}
+    assert found - columns_from_the_start() == set(), "a column that is added later needs a server_default that stays"
 
 
 @pytest.mark.usefixtures("clean")
