@@ -77,9 +77,7 @@ DOUBTED_AFTER = 0.25  # seconds without an answer; then the next ring finds out 
 _counted: dict[str, tuple[float, int]] = {}
 _answered_at = -DOUBTED_AFTER
 _alone = threading.Lock()
-_together = threading.BoundedSemaphore(
-    8
-)  # fewer than Celery's pool has connections: it lets the others wait, unbounded
+_together = threading.BoundedSemaphore(8)  # of Celery's ten connections, for which nobody waits in order or in time
 
 
 def queue_of(task: Task) -> str:
