@@ -18,7 +18,7 @@ def poisoned(bench: "Bench") -> list[tuple[str, str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         (runs := Path(folder) / "runs").touch()
         with bench.another_worker("benchmarks.poison", variables=SOONER | {RUNS: str(runs)}):
-            alone = sorted(_took(bench) for _ in range(500))
+            alone = sorted(_took(bench) for _ in range(1700))
             poison, beside = bench.create(suffix=POISON), []
             while (job := bench.client.fine_tuning.jobs.retrieve(poison)).status != "failed":
                 beside.append(_took(bench))
