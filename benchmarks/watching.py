@@ -8,25 +8,22 @@ been new of them for an hour. All runs with the settings that there are without 
 
 import os
 import statistics
-import threading
 import time
 from collections.abc import Callable
-from http.server import ThreadingHTTPServer
 from typing import Any
 
 import httpx2
 import psutil
 from sqlalchemy import text
 
-from benchmarks.latency import receiving
 from benchmarks.stack import Measured, measured_stack, print_table, uploaded
+from cli.receiver import Receiver
 from shared.database import get_engine
 
 Row = tuple[str, str, str]
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS1wcm92aWRlcidzLXdlYmhvb2s="
 WINDOW = 120.0  # seconds that each number of jobs is watched for
-ROUNDS = 12
-CHANGES = 100  # of the 10,000 jobs end while they are watched
+CHANGES = 100  # jobs that end while they are watched
 MODEL = "gpt-4o-mini"
 
 
@@ -58,16 +55,20 @@ class Bench:
         self.file_id = uploaded(self.client)
 
     def latency(self) -> list[Row]:
-        received = threading.Semaphore(0)
-        with ThreadingHTTPServer(("127.0.0.1", 0), receiving(received)) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            url = f"http://127.0.0.1:{server.server_port}/"
-            self.client.webhooks.create(name="measure", url=url, event_types=["fine_tuning.job.succeeded"])
-            off = [self._status_to_webhook(received, 5.0 * number / ROUNDS) for number in range(ROUNDS)]
+        told: dict[str, float] = {}
+
+        def note(event: dict[str, Any]) -> None:
+            told[event["data"]["id"]] = time.monotonic()
+
+        with Receiver(0, note) as receiver:
+            endpoint = self.client.webhooks.create(
+                name="measure", url=receiver.url, event_types=["fine_tuning.job.succeeded"]
+            )
+            receiver.secret = endpoint.signing_secret
+            off = self._until_told(told)
             address = f"{self.stack.base_url}/provider_webhooks/{_sql('select id from credentials')[0][0]}"
             self._post("webhook", url=address, secret=SECRET)
-            on = [self._status_to_webhook(received, 5.0 * number / ROUNDS) for number in range(ROUNDS)]
-            server.shutdown()
+            on = self._until_told(told)
         self.sandbox.delete("/sandbox/webhook").raise_for_status()
         _sql("update webhook_endpoints set disabled_at = now()")
         return [
@@ -75,14 +76,22 @@ class Bench:
             ("status change → webhook out, provider webhooks on", "p50 < 1 s", _spread(on)),
         ]
 
-    def _status_to_webhook(self, received: threading.Semaphore, wait: float) -> float:
-        theirs = self._running()[1]
-        time.sleep(wait)  # at any point between two looks
-        started = time.monotonic()
-        self._post(f"jobs/{theirs}", status="succeeded")
-        if not received.acquire(timeout=60):
-            raise RuntimeError("no webhook came")
-        return time.monotonic() - started
+    def _until_told(self, told: dict[str, float]) -> list[float]:
+        """Of so many jobs one ends each second: at any point between two looks."""
+        file_id, jobs = self.file_id, self.client.fine_tuning.jobs
+        ids = [jobs.create(training_file=file_id, model=MODEL).id for _ in range(CHANGES)]
+        _until(lambda: not _sql("select 1 from jobs where provider_job_id is null"))
+        theirs = dict(_sql("select id, provider_job_id from jobs"))
+        for id in ids:
+            self._post(f"jobs/{theirs[id]}", status="running")
+        _until(lambda: _sql("select 1 from jobs where status = 'running' having count(*) = :all", all=CHANGES) != [])
+        ended = {}
+        for id in ids:
+            ended[id] = time.monotonic()
+            self._post(f"jobs/{theirs[id]}", status="succeeded")
+            time.sleep(1)
+        _until(lambda: ended.keys() <= told.keys())
+        return [told[id] - at for id, at in ended.items()]
 
     def _running(self) -> tuple[str, str]:
         """A job that trains and stays at it; its id here and at the provider."""
@@ -184,7 +193,7 @@ def _until(is_so: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
     while not is_so():
         if time.monotonic() > deadline:
-            raise RuntimeError("the list was not read")
+            raise RuntimeError("it did not happen")
         time.sleep(0.1)
 
 
