@@ -17,10 +17,10 @@ from shared.tables import make_due, release, utc_now
 from worker.pacing import is_listed, jitter, let_none_wait_too_long
 from worker.providers import get_provider, told
 from worker.providers.errors import ProviderError
+from worker.providers.openai_wire import CLOCKS_DIFFER
 from worker.steps import PAUSES, Lease, Step, after, log
 from worker.throttling import open_credential, try_again
 
-CLOCKS_DIFFER = timedelta(minutes=5)
 PAGE_EVERY = timedelta(seconds=0.5)  # at most, over time, of a list that is read as often as may be
 SLOWING = 4  # the list is read again after a part of the time since its last change
 ASK_AGAIN = 10  # ceilings, at a provider that has no list

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.jobs.models import Job, JobEvent, JobStatus, Watch
-from tests.worker.levers import ids, running_job
+from tests.worker.levers import ids, let_the_grace_pass, ready_job, running_job
 from tests.world import Person, Sandbox, row, step
 
 JOB = "/v1/fine_tuning/jobs/*"
@@ -140,3 +140,15 @@ def test_the_reason_of_a_refusal_is_kept_whatever_it_is(alice: Person, sandbox: 
     step(Job, job_id)
     assert (row(Job, job_id).failures, row(Job, job_id).retries) == (0, 1)
     assert "\ufffd no \ufffd" in alice.openai.fine_tuning.jobs.list_events(job_id).data[0].message
+
+
+def test_one_odd_job_in_the_list_keeps_none_from_being_found(alice: Person, sandbox: Sandbox) -> None:
+    job_id = ready_job(alice)
+    sandbox.arm("POST", "/v1/fine_tuning/jobs", drop="after")
+    step(Job, job_id)
+    let_the_grace_pass(job_id)
+    [created] = sandbox.jobs()
+    odd = [{"id": "ftjob-odd", "created_at": "today", "metadata": "none"}, {"id": "ftjob-bare"}]
+    answer_with(sandbox, "/v1/fine_tuning/jobs", listing(*odd, created.to_dict()))
+    step(Job, job_id)
+    assert (row(Job, job_id).provider_job_id, row(Job, job_id).failures) == (created.id, 0)

@@ -22,6 +22,7 @@ from worker.providers.judged import JudgedTransport
 JOB_KEY = "tunery_job"
 PROJECT_KEY = "tunery_project"
 ORGANIZATION_KEY = "tunery_organization"
+CLOCKS_DIFFER = timedelta(minutes=5)
 Answer = TypeVar("Answer")
 Item = TypeVar("Item")
 
@@ -66,10 +67,10 @@ class Provider:
 
     def find_file(self, name: str, size: int, since: datetime) -> FileObject | None:
         """The newest file with this name and size, made after `since` or shortly before it."""
-        oldest = (since - timedelta(minutes=5)).timestamp()
+        oldest = since - CLOCKS_DIFFER
         with self._errors():
             for file in _items(self._openai.files.list(purpose="fine-tune", order="desc", limit=1000)):
-                if file.created_at < oldest:
+                if _is_older(file, oldest):
                     return None
                 if file.filename == name and file.bytes == size:
                     return file
@@ -116,13 +117,13 @@ class Provider:
 
     def find_jobs(self, job_id: str, since: datetime) -> list[FineTuningJob]:
         """Jobs that carry our id, oldest first. The filter is asked for, and not relied on."""
-        oldest = (since - timedelta(minutes=5)).timestamp()
+        oldest = since - CLOCKS_DIFFER
         found = []
         with self._errors():
             for job in _items(self._openai.fine_tuning.jobs.list(limit=100, metadata={JOB_KEY: job_id})):
-                if job.created_at < oldest:
+                if _is_older(job, oldest):
                     break
-                if (job.metadata or {}).get(JOB_KEY) == job_id:
+                if isinstance(job.metadata, dict) and job.metadata.get(JOB_KEY) == job_id:
                     found.append(job)
         return found[::-1]
 
@@ -144,7 +145,7 @@ class Provider:
         """Jobs made since then, newest first."""
         with self._errors():
             jobs = _items(self._openai.fine_tuning.jobs.list(limit=100))
-            return list(takewhile(lambda job: job.created_at >= since.timestamp(), jobs))
+            return list(takewhile(lambda job: not _is_older(job, since), jobs))
 
     def get_job(self, provider_job_id: str) -> FineTuningJob:
         with self._errors():
@@ -195,6 +196,12 @@ def _object(answer: Answer | None) -> Answer:
     if answer is None or told.some_text(id) != id or id is None:
         raise ValueError(f"it is no object with an id, but {type(answer).__name__}")
     return answer
+
+
+def _is_older(item: FileObject | FineTuningJob, time: datetime) -> bool:
+    """Where its time is not told it is not: who looks for something goes on."""
+    made_at = told.time(item.created_at)
+    return made_at is not None and made_at < time
 
 
 def _items(page: SyncPage[Item] | SyncCursorPage[Item]) -> Iterator[Item]:
