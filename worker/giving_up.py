@@ -22,7 +22,7 @@ def give_up(session: Session, job: Job) -> None:
     sentence = f"The job could not be carried on, by our fault; tell your operator its id, {reference(job.id)}"
     jobs.fail(session, job, "internal_error", sentence)
     if jobs.may_exist_at_provider(job):
-        job.place, job.request = place, JobRequest.CANCEL
+        job.place, job.request, job.refusals = place, JobRequest.CANCEL, 0
         release(job, its_turn)
 
 

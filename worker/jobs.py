@@ -14,11 +14,11 @@ from shared.tables import release, utc_now
 from worker import admission, arguments, giving_up, pacing
 from worker.comparing import Compare, Compared, compare, comparison, record_comparison
 from worker.doing import Create, Do, Find, Poll, Tell
-from worker.looks import Missing, Seen, find, look, look_for_events
+from worker.looks import Seen, Unseen, find, look, look_for_events
 from worker.progress import record_seen
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
-from worker.setbacks import note_told, record_error, record_missing
+from worker.setbacks import note_told, record_error, record_unseen
 from worker.steps import NotNow, Step, after, log
 from worker.throttling import open_credential
 
@@ -30,7 +30,7 @@ class Plan:
     do: Do
 
 
-Answer = FineTuningJob | list[FineTuningJob] | Seen | Missing | Compared
+Answer = FineTuningJob | list[FineTuningJob] | Seen | Unseen | Compared
 
 
 def _plan(session: Session, job: Job) -> Plan | None:
@@ -111,8 +111,9 @@ def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderErr
     if isinstance(answer, ProviderError):
         record_error(session, job, plan.do, answer)
         return
-    if isinstance(answer, Missing):
-        record_missing(session, job, answer)
+    job.unheard = 0
+    if isinstance(answer, Unseen):
+        record_unseen(session, job, answer)
         return
     job.retries = job.retries + 1 if _is_between(job, plan.do) else 0
     match answer:

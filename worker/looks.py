@@ -30,7 +30,7 @@ PATIENCE = 3  # looks in which the events of a job that has ended are refused
 
 
 @dataclass(frozen=True)
-class Missing:
+class Unseen:
     """The provider says that it does not know the job; or refuses the events of one that has ended."""
 
     error: ProviderError
@@ -46,14 +46,14 @@ class Seen:
     results: list[Stored]
 
 
-def look(provider: Provider, job: Job) -> Seen | Missing:
+def look(provider: Provider, job: Job) -> Seen | Unseen:
     """Fetch the job and what is new of it. The status comes first, so that a final one has all events behind it."""
     id = job.provider_job_id or ""
     try:
         seen = provider.get_job(id)
     except ProviderError as error:
         if error.status == 404:
-            return Missing(GONE)
+            return Unseen(GONE)
         raise
     final = status_of(seen, job.status).is_final
     try:
@@ -61,7 +61,7 @@ def look(provider: Provider, job: Job) -> Seen | Missing:
     except ProviderError as error:
         if error.retryable:
             raise
-        return Missing(error)
+        return Unseen(error)
     results = [_fetch(provider, file_id) for file_id in _texts(seen.result_files)] if final else []
     return Seen(
         seen,

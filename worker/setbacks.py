@@ -7,7 +7,7 @@ from shared.jobs.models import Job, JobRequest, JobStatus, Level
 from shared.tables import release, utc_now
 from worker import admission, arguments, giving_up
 from worker.doing import Create, Do, Find, Tell
-from worker.looks import Missing
+from worker.looks import Unseen
 from worker.progress import translator
 from worker.providers.errors import ProviderError
 from worker.steps import log
@@ -15,27 +15,28 @@ from worker.throttling import is_slow_down, try_again
 
 GONE_AFTER = 16  # looks to which the provider did not know it, over some fifty minutes
 IMPOSSIBLE_NOW = {404, 409}  # of a request: the one is also said by who is behind, the other of a job that changes
-ASK_AGAIN = 8  # answers of that kind to a request, and looks between them
-UNHEARD = 300  # attempts, over a day
+PATIENCE = 5  # answers of that kind to a request
+UNHEARD = 300  # attempts in a row, over a day
 
 
-def record_missing(session: Session, job: Job, missing: Missing) -> None:
+def record_unseen(session: Session, job: Job, unseen: Unseen) -> None:
     job.misses += 1
     if job.misses > GONE_AFTER:
         jobs.fail(session, job, "job_missing_at_provider", "The provider no longer knows this job")
     else:
-        _wait(session, job, missing.error, translator(session, job)(missing.error.message))
+        _wait(session, job, unseen.error, translator(session, job)(unseen.error.message))
 
 
 def record_error(session: Session, job: Job, do: Do, error: ProviderError) -> None:
     message = translator(session, job)(error.message)
+    _count(job, do, error)
     match do:
         case Create():
             _record_create(session, job, error, message)
-        case Tell(request) if _is_refusal(job, error):
+        case Tell(request) if _is_refusal(job, request, error):
             _refused(session, job, request, message)
-        case Tell(JobRequest.CANCEL) | Find() if job.retries >= UNHEARD:
-            _let_go(session, job, message)
+        case Tell(JobRequest.CANCEL) | Find() if job.unheard >= UNHEARD:
+            _abandon(session, job, message)
         case _:
             _wait(session, job, error, message)
 
@@ -62,10 +63,17 @@ def _wait(session: Session, job: Job, error: ProviderError, message: str, *, is_
         try_again(session, job, job.credential_id, error)
 
 
-def _is_refusal(job: Job, error: ProviderError) -> bool:
-    if error.status in IMPOSSIBLE_NOW:
-        return job.retries >= ASK_AGAIN
-    return not error.retryable
+def _count(job: Job, do: Do, error: ProviderError) -> None:
+    is_impossible_now = isinstance(do, Tell) and error.status in IMPOSSIBLE_NOW
+    job.refusals += is_impossible_now
+    job.unheard = 0 if is_impossible_now or is_slow_down(error) else job.unheard + 1
+
+
+def _is_refusal(job: Job, request: JobRequest, error: ProviderError) -> bool:
+    """Of a job that has not ended a cancel is told until the looks between see that it has."""
+    if error.status not in IMPOSSIBLE_NOW:
+        return not error.retryable
+    return job.refusals >= PATIENCE and (request is not JobRequest.CANCEL or job.status.is_final)
 
 
 def _refused(session: Session, job: Job, request: JobRequest, message: str) -> None:
@@ -81,9 +89,10 @@ def note_told(job: Job, request: JobRequest) -> None:
     release(job, utc_now())
 
 
-def _let_go(session: Session, job: Job, message: str) -> None:
-    """Nobody could be asked for a day. It ends here; if it is there after all, reconciliation will cancel it."""
-    log.error("a job that was let go may be at the provider", row=job.id, provider_job_id=job.provider_job_id)
+def _abandon(session: Session, job: Job, message: str) -> None:
+    """Nobody has answered for a day. It ends here; what is there after all reconciliation cancels, once it can be seen
+    in the provider's list."""
+    log.error("a job that was abandoned may be at the provider", row=job.id, provider_job_id=job.provider_job_id)
     if job.status.is_final:
         giving_up.let_be(session, job)
     elif job.request is JobRequest.CANCEL:

@@ -23,7 +23,7 @@ from worker.throttling import open_credential, try_again
 
 PAGE_EVERY = timedelta(seconds=0.5)  # at most, over time, of a list that is read as often as may be
 SLOWING = 4  # the list is read again after a part of the time since its last change
-ASK_AGAIN = 10  # ceilings, at a provider that has no list
+TRY_LIST_EVERY = 10  # ceilings, at a provider that has no list
 
 
 @dataclass(frozen=True)
@@ -127,18 +127,18 @@ def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | ProviderE
     if shown.missing:
         _look_singly(session, shown.missing)
     let_none_wait_too_long(session, watch, len(plan.known))
-    # due half a sweep early, which is what a row waits for its ring, so that the list is read every `poll_every`
-    release(watch, after(jitter(_wait(watch, plan, shown)) - get_settings().sweep_every / 2))
+    release(watch, after(_wait(watch, plan, shown)))
 
 
 def _wait(watch: Watch, plan: Plan, shown: Shown) -> timedelta:
     """Soon after a change, then ever later; a long list less often. If more jobs have news than the list has pages it
     is read as often as they are looked at, since then none of them needs a call of its own for its status."""
     settings = get_settings()
-    soonest = max(settings.poll_every, min((shown.pages - 1) * PAGE_EVERY, settings.poll_ceiling))
-    if sum(known.is_hot for known in plan.known.values()) > shown.pages:
-        return soonest
-    return max(soonest, min((utc_now() - watch.changed_at) / SLOWING, settings.poll_ceiling))
+    wait = max(settings.poll_every, min((shown.pages - 1) * PAGE_EVERY, settings.poll_ceiling))
+    if sum(known.is_hot for known in plan.known.values()) <= shown.pages:
+        wait = max(wait, min((utc_now() - watch.changed_at) / SLOWING, settings.poll_ceiling))
+    # half a sweep early, which is what a row waits for its ring, so that the list is read every `poll_every`
+    return jitter(wait) - min(settings.sweep_every, wait) / 2
 
 
 def _tell_jobs(shown: Shown) -> None:
@@ -165,6 +165,7 @@ def _tell(session: Session, job: Job, shown: Shown) -> None:
         job.estimated_finish_at = shown.estimates[job.id]
     else:
         job.provider_status = None
+    job.unheard = 0
     make_due(session, job)
 
 
@@ -191,7 +192,7 @@ def _record_error(session: Session, watch: Watch, plan: Plan, error: ProviderErr
         try_again(session, watch, watch.credential_id, error)
     else:
         log.warning("the provider does not list its jobs, each is looked at", code=error.code, reason=error.message)
-        release(watch, after(ASK_AGAIN * get_settings().poll_ceiling))
+        release(watch, after(TRY_LIST_EVERY * get_settings().poll_ceiling))
     if not is_listed(watch):
         _look_singly(session, [known.job_id for known in plan.known.values()])
 

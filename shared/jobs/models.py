@@ -77,7 +77,8 @@ class Job(OwnedDue, table=True):
     is null before the files are ready, and at the end. `queue_position` is from 1; null when it is far behind.
     `provider_status` is null while the provider is known to say something new; `news_at` is when it last did. `misses`
     counts the looks, since the last one that found what it looked for, to which the provider said that it does not know
-    the job, or refused the events of one that has ended.
+    the job, or refused the events of one that has ended. `refusals` counts the answers that what is asked for is not
+    possible now, `unheard` the attempts in a row to which the provider, or who stands before it, gave no usable answer.
     `cleared_at` is when its money was in order: before that the provider sees nothing of it.
     """
 
@@ -135,6 +136,8 @@ class Job(OwnedDue, table=True):
     last_provider_event_id: str | None = None
     news_at: datetime | None = TimeField(default=None)
     misses: int = 0
+    refusals: int = 0
+    unheard: int = 0
 
 
 class Watch(DueTable, table=True):

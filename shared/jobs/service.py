@@ -102,7 +102,7 @@ def ask(session: Session, project_id: str, job_id: str, request: JobRequest) -> 
     if not may_exist_at_provider(job):
         decide(session, job, request)
     elif job.request is not JobRequest.CANCEL:
-        job.request, job.retries = request, 0
+        job.request, job.retries, job.refusals = request, 0, 0
         make_due(session, job, even_if_put_off=request is JobRequest.CANCEL)
     return job
 

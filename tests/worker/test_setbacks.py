@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from shared.jobs.models import Job, JobRequest, JobStatus
+from shared.settings import get_settings
 from tests.worker.levers import calls, change, let_the_grace_pass, ready_job, running_job, settings
+from tests.worker.watched import read_list
 from tests.world import Person, Sandbox, row, step, work
 from worker import setbacks
 
@@ -34,9 +36,9 @@ def test_a_job_that_cannot_be_looked_for_fails_after_a_day_and_not_before(
     job_id = job_in_doubt(alice, sandbox, drop="before")
     sandbox.arm("GET", JOBS, times=3, **fault)
     step(Job, job_id)
-    change(Job, job_id, retries=setbacks.UNHEARD - 1)
+    change(Job, job_id, unheard=setbacks.UNHEARD - 2)
     step(Job, job_id)
-    assert (row(Job, job_id).status, row(Job, job_id).retries) == (JobStatus.VALIDATING_FILES, setbacks.UNHEARD)
+    assert (row(Job, job_id).status, row(Job, job_id).unheard) == (JobStatus.VALIDATING_FILES, setbacks.UNHEARD - 1)
     step(Job, job_id)
     job = alice.openai.fine_tuning.jobs.retrieve(job_id)
     assert (job.status, job.error.code if job.error else None) == ("failed", "create_unknown")
@@ -48,7 +50,7 @@ def test_a_job_that_cannot_be_looked_for_is_cancelled_after_a_day_if_that_was_as
 ) -> None:
     job_id = job_in_doubt(alice, sandbox, drop="after")
     alice.openai.fine_tuning.jobs.cancel(job_id)
-    change(Job, job_id, retries=setbacks.UNHEARD)
+    change(Job, job_id, unheard=setbacks.UNHEARD - 1)
     sandbox.arm("GET", JOBS, status=404)
     step(Job, job_id)
     assert row(Job, job_id).status is JobStatus.CANCELLED
@@ -61,7 +63,10 @@ def test_a_cancel_at_an_account_that_is_gone_ends_after_a_day(alice: Person, san
     with settings(TUNERY_PROVIDER__BASE_URL=ELSEWHERE):
         step(Job, job_id)
         assert row(Job, job_id).request is JobRequest.CANCEL
-        change(Job, job_id, retries=setbacks.UNHEARD)
+        change(Job, job_id, unheard=setbacks.UNHEARD - 2)
+        step(Job, job_id)
+        assert row(Job, job_id).status is JobStatus.RUNNING
+        change(Job, job_id, retries=2)  # the next that fails is the cancel again
         step(Job, job_id)
     job = row(Job, job_id)
     assert (job.status, job.request, job.place, job.due_at) == (JobStatus.CANCELLED, None, None, None)
@@ -71,10 +76,37 @@ def test_a_cancel_at_an_account_that_is_gone_ends_after_a_day(alice: Person, san
 def test_a_pause_at_an_account_that_is_gone_ends_no_job(alice: Person, sandbox: Sandbox) -> None:
     job_id, _ = running_job(alice, sandbox)
     alice.openai.fine_tuning.jobs.pause(job_id)
-    change(Job, job_id, retries=setbacks.UNHEARD)
+    change(Job, job_id, unheard=setbacks.UNHEARD)
     with settings(TUNERY_PROVIDER__BASE_URL=ELSEWHERE):
         step(Job, job_id)
     assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.RUNNING, JobRequest.PAUSE)
+
+
+CANCEL, PAUSE = f"{JOBS}/*/cancel", f"{JOBS}/*/pause"
+REFUSED_SOME_TIMES = 2 * setbacks.PATIENCE
+
+
+def test_a_job_whose_cancel_alone_nobody_answers_is_watched_to_its_end(alice: Person, sandbox: Sandbox) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    alice.openai.fine_tuning.jobs.cancel(job_id)
+    change(Job, job_id, unheard=setbacks.UNHEARD - 3)
+    sandbox.arm("POST", CANCEL, times=20, status=503)
+    for _ in range(7):
+        step(Job, job_id)
+    assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.RUNNING, JobRequest.CANCEL)
+    sandbox.move(theirs, status="succeeded")
+    for _ in range(2):
+        step(Job, job_id)
+    job = alice.openai.fine_tuning.jobs.retrieve(job_id)
+    assert (job.status, job.fine_tuned_model) == ("succeeded", sandbox.jobs()[0].fine_tuned_model)
+
+
+def test_an_account_whose_list_tells_of_the_job_is_not_gone(alice: Person, sandbox: Sandbox) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    change(Job, job_id, unheard=setbacks.UNHEARD)
+    sandbox.move(theirs, status="succeeded")
+    read_list()
+    assert row(Job, job_id).unheard == 0
 
 
 @pytest.mark.parametrize("status", [404, 409])
@@ -83,9 +115,59 @@ def test_a_cancel_that_is_not_possible_at_first_is_told_again(
     alice: Person, sandbox: Sandbox, status: int, trouble: int
 ) -> None:
     job_id, _ = running_job(alice, sandbox)
-    change(Job, job_id, retries=trouble)
     alice.openai.fine_tuning.jobs.cancel(job_id)
-    sandbox.arm("POST", f"{JOBS}/*/cancel", times=4, status=status)
-    work(10)
-    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/cancel") == 5
+    change(Job, job_id, retries=trouble)
+    sandbox.arm("POST", CANCEL, times=REFUSED_SOME_TIMES, status=status)
+    work(3 * REFUSED_SOME_TIMES)
+    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/cancel") == REFUSED_SOME_TIMES + 1
     assert row(Job, job_id).status is JobStatus.CANCELLED
+
+
+@pytest.mark.parametrize("status", [404, 409])
+def test_a_cancel_that_is_never_possible_is_over_when_the_job_is(alice: Person, sandbox: Sandbox, status: int) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    alice.openai.fine_tuning.jobs.cancel(job_id)
+    sandbox.arm("POST", CANCEL, times=50, status=status)
+    for _ in range(REFUSED_SOME_TIMES):
+        step(Job, job_id)
+    assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.RUNNING, JobRequest.CANCEL)
+    sandbox.move(theirs, status="succeeded")
+    work(4)
+    assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.SUCCEEDED, None)
+
+
+@pytest.mark.parametrize("trouble", [0, 50])
+def test_a_pause_that_is_not_possible_is_told_five_times_whatever_else_goes_wrong(
+    alice: Person, sandbox: Sandbox, trouble: int
+) -> None:
+    job_id, _ = running_job(alice, sandbox)
+    alice.openai.fine_tuning.jobs.pause(job_id)
+    change(Job, job_id, retries=trouble)
+    sandbox.arm("POST", PAUSE, times=50, status=409)
+    work(3 * setbacks.PATIENCE)
+    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/pause") == setbacks.PATIENCE
+    assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.RUNNING, None)
+    assert any("refused to pause" in warning for warning in warnings(alice, job_id))
+    alice.openai.fine_tuning.jobs.pause(job_id)
+    assert row(Job, job_id).refusals == 0
+
+
+def test_a_job_that_was_given_up_is_cancelled_there_though_not_at_the_first_answer(
+    alice: Person, sandbox: Sandbox
+) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    change(Job, job_id, failures=get_settings().max_step_failures + 1, retries=50, refusals=50)
+    sandbox.arm("POST", CANCEL, times=setbacks.PATIENCE - 1, status=404)
+    for _ in range(setbacks.PATIENCE + 1):
+        step(Job, job_id)
+    assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.FAILED, None)
+    assert sandbox.openai.fine_tuning.jobs.retrieve(theirs).status == "cancelled"
+
+
+def test_a_job_that_was_given_up_and_is_not_known_there_frees_its_place(alice: Person, sandbox: Sandbox) -> None:
+    job_id, _ = running_job(alice, sandbox)
+    change(Job, job_id, failures=get_settings().max_step_failures + 1)
+    sandbox.arm("POST", CANCEL, times=50, status=404)
+    work(setbacks.PATIENCE + 3)
+    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/cancel") == setbacks.PATIENCE
+    assert (row(Job, job_id).due_at, row(Job, job_id).place) == (None, None)

@@ -123,6 +123,15 @@ def test_the_list_is_read_ever_less_often_while_it_shows_nothing_new(alice: Pers
     assert 0.8 < waits[0] < 1.2 < 3.5 < waits[1] < 4.6 < 10 < waits[2] < 14
 
 
+def test_a_sweep_that_is_slower_than_the_list_is_read_leaves_a_pause_between_two_reads(
+    alice: Person, sandbox: Sandbox
+) -> None:
+    many(alice, sandbox, 1)
+    with settings(TUNERY_SWEEP_EVERY="60"):
+        read_list()
+        assert timedelta(seconds=1) < wait_of(Watch, ids(Watch)[0])
+
+
 def test_the_list_is_read_often_while_many_jobs_have_news(alice: Person, sandbox: Sandbox) -> None:
     known = many(alice, sandbox, 2)
     for job_id in known:
