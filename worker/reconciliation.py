@@ -55,10 +55,15 @@ def find(credential: Credential, *, restored: bool = False) -> list[Finding]:
     organization's id, is ours and was forgotten. A copy of the database would take the original's jobs for that.
     """
     provider = get_provider(credential)
-    active = [job for job in provider.list_jobs(utc_now() - LOOK_BACK) if not _has_ended(job)]
-    files = provider.list_files()
+    active = [job for job in provider.list_jobs(utc_now() - LOOK_BACK) if _has_id(job) and not _has_ended(job)]
+    files = [file for file in provider.list_files() if _has_id(file)]
     with transaction() as session:  # rows are younger than the lists: who is not in these is under way
         return [*_jobs(session, credential, active, restored), *_files(session, files, active)]
+
+
+def _has_id(item: FineTuningJob | FileObject) -> bool:
+    """What has none can be neither cancelled nor deleted."""
+    return told.some_text(item.id) == item.id
 
 
 def _has_ended(job: FineTuningJob) -> bool:
@@ -66,7 +71,7 @@ def _has_ended(job: FineTuningJob) -> bool:
 
 
 def _jobs(session: Session, credential: Credential, active: list[FineTuningJob], restored: bool) -> list[Finding]:
-    ours = {job.id: told.text((job.metadata or {})[JOB_KEY]) for job in active if JOB_KEY in (job.metadata or {})}
+    ours = {job.id: mark for job in active if (mark := _mark(job, JOB_KEY)) is not None}
     rows = {job.id: job for job in session.exec(select(Job).where(col(Job.id).in_(set(ours.values()))))}
     organization_id = session.exec(select(Organization.id)).one()
     found = []
@@ -80,8 +85,13 @@ def _jobs(session: Session, credential: Credential, active: list[FineTuningJob],
     return found
 
 
+def _mark(job: FineTuningJob, key: str) -> str | None:
+    """What it carries of ours."""
+    return told.some_text(job.metadata.get(key)) if isinstance(job.metadata, dict) else None
+
+
 def _judge_unknown(job: FineTuningJob, organization_id: str, restored: bool) -> tuple[Action, str]:
-    if (job.metadata or {}).get(ORGANIZATION_KEY) != organization_id:
+    if _mark(job, ORGANIZATION_KEY) != organization_id:
         return Action.LEAVE, "another installation's"
     if restored:
         return Action.CANCEL, "our organization's, and unknown since the database was restored"
@@ -102,14 +112,14 @@ def _judge(row: Job, provider_job_id: str, credential: Credential) -> tuple[Acti
 
 
 def _files(session: Session, files: list[FileObject], active: list[FineTuningJob]) -> list[Finding]:
-    ours = {file.id: match[1] for file in files if (match := NAME.fullmatch(file.filename))}
+    ours = {file.id: match[1] for file in files if (match := NAME.fullmatch(told.text(file.filename)))}
     known = set(session.exec(select(Dataset.id).where(col(Dataset.id).in_(set(ours.values())))))
     copies = select(ProviderFile).where(
         or_(col(ProviderFile.provider_file_id).in_(ours), col(ProviderFile.dataset_id).in_(known))
     )
     rows = session.exec(copies).all()
     kept = {row.provider_file_id for row in rows}
-    kept |= {file_id for job in active for file_id in (job.training_file, job.validation_file)}
+    kept |= {told.text(file_id) for job in active for file_id in (job.training_file, job.validation_file)}
     on_the_way = {row.dataset_id for row in rows if row.upload_pending_at is not None}
     young = utc_now() - YOUNG
     return [

@@ -4,10 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from shared.database import transaction
 from shared.jobs.models import Job, JobEvent, JobStatus, Watch
-from tests.worker.levers import ids, let_the_grace_pass, ready_job, running_job
+from tests.worker.levers import change, ids, let_the_grace_pass, ready_job, running_job
 from tests.world import Person, Sandbox, row, step
+from worker.providers import told
 
 JOB = "/v1/fine_tuning/jobs/*"
 IN_MILLISECONDS = 1893456000000
@@ -41,6 +44,7 @@ ODD: list[dict[str, Any]] = [
     {"seed": 2**31, "trained_tokens": 2**63, "estimated_finish": IN_MILLISECONDS},
     {"hyperparameters": "auto", "method": "supervised", "error": "none", "result_files": 5, "finished_at": "soon"},
     {"model": 4, "seed": "seven", "trained_tokens": -1, "estimated_finish": -1e300},
+    {"seed": 1e300, "model": True, "trained_tokens": 0.5, "estimated_finish": 253402300799},
 ]
 
 
@@ -65,6 +69,7 @@ ENDINGS: list[dict[str, Any]] = [
     {"fine_tuned_model": 7, "error": "broken", "result_files": "file", "finished_at": IN_MILLISECONDS},
     {"trained_tokens": 2**40, "seed": -1, "hyperparameters": {"n_epochs": "\0", "batch_size": float("nan")}},
     {"result_files": [None, "file-gone", {"id": 1}], "error": {"message": ["no"], "code": 5}},
+    {"trained_tokens": 12000.0, "finished_at": 1893456000.5},
 ]
 
 
@@ -152,3 +157,24 @@ def test_one_odd_job_in_the_list_keeps_none_from_being_found(alice: Person, sand
     answer_with(sandbox, "/v1/fine_tuning/jobs", listing(*odd, created.to_dict()))
     step(Job, job_id)
     assert (row(Job, job_id).provider_job_id, row(Job, job_id).failures) == (created.id, 0)
+
+
+@pytest.mark.parametrize("said", [0, 12000, 12000.0])
+def test_a_whole_number_is_one_however_it_is_written(said: float) -> None:
+    assert told.number(said) == int(said)
+
+
+@pytest.mark.parametrize("said", [-1, 0.5, 2**31, 1e300, float("inf"), float("nan"), "12000", None, [1]])
+def test_what_is_no_number_that_can_be_kept_changes_nothing(said: object) -> None:
+    assert told.number(said, 7) == 7
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
+def test_the_latest_time_can_be_read_in_every_time_zone(alice: Person, zone: str) -> None:
+    job_id = alice.create_job()
+    latest = told.time(221845391999)
+    change(Job, job_id, finished_at=latest)
+    with transaction() as session:
+        session.execute(text(f"set local time zone '{zone}'"))
+        assert session.get_one(Job, job_id).finished_at == latest
+    assert told.time(221845392000) is None

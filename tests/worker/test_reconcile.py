@@ -1,5 +1,6 @@
 """What crashes have left at the provider is adopted, cancelled or deleted, and nothing else is touched."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tests.world import Person, Sandbox, row, step, work
 from worker import jobs
 from worker.reconciliation import reconcile
 
-FILES = "/v1/files"
+FILES, JOBS = "/v1/files", "/v1/fine_tuning/jobs"
 
 
 @pytest.fixture
@@ -52,9 +53,10 @@ def statuses(sandbox: Sandbox) -> dict[str, bool]:
     return {job.id: job.status == "cancelled" for job in sandbox.jobs()}
 
 
-def grown_old(sandbox: Sandbox, hours: float = 2) -> None:
-    """The next list of files says that they were made so long ago."""
+def grown_old(sandbox: Sandbox, hours: float = 2, odd: Sequence[dict[str, Any]] = ()) -> None:
+    """The next list of files says that they were made so long ago, and shows these odd ones too."""
     listed = sandbox.http.get(FILES).json()
+    listed["data"] = [listed["data"][0] | each for each in odd] + listed["data"]
     for file in listed["data"]:
         file["created_at"] -= int(hours * 3600)
     sandbox.arm("GET", FILES, status=200, body=listed)
@@ -100,6 +102,40 @@ def test_what_carries_no_marks_or_those_of_another_installation_is_left_alone(
     said = tunery("reconcile", "--restored")
     assert not any(statuses(sandbox).values())
     assert [line.split()[:2] for line in said.out.splitlines()[1:]] == [["leave", others]]
+
+
+ODD_JOBS: list[dict[str, Any]] = [
+    {"metadata": 5},
+    {"metadata": "tunery_job"},
+    {"metadata": {"tunery_job": ["ftjob-1"], "tunery_organization": 5}},
+    {"id": {"of": "a job"}},
+    {"training_file": ["file-1"], "validation_file": {"id": 1}},
+]
+
+
+@pytest.mark.parametrize("odd", ODD_JOBS, ids=str)
+def test_an_odd_job_there_keeps_no_other_from_being_mended(
+    alice: Person, sandbox: Sandbox, odd: dict[str, Any]
+) -> None:
+    job_id = forgotten_job(alice)
+    listed = sandbox.http.get(JOBS).json()
+    listed["data"].insert(0, listed["data"][0] | {"id": "ftjob-odd"} | odd)
+    sandbox.arm("GET", JOBS, status=200, body=listed)
+    reconcile(account())
+    step(Job, job_id)
+    assert row(Job, job_id).provider_job_id in {job.id for job in sandbox.jobs()}
+
+
+@pytest.mark.parametrize("odd", [{"filename": None}, {"filename": 5}, {"id": ["file"]}], ids=str)
+def test_an_odd_file_there_keeps_no_other_from_being_removed(
+    alice: Person, sandbox: Sandbox, odd: dict[str, Any]
+) -> None:
+    ready_job(alice)
+    (copy,) = sandbox.files()
+    sandbox.openai.files.create(file=(copy.filename, b"{}"), purpose="fine-tune")
+    grown_old(sandbox, odd=[{"id": "file-odd", "object": "file"} | odd])
+    reconcile(account())
+    assert [file.id for file in sandbox.files()] == [copy.id]
 
 
 def test_a_job_that_a_restored_database_has_forgotten_is_cancelled_only_if_the_operator_says_so(

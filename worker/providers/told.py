@@ -8,7 +8,7 @@ from typing import Any
 from shared.tables import from_epoch
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL, and halves of surrogate pairs
-_LAST_SECOND = 253402300799  # of the year 9999
+_LATEST = 221845392000  # the year 9000: near the end of 9999 some time zones have no date any more
 
 
 def text(told: object) -> str:
@@ -22,12 +22,14 @@ def some_text(told: object) -> str | None:
 
 def number(told: object, known: int | None = None, *, bits: int = 32) -> int | None:
     """`known` unless it is a whole number that a column of so many bits can hold, and not negative."""
-    return told if isinstance(told, int) and 0 <= told < 2 ** (bits - 1) else known
+    if isinstance(told, int | float) and told % 1 == 0 and 0 <= told < 2 ** (bits - 1):
+        return int(told)
+    return known
 
 
 def time(told: object) -> datetime | None:
     """Of Unix seconds; None where it is something else, as milliseconds are."""
-    return from_epoch(told) if isinstance(told, int | float) and 0 < told <= _LAST_SECOND else None
+    return from_epoch(told) if isinstance(told, int | float) and 0 < told < _LATEST else None
 
 
 def json(told: Any) -> Any:
