@@ -18,8 +18,8 @@ from shared.tables import release, utc_now
 from worker.making import NotMade, Part, fetch, part_of
 from worker.providers import get_provider
 from worker.providers.errors import ProviderError
-from worker.steps import Lease, Step, after, reference, try_again
-from worker.throttling import open_credential
+from worker.steps import Lease, NotNow, Step, after, reference, try_again
+from worker.throttling import check_open
 
 CHECK_PROCESSES = 2
 
@@ -63,7 +63,7 @@ def _next(session: Session, dataset: Dataset) -> Remove | Fetch | Part | Check |
     """What to do now; None if there is only to wait, or nothing left."""
     if dataset.deleted_at is not None:
         files = datasets.provider_files(session, dataset.id)
-        return Remove([(open_credential(session, file.credential_id), file) for file in files])
+        return Remove([(session.get_one(Credential, file.credential_id), file) for file in files])
     if dataset.source is not None and dataset.status is DatasetStatus.UPLOADED and not dataset.sha256:
         source = read_source(dataset.source)
         return _part(session, dataset, source) if isinstance(source, SplitSource) else Fetch(source.url)
@@ -131,13 +131,24 @@ def _remove(dataset: Dataset, copies: list[tuple[Credential, ProviderFile]]) -> 
     storage.remove(dataset.id)
     better_later: ProviderError | None = None
     for credential, copy in copies:
-        try:
-            get_provider(credential).delete_file(copy.provider_file_id or "")
-        except ProviderError as error:
-            is_past = copy.expires_at is not None and copy.expires_at <= utc_now()
-            better_later = error if error.retryable and not is_past else better_later
+        error = _remove_copy(credential, copy)
+        is_past = copy.expires_at is not None and copy.expires_at <= utc_now()
+        if error is not None and error.retryable and not is_past:
+            better_later = error
     if better_later is not None:
         raise better_later
+
+
+def _remove_copy(credential: Credential, copy: ProviderFile) -> ProviderError | None:
+    try:
+        check_open(credential)
+        get_provider(credential).delete_file(copy.provider_file_id or "")
+    except NotNow as paused:
+        wait = paused.until - utc_now() if paused.until is not None else None
+        return ProviderError("its account is left alone for now", "rate_limited", retryable=True, retry_after=wait)
+    except ProviderError as error:
+        return error
+    return None
 
 
 def _record(session: Session, dataset: Dataset, plan: Plan, answer: Answer | ProviderError) -> None:

@@ -9,11 +9,13 @@ from openai import NotFoundError
 
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile
 from shared.jobs.models import Job, TunedModel
+from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.tables import utc_now
 from tests.worker.levers import calls, change, ids, running_job, settings, step_while
 from tests.world import Person, Sandbox, row, step, work, work_until_created
 from worker import datasets
+from worker.steps import run
 
 MODELS, FILES = "/v1/models/*", "/v1/files/*"
 
@@ -108,6 +110,22 @@ def test_an_account_that_is_gone_keeps_neither_the_bytes_nor_the_other_copies(al
         assert [file.id for file in sandbox.files()] == [row(ProviderFile, copy).provider_file_id]
     with settings(TUNERY_PROVIDER__BASE_URL=f"{sandbox.address}/./v1"):
         step(Dataset, file_id)
+    assert sandbox.files() == []
+
+
+def test_an_account_that_is_left_alone_for_a_while_keeps_neither_the_bytes_nor_the_other_copies(
+    alice: Person, sandbox: Sandbox
+) -> None:
+    file_id, copy = sent_file_of_a_gone_account(alice, sandbox)
+    until = utc_now() + timedelta(minutes=10)
+    change(Credential, row(ProviderFile, copy).credential_id, paused_until=until)
+    alice.openai.files.delete(file_id)
+    run(datasets.advance, file_id)
+    assert not (Path(get_settings().storage) / file_id).exists()
+    assert [file.id for file in sandbox.files()] == [row(ProviderFile, copy).provider_file_id]
+    assert until - timedelta(seconds=1) < row(Dataset, file_id).due_at < until + timedelta(minutes=3)
+    with settings(TUNERY_PROVIDER__BASE_URL=f"{sandbox.address}/./v1"):
+        step(Dataset, file_id)  # for which nobody is left alone
     assert sandbox.files() == []
 
 
