@@ -142,6 +142,7 @@ def _prepare_for_children(**_: object) -> None:
             claim(session, model, col(model.id) == "", timedelta())
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @signals.worker_ready.connect

@@ -138,7 +138,7 @@ def test_it_uses_the_servers_and_the_provider_that_it_is_given(
     )
     variables = up.wait()
     modules = {word for child in up.children() for word in child.cmdline()}
-    assert {"uvicorn", "celery", "worker.beat"} <= modules
+    assert {"uvicorn", "worker", "worker.beat"} <= modules
     assert "sandbox" not in modules
     assert not (state / "postgres").exists()
     assert not (state / "valkey").exists()
