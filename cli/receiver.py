@@ -3,10 +3,14 @@
 import json
 import threading
 from collections.abc import Callable
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from cli.ports import LOCALHOST
+
+if TYPE_CHECKING:
+    from openai import OpenAI
 
 LONGEST_BODY = 1 << 16
 
@@ -39,14 +43,20 @@ class Receiver:
         self.server.shutdown()
         self.server.server_close()
 
+    @cached_property
+    def _openai(self) -> "OpenAI":
+        from openai import OpenAI  # half a second that a start need not wait for
+
+        return OpenAI(api_key="unused")
+
     def take(self, body: str, headers: dict[str, str]) -> int:
         """The HTTP status for a delivery."""
         if self.secret is None:
             return 503
-        from openai import InvalidWebhookSignatureError, OpenAI  # half a second that a start need not wait for
+        from openai import InvalidWebhookSignatureError
 
         try:
-            OpenAI(api_key="unused", webhook_secret=self.secret).webhooks.unwrap(body, headers)
+            self._openai.webhooks.unwrap(body, headers, secret=self.secret)
         except (InvalidWebhookSignatureError, ValueError) as error:
             self.on_refusal(str(error))
             return 400
