@@ -22,7 +22,8 @@ def give_up(session: Session, job: Job) -> None:
     sentence = f"The job could not be carried on, by our fault; tell your operator its id, {reference(job.id)}"
     jobs.fail(session, job, "internal_error", sentence)
     if jobs.may_exist_at_provider(job):
-        job.place, job.request, job.refusals = place, JobRequest.CANCEL, 0
+        jobs.set_request(job, JobRequest.CANCEL)
+        job.place = place
         release(job, its_turn)
 
 

@@ -111,7 +111,7 @@ def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderErr
     if isinstance(answer, ProviderError):
         record_error(session, job, plan.do, answer)
         return
-    job.unheard = 0
+    job.unheard_since = None
     if isinstance(answer, Unseen):
         record_unseen(session, job, answer)
         return

@@ -15,6 +15,7 @@ from sqlmodel import Session, col, or_, select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile
+from shared.jobs import service as jobs
 from shared.jobs.models import Job, JobRequest, JobStatus, Place
 from shared.projects.models import Credential, Organization
 from shared.settings import get_settings
@@ -55,15 +56,10 @@ def find(credential: Credential, *, restored: bool = False) -> list[Finding]:
     organization's id, is ours and was forgotten. A copy of the database would take the original's jobs for that.
     """
     provider = get_provider(credential)
-    active = [job for job in provider.list_jobs(utc_now() - LOOK_BACK) if _has_id(job) and not _has_ended(job)]
-    files = [file for file in provider.list_files() if _has_id(file)]
+    active = [job for job in provider.list_jobs(utc_now() - LOOK_BACK) if told.is_id(job.id) and not _has_ended(job)]
+    files = [file for file in provider.list_files() if told.is_id(file.id)]
     with transaction() as session:  # rows are younger than the lists: who is not in these is under way
         return [*_jobs(session, credential, active, restored), *_files(session, files, active)]
-
-
-def _has_id(item: FineTuningJob | FileObject) -> bool:
-    """What has none can be neither cancelled nor deleted."""
-    return told.some_text(item.id) == item.id
 
 
 def _has_ended(job: FineTuningJob) -> bool:
@@ -166,7 +162,7 @@ def _adopt(each: Finding) -> None:
         job.create_pending_at = min(each.made_at, utc_now() - get_settings().create_grace)
         job.place = Place.HELD
         if job.status is JobStatus.PAUSED:
-            job.request = JobRequest.PAUSE
+            jobs.set_request(job, JobRequest.PAUSE)
         make_due(session, job)
 
 

@@ -1,5 +1,7 @@
 """What becomes of a job whose provider refuses, cannot answer, or does not know it."""
 
+from datetime import timedelta
+
 from sqlmodel import Session
 
 from shared.jobs import service as jobs
@@ -16,7 +18,8 @@ from worker.throttling import is_slow_down, try_again
 GONE_AFTER = 16  # looks to which the provider did not know it, over some fifty minutes
 IMPOSSIBLE_NOW = {404, 409}  # of a request: the one is also said by who is behind, the other of a job that changes
 PATIENCE = 5  # answers of that kind to a request
-UNHEARD = 300  # attempts in a row, over a day
+A_DAY = timedelta(days=1)
+ATTEMPTS = 10  # at least: for as long as that day nobody may have tried
 
 
 def record_unseen(session: Session, job: Job, unseen: Unseen) -> None:
@@ -29,13 +32,13 @@ def record_unseen(session: Session, job: Job, unseen: Unseen) -> None:
 
 def record_error(session: Session, job: Job, do: Do, error: ProviderError) -> None:
     message = translator(session, job)(error.message)
-    _count(job, do, error)
+    _note(job, do, error)
     match do:
         case Create():
             _record_create(session, job, error, message)
         case Tell(request) if _is_refusal(job, request, error):
             _refused(session, job, request, message)
-        case Tell(JobRequest.CANCEL) | Find() if job.unheard >= UNHEARD:
+        case Tell(JobRequest.CANCEL) | Find() if _is_unheard(job):
             _abandon(session, job, message)
         case _:
             _wait(session, job, error, message)
@@ -63,10 +66,19 @@ def _wait(session: Session, job: Job, error: ProviderError, message: str, *, is_
         try_again(session, job, job.credential_id, error)
 
 
-def _count(job: Job, do: Do, error: ProviderError) -> None:
+def _note(job: Job, do: Do, error: ProviderError) -> None:
+    """Whether this was an answer. Silence about a job in doubt begins after its create."""
     is_impossible_now = isinstance(do, Tell) and error.status in IMPOSSIBLE_NOW
     job.refusals += is_impossible_now
-    job.unheard = 0 if is_impossible_now or is_slow_down(error) else job.unheard + 1
+    is_answer = is_impossible_now or is_slow_down(error) or isinstance(do, Create)
+    job.unheard_since = None if is_answer else job.unheard_since or utc_now()
+    if isinstance(do, Tell) and is_slow_down(error):
+        job.retries += 1  # so that a look comes next
+
+
+def _is_unheard(job: Job) -> bool:
+    since = job.unheard_since
+    return since is not None and since <= utc_now() - A_DAY and job.retries >= ATTEMPTS
 
 
 def _is_refusal(job: Job, request: JobRequest, error: ProviderError) -> bool:
@@ -90,8 +102,8 @@ def note_told(job: Job, request: JobRequest) -> None:
 
 
 def _abandon(session: Session, job: Job, message: str) -> None:
-    """Nobody has answered for a day. It ends here; what is there after all reconciliation cancels, once it can be seen
-    in the provider's list."""
+    """There was no usable answer for a day. It ends here; what is there after all reconciliation cancels, once the
+    provider's list can be read again."""
     log.error("a job that was abandoned may be at the provider", row=job.id, provider_job_id=job.provider_job_id)
     if job.status.is_final:
         giving_up.let_be(session, job)

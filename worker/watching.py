@@ -28,12 +28,14 @@ TRY_LIST_EVERY = 10  # ceilings, at a provider that has no list
 
 @dataclass(frozen=True)
 class Known:
-    """What is recorded of a job; `is_hot` if something was new of it a moment ago."""
+    """What is recorded of a job; `is_hot` if something was new of it a moment ago, `is_unheard` if its own steps get no
+    answer that is of use."""
 
     job_id: str
     facts: tuple[str | None, int | None, str | None]
     estimated_finish: datetime | None
     is_hot: bool
+    is_unheard: bool
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,14 @@ class Plan:
 
 @dataclass
 class Shown:
-    """Ids of the jobs of which the list shows something new, the new estimates, and what it does not show."""
+    """Ids of the jobs of which the list shows something new, the new estimates, who was unheard, and what it does not
+    show."""
 
     began: datetime
     pages: int = 0
     changed: list[str] = field(default_factory=list)
     estimates: dict[str, datetime | None] = field(default_factory=dict)
+    heard: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
 
@@ -66,6 +70,7 @@ def _plan(session: Session, watch: Watch) -> Plan | None:
         Job.trained_tokens,
         Job.fine_tuned_model,
         Job.news_at,
+        Job.unheard_since,
         Job.created_at,
     )
     query = select(*columns).where(Job.credential_id == watch.credential_id, text(IS_AT_PROVIDER))  # type: ignore[call-overload]
@@ -75,8 +80,8 @@ def _plan(session: Session, watch: Watch) -> Plan | None:
         return None
     hot = utc_now() - 2 * get_settings().poll_every
     known = {
-        theirs: Known(id, (status, tokens, model), finish, news_at is not None and news_at > hot)
-        for theirs, id, status, finish, tokens, model, news_at, _ in rows
+        theirs: Known(id, (status, tokens, model), finish, news_at is not None and news_at > hot, unheard is not None)
+        for theirs, id, status, finish, tokens, model, news_at, unheard, _ in rows
     }
     oldest = min(row[-1] for row in rows) - CLOCKS_DIFFER
     return Plan(watch, open_credential(session, watch.credential_id), known, oldest.timestamp())
@@ -92,6 +97,7 @@ def _ask(plan: Plan) -> Shown:
         in_vain += not ours  # a page that shows none of ours
         if in_vain >= len(unseen) or _created_at(page) < plan.oldest:  # the rest costs less looked at singly
             break
+    shown.heard = [known.job_id for theirs, known in plan.known.items() if known.is_unheard and theirs not in unseen]
     shown.missing = [known.job_id for known in unseen.values()]
     _tell_jobs(shown)
     return shown
@@ -124,6 +130,8 @@ def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | ProviderE
     watch.retries, watch.listed_at = 0, shown.began
     if shown.changed:
         watch.changed_at = utc_now()
+    if shown.heard:
+        session.connection().execute(_HEARD, {"ids": shown.heard})
     if shown.missing:
         _look_singly(session, shown.missing)
     let_none_wait_too_long(session, watch, len(plan.known))
@@ -165,9 +173,13 @@ def _tell(session: Session, job: Job, shown: Shown) -> None:
         job.estimated_finish_at = shown.estimates[job.id]
     else:
         job.provider_status = None
-    job.unheard = 0
     make_due(session, job)
 
+
+_HEARD = text("""
+UPDATE jobs SET unheard_since = NULL
+WHERE id IN (SELECT id FROM jobs WHERE id = ANY(:ids) FOR NO KEY UPDATE SKIP LOCKED)
+""")
 
 _SINGLY = text("""
 UPDATE jobs SET provider_status = NULL,

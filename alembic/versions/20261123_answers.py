@@ -1,4 +1,4 @@
-"""answers: how often what was asked for was not possible, and how long a job's provider has given no answer."""
+"""answers: how often what was asked for was not possible, and since when there was no usable answer about a job."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,10 +10,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    for name in ("refusals", "unheard"):
-        op.add_column("jobs", sa.Column(name, sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("jobs", sa.Column("refusals", sa.Integer(), nullable=False, server_default="0"))
+    op.add_column("jobs", sa.Column("unheard_since", sa.DateTime(timezone=True)))
 
 
 def downgrade() -> None:
-    for name in ("refusals", "unheard"):
-        op.drop_column("jobs", name)
+    op.drop_column("jobs", "unheard_since")
+    op.drop_column("jobs", "refusals")

@@ -78,7 +78,7 @@ class Job(OwnedDue, table=True):
     `provider_status` is null while the provider is known to say something new; `news_at` is when it last did. `misses`
     counts the looks, since the last one that found what it looked for, to which the provider said that it does not know
     the job, or refused the events of one that has ended. `refusals` counts the answers that what is asked for is not
-    possible now, `unheard` the attempts in a row to which the provider, or who stands before it, gave no usable answer.
+    possible now. `unheard_since` is when what was asked about it first got no usable answer, and has got none since.
     `cleared_at` is when its money was in order: before that the provider sees nothing of it.
     """
 
@@ -137,7 +137,7 @@ class Job(OwnedDue, table=True):
     news_at: datetime | None = TimeField(default=None)
     misses: int = 0
     refusals: int = 0
-    unheard: int = 0
+    unheard_since: datetime | None = TimeField(default=None)
 
 
 class Watch(DueTable, table=True):

@@ -102,9 +102,15 @@ def ask(session: Session, project_id: str, job_id: str, request: JobRequest) -> 
     if not may_exist_at_provider(job):
         decide(session, job, request)
     elif job.request is not JobRequest.CANCEL:
-        job.request, job.retries, job.refusals = request, 0, 0
+        set_request(job, request)
+        job.retries = 0
         make_due(session, job, even_if_put_off=request is JobRequest.CANCEL)
     return job
+
+
+def set_request(job: Job, request: JobRequest) -> None:
+    """What the provider is to be told next; what it has refused before does not count."""
+    job.request, job.refusals = request, 0
 
 
 def decide(session: Session, job: Job, request: JobRequest) -> None:

@@ -159,6 +159,20 @@ def test_one_odd_job_in_the_list_keeps_none_from_being_found(alice: Person, sand
     assert (row(Job, job_id).provider_job_id, row(Job, job_id).failures) == (created.id, 0)
 
 
+@pytest.mark.parametrize("id", [None, "", 5, {"of": "a job"}, "\0"], ids=str)
+def test_a_job_that_is_found_without_an_id_is_not_created_again(alice: Person, sandbox: Sandbox, id: object) -> None:
+    job_id = ready_job(alice)
+    sandbox.arm("POST", "/v1/fine_tuning/jobs", drop="after")
+    step(Job, job_id)
+    let_the_grace_pass(job_id)
+    [there] = sandbox.jobs()
+    answer_with(sandbox, "/v1/fine_tuning/jobs", listing(there.to_dict() | {"id": id}))
+    step(Job, job_id)
+    assert (row(Job, job_id).provider_job_id, row(Job, job_id).failures) == (None, 0)
+    step(Job, job_id)
+    assert [row(Job, job_id).provider_job_id] == [job.id for job in sandbox.jobs()] == [there.id]
+
+
 @pytest.mark.parametrize("said", [0, 12000, 12000.0])
 def test_a_whole_number_is_one_however_it_is_written(said: float) -> None:
     assert told.number(said) == int(said)

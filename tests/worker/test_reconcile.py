@@ -109,6 +109,7 @@ ODD_JOBS: list[dict[str, Any]] = [
     {"metadata": "tunery_job"},
     {"metadata": {"tunery_job": ["ftjob-1"], "tunery_organization": 5}},
     {"id": {"of": "a job"}},
+    {"id": None},
     {"training_file": ["file-1"], "validation_file": {"id": 1}},
 ]
 
@@ -126,7 +127,7 @@ def test_an_odd_job_there_keeps_no_other_from_being_mended(
     assert row(Job, job_id).provider_job_id in {job.id for job in sandbox.jobs()}
 
 
-@pytest.mark.parametrize("odd", [{"filename": None}, {"filename": 5}, {"id": ["file"]}], ids=str)
+@pytest.mark.parametrize("odd", [{"filename": None}, {"filename": 5}, {"id": ["file"]}, {"id": None}], ids=str)
 def test_an_odd_file_there_keeps_no_other_from_being_removed(
     alice: Person, sandbox: Sandbox, odd: dict[str, Any]
 ) -> None:

@@ -1,11 +1,13 @@
 """A provider that refuses, or cannot be asked, for so long that nobody waits for it any more."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from shared.jobs.models import Job, JobRequest, JobStatus
 from shared.settings import get_settings
+from shared.tables import utc_now
 from tests.worker.levers import calls, change, let_the_grace_pass, ready_job, running_job, settings
 from tests.worker.watched import read_list
 from tests.world import Person, Sandbox, row, step, work
@@ -18,6 +20,11 @@ ELSEWHERE = "https://elsewhere.example/v1"
 def warnings(person: Person, job_id: str) -> list[str]:
     events = person.openai.fine_tuning.jobs.list_events(job_id, limit=100)
     return [event.message for event in events if event.level == "warn"]
+
+
+def unheard(job_id: str, hours: float = 24, attempts: int = setbacks.ATTEMPTS) -> None:
+    """As if nobody had answered for so long."""
+    change(Job, job_id, unheard_since=utc_now() - timedelta(hours=hours), retries=attempts)
 
 
 def job_in_doubt(person: Person, sandbox: Sandbox, drop: str) -> str:
@@ -35,10 +42,10 @@ def test_a_job_that_cannot_be_looked_for_fails_after_a_day_and_not_before(
 ) -> None:
     job_id = job_in_doubt(alice, sandbox, drop="before")
     sandbox.arm("GET", JOBS, times=3, **fault)
-    step(Job, job_id)
-    change(Job, job_id, unheard=setbacks.UNHEARD - 2)
-    step(Job, job_id)
-    assert (row(Job, job_id).status, row(Job, job_id).unheard) == (JobStatus.VALIDATING_FILES, setbacks.UNHEARD - 1)
+    for hours, attempts in ((23.9, 1000), (48, setbacks.ATTEMPTS - 1)):
+        unheard(job_id, hours, attempts)
+        step(Job, job_id)
+        assert row(Job, job_id).status is JobStatus.VALIDATING_FILES
     step(Job, job_id)
     job = alice.openai.fine_tuning.jobs.retrieve(job_id)
     assert (job.status, job.error.code if job.error else None) == ("failed", "create_unknown")
@@ -50,7 +57,7 @@ def test_a_job_that_cannot_be_looked_for_is_cancelled_after_a_day_if_that_was_as
 ) -> None:
     job_id = job_in_doubt(alice, sandbox, drop="after")
     alice.openai.fine_tuning.jobs.cancel(job_id)
-    change(Job, job_id, unheard=setbacks.UNHEARD - 1)
+    unheard(job_id)
     sandbox.arm("GET", JOBS, status=404)
     step(Job, job_id)
     assert row(Job, job_id).status is JobStatus.CANCELLED
@@ -63,10 +70,7 @@ def test_a_cancel_at_an_account_that_is_gone_ends_after_a_day(alice: Person, san
     with settings(TUNERY_PROVIDER__BASE_URL=ELSEWHERE):
         step(Job, job_id)
         assert row(Job, job_id).request is JobRequest.CANCEL
-        change(Job, job_id, unheard=setbacks.UNHEARD - 2)
-        step(Job, job_id)
-        assert row(Job, job_id).status is JobStatus.RUNNING
-        change(Job, job_id, retries=2)  # the next that fails is the cancel again
+        unheard(job_id)
         step(Job, job_id)
     job = row(Job, job_id)
     assert (job.status, job.request, job.place, job.due_at) == (JobStatus.CANCELLED, None, None, None)
@@ -76,7 +80,7 @@ def test_a_cancel_at_an_account_that_is_gone_ends_after_a_day(alice: Person, san
 def test_a_pause_at_an_account_that_is_gone_ends_no_job(alice: Person, sandbox: Sandbox) -> None:
     job_id, _ = running_job(alice, sandbox)
     alice.openai.fine_tuning.jobs.pause(job_id)
-    change(Job, job_id, unheard=setbacks.UNHEARD)
+    unheard(job_id)
     with settings(TUNERY_PROVIDER__BASE_URL=ELSEWHERE):
         step(Job, job_id)
     assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.RUNNING, JobRequest.PAUSE)
@@ -89,9 +93,9 @@ REFUSED_SOME_TIMES = 2 * setbacks.PATIENCE
 def test_a_job_whose_cancel_alone_nobody_answers_is_watched_to_its_end(alice: Person, sandbox: Sandbox) -> None:
     job_id, theirs = running_job(alice, sandbox)
     alice.openai.fine_tuning.jobs.cancel(job_id)
-    change(Job, job_id, unheard=setbacks.UNHEARD - 3)
     sandbox.arm("POST", CANCEL, times=20, status=503)
-    for _ in range(7):
+    unheard(job_id, attempts=setbacks.ATTEMPTS + 1)  # a look comes next
+    for _ in range(6):
         step(Job, job_id)
     assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.RUNNING, JobRequest.CANCEL)
     sandbox.move(theirs, status="succeeded")
@@ -102,11 +106,44 @@ def test_a_job_whose_cancel_alone_nobody_answers_is_watched_to_its_end(alice: Pe
 
 
 def test_an_account_whose_list_tells_of_the_job_is_not_gone(alice: Person, sandbox: Sandbox) -> None:
+    job_id, _ = running_job(alice, sandbox)
+    alice.openai.fine_tuning.jobs.cancel(job_id)
+    sandbox.arm("POST", CANCEL, times=20, status=500)
+    sandbox.arm("GET", f"{JOBS}/*/events", times=20, status=500)
+    for _ in range(2):
+        unheard(job_id)
+        read_list()
+        step(Job, job_id)
+        assert row(Job, job_id).status is JobStatus.RUNNING
+    unheard(job_id)
+    step(Job, job_id)
+    assert row(Job, job_id).status is JobStatus.CANCELLED
+
+
+def test_after_a_day_without_a_create_the_job_is_searched_for_all_the_same(alice: Person, sandbox: Sandbox) -> None:
+    job_id = ready_job(alice)
+    with settings(TUNERY_PROVIDER__BASE_URL=ELSEWHERE):
+        step(Job, job_id)
+    unheard(job_id)
+    sandbox.arm("POST", JOBS, drop="after")
+    step(Job, job_id)
+    let_the_grace_pass(job_id)
+    sandbox.arm("GET", JOBS, status=503)
+    for _ in range(2):
+        step(Job, job_id)
+    assert row(Job, job_id).provider_job_id == sandbox.jobs()[0].id
+
+
+def test_a_cancel_that_comes_too_often_is_told_later_and_looked_after_between(alice: Person, sandbox: Sandbox) -> None:
     job_id, theirs = running_job(alice, sandbox)
-    change(Job, job_id, unheard=setbacks.UNHEARD)
+    alice.openai.fine_tuning.jobs.cancel(job_id)
+    unheard(job_id)
+    sandbox.arm("POST", CANCEL, times=20, status=429)
+    step(Job, job_id)
+    assert (row(Job, job_id).status, row(Job, job_id).unheard_since) == (JobStatus.RUNNING, None)
     sandbox.move(theirs, status="succeeded")
-    read_list()
-    assert row(Job, job_id).unheard == 0
+    step(Job, job_id)
+    assert row(Job, job_id).status is JobStatus.SUCCEEDED
 
 
 @pytest.mark.parametrize("status", [404, 409])

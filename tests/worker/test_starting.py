@@ -2,10 +2,10 @@
 
 import gc
 
-from worker import app
-
 
 def test_a_worker_that_has_started_looks_for_garbage_again(clean: str) -> None:
+    from worker import app  # which reads the settings that `clean` has made
+
     gc.disable()
     try:
         app._prepare_for_children()

@@ -43,7 +43,7 @@ class Provider:
 
     def list_models(self) -> list[Model]:
         with self._errors():
-            return [model for model in _items(self._openai.models.list()) if told.some_text(model.id) == model.id]
+            return [model for model in _items(self._openai.models.list()) if told.is_id(model.id)]
 
     def job_places(self) -> dict[str, int]:
         """How many jobs of a model the account may have at once. OpenAI documents the route, and not what it answers;
@@ -124,7 +124,7 @@ class Provider:
                 if _is_older(job, oldest):
                     break
                 if isinstance(job.metadata, dict) and job.metadata.get(JOB_KEY) == job_id:
-                    found.append(job)
+                    found.append(_object(job))
         return found[::-1]
 
     def job_pages(self) -> Iterator[list[dict[str, Any]]]:
@@ -193,7 +193,7 @@ def _transport(account: Account) -> httpx2.BaseTransport | None:
 def _object(answer: Answer | None) -> Answer:
     """The answer, if it is an object with an id: proxies stand before providers, and their «200 OK» may be anything."""
     id = getattr(answer, "id", None)
-    if answer is None or told.some_text(id) != id or id is None:
+    if answer is None or not told.is_id(id):
         raise ValueError(f"it is no object with an id, but {type(answer).__name__}")
     return answer
 

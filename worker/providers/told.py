@@ -20,6 +20,11 @@ def some_text(told: object) -> str | None:
     return text(told) if isinstance(told, str) and told else None
 
 
+def is_id(told: object) -> bool:
+    """Whether something can be asked for by it."""
+    return told is not None and some_text(told) == told
+
+
 def number(told: object, known: int | None = None, *, bits: int = 32) -> int | None:
     """`known` unless it is a whole number that a column of so many bits can hold, and not negative."""
     if isinstance(told, int | float) and told % 1 == 0 and 0 <= told < 2 ** (bits - 1):
