@@ -137,12 +137,12 @@ def _share_lanes(sender: Any, **_: object) -> None:
 def _prepare_for_children(**_: object) -> None:
     """Once, what each child would do for itself: it takes one 0.04 s to learn how a row is claimed, and 0.1 s to look
     for garbage through all that it shares with its parent."""
+    gc.enable()  # which `worker.__main__` has put off
     with suppress(SQLAlchemyError), transaction() as session:
         for model in (Job, ProviderFile, Watch):
             claim(session, model, col(model.id) == "", timedelta())
     gc.collect()
     gc.freeze()
-    gc.enable()
 
 
 @signals.worker_ready.connect

@@ -8,7 +8,7 @@ from shared.jobs import service as jobs
 from shared.jobs.models import Job, JobRequest, JobStatus, Level
 from shared.tables import release, utc_now
 from worker import admission, arguments, giving_up
-from worker.doing import Create, Do, Find, Tell
+from worker.doing import Create, Do, Find, Poll, Tell
 from worker.looks import Unseen
 from worker.progress import translator
 from worker.providers.errors import ProviderError
@@ -72,8 +72,8 @@ def _note(job: Job, do: Do, error: ProviderError) -> None:
     job.refusals += is_impossible_now
     is_answer = is_impossible_now or is_slow_down(error) or isinstance(do, Create)
     job.unheard_since = None if is_answer else job.unheard_since or utc_now()
-    if isinstance(do, Tell) and is_slow_down(error):
-        job.retries += 1  # so that a look comes next
+    if job.request is not None and isinstance(do, Tell | Poll) and is_slow_down(error):
+        job.retries ^= 1  # so that a look comes after what was asked for, and that after a look
 
 
 def _is_unheard(job: Job) -> bool:

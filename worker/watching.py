@@ -173,6 +173,7 @@ def _tell(session: Session, job: Job, shown: Shown) -> None:
         job.estimated_finish_at = shown.estimates[job.id]
     else:
         job.provider_status = None
+    job.unheard_since = None  # before its step runs; of those of which nothing is new `_record` notes it
     make_due(session, job)
 
 

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from shared.jobs.models import Job, JobRequest, JobStatus
+from shared.database import transaction
+from shared.jobs.models import Job, JobRequest, JobStatus, Watch
 from shared.settings import get_settings
 from shared.tables import utc_now
-from tests.worker.levers import calls, change, let_the_grace_pass, ready_job, running_job, settings
+from tests.worker.levers import calls, change, ids, let_the_grace_pass, ready_job, running_job, settings
 from tests.worker.watched import read_list
 from tests.world import Person, Sandbox, row, step, work
-from worker import setbacks
+from worker import setbacks, watching
 
 JOBS = "/v1/fine_tuning/jobs"
 ELSEWHERE = "https://elsewhere.example/v1"
@@ -144,6 +145,29 @@ def test_a_cancel_that_comes_too_often_is_told_later_and_looked_after_between(al
     sandbox.move(theirs, status="succeeded")
     step(Job, job_id)
     assert row(Job, job_id).status is JobStatus.SUCCEEDED
+
+
+def test_looks_that_come_too_often_keep_no_cancel_from_being_told(alice: Person, sandbox: Sandbox) -> None:
+    job_id, _ = running_job(alice, sandbox)
+    alice.openai.fine_tuning.jobs.cancel(job_id)
+    sandbox.arm("POST", CANCEL, times=1, status=429)
+    sandbox.arm("GET", f"{JOBS}/*/events", times=20, status=429)
+    for _ in range(3):
+        step(Job, job_id)
+    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/cancel") == 2
+    assert row(Job, job_id).request is None
+
+
+def test_what_the_list_tells_is_heard_before_the_job_goes_on(alice: Person, sandbox: Sandbox) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    alice.openai.fine_tuning.jobs.cancel(job_id)
+    unheard(job_id)
+    sandbox.move(theirs, status="succeeded")
+    with transaction() as session:
+        plan = watching.watch.plan(session, session.get_one(Watch, ids(Watch)[0]))
+    assert plan is not None
+    watching.watch.ask(plan)  # and nothing is recorded yet
+    assert row(Job, job_id).unheard_since is None
 
 
 @pytest.mark.parametrize("status", [404, 409])
