@@ -15,6 +15,8 @@ from tests.world import Person, Sandbox, row, step, work
 from worker import setbacks, watching
 
 JOBS = "/v1/fine_tuning/jobs"
+CANCEL, PAUSE = f"{JOBS}/*/cancel", f"{JOBS}/*/pause"
+REFUSED_SOME_TIMES = 2 * setbacks.PATIENCE
 ELSEWHERE = "https://elsewhere.example/v1"
 
 
@@ -26,6 +28,14 @@ def warnings(person: Person, job_id: str) -> list[str]:
 def unheard(job_id: str, hours: float = 24, attempts: int = setbacks.ATTEMPTS) -> None:
     """As if nobody had answered for so long."""
     change(Job, job_id, unheard_since=utc_now() - timedelta(hours=hours), retries=attempts)
+
+
+def job_to_be_cancelled(person: Person, sandbox: Sandbox, **fault: Any) -> tuple[str, str]:
+    """One that trains; the provider's answer to its cancel will be this. Its id here and there."""
+    job_id, theirs = running_job(person, sandbox)
+    person.openai.fine_tuning.jobs.cancel(job_id)
+    sandbox.arm("POST", CANCEL, **fault)
+    return job_id, theirs
 
 
 def job_in_doubt(person: Person, sandbox: Sandbox, drop: str) -> str:
@@ -87,14 +97,8 @@ def test_a_pause_at_an_account_that_is_gone_ends_no_job(alice: Person, sandbox: 
     assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.RUNNING, JobRequest.PAUSE)
 
 
-CANCEL, PAUSE = f"{JOBS}/*/cancel", f"{JOBS}/*/pause"
-REFUSED_SOME_TIMES = 2 * setbacks.PATIENCE
-
-
 def test_a_job_whose_cancel_alone_nobody_answers_is_watched_to_its_end(alice: Person, sandbox: Sandbox) -> None:
-    job_id, theirs = running_job(alice, sandbox)
-    alice.openai.fine_tuning.jobs.cancel(job_id)
-    sandbox.arm("POST", CANCEL, times=20, status=503)
+    job_id, theirs = job_to_be_cancelled(alice, sandbox, times=20, status=503)
     unheard(job_id, attempts=setbacks.ATTEMPTS + 1)  # a look comes next
     for _ in range(6):
         step(Job, job_id)
@@ -107,9 +111,7 @@ def test_a_job_whose_cancel_alone_nobody_answers_is_watched_to_its_end(alice: Pe
 
 
 def test_an_account_whose_list_tells_of_the_job_is_not_gone(alice: Person, sandbox: Sandbox) -> None:
-    job_id, _ = running_job(alice, sandbox)
-    alice.openai.fine_tuning.jobs.cancel(job_id)
-    sandbox.arm("POST", CANCEL, times=20, status=500)
+    job_id, _ = job_to_be_cancelled(alice, sandbox, times=20, status=500)
     sandbox.arm("GET", f"{JOBS}/*/events", times=20, status=500)
     for _ in range(2):
         unheard(job_id)
@@ -136,10 +138,8 @@ def test_after_a_day_without_a_create_the_job_is_searched_for_all_the_same(alice
 
 
 def test_a_cancel_that_comes_too_often_is_told_later_and_looked_after_between(alice: Person, sandbox: Sandbox) -> None:
-    job_id, theirs = running_job(alice, sandbox)
-    alice.openai.fine_tuning.jobs.cancel(job_id)
+    job_id, theirs = job_to_be_cancelled(alice, sandbox, times=20, status=429)
     unheard(job_id)
-    sandbox.arm("POST", CANCEL, times=20, status=429)
     step(Job, job_id)
     assert (row(Job, job_id).status, row(Job, job_id).unheard_since) == (JobStatus.RUNNING, None)
     sandbox.move(theirs, status="succeeded")
@@ -148,9 +148,7 @@ def test_a_cancel_that_comes_too_often_is_told_later_and_looked_after_between(al
 
 
 def test_looks_that_come_too_often_keep_no_cancel_from_being_told(alice: Person, sandbox: Sandbox) -> None:
-    job_id, _ = running_job(alice, sandbox)
-    alice.openai.fine_tuning.jobs.cancel(job_id)
-    sandbox.arm("POST", CANCEL, times=1, status=429)
+    job_id, _ = job_to_be_cancelled(alice, sandbox, times=1, status=429)
     sandbox.arm("GET", f"{JOBS}/*/events", times=20, status=429)
     for _ in range(3):
         step(Job, job_id)
@@ -175,10 +173,8 @@ def test_what_the_list_tells_is_heard_before_the_job_goes_on(alice: Person, sand
 def test_a_cancel_that_is_not_possible_at_first_is_told_again(
     alice: Person, sandbox: Sandbox, status: int, trouble: int
 ) -> None:
-    job_id, _ = running_job(alice, sandbox)
-    alice.openai.fine_tuning.jobs.cancel(job_id)
+    job_id, _ = job_to_be_cancelled(alice, sandbox, times=REFUSED_SOME_TIMES, status=status)
     change(Job, job_id, retries=trouble)
-    sandbox.arm("POST", CANCEL, times=REFUSED_SOME_TIMES, status=status)
     work(3 * REFUSED_SOME_TIMES)
     assert calls(sandbox, f"POST {JOBS}/{{job_id}}/cancel") == REFUSED_SOME_TIMES + 1
     assert row(Job, job_id).status is JobStatus.CANCELLED
@@ -186,9 +182,7 @@ def test_a_cancel_that_is_not_possible_at_first_is_told_again(
 
 @pytest.mark.parametrize("status", [404, 409])
 def test_a_cancel_that_is_never_possible_is_over_when_the_job_is(alice: Person, sandbox: Sandbox, status: int) -> None:
-    job_id, theirs = running_job(alice, sandbox)
-    alice.openai.fine_tuning.jobs.cancel(job_id)
-    sandbox.arm("POST", CANCEL, times=50, status=status)
+    job_id, theirs = job_to_be_cancelled(alice, sandbox, times=50, status=status)
     for _ in range(REFUSED_SOME_TIMES):
         step(Job, job_id)
     assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.RUNNING, JobRequest.CANCEL)
