@@ -15,11 +15,11 @@ from pydantic import BaseModel
 from sqlalchemy import event
 from sqlmodel import Session
 
-from api.deps import AdminDep, CallerDep
+from api.auth.deps import AdminDep, CallerDep
 from shared.errors import Invalid
 from shared.idempotency import StoredAnswer, answer_id, find_or_reserve, store
 from shared.projects import service as projects
-from shared.secrets import seal, unseal
+from shared.security.secrets import seal, unseal
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"

@@ -11,37 +11,40 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 
-from api import errors, inference
-from api.audit import AuditMiddleware
-from api.errors import ErrorEnvelope
-from api.incoming import IncomingMiddleware
-from api.limiting import RateLimitMiddleware
-from api.middleware import BodyLimitMiddleware, RequestMiddleware
+from api.audit.middleware import AuditMiddleware
+from api.http import errors
+from api.http.body_guard import IncomingMiddleware
+from api.http.errors import ErrorEnvelope
+from api.http.middleware import BodyLimitMiddleware, RequestMiddleware
+from api.rate_limits.middleware import RateLimitMiddleware
 from api.routes import (
+    chat,
+    datasets,
+    files,
+    health,
+    jobs,
+    models,
+    provider_webhooks,
+    uploads,
+    webhook_endpoints,
+    webhook_events,
+)
+from api.routes.organization import (
     admin_api_keys,
     api_keys,
     audit_logs,
     budgets,
     costs,
     credentials,
-    datasets,
-    files,
-    health,
-    jobs,
-    models,
     not_implemented,
     notices,
     projects,
-    provider_webhooks,
     rate_limits,
     service_accounts,
-    uploads,
-    webhook_endpoints,
-    webhook_events,
 )
-from api.webhook_docs import describe_webhooks
+from api.webhooks.openapi import describe_webhooks
+from shared.key_rotation.startup_check import check_keys
 from shared.log import set_up_logging
-from shared.lost_keys import check_keys
 from shared.settings import get_settings
 
 DESCRIPTION = """Fine-tuning on OpenAI's wire: the official `openai` SDK, in any language, is the client.
@@ -49,7 +52,7 @@ Set `OPENAI_BASE_URL` to this server's `/v1` and `OPENAI_API_KEY` to a project's
 CONNECTIONS = 1 << 16
 FORM_BYTES = 1 << 20  # what a form may have besides its file
 
-_FOR_PROJECTS = (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, inference)
+_FOR_PROJECTS = (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, chat)
 _FOR_ADMINS = (
     projects,
     service_accounts,
@@ -83,7 +86,7 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     await run_in_threadpool(check_keys)
     _leave_alone_what_stays()
     yield
-    await inference.close_clients()
+    await chat.close_clients()
 
 
 def _allow_many_connections() -> None:

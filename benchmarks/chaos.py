@@ -24,8 +24,8 @@ from openai import OpenAI, OpenAIError
 
 from benchmarks.havoc import PROVIDER_TIMEOUT, Havoc, Provider
 from benchmarks.stack import Measured, lines, measured_stack, print_table
-from cli.operate import create_project_with_key
-from cli.receiver import Receiver
+from cli.admin.deployment import create_project_with_key
+from cli.local.receiver import Receiver
 from shared.database import get_engine
 
 PROJECTS = 5

@@ -28,8 +28,8 @@ from benchmarks.chats import (
     weights_and_names,
 )
 from benchmarks.stack import print_table
-from shared.datasets.validation import check
-from shared.datasets.validation.tokens import encoding
+from shared.datasets.validation.check import check
+from shared.datasets.validation.tokens.encoding import encoding
 
 ROLES = ("system", "user", "assistant", "function")
 KEYS = ("role", "content", "name", "function_call", "weight")
@@ -127,7 +127,9 @@ def _tokens(what: str, target: str, path: Path) -> Iterator[Row]:
 
 def _large(path: Path) -> Iterator[Row]:
     """In a process of its own, whose memory and whose children's is watched."""
-    code = "import sys; from shared.datasets.validation import check; print(check(sys.argv[1], processes=2).valid)"
+    code = (
+        "import sys; from shared.datasets.validation.check import check; print(check(sys.argv[1], processes=2).valid)"
+    )
     started = time.monotonic()
     with subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE) as process:
         peak = _peak_of_family(psutil.Process(process.pid))

@@ -13,9 +13,9 @@ import httpx2
 import psutil
 
 from benchmarks.stack import Measured
-from cli import commands
-from cli.crew import Tier
-from cli.processes import Program
+from cli.local import commands
+from cli.processes.child import Program
+from cli.processes.supervisor import Tier
 
 WORKERS = 3
 PROVIDER_TIMEOUT = 2  # seconds

@@ -25,8 +25,8 @@ from benchmarks.half_open import half_open
 from benchmarks.killed import killed
 from benchmarks.poisoned import in_words, poisoned
 from benchmarks.stack import Measured, measured_stack, print_table, uploaded
-from cli import commands
-from cli.crew import Tier
+from cli.local import commands
+from cli.processes.supervisor import Tier
 from shared.database import get_engine, transaction
 from shared.jobs.models import Job
 from shared.projects.models import Credential

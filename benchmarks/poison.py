@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.poisoned import POISON, RUNS
-from worker import jobs
 from worker.app import app
+from worker.jobs import job_step
 
 __all__ = ["app"]
 
-_ask = jobs.advance.ask
+_ask = job_step.advance.ask
 
 
 def _die_or_ask(plan: Any) -> Any:
@@ -23,4 +23,4 @@ def _die_or_ask(plan: Any) -> Any:
     return _ask(plan)
 
 
-jobs.advance = replace(jobs.advance, ask=_die_or_ask)
+job_step.advance = replace(job_step.advance, ask=_die_or_ask)

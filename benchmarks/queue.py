@@ -17,11 +17,11 @@ from sqlalchemy import text
 
 from benchmarks.stack import Measured, measured_stack, print_table, uploaded
 from shared.database import get_engine, transaction
+from shared.db.tables import utc_now
 from shared.jobs.models import Job, JobQueue
 from shared.projects import service as projects
-from shared.tables import utc_now
-from worker import admission, ranking
-from worker.steps import run
+from worker.jobs import admission, fair_share
+from worker.runtime.steps import run
 
 Row = tuple[str, str, str]
 PLACES = 3
@@ -137,7 +137,7 @@ class Bench:
         with transaction() as session:
             queue = session.get_one(JobQueue, self.queue_id)
             started = time.perf_counter()
-            assert ranking.turns(session, queue, 1)
+            assert fair_share.turns(session, queue, 1)
             return time.perf_counter() - started
 
     def _round(self, *, ranks_too: bool) -> float:

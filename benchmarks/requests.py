@@ -18,11 +18,11 @@ from fastapi import FastAPI
 from openai import AuthenticationError, OpenAI
 from starlette.types import Message
 
+from api.auth.scopes import scope
 from api.main import create_app
-from api.scopes import scope
 from benchmarks.stack import Measured, cpu_seconds, measured_stack, print_table, uploaded
-from cli import commands
-from cli.ports import LOCALHOST
+from cli.local import commands
+from cli.processes.ports import LOCALHOST
 from shared.database import transaction
 from shared.projects import callers, keys
 from shared.projects import service as projects

@@ -24,17 +24,18 @@ from cryptography.fernet import Fernet
 from sqlmodel import col, select
 
 from benchmarks.stack import Measured, lines, measured_stack, print_table
-from cli import commands, ports
-from cli.crew import Tier
-from cli.ports import LOCALHOST
+from cli.local import commands
+from cli.processes import ports
+from cli.processes.ports import LOCALHOST
+from cli.processes.supervisor import Tier
 from shared.database import get_engine, transaction
 from shared.jobs.models import Job, JobStatus
+from shared.key_rotation.reseal import reseal_all
 from shared.projects import credentials
 from shared.projects import service as projects
 from shared.projects.credential_schemas import CredentialCreate
 from shared.projects.models import Credential
-from shared.resealing import reseal_all
-from shared.secrets import key_id, key_ids
+from shared.security.secrets import key_id, key_ids
 from shared.settings import get_settings
 
 CREDENTIALS, PROJECTS = 1000, 10

@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 from openai import OpenAI
 
-from cli import places
-from cli.crew import Crew
-from cli.ports import Book
-from cli.stack import running
-from cli.surroundings import Wishes
+from cli.embedded import postgres_home
+from cli.local.environment import Wishes
+from cli.local.stack import running
+from cli.processes.ports import Book
+from cli.processes.supervisor import Crew
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def measured_stack(**settings: str) -> Iterator[Measured]:
                 stack.environ,
                 stack.crew,
             )
-        places.remove(state)
+        postgres_home.remove(state)
 
 
 def cpu_seconds(process: psutil.Process) -> float:

@@ -21,7 +21,7 @@ from sqlmodel import Session, select
 
 from benchmarks.stack import Measured, cpu_seconds, measured_stack, print_table, uploaded
 from shared.database import transaction
-from shared.ids import made_at
+from shared.db.ids import made_at
 from shared.jobs.models import Job, JobEvent, JobStatus
 
 STREAMS, JOBS = 1000, 100

@@ -20,7 +20,7 @@ from openai import AuthenticationError, OpenAI
 
 from benchmarks.raw_body import FOLDER
 from benchmarks.stack import Measured, lines, measured_stack, print_table
-from cli.commands import api
+from cli.local.commands import api
 from tests.servers import free_port, wait_for_port
 
 SIZE = 1 << 30

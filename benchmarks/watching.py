@@ -17,7 +17,7 @@ import psutil
 from sqlalchemy import text
 
 from benchmarks.stack import Measured, measured_stack, print_table, uploaded
-from cli.receiver import Receiver
+from cli.local.receiver import Receiver
 from shared.database import get_engine
 
 Row = tuple[str, str, str]

@@ -20,8 +20,8 @@ from redis import Redis
 from sqlmodel import col, select
 
 from benchmarks.stack import Measured, cpu_seconds, measured_stack, print_table
+from shared.broker.queue import DELIVERIES
 from shared.database import get_engine, transaction
-from shared.queue import DELIVERIES
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint

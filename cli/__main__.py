@@ -8,22 +8,12 @@ from typing import Annotated
 
 import typer
 
-from cli import (
-    admin_keys,
-    audit,
-    commands,
-    credentials,
-    datasets,
-    keys,
-    money,
-    projects,
-    rate_limits,
-    reconcile,
-    secrets_rotation,
-    webhooks,
-)
+from cli.admin import admin_keys, audit, budgets, credentials, keys, projects, rate_limits, reconcile, secrets_rotation
+from cli.datasets import commands as datasets
 from cli.failure import Failure
-from shared.acting import operating
+from cli.local import commands
+from cli.webhooks import commands as webhooks
+from shared.audit.actor import operating
 
 STATE = Path(os.environ.get("TUNERY_STATE") or commands.ROOT / ".state")
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -38,8 +28,8 @@ app = typer.Typer(
 app.add_typer(projects.app, name="project", rich_help_panel="Operate")
 app.add_typer(keys.app, name="key", rich_help_panel="Operate")
 app.add_typer(admin_keys.app, name="admin-key", rich_help_panel="Operate")
-app.add_typer(money.limits, name="limit", rich_help_panel="Operate")
-app.command(rich_help_panel="Operate")(money.cost)
+app.add_typer(budgets.limits, name="limit", rich_help_panel="Operate")
+app.command(rich_help_panel="Operate")(budgets.cost)
 app.add_typer(credentials.app, name="credential", rich_help_panel="Operate")
 app.add_typer(secrets_rotation.app, name="secrets", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(reconcile.reconcile)
@@ -54,7 +44,7 @@ TRY, OPERATE, DEVELOP = "Try", "Operate", "Develop"
 @app.command(rich_help_panel=TRY)
 def demo() -> None:
     """Start everything, run a whole fine-tuning job against the sandbox, and show each step. Costs seconds, no cent."""
-    from cli.demo import run
+    from cli.local.demo import run
 
     run(STATE / "demo")
 
@@ -72,7 +62,7 @@ def up(
     DATABASE_URL and REDIS_URL name servers to use instead of the embedded ones, and TUNERY_PROVIDER\\_\\_BASE_URL with
     TUNERY_PROVIDER\\_\\_API_KEY the provider to use instead of the sandbox.
     """
-    from cli.up import run
+    from cli.local.up import run
 
     run(STATE, port=port, webhook_url=webhook_url)
 
@@ -121,7 +111,7 @@ def migrate(
     wait: Annotated[float, typer.Option(help="Seconds to wait for the database to answer.")] = 30,
 ) -> None:
     """Bring the database to the newest schema. Several at once wait for each other."""
-    from cli.operate import migrate_when_reachable
+    from cli.admin.deployment import migrate_when_reachable
 
     print(migrate_when_reachable(wait))
 
@@ -129,7 +119,7 @@ def migrate(
 @app.command(rich_help_panel=DEVELOP, context_settings=PASSED_ON)
 def test(context: typer.Context) -> None:
     """Run the whole suite, on two cores. What follows goes to pytest, as in `tunery test tests/cli -x`."""
-    from cli.develop import run_tests
+    from cli.dev.test import run_tests
 
     sys.exit(run_tests(context.args))
 
@@ -137,7 +127,7 @@ def test(context: typer.Context) -> None:
 @app.command(rich_help_panel=DEVELOP)
 def lint() -> None:
     """Check style, types, who imports whom, the locks, and that the migrations are equal to the models."""
-    from cli.lint import run
+    from cli.dev.lint import run
 
     sys.exit(run(STATE))
 
@@ -145,7 +135,7 @@ def lint() -> None:
 @app.command(rich_help_panel=DEVELOP)
 def lock() -> None:
     """Write both requirements locks anew, after a change of pyproject.toml."""
-    from cli.locks import write
+    from cli.dev.locks import write
 
     write(STATE)
 

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from shared.errors import ServiceError
-from shared.lost_keys import KeyLost
+from shared.key_rotation.startup_check import KeyLost
 from shared.settings import Settings
 
 

@@ -11,7 +11,7 @@ from types import FrameType
 import uvicorn
 
 from sandbox.app import create_app
-from sandbox.connection import Connection
+from sandbox.faults.connection import Connection
 from sandbox.settings import Settings, read
 from sandbox.state import State
 

@@ -4,9 +4,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import Scope
 
-from sandbox import chat, control, files, index, jobs, models, uploads
 from sandbox.errors import handle_errors
-from sandbox.gate import Gate
+from sandbox.middleware import Gate
+from sandbox.routes import chat, control, files, index, jobs, models, uploads
 from sandbox.state import State
 
 ROUTERS = (files.router, uploads.router, jobs.router, models.router, chat.router, control.router, index.router)

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from sandbox.datasets import Dataset, Example
 from sandbox.records import FINAL, Checkpoint, Job, JobError, JobEvent, new_id
+from sandbox.training_file import Dataset, Example
 
 Life = Iterator[float]
 """A job's life as a generator: what happens, and between two things the seconds until the next one, at speed 1."""

@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from sandbox.expiry import ExpiresAfter
-from sandbox.faults import Fault
+from sandbox.faults.armed import Fault
 from sandbox.records import StoredFile, TunedModel, Upload, UploadPart, new_id
 from sandbox.runs import Run
 from sandbox.settings import Settings

@@ -22,7 +22,7 @@ import shared.projects.models
 import shared.projects.rate_limits
 import shared.sweeps
 import shared.webhooks.models  # noqa: F401  every table, so that every foreign key resolves
-from shared.isolation import narrow_from_the_start
+from shared.db.row_security import narrow_from_the_start
 from shared.settings import get_settings
 
 

@@ -7,10 +7,10 @@ from sqlalchemy import and_, case, func, literal
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, Session, SQLModel, col, select
 
+from shared.db.tables import TimeField, delete_some, utc_now
 from shared.errors import KeyInUse
-from shared.secrets import NoKeyFits, reseal
+from shared.security.secrets import NoKeyFits, reseal
 from shared.settings import get_settings
-from shared.tables import TimeField, delete_some, utc_now
 
 AT_ONCE = 1000
 

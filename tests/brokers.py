@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import make_url
 
-from shared import queue
-from shared.queue import get_celery, silence
+from shared.broker import queue
+from shared.broker.queue import get_celery, silence
 from shared.settings import get_settings
 from tests.worker.levers import settings
 

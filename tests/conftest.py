@@ -15,13 +15,13 @@ from cryptography.fernet import Fernet
 from sqlalchemy import NullPool, create_engine, make_url, text
 
 from api.main import create_app
-from cli import places
-from cli.ports import Book
-from cli.stack import running
-from cli.surroundings import Wishes
+from cli.embedded import postgres_home
+from cli.local.environment import Wishes
+from cli.local.stack import running
+from cli.processes.ports import Book
+from shared.broker.queue import get_celery
 from shared.database import get_engine
 from shared.migrations import migrate
-from shared.queue import get_celery
 from shared.settings import get_settings
 from tests.api.administration import Operator, operating
 from tests.api.people import member
@@ -44,7 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ[SERVERS_FOLDER] = folder
     with (Path(folder) / "log").open("wb") as log:
         config.stash[servers] = subprocess.Popen(
-            [sys.executable, "-m", "cli.embedded", folder],
+            [sys.executable, "-m", "cli.embedded.temporary", folder],
             stdin=subprocess.PIPE,  # they stop when it closes, however we end
             stderr=log,
             cwd=config.rootpath,
@@ -206,4 +206,4 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     wishes = Wishes(state, isolated=True, durable=False, settings=fast)
     with Book(state / "ports.json") as book, running(wishes, book) as stack:
         yield RunningStack(stack.base_url, stack.first["api_key"])
-    places.remove(state)
+    postgres_home.remove(state)

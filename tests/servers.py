@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
-from api.connection import Connection
+from api.http.slow_heads import Connection
 
 PATIENCE = 20.0
 

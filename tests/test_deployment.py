@@ -24,9 +24,10 @@ import yaml
 from dotenv import dotenv_values
 from pydantic import BaseModel
 
-from cli import commands, ports
-from cli.processes import Child, Program
-from shared.ids import new_id
+from cli.local import commands
+from cli.processes import ports
+from cli.processes.child import Child, Program
+from shared.db.ids import new_id
 from shared.settings import Settings
 
 ROOT = Path(__file__).parent.parent

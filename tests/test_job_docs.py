@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from shared.jobs.models import JobStatus
-from shared.jobs.moves import ASKABLE, MOVES
+from shared.jobs.transitions import ASKABLE, MOVES
 
 DOCS = (Path(__file__).parent.parent / "docs" / "jobs.md").read_text()
 

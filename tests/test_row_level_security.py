@@ -17,14 +17,14 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlmodel import Session, SQLModel, select
 
-from api import deps
+from api.auth import deps
 from api.main import create_app
 from shared.database import transaction
+from shared.db.row_security import across_projects, narrow
+from shared.db.tables import get_owned
 from shared.errors import NotFound
-from shared.isolation import across_projects, narrow
 from shared.projects import service as projects
 from shared.projects.models import Project
-from shared.tables import get_owned
 from tests.test_architecture import MODULES, name
 from tests.world import empty_tables, variables_of_this_test
 
@@ -46,38 +46,38 @@ NOT_SO_FILLED: dict[str, dict[str, Any]] = {}  # where a table's own checks ask 
 
 # Who works across projects, and why. Everybody else says whose rows a transaction is about.
 ACROSS = {
-    "api/refusals.py _add": "whoever was refused may be nobody",
-    "api/routes/audit_logs.py _lines": "an admin exports the audit of all projects",
-    "api/deps.py _find": "whose key it is has yet to be found out",
-    "api/event_stream.py look": "asks first whether the key is still good, and is then narrowed",
-    "api/key_use.py write": "notes the use of one key, by its id; projects cannot write keys",
-    "api/job_watch.py _look": "one look for the streams of all projects; each is handed its own job's news",
+    "api/audit/refusals.py _add": "whoever was refused may be nobody",
+    "api/routes/organization/audit_logs.py _lines": "an admin exports the audit of all projects",
+    "api/auth/deps.py _find": "whose key it is has yet to be found out",
+    "api/streams/events.py look": "asks first whether the key is still good, and is then narrowed",
+    "api/auth/last_used.py write": "notes the use of one key, by its id; projects cannot write keys",
+    "api/streams/feed.py _look": "one look for the streams of all projects; each is handed its own job's news",
     "api/routes/provider_webhooks.py receive_provider_webhook": "whose job a provider tells of has yet to be found out",
     "api/routes/health.py _postgres": "asks for the schema's revision",
     "shared/jobs/tuned_models.py _is_of_somebody": "whether a name is another project's model",
     "shared/projects/service.py default_credential": "the row of the deployment's own account, when it is first needed",
-    "shared/lost_keys.py check_keys": "counts the keys with which anything is sealed",
-    "shared/resealing.py reseal_all": "seals again what is everybody's",
-    "worker/admission.py _held": "places are shared by all: how many are taken",
-    "worker/admission.py _say_why": "the same: how many wait",
+    "shared/key_rotation/startup_check.py check_keys": "counts the keys with which anything is sealed",
+    "shared/key_rotation/reseal.py reseal_all": "seals again what is everybody's",
+    "worker/jobs/admission.py _held": "places are shared by all: how many are taken",
+    "worker/jobs/admission.py _say_why": "the same: how many wait",
     "worker/app.py _prepare_for_children": "claims no row at all",
-    "worker/beat.py note_sweep": "notes that a sweep was made, which is nobody's",
-    "worker/beat.py _in_batches": "forgets what is old, of everybody",
-    "worker/beat.py _reconcile": "accounts at providers belong to all",
-    "worker/beat.py _known": "which bytes in the storage have a row, whoever's",
-    "worker/beat.py tidy": "looks after all endpoints and keys",
-    "worker/reconciliation.py _adopt": "rings for a job, by its id",
-    "worker/reconciliation.py find": "compares all of an account with the rows of everybody",
-    "worker/reconciliation.py reconcile": "reads an account by its id",
-    "worker/steps.py _is_due": "asks of a row whether it is due, before it is known whose it is",
-    "worker/steps.py _postpone": "puts one row off, by its id",
-    "worker/steps.py _put_off": "puts one row off, by its id",
-    "worker/steps.py run_one": "claims among the rows of all; from the plan on only the row's own project is there",
-    "worker/sweep.py _put_back": "rings for the rows of all",
-    "worker/sweep.py sweep": "rings for the rows of all",
-    "worker/throttling.py pause": "the deployment's own account is left alone by the jobs of all",
-    "worker/uploads.py wake_waiting_jobs": "finds the file by its id, and is then narrowed",
-    "worker/watching.py _tell_jobs": "rings for the jobs of an account, whoever's",
+    "worker/runtime/scheduler.py note_sweep": "notes that a sweep was made, which is nobody's",
+    "worker/runtime/scheduler.py _in_batches": "forgets what is old, of everybody",
+    "worker/runtime/scheduler.py _reconcile": "accounts at providers belong to all",
+    "worker/runtime/scheduler.py _known": "which bytes in the storage have a row, whoever's",
+    "worker/runtime/scheduler.py tidy": "looks after all endpoints and keys",
+    "worker/accounts/reconcile.py _adopt": "rings for a job, by its id",
+    "worker/accounts/reconcile.py find": "compares all of an account with the rows of everybody",
+    "worker/accounts/reconcile.py reconcile": "reads an account by its id",
+    "worker/runtime/steps.py _is_due": "asks of a row whether it is due, before it is known whose it is",
+    "worker/runtime/steps.py _postpone": "puts one row off, by its id",
+    "worker/runtime/steps.py _put_off": "puts one row off, by its id",
+    "worker/runtime/steps.py run_one": "claims among the rows of all; from the plan on only its own project is seen",
+    "worker/runtime/sweep.py _put_back": "rings for the rows of all",
+    "worker/runtime/sweep.py sweep": "rings for the rows of all",
+    "worker/jobs/backpressure.py pause": "the deployment's own account is left alone by the jobs of all",
+    "worker/datasets/upload_to_provider.py wake_waiting_jobs": "finds the file by its id, and is then narrowed",
+    "worker/jobs/watch.py _tell_jobs": "rings for the jobs of an account, whoever's",
 }
 
 

@@ -19,7 +19,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import make_url, text
 from sqlmodel import SQLModel
 
-from cli import commands
+from cli.local import commands
 from shared.database import transaction
 from shared.projects import service as projects
 from tests.servers import PATIENCE, Receiver, free_port, wait_for_port

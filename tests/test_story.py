@@ -15,10 +15,13 @@ from cryptography.fernet import Fernet
 from openai import OpenAI
 from sqlalchemy import make_url
 
-from cli import commands, ports, secret_files, valkey
-from cli.processes import Child, Program
-from cli.valkey import Broker
-from shared.ids import new_id
+from cli import secret_files
+from cli.embedded import valkey
+from cli.embedded.valkey import Broker
+from cli.local import commands
+from cli.processes import ports
+from cli.processes.child import Child, Program
+from shared.db.ids import new_id
 from tests.servers import Receiver
 from tests.world import Person, Sandbox, lines
 
@@ -72,7 +75,7 @@ class Town:
                 return commands.beat()
             case "sandbox":
                 return commands.sandbox(self.sandbox_port)
-        return [sys.executable, "-m", "cli.first", str(self.folder / "first.json")]
+        return [sys.executable, "-m", "cli.local.seed", str(self.folder / "first.json")]
 
     def start_redis(self) -> None:
         log = self.folder / "valkey.log"

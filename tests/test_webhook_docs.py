@@ -14,7 +14,7 @@ import pytest
 from openai import InvalidWebhookSignatureError
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from cli.webhook_forwarding import signing_secret
+from cli.webhooks.forward import signing_secret
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookRecovery
 from tests.worker.levers import ids

@@ -14,26 +14,18 @@ from sqlmodel import select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
+from shared.db.tables import DueTable, OwnedDue, utc_now
 from shared.jobs.models import Job, JobQueue, TunedModel, Watch
 from shared.notices.models import Notice
 from shared.projects.models import Credential
 from shared.settings import get_settings
-from shared.tables import DueTable, OwnedDue, utc_now
 from shared.webhooks.models import WebhookDelivery, WebhookRecovery
-from worker import (
-    admission,
-    closing,
-    credentials,
-    datasets,
-    deliveries,
-    jobs,
-    notices,
-    recoveries,
-    tuned_models,
-    uploads,
-    watching,
-)
-from worker.steps import run
+from worker.accounts import refresh
+from worker.datasets import close_upload, dataset_step, upload_to_provider
+from worker.email import send
+from worker.jobs import admission, job_step, tuned_models, watch
+from worker.runtime.steps import run
+from worker.webhooks import deliver, recover
 
 CHAT = b'{"messages": [{"role": "user", "content": "Question %d"}, {"role": "assistant", "content": "Answer %d"}]}\n'
 
@@ -123,17 +115,17 @@ class Sandbox:
 
 
 STEPS: dict[type[DueTable] | type[OwnedDue], Callable[[str], None]] = {
-    Credential: lambda id: run(credentials.refresh, id),
-    Dataset: lambda id: run(datasets.advance, id),
-    Upload: lambda id: run(closing.close, id),
-    ProviderFile: lambda id: run(uploads.upload, id),
-    Watch: lambda id: run(watching.watch, id),
-    Job: lambda id: run(jobs.advance, id),
+    Credential: lambda id: run(refresh.refresh, id),
+    Dataset: lambda id: run(dataset_step.advance, id),
+    Upload: lambda id: run(close_upload.close, id),
+    ProviderFile: lambda id: run(upload_to_provider.upload, id),
+    Watch: lambda id: run(watch.watch, id),
+    Job: lambda id: run(job_step.advance, id),
     JobQueue: lambda id: run(admission.admit, id),
     TunedModel: lambda id: run(tuned_models.delete, id),
-    WebhookRecovery: lambda id: run(recoveries.recover, id),
-    Notice: lambda id: run(notices.send, id),
-    WebhookDelivery: lambda id: run(deliveries.attempt, id),
+    WebhookRecovery: lambda id: run(recover.recover, id),
+    Notice: lambda id: run(send.send, id),
+    WebhookDelivery: lambda id: run(deliver.attempt, id),
 }
 
 

@@ -14,35 +14,26 @@ from celery import signals
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
+from shared.broker.queue import Task, get_celery
 from shared.database import get_engine, transaction
 from shared.datasets.models import ProviderFile
+from shared.db.tables import claim
 from shared.jobs.models import Job, Watch
+from shared.key_rotation.startup_check import KeyLost, check_keys
 from shared.log import set_up_logging
-from shared.lost_keys import KeyLost, check_keys
-from shared.queue import Task, get_celery
 from shared.settings import get_settings
-from shared.tables import claim
-from worker import (
-    acknowledging,
-    admission,
-    closing,
-    credentials,
-    datasets,
-    deliveries,
-    health,
-    jobs,
-    notices,
-    reconciliation,
-    recoveries,
-    tuned_models,
-    uploads,
-    watching,
-)
-from worker.steps import run
+from worker.accounts import reconcile, refresh
+from worker.datasets import close_upload as closing
+from worker.datasets import dataset_step, upload_to_provider
+from worker.email import send
+from worker.jobs import admission, job_step, tuned_models, watch
+from worker.runtime import health, kombu_qos
+from worker.runtime.steps import run
+from worker.webhooks import deliver, recover
 
 STOP_WITHIN = 20.0  # seconds that steps under way may take to end once the worker is told to stop
 
-acknowledging.free_places()
+kombu_qos.free_places()
 app = get_celery()
 # A worker waits for messages, a request must not wait.
 app.conf.broker_transport_options |= {
@@ -55,13 +46,13 @@ app.conf.broker_transport_options |= {
 
 @app.task(name=Task.ADVANCE_DATASET)
 def advance_dataset(dataset_id: str) -> None:
-    run(datasets.advance, dataset_id)
+    run(dataset_step.advance, dataset_id)
 
 
 @app.task(name=Task.UPLOAD_DATASET)
 def upload_dataset(file_id: str) -> None:
-    run(uploads.upload, file_id)
-    uploads.wake_waiting_jobs(file_id)
+    run(upload_to_provider.upload, file_id)
+    upload_to_provider.wake_waiting_jobs(file_id)
 
 
 @app.task(name=Task.CLOSE_UPLOAD)
@@ -71,12 +62,12 @@ def close_upload(upload_id: str) -> None:
 
 @app.task(name=Task.ADVANCE_JOB)
 def advance_job(job_id: str) -> None:
-    run(jobs.advance, job_id)
+    run(job_step.advance, job_id)
 
 
 @app.task(name=Task.WATCH_JOBS)
 def watch_jobs(watch_id: str) -> None:
-    run(watching.watch, watch_id)
+    run(watch.watch, watch_id)
 
 
 @app.task(name=Task.ADMIT_JOBS)
@@ -91,27 +82,27 @@ def delete_model(model_id: str) -> None:
 
 @app.task(name=Task.DELIVER_WEBHOOKS)
 def deliver_webhooks(endpoint_id: str) -> None:
-    deliveries.deliver(endpoint_id)
+    deliver.deliver(endpoint_id)
 
 
 @app.task(name=Task.RECOVER_WEBHOOKS)
 def recover_webhooks(recovery_id: str) -> None:
-    run(recoveries.recover, recovery_id)
+    run(recover.recover, recovery_id)
 
 
 @app.task(name=Task.SEND_NOTICE)
 def send_notice(_: str) -> None:
-    notices.send_due()
+    send.send_due()
 
 
 @app.task(name=Task.REFRESH_CREDENTIAL)
 def refresh_credential(credential_id: str) -> None:
-    run(credentials.refresh, credential_id)
+    run(refresh.refresh, credential_id)
 
 
 @app.task(name=Task.RECONCILE_CREDENTIAL)
 def reconcile_credential(credential_id: str) -> None:
-    reconciliation.reconcile(credential_id)
+    reconcile.reconcile(credential_id)
 
 
 @signals.setup_logging.connect
@@ -130,7 +121,7 @@ def _check_keys(**_: object) -> None:
 @signals.worker_init.connect
 def _share_lanes(sender: Any, **_: object) -> None:
     """No project may have more than half of what this worker can send at once."""
-    deliveries.lanes.of_a_project = max(1, sender.concurrency // 2)
+    deliver.lanes.of_a_project = max(1, sender.concurrency // 2)
 
 
 @signals.worker_init.connect
@@ -153,7 +144,7 @@ def _tell_how_it_is(**_: object) -> None:
 @signals.worker_shutting_down.connect
 def _stop_in_time(how: str, **_: object) -> None:
     """Nothing is begun any more. What takes too long to end is broken off: others go on when its lease has run out."""
-    deliveries.stopping.set()
+    deliver.stopping.set()
     if how == "Warm":
         breaks_off = threading.Timer(STOP_WITHIN, os.kill, (os.getpid(), signal.SIGQUIT))
         breaks_off.daemon = True

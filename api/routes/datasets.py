@@ -4,20 +4,21 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
-from api.deps import After, CallerDep, SessionDep
+from api.auth.deps import After, CallerDep, SessionDep
+from api.auth.scopes import scope
 from api.idempotency import IdempotentRoute
-from api.scopes import scope
 from shared.database import transaction
-from shared.datasets import collection, reports, storage
+from shared.datasets import collection, reports
 from shared.datasets.models import DatasetStatus
 from shared.datasets.preview import ExamplePreview, preview
 from shared.datasets.prices import estimate
-from shared.datasets.validation import overlap
-from shared.datasets.validation.rules import rules
+from shared.datasets.storage import store
+from shared.datasets.validation.overlap import overlap
+from shared.datasets.validation.rules.limits import rules
 from shared.datasets.views import DatasetCreate, DatasetPublic, EstimatePublic, Overlapping, ProblemPublic
+from shared.db.pages import Page
 from shared.errors import Invalid
 from shared.jobs import dataset_views
-from shared.pages import Page
 
 router = APIRouter(prefix="/v1/datasets", tags=["Datasets"], route_class=IdempotentRoute, dependencies=[scope("files")])
 COMPARED_BYTES = 256 << 20  # seconds of one thread; larger files are compared before a job that names them
@@ -36,7 +37,7 @@ def create_dataset(session: SessionDep, caller: CallerDep, new: DatasetCreate) -
         session.flush()
     except BaseException:
         if written is not None:
-            storage.remove(written.id)
+            store.remove(written.id)
         raise
     return collection.show(session, dataset)
 
@@ -85,7 +86,7 @@ def preview_dataset(
         report = collection.checked(session, dataset)
     if report.format is None:
         raise Invalid(f"{dataset.id} has no examples that could be read", code="invalid_training_file")
-    with storage.open_dataset(dataset.id) as file:
+    with store.open_dataset(dataset.id) as file:
         return preview(file, report.format, model, report.provider, limit)
 
 
@@ -125,5 +126,5 @@ def compare_datasets(caller: CallerDep, dataset_id: str, other: Annotated[str, Q
         first, second = (collection.get_dataset(session, caller.project_id, each) for each in (dataset_id, other))
         for each in (first, second):
             collection.checked(session, each)
-    with storage.open_dataset(first.id) as ours, storage.open_dataset(second.id) as theirs:
+    with store.open_dataset(first.id) as ours, store.open_dataset(second.id) as theirs:
         return Overlapping.of(first.id, second.id, overlap(ours, theirs, most_bytes=COMPARED_BYTES))

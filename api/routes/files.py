@@ -9,21 +9,21 @@ from starlette.requests import Request
 from structlog import get_logger
 
 from api import idempotency
-from api.deps import After, CallerDep, SessionDep
+from api.auth.deps import After, CallerDep, SessionDep
+from api.auth.scopes import scope
+from api.http.file_upload import receive_file
+from api.http.multipart import FormWithFile
 from api.idempotency import IdempotentRoute
-from api.multipart import FormWithFile
-from api.receiving import receive_file
-from api.scopes import scope
 from shared.database import transaction
 from shared.datasets import service as datasets
-from shared.datasets import storage
 from shared.datasets.models import Dataset, DatasetStatus, Purpose
 from shared.datasets.schemas import ExpiresAfter, FileDeleted, FilePublic, UploadPurpose
+from shared.datasets.storage import store
+from shared.db.pages import Page
+from shared.db.tables import get_owned, list_owned
 from shared.errors import Invalid, StorageUnavailable
 from shared.jobs import service as jobs
-from shared.pages import Page
 from shared.settings import get_settings
-from shared.tables import get_owned, list_owned
 
 log = get_logger(__name__)
 router = APIRouter(prefix="/v1/files", tags=["Files"], route_class=IdempotentRoute, dependencies=[scope("files")])
@@ -56,7 +56,7 @@ async def create_file(request: Request, caller: CallerDep) -> FilePublic:
     reason in `status_details`.
     """
 
-    def keep(form: FormWithFile, writer: storage.Writer) -> FilePublic:
+    def keep(form: FormWithFile, writer: store.Writer) -> FilePublic:
         filename = datasets.clean_filename(form.check(allowed=_FIELDS))
         purpose, expires_after = _purpose(form.fields), _expires_after(form.fields)
         dataset = Dataset(
@@ -130,9 +130,9 @@ def retrieve_file_content(session: SessionDep, caller: CallerDep, file_id: str) 
     if dataset.purpose is Purpose.ASSISTANTS:
         raise Invalid("Not allowed to download files of purpose: assistants", param="id")
     try:
-        file = storage.open_dataset(dataset.id)
+        file = store.open_dataset(dataset.id)
     except FileNotFoundError:
         log.error("the bytes of a file are missing", file_id=dataset.id, status=DatasetStatus(dataset.status))
         raise StorageUnavailable("The bytes of this file cannot be found: tell your operator its id") from None
     headers = {"content-length": str(dataset.bytes)}
-    return StreamingResponse(storage.chunks(file), media_type="application/octet-stream", headers=headers)
+    return StreamingResponse(store.chunks(file), media_type="application/octet-stream", headers=headers)

@@ -9,9 +9,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared.broker.queue import PATIENCE
 from shared.database import transaction
 from shared.migrations import current_revision, newest_revision
-from shared.queue import PATIENCE
 from shared.settings import get_settings
 
 router = APIRouter(tags=["Health"], include_in_schema=False)

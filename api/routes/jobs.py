@@ -9,20 +9,20 @@ from fastapi.responses import Response, StreamingResponse
 from sqlmodel import Session
 from starlette.requests import Request
 
-from api.deps import After, CallerDep, SessionDep
-from api.event_stream import MEDIA_TYPE
+from api.auth.deps import After, CallerDep, SessionDep
+from api.auth.scopes import scope
 from api.idempotency import IdempotentRoute
-from api.job_stream import follow
-from api.scopes import scope
+from api.streams.events import MEDIA_TYPE
+from api.streams.jobs import follow
 from shared.database import transaction
+from shared.db.pages import Page
+from shared.db.tables import get_owned
 from shared.errors import Invalid
 from shared.jobs import metrics
 from shared.jobs import service as jobs
 from shared.jobs.metrics import JobMetrics
 from shared.jobs.models import Job, JobEvent, JobRequest
 from shared.jobs.schemas import CheckpointPublic, JobCreate, JobEventPublic, JobPublic
-from shared.pages import Page
-from shared.tables import get_owned
 
 router = APIRouter(
     prefix="/v1/fine_tuning/jobs", tags=["Fine-tuning"], route_class=IdempotentRoute, dependencies=[scope("jobs")]

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from api.deps import CallerDep, SessionDep
-from api.scopes import scope
+from api.auth.deps import CallerDep, SessionDep
+from api.auth.scopes import scope
 from shared.jobs import tuned_models
 from shared.jobs.schemas import ModelDeleted, ModelList, ModelPublic
 

@@ -8,19 +8,20 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 
 from api import idempotency
-from api.deps import After, CallerDep, SessionDep
+from api.auth.deps import After, CallerDep, SessionDep
+from api.auth.scopes import scope
+from api.http.file_upload import receive_file
+from api.http.multipart import FormWithFile
 from api.idempotency import IdempotentRoute, Replayed
-from api.multipart import FormWithFile
-from api.receiving import receive_file
-from api.scopes import scope
 from shared.database import transaction
-from shared.datasets import storage, uploads
+from shared.datasets import uploads
 from shared.datasets.models import Upload, UploadPart
 from shared.datasets.schemas import UploadComplete, UploadCreate, UploadPartPublic, UploadPublic
+from shared.datasets.storage import store
+from shared.db.pages import Page
+from shared.db.tables import get_owned
 from shared.errors import ServiceError
-from shared.pages import Page
 from shared.settings import get_settings
-from shared.tables import get_owned
 
 router = APIRouter(prefix="/v1/uploads", tags=["Uploads"], route_class=IdempotentRoute, dependencies=[scope("files")])
 COMPLETED_AT_ONCE = anyio.CapacityLimiter(4)  # so that hashing leaves threads and disks to other requests
@@ -63,7 +64,7 @@ async def create_part(request: Request, caller: CallerDep, upload_id: str) -> Up
         with transaction(caller.project_id) as session:
             uploads.get_pending(session, caller.project_id, upload_id)
 
-    def keep(form: FormWithFile, writer: storage.Writer) -> UploadPartPublic:
+    def keep(form: FormWithFile, writer: store.Writer) -> UploadPartPublic:
         form.check()
         part = UploadPart(
             id=writer.id,
@@ -127,9 +128,9 @@ def _complete(project_id: str, upload_id: str, order: UploadComplete) -> UploadP
                 return idempotency.keep(uploads.show(session, made))
             shown = idempotency.keep(uploads.show(session, completed))
     except (ServiceError, Replayed):
-        storage.unjoin(dataset.id)
+        store.unjoin(dataset.id)
         raise
-    storage.unjoin(dataset.id)
+    store.unjoin(dataset.id)
     return shown
 
 

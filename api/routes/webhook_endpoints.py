@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from api import webhook_tests
-from api.deps import After, CallerDep, SessionDep
+from api.auth.deps import After, CallerDep, SessionDep
+from api.auth.scopes import scope
 from api.idempotency import IdempotentRoute
-from api.scopes import scope
-from shared.pages import Page
-from shared.tables import get_owned, list_owned
+from api.webhooks import test_event
+from shared.db.pages import Page
+from shared.db.tables import get_owned, list_owned
 from shared.webhooks import deliveries
 from shared.webhooks import service as webhooks
 from shared.webhooks.deliveries import Filter
@@ -109,7 +109,7 @@ async def test_webhook_endpoint(
     caller: CallerDep, webhook_endpoint_id: str, asked: EventTypeNamed
 ) -> WebhookEndpointTest:
     """Send a sample event of any type, once, and wait for the answer. It is in the log, with its delivery."""
-    return await webhook_tests.send_and_wait(caller.project_id, webhook_endpoint_id, asked.event_type)
+    return await test_event.send_and_wait(caller.project_id, webhook_endpoint_id, asked.event_type)
 
 
 @router.get("/{webhook_endpoint_id}/deliveries", response_model=Page[WebhookDeliveryPublic])

@@ -8,14 +8,14 @@ from fastapi.responses import StreamingResponse
 from sqlmodel import Session
 from starlette.requests import Request
 
-from api.deps import After, CallerDep, SessionDep
-from api.event_stream import MEDIA_TYPE, follow
+from api.auth.deps import After, CallerDep, SessionDep
+from api.auth.scopes import scope
 from api.idempotency import IdempotentRoute
 from api.routes.webhook_endpoints import FilterDep, Limit
-from api.scopes import scope
-from api.webhook_samples import sample
-from shared.pages import Page
-from shared.tables import get_owned
+from api.streams.events import MEDIA_TYPE, follow
+from api.webhooks.samples import sample
+from shared.db.pages import Page
+from shared.db.tables import get_owned
 from shared.webhooks import deliveries
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent

@@ -4,8 +4,8 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Index
 
-from shared.acting import Who
-from shared.tables import JSONField, Table
+from shared.audit.actor import Who
+from shared.db.tables import JSONField, Table
 
 REFUSED, FAILED_LOGIN, PRUNED = "change.refused", "login.failed", "audit_log.pruned"
 MAY_PRUNE = "tunery.audit_prune"  # the trigger lets the table's owner delete in a transaction that has set it to `on`

@@ -1,6 +1,6 @@
 """Writes what changes into the audit, in the transaction of the change: the one place where that is done.
 
-Whoever acts says in `shared.acting` what a change of which table is called; that is all a route or a command needs.
+Whoever acts says in `shared.audit.actor` what a change of which table is called; a route or a command needs no more.
 The worker says nothing, and leaves no entries: what it does to a job is told by the job's events.
 """
 
@@ -13,7 +13,7 @@ from sqlalchemy import Result, event, inspect
 from sqlalchemy.orm import ORMExecuteState
 from sqlmodel import Session, SQLModel
 
-from shared.acting import Who, acting
+from shared.audit.actor import Who, acting
 from shared.audit.models import AuditLog
 from shared.projects.scopes import ADMIN_SCOPES, PROJECT_SCOPES
 

@@ -5,9 +5,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from shared.audit.models import FAILED_LOGIN, PRUNED, REFUSED, AuditLog
-from shared.ids import made_at
-from shared.pages import Listed
-from shared.tables import epoch
+from shared.db.ids import made_at
+from shared.db.pages import Listed
+from shared.db.tables import epoch
 
 
 class AuditActorKey(BaseModel):

@@ -8,10 +8,10 @@ from sqlmodel import Session, col, delete, select
 
 from shared.audit.models import MAY_PRUNE, PRUNED, AuditLog
 from shared.audit.schemas import AuditLogPublic
+from shared.db.ids import first_id
+from shared.db.tables import COMMITTED_WITHIN, from_epoch, utc_now
 from shared.errors import NotFound
-from shared.ids import first_id
 from shared.projects.models import Project
-from shared.tables import COMMITTED_WITHIN, from_epoch, utc_now
 
 AT_ONCE = 500
 

@@ -13,8 +13,8 @@ from sqlmodel import Session, col, func, select
 from shared.budgets.amounts import text_of
 from shared.budgets.ledger import COSTS
 from shared.budgets.models import LedgerEntry
+from shared.db.tables import epoch, utc_now
 from shared.projects.models import Project
-from shared.tables import epoch, utc_now
 
 DAY = timedelta(days=1)
 GroupBy = Literal["project_id", "line_item"]

@@ -7,8 +7,8 @@ from decimal import Decimal
 from sqlmodel import Session, col, func, select
 
 from shared.budgets.models import CURRENCY, Kind, LedgerEntry
+from shared.db.tables import list_owned, utc_now
 from shared.projects import service as projects
-from shared.tables import list_owned, utc_now
 
 ESTIMATED = (Kind.RESERVE, Kind.RELEASE)
 COSTS = (Kind.SETTLE, Kind.ADJUST)

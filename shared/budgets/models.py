@@ -8,7 +8,7 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlmodel import Field
 
-from shared.tables import AmountField, EnumField, JSONField, Owned
+from shared.db.tables import AmountField, EnumField, JSONField, Owned
 
 CURRENCY = "USD"  # of limits and alerts: OpenAI's wire knows no other
 

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.budgets.amounts import cents_of, text_of
 from shared.budgets.ledger import Sums
 from shared.budgets.models import Budget, Kind, LedgerEntry, SpendAlert
+from shared.db.pages import Listed
+from shared.db.tables import epoch
 from shared.notices.schemas import Addresses
-from shared.pages import Listed
-from shared.tables import epoch
 
 MOST_CENTS = 10**13  # a hundred billion dollars
 Cents = Annotated[int, Field(ge=0, le=MOST_CENTS, strict=True)]

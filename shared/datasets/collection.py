@@ -6,21 +6,22 @@ from typing import Any
 import msgspec
 from sqlmodel import Session, col
 
-from shared.addresses import check_url
-from shared.datasets import reports, storage
+from shared.datasets import reports
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus, Purpose
 from shared.datasets.sources import Split, SplitSource, UrlSource
-from shared.datasets.storage import Stored
-from shared.datasets.validation.report import Report
+from shared.datasets.storage import store
+from shared.datasets.storage.store import Stored
+from shared.datasets.validation.findings.report import Report
 from shared.datasets.views import DatasetCreate, DatasetPublic, ProblemPublic
+from shared.db.tables import get_owned, list_owned, make_due
 from shared.errors import Invalid, NotFound
-from shared.tables import get_owned, list_owned, make_due
+from shared.security.ssrf import check_url
 
 
 def write(examples: list[dict[str, Any]]) -> Stored:
     """Store examples as JSON lines, before there is a row: a row never speaks of bytes that are not there."""
-    return storage.store(datasets.new_dataset_id(), (msgspec.json.encode(example) + b"\n" for example in examples))
+    return store.store(datasets.new_dataset_id(), (msgspec.json.encode(example) + b"\n" for example in examples))
 
 
 def create(session: Session, project_id: str, new: DatasetCreate, written: Stored | None) -> Dataset:

@@ -6,11 +6,11 @@ from typing import BinaryIO, Literal
 
 from pydantic import BaseModel
 
-from shared.datasets.validation.rules import rules
-from shared.datasets.validation.shapes import Turn
-from shared.datasets.validation.slow import examine_line
-from shared.datasets.validation.token_sums import TokenSums
-from shared.datasets.validation.tokens import encoding
+from shared.datasets.validation.lines.slow import examine_line
+from shared.datasets.validation.rules.formats import Turn
+from shared.datasets.validation.rules.limits import rules
+from shared.datasets.validation.tokens.encoding import encoding
+from shared.datasets.validation.tokens.example_tokens import TokenSums
 
 SHOWN_TOKENS = 2_000
 

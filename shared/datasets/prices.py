@@ -8,9 +8,9 @@ from typing import Literal
 
 import msgspec
 
-from shared.datasets.validation.report import Report
-from shared.datasets.validation.rules import Model, rules
-from shared.datasets.validation.shapes import PREFERENCE, REINFORCEMENT
+from shared.datasets.validation.findings.report import Report
+from shared.datasets.validation.rules.formats import PREFERENCE, REINFORCEMENT
+from shared.datasets.validation.rules.limits import Model, rules
 
 TARGET_EPOCHS, MAX_EPOCHS = 3, 25
 MIN_TARGET_EXAMPLES, MAX_TARGET_EXAMPLES = 100, 25_000

@@ -8,10 +8,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, Session, col, select
 
 from shared.datasets.models import Dataset
-from shared.datasets.validation import DEFAULT_ENCODING
-from shared.datasets.validation.codes import Problem
-from shared.datasets.validation.report import Report, Statistics
-from shared.tables import JSONField, Owned, make_due
+from shared.datasets.validation.check import DEFAULT_ENCODING
+from shared.datasets.validation.findings.codes import Problem
+from shared.datasets.validation.findings.report import Report, Statistics
+from shared.db.tables import JSONField, Owned, make_due
 
 
 class DatasetReport(Owned, table=True):

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.datasets.models import Dataset, DatasetStatus, Purpose, Upload, UploadPart, UploadStatus
-from shared.pages import Listed
-from shared.tables import epoch
+from shared.db.pages import Listed
+from shared.db.tables import epoch
 
 Unsaid = Field(exclude_if=lambda value: value is None)  # the SDKs of some languages refuse a null here
 MOST_PARTS = 10_000

@@ -10,11 +10,11 @@ from sqlmodel.sql.expression import SelectOfScalar
 from shared.datasets import reports
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, ProviderFileStatus, Purpose
 from shared.datasets.schemas import ExpiresAfter
-from shared.datasets.validation import Report
+from shared.datasets.validation.findings.report import Report
+from shared.db.ids import new_id
+from shared.db.tables import get_owned, make_due, release, utc_now
 from shared.errors import Invalid
-from shared.ids import new_id
 from shared.settings import get_settings
-from shared.tables import get_owned, make_due, release, utc_now
 
 FILENAME_LENGTH = 255
 

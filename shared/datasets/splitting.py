@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 
-from shared.datasets.validation.fast import normal
+from shared.datasets.validation.lines.fast import normal
 
 
 def validation_lines(count: int, seed: int, lines: Iterable[bytes]) -> Callable[[bytes], bool] | None:

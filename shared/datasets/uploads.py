@@ -6,13 +6,13 @@ from hashlib import sha256 as new_sha256
 from sqlmodel import Session, col, delete, func, select
 
 from shared.datasets import service as datasets
-from shared.datasets import storage
 from shared.datasets.models import Dataset, Purpose, Upload, UploadPart, UploadStatus
 from shared.datasets.schemas import MOST_PARTS, ExpiresAfter, UploadComplete, UploadCreate, UploadPublic
+from shared.datasets.storage import store
+from shared.db.ids import new_id
+from shared.db.tables import get_owned, list_owned, make_due, utc_now
 from shared.errors import Invalid
-from shared.ids import new_id
 from shared.settings import get_settings
-from shared.tables import get_owned, list_owned, make_due, utc_now
 
 READ_BYTES = 1 << 20
 
@@ -146,14 +146,14 @@ def assemble(upload: Upload, parts: list[UploadPart], md5: str | None) -> Datase
         sha256=parts[0].sha256 if is_hashed else _digest([part.id for part in parts], md5),
         purpose=upload.purpose,
     )
-    storage.join(dataset.id, (part.id for part in parts))
+    store.join(dataset.id, (part.id for part in parts))
     return dataset
 
 
 def _digest(part_ids: list[str], md5: str | None) -> str:
     sha256, other = new_sha256(), new_md5(usedforsecurity=False)
     buffer = memoryview(bytearray(READ_BYTES))
-    with storage.open_parts(part_ids) as file:
+    with store.open_parts(part_ids) as file:
         while received := file.readinto(buffer):  # type: ignore[attr-defined]  # BinaryIO does not tell of it
             sha256.update(buffer[:received])
             if md5 is not None:

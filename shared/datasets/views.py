@@ -5,15 +5,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from shared.bodies import JsonObject, Metadata
 from shared.datasets.models import Dataset, DatasetStatus
 from shared.datasets.prices import Estimate
 from shared.datasets.sources import Split
-from shared.datasets.validation.codes import Problem
-from shared.datasets.validation.overlapping import Overlap
-from shared.datasets.validation.report import Report
-from shared.pages import Listed
-from shared.tables import epoch
+from shared.datasets.validation.findings.codes import Problem
+from shared.datasets.validation.findings.report import Report
+from shared.datasets.validation.overlap import Overlap
+from shared.db.pages import Listed
+from shared.db.tables import epoch
+from shared.json_fields import JsonObject, Metadata
 
 State = Literal["uploaded", "checking", "processed", "error"]
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from shared.bodies import JsonObject
+from shared.json_fields import JsonObject
 
 Auto = Literal["auto"]
 

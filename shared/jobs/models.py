@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field
 
-from shared.queue import Task
-from shared.tables import Deletable, DueTable, EnumField, JSONField, Owned, OwnedDue, TimeField, utc_now
+from shared.broker.queue import Task
+from shared.db.tables import Deletable, DueTable, EnumField, JSONField, Owned, OwnedDue, TimeField, utc_now
 
 
 class JobStatus(StrEnum):

@@ -6,11 +6,11 @@ from sqlalchemy import text
 from sqlmodel import Session, select
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from shared.db.tables import make_due
 from shared.errors import NotFound, Unauthorized
 from shared.jobs.models import IS_AT_PROVIDER, Job
 from shared.projects.credentials import webhook_secret
 from shared.projects.models import Credential
-from shared.tables import make_due
 
 TYPES = ("fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled")
 

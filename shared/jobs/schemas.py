@@ -4,11 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.bodies import Metadata
+from shared.db.pages import Listed
+from shared.db.tables import epoch
 from shared.jobs.methods import Hyperparameters, Method
 from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
-from shared.pages import Listed
-from shared.tables import epoch
+from shared.json_fields import Metadata
 
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 

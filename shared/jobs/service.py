@@ -8,16 +8,17 @@ from sqlmodel import Session, col, or_, select
 
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus
+from shared.db.tables import check_cursor, get_owned, list_owned, make_due, release, utc_now
 from shared.errors import Invalid
-from shared.jobs import allowance, costs, places, spending, tuned_models, wanted
+from shared.jobs import new_job, quota, slots, tuned_models
 from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, Place
-from shared.jobs.moves import ASKABLE, MOVES, TOLD
 from shared.jobs.schemas import JobCreate, JobPublic
+from shared.jobs.spending import costs, reservation
+from shared.jobs.transitions import ASKABLE, MOVES, TOLD
 from shared.notices import service as notices
 from shared.projects import service as projects
 from shared.projects.callers import Caller
 from shared.projects.model_permissions import rule_of
-from shared.tables import check_cursor, get_owned, list_owned, make_due, release, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 
@@ -25,8 +26,8 @@ from shared.webhooks.event_types import EventType
 def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     """Accept a job. Its files must be the project's own and not known to be bad; the provider judges the rest."""
     project = projects.get_active_project(session, caller.project_id)
-    allowance.check(session, caller.project_id)
-    asked = wanted.columns(session, caller.project_id, new)
+    quota.check(session, caller.project_id)
+    asked = new_job.columns(session, caller.project_id, new)
     credential = tuned_models.account_to_tune(session, caller.project_id, asked["model"])
     tuned_models.check_permitted(session, caller.project_id, rule_of(project), asked["model"])
     for param in ("training_file", "validation_file"):
@@ -47,7 +48,7 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     add_event(session, job, f"Job accepted{copied}: its files are checked and sent to the provider")
     tell(session, job, EventType.JOB_CREATED)
     make_due(session, job)
-    spending.begin(session, job)  # last, since others may wait for its lock
+    reservation.begin(session, job)  # last, since others may wait for its lock
     return job
 
 
@@ -121,7 +122,7 @@ def decide(session: Session, job: Job, request: JobRequest) -> None:
         return
     move(session, job, JobStatus.PAUSED if request is JobRequest.PAUSE else JobStatus.QUEUED)
     if job.place is not None:
-        places.wait(session, job)
+        slots.wait(session, job)
     elif request is JobRequest.RESUME and job.approval is not Approval.AWAITED:
         make_due(session, job)
 
@@ -143,10 +144,10 @@ def move(session: Session, job: Job, status: JobStatus) -> None:
         job.finished_at = job.finished_at or utc_now()
         job.approval = None if job.approval is Approval.AWAITED else job.approval
         release(job, None)
-        spending.end(session, job)
-        places.leave(session, job)
+        reservation.end(session, job)
+        slots.leave(session, job)
     elif status is JobStatus.PAUSED and job.place is Place.HELD:
-        places.ring(session, job)
+        slots.ring(session, job)
     if status in TOLD:
         tell(session, job, TOLD[status])
 

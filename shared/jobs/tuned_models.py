@@ -5,15 +5,15 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from shared.datasets.validation.rules import rules
+from shared.datasets.validation.rules.limits import rules
+from shared.db.row_security import across_projects
+from shared.db.tables import make_due, utc_now
 from shared.errors import Forbidden, NotFound
-from shared.isolation import across_projects
 from shared.jobs.models import Checkpoint, Job, TunedModel
 from shared.jobs.schemas import ModelPublic
 from shared.projects import credentials
 from shared.projects.model_permissions import ModelRule
 from shared.projects.models import Credential
-from shared.tables import make_due, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 

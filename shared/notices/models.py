@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Index, UniqueConstraint
 
-from shared.queue import Task
-from shared.tables import EnumField, JSONField, Owned, OwnedDue, TimeField
+from shared.broker.queue import Task
+from shared.db.tables import EnumField, JSONField, Owned, OwnedDue, TimeField
 
 
 class NoticeList(Owned, table=True):

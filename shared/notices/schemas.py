@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.db.pages import Listed
+from shared.db.tables import epoch
 from shared.notices.models import Notice, NoticeList, NoticeStatus
-from shared.pages import Listed
 from shared.settings import get_settings
-from shared.tables import epoch
 from shared.webhooks.event_types import EventType
 
 Address = Annotated[str, Field(max_length=254, pattern=r"^[!#-'*+\-./0-9=?A-Z^_a-z{|}~]{1,64}@[A-Za-z0-9.-]{1,253}$")]

@@ -8,11 +8,11 @@ from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
+from shared.db.tables import delete_some, list_owned, make_due, release, utc_now
 from shared.notices.models import Notice, NoticeList, NoticeStatus
 from shared.notices.schemas import NoticeListUpdate
 from shared.projects import service as projects
 from shared.settings import get_settings
-from shared.tables import delete_some, list_owned, make_due, release, utc_now
 from shared.webhooks.event_types import EventType
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, and_, case
 from sqlmodel import Session, col, or_, select
 
+from shared.db.tables import utc_now
 from shared.errors import Forbidden, Unauthorized
 from shared.projects.model_permissions import ModelRule, rule_of
 from shared.projects.models import ApiKey, Organization, Project
 from shared.projects.scopes import check_scope
 from shared.projects.secret_format import PREFIXES, is_whole, sha256
-from shared.tables import utc_now
 
 
 @dataclass(frozen=True, slots=True)

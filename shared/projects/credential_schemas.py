@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from shared.pages import Listed
+from shared.db.pages import Listed
+from shared.db.tables import epoch
 from shared.projects.models import Credential
 from shared.settings import Dialect
-from shared.tables import epoch
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 

@@ -6,14 +6,14 @@ from sqlalchemy import and_
 from sqlmodel import Session, col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from shared.addresses import target
+from shared.db.tables import make_due, release, utc_now
 from shared.errors import Invalid, NotFound
 from shared.projects import service as projects
 from shared.projects.credential_schemas import CredentialCreate, CredentialUpdate
 from shared.projects.models import Credential
-from shared.secrets import seal, unseal
+from shared.security.secrets import seal, unseal
+from shared.security.ssrf import target
 from shared.settings import Dialect, get_settings
-from shared.tables import make_due, release, utc_now
 
 SHOWN = 4  # letters of a key, if it has so many more that these do not matter
 

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.pages import Listed
+from shared.db.pages import Listed
+from shared.db.tables import epoch, utc_now
 from shared.projects.models import ApiKey, ServiceAccount
 from shared.projects.schemas import Name
 from shared.projects.scopes import AdminScope, ProjectScope
-from shared.tables import epoch, utc_now
 
 Lifetime = Annotated[int | None, Field(ge=1, le=10 * 365 * 86400, description="Seconds; null: it does not expire")]
 Secret = Annotated[str, Field(repr=False)]

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, or_, select
 
+from shared.db.tables import utc_now
 from shared.errors import Forbidden, Invalid, NotFound
 from shared.projects import service as projects
 from shared.projects.callers import AdminCaller
@@ -12,7 +13,6 @@ from shared.projects.key_schemas import ApiKeyPublic
 from shared.projects.models import ApiKey, ServiceAccount
 from shared.projects.scopes import may_grant
 from shared.projects.secret_format import ADMIN_PREFIX, PROJECT_PREFIX, hint_of, new_secret, sha256
-from shared.tables import utc_now
 
 
 def list_api_keys(session: Session, project_id: str | None) -> list[ApiKey]:

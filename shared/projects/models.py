@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 from sqlalchemy import Index, text
 from sqlmodel import Field
 
-from shared.queue import Task
+from shared.broker.queue import Task
+from shared.db.tables import Deletable, DueTable, EnumField, JSONField, Owned, Table, TimeField, utc_now
 from shared.settings import Dialect
-from shared.tables import Deletable, DueTable, EnumField, JSONField, Owned, Table, TimeField, utc_now
 
 
 class ModelMode(StrEnum):

@@ -8,12 +8,12 @@ from pydantic import Field as Bound
 from sqlalchemy import BigInteger
 from sqlmodel import Field, Session, col, select
 
+from shared.db.pages import Listed
+from shared.db.tables import Owned
 from shared.errors import Invalid, NotFound
-from shared.pages import Listed
 from shared.projects import service as projects
 from shared.projects.models import ApiKey, Project
 from shared.settings import get_settings
-from shared.tables import Owned
 
 NO_LIMIT = 2**31 - 1  # where OpenAI's types want a number
 ANY_MODEL = "*"

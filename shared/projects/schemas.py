@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.pages import Listed
+from shared.db.pages import Listed
+from shared.db.tables import epoch
 from shared.projects.models import ModelMode, Project
-from shared.tables import epoch
 
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 

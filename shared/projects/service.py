@@ -7,12 +7,12 @@ from sqlalchemy import Function, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
+from shared.db.row_security import across_projects
+from shared.db.tables import make_due, utc_now
 from shared.errors import Invalid, NotFound
-from shared.isolation import across_projects
 from shared.projects.models import ApiKey, Credential, Organization, Project
 from shared.projects.secret_format import ADMIN_PREFIX, PROJECT_PREFIX, hint_of, new_secret, sha256
 from shared.settings import get_settings
-from shared.tables import make_due, utc_now
 
 NAME_LENGTH = 64
 

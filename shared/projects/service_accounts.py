@@ -5,10 +5,10 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from shared.db.tables import get_owned, utc_now
 from shared.projects import service as projects
 from shared.projects.keys import revoke
 from shared.projects.models import ApiKey, ServiceAccount
-from shared.tables import get_owned, utc_now
 
 
 def create_account(session: Session, project_id: str, name: str, *, role: str = "member") -> ServiceAccount:

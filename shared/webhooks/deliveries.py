@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
+from shared.db.ids import first_id
+from shared.db.tables import COMMITTED_WITHIN, check_cursor, epoch, from_epoch, get_owned, list_owned, make_due, utc_now
 from shared.errors import Invalid, NotFound
-from shared.ids import first_id
-from shared.tables import COMMITTED_WITHIN, check_cursor, epoch, from_epoch, get_owned, list_owned, make_due, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.delivery_schemas import RecoveryCreate, WebhookDeliveryPublic, WebhookDeliveryWithBody
 from shared.webhooks.event_types import EventType

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field
 
-from shared.queue import Task
-from shared.tables import Deletable, EnumField, JSONField, Owned, OwnedDue, TimeField
+from shared.broker.queue import Task
+from shared.db.tables import Deletable, EnumField, JSONField, Owned, OwnedDue, TimeField
 
 
 class DisabledReason(StrEnum):

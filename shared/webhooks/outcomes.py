@@ -5,8 +5,8 @@ from zlib import crc32
 
 from sqlmodel import Session, select
 
+from shared.db.tables import release, utc_now
 from shared.settings import get_settings
-from shared.tables import release, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.models import (
     DeliveryStatus,

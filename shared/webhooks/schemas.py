@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.pages import Listed
-from shared.tables import epoch
+from shared.db.pages import Listed
+from shared.db.tables import epoch
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import DisabledReason, WebhookEndpoint, WebhookEvent
 

@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import and_, func, or_, update
 from sqlmodel import Session, col, select
 
-from shared.addresses import check_url
+from shared.db.tables import get_owned, make_due, utc_now
 from shared.errors import Invalid
-from shared.secrets import seal, unseal
+from shared.security.secrets import seal, unseal
+from shared.security.ssrf import check_url
 from shared.settings import get_settings
-from shared.tables import get_owned, make_due, utc_now
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import (
     DeliveryStatus,

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
-from shared.ids import first_id
+from shared.db.ids import first_id
+from shared.db.tables import delete_some, utc_now
 from shared.projects import keys
 from shared.projects.models import ApiKey
 from shared.settings import get_settings
-from shared.tables import delete_some, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import (

@@ -6,11 +6,11 @@ import pytest
 from openai import APIStatusError, AuthenticationError, NotFoundError, OpenAI
 
 from shared.database import transaction
+from shared.db.tables import epoch, utc_now
 from shared.projects import callers
 from shared.projects import service as projects
 from shared.projects.callers import Caller
 from shared.projects.models import ApiKey
-from shared.tables import epoch, utc_now
 from tests.api.wire import facts
 from tests.worker.levers import change, ids
 from tests.world import Person, row

@@ -6,8 +6,8 @@ import pytest
 from openai import BadRequestError
 
 from shared.datasets.models import Dataset
+from shared.db.tables import utc_now
 from shared.jobs.models import Job, JobStatus
-from shared.tables import utc_now
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent
 from tests.api.administration import Operator, counted_file

@@ -8,12 +8,12 @@ from openai import OpenAI
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from api.refusals import SINGLY, Refusals
-from shared.acting import Who
+from api.audit.refusals import SINGLY, Refusals
 from shared.audit import service as audit
+from shared.audit.actor import Who
 from shared.audit.models import REFUSED, AuditLog
 from shared.database import transaction
-from shared.tables import utc_now
+from shared.db.tables import utc_now
 from tests.api.audited import entries, post
 from tests.api.conftest import running_under
 from tests.api.wire import send

@@ -6,10 +6,10 @@ import httpx2
 import pytest
 from standardwebhooks import Webhook
 
+from shared.db.tables import utc_now
 from shared.jobs.models import Job, JobRequest, JobStatus
 from shared.projects.credentials import webhook_secret
 from shared.projects.models import Credential
-from shared.tables import utc_now
 from tests.api.accounts import admin, give, path, row_of
 from tests.worker.levers import change, ids
 from tests.world import Person, Sandbox, row

@@ -11,12 +11,13 @@ from openai import BadRequestError
 
 from api.routes import datasets as routes
 from shared.datasets.models import Dataset
-from shared.datasets.validation import check
+from shared.datasets.validation.check import check
 from shared.jobs.models import Job
 from tests.servers import Receiver
 from tests.worker.levers import change, ids, step_while
 from tests.world import Person, Sandbox, lines, row, step, work, work_until_created
-from worker import datasets, steps
+from worker.datasets import dataset_step
+from worker.runtime import steps
 
 NOT_UNDER_WAY = (None, None, None)
 BAD = b'{"messages": [{"role": "bot", "content": "x"}, {"role": "assistant", "content": "y"}]}\n'
@@ -50,7 +51,7 @@ def test_while_a_check_is_under_way_the_dataset_and_its_job_show_how_far_it_is(
 
     seen = [shown()]
     for _ in range(2):
-        step_while(datasets.advance, dataset_id, lambda: seen.append(shown()))
+        step_while(dataset_step.advance, dataset_id, lambda: seen.append(shown()))
         seen.append(shown())
     of_the_check, of_the_count = (1.0, 1.0, 1.0), (1.0, None, None)
     assert seen == [NOT_UNDER_WAY, of_the_check, NOT_UNDER_WAY, of_the_count, NOT_UNDER_WAY]
@@ -62,7 +63,7 @@ def test_of_two_files_a_job_shows_the_one_that_is_less_far(alice: Person, monkey
     job_id = alice.create_job(training_file=training, validation_file=validation)
     change(Dataset, training, check_progress=0.25)
     shares: list[float | None] = []
-    step_while(datasets.advance, validation, lambda: shares.append(row(Job, job_id).check_progress))
+    step_while(dataset_step.advance, validation, lambda: shares.append(row(Job, job_id).check_progress))
     assert shares == [0.25]
 
 

@@ -8,10 +8,10 @@ import pytest
 from openai import APIStatusError, AuthenticationError, OpenAI, PermissionDeniedError
 
 from shared.database import transaction
+from shared.db.tables import utc_now
 from shared.errors import Invalid
 from shared.projects import service as projects
 from shared.projects.models import ApiKey
-from shared.tables import utc_now
 from tests.api.people import member
 from tests.api.wire import MULTIPART, send
 from tests.world import Person, empty_tables

@@ -3,7 +3,7 @@
 import pytest
 from openai import BadRequestError, InternalServerError, NotFoundError
 
-from shared.datasets import storage
+from shared.datasets.storage import store
 from tests.api.training import train
 from tests.world import Person, Sandbox, lines
 
@@ -36,7 +36,7 @@ def test_a_file_that_never_was_is_not_found(alice: Person) -> None:
 
 def test_bytes_that_are_lost_are_told_as_our_fault(alice: Person) -> None:
     file_id = alice.upload()
-    storage.remove(file_id)
+    store.remove(file_id)
     with pytest.raises(InternalServerError) as failed:
         alice.openai.files.content(file_id)
     assert (failed.value.status_code, failed.value.code) == (503, "storage_unavailable")

@@ -16,12 +16,12 @@ from sqlalchemy import text
 
 from shared.database import get_engine, transaction
 from shared.datasets.models import Dataset, Upload, UploadPart
+from shared.db.tables import utc_now
 from shared.idempotency import StoredAnswer
 from shared.jobs.models import Job
 from shared.projects import service as projects
 from shared.projects.models import Project
 from shared.settings import get_settings
-from shared.tables import utc_now
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookEvent, WebhookRecovery
 from tests.api.conftest import running_under
 from tests.api.test_health import ask
@@ -30,7 +30,7 @@ from tests.api.wire import END, Answer, part, send
 from tests.servers import Receiver
 from tests.worker.levers import calls, change, endpoint_of, happen, ids
 from tests.world import Person, Sandbox, lines, row, step, work
-from worker.beat import tidy
+from worker.runtime.scheduler import tidy
 
 KEY = "Idempotency-Key"
 JOBS, HOOKS = "/fine_tuning/jobs", "/webhook_endpoints"

@@ -6,9 +6,9 @@ from datetime import timedelta
 from openai import OpenAI, RateLimitError
 
 from shared.database import transaction
-from shared.ids import first_id
+from shared.db.ids import first_id
+from shared.db.tables import utc_now
 from shared.jobs.models import Job
-from shared.tables import utc_now
 from tests.api.test_rate_limits import limit
 from tests.worker.levers import ids
 from tests.world import Person

@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
-from api.job_watch import KEPT, Entry, Feed, Place
+from api.streams.feed import KEPT, Entry, Feed, Place
 from shared.database import transaction
-from shared.ids import first_id
+from shared.db.ids import first_id
+from shared.db.tables import utc_now
 from shared.jobs.models import Job, JobEvent, JobStatus
 from shared.projects.models import ApiKey
-from shared.tables import utc_now
 from tests.api.conftest import serving_under
 from tests.api.training import train
 from tests.worker.levers import running_job

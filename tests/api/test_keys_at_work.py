@@ -5,15 +5,15 @@ from collections.abc import Collection, Iterator
 import pytest
 from openai import APIStatusError, OpenAI
 
-from api import key_use
+from api.auth import last_used
+from api.auth.scopes import ForAdmin, ForProject
 from api.main import create_app
-from api.scopes import ForAdmin, ForProject
 from shared.database import transaction
+from shared.db.tables import utc_now
 from shared.projects import service as projects
 from shared.projects.models import ApiKey, Project
 from shared.projects.scopes import ADMIN_SCOPES, PROJECT_SCOPES
 from shared.projects.secret_format import sha256
-from shared.tables import utc_now
 from tests.api.people import member
 from tests.api.wire import Answer, facts, send
 from tests.test_tenancy import ADMINISTRATION
@@ -141,16 +141,16 @@ def test_the_keys_of_an_archived_project_are_refused(alice: Person) -> None:
 def test_a_keys_use_is_noted_behind_the_request(alice: Person) -> None:
     key, secret = key_of(alice)
     assert ask(alice, secret).status == 200
-    key_use.writer.submit(int).result()  # it stands behind
+    last_used.writer.submit(int).result()  # it stands behind
     assert row(ApiKey, key.id).last_used_at
 
 
 def test_a_use_is_written_once_a_minute_by_whichever_process(alice: Person) -> None:
     key, _ = key_of(alice)
-    key_use.write(key.id)
+    last_used.write(key.id)
     first = row(ApiKey, key.id).last_used_at
-    key_use.write(key.id)
+    last_used.write(key.id)
     assert row(ApiKey, key.id).last_used_at == first
-    change(ApiKey, key.id, last_used_at=first - key_use.WRITTEN_EVERY)
-    key_use.write(key.id)
+    change(ApiKey, key.id, last_used_at=first - last_used.WRITTEN_EVERY)
+    last_used.write(key.id)
     assert row(ApiKey, key.id).last_used_at > first

@@ -11,10 +11,10 @@ from sqlalchemy.exc import DatabaseError
 
 from shared.budgets import ledger
 from shared.database import transaction
-from shared.jobs import costs
 from shared.jobs import service as jobs
 from shared.jobs.models import Job, JobStatus
 from shared.jobs.schemas import JobCreate
+from shared.jobs.spending import costs
 from shared.projects.callers import as_member, identify
 from tests.api.administration import Operator, counted_file, estimate_of
 from tests.api.training import train

@@ -9,7 +9,7 @@ import pytest
 from openai import APIStatusError, OpenAI
 
 from api.main import create_app
-from api.routes.not_implemented import PATHS, refuse
+from api.routes.organization.not_implemented import PATHS, refuse
 from shared.database import transaction
 from shared.projects import service as projects
 from tests.api.wire import facts, send

@@ -7,13 +7,13 @@ from openai import APIStatusError, NotFoundError, OpenAI, PermissionDeniedError
 from sqlalchemy import text
 
 from shared.database import transaction
+from shared.db.tables import get_owned
 from shared.jobs import service as jobs
 from shared.jobs.archiving import archive_project
 from shared.jobs.models import Job, JobStatus
 from shared.jobs.schemas import JobCreate
 from shared.projects import service as projects
 from shared.projects.callers import Caller
-from shared.tables import get_owned
 from tests.api.training import move, train
 from tests.api.wire import facts, send
 from tests.worker.levers import until_another_waits

@@ -10,12 +10,12 @@ import httpx2
 import pytest
 from standardwebhooks import Webhook
 
+from shared.db.tables import utc_now
 from shared.jobs.models import Job, JobStatus, Watch
-from shared.tables import utc_now
 from tests.worker.levers import change, ids, running_job, settings, step_while
 from tests.world import Person, Sandbox, row, step
-from worker import jobs
-from worker.steps import run
+from worker.jobs import job_step
+from worker.runtime.steps import run
 
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS1wcm92aWRlcidzLXdlYmhvb2s="
 
@@ -65,11 +65,11 @@ def test_a_job_of_which_the_provider_tells_is_looked_at_and_the_look_decides(
     answer = send(clean, job.credential_id, ended(job))
     assert (answer.status_code, answer.json()) == (200, {"received": True})
     assert is_due(job)
-    run(jobs.advance, job.id)
+    run(job_step.advance, job.id)
     assert row(Job, job.id).status is JobStatus.RUNNING  # whatever the webhook has said
     sandbox.move(str(job.provider_job_id), status="failed")
     send(clean, job.credential_id, ended(job, "fine_tuning.job.failed"))
-    run(jobs.advance, job.id)
+    run(job_step.advance, job.id)
     assert row(Job, job.id).status is JobStatus.FAILED
 
 
@@ -77,7 +77,7 @@ def test_the_same_again_changes_nothing(clean: str, sandbox: Sandbox, job: Job) 
     sandbox.move(str(job.provider_job_id), status="succeeded")
     for _ in range(2):
         assert send(clean, job.credential_id, ended(job)).status_code == 200
-        run(jobs.advance, job.id)
+        run(job_step.advance, job.id)
     assert send(clean, job.credential_id, ended(job)).status_code == 200
     assert (row(Job, job.id).status, row(Job, job.id).due_at) == (JobStatus.SUCCEEDED, None)
 
@@ -117,9 +117,9 @@ def test_an_unknown_account_is_not_found(clean: str, job: Job, credential_id: st
 
 def test_one_that_comes_during_a_look_makes_it_look_again_at_once(clean: str, sandbox: Sandbox, job: Job) -> None:
     change(Job, job.id, provider_status=None)
-    step_while(jobs.advance, job.id, lambda: send(clean, job.credential_id, ended(job)))
+    step_while(job_step.advance, job.id, lambda: send(clean, job.credential_id, ended(job)))
     assert is_due(job)
-    run(jobs.advance, job.id)
+    run(job_step.advance, job.id)
     assert not is_due(job)
 
 
@@ -159,5 +159,5 @@ def test_the_sandboxs_own_webhook_is_believed(clean: str, sandbox: Sandbox, job:
     deadline = time.monotonic() + 10
     while not is_due(job) and time.monotonic() < deadline:
         sandbox.http.get("/sandbox/faults")  # in whose time it sends
-    run(jobs.advance, job.id)
+    run(job_step.advance, job.id)
     assert row(Job, job.id).status is JobStatus.SUCCEEDED

@@ -12,7 +12,7 @@ import pytest
 from openai import BadRequestError, NotFoundError, OpenAI, RateLimitError
 from starlette.types import Message
 
-from api.limiting import RateLimitMiddleware
+from api.rate_limits.middleware import RateLimitMiddleware
 from shared.database import transaction
 from shared.projects import service as projects
 from shared.projects.models import ApiKey

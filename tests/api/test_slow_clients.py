@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from api.connection import HEAD_BYTES, Connection
-from api.incoming import find_unstorable, is_text, is_too_deep
+from api.http.body_guard import find_unstorable, is_text, is_too_deep
+from api.http.slow_heads import HEAD_BYTES, Connection
 from api.main import create_app
-from shared.bodies import MAX_DEPTH
+from shared.json_fields import MAX_DEPTH
 from tests.api.wire import END, form, open_upload, part, send
 from tests.servers import serving
 from tests.worker.levers import settings

@@ -20,8 +20,8 @@ from sqlalchemy import text
 from shared.database import transaction
 from shared.datasets import uploads
 from shared.datasets.models import Dataset, ProviderFile, Upload, UploadPart, UploadStatus
+from shared.db.tables import epoch, utc_now
 from shared.settings import get_settings
-from shared.tables import epoch, utc_now
 from tests.api.conftest import serving_under
 from tests.api.test_create_file import eventually
 from tests.api.wire import MULTIPART, Answer, facts, form, open_upload, part, send

@@ -11,9 +11,9 @@ import pytest
 from sqlmodel import col, select
 
 from shared.database import transaction
-from shared.ids import first_id
+from shared.db.ids import first_id
+from shared.db.tables import epoch, utc_now
 from shared.projects.models import ApiKey
-from shared.tables import epoch, utc_now
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEvent
 from tests.api.conftest import serving_under

@@ -5,11 +5,11 @@ import io
 import pytest
 
 from shared.database import transaction
+from shared.db.tables import utc_now
 from shared.jobs.archiving import archive_project
 from shared.projects import callers
 from shared.projects.callers import AdminCaller, Caller
 from shared.projects.models import ApiKey
-from shared.tables import utc_now
 from tests.cli.terminal import Tunery
 from tests.worker.levers import change
 from tests.world import Person

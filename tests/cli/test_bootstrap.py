@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cli import bootstrap, commands
+from cli.dev import bootstrap
+from cli.local import commands
 
 NOWHERE = "http://127.0.0.1:1/simple"
 

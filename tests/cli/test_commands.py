@@ -7,8 +7,8 @@ import subprocess
 import pytest
 from sqlalchemy import text
 
-from cli import commands
-from cli.operate import update_project
+from cli.admin.deployment import update_project
+from cli.local import commands
 from shared.database import transaction
 from shared.errors import Invalid
 from shared.projects import callers

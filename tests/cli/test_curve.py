@@ -1,6 +1,6 @@
 """A curve in the terminal."""
 
-from cli.curve import draw
+from cli.local.loss_chart import draw
 
 
 def test_the_highest_value_is_at_the_top_and_the_lowest_at_the_bottom() -> None:

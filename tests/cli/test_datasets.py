@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli.datasets import app
+from cli.datasets.commands import app
 
 CHAT = (
     '{{"messages": [{{"role": "user", "content": "Q {0}"}}, {{"role": "assistant", "content": "The answer {0}"}}]}}\n'

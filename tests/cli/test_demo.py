@@ -9,8 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli import commands, places
-from cli.story import Story
+from cli.embedded import postgres_home
+from cli.local import commands
+from cli.local.story import Story
 
 STRANGERS = {  # what a newcomer's shell may hold, and the demo must not heed
     "DATABASE_URL": "postgresql://somebody:else@127.0.0.1:1/other",
@@ -37,7 +38,7 @@ def start(state: Path) -> subprocess.Popen[str]:
 def test_every_step_is_seen_in_plain_lines_whatever_the_callers_environment(tmp_path: Path) -> None:
     demo = start(tmp_path)
     said, _ = demo.communicate(timeout=60)
-    places.remove(tmp_path / "demo")
+    postgres_home.remove(tmp_path / "demo")
     assert demo.returncode == 0, said
     assert said.isprintable() or "\x1b" not in said
     steps = [line for line in said.splitlines() if line.startswith("ok  ")]
@@ -56,7 +57,7 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
         time.sleep(0.5)  # in the middle of a job
         demo.send_signal(signal.SIGINT)
         assert demo.wait(60) == 130
-    places.remove(tmp_path / "demo")
+    postgres_home.remove(tmp_path / "demo")
     assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
@@ -69,7 +70,7 @@ def test_a_step_that_is_not_seen_ends_it_with_a_sentence_and_the_logs_place(tmp_
         api.kill()
         said = demo.stdout.read()
         assert demo.wait(60) == 1
-    places.remove(tmp_path / "demo")
+    postgres_home.remove(tmp_path / "demo")
     assert "The demo could not " in said
     assert f"The servers' logs are in {tmp_path}/demo/logs." in said
     assert "api ended with code -9." in said

@@ -12,8 +12,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from openai import OpenAI
 from starlette.requests import Request
 
-from cli.event_following import Following
 from cli.failure import Failure
+from cli.webhooks.follow import Following
 from tests.servers import serving
 from tests.world import Person
 

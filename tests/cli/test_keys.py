@@ -3,11 +3,11 @@
 import pytest
 
 from shared.database import transaction
+from shared.db.tables import utc_now
 from shared.errors import Unauthorized
 from shared.projects import callers
 from shared.projects.keys import list_api_keys
 from shared.projects.models import ApiKey
-from shared.tables import utc_now
 from tests.cli.terminal import Tunery
 from tests.worker.levers import change
 from tests.world import Person

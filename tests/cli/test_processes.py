@@ -9,16 +9,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli import commands
-from cli.crew import Crew, Tier
-from cli.processes import ProcessDied, Program
+from cli.local import commands
+from cli.processes.child import ProcessDied, Program
+from cli.processes.supervisor import Crew, Tier
 
 SLEEP = ["sleep", "60"]
 STUBBORN = ["sh", "-c", "trap '' TERM; sleep 60 & sleep 60 & echo deaf; wait"]
 STARTER = """
 import sys, time
 from pathlib import Path
-from cli.processes import Program
+from cli.processes.child import Program
 print(Program("sleep", ["sleep", "60"], Path(sys.argv[1])).start().pid, flush=True)
 time.sleep(60)
 """

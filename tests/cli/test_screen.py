@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from cli.screen import Screen
+from cli.local.screen import Screen
 
 LOSSES = [2.0, 1.5, 1.2, 1.0]
 

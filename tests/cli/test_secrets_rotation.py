@@ -10,15 +10,15 @@ from fastapi.testclient import TestClient
 from standardwebhooks import Webhook
 
 from api.main import create_app
-from api.webhook_samples import sample
+from api.webhooks.samples import sample
 from shared.database import transaction
-from shared.lost_keys import KeyLost, check_keys
+from shared.key_rotation.reseal import AT_ONCE
+from shared.key_rotation.startup_check import KeyLost, check_keys
 from shared.projects import credentials
 from shared.projects.credential_schemas import CredentialCreate
 from shared.projects.credentials import Account, webhook_secret
 from shared.projects.models import Credential
-from shared.resealing import AT_ONCE
-from shared.secrets import key_ids, seal
+from shared.security.secrets import key_ids, seal
 from shared.settings import get_settings
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType

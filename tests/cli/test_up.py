@@ -13,7 +13,8 @@ import psutil
 import pytest
 from openai import OpenAI
 
-from cli import commands, places
+from cli.embedded import postgres_home
+from cli.local import commands
 from tests.world import Sandbox, lines
 
 SETTINGS = ("DATABASE_URL", "REDIS_URL", "TUNERY_", "SANDBOX_", "OPENAI_", "PORT")
@@ -70,7 +71,7 @@ class Up:
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path / "state"
-    places.remove(tmp_path / "state")
+    postgres_home.remove(tmp_path / "state")
 
 
 def succeed(variables: dict[str, str]) -> str:
@@ -138,7 +139,7 @@ def test_it_uses_the_servers_and_the_provider_that_it_is_given(
     )
     variables = up.wait()
     modules = {word for child in up.children() for word in child.cmdline()}
-    assert {"uvicorn", "worker", "worker.beat"} <= modules
+    assert {"uvicorn", "worker", "worker.runtime.scheduler"} <= modules
     assert "sandbox" not in modules
     assert not (state / "postgres").exists()
     assert not (state / "valkey").exists()

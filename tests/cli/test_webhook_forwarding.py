@@ -7,8 +7,8 @@ import pytest
 from openai import InvalidWebhookSignatureError, OpenAI
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from api.webhook_samples import sample
-from cli.webhook_forwarding import Forwarder, signing_secret
+from api.webhooks.samples import sample
+from cli.webhooks.forward import Forwarder, signing_secret
 from shared.webhooks.event_types import EventType
 from tests.servers import Receiver, free_port, talking
 

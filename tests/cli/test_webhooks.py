@@ -13,7 +13,7 @@ import pytest
 from openai import OpenAI
 from sqlmodel import select
 
-from cli import commands
+from cli.local import commands
 from shared.database import transaction
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.api.test_webhook_endpoints import create

@@ -6,7 +6,7 @@ import time
 import pytest
 from openai import BadRequestError, NotFoundError
 
-from sandbox.hyperparameters import auto_epochs
+from sandbox.training.hyperparameters import auto_epochs
 from tests.sandbox.process import Sandbox, chats, preferences
 
 

@@ -4,8 +4,8 @@ import json
 from io import BytesIO
 from typing import Any
 
-from shared.datasets.validation import check
-from shared.datasets.validation.report import Report
+from shared.datasets.validation.check import check
+from shared.datasets.validation.findings.report import Report
 
 NUMBERS = range(12)
 

@@ -5,8 +5,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from shared.addresses import check_url, is_allowed, is_ours, target
 from shared.errors import Invalid
+from shared.security.ssrf import check_url, is_allowed, is_ours, target
 from tests.worker.levers import settings
 
 DANGEROUS = str.split("""

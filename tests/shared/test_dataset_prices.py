@@ -10,8 +10,8 @@ import pytest
 
 from shared.budgets.models import CURRENCY
 from shared.datasets.prices import Estimate, Price, auto_epochs, estimate, price_of
-from shared.datasets.validation import check
-from shared.datasets.validation.report import Report
+from shared.datasets.validation.check import check
+from shared.datasets.validation.findings.report import Report
 
 DAY = date(2026, 11, 22)
 

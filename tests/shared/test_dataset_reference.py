@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.datasets.validation.blocks import SIZE
-from shared.datasets.validation.scan import Job, Scan
+from shared.datasets.validation.reading.blocks import SIZE
+from shared.datasets.validation.scanning.scan import Job, Scan
 from tests.shared.dataset_reference import ROLES, codes_of
 
 words = st.sampled_from(

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.datasets.validation import check, tokens
-from shared.datasets.validation.rules import rules
-from shared.datasets.validation.tokens import ENCODINGS, TokenCounter, encoding
+from shared.datasets.validation.check import check
+from shared.datasets.validation.rules.limits import rules
+from shared.datasets.validation.tokens import encoding as tokens
+from shared.datasets.validation.tokens.encoding import ENCODINGS, TokenCounter, encoding
 
 COUNTERS = {name: TokenCounter(name) for name in ENCODINGS}
 words = [

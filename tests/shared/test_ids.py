@@ -4,7 +4,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from shared.ids import first_id, made_at, new_id
+from shared.db.ids import first_id, made_at, new_id
 
 
 def test_an_id_is_its_prefix_and_26_signs_that_stand_in_a_path() -> None:

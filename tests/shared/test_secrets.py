@@ -5,7 +5,7 @@ import json
 import pytest
 from cryptography.fernet import Fernet
 
-from shared.secrets import NoKeyFits, key_id, key_ids, reseal, seal, unseal
+from shared.security.secrets import NoKeyFits, key_id, key_ids, reseal, seal, unseal
 from shared.settings import get_settings
 from tests.worker.levers import settings
 

@@ -3,8 +3,8 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from api.allowances import Counts
-from shared.queue import Task, enqueue
+from api.rate_limits.counters import Counts
+from shared.broker.queue import Task, enqueue
 from tests.brokers import broker_at, broker_in_company, deaf_redis
 
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from shared.datasets import storage
-from shared.datasets.bucket import PIECE_BYTES
-from shared.datasets.validation import check, processes
-from shared.datasets.validation.child import open_again
+from shared.datasets.storage import store as storage
+from shared.datasets.storage.s3 import PIECE_BYTES
+from shared.datasets.validation.check import check
+from shared.datasets.validation.scanning import processes
+from shared.datasets.validation.scanning.child import open_again
 from shared.settings import get_settings
 from tests.places import Place, variables
 from tests.servers import Receiver, free_port
@@ -143,7 +144,7 @@ def test_what_an_attempt_left_is_in_nobodys_way(place: Place) -> None:
 
 
 KILLED = """
-from shared.datasets.storage import Writer
+from shared.datasets.storage.store import Writer
 writer = Writer("file-1")
 for _ in range(20):
     writer.write(bytes(1 << 20))

@@ -7,10 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from shared.datasets.validation import check, overlap, overlapping, processes, scan
-from shared.datasets.validation.codes import Severity
-from shared.datasets.validation.report import MAX_PROBLEMS, Report
-from shared.datasets.validation.rules import rules
+from shared.datasets.validation import overlap as overlapping
+from shared.datasets.validation.check import check
+from shared.datasets.validation.findings.codes import Severity
+from shared.datasets.validation.findings.report import MAX_PROBLEMS, Report
+from shared.datasets.validation.overlap import overlap
+from shared.datasets.validation.rules.limits import rules
+from shared.datasets.validation.scanning import processes, scan
 from tests.shared.dataset_lines import GOOD, NUMBERS, chat, checked, codes, lines
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.datasets.validation import check
+from shared.datasets.validation.check import check
 from tests.shared.dataset_lines import GOOD, chat, checked, codes, lines, said
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.datasets.validation.rules import rules
-from shared.datasets.validation.slow import examine_line
-from shared.datasets.validation.wide import Wide
+from shared.datasets.validation.lines.slow import examine_line
+from shared.datasets.validation.lines.wide import Wide
+from shared.datasets.validation.rules.limits import rules
 from tests.shared.dataset_lines import checked, codes, lines
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}

@@ -13,14 +13,14 @@ from sqlmodel import Session, select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile
+from shared.db.tables import utc_now
 from shared.jobs.models import Job
 from shared.settings import get_settings
-from shared.tables import utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.world import Person, Sandbox, environment, row, step
-from worker.steps import Step, run
+from worker.runtime.steps import Step, run
 
 
 def change(model: type[Any], id: str, **values: Any) -> None:

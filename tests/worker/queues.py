@@ -6,9 +6,9 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from shared.database import transaction
+from shared.db.tables import utc_now
 from shared.jobs.models import Job, JobEvent, JobQueue, Place
 from shared.projects.models import Project
-from shared.tables import utc_now
 from tests.worker.levers import change, ids, ready_job
 from tests.world import Person, row, step
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from shared.datasets import storage
 from shared.datasets.models import Dataset
+from shared.datasets.storage import store
 from shared.jobs.models import Job, JobStatus
 from tests.worker.levers import change, ids, ready_job, step_and_die, step_while
 from tests.world import Person, Sandbox, lines, row, step, work, work_until_created
-from worker import comparing, jobs
+from worker.jobs import job_step, overlap
 
 NEARLY = lines(5).replace(b"Question", b"QUESTION").splitlines(keepends=True)[4]
 VALIDATION = lines(3) + NEARLY + lines(30)[len(lines(20)) :]
@@ -46,7 +46,7 @@ def test_examples_that_are_in_both_files_are_told_with_the_address_of_the_rest(a
 def test_of_large_files_it_is_said_how_much_was_compared(
     alice: Person, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparing, "MOST_BYTES", len(lines(2)))
+    monkeypatch.setattr(overlap, "MOST_BYTES", len(lines(2)))
     job_id = alice.create_job(**files(alice))
     work_until_created(job_id)
     [told] = warnings(alice, job_id)
@@ -62,7 +62,7 @@ def test_files_that_share_nothing_are_not_spoken_of(alice: Person, sandbox: Sand
 
 def test_a_comparison_whose_worker_is_killed_is_done_again_and_told_once(alice: Person, sandbox: Sandbox) -> None:
     job_id = checked_job(alice)
-    step_and_die(jobs.advance, job_id)
+    step_and_die(job_step.advance, job_id)
     assert warnings(alice, job_id) == []
     work_until_created(job_id)
     assert len(warnings(alice, job_id)) == 1
@@ -70,8 +70,8 @@ def test_a_comparison_whose_worker_is_killed_is_done_again_and_told_once(alice: 
 
 def test_a_comparison_that_kills_its_worker_is_left_out(alice: Person, sandbox: Sandbox) -> None:
     job_id = checked_job(alice)
-    step_and_die(jobs.advance, job_id)
-    step_and_die(jobs.advance, job_id)
+    step_and_die(job_step.advance, job_id)
+    step_and_die(job_step.advance, job_id)
     assert work_until_created(job_id) == sandbox.jobs()[0].id
     assert warnings(alice, job_id) == []
 
@@ -79,13 +79,13 @@ def test_a_comparison_that_kills_its_worker_is_left_out(alice: Person, sandbox: 
 def test_files_that_cannot_be_read_do_not_keep_a_job_from_being_created(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice, **files(alice))
     change(Job, job_id, compared_at=None)
-    storage.remove(*ids(Dataset))
+    store.remove(*ids(Dataset))
     assert work_until_created(job_id) == sandbox.jobs()[0].id
 
 
 def test_a_job_that_is_cancelled_meanwhile_stays_so(alice: Person, sandbox: Sandbox) -> None:
     job_id = checked_job(alice)
-    step_while(jobs.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
+    step_while(job_step.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
     work()
     assert row(Job, job_id).status is JobStatus.CANCELLED
     assert warnings(alice, job_id) == []

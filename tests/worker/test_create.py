@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from shared.db.tables import utc_now
 from shared.jobs.models import Job, JobStatus
 from shared.settings import get_settings
-from shared.tables import utc_now
 from tests.worker.levers import calls, let_the_grace_pass, ready_job, step_and_die
 from tests.world import Person, Sandbox, row, step, work_until_created
-from worker import jobs
+from worker.jobs import job_step
 
 JOBS = "/v1/fine_tuning/jobs"
 CREATE, LIST = f"POST {JOBS}", f"GET {JOBS}"
@@ -155,7 +155,7 @@ def test_a_job_that_did_not_arrive_is_created_after_the_grace(
 
 def test_a_worker_that_is_killed_after_the_create_leaves_one_job(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
-    step_and_die(jobs.advance, job_id)
+    step_and_die(job_step.advance, job_id)
     step(Job, job_id)
     assert calls(sandbox, CREATE) == 1
     let_the_grace_pass(job_id)

@@ -8,14 +8,14 @@ import pytest
 from openai import NotFoundError
 
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile
+from shared.db.tables import utc_now
 from shared.jobs.models import Job, TunedModel
 from shared.projects.models import Credential
 from shared.settings import get_settings
-from shared.tables import utc_now
 from tests.worker.levers import calls, change, ids, running_job, settings, step_while
 from tests.world import Person, Sandbox, row, step, work, work_until_created
-from worker import datasets
-from worker.steps import run
+from worker.datasets import dataset_step
+from worker.runtime.steps import run
 
 MODELS, FILES = "/v1/models/*", "/v1/files/*"
 
@@ -120,7 +120,7 @@ def test_an_account_that_is_left_alone_for_a_while_keeps_neither_the_bytes_nor_t
     until = utc_now() + timedelta(minutes=10)
     change(Credential, row(ProviderFile, copy).credential_id, paused_until=until)
     alice.openai.files.delete(file_id)
-    run(datasets.advance, file_id)
+    run(dataset_step.advance, file_id)
     assert not (Path(get_settings().storage) / file_id).exists()
     assert [file.id for file in sandbox.files()] == [row(ProviderFile, copy).provider_file_id]
     assert until - timedelta(seconds=1) < row(Dataset, file_id).due_at < until + timedelta(minutes=3)
@@ -193,7 +193,7 @@ def test_a_job_whose_dataset_expired_before_it_was_sent_says_so(alice: Person, s
 
 def test_a_dataset_that_is_deleted_while_it_is_checked_is_removed_afterwards(alice: Person, sandbox: Sandbox) -> None:
     file_id = alice.upload()
-    step_while(datasets.advance, file_id, lambda: alice.openai.files.delete(file_id))
+    step_while(dataset_step.advance, file_id, lambda: alice.openai.files.delete(file_id))
     step(Dataset, file_id)
     assert not (Path(get_settings().storage) / file_id).exists()
     assert row(Dataset, file_id).due_at is None

@@ -7,14 +7,14 @@ import pytest
 from openai import InvalidWebhookSignatureError, OpenAI
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from shared.db.tables import utc_now
 from shared.jobs.models import Job
 from shared.settings import get_settings
-from shared.tables import utc_now
 from shared.webhooks.models import DeliveryStatus, FailureReason, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from tests.servers import Receiver, free_port
 from tests.worker.levers import attempt_again, change, endpoint_of, happen, ids, running_job, step_and_die
 from tests.world import Person, Sandbox, row, step, work
-from worker import deliveries
+from worker.webhooks import deliver
 
 ENDS = ["fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled"]
 
@@ -183,7 +183,7 @@ def test_nothing_more_is_sent_to_an_endpoint_that_was_deleted(alice: Person, rec
 def test_a_worker_that_is_killed_while_it_tells_tells_again_with_the_same_id(alice: Person, receiver: Receiver) -> None:
     made = endpoint_of(alice, receiver.url)
     delivery_id = delivery(alice)
-    step_and_die(deliveries.attempt, delivery_id)
+    step_and_die(deliver.attempt, delivery_id)
     step(WebhookDelivery, delivery_id)
     assert [headers["webhook-id"] for headers, _ in receiver.received] == [delivery_id] * 2
     assert len(attempts(alice, made["id"])) == 1

@@ -16,20 +16,20 @@ from cryptography.x509.oid import NameOID
 
 from tests.servers import Receiver, talking
 from tests.worker.levers import settings
-from worker import sender
-from worker.dialling import Dialler
+from worker.net import http_client
+from worker.net.dial import Dialler
 
 pytestmark = pytest.mark.usefixtures("server")  # for the settings
 NAME = "receiver.example"
 
 
-def post(url: str, dialler: Dialler, timeout: float = 5) -> sender.Response:
-    return sender.post(url, b"{}", {}, timedelta(seconds=timeout), dialler)
+def post(url: str, dialler: Dialler, timeout: float = 5) -> http_client.Response:
+    return http_client.post(url, b"{}", {}, timedelta(seconds=timeout), dialler)
 
 
 def failure(url: str, dialler: Dialler, timeout: float = 5) -> tuple[str, str | None]:
     """Why there was no answer, and which address was dialled last."""
-    with pytest.raises(sender.Undeliverable) as undeliverable:
+    with pytest.raises(http_client.Undeliverable) as undeliverable:
         post(url, dialler, timeout)
     return str(undeliverable.value), undeliverable.value.address
 

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from shared.database import transaction
-from shared.tables import epoch, utc_now
+from shared.db.tables import epoch, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import DeliveryStatus, FailureReason, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from tests.servers import Receiver, free_port
 from tests.worker.levers import attempt_again, change, endpoint_of, happen, ids, settings, step_while
 from tests.world import Person, row, step, work
-from worker import deliveries
-from worker.beat import tidy
-from worker.sweep import sweep
+from worker.runtime.scheduler import tidy
+from worker.runtime.sweep import sweep
+from worker.webhooks import deliver
 
 DISABLED = "webhook_endpoint.disabled"
 FIVE_DAYS = timedelta(days=5)
@@ -182,7 +182,7 @@ def test_what_is_on_its_way_while_the_endpoint_is_disabled_ends_with_it(alice: P
         endpoint_id = endpoint_of(alice, receiver.url)["id"]
         [delivery_id] = due(alice, 1)
         receiver.answers = [500]
-        step_while(deliveries.attempt, delivery_id, lambda: disable(endpoint_id))  # noqa: B023
+        step_while(deliver.attempt, delivery_id, lambda: disable(endpoint_id))  # noqa: B023
         ended = row(WebhookDelivery, delivery_id)
         assert (ended.status, ended.due_at) == (DeliveryStatus.FAILED, None)
         assert ended.failure_reason in (FailureReason.DISABLED, FailureReason.DELETED)

@@ -9,11 +9,11 @@ from sqlmodel import select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset
+from shared.db.tables import epoch, utc_now
 from shared.jobs.models import Job
 from shared.projects import service as projects
 from shared.projects.key_schemas import ApiKeyPublic
 from shared.projects.models import ApiKey, Credential
-from shared.tables import epoch, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEvent
@@ -21,8 +21,9 @@ from tests.api.training import meet_the_base_models, model_of, train
 from tests.servers import free_port
 from tests.worker.levers import endpoint_of, ids, ready_job, running_job, step_and_die, step_while
 from tests.world import Person, Sandbox, lines, row, step
-from worker import datasets, jobs
-from worker.beat import tidy
+from worker.datasets import dataset_step
+from worker.jobs import job_step
+from worker.runtime.scheduler import tidy
 
 
 def events(person: Person, **query: Any) -> list[Any]:
@@ -104,7 +105,7 @@ def test_each_checkpoint_is_told_once_as_it_is_listed(alice: Person, sandbox: Sa
 def test_a_worker_that_dies_before_it_records_has_told_nothing(alice: Person, sandbox: Sandbox) -> None:
     job_id, theirs = running_job(alice, sandbox)
     sandbox.move(theirs, status="succeeded")
-    step_and_die(jobs.advance, job_id)
+    step_and_die(job_step.advance, job_id)
     assert "succeeded" not in types(alice, object=job_id)
     step(Job, job_id)
     assert types(alice, object=job_id).count("succeeded") == 1
@@ -139,7 +140,7 @@ def test_a_dataset_that_could_not_be_made_has_failed(alice: Person) -> None:
 
 def test_of_a_dataset_that_is_deleted_while_it_is_checked_nothing_is_told(alice: Person) -> None:
     file_id = alice.upload()
-    step_while(datasets.advance, file_id, lambda: alice.openai.files.delete(file_id))
+    step_while(dataset_step.advance, file_id, lambda: alice.openai.files.delete(file_id))
     step(Dataset, file_id)
     assert events(alice) == []
 

@@ -9,12 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.database import transaction
+from shared.db.tables import utc_now
 from shared.jobs.models import Job
 from shared.sweeps import LAST, SweepNote
-from shared.tables import utc_now
 from tests.worker.levers import change, settings
 from tests.world import Person
-from worker import beat, health
+from worker.runtime import health, scheduler
 
 pytestmark = pytest.mark.usefixtures("clean")
 
@@ -44,7 +44,7 @@ def let_the_beat_stop() -> None:
 
 
 def test_a_worker_lives_and_is_ready_while_somebody_sweeps(port: int) -> None:
-    beat.note_sweep()
+    scheduler.note_sweep()
     assert ask(port, "/livez") == (200, '{"status": "ok"}')
     status, body = ask(port, "/readyz")
     assert (status, json.loads(body)["checks"]) == (200, {"postgres": "ok", "redis": "ok", "sweep": "ok"})
@@ -54,14 +54,14 @@ def test_a_worker_lives_and_is_ready_while_somebody_sweeps(port: int) -> None:
 def test_that_nobody_sweeps_is_seen_by_who_asks_whether_it_is_ready(port: int) -> None:
     status, body = ask(port, "/readyz")
     assert (status, json.loads(body)["checks"]["sweep"]) == (503, "none was ever made: start `tunery beat`")
-    beat.note_sweep()
+    scheduler.note_sweep()
     let_the_beat_stop()
     status, body = ask(port, "/readyz")
     assert (status, json.loads(body)["checks"]["sweep"]) == (503, "the last was 60 s ago: start `tunery beat`")
 
 
 def test_what_waits_is_counted(port: int, alice: Person) -> None:
-    beat.note_sweep()
+    scheduler.note_sweep()
     change(Job, alice.create_job(), due_at=utc_now() - timedelta(minutes=1))
     status, body = ask(port, "/metrics")
     found = dict(line.rsplit(" ", 1) for line in body.splitlines() if not line.startswith("#"))
@@ -73,7 +73,7 @@ def test_what_waits_is_counted(port: int, alice: Person) -> None:
 
 
 def test_without_redis_a_worker_is_not_ready_and_says_why(port: int) -> None:
-    beat.note_sweep()
+    scheduler.note_sweep()
     with settings(REDIS_URL="redis://127.0.0.1:1/0"):
         status, body = ask(port, "/readyz")
         assert (status, json.loads(body)["checks"]["redis"]) == (503, "unreachable: ConnectionError")
@@ -82,13 +82,13 @@ def test_without_redis_a_worker_is_not_ready_and_says_why(port: int) -> None:
 
 def test_it_is_said_once_that_nobody_sweeps_and_once_that_somebody_does_again() -> None:
     watch = health.Watch()
-    beat.note_sweep()
+    scheduler.note_sweep()
     with capture_logs() as said:
         watch.look()
         let_the_beat_stop()
         for _ in range(3):
             watch.look()
-        beat.note_sweep()
+        scheduler.note_sweep()
         for _ in range(3):
             watch.look()
     assert [each["event"].partition(":")[0] for each in said] == ["nobody sweeps", "sweeps are made again"]

@@ -11,8 +11,8 @@ from shared.webhooks.models import DeliveryStatus, WebhookDelivery
 from tests.servers import PATIENCE, Receiver, talking
 from tests.worker.levers import change, endpoint_of, ids
 from tests.world import Person, row
-from worker import deliveries
-from worker.lanes import LANES_OF_AN_ENDPOINT, Lanes
+from worker.webhooks import deliver
+from worker.webhooks.concurrency import LANES_OF_AN_ENDPOINT, Lanes
 
 
 class Gate:
@@ -51,7 +51,7 @@ def statuses(delivery_ids: list[str]) -> list[DeliveryStatus]:
 
 def rung_for(delivery_id: str) -> None:
     """What a sender does with the message of this delivery."""
-    deliveries.deliver(row(WebhookDelivery, delivery_id).endpoint_id)
+    deliver.deliver(row(WebhookDelivery, delivery_id).endpoint_id)
 
 
 def on_its_way(delivery_id: str, gate: Gate) -> threading.Thread:
@@ -102,11 +102,11 @@ def test_a_sender_that_shall_stop_leaves_the_rest_to_others(alice: Person, recei
     first, *others = told(alice, 3)
     with Redis.from_url(redis_url) as broker:
         before = rings(broker, endpoint_id)
-        deliveries.stopping.set()
+        deliver.stopping.set()
         try:
             rung_for(first)
         finally:
-            deliveries.stopping.clear()
+            deliver.stopping.clear()
         assert rings(broker, endpoint_id) == before + 1
     assert statuses([first, *others]) == [DeliveryStatus.SUCCEEDED, *[DeliveryStatus.PENDING] * 2]
 

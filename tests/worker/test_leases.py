@@ -10,14 +10,16 @@ from sqlmodel import col
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile
+from shared.db.tables import claim, utc_now
 from shared.jobs.models import Job
-from shared.tables import claim, utc_now
 from tests.servers import Receiver
 from tests.worker.levers import calls, change, ids, lease_during, let_the_grace_pass, ready_job, running_job, step_while
 from tests.worker.test_steps import CREATE, fail
 from tests.world import STEPS, Person, Sandbox, lines, row, step
-from worker import datasets, jobs, steps, uploads
-from worker.steps import run
+from worker.datasets import dataset_step, upload_to_provider
+from worker.jobs import job_step
+from worker.runtime import steps
+from worker.runtime.steps import run
 
 
 def test_a_record_that_comes_too_late_is_dropped_and_the_job_is_still_there_once(
@@ -25,7 +27,7 @@ def test_a_record_that_comes_too_late_is_dropped_and_the_job_is_still_there_once
 ) -> None:
     job_id = ready_job(alice)
     taken = utc_now() + timedelta(minutes=1)
-    step_while(jobs.advance, job_id, lambda: change(Job, job_id, due_at=taken))  # another has it by now
+    step_while(job_step.advance, job_id, lambda: change(Job, job_id, due_at=taken))  # another has it by now
     job = row(Job, job_id)
     assert (job.provider_job_id, job.due_at) == (None, taken)
     let_the_grace_pass(job_id)
@@ -42,7 +44,7 @@ def test_a_step_that_fails_too_late_leaves_the_lease_of_another_alone(alice: Per
         change(Job, job_id, due_at=taken)
         fail()
 
-    step_while(jobs.advance, job_id, lose_it_and_fail)
+    step_while(job_step.advance, job_id, lose_it_and_fail)
     assert (row(Job, job_id).due_at, row(Job, job_id).failures) == (taken, 1)
 
 
@@ -55,7 +57,7 @@ def renewing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_check_and_a_count_keep_their_row_as_long_as_they_make_headway(alice: Person, renewing: None) -> None:
     dataset_id = alice.upload()
     for _ in range(2):
-        first, last = lease_during(datasets.advance, dataset_id)
+        first, last = lease_during(dataset_step.advance, dataset_id)
         assert first < last
     assert alice.http.get(f"/datasets/{dataset_id}").json()["tokens_counted"]
     assert (row(Dataset, dataset_id).due_at, row(Dataset, dataset_id).failures) == (None, 0)
@@ -65,10 +67,10 @@ def test_a_copy_keeps_its_row_too(alice: Person, sandbox: Sandbox, receiver: Rec
     receiver.body = lines(20)
     body = {"url": receiver.url, "split": {"count": 3}}
     made = alice.http.post("/datasets", json=body).json()
-    first, last = lease_during(datasets.advance, made["id"])
+    first, last = lease_during(dataset_step.advance, made["id"])
     assert first < last
     step(Dataset, made["id"])
-    first, last = lease_during(datasets.advance, made["validation_dataset"])
+    first, last = lease_during(dataset_step.advance, made["validation_dataset"])
     assert first < last
     assert row(Dataset, made["validation_dataset"]).bytes > 0
 
@@ -78,14 +80,14 @@ def test_a_file_on_its_way_to_the_provider_keeps_its_row_too(alice: Person, sand
     step(Dataset, ids(Dataset)[0])
     step(Job, ids(Job)[0])
     (file_id,) = ids(ProviderFile)
-    first, last = lease_during(uploads.upload, file_id)
+    first, last = lease_during(upload_to_provider.upload, file_id)
     assert first < last
     assert row(ProviderFile, file_id).provider_file_id == sandbox.files()[0].id
 
 
 def test_a_look_keeps_its_row_from_one_call_to_the_next(alice: Person, sandbox: Sandbox, renewing: None) -> None:
     job_id, _ = running_job(alice, sandbox)
-    first, last = lease_during(jobs.advance, job_id)
+    first, last = lease_during(job_step.advance, job_id)
     assert first < last
 
 
@@ -95,11 +97,11 @@ def test_a_step_that_has_lost_its_row_stops_and_leaves_it_alone(alice: Person, r
 
     def lose_it(plan: Any) -> Any:
         change(Dataset, dataset_id, due_at=taken)
-        answer = datasets.advance.ask(plan)
+        answer = dataset_step.advance.ask(plan)
         raise AssertionError(f"it went on to {answer}")
 
     change(Dataset, dataset_id, due_at=utc_now())
-    run(replace(datasets.advance, ask=lose_it), dataset_id)
+    run(replace(dataset_step.advance, ask=lose_it), dataset_id)
     lost = row(Dataset, dataset_id)
     assert (lost.due_at, lost.failures, lost.status) == (taken, 1, DatasetStatus.UPLOADED)
 
@@ -109,7 +111,7 @@ def test_who_is_just_changing_the_row_is_waited_for(alice: Person, sandbox: Sand
     change(Job, job_id, due_at=utc_now())
     with transaction() as session:
         session.get_one(Job, job_id, with_for_update=True)
-        rung = Thread(target=run, args=(jobs.advance, job_id))
+        rung = Thread(target=run, args=(job_step.advance, job_id))
         rung.start()
         rung.join(0.1)  # it comes while the row is locked
     rung.join()

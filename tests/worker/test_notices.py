@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
+from shared.db.tables import utc_now
 from shared.jobs.models import Job
 from shared.notices.models import Notice, NoticeStatus
 from shared.projects.models import Project
-from shared.tables import utc_now
 from tests.api.administration import Operator, counted_file
 from tests.mail import MailServer, mail_server
 from tests.servers import free_port
 from tests.worker.levers import change, ids, running_job, settings, step_and_die
 from tests.world import Person, Sandbox, row, step, work
-from worker import notices
+from worker.email import send
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_a_worker_that_dies_after_sending_sends_the_same_message_again(
     operator: Operator, alice: Person, sandbox: Sandbox, mail: MailServer
 ) -> None:
     ended_job(operator, alice, sandbox)
-    step_and_die(notices.send, the_notice().id)
+    step_and_die(send.send, the_notice().id)
     work()
     first, second = (message["Message-ID"] for _, message in mail.taken)
     assert first == second == f"<{the_notice().id}@example.com>"
@@ -167,7 +167,7 @@ def test_one_who_rings_sends_all_that_is_due(
 ) -> None:
     recipients = [f"a{number}@example.com" for number in range(7)]
     ended_job(operator, alice, sandbox, recipients=recipients)
-    notices.send_due()
+    send.send_due()
     assert sorted(to for to, _ in mail.taken) == recipients
 
 

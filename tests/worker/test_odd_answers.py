@@ -10,7 +10,7 @@ from shared.database import transaction
 from shared.jobs.models import Job, JobEvent, JobStatus, Watch
 from tests.worker.levers import change, ids, let_the_grace_pass, ready_job, running_job
 from tests.world import Person, Sandbox, row, step
-from worker.providers import told
+from worker.providers import sanitize
 
 JOB = "/v1/fine_tuning/jobs/*"
 IN_MILLISECONDS = 1893456000000
@@ -175,20 +175,20 @@ def test_a_job_that_is_found_without_an_id_is_not_created_again(alice: Person, s
 
 @pytest.mark.parametrize("said", [0, 12000, 12000.0])
 def test_a_whole_number_is_one_however_it_is_written(said: float) -> None:
-    assert told.number(said) == int(said)
+    assert sanitize.number(said) == int(said)
 
 
 @pytest.mark.parametrize("said", [-1, 0.5, 2**31, 1e300, float("inf"), float("nan"), "12000", None, [1]])
 def test_what_is_no_number_that_can_be_kept_changes_nothing(said: object) -> None:
-    assert told.number(said, 7) == 7
+    assert sanitize.number(said, 7) == 7
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
 def test_the_latest_time_can_be_read_in_every_time_zone(alice: Person, zone: str) -> None:
     job_id = alice.create_job()
-    latest = told.time(221845391999)
+    latest = sanitize.time(221845391999)
     change(Job, job_id, finished_at=latest)
     with transaction() as session:
         session.execute(text(f"set local time zone '{zone}'"))
         assert session.get_one(Job, job_id).finished_at == latest
-    assert told.time(221845392000) is None
+    assert sanitize.time(221845392000) is None

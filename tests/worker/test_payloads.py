@@ -13,12 +13,12 @@ import pytest
 from openai import InvalidWebhookSignatureError, OpenAI
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from api.webhook_samples import sample
+from api.webhooks.samples import sample
 from shared.budgets.schemas import ThresholdReached
 from shared.datasets.views import DatasetPublic
+from shared.db.tables import epoch
 from shared.jobs.schemas import CheckpointPublic, JobPublic, ModelPublic
 from shared.projects.key_schemas import ApiKeyPublic
-from shared.tables import epoch
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent
 from shared.webhooks.schemas import WebhookEndpointPublic

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from shared.database import transaction
-from shared.jobs import places
+from shared.db.tables import utc_now
+from shared.jobs import slots
 from shared.jobs.models import Job, JobQueue, JobStatus, Place
-from shared.jobs.places import base_of
+from shared.jobs.slots import base_of
 from shared.projects import service as projects
 from shared.projects.models import Credential
-from shared.tables import utc_now
 from tests.worker.levers import calls, change, ids, ready_job, settings, until_another_waits
 from tests.worker.queues import admit, end, file_of, held, messages, queued_job, rank, shown, waiting_job
 from tests.world import Person, Sandbox, row, step
@@ -239,17 +239,17 @@ def test_two_jobs_of_a_project_that_begin_to_wait_at_once_do_not_hold_each_other
 ) -> None:
     first, second = (row(Job, job_id) for job_id in (ready_job(alice), ready_job(alice)))
     with transaction() as session:
-        queue_id = places.queue_of(session, first).id
+        queue_id = slots.queue_of(session, first).id
     with ThreadPoolExecutor(1) as pool:
         with transaction() as session:
-            places.locked(session, queue_id)  # as one that finds it full
+            slots.locked(session, queue_id)  # as one that finds it full
             other = pool.submit(begin_to_wait, second)
             until_another_waits(session, other)
-            places.wait(session, session.merge(first))
+            slots.wait(session, session.merge(first))
         other.result()
     assert [row(Job, job.id).place for job in (first, second)] == [Place.WAITING] * 2
 
 
 def begin_to_wait(job: Any) -> None:
     with transaction() as session:
-        places.wait(session, session.merge(job))
+        slots.wait(session, session.merge(job))

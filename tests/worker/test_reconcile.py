@@ -15,8 +15,8 @@ from shared.settings import get_settings
 from tests.cli.terminal import Tunery, terminal
 from tests.worker.levers import change, ids, ready_job, step_and_die
 from tests.world import Person, Sandbox, row, step, work
-from worker import jobs
-from worker.reconciliation import reconcile
+from worker.accounts.reconcile import reconcile
+from worker.jobs import job_step
 
 FILES, JOBS = "/v1/files", "/v1/fine_tuning/jobs"
 
@@ -34,7 +34,7 @@ def account() -> str:
 def forgotten_job(person: Person, **values: Any) -> str:
     """The provider has it, and nobody here knows of that."""
     job_id = ready_job(person)
-    step_and_die(jobs.advance, job_id)
+    step_and_die(job_step.advance, job_id)
     change(Job, job_id, create_pending_at=None, **values)
     return job_id
 
@@ -71,7 +71,7 @@ def test_a_job_that_does_not_know_of_its_own_is_given_it(alice: Person, sandbox:
 
 def test_a_job_that_will_look_for_it_by_itself_is_left_to_do_so(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
-    step_and_die(jobs.advance, job_id)
+    step_and_die(job_step.advance, job_id)
     before = row(Job, job_id)
     reconcile(account())
     assert row(Job, job_id) == before

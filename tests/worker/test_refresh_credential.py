@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from openai.types import Model
 
+from shared.db.tables import utc_now
 from shared.projects.models import Credential
-from shared.tables import utc_now
 from tests.worker.levers import change, ids
 from tests.world import Person, Sandbox, row, step
-from worker.credentials import REFRESH_EVERY, tunable
+from worker.accounts.refresh import REFRESH_EVERY, tunable
 
 
 def named(*names: str) -> list[Model]:

@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+from shared.db.tables import utc_now
 from shared.jobs.models import Job, JobQueue, Place
-from shared.tables import utc_now
 from tests.worker.levers import calls, change, ids, ready_job, running_job
 from tests.worker.queues import admit, file_of, held, waiting_job
 from tests.world import Person, Sandbox, row, step

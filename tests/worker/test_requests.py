@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from openai import BadRequestError
 
+from shared.db.tables import utc_now
 from shared.jobs.models import Job, JobQueue, JobRequest, JobStatus
 from shared.projects.models import Credential
-from shared.tables import utc_now
 from shared.webhooks.models import WebhookEvent
 from tests.worker.levers import calls, change, ids, let_the_grace_pass, ready_job, running_job, step_while
 from tests.world import Person, Sandbox, row, step, work
-from worker import jobs
+from worker.jobs import job_step
 
 JOBS = "/v1/fine_tuning/jobs"
 CREATE = f"POST {JOBS}"
@@ -63,7 +63,7 @@ def test_a_job_that_may_or_may_not_have_been_created_is_cancelled_for_certain(
 
 def test_a_cancel_during_the_create_is_told_as_soon_as_the_job_has_an_id(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
-    step_while(jobs.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
+    step_while(job_step.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
     assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.VALIDATING_FILES, JobRequest.CANCEL)
     work(2)
     assert row(Job, job_id).status is JobStatus.CANCELLED
@@ -83,7 +83,7 @@ def test_a_cancel_during_a_create_that_is_refused_ends_the_job_at_once(
 ) -> None:
     job_id = ready_job(alice)
     sandbox.arm("POST", JOBS, **fault)
-    step_while(jobs.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
+    step_while(job_step.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
     job = row(Job, job_id)
     assert (job.status, job.request, job.place, job.due_at) == (status, None, None, None)
     assert (sandbox.jobs(), calls(sandbox, CREATE)) == ([], 1)
@@ -96,7 +96,7 @@ def test_a_pause_during_a_create_that_had_no_effect_holds_until_the_resume_and_n
     job_id = ready_job(alice)
     change(Job, job_id, status=JobStatus.QUEUED)
     sandbox.arm("POST", JOBS, **fault)
-    step_while(jobs.advance, job_id, lambda: alice.openai.fine_tuning.jobs.pause(job_id))
+    step_while(job_step.advance, job_id, lambda: alice.openai.fine_tuning.jobs.pause(job_id))
     if row(Job, job_id).create_pending_at is not None:
         let_the_grace_pass(job_id)
         step(Job, job_id)
@@ -143,7 +143,7 @@ def test_a_job_that_ends_while_its_cancel_cannot_be_told_is_seen_to_end(alice: P
 
 def test_a_cancel_during_a_look_is_told_next(alice: Person, sandbox: Sandbox) -> None:
     job_id, theirs = running_job(alice, sandbox)
-    step_while(jobs.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
+    step_while(job_step.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
     assert status_there(sandbox, theirs) == "running"
     assert row(Job, job_id).due_at <= utc_now()
     work(2)
@@ -164,7 +164,7 @@ def test_a_cancel_that_comes_after_the_provider_has_finished_leaves_a_success(al
 def test_a_job_that_ends_while_a_cancel_is_asked_for_has_nothing_left_to_do(alice: Person, sandbox: Sandbox) -> None:
     job_id, theirs = running_job(alice, sandbox)
     sandbox.move(theirs, status="succeeded")
-    step_while(jobs.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
+    step_while(job_step.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
     job = row(Job, job_id)
     assert (job.status, job.request, job.due_at) == (JobStatus.SUCCEEDED, None, None)
 
@@ -233,7 +233,7 @@ def test_a_cancel_during_a_pause_is_not_lost_however_the_pause_ends(
     if status != 200:
         sandbox.arm("POST", f"{JOBS}/*/pause", status=status)
     alice.openai.fine_tuning.jobs.pause(job_id)
-    step_while(jobs.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
+    step_while(job_step.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
     assert row(Job, job_id).request is JobRequest.CANCEL
     work(3)
     assert row(Job, job_id).status is JobStatus.CANCELLED

@@ -5,8 +5,8 @@ from tests.servers import Receiver, free_port
 from tests.worker.levers import change, endpoint_of, happen, ids, settings, step_while
 from tests.worker.test_recover import happened, recover
 from tests.world import Person, step, work
-from worker import deliveries
-from worker.beat import tidy
+from worker.runtime.scheduler import tidy
+from worker.webhooks import deliver
 
 AT_ONCE = {"TUNERY_WEBHOOK_RETENTION": "0"}  # whatever is finished is old
 
@@ -31,7 +31,7 @@ def test_what_is_still_to_be_delivered_is_kept_however_old(alice: Person) -> Non
     event_id = happen(alice)
     [delivery_id] = ids(WebhookDelivery)
     with settings(**AT_ONCE):
-        step_while(deliveries.attempt, delivery_id, tidy)
+        step_while(deliver.attempt, delivery_id, tidy)
         tidy()
     assert (ids(WebhookEvent), ids(WebhookDelivery), len(ids(WebhookAttempt))) == ([event_id], [delivery_id], 1)
     change(WebhookDelivery, delivery_id, due_at=None)

@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 
 from tests.servers import Receiver, Visits, free_port, talking
-from worker import sender
+from worker.net import http_client
 
 pytestmark = pytest.mark.usefixtures("server")  # for the settings
 SHORT = timedelta(seconds=0.2)
@@ -24,11 +24,11 @@ def silent() -> Iterator[Visits]:
         yield visits
 
 
-def post(url: str, timeout: timedelta = timedelta(seconds=5)) -> sender.Response:
-    return sender.post(url, b"{}", {"content-type": "application/json"}, timeout)
+def post(url: str, timeout: timedelta = timedelta(seconds=5)) -> http_client.Response:
+    return http_client.post(url, b"{}", {"content-type": "application/json"}, timeout)
 
 
-def to(talk: Talk, timeout: timedelta) -> sender.Response:
+def to(talk: Talk, timeout: timedelta) -> http_client.Response:
     """A POST to a server that talks like this."""
     with talking(talk) as visits:
         return post(f"http://127.0.0.1:{visits.port}/", timeout)
@@ -36,7 +36,7 @@ def to(talk: Talk, timeout: timedelta) -> sender.Response:
 
 def failure(talk: Talk, timeout: timedelta) -> str:
     """Why a server that talks like this gave no answer."""
-    with talking(talk) as visits, pytest.raises(sender.Undeliverable) as undeliverable:
+    with talking(talk) as visits, pytest.raises(http_client.Undeliverable) as undeliverable:
         post(f"http://127.0.0.1:{visits.port}/", timeout)
     assert undeliverable.value.address == f"127.0.0.1:{visits.port}"
     return str(undeliverable.value)
@@ -44,7 +44,7 @@ def failure(talk: Talk, timeout: timedelta) -> str:
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "file:///etc/passwd", "127.0.0.1", "", "http://", "http://a:b/"])
 def test_what_is_no_web_address_is_undeliverable(url: str) -> None:
-    with pytest.raises(sender.Undeliverable) as undeliverable:
+    with pytest.raises(http_client.Undeliverable) as undeliverable:
         post(url)
     assert undeliverable.value.address is None
 
@@ -61,7 +61,7 @@ def test_what_was_answered_is_told_with_where_it_came_from(receiver: Receiver) -
 
 def test_a_port_where_nobody_listens_is_told() -> None:
     port = free_port()
-    with pytest.raises(sender.Undeliverable, match="no connection: Connection refused") as undeliverable:
+    with pytest.raises(http_client.Undeliverable, match="no connection: Connection refused") as undeliverable:
         post(f"http://127.0.0.1:{port}/")
     assert undeliverable.value.address == f"127.0.0.1:{port}"
 
@@ -73,7 +73,7 @@ def test_a_proxy_of_the_environment_is_not_used(
         monkeypatch.setenv(name, f"http://127.0.0.1:{silent.port}")
     monkeypatch.setenv("no_proxy", "")
     assert post(receiver.url).status == 200
-    with pytest.raises(sender.Undeliverable):
+    with pytest.raises(http_client.Undeliverable):
         post(receiver.url.replace("http://", "https://"))
     assert silent.count == 0
 
@@ -143,13 +143,16 @@ def test_who_answers_and_does_not_end_is_told_apart(talk: Talk) -> None:
 
 
 def test_who_does_not_listen_holds_nobody_either() -> None:
-    with talking(lambda visitor, over: over.wait(5)) as visits, pytest.raises(sender.Undeliverable, match="no answer"):  # type: ignore[arg-type]
-        sender.post(f"http://127.0.0.1:{visits.port}/", b"x" * (16 << 20), {}, SHORT)
+    def wait(visitor: socket.socket, over: Event) -> None:
+        over.wait(5)
+
+    with talking(wait) as visits, pytest.raises(http_client.Undeliverable, match="no answer"):
+        http_client.post(f"http://127.0.0.1:{visits.port}/", b"x" * (16 << 20), {}, SHORT)
 
 
 ENDLESS = {
-    "body": (saying(OK, b"\r\n", forever=b"x" * 65536), sender.READ_AT_MOST),
-    "chunks": (saying(OK, CHUNKED, forever=b"1000\r\n" + b"x" * 4096 + b"\r\n"), sender.READ_AT_MOST),
+    "body": (saying(OK, b"\r\n", forever=b"x" * 65536), http_client.READ_AT_MOST),
+    "chunks": (saying(OK, CHUNKED, forever=b"1000\r\n" + b"x" * 4096 + b"\r\n"), http_client.READ_AT_MOST),
     "chunks of nearly nothing": (saying(OK, CHUNKED, forever=b"1;" + b"a" * 8192 + b"\r\nx\r\n"), 64),
 }
 
@@ -208,7 +211,7 @@ def test_who_answers_without_listening_to_the_end_is_heard() -> None:
         over.wait(5)
 
     with talking(talk) as visits:
-        answer = sender.post(f"http://127.0.0.1:{visits.port}/", b"x" * 1000, {}, LONG)
+        answer = http_client.post(f"http://127.0.0.1:{visits.port}/", b"x" * 1000, {}, LONG)
     assert answer.status == 413
 
 

@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 
 from shared.database import transaction
+from shared.db.tables import utc_now
 from shared.jobs.models import Job, JobRequest, JobStatus, Watch
 from shared.settings import get_settings
-from shared.tables import utc_now
 from tests.worker.levers import calls, change, ids, let_the_grace_pass, ready_job, running_job, settings
 from tests.worker.watched import read_list
 from tests.world import Person, Sandbox, row, step, work
-from worker import setbacks, watching
+from worker.jobs import failures, watch
 
 JOBS = "/v1/fine_tuning/jobs"
 CANCEL, PAUSE = f"{JOBS}/*/cancel", f"{JOBS}/*/pause"
-REFUSED_SOME_TIMES = 2 * setbacks.PATIENCE
+REFUSED_SOME_TIMES = 2 * failures.PATIENCE
 ELSEWHERE = "https://elsewhere.example/v1"
 
 
@@ -25,7 +25,7 @@ def warnings(person: Person, job_id: str) -> list[str]:
     return [event.message for event in events if event.level == "warn"]
 
 
-def unheard(job_id: str, hours: float = 24, attempts: int = setbacks.ATTEMPTS) -> None:
+def unheard(job_id: str, hours: float = 24, attempts: int = failures.ATTEMPTS) -> None:
     """As if nobody had answered for so long."""
     change(Job, job_id, unheard_since=utc_now() - timedelta(hours=hours), retries=attempts)
 
@@ -53,7 +53,7 @@ def test_a_job_that_cannot_be_looked_for_fails_after_a_day_and_not_before(
 ) -> None:
     job_id = job_in_doubt(alice, sandbox, drop="before")
     sandbox.arm("GET", JOBS, times=3, **fault)
-    for hours, attempts in ((23.9, 1000), (48, setbacks.ATTEMPTS - 1)):
+    for hours, attempts in ((23.9, 1000), (48, failures.ATTEMPTS - 1)):
         unheard(job_id, hours, attempts)
         step(Job, job_id)
         assert row(Job, job_id).status is JobStatus.VALIDATING_FILES
@@ -99,7 +99,7 @@ def test_a_pause_at_an_account_that_is_gone_ends_no_job(alice: Person, sandbox: 
 
 def test_a_job_whose_cancel_alone_nobody_answers_is_watched_to_its_end(alice: Person, sandbox: Sandbox) -> None:
     job_id, theirs = job_to_be_cancelled(alice, sandbox, times=20, status=503)
-    unheard(job_id, attempts=setbacks.ATTEMPTS + 1)  # a look comes next
+    unheard(job_id, attempts=failures.ATTEMPTS + 1)  # a look comes next
     for _ in range(6):
         step(Job, job_id)
     assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.RUNNING, JobRequest.CANCEL)
@@ -162,9 +162,9 @@ def test_what_the_list_tells_is_heard_before_the_job_goes_on(alice: Person, sand
     unheard(job_id)
     sandbox.move(theirs, status="succeeded")
     with transaction() as session:
-        plan = watching.watch.plan(session, session.get_one(Watch, ids(Watch)[0]))
+        plan = watch.watch.plan(session, session.get_one(Watch, ids(Watch)[0]))
     assert plan is not None
-    watching.watch.ask(plan)  # and nothing is recorded yet
+    watch.watch.ask(plan)  # and nothing is recorded yet
     assert row(Job, job_id).unheard_since is None
 
 
@@ -199,8 +199,8 @@ def test_a_pause_that_is_not_possible_is_told_five_times_whatever_else_goes_wron
     alice.openai.fine_tuning.jobs.pause(job_id)
     change(Job, job_id, retries=trouble)
     sandbox.arm("POST", PAUSE, times=50, status=409)
-    work(3 * setbacks.PATIENCE)
-    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/pause") == setbacks.PATIENCE
+    work(3 * failures.PATIENCE)
+    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/pause") == failures.PATIENCE
     assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.RUNNING, None)
     assert any("refused to pause" in warning for warning in warnings(alice, job_id))
     alice.openai.fine_tuning.jobs.pause(job_id)
@@ -212,8 +212,8 @@ def test_a_job_that_was_given_up_is_cancelled_there_though_not_at_the_first_answ
 ) -> None:
     job_id, theirs = running_job(alice, sandbox)
     change(Job, job_id, failures=get_settings().max_step_failures + 1, retries=50, refusals=50)
-    sandbox.arm("POST", CANCEL, times=setbacks.PATIENCE - 1, status=404)
-    for _ in range(setbacks.PATIENCE + 1):
+    sandbox.arm("POST", CANCEL, times=failures.PATIENCE - 1, status=404)
+    for _ in range(failures.PATIENCE + 1):
         step(Job, job_id)
     assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.FAILED, None)
     assert sandbox.openai.fine_tuning.jobs.retrieve(theirs).status == "cancelled"
@@ -223,6 +223,6 @@ def test_a_job_that_was_given_up_and_is_not_known_there_frees_its_place(alice: P
     job_id, _ = running_job(alice, sandbox)
     change(Job, job_id, failures=get_settings().max_step_failures + 1)
     sandbox.arm("POST", CANCEL, times=50, status=404)
-    work(setbacks.PATIENCE + 3)
-    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/cancel") == setbacks.PATIENCE
+    work(failures.PATIENCE + 3)
+    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/cancel") == failures.PATIENCE
     assert (row(Job, job_id).due_at, row(Job, job_id).place) == (None, None)

@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 import pytest
 
-from shared.addresses import check_url
 from shared.errors import Invalid
+from shared.security.ssrf import check_url
 from tests.worker.levers import settings
-from worker import sender
-from worker.dialling import Dialler
+from worker.net import http_client
+from worker.net.dial import Dialler
 
 FOURS = str.split("""
     0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.254 100.64.0.1 100.100.100.200 127.0.0.1 127.255.255.254 168.63.129.16
@@ -97,8 +97,8 @@ def _numbers(name: str) -> list[str]:
 
 def post(url: str, dialler: Dialler) -> str:
     """Why there was no answer."""
-    with pytest.raises(sender.Undeliverable) as undeliverable:
-        sender.post(url, b"{}", {}, timedelta(seconds=5), dialler)
+    with pytest.raises(http_client.Undeliverable) as undeliverable:
+        http_client.post(url, b"{}", {}, timedelta(seconds=5), dialler)
     return str(undeliverable.value)
 
 

@@ -10,9 +10,9 @@ from sqlmodel import col
 from structlog.contextvars import bound_contextvars
 
 from shared.database import transaction
+from shared.db.tables import claim, utc_now
 from shared.jobs.models import Job, JobRequest, JobStatus
 from shared.settings import get_settings
-from shared.tables import claim, utc_now
 from tests.worker.levers import (
     Killed,
     change,
@@ -23,9 +23,9 @@ from tests.worker.levers import (
     step_and_die,
 )
 from tests.world import Person, Sandbox, row, step
-from worker import jobs
-from worker.doing import Create
-from worker.steps import Step, backoff, run
+from worker.jobs import job_step
+from worker.jobs.actions import Create
+from worker.runtime.steps import Step, backoff, run
 
 CREATE = "POST /v1/fine_tuning/jobs"
 
@@ -35,9 +35,9 @@ def fail(*_: object) -> Any:
 
 
 BROKEN = {
-    "plan": replace(jobs.advance, plan=fail),
-    "ask": replace(jobs.advance, ask=fail),
-    "record": replace(jobs.advance, record=fail),
+    "plan": replace(job_step.advance, plan=fail),
+    "ask": replace(job_step.advance, ask=fail),
+    "record": replace(job_step.advance, record=fail),
 }
 
 
@@ -97,7 +97,7 @@ def test_one_that_cannot_be_cancelled_either_is_let_be(alice: Person, sandbox: S
 def test_one_of_which_nobody_knows_is_looked_for_and_cancelled(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     with settings(TUNERY_MAX_STEP_FAILURES="1"):
-        step_and_die(jobs.advance, job_id)
+        step_and_die(job_step.advance, job_id)
         change(Job, job_id, failures=2)
         step(Job, job_id)
         assert row(Job, job_id).error["code"] == "internal_error"
@@ -111,7 +111,7 @@ def test_one_of_which_nobody_knows_is_looked_for_and_cancelled(alice: Person, sa
 def test_a_step_whose_worker_is_killed_again_and_again_ends_too(alice: Person, sandbox: Sandbox) -> None:
     job_id, _ = running_job(alice, sandbox)
     for _ in range(5):
-        step_and_die(jobs.advance, job_id)
+        step_and_die(job_step.advance, job_id)
         assert row(Job, job_id).status is JobStatus.RUNNING
     with bound_contextvars(task_id="task-1"):
         take(BROKEN["ask"], job_id)
@@ -177,12 +177,12 @@ def test_the_far_side_may_ask_for_an_hour_and_no_more(server: str) -> None:
 def test_a_create_that_nobody_survives_is_tried_so_often_and_no_more(alice: Person, sandbox: Sandbox) -> None:
     job_id, creates = ready_job(alice), 0
 
-    def ask(plan: jobs.Plan) -> jobs.Answer:
+    def ask(plan: job_step.Plan) -> job_step.Answer:
         nonlocal creates
         if isinstance(plan.do, Create):
             creates += 1
             raise Killed
-        return jobs.advance.ask(plan)
+        return job_step.advance.ask(plan)
 
     with settings(TUNERY_MAX_STEP_FAILURES="3"):
         for _ in range(12):
@@ -190,6 +190,6 @@ def test_a_create_that_nobody_survives_is_tried_so_often_and_no_more(alice: Pers
             values = {"create_pending_at": pending - get_settings().create_grace} if pending else {}
             change(Job, job_id, due_at=utc_now(), **values)
             with suppress(Killed):
-                run(replace(jobs.advance, ask=ask), job_id)
+                run(replace(job_step.advance, ask=ask), job_id)
     assert (creates, row(Job, job_id).status) == (3, JobStatus.FAILED)
     assert row(Job, job_id).error["code"] == "internal_error"

@@ -13,17 +13,18 @@ import pytest
 from redis import Redis
 from sqlmodel import SQLModel
 
-from shared import queue
+from shared.broker import queue
+from shared.broker.queue import Task
 from shared.database import transaction
+from shared.db.tables import Due, utc_now
 from shared.jobs.models import Job
 from shared.projects.models import Credential
-from shared.queue import Task
 from shared.settings import get_settings
-from shared.tables import Due, utc_now
 from tests.brokers import broker_at
 from tests.worker.levers import change, ids, ready_job, step_and_die
 from tests.world import Person, Sandbox, row
-from worker import jobs, sweep
+from worker.jobs import job_step
+from worker.runtime import sweep
 
 LONG_AGO = timedelta(hours=1)
 
@@ -108,7 +109,7 @@ def test_the_row_of_a_worker_that_was_killed_is_rung_when_its_lease_has_run_out(
 ) -> None:
     job_id = ready_job(alice)
     assert sweep.sweep() == 0
-    step_and_die(jobs.advance, job_id)
+    step_and_die(job_step.advance, job_id)
     change(Job, job_id, rung_at=utc_now() - timedelta(seconds=1))
     assert sweep.sweep() == 1
 

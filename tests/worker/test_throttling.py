@@ -8,13 +8,15 @@ import pytest
 
 from shared.database import transaction
 from shared.datasets.models import ProviderFile
+from shared.db.tables import utc_now
 from shared.jobs.models import Job, JobStatus, Watch
 from shared.projects.models import Credential
-from shared.tables import utc_now
 from tests.worker.levers import calls, change, ids, ready_job, running_job
 from tests.world import Person, Sandbox, row
-from worker import credentials, jobs, uploads, watching
-from worker.steps import Step, run
+from worker.accounts import refresh
+from worker.datasets import upload_to_provider
+from worker.jobs import job_step, watch
+from worker.runtime.steps import Step, run
 
 JOBS = "/v1/fine_tuning/jobs"
 BUSY: dict[str, Any] = {"status": 429, "headers": {"retry-after": "600"}}
@@ -42,10 +44,10 @@ def test_after_too_many_calls_nothing_is_asked_of_the_account(alice: Person, san
     file_id, credential_id = ids(ProviderFile)[0], row(Job, job_id).credential_id
     change(ProviderFile, file_id, status="pending", due_at=utc_now())
     sandbox.arm("GET", f"{JOBS}/*", **BUSY)
-    due(jobs.advance, job_id)
+    due(job_step.advance, job_id)
     before = total(sandbox)
-    waiting = ((jobs.advance, another), (watching.watch, ids(Watch)[0]), (credentials.refresh, credential_id))
-    for step, id in ((uploads.upload, file_id), (jobs.advance, job_id), *waiting):
+    waiting = ((job_step.advance, another), (watch.watch, ids(Watch)[0]), (refresh.refresh, credential_id))
+    for step, id in ((upload_to_provider.upload, file_id), (job_step.advance, job_id), *waiting):
         due(step, id)
         found = row(step.model, id)
         assert timedelta(minutes=9) < found.due_at - utc_now() < timedelta(minutes=13)
@@ -57,11 +59,11 @@ def test_after_too_many_calls_nothing_is_asked_of_the_account(alice: Person, san
 def test_when_the_time_is_over_all_go_on(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     sandbox.arm("POST", JOBS, **BUSY)
-    due(jobs.advance, job_id)
+    due(job_step.advance, job_id)
     job = row(Job, job_id)
     assert job.due_at >= row(Credential, job.credential_id).paused_until
     change(Credential, job.credential_id, paused_until=utc_now())
-    due(jobs.advance, job_id)
+    due(job_step.advance, job_id)
     assert row(Job, job_id).provider_job_id == sandbox.jobs()[0].id
 
 
@@ -73,13 +75,13 @@ def test_without_a_time_said_the_pauses_grow_and_begin_anew_once_it_went_well_fo
     sandbox.arm("GET", f"{JOBS}/*", times=4, status=429)
     lengths = []
     for _ in range(3):
-        due(jobs.advance, job_id)
+        due(job_step.advance, job_id)
         lengths.append(paused_for(credential_id))
         change(Credential, credential_id, paused_until=utc_now())
     assert lengths == sorted(lengths)
     assert lengths[2] > 2 * lengths[0]
     change(Credential, credential_id, paused_until=utc_now() - 1.5 * lengths[2])
-    due(jobs.advance, job_id)
+    due(job_step.advance, job_id)
     assert paused_for(credential_id) < lengths[1]
 
 
@@ -88,11 +90,11 @@ def test_of_calls_that_were_under_way_together_the_first_counts(alice: Person, s
     sandbox.arm("GET", f"{JOBS}/*", times=2, status=429)
 
     def ask(plan: Any) -> Any:
-        due(jobs.advance, second)
-        return jobs.advance.ask(plan)
+        due(job_step.advance, second)
+        return job_step.advance.ask(plan)
 
     change(Job, first, due_at=utc_now())
-    run(replace(jobs.advance, ask=ask), first)
+    run(replace(job_step.advance, ask=ask), first)
     assert row(Credential, row(Job, first).credential_id).pauses == 1
 
 
@@ -103,7 +105,7 @@ def test_another_account_goes_on(alice: Person, sandbox: Sandbox) -> None:
         other.paused_until = utc_now() + timedelta(hours=1)
         session.add(other)
     sandbox.move(theirs, status="succeeded")
-    due(jobs.advance, job_id)
+    due(job_step.advance, job_id)
     assert row(Job, job_id).status is JobStatus.SUCCEEDED
 
 
@@ -114,7 +116,7 @@ def test_a_refusal_for_the_number_of_jobs_or_for_money_leaves_the_account_open(
     job_id = ready_job(alice)
     error = {"message": "No.", "type": "x", "param": None, "code": code}
     sandbox.arm("POST", JOBS, status=429, body={"error": error})
-    due(jobs.advance, job_id)
+    due(job_step.advance, job_id)
     assert row(Credential, row(Job, job_id).credential_id).paused_until is None
     assert calls(sandbox, f"POST {JOBS}") == 1
 
@@ -122,5 +124,5 @@ def test_a_refusal_for_the_number_of_jobs_or_for_money_leaves_the_account_open(
 def test_a_cancel_of_a_job_that_is_only_ours_does_not_wait(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     change(Credential, row(Job, job_id).credential_id, paused_until=utc_now() + timedelta(hours=1))
-    due(jobs.advance, job_id)
+    due(job_step.advance, job_id)
     assert alice.openai.fine_tuning.jobs.cancel(job_id).status == "cancelled"

@@ -6,13 +6,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from shared.datasets.service import new_dataset_id
-from shared.datasets.storage import Writer
+from shared.datasets.storage.store import Writer
+from shared.db.tables import utc_now
 from shared.projects.models import Credential
 from shared.settings import get_settings
-from shared.tables import utc_now
 from tests.worker.levers import change, ids
 from tests.world import Person, lines, row
-from worker.beat import tidy
+from worker.runtime.scheduler import tidy
 
 
 def stored(name: str, hours: float) -> Path:

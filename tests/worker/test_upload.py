@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from shared.datasets.models import Dataset, ProviderFile, ProviderFileStatus
+from shared.db.tables import utc_now
 from shared.jobs.models import Job
 from shared.projects.models import Credential
 from shared.settings import get_settings
-from shared.tables import utc_now
 from tests.worker.journeys import LARGE, large_copy
 from tests.worker.levers import calls, change, ids, let_the_grace_pass, ready_job, settings, step_and_die
 from tests.world import Person, Sandbox, lines, row, step, work, work_until_created
-from worker import uploads
+from worker.datasets import upload_to_provider
 
 FILES = "/v1/files"
 UNKNOWN_ENDS: list[dict[str, Any]] = [{"drop": "after"}, {"status": 500, "after_effect": True}, {"body": {"id": None}}]
@@ -68,7 +68,7 @@ def test_a_large_file_goes_in_parts_one_to_a_step_and_is_found_after_its_complet
 ) -> None:
     sandbox.arm("POST", "/v1/uploads/*/complete", drop="after")
     dataset_id = row(ProviderFile, large_file).dataset_id
-    for sent in range(1 + LARGE // uploads.PART_BYTES + 1):
+    for sent in range(1 + LARGE // upload_to_provider.PART_BYTES + 1):
         step(ProviderFile, large_file)
         assert len(row(ProviderFile, large_file).part_ids) == sent
     for _ in range(4):  # the last part, the completion that is lost, its refused repetition, the search
@@ -105,7 +105,7 @@ def test_a_file_of_which_only_the_answer_was_lost_is_found_again(
 
 def test_a_file_is_found_again_by_the_worker_that_follows_one_that_was_killed(alice: Person, sandbox: Sandbox) -> None:
     file_id = waiting_file(alice)
-    step_and_die(uploads.upload, file_id)
+    step_and_die(upload_to_provider.upload, file_id)
     step(ProviderFile, file_id)
     (copy,) = sandbox.files()
     assert row(ProviderFile, file_id).provider_file_id == copy.id

@@ -6,21 +6,21 @@ from typing import Any
 import pytest
 
 from shared.database import transaction
+from shared.db.tables import utc_now
 from shared.jobs.models import Job, JobStatus, Watch
 from shared.projects.models import Credential
 from shared.settings import get_settings
-from shared.tables import utc_now
 from tests.worker.levers import change, ids, running_job, settings
 from tests.worker.watched import JOBS, many, read_list, since, spent, wait_of
 from tests.world import Person, Sandbox, row, step
-from worker import jobs
-from worker.steps import run
+from worker.jobs import job_step
+from worker.runtime.steps import run
 
 
 def look(job_id: str) -> None:
     """As if its time had come; what the list has told counts."""
     change(Job, job_id, due_at=utc_now())
-    run(jobs.advance, job_id)
+    run(job_step.advance, job_id)
 
 
 def test_a_job_that_the_list_shows_otherwise_is_looked_at_now_and_others_are_not(
@@ -30,7 +30,7 @@ def test_a_job_that_the_list_shows_otherwise_is_looked_at_now_and_others_are_not
     sandbox.move(row(Job, second).provider_job_id, status="succeeded")
     read_list()
     assert wait_of(Job, second) <= timedelta() < timedelta(minutes=1) < wait_of(Job, first)
-    run(jobs.advance, second)
+    run(job_step.advance, second)
     job = alice.openai.fine_tuning.jobs.retrieve(second)
     events = alice.openai.fine_tuning.jobs.list_events(second, limit=100).data
     assert (job.status, events[0].message) == ("succeeded", "The job has successfully completed")
@@ -61,7 +61,7 @@ def test_a_cancel_is_seen_at_once_however_lately_the_list_was_read(alice: Person
     read_list()
     alice.openai.fine_tuning.jobs.cancel(job_id)
     for _ in range(2):
-        run(jobs.advance, job_id)
+        run(job_step.advance, job_id)
     assert row(Job, job_id).status is JobStatus.CANCELLED
 
 
@@ -101,14 +101,14 @@ def test_a_job_that_waits_at_the_provider_needs_no_look_until_the_list_shows_it_
 ) -> None:
     job_id, theirs = running_job(alice, sandbox)
     alice.openai.fine_tuning.jobs.pause(job_id)
-    run(jobs.advance, job_id)
+    run(job_step.advance, job_id)
     read_list()
-    run(jobs.advance, job_id)
+    run(job_step.advance, job_id)
     assert row(Job, job_id).status is JobStatus.PAUSED
     assert wait_of(Job, job_id) > 0.8 * get_settings().poll_ceiling
     sandbox.openai.fine_tuning.jobs.resume(theirs)
     read_list()
-    run(jobs.advance, job_id)
+    run(job_step.advance, job_id)
     assert row(Job, job_id).status is JobStatus.QUEUED
 
 

@@ -4,13 +4,13 @@ import threading
 from datetime import timedelta
 
 from shared.database import transaction
+from shared.db.tables import utc_now
 from shared.jobs.models import Job, JobStatus
-from shared.tables import utc_now
 from tests.worker.levers import change, running_job, step_while
 from tests.worker.watched import LATER, many, read_list, since, spent, wait_of
 from tests.world import Person, Sandbox, row
-from worker import jobs
-from worker.steps import run
+from worker.jobs import job_step
+from worker.runtime.steps import run
 
 
 def test_one_call_shows_that_nothing_is_new_of_a_hundred_jobs(alice: Person, sandbox: Sandbox) -> None:
@@ -40,9 +40,9 @@ def test_what_the_list_shows_during_a_look_is_looked_at_next(alice: Person, sand
         sandbox.move(theirs, status="succeeded")
         read_list()
 
-    step_while(jobs.advance, job_id, end)
+    step_while(job_step.advance, job_id, end)
     assert row(Job, job_id).status is JobStatus.RUNNING
-    run(jobs.advance, job_id)
+    run(job_step.advance, job_id)
     assert row(Job, job_id).status is JobStatus.SUCCEEDED
 
 

@@ -4,10 +4,10 @@ from functools import lru_cache
 
 from shared.projects.credentials import Account
 from shared.projects.models import Credential
-from shared.secrets import NoKeyFits
+from shared.security.secrets import NoKeyFits
 from shared.settings import get_settings
 from worker.providers.errors import ProviderError
-from worker.providers.openai_wire import Provider
+from worker.providers.openai import Provider
 
 MOST_KEPT = 256
 

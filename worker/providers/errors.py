@@ -8,9 +8,9 @@ from email.utils import parsedate_to_datetime
 import httpx2
 from openai import APIConnectionError, APIError, APIStatusError, OpenAIError
 
-from worker import headway
-from worker.providers import told
+from worker.providers import sanitize
 from worker.providers.hints import ABOUT_MONEY, with_hint
+from worker.runtime import heartbeat
 
 _BETTER_SOON = {"file_not_ready"}
 _SURELY_WITHOUT_EFFECT = {400, 401, 403, 404, 405, 413, 415, 422, 429, 501}
@@ -36,12 +36,12 @@ class ProviderError(Exception):
         retry_after: timedelta | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = told.text(message)
-        self.code = told.text(code)
+        self.message = sanitize.text(message)
+        self.code = sanitize.text(code)
         self.retryable = retryable
         self.effect_unknown = effect_unknown
         self.status = status
-        self.param = told.some_text(param)
+        self.param = sanitize.some_text(param)
         self.retry_after = retry_after
 
     def without(self, secret: str) -> "ProviderError":
@@ -60,7 +60,7 @@ class ProviderError(Exception):
 @contextmanager
 def provider_errors(api_key: str) -> Iterator[None]:
     """Turn whatever the SDK or the network raises into a `ProviderError`, which does not tell the key."""
-    headway.made()
+    heartbeat.made()
     try:
         with _translated():
             yield

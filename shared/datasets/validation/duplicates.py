@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
-from shared.datasets.validation.blocks import size_of
-from shared.datasets.validation.codes import problem
-from shared.datasets.validation.fast import normal_line
-from shared.datasets.validation.part import Part
-from shared.datasets.validation.rules import rules
+from shared.datasets.validation.findings.codes import problem
+from shared.datasets.validation.lines.fast import normal_line
+from shared.datasets.validation.reading.blocks import size_of
+from shared.datasets.validation.rules.limits import rules
+from shared.datasets.validation.scanning.part import Part
 
 
 class Line(NamedTuple):

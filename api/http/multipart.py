@@ -1,0 +1,157 @@
+"""A multipart form with one file, taken in as it comes: the file goes to storage piece by piece, nothing is held."""
+
+import asyncio
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+
+import anyio
+from python_multipart import MultipartParser
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import parse_options_header
+from starlette.requests import Request
+
+from shared.datasets.storage.store import Writer
+from shared.errors import Invalid, TooLarge
+
+WRITE_AT_ONCE = 1 << 20
+FIELD_BYTES = 4096
+FIELDS = 16
+WRITTEN_AT_ONCE = 16
+BOUNDARY_BYTES = 256  # RFC 2046 says 70, and the parser takes no more than this
+_threads = ThreadPoolExecutor(WRITTEN_AT_ONCE, "storage")  # a slow disk or bucket takes no thread of other requests
+
+
+class FormWithFile:
+    """The file's name, its bytes in the writer, and the other fields as text."""
+
+    def __init__(self, writer: Writer, field: str, limit: int) -> None:
+        self.fields: dict[str, str] = {}
+        self.filename: str | None = None
+        self._writer = writer
+        self._field = field
+        self._limit = limit
+        self._received = 0
+        self._pending = bytearray()
+        self._writing: asyncio.Future[None] | None = None
+        self._header = (bytearray(), bytearray())
+        self._name = ""
+        self._in_file = False
+        self._value = bytearray()
+        self._complete = False
+
+    async def receive(self, request: Request) -> None:
+        """Read the body to its end. Raises `Invalid` for a broken form and `TooLarge` beyond the limit."""
+        parser = self._parser(_boundary(request, self._field))
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > self._limit + WRITE_AT_ONCE:
+            raise self._too_large()
+        try:
+            async for chunk in request.stream():
+                self._parse(parser, chunk)
+                if len(self._pending) >= WRITE_AT_ONCE:
+                    await self._flush()
+            await self._flush()
+        finally:
+            await self._written()
+        if not self._complete:
+            raise Invalid("The multipart body ends before its last boundary", code="invalid_multipart")
+
+    def _parse(self, parser: MultipartParser, chunk: bytes) -> None:
+        try:
+            parser.write(chunk)
+        except MultipartParseError as error:
+            raise Invalid(f"The multipart body is broken: {error}", code="invalid_multipart") from None
+
+    def check(self, allowed: Collection[str] = ()) -> str:
+        """The file's name, once its bytes have come. Raises `Invalid` if there are none, or other fields than these."""
+        if self.filename is None:
+            message = f"The form has no field `{self._field}`"
+            raise Invalid(message, code="missing_required_parameter", param=self._field)
+        if self._writer.bytes == 0:
+            raise Invalid("The file is empty", code="empty_file", param=self._field)
+        for name in sorted(set(self.fields) - set(allowed)):
+            raise Invalid(f"Unknown field in the form: {name[:64]}", code="unknown_parameter", param=name[:64])
+        return self.filename
+
+    async def _flush(self) -> None:
+        """Hand over what has come. It is written while the next bytes come in, which doubles the speed."""
+        await self._written()
+        pending, self._pending = self._pending, bytearray()
+        self._writing = asyncio.get_running_loop().run_in_executor(_threads, self._writer.write, pending)
+
+    async def _written(self) -> None:
+        """Wait for what was handed over. A cancelled request waits too: nobody removes bytes that are being written."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            with anyio.CancelScope(shield=True):
+                await writing
+
+    def _parser(self, boundary: bytes) -> MultipartParser:
+        return MultipartParser(
+            boundary,
+            {
+                "on_header_begin": self._on_header_begin,
+                "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
+                "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
+                "on_header_end": self._on_header_end,
+                "on_part_begin": self._on_part_begin,
+                "on_part_data": self._on_part_data,
+                "on_part_end": self._on_part_end,
+                "on_end": self._on_end,
+            },
+        )
+
+    def _on_part_begin(self) -> None:
+        self._name, self._in_file, self._value = "", False, bytearray()
+
+    def _on_header_begin(self) -> None:
+        self._header = (bytearray(), bytearray())
+
+    def _on_header_end(self) -> None:
+        name, value = self._header
+        if name.lower() != b"content-disposition":
+            return
+        _, options = parse_options_header(bytes(value))
+        self._name = options.get(b"name", b"").decode(errors="replace")
+        if self._name == self._field:
+            if self.filename is not None:
+                raise Invalid("The form has more than one file", param=self._field)
+            if b"filename" not in options:
+                raise Invalid(f"The field `{self._field}` must be a file with a name", param=self._field)
+            self.filename = options[b"filename"].decode(errors="replace")
+            self._in_file = True
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._in_file:
+            self._received += end - start
+            if self._received > self._limit:
+                raise self._too_large()
+            self._pending += memoryview(data)[start:end]
+        elif len(self._value) + end - start > FIELD_BYTES:
+            raise Invalid(f"The field is longer than {FIELD_BYTES} bytes", param=self._name[:64] or None)
+        else:
+            self._value += data[start:end]
+
+    def _on_part_end(self) -> None:
+        if self._in_file:
+            return
+        if len(self.fields) >= FIELDS:
+            raise Invalid("The form has too many fields", code="unknown_parameter")
+        self.fields[self._name] = self._value.decode(errors="replace")
+
+    def _on_end(self) -> None:
+        self._complete = True
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"The file is larger than {self._limit} bytes, the most that is taken here",
+            code="file_too_large",
+            param=self._field,
+        )
+
+
+def _boundary(request: Request, field: str) -> bytes:
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    if kind != b"multipart/form-data" or not 0 < len(options.get(b"boundary", b"")) <= BOUNDARY_BYTES:
+        raise Invalid("Send the file as multipart/form-data with a boundary", code="invalid_multipart", param=field)
+    return options[b"boundary"]

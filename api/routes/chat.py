@@ -1,0 +1,166 @@
+"""Chat with a model, passed through to the provider: the one place where the api goes out."""
+
+from collections.abc import AsyncIterator
+from socket import SOCK_STREAM
+from typing import Annotated
+
+import anyio
+import anyio.to_thread
+import httpx2
+import msgspec
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from starlette.requests import Request
+from structlog import get_logger
+
+from api.auth.deps import CallerDep
+from api.auth.scopes import scope
+from shared.database import transaction
+from shared.errors import Invalid, ProviderUnavailable
+from shared.jobs import tuned_models
+from shared.projects.callers import Caller
+from shared.projects.credentials import Account
+from shared.security.secrets import NoKeyFits
+from shared.security.ssrf import judged, target
+
+log = get_logger(__name__)
+router = APIRouter(tags=["Inference"], dependencies=[scope("inference")])
+
+_BODY = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["model", "messages"],
+                "properties": {
+                    "model": {"type": "string", "maxLength": 256},
+                    "messages": {"type": "array", "items": {"type": "object"}},
+                    "stream": {"type": "boolean"},
+                },
+            }
+        }
+    },
+}
+_PASSED_BACK = {
+    "content-encoding",
+    "content-type",
+    "openai-processing-ms",
+    "retry-after",
+    "retry-after-ms",
+    "x-should-retry",
+}
+
+
+class Asked(msgspec.Struct):
+    """What we need to know of a request; the rest is between the caller and the provider."""
+
+    model: Annotated[str, msgspec.Meta(max_length=256)]
+
+
+_clients: dict[str | None, httpx2.AsyncClient] = {}
+
+
+def _client(account: Account) -> httpx2.AsyncClient:
+    """One for each account, kept; its key goes with each request, so that a new one counts at once."""
+    if account.credential_id not in _clients:
+        _clients[account.credential_id] = httpx2.AsyncClient(
+            headers={"content-type": "application/json", "accept-encoding": "identity"},
+            timeout=httpx2.Timeout(600, connect=5),
+            follow_redirects=False,
+            transport=_JudgedTransport() if account.project_id is not None else None,
+        )
+    return _clients[account.credential_id]
+
+
+async def close_clients() -> None:
+    while _clients:
+        await _clients.popitem()[1].aclose()
+
+
+class _JudgedTransport(httpx2.AsyncBaseTransport):
+    """Resolves the name that a project has given, judges every address of the answer, and dials exactly a judged one.
+
+    The operator has chosen the deployment's own provider: where that one leads is not judged.
+    """
+
+    def __init__(self) -> None:
+        self._inner = httpx2.AsyncHTTPTransport(trust_env=False)
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        try:
+            asked = target(str(request.url))
+            found = await anyio.getaddrinfo(asked.host, asked.port, type=SOCK_STREAM)
+            [address, *_] = judged(asked, [str(answer[4][0]) for answer in found])
+        except (Invalid, OSError, ValueError) as error:
+            raise httpx2.ConnectError(str(error), request=request) from None
+        request.extensions["sni_hostname"] = asked.host
+        request.url = request.url.copy_with(host=str(address))
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+@router.post("/v1/chat/completions", openapi_extra={"requestBody": _BODY}, response_class=StreamingResponse)
+async def create_chat_completion(request: Request, caller: CallerDep) -> StreamingResponse:
+    """Ask a base model, or one that the project's own jobs have made; `stream` works too.
+
+    The provider's answers and its errors are passed on in its words. Nothing is kept, so an `Idempotency-Key` means
+    nothing here; and as all projects share one account there, the provider does not get to see it.
+    """
+    asked, body = _decode(await request.body())
+    account = await anyio.to_thread.run_sync(_account, caller, asked.model)
+    response = await _send(account, body)
+    if response.status_code in {401, 403}:
+        await response.aclose()
+        log.error("the provider refuses its key", status=response.status_code, credential_id=account.credential_id)
+        raise ProviderUnavailable("The provider does not accept this installation's key: tell your operator")
+    headers = {name: value for name, value in response.headers.items() if name in _PASSED_BACK}
+    return StreamingResponse(_pass_on(response), status_code=response.status_code, headers=headers)
+
+
+def _decode(body: bytes) -> tuple[Asked, bytes]:
+    """What is asked, and the body to send: each field once, so that the provider reads the `model` that we judge."""
+    try:
+        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        once = msgspec.json.encode(fields)
+        asked = msgspec.json.decode(once, type=Asked)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(f"The body must be a JSON object with a `model`: {error}", param="model") from None
+    if [name for name in fields if name.lower() == "model"] != ["model"]:
+        raise Invalid("`model` is written in more than one way", param="model")
+    return asked, once
+
+
+def _account(caller: Caller, model: str) -> Account:
+    with transaction(caller.project_id) as session:
+        credential = tuned_models.account_to_call(session, caller.project_id, model)
+        tuned_models.check_permitted(session, caller.project_id, caller.model_rule, model)
+        return Account.of(credential)
+
+
+async def _send(account: Account, body: bytes) -> httpx2.Response:
+    client = _client(account)
+    try:
+        headers = account.headers()
+    except (NoKeyFits, LookupError) as error:
+        log.error("the key of a credential cannot be read", credential_id=account.credential_id, reason=str(error))
+        raise ProviderUnavailable("The provider's key cannot be read at the moment: tell your operator") from None
+    try:
+        request = client.build_request("POST", f"{account.base_url}/chat/completions", content=body, headers=headers)
+        return await client.send(request, stream=True)
+    except httpx2.HTTPError as error:
+        log.error("the provider cannot be reached", reason=f"{type(error).__name__}: {error}")
+        raise ProviderUnavailable("The provider cannot be reached at the moment; try again") from error
+
+
+async def _pass_on(response: httpx2.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.aiter_raw():
+            yield chunk
+    except httpx2.HTTPError as error:
+        log.error("the provider's answer broke off", reason=f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        await response.aclose()

@@ -1,0 +1,73 @@
+"""`/v1/organization/admin_api_keys`: whoever may look after the deployment."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+
+from api.auth.deps import AdminDep, After, OrganizationSessionDep
+from api.auth.scopes import admin_scope
+from api.idempotency import IdempotentAdminRoute
+from shared.db.pages import Page
+from shared.projects import keys
+from shared.projects import service as projects
+from shared.projects.key_schemas import (
+    AdminKeyCreate,
+    AdminKeyDeleted,
+    AdminKeyPublic,
+    AdminKeyWithSecret,
+    KeyRotate,
+    end_of,
+)
+
+router = APIRouter(
+    prefix="/v1/organization/admin_api_keys",
+    tags=["Administration"],
+    dependencies=[admin_scope("admin_api_keys")],
+    route_class=IdempotentAdminRoute,
+)
+
+
+@router.post("", response_model=AdminKeyWithSecret)
+def create_admin_api_key(session: OrganizationSessionDep, admin: AdminDep, new: AdminKeyCreate) -> AdminKeyWithSecret:
+    """Make an admin key; its secret is shown this once."""
+    keys.check_may_grant(admin, new.scopes)
+    key, secret = projects.create_api_key(
+        session, None, new.name, expires_at=end_of(new.expires_in_seconds), scopes=new.scopes
+    )
+    return AdminKeyWithSecret(**AdminKeyPublic.of(key).model_dump(), value=secret)
+
+
+@router.get("", response_model=Page[AdminKeyPublic])
+def list_admin_api_keys(
+    session: OrganizationSessionDep,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    order: Literal["asc", "desc"] = "asc",
+) -> Page[AdminKeyPublic]:
+    """The admin keys that are not revoked, the oldest first unless `order` is `desc`."""
+    rows = keys.page_of_keys(session, None, after=after, limit=limit, ascending=order == "asc")
+    return Page.of([AdminKeyPublic.of(row) for row in rows], limit)
+
+
+@router.get("/{key_id}", response_model=AdminKeyPublic)
+def retrieve_admin_api_key(session: OrganizationSessionDep, key_id: str) -> AdminKeyPublic:
+    """One admin key, without its secret."""
+    return AdminKeyPublic.of(keys.get_key(session, None, key_id))
+
+
+@router.post("/{key_id}/rotate_secret", response_model=AdminKeyWithSecret)
+def rotate_admin_api_key_secret(
+    session: OrganizationSessionDep, admin: AdminDep, key_id: str, rotate: KeyRotate | None = None
+) -> AdminKeyWithSecret:
+    """A new secret for an admin key, shown this once; the old one is good for a while beside it."""
+    key = keys.get_key(session, None, key_id, lock=True)
+    keys.check_may_grant(admin, key.scopes)
+    secret = keys.rotate_key(session, key, (rotate or KeyRotate()).overlap)
+    return AdminKeyWithSecret(**AdminKeyPublic.of(key).model_dump(), value=secret)
+
+
+@router.delete("/{key_id}", response_model=AdminKeyDeleted)
+def delete_admin_api_key(session: OrganizationSessionDep, admin: AdminDep, key_id: str) -> AdminKeyDeleted:
+    """Revoke an admin key. The last one that may do everything is kept: make another one first."""
+    keys.delete_admin_key(session, admin, key_id)
+    return AdminKeyDeleted(id=key_id)

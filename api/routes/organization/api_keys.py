@@ -1,0 +1,67 @@
+"""`/v1/organization/projects/{project_id}/api_keys`: whoever may act for a project. Service accounts make keys."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+
+from api.auth.deps import After, OrganizationSessionDep
+from api.auth.scopes import admin_scope
+from api.idempotency import IdempotentAdminRoute
+from shared.db.pages import Page
+from shared.projects import keys
+from shared.projects import service as projects
+from shared.projects.key_schemas import ApiKeyDeleted, ApiKeyPublic, ApiKeyUpdate, ApiKeyWithSecret, KeyRotate, end_of
+
+router = APIRouter(
+    prefix="/v1/organization/projects/{project_id}/api_keys",
+    tags=["Administration"],
+    dependencies=[admin_scope("projects")],
+    route_class=IdempotentAdminRoute,
+)
+
+
+@router.get("", response_model=Page[ApiKeyPublic])
+def list_api_keys(
+    session: OrganizationSessionDep,
+    project_id: str,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    owner_project_access: Literal["active", "inactive", "any"] = "any",
+) -> Page[ApiKeyPublic]:
+    """The project's keys that are not revoked, newest first. No owner of one is ever `inactive`."""
+    projects.get_project(session, project_id)
+    if owner_project_access == "inactive":
+        return Page.of([], limit)
+    rows = keys.page_of_keys(session, project_id, after=after, limit=limit)
+    return Page.of(keys.show(session, rows), limit)
+
+
+@router.get("/{key_id}", response_model=ApiKeyPublic)
+def retrieve_api_key(session: OrganizationSessionDep, project_id: str, key_id: str) -> ApiKeyPublic:
+    """One key, without its secret."""
+    return keys.show(session, [keys.get_key(session, project_id, key_id)])[0]
+
+
+@router.post("/{key_id}", response_model=ApiKeyPublic)
+def update_api_key(session: OrganizationSessionDep, project_id: str, key_id: str, new: ApiKeyUpdate) -> ApiKeyPublic:
+    """Change what a key may do, or until when. It counts within a second."""
+    expires_at = end_of(new.expires_in_seconds)
+    key = keys.update_key(session, project_id, key_id, scopes=new.scopes, expires_at=expires_at)
+    return keys.show(session, [key])[0]
+
+
+@router.post("/{key_id}/rotate_secret", response_model=ApiKeyWithSecret)
+def rotate_api_key_secret(
+    session: OrganizationSessionDep, project_id: str, key_id: str, rotate: KeyRotate | None = None
+) -> ApiKeyWithSecret:
+    """A new secret for a key, shown this once; the old one is good for a while beside it. OpenAI has no such call."""
+    key = keys.get_key(session, project_id, key_id, lock=True)
+    secret = keys.rotate_key(session, key, (rotate or KeyRotate()).overlap)
+    return ApiKeyWithSecret(**keys.show(session, [key])[0].model_dump(), value=secret)
+
+
+@router.delete("/{key_id}", response_model=ApiKeyDeleted)
+def delete_api_key(session: OrganizationSessionDep, project_id: str, key_id: str) -> ApiKeyDeleted:
+    """Revoke a key: every server refuses it within a second."""
+    keys.revoke(keys.get_key(session, project_id, key_id, lock=True))
+    return ApiKeyDeleted(id=key_id)

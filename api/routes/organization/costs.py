@@ -1,0 +1,105 @@
+"""What was spent and used, and every movement of it, for an admin key; costs as OpenAI's SDK asks for them."""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import Field
+
+from api.auth.deps import After, OrganizationSessionDep
+from api.auth.scopes import admin_scope
+from api.idempotency import IdempotentAdminRoute
+from shared.budgets import costs, ledger
+from shared.budgets.costs import CostPage, GroupBy
+from shared.budgets.schemas import AdjustmentCreate, LedgerEntryPublic
+from shared.db.pages import Page
+from shared.db.tables import from_epoch, utc_now
+from shared.errors import Invalid
+from shared.jobs.spending import reservation, usage
+from shared.jobs.spending.usage import Usage
+
+router = APIRouter(
+    prefix="/v1/organization",
+    tags=["Administration"],
+    dependencies=[admin_scope("costs")],
+    route_class=IdempotentAdminRoute,
+)
+
+KNOWN = (
+    "start_time",
+    "end_time",
+    "bucket_width",
+    "group_by[]",
+    "project_ids[]",
+    "line_items[]",
+    "limit",
+    "page",
+)
+Name = Annotated[str, Field(max_length=256)]
+Seconds = Annotated[int, Query(ge=0, lt=2**33, description="Unix seconds")]
+
+
+@router.get("/costs", response_model=CostPage)
+def list_costs(
+    request: Request,
+    session: OrganizationSessionDep,
+    start_time: Seconds,
+    end_time: Seconds | None = None,
+    bucket_width: Literal["1d"] = "1d",
+    group_by: Annotated[list[GroupBy] | None, Query(alias="group_by[]", max_length=2)] = None,
+    project_ids: Annotated[list[Name] | None, Query(alias="project_ids[]", max_length=100)] = None,
+    line_items: Annotated[list[Name] | None, Query(alias="line_items[]", max_length=100)] = None,
+    limit: Annotated[int, Query(ge=1, le=180)] = 7,
+    page: Annotated[str | None, Query(pattern=r"^page_[0-9]{1,10}$")] = None,
+) -> CostPage:
+    """What was spent on each day (UTC), the oldest first: from `start_time` on, and before `end_time` (now).
+
+    `group_by[]` splits a day by `project_id`, `line_item` or both. A job costs on the day on which it ends.
+    """
+    _refuse_unknown(request)
+    start = max(from_epoch(start_time), from_epoch(int((page or "page_0").removeprefix("page_"))))
+    end = from_epoch(end_time) if end_time is not None else None
+    if end is not None and end <= start:
+        raise Invalid("end_time must be after start_time", param="end_time")
+    wanted = costs.Wanted(group_by or (), project_ids or (), line_items or ())
+    return costs.page(session, wanted, start, end, limit)
+
+
+def _refuse_unknown(request: Request) -> None:
+    """A filter that is passed over would make another question of it."""
+    for name in request.query_params:
+        if name not in KNOWN:
+            sentence = f"An unknown query parameter: there are {', '.join(KNOWN)}"
+            raise Invalid(sentence, code="unknown_parameter", param=name if name.isidentifier() else None)
+
+
+@router.get("/projects/{project_id}/usage", response_model=Usage)
+def retrieve_usage(
+    session: OrganizationSessionDep, project_id: str, start_time: Seconds | None = None, end_time: Seconds | None = None
+) -> Usage:
+    """What a project used from `start_time` (the beginning of this month, in UTC) on and before `end_time` (now)."""
+    now = utc_now()
+    start = from_epoch(start_time) if start_time is not None else costs.day_of(now).replace(day=1)
+    end = from_epoch(end_time) if end_time is not None else now
+    if end <= start:
+        raise Invalid("end_time must be after start_time", param="end_time")
+    return usage.of_project(session, project_id, start, end)
+
+
+@router.get("/projects/{project_id}/ledger", response_model=Page[LedgerEntryPublic])
+def list_ledger_entries(
+    session: OrganizationSessionDep,
+    project_id: str,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    job_id: Annotated[str | None, Query(max_length=64)] = None,
+) -> Page[LedgerEntryPublic]:
+    """Every movement of the project's money, newest first; of one job, if it is named."""
+    rows = ledger.list_entries(session, project_id, job_id, after=after, limit=limit)
+    return Page.of([LedgerEntryPublic.of(row) for row in rows], limit)
+
+
+@router.post("/projects/{project_id}/ledger", response_model=LedgerEntryPublic)
+def create_adjustment(session: OrganizationSessionDep, project_id: str, new: AdjustmentCreate) -> LedgerEntryPublic:
+    """Correct what the project has spent this month, where the provider's bill says otherwise."""
+    return LedgerEntryPublic.of(reservation.adjust(session, project_id, new.job_id, Decimal(new.amount), new.reason))

@@ -1,0 +1,46 @@
+"""What OpenAI's administration API has and this one has not: said in so many words, and only to an admin."""
+
+from fastapi import APIRouter
+
+from api.auth.scopes import admin_scope
+from shared.errors import NotImplementedHere
+
+router = APIRouter(dependencies=[admin_scope("projects")], include_in_schema=False)
+
+OF_ORGANIZATION = (
+    "certificates",
+    "data_retention",
+    "external_keys",
+    "external_storage",
+    "groups",
+    "invites",
+    "roles",
+    "spend_alerts",
+    "spend_limit",
+    "usage",
+    "users",
+    "workload_identity_providers",
+)
+OF_PROJECT = (
+    "certificates",
+    "data_retention",
+    "groups",
+    "hosted_tool_permissions",
+    "roles",
+    "service_tier_settings",
+    "users",
+)
+PATHS = (
+    *(f"/v1/organization/{name}" for name in OF_ORGANIZATION),
+    *(f"/v1/organization/projects/{{project_id}}/{name}" for name in OF_PROJECT),
+    *(f"/v1/projects/{{project_id}}/{name}" for name in ("groups", "roles", "users")),
+)
+
+
+def refuse() -> None:
+    raise NotImplementedHere("Tunery has no such thing as OpenAI has under this address: see docs/administration.md")
+
+
+for path in PATHS:
+    for each in (path, path + "/{rest:path}"):
+        router.add_api_route(each, refuse, methods=["GET", "POST", "DELETE"])

@@ -1,0 +1,85 @@
+"""`/v1/organization/projects`: tenants, managed with an admin key."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.auth.deps import After, OrganizationSessionDep
+from api.auth.scopes import admin_scope
+from api.idempotency import IdempotentAdminRoute
+from shared.db.pages import Page
+from shared.jobs.archiving import archive_project as end_project
+from shared.projects import model_permissions
+from shared.projects import service as projects
+from shared.projects.schemas import (
+    ModelPermissionsDeleted,
+    ModelPermissionsPublic,
+    ModelPermissionsUpdate,
+    ProjectCreate,
+    ProjectPublic,
+    ProjectUpdate,
+)
+
+router = APIRouter(
+    prefix="/v1/organization/projects",
+    tags=["Administration"],
+    dependencies=[admin_scope("projects")],
+    route_class=IdempotentAdminRoute,
+)
+
+
+@router.post("", response_model=ProjectPublic)
+def create_project(session: OrganizationSessionDep, new: ProjectCreate) -> ProjectPublic:
+    """Make a project. It sees nothing of any other."""
+    return ProjectPublic.of(projects.create_project(session, new.name))
+
+
+@router.get("", response_model=Page[ProjectPublic])
+def list_projects(
+    session: OrganizationSessionDep,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    include_archived: bool = False,
+) -> Page[ProjectPublic]:
+    """The projects, newest first; archived ones only if asked for."""
+    rows = projects.list_projects(session, after=after, limit=limit, include_archived=include_archived)
+    return Page.of([ProjectPublic.of(row) for row in rows], limit)
+
+
+@router.get("/{project_id}", response_model=ProjectPublic)
+def retrieve_project(session: OrganizationSessionDep, project_id: str) -> ProjectPublic:
+    """One project."""
+    return ProjectPublic.of(projects.get_project(session, project_id))
+
+
+@router.post("/{project_id}", response_model=ProjectPublic)
+def update_project(session: OrganizationSessionDep, project_id: str, new: ProjectUpdate) -> ProjectPublic:
+    """Change a project's name, or its part in the queue."""
+    return ProjectPublic.of(projects.update_project(session, project_id, **new.model_dump()))
+
+
+@router.post("/{project_id}/archive", response_model=ProjectPublic)
+def archive_project(session: OrganizationSessionDep, project_id: str) -> ProjectPublic:
+    """End a project, for good: its keys are refused, and its jobs that have not ended are cancelled. Its rows stay."""
+    return ProjectPublic.of(end_project(session, project_id))
+
+
+@router.get("/{project_id}/model_permissions", response_model=ModelPermissionsPublic)
+def retrieve_model_permissions(session: OrganizationSessionDep, project_id: str) -> ModelPermissionsPublic:
+    """Which models the project may use."""
+    return ModelPermissionsPublic.of(projects.get_project(session, project_id))
+
+
+@router.post("/{project_id}/model_permissions", response_model=ModelPermissionsPublic)
+def update_model_permissions(
+    session: OrganizationSessionDep, project_id: str, new: ModelPermissionsUpdate
+) -> ModelPermissionsPublic:
+    """Say which models new jobs and chats may use. A base stands for its snapshots and for what is tuned on it."""
+    return ModelPermissionsPublic.of(model_permissions.permit_models(session, project_id, new.mode, new.model_ids))
+
+
+@router.delete("/{project_id}/model_permissions", response_model=ModelPermissionsDeleted)
+def delete_model_permissions(session: OrganizationSessionDep, project_id: str) -> ModelPermissionsDeleted:
+    """Let the project use every model."""
+    model_permissions.permit_all_models(session, project_id)
+    return ModelPermissionsDeleted()

@@ -1,0 +1,141 @@
+"""What `tunery datasets check` shows: errors with their lines, statistics, a histogram and the price."""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskProgressColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from shared.datasets.prices import Estimate, estimate
+from shared.datasets.validation.check import check
+from shared.datasets.validation.findings.codes import Problem, Severity
+from shared.datasets.validation.findings.report import Distribution, Report, Statistics
+
+WARNINGS_SHOWN = 3
+BAR = 40
+MAX_PROCESSES = 8
+
+
+def check_with_progress(file: Path, model: str | None, method: str | None, provider: str, tokens: bool) -> Report:
+    """The check on all cores; a moving bar on standard error if that is a terminal."""
+    processes = min(os.cpu_count() or 1, MAX_PROCESSES)
+    columns = (BarColumn(), TaskProgressColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        return check(
+            file,
+            model=model,
+            method=method,
+            provider=provider,
+            tokens=tokens,
+            processes=processes,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+
+
+def print_json(report: Report, model: str | None, method: str | None) -> None:
+    price = estimate(report, model, method) if model else None
+    body = msgspec.json.encode({"report": report, "estimate": price})
+    sys.stdout.write(msgspec.json.format(body, indent=2).decode() + "\n")
+
+
+def print_text(report: Report, file: Path, model: str | None, method: str | None) -> None:
+    shown: list[str] = [*_problems(report, file), *_verdict(report, file), *_statistics(report.statistics)]
+    if model:
+        shown += _price(estimate(report, model, method))
+    elif report.statistics.tokens:
+        shown.append("For the price, say which --model you will train.")
+    for line in shown:
+        print(_printable(line))
+
+
+def _printable(line: str) -> str:
+    """What the data brings in must not steer the terminal."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in line).encode(errors="replace").decode()
+
+
+def _problems(report: Report, file: Path) -> Iterator[str]:
+    told: Counter[str] = Counter()
+    for found in report.problems:
+        told[found.code] += 1
+        if found.severity is Severity.ERROR or told[found.code] <= WARNINGS_SHOWN:
+            yield f"{file}:{found.line or 0}: {found.code}: {_sentence(found)}"
+            if told[found.code] == 1 and found.hint:
+                yield f"    {found.hint}."
+    for code, times in report.counts.items():
+        shown = told[code] if _is_error(report, code) else min(told[code], WARNINGS_SHOWN)
+        if times > shown:
+            yield f"{file}: {code}: {times - shown:,} more"
+
+
+def _is_error(report: Report, code: str) -> bool:
+    return any(found.code == code for found in report.errors)
+
+
+def _sentence(found: Problem) -> str:
+    place = f" ({found.path})" if found.path and found.path != "$" else ""
+    warning = "warning: " if found.severity is Severity.WARNING else ""
+    return f"{warning}{found.message}{place}"
+
+
+def _verdict(report: Report, file: Path) -> Iterator[str]:
+    if report.problems:
+        yield ""
+    warnings = sum(report.counts.values()) - report.n_errors
+    what = f"{report.format or 'unknown format'}, {report.examples:,} examples, {report.bytes:,} bytes"
+    yield f"{file}: {what}: {_many(report.n_errors, 'error')}, {_many(warnings, 'warning')}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}" if count else f"no {what}s"
+
+
+def _statistics(found: Statistics) -> Iterator[str]:
+    for name, values in (("messages", found.messages), ("tokens", found.tokens)):
+        if values:
+            yield (
+                f"{name:9} {values.total:,} in all; per example {values.min:,} to {values.max:,}, "
+                f"mean {values.mean:,.1f}, p5 {values.p5:,}, p50 {values.p50:,}, p95 {values.p95:,}"
+            )
+    if found.trained_tokens is not None and found.tokens:
+        yield f"trained   {found.trained_tokens:,} tokens are the assistant's"
+    if found.images:
+        yield f"images    {found.images:,} in {found.image_examples:,} examples"
+    for shape, times in list(found.shapes.items())[:WARNINGS_SHOWN]:
+        yield f"shape     {times:,} × {shape}"
+    if found.tokens:
+        yield from _histogram(found.tokens)
+
+
+def _histogram(values: Distribution) -> Iterator[str]:
+    yield "tokens per example"
+    most = max(bar.count for bar in values.histogram)
+    for bar in values.histogram:
+        length = -(-bar.count * BAR // most)
+        yield f"{bar.low:>9,} – {bar.high:<9,} {'█' * length}{' ' if length else ''}{bar.count:,}"
+
+
+def _price(found: Estimate) -> Iterator[str]:
+    by = "" if found.epochs_chosen_by == "request" else ", as the provider will probably choose"
+    if found.amount is None:
+        yield f"price     unknown. {found.reason}."
+        return
+    amount = f"{found.amount:,.{2 if found.amount >= 1 else 4}f} {found.currency}"
+    yield (
+        f"price     {amount}: {found.billed_tokens:,} tokens in {found.epochs} epochs{by}, "
+        f"{found.price_per_million_tokens} {found.currency} per million (since {found.price_since})"
+    )
+    for assumption in found.assumptions:
+        yield f"          {assumption}."

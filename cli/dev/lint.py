@@ -1,0 +1,85 @@
+"""Everything that CI checks besides the tests: style, types, imports, locks and migrations, two checks at a time."""
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from cli.dev import locks
+from cli.embedded import temporary
+from cli.failure import Failure
+from cli.local import commands
+
+SOURCES = [".", "tunery"]  # the latter's name does not say that it is Python
+
+
+def run(state: Path) -> int:
+    """The exit code. Results are told in this order, each as soon as it and those before it are known."""
+    checks: dict[str, Callable[[], str | None]] = {
+        "types": lambda: _complaint_of(_tool("mypy")),
+        "style": lambda: _complaint_of(_tool("ruff", "check", *SOURCES)),
+        "format": lambda: _complaint_of(_tool("ruff", "format", "--check", *SOURCES)),
+        "imports": lambda: _complaint_of(_tool("lint-imports")),
+        "locks": lambda: _complaint_about_locks(state),
+        "migrations": _complaint_about_migrations,
+    }
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        running = {name: pool.submit(_told, check) for name, check in checks.items()}
+        return max(_report(name, result.result()) for name, result in running.items())
+
+
+def _told(check: Callable[[], str | None]) -> str | None:
+    try:
+        return check()
+    except Failure as failure:
+        return str(failure)
+
+
+def _report(name: str, complaint: str | None) -> int:
+    print(f"ok      {name}" if complaint is None else f"NOT OK  {name}\n{complaint}", flush=True)
+    return 0 if complaint is None else 1
+
+
+def _tool(name: str, *arguments: str) -> list[str]:
+    return [str(Path(sys.executable).with_name(name)), *arguments]
+
+
+def _complaint_of(command: list[str], **environ: str) -> str | None:
+    done = subprocess.run(
+        command,
+        cwd=commands.ROOT,
+        env=commands.environment(**environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return (done.stdout.strip() or f"exit code {done.returncode}") if done.returncode else None
+
+
+def _complaint_about_locks(state: Path) -> str | None:
+    """Without a network it cannot be known; that is a reason to complain in CI only."""
+    try:
+        return locks.complaint(state)
+    except locks.NoIndex as reason:
+        return str(reason) if os.environ.get("CI") else None
+
+
+def _complaint_about_migrations() -> str | None:
+    """Migrates an empty database, and has Alembic compare it with the models."""
+    with temporary.postgres() as database_url, tempfile.TemporaryDirectory() as storage:
+        environ = {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": "redis://127.0.0.1:1",
+            "TUNERY_SECRET_KEYS": f'["{secrets.token_urlsafe(32)}="]',
+            "TUNERY_PROVIDER__BASE_URL": "http://127.0.0.1:1/v1",
+            "TUNERY_PROVIDER__API_KEY": "unused",
+            "TUNERY_STORAGE": storage,
+        }
+        migrate = [commands.PYTHON, "-m", "cli", "migrate"]
+        check = [commands.PYTHON, "-m", "alembic", "check"]
+        return _complaint_of(migrate, **environ) or _complaint_of(check, **environ)

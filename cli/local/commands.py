@@ -1,0 +1,62 @@
+"""The command lines of the servers: the same ones whether `up`, the demo, a container or a person starts them."""
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = sys.executable
+LOG_CONFIG = ROOT / "cli" / "uvicorn-log.json"
+WORK, DELIVERIES = "celery", "deliveries"  # the queues of shared.broker.queue, which takes half a second to import
+GRACE = 25  # seconds that the api may finish its answers in
+
+
+def api(host: str, port: int, grace: int = GRACE) -> list[str]:
+    """WEB_CONCURRENCY and FORWARDED_ALLOW_IPS are read by uvicorn itself."""
+    options = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", str(grace), "--no-server-header"]
+    log = ["--log-config", str(LOG_CONFIG), "--no-access-log"]  # lines of the api's own, one per request
+    http = ["--http", "api.http.slow_heads:Connection"]
+    return _python("uvicorn", "--factory", "api.main:create_app", *options, *http, *log)
+
+
+def worker(concurrency: int) -> list[str]:
+    return _celery("prefork", concurrency, WORK)
+
+
+def sender(concurrency: int) -> list[str]:
+    """Threads, since who waits for a stranger needs no processor."""
+    return _celery("threads", concurrency, DELIVERIES)
+
+
+def _celery(pool: str, concurrency: int, queue: str) -> list[str]:
+    """Without what only monitors need: the worker is ready in half the time, and leaks nothing when Redis restarts."""
+    options = ["--pool", pool, "--concurrency", str(concurrency), "--queues", queue]
+    quiet = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+    return _python("worker", "-A", "worker.app", "worker", *options, *quiet)
+
+
+def beat() -> list[str]:
+    return _python("worker.runtime.scheduler")
+
+
+def sandbox(port: int) -> list[str]:
+    return _python("sandbox", "--port", str(port))
+
+
+def first(file: Path) -> list[str]:
+    return _python("cli.local.seed", str(file))
+
+
+def environment(**added: str) -> dict[str, str]:
+    """Ours and what is added; the packages are found from whatever folder the command is called in."""
+    return dict(os.environ) | {"PYTHONPATH": str(ROOT)} | added
+
+
+def become(command: list[str], **added: str) -> NoReturn:
+    """Replaces this process by the command, which so receives each signal itself."""
+    os.execve(command[0], command, environment(**added))
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    return [PYTHON, "-m", module, *arguments]

@@ -1,0 +1,77 @@
+"""`tunery demo`: a whole fine-tuning job on this machine, with the official SDK as the client."""
+
+import os
+import queue
+import signal
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from cli.failure import Failure
+from cli.local.environment import FOR_CLIENTS, Wishes, only_one, without_proxy
+from cli.local.receiver import Receiver
+from cli.local.screen import Screen
+from cli.local.stack import Stack, running
+from cli.processes.ports import Book
+
+SETTINGS = {
+    "SANDBOX_SPEED": "12",  # a job of two seconds
+    "TUNERY_POLL_EVERY": "0.2",
+    "TUNERY_SWEEP_EVERY": "0.2",
+}
+QUICK = 0.3  # seconds to stop in: nothing of a demo is worth waiting for, and what matters is in Postgres
+
+
+def run(state: Path) -> None:
+    """Returns when each step was seen to happen; Failure otherwise. In both cases no process is left."""
+    started = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    _forget_the_callers_client()
+    Thread(
+        target=import_module, args=("cli.local.story",), daemon=True
+    ).start()  # half a second, while the servers start
+    screen = Screen()
+    screen.title("A whole fine-tuning job on this machine. Nothing leaves it, and nothing is paid for.")
+    events: queue.Queue[dict[str, Any]] = queue.Queue()
+    with only_one(state), Book(state / "ports.json") as book:
+        receiver = Receiver(book.claim("webhooks"), on_event=events.put)
+        wishes = Wishes(state, isolated=True, durable=False, settings=SETTINGS, stop_patience=QUICK)
+        with receiver, running(wishes, book) as stack:
+            screen.done(
+                f"Postgres, Valkey, the sandbox, api, worker, sender and beat run ({time.monotonic() - started:.1f} s)"
+            )
+            _tell_story(stack, screen, receiver, events)
+    seconds = time.monotonic() - started
+    screen.title(f"Every step was seen to happen, in {seconds:.1f} s. Now ./tunery up, and your own client.")
+
+
+def _tell_story(stack: Stack, screen: Screen, receiver: Receiver, events: "queue.Queue[dict[str, Any]]") -> None:
+    from openai import OpenAI, OpenAIError
+
+    from cli.local.story import Story
+
+    def believe(secret: str) -> None:
+        receiver.secret = secret
+
+    client = OpenAI(base_url=stack.base_url, api_key=stack.first["api_key"], timeout=30)
+    story = Story(client, screen, events, receiver.url, believe)
+    for step in story.steps():
+        try:
+            screen.done(step())
+        except (Failure, OpenAIError) as reason:
+            raise Failure(_sentence(step.__doc__ or "", reason, stack)) from reason
+
+
+def _sentence(step: str, reason: Exception, stack: Stack) -> str:
+    dead = "".join(f"\n{child.last_words()}" for child in stack.crew.dead())
+    return f"The demo could not {step}: {reason}.\nThe servers' logs are in {stack.logs}.{dead}"
+
+
+def _forget_the_callers_client() -> None:
+    """Neither another organization's headers nor a proxy shall stand between this client and these servers."""
+    for name in [name for name in os.environ if name.startswith(FOR_CLIENTS)]:
+        del os.environ[name]
+    os.environ.update(without_proxy())

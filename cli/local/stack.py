@@ -1,0 +1,130 @@
+"""All of Tunery on this machine: embedded Postgres and Valkey, the sandbox, api, worker, sender and beat."""
+
+import http.client
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cli import secret_files
+from cli.embedded import postgres, valkey
+from cli.local import commands
+from cli.local.environment import PROVIDER, Wishes, environment_for, names_provider
+from cli.processes import ports
+from cli.processes.child import Child, Program
+from cli.processes.ports import LOCALHOST, Book
+from cli.processes.supervisor import Crew, Tier
+
+API_GRACE = 5  # seconds that answers may take when all is stopped
+FIRST = "first.json"
+IsReady = Callable[[], bool]
+
+
+@contextmanager
+def running(wishes: Wishes, book: Book) -> Iterator["Stack"]:
+    """Everything is ready inside of the block, and nothing is left of it afterwards."""
+    with Crew(wishes.stop_patience) as crew:
+        stack = Stack(wishes, book, crew)
+        stack.start()
+        yield stack
+
+
+class Stack:
+    """The servers of one state folder."""
+
+    def __init__(self, wishes: Wishes, book: Book, crew: Crew) -> None:
+        self.wishes = wishes
+        self.state = wishes.state
+        self.logs = wishes.state / "logs"
+        self.book = book
+        self.crew = crew
+        self.environ = environment_for(wishes)
+        for folder in (self.logs, self.state / "files"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.uses_sandbox = not names_provider(self.environ)
+        self.address = f"http://{LOCALHOST}:{book.claim('api', wishes.port)}"
+        self.base_url = f"{self.address}/v1"
+
+    @property
+    def provider(self) -> str:
+        return (
+            "the sandbox, which learns nothing and forgets all when it stops"
+            if self.uses_sandbox
+            else self.environ[PROVIDER[0]]
+        )
+
+    @property
+    def first(self) -> dict[str, Any]:
+        """The first project's key, and what else cli.local.seed has made."""
+        return secret_files.read_json(self.state / FIRST)
+
+    def start(self) -> None:
+        """Everything at once, since importing is what takes the time; what must wait for another one does so itself."""
+        start_postgres, valkey_is_ready = self._prepare_postgres(), self._start_valkey()
+        sandbox_is_ready = self._start_sandbox()
+        self._start("api", commands.api(LOCALHOST, self.book.numbers["api"], API_GRACE))
+        self._start("worker", commands.worker(concurrency=2))
+        self._start("sender", commands.sender(concurrency=64))
+        migrate = self._start("migrate", commands.first(self.state / FIRST))
+        postgres_is_ready = start_postgres()
+        self.crew.wait_until(valkey_is_ready, "Valkey", but=migrate)
+        self.crew.wait_until(postgres_is_ready, "Postgres", but=migrate)
+        self.crew.finish(migrate)
+        self._start("beat", commands.beat())
+        self.crew.wait_until(sandbox_is_ready, "The sandbox")
+        self.crew.wait_until(self._api_is_ready, "The api")
+        self.book.release()
+
+    def _prepare_postgres(self) -> Callable[[], IsReady]:
+        """Its address is known before its data folder is made, which takes half a second at the first start."""
+        if self.environ.get("DATABASE_URL"):
+            return lambda: _at_once
+        port = self.book.claim("postgres")
+        cluster = postgres.find_or_prepare(self.state)
+        self.environ["DATABASE_URL"] = cluster.url(port)
+
+        def start() -> IsReady:
+            program = cluster.ready_to_start(port, log=self._log("postgres"), durable=self.wishes.durable)
+            server = self.crew.start(program, Tier.STORES)
+            return lambda: cluster.is_ready(server)
+
+        return start
+
+    def _start_valkey(self) -> IsReady:
+        if self.environ.get("REDIS_URL"):
+            return _at_once
+        port = self.book.claim("valkey")
+        broker = valkey.find_or_prepare(self.state)
+        self.environ["REDIS_URL"] = broker.url(port)
+        self.crew.start(broker.ready_to_start(port, log=self._log("valkey"), durable=self.wishes.durable), Tier.STORES)
+        return lambda: broker.is_ready(port)
+
+    def _start_sandbox(self) -> IsReady:
+        if not self.uses_sandbox:
+            return _at_once
+        port, key = self.book.claim("sandbox"), secret_files.find_or_make(self.state / "sandbox_key")
+        self.environ |= dict(zip(PROVIDER, (f"http://{LOCALHOST}:{port}/v1", key), strict=True))
+        self.environ["SANDBOX_API_KEY"] = key
+        self._start("sandbox", commands.sandbox(port), Tier.PROVIDER)
+        return lambda: ports.is_listening(port)
+
+    def _start(self, name: str, command: list[str], tier: Tier = Tier.SERVERS) -> Child:
+        return self.crew.start(Program(name, command, self._log(name), self.environ, commands.ROOT), tier)
+
+    def _log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+    def _api_is_ready(self) -> bool:
+        connection = http.client.HTTPConnection(LOCALHOST, self.book.numbers["api"], timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+def _at_once() -> bool:
+    """A server that is not ours to start is taken to run."""
+    return True

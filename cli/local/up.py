@@ -1,0 +1,109 @@
+"""`tunery up`: everything on this machine, for as long as you like."""
+
+import shlex
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from cli import secret_files
+from cli.local.environment import Wishes, only_one
+from cli.local.receiver import Receiver
+from cli.local.stack import Stack, running
+from cli.processes.child import Child, ProcessDied
+from cli.processes.ports import Book
+from cli.processes.supervisor import Crew, Tier
+
+RESTARTS = 5
+RESTARTS_WITHIN = 60.0  # seconds
+WATCH_EVERY = 0.2
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP came: an end that was asked for."""
+
+
+def run(state: Path, *, port: int, webhook_url: str | None) -> None:
+    """Returns when SIGTERM asks it to end; Ctrl-C raises KeyboardInterrupt. In both cases nothing is left."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminate)
+    try:
+        with only_one(state), Book(state / "ports.json") as book:
+            receiver = None if webhook_url else Receiver(book.claim("webhooks"), _tell_event, _tell_refusal)
+            wishes = Wishes(state, port=port, webhook_url=receiver.url if receiver else webhook_url)
+            _tell("Starting …")
+            with receiver or nullcontext(), running(wishes, book) as stack:
+                secret = stack.first["endpoint"]["secret"]
+                if receiver:
+                    receiver.secret = secret
+                with _announced(stack, secret):
+                    _watch(stack.crew)
+    except Terminated:
+        return
+
+
+@contextmanager
+def _announced(stack: Stack, webhook_secret: str) -> Iterator[None]:
+    """Prints how to talk to it, on stdout so that it can be piped, and has the same in the file `env` meanwhile."""
+    variables = {
+        "OPENAI_BASE_URL": stack.base_url,
+        "OPENAI_API_KEY": stack.first["api_key"],
+        "OPENAI_ADMIN_KEY": stack.first["admin_key"],
+        "OPENAI_WEBHOOK_SECRET": webhook_secret,
+    }
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    file = stack.state / "env"
+    secret_files.write(file, "\n".join([*lines, f"# Docs: {stack.address}/docs", ""]))
+    try:
+        print(*lines, f"# Docs: {stack.address}/docs", sep="\n", flush=True)
+        _tell(
+            f"Ready, with {stack.provider}. These lines are also in {file}, the logs in {stack.logs}. Ctrl-C stops it."
+        )
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        _tell("Stopping …")
+
+
+def _watch(crew: Crew) -> NoReturn:
+    """Starts a server again that has ended, unless it keeps ending; without Postgres or Valkey there is no going on."""
+    restarted_at: deque[float] = deque(maxlen=RESTARTS)
+    while True:
+        for child in crew.dead():
+            too_many = len(restarted_at) == RESTARTS and time.monotonic() - restarted_at[0] < RESTARTS_WITHIN
+            if too_many or crew.tier_of(child) is Tier.STORES:
+                raise ProcessDied(child.last_words())
+            restarted_at.append(time.monotonic())
+            _restart(crew, child)
+        time.sleep(WATCH_EVERY)
+
+
+def _restart(crew: Crew, child: Child) -> None:
+    _tell(f"{child.last_words()}\nIt is started again.")
+    child.kill()  # what may be left of its group
+    crew.start(child.program, crew.tier_of(child))
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _tell_event(event: dict[str, Any]) -> None:
+    _tell(f"{_time()} webhook {event['type']} {event['data']['id']}, signature verified")
+
+
+def _tell_refusal(reason: str) -> None:
+    _tell(f"{_time()} a webhook was refused: {reason}")
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
+def _time() -> str:
+    return f"{datetime.now().astimezone():%H:%M:%S}"

@@ -1,0 +1,169 @@
+"""`/sandbox/…`: what tests need beyond OpenAI: to arm faults, to move jobs instead of sleeping, to count calls."""
+
+from copy import deepcopy
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from msgspec import structs
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from sandbox import webhooks
+from sandbox.errors import ApiError
+from sandbox.faults.armed import ArmedJobError, Fault
+from sandbox.records import FINAL, JobError, new_id
+from sandbox.routes import jobs
+from sandbox.runs import Run
+from sandbox.state import State, StateDep
+from sandbox.training import simulation
+from sandbox.wire import answer
+
+DEFAULT_ERROR = JobError(code="server_error", message="The job failed due to an internal error.")
+
+PATH = ("validating_files", "queued", "running", "succeeded")
+"""The way of a job to which nothing happens."""
+
+router = APIRouter(prefix="/sandbox")
+
+
+class Move(BaseModel):
+    """Where a job shall be at once: in a status, or at a step of its training.
+
+    On the way everything happens that would have happened, events and checkpoints too. The job then stays there,
+    unless `hold` is false. `error` goes with `failed`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Literal["queued", "running", "paused", "succeeded", "failed", "cancelled"] | None = None
+    step: Annotated[int | None, Field(ge=1)] = None
+    error: ArmedJobError | None = None
+    hold: bool = True
+
+
+class Copies(BaseModel):
+    count: Annotated[int, Field(ge=1, le=20_000)]
+
+
+class ListLag(BaseModel):
+    seconds: Annotated[float, Field(ge=0)]
+
+
+@router.post("/faults")
+async def arm_fault(fault: Fault, state: StateDep) -> Response:
+    """Arm a fault; `faults.Fault` says what it may be."""
+    state.faults.append(fault)
+    return answer(fault.model_dump())
+
+
+@router.get("/faults")
+async def list_faults(state: StateDep) -> Response:
+    """Faults that have calls left to hit."""
+    return answer({"object": "list", "data": [fault.model_dump() for fault in state.faults]})
+
+
+@router.delete("/faults")
+async def disarm_faults(state: StateDep) -> Response:
+    state.faults.clear()
+    return answer({"deleted": True})
+
+
+@router.post("/jobs/{job_id}")
+async def move_job(job_id: str, move: Move, state: StateDep) -> Response:
+    run = jobs.find(state, job_id)
+    if run.job.status in FINAL:
+        raise ApiError(400, f"The job {job_id} has already {run.job.status}.")
+    run.is_held = move.hold
+    if move.step is not None:
+        _reach_step(run, move.step, state.now())
+    if move.status is not None:
+        _reach(run, move, state)
+    return answer(run.job)
+
+
+def _reach(run: Run, move: Move, state: State) -> None:
+    now = run.clock = state.now()
+    if move.status == "failed":
+        simulation.fail(run, move.error.record() if move.error else DEFAULT_ERROR)
+    elif move.status == "cancelled":
+        simulation.cancel(run)
+    elif move.status != "paused":
+        _hurry_to(run, str(move.status), now)
+    elif run.job.status != "paused":
+        _hurry_to(run, "running", now)
+        simulation.pause(run, state, now)
+
+
+def _hurry_to(run: Run, status: str, now: float) -> None:
+    if run.job.status == "paused":
+        simulation.resume(run, now)
+    if PATH.index(run.job.status) > PATH.index(status):
+        raise ApiError(400, f"The job {run.id} is {run.job.status}, and cannot go back to {status}.", param="status")
+    while run.job.status != status and not run.is_over:
+        run.hurry(now)
+    if run.job.status != status:
+        raise ApiError(400, f"The job {run.id} could not become {status}: it has {run.job.status}.", param="status")
+
+
+def _reach_step(run: Run, step: int, now: float) -> None:
+    _hurry_to(run, "running", now)
+    while run.last_step < step and not run.is_over:
+        run.hurry(now)
+
+
+@router.post("/jobs/{job_id}/copies")
+async def copy_job(job_id: str, copies: Copies, state: StateDep) -> Response:
+    """Make more jobs of a job's files, beyond every limit; they are where it is, and stay there. Their ids, those of
+    their newest events, and when they would finish."""
+    run = jobs.find(state, job_id)
+    made = [_copy(run, state) for _ in range(copies.count)]
+    data = [
+        {"id": copy.id, "newest_event": copy.events[-1].id, "estimated_finish": copy.job.estimated_finish}
+        for copy in made
+    ]
+    return answer({"object": "list", "data": data})
+
+
+def _copy(run: Run, state: State) -> Run:
+    now = state.now()
+    job = structs.replace(
+        run.job, id=new_id("ftjob-"), created_at=int(now), status="validating_files", method=deepcopy(run.job.method)
+    )
+    copy = state.runs[job.id] = Run(job, run.base, run.training, run.validation, now)
+    copy.is_held = True
+    simulation.begin(copy, state)
+    _hurry_to(copy, run.job.status, now)
+    return copy
+
+
+@router.post("/webhook")
+async def tell_of_ends(receiver: webhooks.Receiver, state: StateDep) -> Response:
+    """From now on tell this address of each job that ends, as OpenAI's own webhooks do."""
+    webhooks.begin(state, receiver)
+    return answer({"url": receiver.url})
+
+
+@router.delete("/webhook")
+async def tell_nobody(state: StateDep) -> Response:
+    state.receiver = None
+    return answer({"deleted": True})
+
+
+@router.post("/list_lag")
+async def set_list_lag(lag: ListLag, state: StateDep) -> Response:
+    """From now on a new job is missing from the list, and only there, for so many seconds."""
+    state.list_lag = lag.seconds
+    return answer({"seconds": lag.seconds})
+
+
+@router.get("/requests")
+async def count_requests(state: StateDep) -> Response:
+    """Calls of `/v1` since the start or the last reset, by method and path template; dropped and failed ones too."""
+    return answer({"total": state.requests.total(), "requests": dict(sorted(state.requests.items()))})
+
+
+@router.post("/reset")
+async def reset(state: StateDep) -> Response:
+    """Forget everything: files, jobs, models, faults, counts."""
+    state.forget()
+    return answer({"reset": True})

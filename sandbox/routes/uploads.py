@@ -1,0 +1,135 @@
+"""`/v1/uploads`: a large file sent in parts of up to 64 MB, put together at the end."""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from sandbox.errors import ApiError
+from sandbox.expiry import ExpiresAfter
+from sandbox.records import Upload, UploadPart, new_id
+from sandbox.routes import files
+from sandbox.routes.forms import file_of, read_form, save
+from sandbox.state import PendingUpload, State, StateDep
+from sandbox.wire import answer
+
+MAX_UPLOAD_BYTES = 8 * 1024**3
+CHUNK_BYTES = 1024 * 1024
+
+router = APIRouter(prefix="/v1/uploads")
+
+
+class UploadCreate(BaseModel):
+    """What is to come: `bytes` in all, at most 8 GB, in parts whose sum must be exactly that."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    filename: Annotated[str, Field(min_length=1)]
+    purpose: str
+    bytes: Annotated[int, Field(ge=1, le=MAX_UPLOAD_BYTES)]
+    mime_type: str
+    expires_after: ExpiresAfter | None = None
+
+
+class UploadComplete(BaseModel):
+    """The parts in the order of the file, and optionally the MD5 of the whole as hex."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    part_ids: Annotated[list[str], Field(min_length=1)]
+    md5: str | None = None
+
+
+def _pending(state: State, upload_id: str) -> PendingUpload:
+    """An upload that still takes parts; 404 if there is none of that id, 400 if it is over."""
+    pending = state.uploads.get(upload_id)
+    if pending is None:
+        raise ApiError(404, f"No such Upload object: {upload_id}", param="id")
+    if pending.upload.status != "pending":
+        raise ApiError(400, f"The upload {upload_id} is {pending.upload.status} and cannot be changed any more.")
+    return pending
+
+
+@router.post("")
+async def create_upload(new: UploadCreate, state: StateDep) -> Response:
+    now = int(state.now())
+    upload = Upload(
+        id=new_id("upload_", 32),
+        bytes=new.bytes,
+        created_at=now,
+        filename=new.filename,
+        purpose=files.check_purpose(new.purpose),
+        expires_at=now + state.settings.upload_lifetime,
+    )
+    state.uploads[upload.id] = PendingUpload(upload, new.expires_after)
+    return answer(upload)
+
+
+@router.post("/{upload_id}/parts")
+async def add_part(upload_id: str, request: Request, state: StateDep) -> Response:
+    _pending(state, upload_id)
+    limit = state.settings.max_part_bytes
+    form = await read_form(request, limit)
+    path = state.new_path()
+    try:
+        await save(file_of(form, "data", limit), path)
+    finally:
+        await form.close()
+    part = UploadPart(id=new_id("part_", 32), created_at=int(state.now()), upload_id=upload_id)
+    _pending(state, upload_id).add(part, path)  # asked again: it may have been cancelled while the bytes came in
+    return answer(part)
+
+
+@router.post("/{upload_id}/complete")
+async def complete_upload(upload_id: str, order: UploadComplete, state: StateDep) -> Response:
+    pending = _pending(state, upload_id)
+    upload, path = pending.upload, state.new_path()
+    md5 = await run_in_threadpool(_join, _paths(pending, order.part_ids), path)
+    if problem := _mismatch(upload, path, md5, order.md5):
+        path.unlink()
+        raise problem
+    stored = await files.keep(state, path, upload.filename, upload.purpose, pending.expires_after)
+    upload.file = stored.file
+    pending.close("completed")
+    return answer(upload)
+
+
+@router.post("/{upload_id}/cancel")
+async def cancel_upload(upload_id: str, state: StateDep) -> Response:
+    pending = _pending(state, upload_id)
+    pending.close("cancelled")
+    return answer(pending.upload)
+
+
+def _paths(pending: PendingUpload, part_ids: list[str]) -> list[Path]:
+    for part_id in part_ids:
+        if part_id not in pending.paths:
+            message = f"The part {part_id} is not one of this upload."
+            raise ApiError(400, message, code="invalid_value", param="part_ids")
+    return [pending.paths[part_id] for part_id in part_ids]
+
+
+def _join(parts: list[Path], path: Path) -> str:
+    """Write the parts one behind the other, and tell the MD5 of the whole as hex."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("wb") as target:
+        for part in parts:
+            with part.open("rb") as source:
+                while chunk := source.read(CHUNK_BYTES):
+                    digest.update(chunk)
+                    target.write(chunk)
+    return digest.hexdigest()
+
+
+def _mismatch(upload: Upload, path: Path, md5: str, expected: str | None) -> ApiError | None:
+    if (size := path.stat().st_size) != upload.bytes:
+        return ApiError(
+            400, f"The parts have {size} bytes together, but {upload.bytes} were declared.", param="part_ids"
+        )
+    if expected and expected.lower() != md5:
+        return ApiError(400, "The MD5 of the parts is not the one that was sent.", code="invalid_value", param="md5")
+    return None

@@ -1,0 +1,86 @@
+"""What the first bytes of a file show: that it is no JSON lines at all, or which format its lines have."""
+
+from collections.abc import Collection
+from typing import Any, BinaryIO
+
+import msgspec
+
+from shared.datasets.validation.findings.codes import Problem, problem
+from shared.datasets.validation.rules.formats import CHAT, REINFORCEMENT
+from shared.datasets.validation.rules.structure import format_of
+
+SAMPLE = 1 << 18
+
+_MAGIC = (
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"PK\x03\x04", "a zip archive or an Excel file"),
+    (b"PAR1", "a Parquet file"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ\x00", "an xz archive"),
+    (b"ARROW1", "an Arrow file"),
+    (b"%PDF", "a PDF"),
+    (b"SQLite format 3\x00", "a SQLite database"),
+)
+_UTF32_OR_16 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+
+
+def sample(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read(SAMPLE)
+
+
+def problem_of_file(start: bytes) -> Problem | None:
+    """Why there is no use in reading lines."""
+    for magic, what in _MAGIC:
+        if start.startswith(magic):
+            return problem("unsupported_file_type", f"The file is {what}, not JSON lines")
+    if start.startswith(_UTF32_OR_16) or _looks_like_utf16(start[:64]):
+        return problem("not_utf8", "The file is UTF-16, not UTF-8")
+    if not start.strip().removeprefix(b"\xef\xbb\xbf"):
+        return problem("empty_file", "The file is empty") if len(start) < SAMPLE else None
+    return (
+        problem("json_array", "The file is one JSON array, not JSON lines", line=1, offset=0)
+        if _is_array(start)
+        else None
+    )
+
+
+def _looks_like_utf16(start: bytes) -> bool:
+    return len(start) >= 8 and (not any(start[1::2]) or not any(start[::2]))
+
+
+def _is_array(start: bytes) -> bool:
+    """A bracket, and then an object, or a line that ends before the array does."""
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return text[:1] == b"[" and (text[1:].lstrip()[:1] == b"{" or text.split(b"\n", 1)[0].strip() == b"[")
+
+
+def format_of_file(start: bytes, methods: Collection[str]) -> str | None:
+    """The format of its first lines; None where they show none.
+
+    Reinforcement differs from chat only in that there are no answers, anywhere: it is found if it is one of the methods
+    that come into question, and sure if it is the only one.
+    """
+    values = [value for value in map(_decoded, start.split(b"\n")[:-1] or [start]) if value is not None]
+    found = [form for form in map(format_of, values) if form is not None]
+    if not found:
+        return None
+    form = max(found, key=found.count)
+    is_reinforcement = "reinforcement" in methods and (len(methods) == 1 or not any(map(_has_answer, values)))
+    return REINFORCEMENT if form == CHAT and is_reinforcement else form
+
+
+def _decoded(line: bytes) -> Any:
+    try:
+        return msgspec.json.decode(line.removeprefix(b"\xef\xbb\xbf"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _has_answer(value: Any) -> bool:
+    messages = value.get("messages") if isinstance(value, dict) else None
+    roles = (
+        [message.get("role") for message in messages if isinstance(message, dict)] if isinstance(messages, list) else []
+    )
+    return not roles or roles[-1] != "user" or "assistant" in roles

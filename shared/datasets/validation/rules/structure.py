@@ -1,0 +1,172 @@
+"""The rules of the four formats, obvious and complete: what a line is examined by once the fast way has refused it."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from msgspec.structs import replace
+
+from shared.datasets.validation.findings.codes import Severity, severity_of
+from shared.datasets.validation.rules.formats import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT, Turn, of_roles
+from shared.datasets.validation.rules.limits import Limits, rules
+from shared.datasets.validation.rules.messages import examine_messages, kind, listed, odd_ones, turn_of
+from shared.datasets.validation.rules.strict_json import Finding
+from shared.datasets.validation.rules.tools import declared_names, examine_calls, examine_tools, text_of_tools
+
+CHAT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls", "functions"})
+INPUT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls"})
+OUTPUTS = ("preferred_output", "non_preferred_output")
+
+
+class Examined(NamedTuple):
+    """The findings about an example, and its turns if it is good enough to be counted."""
+
+    findings: list[Finding]
+    turns: list[Turn]
+
+
+def format_of(value: Any) -> str | None:
+    """What an example is by its keys alone; chat and reinforcement look the same."""
+    if not isinstance(value, dict):
+        return None
+    if "messages" in value:
+        return CHAT
+    if "prompt" in value or "completion" in value:
+        return COMPLETION
+    if "input" in value or any(key.replace("completion", "output") in OUTPUTS for key in value):
+        return PREFERENCE
+    return None
+
+
+def examine(value: Any, expected: str | None, limits: Limits) -> Examined:
+    """All that is wrong with the example of a line, in a file of the expected format; None if the file shows none."""
+    if not isinstance(value, dict):
+        return Examined([Finding("data_type", "$", f"expected a JSON object, but this is {kind(value)}")], [])
+    found = format_of(value)
+    if found is None:
+        return Examined([_unknown(value, expected)], [])
+    if found == CHAT and expected == REINFORCEMENT:
+        found = REINFORCEMENT
+    if found != (expected or found):
+        message = f"this is a {found} example, but the file is of {expected} examples"
+        return Examined([Finding("mixed_formats", "$", message)], [])
+    findings = list(_RULES[found](value, limits))
+    return Examined(findings, _turns(value, found) if all(map(_is_warning, findings)) else [])
+
+
+def _is_warning(finding: Finding) -> bool:
+    return severity_of(finding.code) is Severity.WARNING
+
+
+def _unknown(value: dict[str, Any], expected: str | None) -> Finding:
+    keys = ", ".join(f"`{key[:40]}`" for key in list(value)[:8]) or "none"
+    if "conversations" in value:
+        hint = "This looks like ShareGPT: rename `conversations` to `messages`, `from` to `role`, `value` to `content`"
+        return Finding("unknown_format", "$", f"no `messages`; its keys are: {keys}", hint=hint)
+    if expected in (CHAT, REINFORCEMENT):
+        return Finding("missing_messages_list", "$", f"no `messages`; its keys are: {keys}")
+    message = f"neither `messages`, nor `prompt` and `completion`, nor `input`; its keys are: {keys}"
+    return Finding("unknown_format", "$", message)
+
+
+def _chat(value: dict[str, Any], limits: Limits) -> Iterator[Finding]:
+    yield from _unrecognized(value, CHAT_KEYS, "$")
+    yield from _conversation(value, "$", limits)
+    messages = listed(value["messages"])
+    roles = [message.get("role") for message in messages if isinstance(message, dict)]
+    yield from (Finding(code, "$.messages", message) for code, message in of_roles(CHAT, roles))
+    answers = [message for message in messages if isinstance(message, dict) and message.get("role") == "assistant"]
+    if answers and all(answer.get("weight") == 0 for answer in answers):
+        yield Finding("nothing_trained", "$.messages", "every answer has the weight 0")
+
+
+def _reinforcement(value: dict[str, Any], limits: Limits) -> Iterator[Finding]:
+    yield from _conversation(value, "$", limits)
+    roles = [message.get("role") for message in listed(value["messages"]) if isinstance(message, dict)]
+    yield from (Finding(code, "$.messages", message) for code, message in of_roles(REINFORCEMENT, roles))
+
+
+def _completion(value: dict[str, Any], limits: Limits) -> Iterator[Finding]:
+    yield from _unrecognized(value, frozenset({"prompt", "completion"}), "$")
+    for key in ("prompt", "completion"):
+        if key not in value:
+            yield Finding("missing_key", "$", f"no `{key}`", hint=f"Add `{key}`")
+        elif not isinstance(value[key], str):
+            yield Finding("invalid_type", f"$.{key}", f"`{key}` must be a string, but this is {kind(value[key])}")
+        elif not value[key]:
+            code = "missing_content" if key == "completion" else "empty_content"
+            yield Finding(code, f"$.{key}", f"`{key}` is empty")
+
+
+def _preference(value: dict[str, Any], limits: Limits) -> Iterator[Finding]:
+    yield from _unrecognized(value, frozenset({"input", *OUTPUTS}), "$")
+    given = value.get("input")
+    if "input" not in value:
+        yield Finding("missing_key", "$", "no `input`", hint="Add `input` with its `messages`")
+    elif not isinstance(given, dict):
+        yield Finding("invalid_type", "$.input", f"`input` must be an object, but this is {kind(given)}")
+    else:
+        yield from _unrecognized(given, INPUT_KEYS, "$.input")
+        yield from _conversation(given, "$.input", limits, images=False)
+    for key in OUTPUTS:
+        yield from _output(value, key, limits, declared_names(given) if isinstance(given, dict) else frozenset())
+    if value.get(OUTPUTS[0]) and value.get(OUTPUTS[0]) == value.get(OUTPUTS[1]):
+        yield Finding("identical_outputs", "$", "the two outputs are the same")
+
+
+def _output(value: dict[str, Any], key: str, limits: Limits, declared: frozenset[str]) -> Iterator[Finding]:
+    old, output = key.replace("output", "completion"), value.get(key)
+    if key not in value:
+        hint = f"Rename `{old}` to `{key}`" if old in value else f"Add `{key}`, a list of one assistant's message"
+        yield Finding("missing_key", "$", f"no `{key}`", hint=hint)
+        return
+    if not isinstance(output, list) or not 1 <= len(output) <= limits.max_output_messages:
+        size = f"has {len(output)}" if isinstance(output, list) else f"is {kind(output)}"
+        yield Finding(
+            "invalid_output", f"$.{key}", f"`{key}` must be a list of one assistant's message, but this {size}"
+        )
+        return
+    odd = odd_ones(output)
+    yield from examine_messages(odd, f"$.{key}", limits, images=False)
+    yield from examine_calls(odd, f"$.{key}", declared)
+    roles = [message.get("role") for message in output if isinstance(message, dict)]
+    if set(map(str, roles)) - set(limits.output_roles) or "assistant" not in roles:
+        yield Finding("invalid_output", f"$.{key}", f"`{key}` must be from the assistant")
+
+
+def _conversation(value: dict[str, Any], path: str, limits: Limits, images: bool = True) -> Iterator[Finding]:
+    """`messages` with the tools that they may call."""
+    messages = value.get("messages")
+    if not isinstance(messages, list) or not messages:
+        has = "no `messages`" if "messages" not in value else f"`messages` is {kind(messages)}"
+        message = "`messages` is empty" if messages == [] else has
+        yield Finding("missing_messages_list", f"{path}.messages", message)
+        messages = []
+    if len(messages) > rules().ours.many_messages:
+        yield Finding("many_messages", f"{path}.messages", f"{len(messages):,} messages in one example")
+    yield from examine_tools(value, path, limits)
+    odd = odd_ones(messages)
+    yield from examine_messages(odd, f"{path}.messages", limits, images=images)
+    yield from examine_calls(odd, f"{path}.messages", declared_names(value))
+
+
+def _unrecognized(value: dict[str, Any], known: frozenset[str], path: str) -> Iterator[Finding]:
+    renamed = {key.replace("output", "completion") for key in OUTPUTS}
+    for key in value.keys() - known - renamed:
+        yield Finding("unrecognized_key", path, f"the key `{key[:64]}` is not known")
+
+
+def _turns(value: dict[str, Any], expected: str) -> list[Turn]:
+    if expected == COMPLETION:
+        return [Turn("prompt", value["prompt"]), Turn("completion", value["completion"], trained=True)]
+    if expected == PREFERENCE:
+        messages = value["input"]["messages"] + value[OUTPUTS[0]] + value[OUTPUTS[1]]
+        return _with_tools([turn_of(message) for message in messages], value["input"])
+    return _with_tools([turn_of(message) for message in value["messages"]], value)
+
+
+def _with_tools(turns: list[Turn], value: dict[str, Any]) -> list[Turn]:
+    text = text_of_tools(value)
+    return [replace(turns[0], calls=turns[0].calls + text), *turns[1:]] if text else turns
+
+
+_RULES = {CHAT: _chat, REINFORCEMENT: _reinforcement, COMPLETION: _completion, PREFERENCE: _preference}

@@ -1,0 +1,65 @@
+"""What a new job shall be: as its request says, and for the rest like the job that it shall be a copy of."""
+
+import secrets
+from typing import Any
+
+from sqlmodel import Session
+
+from shared.db.tables import get_owned
+from shared.errors import Invalid
+from shared.jobs.models import Job, Priority
+from shared.jobs.schemas import JobCreate
+
+_USUAL: dict[str, Any] = {"type": "supervised", "supervised": {"hyperparameters": {}}}
+
+
+def columns(session: Session, project_id: str, new: JobCreate) -> dict[str, Any]:
+    """The columns of the job that say what is wanted. A request that leaves too much open is refused."""
+    found = _given(new)
+    if new.from_job is not None:
+        other = get_owned(session, Job, new.from_job, project_id, param="from_job")
+        found = {name: getattr(other, name) if value is None else value for name, value in found.items()}
+    for param in ("model", "training_file"):
+        if found[param] is None:
+            sentence = f"{param}: Field required, unless from_job names a job to be copied"
+            raise Invalid(sentence, code="missing_required_parameter", param=param)
+    if found["seed"] is None:
+        found["seed"] = secrets.randbelow(2**31)
+    if found["priority"] is None:
+        found["priority"] = Priority.NORMAL
+    found["integrations"] = found["integrations"] or None
+    found["method"] = _method(found["method"] or _USUAL, new)
+    return {**found, "hyperparameters": _hyperparameters(found["method"])}
+
+
+def _given(new: JobCreate) -> dict[str, Any]:
+    """None for what is left out."""
+    integrations = (
+        None if new.integrations is None else [each.model_dump(exclude_none=True) for each in new.integrations]
+    )
+    return {
+        "model": new.model,
+        "training_file": new.training_file,
+        "validation_file": new.validation_file,
+        "suffix": new.suffix,
+        "seed": new.seed,
+        "method": new.method.model_dump(exclude_none=True) if new.method else None,
+        "integrations": integrations,
+        "labels": new.metadata,
+        "priority": Priority[new.priority.upper()] if new.priority else None,
+    }
+
+
+def _method(method: dict[str, Any], new: JobCreate) -> dict[str, Any]:
+    """Hyperparameters that are given in the older way go into a method that is not given."""
+    asked = new.hyperparameters.model_dump(exclude_none=True) if new.hyperparameters and not new.method else {}
+    if not asked:
+        return method
+    block = method.get(method["type"]) or {}
+    return {**method, method["type"]: {**block, "hyperparameters": {**block.get("hyperparameters", {}), **asked}}}
+
+
+def _hyperparameters(method: dict[str, Any]) -> dict[str, Any]:
+    """The three that OpenAI's job object always shows; the provider's answer will say what `auto` came to."""
+    asked = (method.get(method["type"]) or {}).get("hyperparameters") or {}
+    return {name: asked.get(name, "auto") for name in ("n_epochs", "batch_size", "learning_rate_multiplier")}

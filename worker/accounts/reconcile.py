@@ -1,0 +1,178 @@
+"""Compare what is at a provider with what we know: adopt, cancel or delete there what crashes have left.
+
+Only what carries our marks is looked at: the id of a job of ours in its metadata, or of a dataset in a file's name. One
+that our database does not know is another installation's, and is left alone.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import structlog
+from openai.types import FileObject
+from openai.types.fine_tuning import FineTuningJob
+from sqlmodel import Session, col, or_, select
+
+from shared.database import transaction
+from shared.datasets.models import Dataset, ProviderFile
+from shared.db.tables import make_due, utc_now
+from shared.jobs import service as jobs
+from shared.jobs.models import Job, JobRequest, JobStatus, Place
+from shared.projects.models import Credential, Organization
+from shared.settings import get_settings
+from worker.datasets.upload_to_provider import NAME
+from worker.jobs.poll import status_of
+from worker.providers import get_provider, sanitize
+from worker.providers.errors import ProviderError
+from worker.providers.openai import JOB_KEY, ORGANIZATION_KEY
+
+LOOK_BACK = timedelta(days=30)  # no job that was made before is still going on
+YOUNG = timedelta(hours=1)  # a file that may yet be recorded, or be named by a job
+log = structlog.get_logger(__name__)
+
+
+class Action(StrEnum):
+    ADOPT = "adopt"
+    CANCEL = "cancel"
+    DELETE = "delete"
+    LEAVE = "leave"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something at the provider that no row points to: its id there, ours that it carries, and what to do."""
+
+    id: str
+    ours: str
+    action: Action
+    why: str
+    made_at: datetime
+
+
+def find(credential: Credential, *, restored: bool = False) -> list[Finding]:
+    """What is to be done at this account; nothing is changed. Raises `ProviderError`.
+
+    `restored`: our database has been put back to an earlier state, so a job that it does not know, but that carries our
+    organization's id, is ours and was forgotten. A copy of the database would take the original's jobs for that.
+    """
+    provider = get_provider(credential)
+    active = [
+        job for job in provider.list_jobs(utc_now() - LOOK_BACK) if sanitize.is_id(job.id) and not _has_ended(job)
+    ]
+    files = [file for file in provider.list_files() if sanitize.is_id(file.id)]
+    with transaction() as session:  # rows are younger than the lists: who is not in these is under way
+        return [*_jobs(session, credential, active, restored), *_files(session, files, active)]
+
+
+def _has_ended(job: FineTuningJob) -> bool:
+    return status_of(job, JobStatus.RUNNING).is_final
+
+
+def _jobs(session: Session, credential: Credential, active: list[FineTuningJob], restored: bool) -> list[Finding]:
+    ours = {job.id: mark for job in active if (mark := _mark(job, JOB_KEY)) is not None}
+    rows = {job.id: job for job in session.exec(select(Job).where(col(Job.id).in_(set(ours.values()))))}
+    organization_id = session.exec(select(Organization.id)).one()
+    found = []
+    for job in active:
+        if job.id not in ours:
+            continue
+        row = rows.get(ours[job.id])
+        judged = _judge(row, job.id, credential) if row else _judge_unknown(job, organization_id, restored)
+        if judged is not None:
+            found.append(Finding(job.id, ours[job.id], *judged, sanitize.time(job.created_at) or utc_now()))
+    return found
+
+
+def _mark(job: FineTuningJob, key: str) -> str | None:
+    """What it carries of ours."""
+    return sanitize.some_text(job.metadata.get(key)) if isinstance(job.metadata, dict) else None
+
+
+def _judge_unknown(job: FineTuningJob, organization_id: str, restored: bool) -> tuple[Action, str]:
+    if _mark(job, ORGANIZATION_KEY) != organization_id:
+        return Action.LEAVE, "another installation's"
+    if restored:
+        return Action.CANCEL, "our organization's, and unknown since the database was restored"
+    return Action.LEAVE, "our organization's, but unknown: has the database been restored, or copied?"
+
+
+def _judge(row: Job, provider_job_id: str, credential: Credential) -> tuple[Action, str] | None:
+    """None if the row knows of it, or its own steps will find it."""
+    if row.provider_job_id not in {None, provider_job_id}:
+        return Action.CANCEL, f"{row.provider_job_id} is the job's"
+    if row.status.is_final:
+        return (Action.CANCEL, f"the job has {row.status}") if row.due_at is None else None
+    if row.provider_job_id is not None or row.create_pending_at is not None:
+        return None
+    if row.credential_id != credential.id:
+        return Action.LEAVE, f"the job belongs to {row.credential_id}"
+    return Action.ADOPT, "the job does not know of it"
+
+
+def _files(session: Session, files: list[FileObject], active: list[FineTuningJob]) -> list[Finding]:
+    ours = {file.id: match[1] for file in files if (match := NAME.fullmatch(sanitize.text(file.filename)))}
+    known = set(session.exec(select(Dataset.id).where(col(Dataset.id).in_(set(ours.values())))))
+    copies = select(ProviderFile).where(
+        or_(col(ProviderFile.provider_file_id).in_(ours), col(ProviderFile.dataset_id).in_(known))
+    )
+    rows = session.exec(copies).all()
+    kept = {row.provider_file_id for row in rows}
+    kept |= {sanitize.text(file_id) for job in active for file_id in (job.training_file, job.validation_file)}
+    on_the_way = {row.dataset_id for row in rows if row.upload_pending_at is not None}
+    young = utc_now() - YOUNG
+    return [
+        Finding(file.id, ours[file.id], *_judge_file(ours[file.id] in known), made_at)
+        for file in files
+        if file.id in ours
+        and file.id not in kept
+        and ours[file.id] not in on_the_way
+        and (made_at := sanitize.time(file.created_at)) is not None
+        and made_at < young
+    ]
+
+
+def _judge_file(is_known: bool) -> tuple[Action, str]:
+    return (Action.DELETE, "no copy of ours points to it") if is_known else (Action.LEAVE, "another installation's")
+
+
+def carry_out(credential: Credential, found: list[Finding]) -> None:
+    """Do what was found to be done. What the provider refuses is logged, and found again the next time."""
+    provider = get_provider(credential)
+    for each in found:
+        try:
+            match each.action:
+                case Action.ADOPT:
+                    _adopt(each)
+                case Action.CANCEL:
+                    provider.cancel_job(each.id)
+                case Action.DELETE:
+                    provider.delete_file(each.id)
+                case Action.LEAVE:
+                    continue
+        except ProviderError as error:
+            log.warning("what was left at the provider stays there", provider_id=each.id, reason=error.message)
+        else:
+            log.warning("mended what was left", action=each.action, provider_id=each.id, ours=each.ours, why=each.why)
+
+
+def _adopt(each: Finding) -> None:
+    """Let the job look for it, as if its create had just been in doubt for long enough."""
+    with transaction() as session:
+        job = session.get_one(Job, each.ours, with_for_update={"key_share": True})
+        if job.status.is_final or job.provider_job_id is not None or job.create_pending_at is not None:
+            return
+        job.create_pending_at = min(each.made_at, utc_now() - get_settings().create_grace)
+        job.place = Place.HELD
+        if job.status is JobStatus.PAUSED:
+            jobs.set_request(job, JobRequest.PAUSE)
+        make_due(session, job)
+
+
+def reconcile(credential_id: str) -> None:
+    """Once a day, without anybody watching."""
+    with transaction() as session:
+        credential = session.get_one(Credential, credential_id)
+    try:
+        carry_out(credential, find(credential))
+    except ProviderError as error:
+        log.warning("the provider cannot be reconciled now", credential=credential_id, reason=error.message)

@@ -1,0 +1,54 @@
+"""End an upload: it expires when its time is over, and what no dataset is made of is removed."""
+
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from shared.datasets import uploads
+from shared.datasets.models import Upload, UploadStatus
+from shared.datasets.storage import store
+from shared.db.tables import release, utc_now
+from worker.providers.errors import ProviderError
+from worker.runtime.steps import Step, log, try_again
+
+AT_ONCE = 200  # so that a step stays short
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Parts whose bytes are to be removed."""
+
+    part_ids: list[str]
+
+
+def _plan(session: Session, upload: Upload) -> Plan | None:
+    if uploads.is_overdue(upload):
+        upload.status = UploadStatus.EXPIRED
+    if upload.status is UploadStatus.PENDING:
+        release(upload, upload.expires_at)
+        return None
+    unused = uploads.unused_parts(session, upload)
+    if not unused:
+        release(upload, None)
+        return None
+    return Plan(unused[:AT_ONCE])
+
+
+def _ask(plan: Plan) -> None:
+    store.remove(*plan.part_ids)
+
+
+def _record(session: Session, upload: Upload, plan: Plan, answer: ProviderError | None) -> None:
+    if answer is not None:
+        try_again(upload, answer)
+        return
+    uploads.forget_parts(session, plan.part_ids)
+    release(upload, utc_now())
+
+
+def _give_up(_: Session, upload: Upload) -> None:
+    log.error("the bytes of an upload cannot be removed", row=upload.id)
+    release(upload, None)
+
+
+close = Step(Upload, _plan, _ask, _record, _give_up)

@@ -1,0 +1,211 @@
+"""A dataset's own steps: it gets its bytes, is checked and counted, expires, and once deleted is removed everywhere."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from sqlmodel import Session
+
+from shared.datasets import reports
+from shared.datasets import service as datasets
+from shared.datasets.models import Dataset, DatasetStatus, ProviderFile
+from shared.datasets.sources import SplitSource, read_source
+from shared.datasets.storage import store
+from shared.datasets.storage.store import Stored
+from shared.datasets.validation.check import DEFAULT_ENCODING, check
+from shared.datasets.validation.findings.report import Report
+from shared.db.tables import release, utc_now
+from shared.jobs import dataset_views
+from shared.jobs import service as jobs
+from shared.jobs.spending import reservation
+from shared.projects.models import Credential
+from worker.datasets.sources import NotMade, Part, fetch, part_of
+from worker.jobs.backpressure import check_open
+from worker.providers import get_provider
+from worker.providers.errors import ProviderError
+from worker.runtime.steps import Lease, NotNow, Step, after, reference, try_again
+
+CHECK_PROCESSES = 2
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Delete its bytes, and its copies at providers."""
+
+    copies: list[tuple[Credential, ProviderFile]]
+
+
+@dataclass(frozen=True)
+class Fetch:
+    url: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """The structure is checked first, so that errors are told at once; then the tokens are counted in an encoding."""
+
+    encoding: str | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    dataset: Dataset
+    do: Remove | Fetch | Part | Check
+
+
+Answer = Report | Stored | NotMade | None
+
+
+def _plan(session: Session, dataset: Dataset) -> Plan | None:
+    if dataset.deleted_at is None and dataset.expires_at is not None and dataset.expires_at <= utc_now():
+        dataset.deleted_at = utc_now()
+    do = _next(session, dataset)
+    return None if do is None else Plan(dataset, do)
+
+
+def _next(session: Session, dataset: Dataset) -> Remove | Fetch | Part | Check | None:
+    """What to do now; None if there is only to wait, or nothing left."""
+    if dataset.deleted_at is not None:
+        files = datasets.provider_files(session, dataset.id)
+        return Remove([(session.get_one(Credential, file.credential_id), file) for file in files])
+    if dataset.source is not None and dataset.status is DatasetStatus.UPLOADED and not dataset.sha256:
+        source = read_source(dataset.source)
+        return _part(session, dataset, source) if isinstance(source, SplitSource) else Fetch(source.url)
+    encoding = reports.next_encoding(session, dataset.id) if dataset.status is DatasetStatus.PROCESSED else None
+    if dataset.status is DatasetStatus.UPLOADED or encoding is not None:
+        dataset.check_progress = 0.0
+        return Check(encoding)
+    release(dataset, dataset.expires_at)
+    return None
+
+
+def _part(session: Session, dataset: Dataset, source: SplitSource) -> Part | None:
+    """The part to be made of a dataset that has passed its check; until then it waits for that one to ring."""
+    whole = session.get_one(Dataset, source.split_of)
+    if whole.deleted_at is not None or whole.status is DatasetStatus.ERROR:
+        why = "has been deleted" if whole.deleted_at is not None else f"cannot be used: {whole.status_details}"
+        datasets.record_error(dataset, "invalid_source", f"{whole.id}, which it is a part of, {why}")
+        _wake(session, dataset)
+        return None
+    if whole.status is DatasetStatus.UPLOADED:
+        release(dataset, after(jobs.WAIT_FOR_FILES))
+        return None
+    return Part(whole, source)
+
+
+def _ask(plan: Plan) -> Answer:
+    lease = Lease(plan.dataset)
+    match plan.do:
+        case Remove(copies):
+            _remove(plan.dataset, copies)
+            return None
+        case Fetch(url):
+            return fetch(plan.dataset.id, url, lease)
+        case Part():
+            return part_of(plan.dataset.id, plan.do, lease)
+        case Check(encoding):
+            return _check(plan.dataset, encoding, lease)
+
+
+def _check(dataset: Dataset, encoding: str | None, lease: Lease[Dataset]) -> Report:
+    with store.open_dataset(dataset.id) as file:
+        return check(
+            file,
+            tokens=encoding is not None,
+            encoding=encoding or DEFAULT_ENCODING,
+            processes=CHECK_PROCESSES,
+            sha256=dataset.sha256,
+            progress=lambda done, total: lease.renew(partial(_show_progress, share=round(done / total, 4))),
+        )
+
+
+def _show_progress(session: Session, dataset: Dataset, share: float | None) -> None:
+    """On the dataset, and on the jobs that wait for its check; nobody waits for the tokens."""
+    dataset.check_progress = share
+    if dataset.status is DatasetStatus.UPLOADED:
+        jobs.show_check_progress(session, dataset.id)
+
+
+def _remove(dataset: Dataset, copies: list[tuple[Credential, ProviderFile]]) -> None:
+    """Our bytes, and each copy, whatever becomes of the others.
+
+    A copy past its time is asked about too, since one that was only distrusted may still be there; but nobody waits for
+    an account to answer: its provider removes it by itself, or the daily comparison finds it.
+    """
+    store.remove(dataset.id)
+    better_later: ProviderError | None = None
+    for credential, copy in copies:
+        error = _remove_copy(credential, copy)
+        is_past = copy.expires_at is not None and copy.expires_at <= utc_now()
+        if error is not None and error.retryable and not is_past:
+            better_later = error
+    if better_later is not None:
+        raise better_later
+
+
+def _remove_copy(credential: Credential, copy: ProviderFile) -> ProviderError | None:
+    try:
+        check_open(credential)
+        get_provider(credential).delete_file(copy.provider_file_id or "")
+    except NotNow as paused:
+        wait = paused.until - utc_now() if paused.until is not None else None
+        return ProviderError("its account is left alone for now", "rate_limited", retryable=True, retry_after=wait)
+    except ProviderError as error:
+        return error
+    return None
+
+
+def _record(session: Session, dataset: Dataset, plan: Plan, answer: Answer | ProviderError) -> None:
+    if isinstance(plan.do, Check):
+        _show_progress(session, dataset, None)
+    match answer:
+        case ProviderError():
+            try_again(dataset, answer)
+        case None:
+            datasets.forget_copies(session, dataset.id)
+            release(dataset, None)
+        case Stored():
+            dataset.bytes, dataset.sha256 = answer.bytes, answer.sha256
+            release(dataset, utc_now())
+        case NotMade():
+            datasets.record_error(dataset, answer.code, answer.message)
+            _wake(session, dataset)
+        case Report():
+            _record_report(session, dataset, answer)
+    if dataset.deleted_at is not None and answer is not None:
+        release(dataset, dataset.due_at if isinstance(answer, ProviderError) else utc_now())
+
+
+def _record_report(session: Session, dataset: Dataset, report: Report) -> None:
+    reports.keep(session, dataset, report)
+    if dataset.status is DatasetStatus.UPLOADED:
+        datasets.record_check(dataset, report)
+        _wake(session, dataset)
+        if report.valid:
+            release(dataset, utc_now())
+    else:
+        reservation.note_estimates(session, dataset.id)
+        is_done = reports.next_encoding(session, dataset.id) is None
+        release(dataset, dataset.expires_at if is_done else utc_now())
+
+
+def _wake(session: Session, dataset: Dataset) -> None:
+    """Whoever waits for the outcome of the check looks now, or is told."""
+    dataset_views.tell_checked(session, dataset)
+    jobs.wake_waiting(session, dataset.id)
+    datasets.wake_parts(session, dataset)
+
+
+def _give_up(session: Session, dataset: Dataset) -> None:
+    dataset.check_progress = None
+    if dataset.deleted_at is None and dataset.status is DatasetStatus.UPLOADED:
+        datasets.record_error(dataset, "internal_error", _sentence(dataset))
+        _wake(session, dataset)
+    else:
+        release(dataset, None if dataset.deleted_at is not None else dataset.expires_at)
+
+
+def _sentence(dataset: Dataset) -> str:
+    return f"The file could not be checked, by our fault; tell your operator its id, {reference(dataset.id)}"
+
+
+advance = Step(Dataset, _plan, _ask, _record, _give_up)

@@ -1,0 +1,64 @@
+"""Make a dataset's bytes where nobody has uploaded them: fetch them, or split them off another dataset."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from shared.datasets.models import Dataset
+from shared.datasets.read_progress import watched
+from shared.datasets.sources import SplitSource
+from shared.datasets.splitting import lines_of, validation_lines
+from shared.datasets.storage import store
+from shared.datasets.storage.store import Stored
+from shared.errors import Invalid
+from shared.settings import get_settings
+from worker.net import http_client
+from worker.runtime.steps import Lease
+
+FETCHED_WITHIN = timedelta(minutes=2.5)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a dataset that has passed its check."""
+
+    whole: Dataset
+    source: SplitSource
+
+
+@dataclass(frozen=True)
+class NotMade:
+    """There will be none: why, for the caller."""
+
+    code: str
+    message: str
+
+
+def fetch(dataset_id: str, url: str, lease: Lease[Dataset]) -> Stored | NotMade:
+    """Download from a stranger, bounded in size and time."""
+    settings = get_settings()
+    try:
+        pieces = http_client.get(url, settings.max_file_bytes, FETCHED_WITHIN, pause=settings.lease * 0.6)
+        return _store(dataset_id, lease.through(pieces))
+    except http_client.Undeliverable as error:
+        return NotMade("url_not_fetched", f"The address could not be fetched: {error}")
+
+
+def part_of(dataset_id: str, part: Part, lease: Lease[Dataset]) -> Stored | NotMade:
+    """Read the whole twice: to draw the line, and to take one side of it."""
+    source = part.source
+    try:
+        count = source.validation_examples(part.whole.examples or 0)
+    except Invalid as error:
+        return NotMade("invalid_source", error.message)
+    with store.open_dataset(part.whole.id) as file:
+        is_validation = validation_lines(count, source.seed, watched(file, lease.renew))
+    if is_validation is None:
+        return NotMade("invalid_source", f"All examples of {part.whole.id} are the same: they stay on one side")
+    with store.open_dataset(part.whole.id) as file:
+        return _store(dataset_id, lines_of(source.part, watched(file, lease.renew), is_validation))
+
+
+def _store(dataset_id: str, chunks: Iterable[bytes]) -> Stored:
+    store.remove(dataset_id)  # of an attempt that died before it was recorded
+    return store.store(dataset_id, chunks)

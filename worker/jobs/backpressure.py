@@ -1,0 +1,78 @@
+"""An account that says «too many calls» is left alone for a while, whatever else there is to ask of it."""
+
+import secrets
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from shared.db.row_security import across_projects
+from shared.db.tables import DueTable, OwnedDue, release, utc_now
+from shared.projects.models import Credential
+from worker.jobs.admission import is_full
+from worker.providers.errors import ProviderError
+from worker.runtime import steps
+from worker.runtime.steps import NotNow, backoff, log
+
+SPREAD = 0.2  # of the pause, and a second: those who waited come back in this time, and not all at once
+
+
+def open_credential(session: Session, credential_id: str) -> Credential:
+    """The account that a plan is about to ask. Raises `NotNow` while it is left alone: then nothing is counted."""
+    credential = session.get_one(Credential, credential_id)
+    check_open(credential)
+    return credential
+
+
+def check_open(credential: Credential) -> None:
+    now = utc_now()
+    if credential.paused_until is not None and credential.paused_until > now:
+        raise NotNow(_spread(now, credential.paused_until))
+
+
+def is_slow_down(error: ProviderError) -> bool:
+    """Whether this is about the number of calls: not of jobs, which their queue knows of, and not of money."""
+    return (
+        error.retryable
+        and not is_full(error)
+        and (error.status == 429 or (error.status == 503 and error.retry_after is not None))
+    )
+
+
+def try_again(session: Session, row: DueTable | OwnedDue, credential_id: str, error: ProviderError) -> None:
+    """The far side could not answer for now. If it is asked too often, that is no failure of this row."""
+    if is_slow_down(error):
+        release(row, pause(session, credential_id, error))  # it tries first, the others after it
+    else:
+        steps.try_again(row, error)
+
+
+def pause(session: Session, credential_id: str, error: ProviderError) -> datetime:
+    """Leave the account alone, as long as it asks for or longer each time; until when. It begins anew with an account
+    that was then asked for longer than it had been left alone. Of calls that were under way together the first one
+    counts."""
+    with across_projects(session):  # the deployment's account is no project's to change
+        credential = _paused(session, credential_id, error)
+    log.warning(
+        "the provider asks for fewer calls, its account is left alone",
+        credential=credential_id,
+        until=str(credential.paused_until),
+        code=error.code,
+        reason=error.message,
+    )
+    return credential.paused_until or utc_now()
+
+
+def _paused(session: Session, credential_id: str, error: ProviderError) -> Credential:
+    credential = session.get_one(Credential, credential_id, with_for_update={"key_share": True}, populate_existing=True)
+    now = utc_now()
+    last = credential.paused_until or now - timedelta(days=1)
+    if last <= now:
+        credential.pauses = credential.pauses + 1 if now - last < backoff(credential.pauses - 1) else 1
+    until = now + backoff(credential.pauses - 1, error.retry_after)
+    if last <= now or error.retry_after is not None:
+        credential.paused_until = max(last, until)
+    return credential
+
+
+def _spread(now: datetime, until: datetime) -> datetime:
+    return until + ((until - now) * SPREAD + timedelta(seconds=1)) * (secrets.randbelow(1001) / 1000)

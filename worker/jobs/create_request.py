@@ -1,0 +1,57 @@
+"""What the create of a job names: its files, by the provider's ids, and what its caller has asked for."""
+
+from typing import Any
+
+from sqlmodel import Session
+
+from shared.datasets import service as datasets
+from shared.datasets.models import Dataset, DatasetStatus, ProviderFileStatus
+from shared.db.tables import release, utc_now
+from shared.jobs import service as jobs
+from shared.jobs.models import Job
+from worker.runtime.steps import after
+
+
+def files(session: Session, job: Job, checked: dict[str, Dataset]) -> dict[str, str] | None:
+    """The provider's ids of the job's files, by parameter, empty for one on its way there; None if it refused one."""
+    found = {}
+    for param, dataset in checked.items():
+        file = datasets.provider_file(session, dataset, job.credential_id)
+        if file.status is ProviderFileStatus.FAILED:
+            jobs.fail(session, job, file.error_code or "file_refused", file.error_message or "", param)
+            return None
+        found[param] = file.provider_file_id or ""
+    return found
+
+
+def asked(job: Job, files: dict[str, str]) -> dict[str, Any]:
+    """The arguments of the create. What the caller left open is left out, for providers that know less than OpenAI."""
+    method = job.method if job.method != {"type": "supervised", "supervised": {"hyperparameters": {}}} else None
+    asked = {"model": job.model, "suffix": job.suffix, "method": method, "integrations": job.integrations}
+    return {"seed": job.seed, **files, **{name: value for name, value in asked.items() if value is not None}}
+
+
+def checked(session: Session, job: Job) -> dict[str, Dataset] | None:
+    """The job's files, by parameter; None while one is still checked, or if one is bad."""
+    found = {}
+    for param, dataset_id in (("training_file", job.training_file), ("validation_file", job.validation_file)):
+        if dataset_id is None:
+            continue
+        dataset = session.get_one(Dataset, dataset_id)
+        if dataset.deleted_at is not None or not datasets.is_fit(session, dataset, param):
+            code, message = dataset.error_code or "file_deleted", dataset.status_details or f"{dataset_id} was deleted"
+            jobs.fail(session, job, code, message, param)
+            return None
+        if dataset.status is DatasetStatus.UPLOADED:
+            release(job, after(jobs.WAIT_FOR_FILES))
+            return None
+        found[param] = dataset
+    return found
+
+
+def distrust_copies(session: Session, job: Job) -> None:
+    """Something that the create names is not there: perhaps a file. The next job that needs it sends it anew."""
+    for dataset_id in filter(None, (job.training_file, job.validation_file)):
+        for file in datasets.provider_files(session, dataset_id):
+            if file.credential_id == job.credential_id:
+                file.expires_at = utc_now()

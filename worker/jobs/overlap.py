@@ -1,0 +1,73 @@
+"""Tell of the examples that a job would both train and validate on, before it is created."""
+
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from shared.datasets.read_progress import watched
+from shared.datasets.storage import store
+from shared.datasets.validation.overlap import MAX_REMEMBERED, Overlap, overlap
+from shared.db.tables import release, utc_now
+from shared.jobs import service as jobs
+from shared.jobs.models import Job, Level
+from worker.runtime.steps import Lease, log
+
+MOST_BYTES = 1 << 30
+MOST_ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Compare:
+    """See what the two files share, while they are on their way to the provider."""
+
+    training_file: str
+    validation_file: str
+
+
+@dataclass(frozen=True)
+class Compared:
+    """`found` is None if the files could not be read: the job goes on without the comparison."""
+
+    files: Compare
+    found: Overlap | None
+
+
+def comparison(job: Job) -> Compare | None:
+    """The comparison that this job still needs. One that ends in a crash twice is done without."""
+    if job.validation_file is None or job.compared_at is not None:
+        return None
+    if job.failures > MOST_ATTEMPTS:
+        job.compared_at = utc_now()
+        return None
+    return Compare(job.training_file, job.validation_file)
+
+
+def compare(job: Job, files: Compare) -> Compared:
+    lease = Lease(job)
+    try:
+        with store.open_dataset(files.validation_file) as ours, store.open_dataset(files.training_file) as theirs:
+            found = overlap(watched(ours, lease.renew), watched(theirs, lease.renew), most_bytes=MOST_BYTES)
+        return Compared(files, found)
+    except OSError as error:
+        log.warning("the files of a job could not be compared", job_id=job.id, reason=str(error))
+        return Compared(files, None)
+
+
+def record_comparison(session: Session, job: Job, compared: Compared) -> None:
+    job.compared_at = utc_now()
+    found = compared.found
+    if found is not None and found.exact + found.near:
+        jobs.add_event(session, job, _sentence(compared.files, found), Level.WARN)
+    release(job, utc_now())
+
+
+def _sentence(files: Compare, found: Overlap) -> str:
+    shared = found.exact + found.near
+    nearly = f" ({found.near:,} of them nearly)" if found.near else ""
+    most = f"{MOST_BYTES >> 20:,} MiB of each, and {MAX_REMEMBERED:,} lines of the smaller one"
+    cut = "" if found.complete else f" Only the beginnings of the files were compared: at most {most}."
+    return (
+        f"{shared:,} of the {found.examples:,} examples of the validation file are also in the training file{nearly}: "
+        f"the validation loss will look better than it is.{cut} "
+        f"GET /v1/datasets/{files.validation_file}/compare?other={files.training_file} lists them"
+    )

@@ -1,0 +1,136 @@
+"""A look at a provider's job: how it is found, what is fetched of it, and what its words for a status mean."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
+
+from shared.datasets import service as datasets
+from shared.datasets.storage import store
+from shared.datasets.storage.store import Stored
+from shared.jobs.models import Job, JobStatus
+from worker.providers.errors import ProviderError
+from worker.providers.openai import Provider
+from worker.runtime.steps import log
+
+STATUSES = {
+    **{status.value: status for status in JobStatus},
+    "canceled": JobStatus.CANCELLED,
+    "pending": JobStatus.QUEUED,
+    "notRunning": JobStatus.QUEUED,
+    "resuming": JobStatus.RUNNING,
+    "pausing": JobStatus.RUNNING,
+}
+
+
+GONE = ProviderError("it does not know this job", "not_found", retryable=True, status=404)
+PATIENCE = 3  # looks in which the events of a job that has ended are refused
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """The provider says that it does not know the job; or refuses the events of one that has ended."""
+
+    error: ProviderError
+
+
+@dataclass(frozen=True)
+class Seen:
+    """`job` is None where only its events were looked at."""
+
+    job: FineTuningJob | None
+    events: list[FineTuningJobEvent]
+    checkpoints: list[FineTuningJobCheckpoint]
+    results: list[Stored]
+
+
+def look(provider: Provider, job: Job) -> Seen | Unseen:
+    """Fetch the job and what is new of it. The status comes first, so that a final one has all events behind it."""
+    id = job.provider_job_id or ""
+    try:
+        seen = provider.get_job(id)
+    except ProviderError as error:
+        if error.status == 404:
+            return Unseen(GONE)
+        raise
+    final = status_of(seen, job.status).is_final
+    try:
+        events = _events(provider, job, final=final)
+    except ProviderError as error:
+        if error.retryable:
+            raise
+        return Unseen(error)
+    results = [_fetch(provider, file_id) for file_id in _texts(seen.result_files)] if final else []
+    return Seen(
+        seen,
+        events,
+        _optional(provider.checkpoints, id) if final or _saved(events) else [],
+        [result for result in results if result is not None],
+    )
+
+
+def _texts(told: object) -> list[str]:
+    return [each for each in told if isinstance(each, str)] if isinstance(told, list) else []
+
+
+def look_for_events(provider: Provider, job: Job) -> Seen:
+    """Fetch what is new of a job of whose status the list has told."""
+    id = job.provider_job_id or ""
+    events = _events(provider, job, final=False)
+    return Seen(None, events, _optional(provider.checkpoints, id) if _saved(events) else [], [])
+
+
+def _events(provider: Provider, job: Job, *, final: bool) -> list[FineTuningJobEvent]:
+    """Those of one that goes on can be fetched the next time as well, and who has none at all holds no job up."""
+    try:
+        return provider.new_events(job.provider_job_id or "", None if final else job.last_provider_event_id)
+    except ProviderError as error:
+        if error.retryable or (final and job.misses < PATIENCE):
+            raise
+        log.warning("the events of a job are refused", job_id=job.id, code=error.code, reason=error.message)
+        return []
+
+
+def find(provider: Provider, job_id: str, since: datetime) -> list[FineTuningJob]:
+    """The jobs that carry our id. There should be one at most; of several, all but the oldest are cancelled."""
+    found = provider.find_jobs(job_id, since)
+    for extra in found[1:]:
+        log.error("the provider has a job twice", job_id=job_id, kept=found[0].id, cancelled=extra.id)
+        try:
+            provider.cancel_job(extra.id)
+        except ProviderError as error:
+            if error.retryable:
+                raise
+    return found
+
+
+def status_of(provider_job: FineTuningJob, now: JobStatus) -> JobStatus:
+    """A status that we do not know changes nothing."""
+    return STATUSES.get(str(provider_job.status), now)
+
+
+def _saved(events: list[FineTuningJobEvent]) -> bool:
+    return any(str(event.message).startswith("Checkpoint created") for event in events)
+
+
+def _optional(call: Callable[[str], list[FineTuningJobCheckpoint]], id: str) -> list[FineTuningJobCheckpoint]:
+    """Not every provider has checkpoints."""
+    try:
+        return call(id)
+    except ProviderError as error:
+        if error.retryable:
+            raise
+        return []
+
+
+def _fetch(provider: Provider, file_id: str) -> Stored | None:
+    """Bring a result file here, so that it outlives the provider. One that is gone does not hold the job up."""
+    try:
+        return store.store(datasets.new_dataset_id(), provider.read_file(file_id))
+    except ProviderError as error:
+        if error.retryable:
+            raise
+        log.warning("a result file cannot be fetched", provider_file_id=file_id, code=error.code, reason=error.message)
+        return None

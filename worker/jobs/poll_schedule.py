@@ -1,0 +1,99 @@
+"""When a job at the provider is looked at next, and whether it must be asked for its status."""
+
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, func, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col, select
+
+from shared.db.tables import utc_now
+from shared.jobs.models import IS_AT_PROVIDER, Job, JobStatus, Watch
+from shared.jobs.transitions import MOVES
+from shared.settings import get_settings
+from worker.jobs.poll import STATUSES
+from worker.runtime.steps import after
+
+
+def begin(session: Session, credential_id: str) -> None:
+    """A job has come to this account: let its watch look soon. One that is just looking is not disturbed."""
+    soon = after(get_settings().poll_every)
+    new = Watch(credential_id=credential_id, due_at=soon, rung_at=None)
+    sooner = func.least(func.coalesce(col(Watch.due_at), soon), soon)
+    told = insert(Watch).values(**new.model_dump())
+    values = {"changed_at": utc_now(), "due_at": case((col(Watch.failures) == 0, sooner), else_=col(Watch.due_at))}
+    session.exec(told.on_conflict_do_update(index_elements=["credential_id"], set_=values))
+
+
+def is_behind(session: Session, job: Job) -> bool:
+    """Whether a look at the job must ask for its status too: something new is known to be there, or the list was not
+    read since long before the look that brought the last news."""
+    if job.provider_status is None or (job.status, STATUSES.get(job.provider_status, job.status)) in MOVES:
+        return True
+    settings = get_settings()
+    recent = min(max(_age(job), 2 * settings.poll_every), 2 * settings.poll_ceiling)
+    listed_at = session.exec(select(Watch.listed_at).where(Watch.credential_id == job.credential_id)).first()
+    return listed_at is None or listed_at < utc_now() - recent
+
+
+def next_look(session: Session, job: Job, *, is_new: bool) -> datetime:
+    """When to look at a job again: soon after something new, then after twice as long each time. As long as the list
+    tells of its status, those of which nothing is new, or that do not train, wait for each other."""
+    watch = session.exec(select(Watch).where(Watch.credential_id == job.credential_id)).first()
+    if watch is None or watch.due_at is None:
+        begin(session, job.credential_id)
+    settings = get_settings()
+    wait = min(max(_age(job), settings.poll_every), settings.poll_ceiling)
+    if watch is None or not is_listed(watch):
+        return after(wait if is_new else jitter(wait))
+    if job.status is JobStatus.RUNNING:
+        return after(wait) if is_new else max(after(jitter(wait)), _book(session, watch))
+    return max(after(jitter(settings.poll_ceiling)), _book(session, watch))
+
+
+def _age(job: Job) -> timedelta:
+    return utc_now() - (job.news_at or job.created_at)
+
+
+def jitter(wait: timedelta) -> timedelta:
+    return wait * (0.9 + 0.2 * secrets.randbelow(1001) / 1000)
+
+
+def _apart() -> timedelta:
+    """Between two looks at jobs of which nothing is new."""
+    return timedelta(minutes=1) / get_settings().quiet_looks_per_minute
+
+
+def is_listed(watch: Watch) -> bool:
+    return watch.listed_at is not None and watch.listed_at > utc_now() - 2 * get_settings().poll_ceiling
+
+
+_BOOK = text("""
+UPDATE watches SET next_look_at = greatest(next_look_at, :now) + :apart WHERE id = :id RETURNING next_look_at
+""")
+
+
+def _book(session: Session, watch: Watch) -> datetime:
+    """The next time at which a job may be looked at of which nothing is new: whoever comes first is first again."""
+    found = session.connection().execute(_BOOK, {"id": watch.id, "now": utc_now(), "apart": _apart()}).scalar_one()
+    assert isinstance(found, datetime)
+    return found
+
+
+_SOONER = text(f"""
+UPDATE jobs SET due_at = CAST(:now AS timestamptz) + random() * CAST(:longest AS interval)
+WHERE id IN (
+    SELECT id FROM jobs
+    WHERE credential_id = :credential AND {IS_AT_PROVIDER} AND failures = 0 AND retries = 0 AND due_at > :latest
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+""")
+
+
+def let_none_wait_too_long(session: Session, watch: Watch, count: int) -> None:
+    """They were more when they booked their looks."""
+    now, longest = utc_now(), max(get_settings().poll_ceiling, count * _apart())
+    if watch.next_look_at is not None and watch.next_look_at > now + longest:
+        watch.next_look_at = now + longest
+    values = {"credential": watch.credential_id, "now": now, "longest": longest, "latest": now + 1.5 * longest}
+    session.connection().execute(_SOONER, values)

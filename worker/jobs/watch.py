@@ -1,0 +1,217 @@
+"""How all jobs of an account do, by the provider's list: one call for a hundred, instead of some for each."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import text
+from sqlmodel import Session, col, select
+
+from shared.database import transaction
+from shared.db.tables import make_due, release, utc_now
+from shared.jobs.models import IS_AT_PROVIDER, Job, Watch
+from shared.projects.models import Credential
+from shared.settings import get_settings
+from worker.jobs.backpressure import open_credential, try_again
+from worker.jobs.poll_schedule import is_listed, jitter, let_none_wait_too_long
+from worker.providers import get_provider, sanitize
+from worker.providers.errors import ProviderError
+from worker.providers.openai import CLOCKS_DIFFER
+from worker.runtime.steps import PAUSES, Lease, Step, after, log
+
+PAGE_EVERY = timedelta(seconds=0.5)  # at most, over time, of a list that is read as often as may be
+SLOWING = 4  # the list is read again after a part of the time since its last change
+TRY_LIST_EVERY = 10  # ceilings, at a provider that has no list
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is recorded of a job; `is_hot` if something was new of it a moment ago, `is_unheard` if its own steps get no
+    answer that is of use."""
+
+    job_id: str
+    facts: tuple[str | None, int | None, str | None]
+    estimated_finish: datetime | None
+    is_hot: bool
+    is_unheard: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`known` by the provider's ids; `oldest` is a Unix time before any of them was created."""
+
+    watch: Watch
+    credential: Credential
+    known: dict[str, Known]
+    oldest: float
+
+
+@dataclass
+class Shown:
+    """Ids of the jobs of which the list shows something new, the new estimates, who was unheard, and what it does not
+    show."""
+
+    began: datetime
+    pages: int = 0
+    changed: list[str] = field(default_factory=list)
+    estimates: dict[str, datetime | None] = field(default_factory=dict)
+    heard: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+def _plan(session: Session, watch: Watch) -> Plan | None:
+    columns = (
+        Job.provider_job_id,
+        Job.id,
+        Job.provider_status,
+        Job.estimated_finish_at,
+        Job.trained_tokens,
+        Job.fine_tuned_model,
+        Job.news_at,
+        Job.unheard_since,
+        Job.created_at,
+    )
+    query = select(*columns).where(Job.credential_id == watch.credential_id, text(IS_AT_PROVIDER))  # type: ignore[call-overload]
+    rows = session.exec(query).all()
+    if not rows:
+        release(watch, None)
+        return None
+    hot = utc_now() - 2 * get_settings().poll_every
+    known = {
+        theirs: Known(id, (status, tokens, model), finish, news_at is not None and news_at > hot, unheard is not None)
+        for theirs, id, status, finish, tokens, model, news_at, unheard, _ in rows
+    }
+    oldest = min(row[-1] for row in rows) - CLOCKS_DIFFER
+    return Plan(watch, open_credential(session, watch.credential_id), known, oldest.timestamp())
+
+
+def _ask(plan: Plan) -> Shown:
+    shown, unseen, in_vain = Shown(utc_now()), dict(plan.known), 0
+    for page in _pages(plan):
+        ours = [(known, job) for job in page if (known := unseen.pop(job["id"], None)) is not None]
+        for known, job in ours:
+            _compare(shown, known, job)
+        shown.pages += 1
+        in_vain += not ours  # a page that shows none of ours
+        if in_vain >= len(unseen) or _created_at(page) < plan.oldest:  # the rest costs less looked at singly
+            break
+    shown.heard = [known.job_id for theirs, known in plan.known.items() if known.is_unheard and theirs not in unseen]
+    shown.missing = [known.job_id for known in unseen.values()]
+    _tell_jobs(shown)
+    return shown
+
+
+def _pages(plan: Plan) -> Iterator[list[dict[str, Any]]]:
+    return Lease(plan.watch).through(get_provider(plan.credential).job_pages())
+
+
+def _created_at(page: list[dict[str, Any]]) -> float:
+    """Of the page's oldest job; where it is not told the list goes on."""
+    created_at = page[-1].get("created_at") if page else None
+    return created_at if isinstance(created_at, int | float) else float("inf")
+
+
+def _compare(shown: Shown, known: Known, job: dict[str, Any]) -> None:
+    """One of which news are known to be there already has its own next step."""
+    if known.facts[0] is None:
+        return
+    if sanitize.facts(job) != known.facts:
+        shown.changed.append(known.job_id)
+    elif (finish := sanitize.time(job.get("estimated_finish"))) != known.estimated_finish:
+        shown.estimates[known.job_id] = finish
+
+
+def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | ProviderError) -> None:
+    if isinstance(shown, ProviderError):
+        _record_error(session, watch, plan, shown)
+        return
+    watch.retries, watch.listed_at = 0, shown.began
+    if shown.changed:
+        watch.changed_at = utc_now()
+    if shown.heard:
+        session.connection().execute(_HEARD, {"ids": shown.heard})
+    if shown.missing:
+        _look_singly(session, shown.missing)
+    let_none_wait_too_long(session, watch, len(plan.known))
+    release(watch, after(_wait(watch, plan, shown)))
+
+
+def _wait(watch: Watch, plan: Plan, shown: Shown) -> timedelta:
+    """Soon after a change, then ever later; a long list less often. If more jobs have news than the list has pages it
+    is read as often as they are looked at, since then none of them needs a call of its own for its status."""
+    settings = get_settings()
+    wait = max(settings.poll_every, min((shown.pages - 1) * PAGE_EVERY, settings.poll_ceiling))
+    if sum(known.is_hot for known in plan.known.values()) <= shown.pages:
+        wait = max(wait, min((utc_now() - watch.changed_at) / SLOWING, settings.poll_ceiling))
+    # half a sweep early, which is what a row waits for its ring, so that the list is read every `poll_every`
+    return jitter(wait) - min(settings.sweep_every, wait) / 2
+
+
+def _tell_jobs(shown: Shown) -> None:
+    """Let the next step of each be now. One whose row is locked, most often by a step that begins or ends just then, is
+    told a moment later: until the list is read again would be long. Not in the transaction that records the list, which
+    holds the watch's row, for which a job's may wait."""
+    untold = {*shown.changed, *shown.estimates}
+    for pause in (0, *PAUSES):
+        if not untold:
+            return
+        time.sleep(pause)
+        with transaction() as session:
+            free = select(Job).where(col(Job.id).in_(untold)).with_for_update(skip_locked=True, key_share=True)
+            for job in session.exec(free).all():
+                untold.remove(job.id)
+                _tell(session, job, shown)
+
+
+def _tell(session: Session, job: Job, shown: Shown) -> None:
+    """A look that is under way is told too, and looks again."""
+    if job.status.is_final:
+        return
+    if job.id in shown.estimates:
+        job.estimated_finish_at = shown.estimates[job.id]
+    else:
+        job.provider_status = None
+    job.unheard_since = None  # before its step runs; of those of which nothing is new `_record` notes it
+    make_due(session, job)
+
+
+_HEARD = text("""
+UPDATE jobs SET unheard_since = NULL
+WHERE id IN (SELECT id FROM jobs WHERE id = ANY(:ids) FOR NO KEY UPDATE SKIP LOCKED)
+""")
+
+_SINGLY = text("""
+UPDATE jobs SET provider_status = NULL,
+    due_at = least(due_at, CASE WHEN due_at > :latest THEN :now + random() * CAST(:ceiling AS interval) END)
+WHERE id IN (
+    SELECT id FROM jobs WHERE id = ANY(:ids) AND failures = 0 AND retries = 0 AND due_at IS NOT NULL
+        AND (provider_status IS NOT NULL OR due_at > :latest)
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+""")
+
+
+def _look_singly(session: Session, job_ids: list[str]) -> None:
+    """The list does not tell of these: each is looked at within a ceiling's time, and asked for its status."""
+    ceiling, now = get_settings().poll_ceiling, utc_now()
+    values = {"ids": job_ids, "now": now, "ceiling": ceiling, "latest": now + ceiling}
+    session.connection().execute(_SINGLY, values)
+
+
+def _record_error(session: Session, watch: Watch, plan: Plan, error: ProviderError) -> None:
+    if error.retryable:
+        try_again(session, watch, watch.credential_id, error)
+    else:
+        log.warning("the provider does not list its jobs, each is looked at", code=error.code, reason=error.message)
+        release(watch, after(TRY_LIST_EVERY * get_settings().poll_ceiling))
+    if not is_listed(watch):
+        _look_singly(session, [known.job_id for known in plan.known.values()])
+
+
+def _give_up(_: Session, watch: Watch) -> None:
+    release(watch, after(get_settings().poll_ceiling))
+
+
+watch = Step(Watch, _plan, _ask, _record, _give_up)

@@ -1,0 +1,187 @@
+"""How a worker is, for whoever watches over it: is it alive, does everything that it needs work, what is there to do.
+
+It answers from a thread beside Celery's own work, whose process forks: so it shares no engine and no pool with that.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import psycopg
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from shared.broker.queue import DELIVERIES, WORK
+from shared.settings import get_settings
+from worker.runtime.sweep import DUE
+
+LOOK_EVERY = 10.0  # seconds
+SILENT_AFTER = 30.0  # seconds without a sweep; one is noted every five
+log = structlog.get_logger(__name__)
+
+_SWEEP = "select extract(epoch from now() - max(swept_at)) from sweeps"
+_DUE = " union all ".join(
+    f"select '{model.__tablename__}', count(*), coalesce(extract(epoch from now() - min(due_at)), 0)"
+    f" from {model.__tablename__} where due_at <= now()"
+    for model in DUE
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """`sweep_age` is in seconds, None if no sweep was ever noted; `due` has, by table, rows that are due and the
+    seconds for which the first of them has been; `messages` are the rings in each queue.
+    """
+
+    sweep_age: float | None
+    due: dict[str, tuple[int, float]]
+    messages: dict[str, int]
+
+
+def _sweep_age(connection: psycopg.Connection[Any]) -> float | None:
+    row = connection.execute(_SWEEP).fetchone()
+    return None if row is None or row[0] is None else float(row[0])
+
+
+def gather() -> Facts:
+    """Raises psycopg's Error and redis's RedisError."""
+    with _postgres() as connection:
+        due = {table: (count, float(since)) for table, count, since in connection.execute(_DUE).fetchall()}
+        age = _sweep_age(connection)
+    with _redis() as redis:
+        messages = {queue: int(redis.llen(queue)) for queue in (WORK, DELIVERIES)}
+    return Facts(age, due, messages)
+
+
+def _postgres() -> psycopg.Connection[Any]:
+    url = get_settings().database_url.replace("postgresql+psycopg://", "postgresql://", 1)
+    return psycopg.connect(url, connect_timeout=5, autocommit=True, options="-c statement_timeout=5000")
+
+
+def _redis() -> Redis:
+    return Redis.from_url(get_settings().redis_url, socket_connect_timeout=1, socket_timeout=1)
+
+
+def checks() -> dict[str, str]:
+    """Of each thing that the work needs, `ok` or what is wrong with it."""
+    return {"postgres": _checked(_ask_postgres), "redis": _checked(_ask_redis), "sweep": _checked(_ask_sweep)}
+
+
+def _checked(ask: Callable[[], str]) -> str:
+    try:
+        return ask()
+    except (psycopg.Error, RedisError) as error:
+        return f"unreachable: {type(error).__name__}"
+
+
+def _ask_postgres() -> str:
+    with _postgres() as connection:
+        connection.execute("select 1")
+    return "ok"
+
+
+def _ask_redis() -> str:
+    with _redis() as redis:
+        redis.ping()
+    return "ok"
+
+
+def _ask_sweep() -> str:
+    with _postgres() as connection:
+        age = _sweep_age(connection)
+    if age is None:
+        return "none was ever made: start `tunery beat`"
+    return "ok" if age <= SILENT_AFTER else f"the last was {age:.0f} s ago: start `tunery beat`"
+
+
+def metrics(facts: Facts) -> str:
+    """In Prometheus's text format."""
+    return "".join(f"{line}\n" for line in _lines(facts))
+
+
+def _lines(facts: Facts) -> Iterator[str]:
+    yield "# HELP tunery_sweep_age_seconds Since the last sweep for due rows was noted; -1 if none ever was."
+    yield "# TYPE tunery_sweep_age_seconds gauge"
+    yield f"tunery_sweep_age_seconds {-1 if facts.sweep_age is None else round(facts.sweep_age, 3)}"
+    yield "# HELP tunery_due_rows Rows whose next step is due."
+    yield "# TYPE tunery_due_rows gauge"
+    yield from (f'tunery_due_rows{{table="{table}"}} {count}' for table, (count, _) in facts.due.items())
+    yield "# HELP tunery_due_seconds For how long the first of them has been due."
+    yield "# TYPE tunery_due_seconds gauge"
+    yield from (f'tunery_due_seconds{{table="{table}"}} {age:.3f}' for table, (_, age) in facts.due.items())
+    yield "# HELP tunery_queue_messages Rings that nobody has heard yet."
+    yield "# TYPE tunery_queue_messages gauge"
+    yield from (f'tunery_queue_messages{{queue="{queue}"}} {count}' for queue, count in facts.messages.items())
+
+
+class Watch:
+    """Says once when nobody sweeps any more, and once when somebody does again."""
+
+    def __init__(self) -> None:
+        self._is_silent = False
+
+    def look(self) -> None:
+        try:
+            said = _ask_sweep()
+        except psycopg.Error:
+            return  # that Postgres is away is said by whoever needs it
+        if (said != "ok") == self._is_silent:
+            return
+        self._is_silent = said != "ok"
+        if self._is_silent:
+            log.error("nobody sweeps: what is due waits until somebody rings for it", sweep=said)
+        else:
+            log.error("sweeps are made again")
+
+    def go_on(self) -> None:
+        while True:
+            time.sleep(LOOK_EVERY)
+            self.look()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = 10
+
+    def do_GET(self) -> None:
+        match self.path:
+            case "/livez":
+                self._answer(200, json.dumps({"status": "ok"}))
+            case "/readyz":
+                found = checks()
+                is_ready = all(said == "ok" for said in found.values())
+                body = {"status": "ok" if is_ready else "unavailable", "checks": found}
+                self._answer(200 if is_ready else 503, json.dumps(body))
+            case "/metrics":
+                try:
+                    self._answer(200, metrics(gather()), "text/plain; version=0.0.4")
+                except (psycopg.Error, RedisError) as error:
+                    self._answer(503, json.dumps({"status": f"unreachable: {type(error).__name__}"}))
+            case _:
+                self._answer(404, json.dumps({"status": "there are /livez, /readyz and /metrics"}))
+
+    def _answer(self, status: int, body: str, type: str = "application/json") -> None:
+        data = body.encode()
+        self.send_response(status)
+        self.send_header("content-type", type)
+        self.send_header("content-length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Who watches asks all the time."""
+
+
+def start(address: str | None) -> ThreadingHTTPServer | None:
+    """Watches the sweeps; and, if there is an address, answers there. Nothing of it keeps the process from ending."""
+    threading.Thread(target=Watch().go_on, daemon=True, name="watch").start()
+    if address is None:
+        return None
+    host, _, port = address.rpartition(":")
+    server = ThreadingHTTPServer((host.strip("[]"), int(port)), _Handler)
+    threading.Thread(target=server.serve_forever, daemon=True, name="health").start()
+    return server
