@@ -37,7 +37,7 @@ from api.routes.organization import (
     costs,
     credentials,
     not_implemented,
-    notices,
+    notifications,
     projects,
     rate_limits,
     service_accounts,
@@ -61,7 +61,7 @@ _FOR_ADMINS = (
     credentials,
     rate_limits,
     budgets,
-    notices,
+    notifications,
     costs,
     audit_logs,
     not_implemented,
@@ -127,7 +127,7 @@ def create_app() -> FastAPI:
         "/v1/chat/completions": settings.max_chat_bytes,
         "/v1/provider_webhooks/*": provider_webhooks.MAX_BYTES,
     }
-    app.add_middleware(IncomingMiddleware, patience=settings.body_patience, kept_whole=others)
+    app.add_middleware(IncomingMiddleware, patience=settings.body_timeout, kept_whole=others)
     app.add_middleware(BodyLimitMiddleware, limit=settings.max_json_bytes, others=others)
     app.add_middleware(AuditMiddleware)
     app.add_middleware(RequestMiddleware)

@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=20, help="runs of each boundary")
     parser.add_argument("--only", default="", help="only this step")
     wanted = parser.parse_args()
-    with measured_stack(TUNERY_PROVIDER__PLACES='{"*": 3}', TUNERY_LOG_LEVEL="error") as stack:
+    with measured_stack(TUNERY_PROVIDER__SLOTS='{"*": 3}', TUNERY_LOG_LEVEL="error") as stack:
         for name in ("worker", "sender", "beat"):
             stack.processes[name].suspend()
         os.environ.update(stack.environ)

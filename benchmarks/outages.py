@@ -112,7 +112,7 @@ class Bench:
 
     def bounded(self) -> list[Row]:
         new = [
-            {**Credential(provider="none", base_url=f"https://{n}.invalid/v1").model_dump(), "rung_at": None}
+            {**Credential(provider="none", base_url=f"https://{n}.invalid/v1").model_dump(), "enqueued_at": None}
             for n in range(50_000)
         ]
         with self.suspended("worker"):

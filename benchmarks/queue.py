@@ -29,7 +29,7 @@ MODEL = "gpt-4o-mini"
 
 
 def main() -> None:
-    with measured_stack(TUNERY_PROVIDER__PLACES=f'{{"*": {PLACES}}}', TUNERY_LOG_LEVEL="warning") as stack:
+    with measured_stack(TUNERY_PROVIDER__SLOTS=f'{{"*": {PLACES}}}', TUNERY_LOG_LEVEL="warning") as stack:
         os.environ.update(stack.environ)
         bench = Bench(stack)
         rows = [*bench.cost(100), *bench.cost(50_000), *bench.fairness()]

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.stack import Measured, measured_stack, print_table
 
 CONFIG = Path(__file__).with_suffix("").with_name("schemathesis.toml")
-QUICK = {"TUNERY_LOG_LEVEL": "error", "TUNERY_WEBHOOK_TIMEOUT": "1", "TUNERY_RING_AGAIN_AFTER": "1"}
+QUICK = {"TUNERY_LOG_LEVEL": "error", "TUNERY_WEBHOOK_TIMEOUT": "1", "TUNERY_ENQUEUE_AGAIN_AFTER": "1"}
 PATIENCE = 3600
 
 

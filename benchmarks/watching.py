@@ -30,7 +30,7 @@ MODEL = "gpt-4o-mini"
 def main() -> None:
     settings = {
         "TUNERY_PROVIDER__WEBHOOK_SECRET": SECRET,
-        "TUNERY_PROVIDER__PLACES": '{"*": 100000}',
+        "TUNERY_PROVIDER__SLOTS": '{"*": 100000}',
         "TUNERY_LOG_LEVEL": "warning",
         "SANDBOX_MAX_ACTIVE_JOBS_PER_MODEL": "100000",
         "SANDBOX_MAX_JOBS_PER_DAY": "100000",
@@ -128,7 +128,9 @@ class Bench:
             late.append(float(_sql(OVERDUE)[0][0]))
             time.sleep(0.25)
         busy = (_cpu(worker) - cpu) / (time.monotonic() - started)
-        known = dict(_sql("select provider_job_id, extract(epoch from news_at) from jobs where status = 'succeeded'"))
+        known = dict(
+            _sql("select provider_job_id, extract(epoch from changed_at) from jobs where status = 'succeeded'")
+        )
         waits = [float(known[id]) - at if id in known else float("inf") for id, at in ended.items()]
         processes = [worker, *worker.children(recursive=True)]
         memory = sum(process.memory_info().rss for process in processes) / 1e6
@@ -170,12 +172,12 @@ select id || '-' || new.theirs, new.theirs, new.event, to_timestamp(new.finish),
 where id = :job
 """
 QUIET = """
-update jobs set news_at = now() - interval '1 hour', due_at = now() + random() * :count * interval '5 seconds',
+update jobs set changed_at = now() - interval '1 hour', due_at = now() + random() * :count * interval '5 seconds',
     failures = 0, retries = 0, provider_status = 'running' where id like :job || '%'
 """
 SLOW = """
-update watches set changed_at = now() - interval '1 hour', due_at = now(), rung_at = null,
-    next_look_at = now() + :count * interval '5 seconds'
+update watches set changed_at = now() - interval '1 hour', due_at = now(), enqueued_at = null,
+    next_poll_at = now() + :count * interval '5 seconds'
 """
 OVERDUE = """
 select coalesce(max(extract(epoch from now() - due_at)), 0) from

@@ -17,7 +17,7 @@ import shared.datasets.models
 import shared.datasets.reports
 import shared.idempotency
 import shared.jobs.models
-import shared.notices.models
+import shared.notifications.models
 import shared.projects.models
 import shared.projects.rate_limits
 import shared.sweeps

@@ -86,8 +86,8 @@ class ProviderSettings(BaseModel):
     base_models: tuple[str, ...] = ()
     timeout: Seconds = timedelta(seconds=30)
     file_expiry: Seconds = timedelta(days=30)
-    places: dict[str, Annotated[int, Field(gt=0)]] = {}
-    reserved_places: Annotated[int, Field(ge=0)] = 1
+    slots: dict[str, Annotated[int, Field(gt=0)]] = {}
+    reserved_slots: Annotated[int, Field(ge=0)] = 1
     max_active_jobs: Annotated[int | None, Field(gt=0)] = None
     webhook_secret: SecretStr | None = None
 
@@ -149,7 +149,7 @@ class Settings(BaseSettings):
     upload_lifetime: Seconds = timedelta(hours=1)
     max_json_bytes: Annotated[int, Field(gt=0)] = 1 << 20
     max_chat_bytes: Annotated[int, Field(gt=0)] = 32 << 20
-    body_patience: Seconds = timedelta(seconds=30)
+    body_timeout: Seconds = timedelta(seconds=30)
 
     rate_limits: RateLimitSettings = RateLimitSettings()
 
@@ -157,9 +157,9 @@ class Settings(BaseSettings):
 
     poll_every: Seconds = timedelta(seconds=5)
     poll_ceiling: Seconds = timedelta(minutes=1)
-    quiet_looks_per_minute: Annotated[float, Field(gt=0)] = 12
+    quiet_polls_per_minute: Annotated[float, Field(gt=0)] = 12
     sweep_every: Seconds = timedelta(seconds=0.5)
-    ring_again_after: Seconds = timedelta(seconds=10)
+    enqueue_again_after: Seconds = timedelta(seconds=10)
     lease: Seconds = timedelta(seconds=45)
     create_grace: Seconds = timedelta(minutes=2)
     retry_base: Seconds = timedelta(seconds=2)

@@ -32,7 +32,7 @@ HURRY = {
     "SANDBOX_SPEED": "50",
     "TUNERY_POLL_EVERY": "0.2",
     "TUNERY_SWEEP_EVERY": "0.1",
-    "TUNERY_RING_AGAIN_AFTER": "0.5",
+    "TUNERY_ENQUEUE_AGAIN_AFTER": "0.5",
     "TUNERY_RETRY_BASE": "0.1",
     "TUNERY_LEASE": "2",  # longer than any call here takes, as a lease must be
     "TUNERY_CREATE_GRACE": "2",

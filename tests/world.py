@@ -16,7 +16,7 @@ from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
 from shared.db.tables import DueTable, OwnedDue, utc_now
 from shared.jobs.models import Job, JobQueue, TunedModel, Watch
-from shared.notices.models import Notice
+from shared.notifications.models import Notification
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.webhooks.models import WebhookDelivery, WebhookRecovery
@@ -124,7 +124,7 @@ STEPS: dict[type[DueTable] | type[OwnedDue], Callable[[str], None]] = {
     JobQueue: lambda id: run(admission.admit, id),
     TunedModel: lambda id: run(tuned_models.delete, id),
     WebhookRecovery: lambda id: run(recover.recover, id),
-    Notice: lambda id: run(send.send, id),
+    Notification: lambda id: run(send.send, id),
     WebhookDelivery: lambda id: run(deliver.attempt, id),
 }
 

@@ -90,8 +90,8 @@ def recover_webhooks(recovery_id: str) -> None:
     run(recover.recover, recovery_id)
 
 
-@app.task(name=Task.SEND_NOTICE)
-def send_notice(_: str) -> None:
+@app.task(name=Task.SEND_NOTIFICATION)
+def send_notification(_: str) -> None:
     send.send_due()
 
 

@@ -11,9 +11,9 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("jobs", sa.Column("refusals", sa.Integer(), nullable=False, server_default="0"))
-    op.add_column("jobs", sa.Column("unheard_since", sa.DateTime(timezone=True)))
+    op.add_column("jobs", sa.Column("unanswered_since", sa.DateTime(timezone=True)))
 
 
 def downgrade() -> None:
-    op.drop_column("jobs", "unheard_since")
+    op.drop_column("jobs", "unanswered_since")
     op.drop_column("jobs", "refusals")

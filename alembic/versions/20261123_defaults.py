@@ -17,7 +17,7 @@ DEFAULTS = (
     ("projects", "weight", "1"),
     ("projects", "model_ids", "'[]'"),
     ("api_keys", "scopes", "'[]'"),
-    ("credentials", "job_places", "'{}'"),
+    ("credentials", "job_slots", "'{}'"),
     ("credentials", "pauses", "0"),
     ("credentials", "name", "'default'"),
     ("credentials", "dialect", "'openai'"),

@@ -9,7 +9,14 @@ down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-TABLES = ("ledger_entries", "budgets", "spend_alerts", "thresholds_told", "notice_lists", "notices")
+TABLES = (
+    "ledger_entries",
+    "budgets",
+    "spend_alerts",
+    "threshold_notifications",
+    "notification_recipients",
+    "notifications",
+)
 
 # A trigger holds for every role, also for the one that owns the table.
 ONLY_ADDED_TO = """
@@ -36,7 +43,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("project_id", name=op.f("uq_budgets_project_id")),
     )
     op.create_table(
-        "notice_lists",
+        "notification_recipients",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("project_id", sa.String(), nullable=False),
@@ -47,9 +54,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("project_id", name=op.f("uq_notice_lists_project_id")),
     )
     op.create_table(
-        "notices",
+        "notifications",
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("rung_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("enqueued_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("retries", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),
@@ -70,8 +77,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_notices_project_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_notices")),
     )
-    op.create_index(op.f("ix_notices_due_at"), "notices", ["due_at"], unique=False)
-    op.create_index(op.f("ix_notices_project_id_notices_id"), "notices", ["project_id", "id"], unique=False)
+    op.create_index(op.f("ix_notices_due_at"), "notifications", ["due_at"], unique=False)
+    op.create_index(op.f("ix_notices_project_id_notices_id"), "notifications", ["project_id", "id"], unique=False)
     op.create_table(
         "spend_alerts",
         sa.Column("id", sa.String(), nullable=False),
@@ -87,7 +94,7 @@ def upgrade() -> None:
         op.f("ix_spend_alerts_project_id_spend_alerts_id"), "spend_alerts", ["project_id", "id"], unique=False
     )
     op.create_table(
-        "thresholds_told",
+        "threshold_notifications",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("project_id", sa.String(), nullable=False),
@@ -165,12 +172,12 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_ledger_entries_created_at"), table_name="ledger_entries")
     op.drop_table("ledger_entries")
     op.execute("drop function refuse_change")
-    op.drop_table("thresholds_told")
+    op.drop_table("threshold_notifications")
     op.drop_index(op.f("ix_spend_alerts_project_id_spend_alerts_id"), table_name="spend_alerts")
     op.drop_table("spend_alerts")
-    op.drop_index(op.f("ix_notices_project_id_notices_id"), table_name="notices")
-    op.drop_index(op.f("ix_notices_due_at"), table_name="notices")
-    op.drop_table("notices")
-    op.drop_table("notice_lists")
+    op.drop_index(op.f("ix_notices_project_id_notices_id"), table_name="notifications")
+    op.drop_index(op.f("ix_notices_due_at"), table_name="notifications")
+    op.drop_table("notifications")
+    op.drop_table("notification_recipients")
     op.drop_table("budgets")
     # ### end Alembic commands ###

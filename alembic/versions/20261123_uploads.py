@@ -15,7 +15,7 @@ def upgrade() -> None:
     op.create_table(
         "uploads",
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("rung_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("enqueued_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("retries", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),

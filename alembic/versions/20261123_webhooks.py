@@ -22,7 +22,7 @@ def upgrade() -> None:
     op.create_table(
         "webhook_recoveries",
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("rung_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("enqueued_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("retries", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),
@@ -49,8 +49,8 @@ def upgrade() -> None:
     op.create_index(op.f("ix_webhook_recoveries_due_at"), "webhook_recoveries", ["due_at"], unique=False)
     op.create_index(op.f("ix_webhook_recoveries_endpoint_id"), "webhook_recoveries", ["endpoint_id"], unique=False)
     op.add_column("api_keys", sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("api_keys", sa.Column("expiry_told_at", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("tuned_models", sa.Column("shutdown_date_told", sa.String(), nullable=True))
+    op.add_column("api_keys", sa.Column("expiry_notified_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("tuned_models", sa.Column("shutdown_date_notified", sa.String(), nullable=True))
     _add("webhook_attempts", sa.Column("url", sa.String()), "''")
     op.add_column("webhook_attempts", sa.Column("address", sa.String(), nullable=True))
     _add(
@@ -104,8 +104,8 @@ def upgrade() -> None:
     op.add_column("webhook_endpoints", sa.Column("old_secret_expires_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("webhook_endpoints", sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True))
     _add("webhook_endpoints", sa.Column("consecutive_failures", sa.Integer()), "0")
-    op.add_column("webhook_endpoints", sa.Column("waits_until", sa.DateTime(timezone=True), nullable=True))
-    op.add_column("webhook_endpoints", sa.Column("rung_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("webhook_endpoints", sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("webhook_endpoints", sa.Column("enqueued_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("webhook_endpoints", sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column(
         "webhook_endpoints",
@@ -134,8 +134,8 @@ def downgrade() -> None:
     op.drop_column("webhook_endpoints", "missed_since")
     op.drop_column("webhook_endpoints", "disabled_reason")
     op.drop_column("webhook_endpoints", "disabled_at")
-    op.drop_column("webhook_endpoints", "rung_at")
-    op.drop_column("webhook_endpoints", "waits_until")
+    op.drop_column("webhook_endpoints", "enqueued_at")
+    op.drop_column("webhook_endpoints", "paused_until")
     op.drop_column("webhook_endpoints", "consecutive_failures")
     op.drop_column("webhook_endpoints", "failing_since")
     op.drop_column("webhook_endpoints", "old_secret_expires_at")
@@ -160,8 +160,8 @@ def downgrade() -> None:
     op.drop_column("webhook_attempts", "request_headers")
     op.drop_column("webhook_attempts", "address")
     op.drop_column("webhook_attempts", "url")
-    op.drop_column("tuned_models", "shutdown_date_told")
-    op.drop_column("api_keys", "expiry_told_at")
+    op.drop_column("tuned_models", "shutdown_date_notified")
+    op.drop_column("api_keys", "expiry_notified_at")
     op.drop_column("api_keys", "expires_at")
     op.drop_index(op.f("ix_webhook_recoveries_endpoint_id"), table_name="webhook_recoveries")
     op.drop_index(op.f("ix_webhook_recoveries_due_at"), table_name="webhook_recoveries")

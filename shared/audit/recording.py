@@ -19,7 +19,7 @@ from shared.projects.scopes import ADMIN_SCOPES, PROJECT_SCOPES
 
 _TOUCHED = "audit"  # in the `info` of a session: the rows that have changed, and how
 _STATEMENTS = "audit statements"  # and the tables that a statement has changed, which does not say what rows
-_NEXT_STEP = {"due_at", "rung_at", "failures", "retries", "refusals"}  # when a worker looks again is no change
+_NEXT_STEP = {"due_at", "enqueued_at", "failures", "retries", "refusals"}  # when a worker looks again is no change
 _SCOPES = (*PROJECT_SCOPES, *ADMIN_SCOPES)
 Changed = dict[str, dict[str, Any]]
 

@@ -30,14 +30,14 @@ class Task(StrEnum):
     DELETE_MODEL = "models.delete"
     DELIVER_WEBHOOKS = "webhooks.deliver"
     RECOVER_WEBHOOKS = "webhooks.recover"
-    SEND_NOTICE = "notices.send"
+    SEND_NOTIFICATION = "notifications.send"
     REFRESH_CREDENTIAL = "credentials.refresh"
     RECONCILE_CREDENTIAL = "credentials.reconcile"
 
 
 # Deliveries wait for strangers most of the time, so many of them go on at once, in threads of a worker of their own.
 WORK, DELIVERIES = "celery", "deliveries"
-TO_STRANGERS = (Task.DELIVER_WEBHOOKS, Task.SEND_NOTICE)
+TO_STRANGERS = (Task.DELIVER_WEBHOOKS, Task.SEND_NOTIFICATION)
 
 
 PATIENCE = 1.0  # seconds that a request may wait for Redis, once; a busy machine is no silence

@@ -83,10 +83,10 @@ class SpendAlert(Owned, table=True):
     subject_prefix: str | None = None
 
 
-class ThresholdTold(Owned, table=True):
+class ThresholdNotification(Owned, table=True):
     """That a project was told of having reached an amount: `name` is a percentage (`80%`) or the id of an alert."""
 
-    __tablename__ = "thresholds_told"
+    __tablename__ = "threshold_notifications"
     __table_args__ = (UniqueConstraint("project_id", "month", "name", "amount"),)
     id_prefix: ClassVar[str] = "told_"
 

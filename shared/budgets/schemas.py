@@ -11,7 +11,7 @@ from shared.budgets.ledger import Sums
 from shared.budgets.models import Budget, Kind, LedgerEntry, SpendAlert
 from shared.db.pages import Listed
 from shared.db.tables import epoch
-from shared.notices.schemas import Addresses
+from shared.notifications.schemas import Addresses
 
 MOST_CENTS = 10**13  # a hundred billion dollars
 Cents = Annotated[int, Field(ge=0, le=MOST_CENTS, strict=True)]

@@ -9,9 +9,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from shared.budgets import ledger
-from shared.budgets.models import Budget, SpendAlert, ThresholdTold
+from shared.budgets.models import Budget, SpendAlert, ThresholdNotification
 from shared.budgets.schemas import ThresholdReached
-from shared.notices import service as notices
+from shared.notifications import service as notifications
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 
@@ -51,8 +51,13 @@ def _marks(session: Session, budget: Budget) -> Iterator[_Mark]:
 
 def _is_news(session: Session, project_id: str, month: date, mark: _Mark) -> bool:
     """A limit or an alert that was changed is another amount, and told of again."""
-    told = ThresholdTold(project_id=project_id, month=month, name=mark.name, amount=mark.amount)
-    new = insert(ThresholdTold).values(**told.model_dump()).on_conflict_do_nothing().returning(col(ThresholdTold.id))
+    told = ThresholdNotification(project_id=project_id, month=month, name=mark.name, amount=mark.amount)
+    new = (
+        insert(ThresholdNotification)
+        .values(**told.model_dump())
+        .on_conflict_do_nothing()
+        .returning(col(ThresholdNotification.id))
+    )
     return session.exec(new).first() is not None
 
 
@@ -62,6 +67,6 @@ def _tell(session: Session, budget: Budget, month: date, mark: _Mark, sums: ledg
     type = EventType.BUDGET_THRESHOLD_REACHED
     webhooks.emit(session, budget.project_id, type, data)
     if mark.alert is None:
-        notices.tell(session, budget.project_id, type, data)
+        notifications.tell(session, budget.project_id, type, data)
     else:
-        notices.send(session, budget.project_id, type, data, mark.alert.recipients, mark.alert.subject_prefix)
+        notifications.send(session, budget.project_id, type, data, mark.alert.recipients, mark.alert.subject_prefix)

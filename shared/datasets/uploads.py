@@ -35,7 +35,7 @@ def create(session: Session, project_id: str, new: UploadCreate) -> Upload:
         file_seconds=new.expires_after.seconds if new.expires_after else None,
         expires_at=expires_at,
         due_at=expires_at,
-        rung_at=None,
+        enqueued_at=None,
     )
     session.add(upload)
     return upload

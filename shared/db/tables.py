@@ -101,23 +101,23 @@ class Deletable(SQLModel):
 class Due(SQLModel):
     """A row with a next step.
 
-    `due_at` says when; null says there is none. `failures` counts the claims since a step was last recorded: 0 means
-    that nobody holds the row; nor does anybody if it has no `rung_at`, since it was put off after a failure. `retries`
-    counts the answers in a row that said «try again later». A message carries the value of `ring_column`: the row's id,
-    or what several rows are looked after by together.
+    `due_at`: when the next step is due; null if there is none. `failures`: claims since a step was last recorded; 0 if
+    nobody holds the row. A row without `enqueued_at` is not held either: it waits after a failure. `retries`: answers
+    in a row that said «try again later». `enqueue_column`: the column whose value a message carries, the row's id or
+    the id of what several rows belong to.
     """
 
     task: ClassVar[Task]
-    ring_column: ClassVar[str] = "id"
+    enqueue_column: ClassVar[str] = "id"
 
     due_at: datetime | None = TimeField(default_factory=utc_now, index=True)
-    rung_at: datetime | None = TimeField(default_factory=utc_now)
+    enqueued_at: datetime | None = TimeField(default_factory=utc_now)
     failures: int = 0
     retries: int = 0
 
-    def ring_on_commit(self, session: Session) -> None:
+    def enqueue_on_commit(self, session: Session) -> None:
         """Wake a worker once this row is there to be seen."""
-        enqueue_on_commit(session, self.task, getattr(self, self.ring_column))
+        enqueue_on_commit(session, self.task, getattr(self, self.enqueue_column))
 
 
 class DueTable(Table, Due):
@@ -178,16 +178,16 @@ def check_cursor(session: Session, model: type[Owned], after: str, project_id: s
 
 
 def make_due(session: Session, row: DueTable | OwnedDue, *, even_if_put_off: bool = False) -> None:
-    """Let the next step be now. A step under way is not disturbed: by `rung_at` it may see that it is wanted again.
+    """Let the next step be now. A step under way is not disturbed: by `enqueued_at` it may see that it is wanted again.
 
     A row whose steps fail waits all the same, unless `even_if_put_off`: nobody holds it.
     """
-    if row.failures == 0 or (even_if_put_off and row.rung_at is None):
-        row.due_at = row.rung_at = utc_now()
-    elif row.rung_at is not None:
-        row.rung_at = utc_now()
+    if row.failures == 0 or (even_if_put_off and row.enqueued_at is None):
+        row.due_at = row.enqueued_at = utc_now()
+    elif row.enqueued_at is not None:
+        row.enqueued_at = utc_now()
     session.add(row)
-    row.ring_on_commit(session)
+    row.enqueue_on_commit(session)
 
 
 def claim(session: Session, model: type[DueRow], which: ColumnElement[bool], lease: timedelta) -> DueRow | None:
@@ -197,7 +197,7 @@ def claim(session: Session, model: type[DueRow], which: ColumnElement[bool], lea
     """
     due = select(model.id).where(which, col(model.due_at) <= utc_now()).order_by(col(model.due_at)).limit(1)
     free = due.with_for_update(skip_locked=True, key_share=True).scalar_subquery()
-    values = {"due_at": utc_now() + lease, "rung_at": utc_now(), "failures": col(model.failures) + 1}
+    values = {"due_at": utc_now() + lease, "enqueued_at": utc_now(), "failures": col(model.failures) + 1}
     taken = update(model).where(col(model.id) == free).values(values).returning(model)
     return session.exec(taken).scalar_one_or_none()
 

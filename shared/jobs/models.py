@@ -75,10 +75,10 @@ class Job(OwnedDue, table=True):
 
     `provider_…` columns hold the far side's words; `create_pending_at` marks a create whose end is not known. `place`
     is null before the files are ready, and at the end. `queue_position` is from 1; null when it is far behind.
-    `provider_status` is null while the provider is known to say something new; `news_at` is when it last did. `misses`
-    counts the looks, since the last one that found what it looked for, to which the provider said that it does not know
+    `provider_status` is null while the provider is known to say something new; `changed_at` is when it last did.
+    `misses` counts the looks, since the last one that found what it looked for, to which the provider said that it does not know
     the job, or refused the events of one that has ended. `refusals` counts the answers that what is asked for is not
-    possible now. `unheard_since` is when what was asked about it first got no usable answer, and has got none since.
+    possible now. `unanswered_since` is when what was asked about it first got no usable answer, and has got none since.
     `cleared_at` is when its money was in order: before that the provider sees nothing of it.
     """
 
@@ -134,17 +134,17 @@ class Job(OwnedDue, table=True):
     provider_job_id: str | None = None
     provider_status: str | None = None
     last_provider_event_id: str | None = None
-    news_at: datetime | None = TimeField(default=None)
+    changed_at: datetime | None = TimeField(default=None)
     misses: int = 0
     refusals: int = 0
-    unheard_since: datetime | None = TimeField(default=None)
+    unanswered_since: datetime | None = TimeField(default=None)
 
 
 class Watch(DueTable, table=True):
     """Looks at all jobs of one account at once, by the provider's list. It has a `due_at` as long as there are any.
 
     `changed_at`: when the list last showed something new, or a job came to it; the longer ago, the slower it looks.
-    `listed_at`: when it was last read. `next_look_at`: when the next job of which nothing is new may be looked at.
+    `listed_at`: when it was last read. `next_poll_at`: when the next job of which nothing is new may be looked at.
     """
 
     __tablename__ = "watches"
@@ -155,7 +155,7 @@ class Watch(DueTable, table=True):
     credential_id: str = Field(foreign_key="credentials.id", unique=True)
     changed_at: datetime = TimeField(default_factory=utc_now)
     listed_at: datetime | None = TimeField(default=None)
-    next_look_at: datetime | None = TimeField(default=None)
+    next_poll_at: datetime | None = TimeField(default=None)
 
 
 class JobQueue(DueTable, table=True):
@@ -241,4 +241,4 @@ class TunedModel(OwnedDue, Deletable, table=True):
     credential_id: str = Field(foreign_key="credentials.id")
     name: str = Field(index=True)
     base_model: str
-    shutdown_date_told: str | None = None
+    shutdown_date_notified: str | None = None

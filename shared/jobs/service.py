@@ -15,7 +15,7 @@ from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, 
 from shared.jobs.schemas import JobCreate, JobPublic
 from shared.jobs.spending import costs, reservation
 from shared.jobs.transitions import ASKABLE, MOVES, TOLD
-from shared.notices import service as notices
+from shared.notifications import service as notifications
 from shared.projects import service as projects
 from shared.projects.callers import Caller
 from shared.projects.model_permissions import rule_of
@@ -155,7 +155,7 @@ def move(session: Session, job: Job, status: JobStatus) -> None:
 def tell(session: Session, job: Job, type: EventType) -> None:
     """Let the project's webhooks know what happened to a job."""
     webhooks.emit(session, job.project_id, type, JobPublic.of(job).model_dump(mode="json"))
-    notices.tell(session, job.project_id, type, {"id": job.id})
+    notifications.tell(session, job.project_id, type, {"id": job.id})
 
 
 def fail(session: Session, job: Job, code: str, message: str, param: str | None = None) -> None:

@@ -21,9 +21,9 @@ def most(session: Session, queue: JobQueue) -> int | None:
     deployment's account, else as the provider itself does. None if neither says it.
     """
     credential = session.get_one(Credential, queue.credential_id)
-    configured = get_settings().provider.places if credential.project_id is None else {}
+    configured = get_settings().provider.slots if credential.project_id is None else {}
     by_base = {base_of(name): count for name, count in configured.items()}
-    return by_base.get(queue.model, configured.get("*", credential.job_places.get(queue.model)))
+    return by_base.get(queue.model, configured.get("*", credential.job_slots.get(queue.model)))
 
 
 def queue_of(session: Session, job: Job) -> JobQueue:

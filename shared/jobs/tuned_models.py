@@ -57,8 +57,8 @@ def tell_shutdowns(session: Session, credential: Credential) -> None:
     alive = select(TunedModel).where(TunedModel.credential_id == credential.id, col(TunedModel.deleted_at).is_(None))
     for model in session.exec(alive.order_by(TunedModel.id)):
         date = _shutdown(model, credential.base_models)
-        if date is not None and date != model.shutdown_date_told:
-            model.shutdown_date_told = date
+        if date is not None and date != model.shutdown_date_notified:
+            model.shutdown_date_notified = date
             told = ModelPublic.of(model, date).model_dump(mode="json")
             webhooks.emit(session, model.project_id, EventType.MODEL_SHUTDOWN_SCHEDULED, told)
 

@@ -65,7 +65,7 @@ def update_key(
     if scopes is not None:
         key.scopes = sorted(set(scopes))
     if expires_at is not None:
-        key.expires_at, key.expiry_told_at = expires_at, None
+        key.expires_at, key.expiry_notified_at = expires_at, None
     return key
 
 

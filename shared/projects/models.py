@@ -82,7 +82,7 @@ class ApiKey(Table, table=True):
     last_used_at: datetime | None = TimeField(default=None)
     revoked_at: datetime | None = TimeField(default=None)
     expires_at: datetime | None = TimeField(default=None)
-    expiry_told_at: datetime | None = TimeField(default=None)
+    expiry_notified_at: datetime | None = TimeField(default=None)
 
 
 class Credential(DueTable, Deletable, table=True):
@@ -91,7 +91,7 @@ class Credential(DueTable, Deletable, table=True):
 
     Its next step asks the provider which base models it has, and how many jobs it takes; `tested_at` is of the last
     answer to the key of `tested_version`, `test_error` what was wrong with it. `key_version` grows with each new key.
-    `job_places` is its own word on how many jobs of a base model it takes at once; empty where it does not say.
+    `job_slots` is its own word on how many jobs of a base model it takes at once; empty where it does not say.
     Until `paused_until` nothing is asked of it: it has said, `pauses` times in a row, that there were too many calls.
     `reconciled_at` is when what is there was last compared with what we know.
     """
@@ -118,7 +118,7 @@ class Credential(DueTable, Deletable, table=True):
     tested_version: int | None = None
     test_error: dict[str, Any] | None = JSONField(default=None)
     base_models: list[dict[str, Any]] = JSONField(default_factory=list)
-    job_places: dict[str, int] = JSONField(default_factory=dict)
+    job_slots: dict[str, int] = JSONField(default_factory=dict)
     paused_until: datetime | None = TimeField(default=None)
     pauses: int = 0
     reconciled_at: datetime | None = TimeField(default=None)

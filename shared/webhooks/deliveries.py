@@ -162,7 +162,7 @@ def _to_be_tried_now(session: Session, project_id: str, endpoint_id: str) -> Web
             code="webhook_endpoint_disabled",
             param="webhook_endpoint_id",
         )
-    endpoint.waits_until = None
+    endpoint.paused_until = None
     return endpoint
 
 
@@ -179,7 +179,7 @@ def recover(session: Session, project_id: str, endpoint_id: str, asked: Recovery
     _to_be_tried_now(session, project_id, endpoint_id)
     begins_at = max(now, until + COMMITTED_WITHIN)
     recovery = WebhookRecovery(
-        project_id=project_id, endpoint_id=endpoint_id, since=since, until=until, due_at=begins_at, rung_at=None
+        project_id=project_id, endpoint_id=endpoint_id, since=since, until=until, due_at=begins_at, enqueued_at=None
     )
     session.add(recovery)
     return recovery

@@ -20,7 +20,7 @@ class DisabledReason(StrEnum):
 class WebhookEndpoint(Owned, Deletable, table=True):
     """An address of a project that is told of its events. The signing secrets are sealed.
 
-    `failing_since` and `consecutive_failures` are of the attempts since the last that succeeded; until `waits_until`
+    `failing_since` and `consecutive_failures` are of the attempts since the last that succeeded; until `paused_until`
     nothing is sent, so that an address that keeps failing costs little.
     """
 
@@ -40,8 +40,8 @@ class WebhookEndpoint(Owned, Deletable, table=True):
     old_secret_expires_at: datetime | None = TimeField(default=None)
     failing_since: datetime | None = TimeField(default=None)
     consecutive_failures: int = 0
-    waits_until: datetime | None = TimeField(default=None)
-    rung_at: datetime | None = TimeField(default=None)
+    paused_until: datetime | None = TimeField(default=None)
+    enqueued_at: datetime | None = TimeField(default=None)
     disabled_at: datetime | None = TimeField(default=None)
     disabled_reason: DisabledReason | None = EnumField(DisabledReason, default=None, nullable=True)
     missed_since: datetime | None = TimeField(default=None)
@@ -99,7 +99,7 @@ class WebhookDelivery(OwnedDue, table=True):
     id_prefix: ClassVar[str] = "wh_"
     called: ClassVar[str] = "webhook delivery"
     task: ClassVar[Task] = Task.DELIVER_WEBHOOKS
-    ring_column: ClassVar[str] = "endpoint_id"
+    enqueue_column: ClassVar[str] = "endpoint_id"
 
     event_id: str = Field(foreign_key="webhook_events.id")
     endpoint_id: str = Field(foreign_key="webhook_endpoints.id")

@@ -67,7 +67,7 @@ def _count_failure(session: Session, endpoint: WebhookEndpoint, *, is_gone: bool
         return
     surplus = endpoint.consecutive_failures - FAILURES_UNTIL_IT_WAITS
     if surplus >= 0:
-        endpoint.waits_until = now + min(FIRST_WAIT * 2.0 ** min(surplus, 20), LONGEST_WAIT)
+        endpoint.paused_until = now + min(FIRST_WAIT * 2.0 ** min(surplus, 20), LONGEST_WAIT)
 
 
 def _next_attempt(delivery: WebhookDelivery, retry_after: timedelta | None) -> datetime:

@@ -85,7 +85,7 @@ def _switched(session: Session, endpoint: WebhookEndpoint, enabled: bool | None)
 
 def forgive(endpoint: WebhookEndpoint) -> None:
     """What failed does not count any more: it answers again, or a person wants it tried now."""
-    endpoint.failing_since, endpoint.consecutive_failures, endpoint.waits_until = None, 0, None
+    endpoint.failing_since, endpoint.consecutive_failures, endpoint.paused_until = None, 0, None
 
 
 def disable(session: Session, endpoint: WebhookEndpoint, reason: DisabledReason) -> None:

@@ -32,11 +32,11 @@ def tell_expiring_keys(session: Session) -> None:
     expiring = select(ApiKey).where(
         col(ApiKey.project_id).is_not(None),
         col(ApiKey.revoked_at).is_(None),
-        col(ApiKey.expiry_told_at).is_(None),
+        col(ApiKey.expiry_notified_at).is_(None),
         col(ApiKey.expires_at).between(now, now + TOLD_BEFORE),
     )
     for key in session.exec(expiring.order_by(ApiKey.id).with_for_update(skip_locked=True)):
-        key.expiry_told_at = now
+        key.expiry_notified_at = now
         told = keys.show(session, [key])[0].model_dump(mode="json")
         webhooks.emit(session, key.project_id or "", EventType.API_KEY_EXPIRING, told)
 

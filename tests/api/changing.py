@@ -94,8 +94,8 @@ def _spend(operator: Person, path: str) -> None:
     credential = post(operator, f"{path}/credentials", account)["id"]
     post(operator, f"{path}/credentials/{credential}", {"name": "theirs"})
     assert send(operator, "DELETE", f"{path}/credentials/{credential}").status == 200
-    post(operator, f"{path}/email_notices", {"recipients": ["alice@example.com"]})
-    for set_before in (f"spend_alerts/{alert_id}", "spend_limit", "approval_limit", "email_notices"):
+    post(operator, f"{path}/email_notifications", {"recipients": ["alice@example.com"]})
+    for set_before in (f"spend_alerts/{alert_id}", "spend_limit", "approval_limit", "email_notifications"):
         assert send(operator, "DELETE", f"{path}/{set_before}").status == 200
 
 

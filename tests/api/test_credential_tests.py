@@ -84,6 +84,6 @@ def test_a_provider_that_repeats_the_key_is_not_quoted_so(
 
 def test_a_test_without_a_worker_says_so(admin: httpx2.Client, alice: Person, sandbox: Sandbox) -> None:
     own = give(admin, alice, sandbox)
-    with settings(TUNERY_RING_AGAIN_AFTER="0.1", TUNERY_PROVIDER__TIMEOUT="0.1"):
+    with settings(TUNERY_ENQUEUE_AGAIN_AFTER="0.1", TUNERY_PROVIDER__TIMEOUT="0.1"):
         answer = admin.post(path(alice, own, "test"))
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "worker_unavailable")

@@ -27,7 +27,7 @@ class Hasty(Connection):
 
 @pytest.fixture(scope="module")
 def hasty_server(server: str) -> Iterator[str]:
-    with settings(TUNERY_BODY_PATIENCE=str(PATIENCE)):
+    with settings(TUNERY_BODY_TIMEOUT=str(PATIENCE)):
         app = create_app()
     with serving(app, Hasty) as address:
         yield f"{address}/v1"

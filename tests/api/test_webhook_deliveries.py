@@ -79,7 +79,7 @@ def test_every_filter_and_all_of_them_together(alice: Person, receiver: Receiver
     for type, object_id in (("failed", "a"), ("cancelled", "a"), ("cancelled", "b"), ("failed", "a")):
         happen(alice, EventType.JOB_CANCELLED if type == "cancelled" else EventType.DATASET_FAILED, id=object_id)
         work()
-        change(WebhookEndpoint, endpoint_id, disabled_at=None, waits_until=None)
+        change(WebhookEndpoint, endpoint_id, disabled_at=None, paused_until=None)
     first, second, third, fourth = ids(WebhookDelivery)
     times = [epoch(row(WebhookEvent, id).created_at) for id in ids(WebhookEvent)]
 

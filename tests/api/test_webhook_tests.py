@@ -60,14 +60,14 @@ def test_a_test_of_an_address_at_which_nobody_listens_says_so(alice: Person) -> 
 def test_an_endpoint_that_is_disabled_or_left_alone_can_be_tested(alice: Person, receiver: Receiver) -> None:
     made = create(alice, url=receiver.url)
     alice.openai.webhooks.update(made.id, extra_body={"enabled": False})
-    change(WebhookEndpoint, made.id, waits_until=utc_now() + timedelta(hours=1))
+    change(WebhookEndpoint, made.id, paused_until=utc_now() + timedelta(hours=1))
     assert tried(alice, made.id).status_code == 200
 
 
 def test_a_test_without_a_worker_says_so(alice: Person) -> None:
     made = create(alice)
     with (
-        settings(TUNERY_RING_AGAIN_AFTER="0.1", TUNERY_WEBHOOK_TIMEOUT="0.1"),
+        settings(TUNERY_ENQUEUE_AGAIN_AFTER="0.1", TUNERY_WEBHOOK_TIMEOUT="0.1"),
         pytest.raises(InternalServerError) as answer,
     ):
         alice.openai.webhooks.test(made.id, event_type="fine_tuning.job.failed")

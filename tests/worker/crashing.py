@@ -65,7 +65,7 @@ class Crashes:
     def work(self, model: type[Any], id: str, point: str) -> str:
         """The step of this row, now, by a worker that dies at the point, if it comes there; how it ended."""
         change(model, id, due_at=utc_now())
-        rung = getattr(row(model, id), model.ring_column)
+        rung = getattr(row(model, id), model.enqueue_column)
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(f"{model.task} {rung} {point}\n")

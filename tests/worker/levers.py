@@ -153,7 +153,7 @@ def endpoint_of(person: Person, url: str, *types: str, **values: Any) -> Any:
 
 def attempt_again(delivery_id: str) -> None:
     """An attempt as if its time had come, and the time of which the endpoint was left alone were over."""
-    change(WebhookEndpoint, row(WebhookDelivery, delivery_id).endpoint_id, waits_until=None)
+    change(WebhookEndpoint, row(WebhookDelivery, delivery_id).endpoint_id, paused_until=None)
     step(WebhookDelivery, delivery_id)
 
 

@@ -48,7 +48,7 @@ def crashes(server: str) -> Iterator[Crashes]:
 @pytest.fixture
 def world(alice: Person, sandbox: Sandbox, receiver: Receiver, crashes: Crashes) -> Iterator[World]:
     endpoint_of(alice, receiver.url, *[type for type in EventType if type.startswith("fine_tuning.job.")])
-    with settings(TUNERY_PROVIDER__PLACES='{"*": 3}', TUNERY_MAX_STEP_FAILURES=MOST_CRASHES):
+    with settings(TUNERY_PROVIDER__SLOTS='{"*": 3}', TUNERY_MAX_STEP_FAILURES=MOST_CRASHES):
         yield World(alice, sandbox, receiver, crashes)
 
 
@@ -105,4 +105,4 @@ def _let_time_pass(world: World, job_ids: list[str]) -> None:
         if job.provider_job_id is not None and not job.status.is_final:
             let_succeed(world, job_id)
     with transaction() as session:
-        session.exec(update(WebhookEndpoint).values(waits_until=None))
+        session.exec(update(WebhookEndpoint).values(paused_until=None))

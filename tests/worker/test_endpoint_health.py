@@ -51,13 +51,13 @@ def test_after_three_failures_what_is_due_is_held_back_and_none_is_lost(alice: P
     receiver.answers = [500] * 3
     for delivery_id in first_three:
         step(WebhookDelivery, delivery_id)
-    waits_until = row(WebhookEndpoint, endpoint_id).waits_until
-    assert timedelta(seconds=9) < waits_until - utc_now() <= timedelta(seconds=10)
+    paused_until = row(WebhookEndpoint, endpoint_id).paused_until
+    assert timedelta(seconds=9) < paused_until - utc_now() <= timedelta(seconds=10)
     assert sweep() == 0  # nobody is rung for it meanwhile
     happen(alice)
     work()
     assert len(receiver.received) == 3  # what happens now is held back too
-    change(WebhookEndpoint, endpoint_id, waits_until=utc_now())
+    change(WebhookEndpoint, endpoint_id, paused_until=utc_now())
     work()
     assert {row(WebhookDelivery, id).status for id in ids(WebhookDelivery)} == {DeliveryStatus.SUCCEEDED}
     assert {headers["webhook-id"] for headers, _ in receiver.received} == set(ids(WebhookDelivery))
@@ -67,8 +67,8 @@ def test_each_failure_doubles_the_wait_up_to_five_minutes(alice: Person) -> None
     endpoint_id, waits = dead(alice), []
     for delivery_id in due(alice, 10):
         attempt_again(delivery_id)
-        waits_until = row(WebhookEndpoint, endpoint_id).waits_until
-        waits.append(round((waits_until - utc_now()).total_seconds()) if waits_until else None)
+        paused_until = row(WebhookEndpoint, endpoint_id).paused_until
+        waits.append(round((paused_until - utc_now()).total_seconds()) if paused_until else None)
     assert waits == [None, None, 10, 20, 40, 80, 160, 300, 300, 300]
 
 
@@ -78,14 +78,14 @@ def test_one_success_forgives_all_failures(alice: Person, receiver: Receiver) ->
     for delivery_id in due(alice, 4):
         attempt_again(delivery_id)
     found = row(WebhookEndpoint, endpoint_id)
-    assert (found.failing_since, found.consecutive_failures, found.waits_until) == (None, 0, None)
+    assert (found.failing_since, found.consecutive_failures, found.paused_until) == (None, 0, None)
     assert endpoint(alice, endpoint_id)["failing_since"] is None
 
 
 def test_an_endpoint_that_waits_is_tried_at_once_when_its_owner_asks_for_it(alice: Person, receiver: Receiver) -> None:
     endpoint_id = endpoint_of(alice, receiver.url)["id"]
     [delivery_id] = due(alice, 1)
-    change(WebhookEndpoint, endpoint_id, waits_until=utc_now() + FIVE_DAYS)
+    change(WebhookEndpoint, endpoint_id, paused_until=utc_now() + FIVE_DAYS)
     alice.http.post(f"/webhook_endpoints/{endpoint_id}/deliveries/{delivery_id}/redeliver").raise_for_status()
     step(WebhookDelivery, delivery_id)
     assert len(receiver.received) == 1
@@ -95,7 +95,7 @@ def test_the_failures_of_an_address_do_not_count_for_the_next(alice: Person, rec
     endpoint_id = dead(alice)
     [delivery_id] = due(alice, 1)
     step(WebhookDelivery, delivery_id)
-    change(WebhookEndpoint, endpoint_id, failing_since=utc_now() - FIVE_DAYS, waits_until=utc_now() + FIVE_DAYS)
+    change(WebhookEndpoint, endpoint_id, failing_since=utc_now() - FIVE_DAYS, paused_until=utc_now() + FIVE_DAYS)
     receiver.answers = [500]
     assert update(alice, endpoint_id, url=receiver.url)["failing_since"] is None
     step(WebhookDelivery, delivery_id)
@@ -155,7 +155,7 @@ def test_an_endpoint_for_which_nothing_is_left_to_be_tried_is_disabled_too(alice
     for _ in range(2):
         tidy()
     assert [endpoint(alice, id)["enabled"] for id in (silent, hopeful)] == [False, True]
-    change(WebhookEndpoint, hopeful, waits_until=utc_now() + FIVE_DAYS)
+    change(WebhookEndpoint, hopeful, paused_until=utc_now() + FIVE_DAYS)
     work()
     assert [event["data"]["id"] for event in receiver.events] == [silent]
 

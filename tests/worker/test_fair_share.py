@@ -42,7 +42,7 @@ def test_free_places_are_shared_by_weight_and_many_jobs_give_no_more(
 ) -> None:
     with transaction() as session:
         projects.update_project(session, bob.project_id, weight=2)
-    with settings(TUNERY_PROVIDER__PLACES='{"*": 3}'):
+    with settings(TUNERY_PROVIDER__SLOTS='{"*": 3}'):
         copies(queued_job(alice), 60)
         copies(queued_job(bob), 20)
         given = rounds(3, 10)
@@ -50,7 +50,7 @@ def test_free_places_are_shared_by_weight_and_many_jobs_give_no_more(
 
 
 def test_who_comes_late_is_in_the_next_round_and_has_no_credit(alice: Person, bob: Person, sandbox: Sandbox) -> None:
-    with settings(TUNERY_PROVIDER__PLACES='{"*": 2}'):
+    with settings(TUNERY_PROVIDER__SLOTS='{"*": 2}'):
         copies(queued_job(alice), 30)
         rounds(2, 8)
         copies(queued_job(bob), 10)

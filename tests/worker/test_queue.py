@@ -24,7 +24,7 @@ JOBS = "/v1/fine_tuning/jobs"
 
 @pytest.fixture
 def one_place(alice: Person) -> Iterator[None]:
-    with settings(TUNERY_PROVIDER__PLACES='{"*": 1}'):
+    with settings(TUNERY_PROVIDER__SLOTS='{"*": 1}'):
         yield
 
 
@@ -55,12 +55,12 @@ def test_a_job_without_a_place_waits_and_costs_no_call_and_no_step(
 
 def test_places_that_the_provider_tells_of_count_like_configured_ones(alice: Person, sandbox: Sandbox) -> None:
     first = ready_job(alice)
-    change(Credential, str(row(Job, first).credential_id), job_places={"gpt-4o-mini": 1})
+    change(Credential, str(row(Job, first).credential_id), job_slots={"gpt-4o-mini": 1})
     step(Job, first)
     second = waiting_job(alice, file_of(first))
     admit()
     assert (held(), row(Job, second).place) == ([first], Place.WAITING)
-    with settings(TUNERY_PROVIDER__PLACES='{"*": 2}'):
+    with settings(TUNERY_PROVIDER__SLOTS='{"*": 2}'):
         admit()
     assert held() == [first, second]
 
@@ -101,7 +101,7 @@ def test_who_finds_a_place_free_and_nobody_waiting_takes_it_at_once(
 
 def test_a_snapshot_and_its_alias_share_the_places(alice: Person, sandbox: Sandbox) -> None:
     assert base_of("gpt-4o-mini-2024-07-18") == base_of("ft:gpt-4o-mini-2024-07-18:org::id") == "gpt-4o-mini"
-    with settings(TUNERY_PROVIDER__PLACES='{"gpt-4o-mini-2024-07-18": 1, "*": 5}'):
+    with settings(TUNERY_PROVIDER__SLOTS='{"gpt-4o-mini-2024-07-18": 1, "*": 5}'):
         first = queued_job(alice)
         second = waiting_job(alice, file_of(first), model="gpt-4o-mini-2024-07-18")
         other = waiting_job(alice, file_of(first), model="gpt-4.1-mini")
@@ -174,7 +174,7 @@ def test_a_file_of_a_waiting_job_cannot_be_deleted_also_while_it_is_paused(alice
 
 
 def test_priority_orders_inside_a_project_and_low_leaves_a_place_free(alice: Person, sandbox: Sandbox) -> None:
-    with settings(TUNERY_PROVIDER__PLACES='{"*": 2}'):
+    with settings(TUNERY_PROVIDER__SLOTS='{"*": 2}'):
         low = queued_job(alice, extra_body={"priority": "low"})
         file_id = file_of(low)
         lower = waiting_job(alice, file_id, extra_body={"priority": "low"})
@@ -200,7 +200,7 @@ def test_a_project_has_no_more_places_than_it_may_and_others_do_not_wait_for_it(
 ) -> None:
     with transaction() as session:
         projects.update_project(session, alice.project_id, max_active_jobs=1)
-    with settings(TUNERY_PROVIDER__PLACES='{"*": 3}'):
+    with settings(TUNERY_PROVIDER__SLOTS='{"*": 3}'):
         first = ready_job(alice)
         step(Job, first)
         second = waiting_job(alice, file_of(first))

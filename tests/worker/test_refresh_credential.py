@@ -82,7 +82,7 @@ def test_it_is_learned_how_many_jobs_the_provider_takes_at_once(alice: Person, s
     limits = {"gpt-4o-2024-08-06": {"max_concurrent_jobs": 5}, "gpt-4o": {"max_concurrent_jobs": 2}, "odd": 7}
     sandbox.arm("GET", "/v1/fine_tuning/model_limits", status=200, body=limits)
     step(Credential, credential_id)
-    assert row(Credential, credential_id).job_places == {"gpt-4o": 2}
+    assert row(Credential, credential_id).job_slots == {"gpt-4o": 2}
 
 
 @pytest.mark.parametrize(
@@ -92,11 +92,11 @@ def test_a_provider_that_does_not_say_how_many_still_has_models(
     alice: Person, sandbox: Sandbox, fault: dict[str, Any], known: dict[str, int]
 ) -> None:
     credential_id = credential(alice)
-    change(Credential, credential_id, job_places={"gpt-4o": 2})
+    change(Credential, credential_id, job_slots={"gpt-4o": 2})
     sandbox.arm("GET", "/v1/fine_tuning/model_limits", **fault)
     step(Credential, credential_id)
     after = row(Credential, credential_id)
-    assert (after.job_places, bool(after.base_models), after.retries) == (known, True, 0)
+    assert (after.job_slots, bool(after.base_models), after.retries) == (known, True, 0)
 
 
 def test_a_list_without_times_and_owners_will_do(alice: Person, sandbox: Sandbox) -> None:

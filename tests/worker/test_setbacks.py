@@ -27,7 +27,7 @@ def warnings(person: Person, job_id: str) -> list[str]:
 
 def unheard(job_id: str, hours: float = 24, attempts: int = failures.ATTEMPTS) -> None:
     """As if nobody had answered for so long."""
-    change(Job, job_id, unheard_since=utc_now() - timedelta(hours=hours), retries=attempts)
+    change(Job, job_id, unanswered_since=utc_now() - timedelta(hours=hours), retries=attempts)
 
 
 def job_to_be_cancelled(person: Person, sandbox: Sandbox, **fault: Any) -> tuple[str, str]:
@@ -141,7 +141,7 @@ def test_a_cancel_that_comes_too_often_is_told_later_and_looked_after_between(al
     job_id, theirs = job_to_be_cancelled(alice, sandbox, times=20, status=429)
     unheard(job_id)
     step(Job, job_id)
-    assert (row(Job, job_id).status, row(Job, job_id).unheard_since) == (JobStatus.RUNNING, None)
+    assert (row(Job, job_id).status, row(Job, job_id).unanswered_since) == (JobStatus.RUNNING, None)
     sandbox.move(theirs, status="succeeded")
     step(Job, job_id)
     assert row(Job, job_id).status is JobStatus.SUCCEEDED
@@ -165,7 +165,7 @@ def test_what_the_list_tells_is_heard_before_the_job_goes_on(alice: Person, sand
         plan = watch.watch.plan(session, session.get_one(Watch, ids(Watch)[0]))
     assert plan is not None
     watch.watch.ask(plan)  # and nothing is recorded yet
-    assert row(Job, job_id).unheard_since is None
+    assert row(Job, job_id).unanswered_since is None
 
 
 @pytest.mark.parametrize("status", [404, 409])

@@ -64,7 +64,7 @@ def many(clean: str) -> list[str]:
         for number in range(40):
             session.add(Credential(provider="test", base_url=f"https://{number}.example/v1"))
     for id in ids(Credential):
-        change(Credential, id, rung_at=None)
+        change(Credential, id, enqueued_at=None)
     return ids(Credential)
 
 
@@ -76,7 +76,7 @@ def test_every_kind_of_row_that_has_steps_is_swept() -> None:
 def test_a_due_row_that_was_not_rung_is_rung_once(alice: Person, broker: Redis) -> None:
     job_id = sleeping_job(alice)
     before = len(rings(broker, job_id))
-    change(Job, job_id, due_at=utc_now(), rung_at=None)
+    change(Job, job_id, due_at=utc_now(), enqueued_at=None)
     assert sweep.sweep() == 1
     assert sweep.sweep() == 0
     assert rings(broker, job_id)[before:] == ["jobs.advance"]
@@ -84,21 +84,21 @@ def test_a_due_row_that_was_not_rung_is_rung_once(alice: Person, broker: Redis) 
 
 def test_a_row_whose_time_has_come_since_it_was_rung_is_rung(alice: Person) -> None:
     job_id = sleeping_job(alice)
-    change(Job, job_id, due_at=utc_now(), rung_at=utc_now() - timedelta(seconds=1))
+    change(Job, job_id, due_at=utc_now(), enqueued_at=utc_now() - timedelta(seconds=1))
     assert sweep.sweep() == 1
 
 
 def test_a_message_that_was_lost_is_sent_again_after_a_while(alice: Person) -> None:
-    job_id, while_ = sleeping_job(alice), get_settings().ring_again_after
-    change(Job, job_id, due_at=utc_now() - LONG_AGO, rung_at=utc_now() - while_ / 2)
+    job_id, while_ = sleeping_job(alice), get_settings().enqueue_again_after
+    change(Job, job_id, due_at=utc_now() - LONG_AGO, enqueued_at=utc_now() - while_ / 2)
     assert sweep.sweep() == 0
-    change(Job, job_id, rung_at=utc_now() - while_)
+    change(Job, job_id, enqueued_at=utc_now() - while_)
     assert sweep.sweep() == 1
 
 
 def test_what_is_not_due_is_left_alone(alice: Person) -> None:
     job_id = sleeping_job(alice)
-    change(Job, job_id, rung_at=None)
+    change(Job, job_id, enqueued_at=None)
     assert sweep.sweep() == 0
     change(Job, job_id, due_at=utc_now() + timedelta(seconds=5))
     assert sweep.sweep() == 0
@@ -110,7 +110,7 @@ def test_the_row_of_a_worker_that_was_killed_is_rung_when_its_lease_has_run_out(
     job_id = ready_job(alice)
     assert sweep.sweep() == 0
     step_and_die(job_step.advance, job_id)
-    change(Job, job_id, rung_at=utc_now() - timedelta(seconds=1))
+    change(Job, job_id, enqueued_at=utc_now() - timedelta(seconds=1))
     assert sweep.sweep() == 1
 
 
@@ -163,23 +163,23 @@ def test_a_kind_of_which_very_many_are_due_leaves_the_others_their_turn(
 ) -> None:
     flood = [alice.create_job() for _ in sweep.DUE]
     for id in flood:
-        change(Job, id, rung_at=None, due_at=utc_now() - LONG_AGO)
+        change(Job, id, enqueued_at=None, due_at=utc_now() - LONG_AGO)
     own_broker.delete("celery")
     own_broker.rpush("celery", *["ring"] * (sweep.MOST_SWEPT - 1))
     for _ in sweep.DUE:
         assert sweep.sweep() == 1
         own_broker.rpop("celery")
-    assert any(row(Credential, id).rung_at is not None for id in many)
+    assert any(row(Credential, id).enqueued_at is not None for id in many)
 
 
 def test_while_rings_are_waiting_to_be_heard_none_is_repeated_for_long(many: list[str], own_broker: Redis) -> None:
     assert sweep.sweep() == len(many)
-    while_ = get_settings().ring_again_after
+    while_ = get_settings().enqueue_again_after
     for id in many:
-        change(Credential, id, rung_at=utc_now() - 2 * while_, due_at=utc_now() - LONG_AGO)
+        change(Credential, id, enqueued_at=utc_now() - 2 * while_, due_at=utc_now() - LONG_AGO)
     own_broker.rpush("celery", *["ring"] * sweep.AT_ONCE)
     assert sweep.sweep() == 0
-    change(Credential, many[0], rung_at=utc_now() - sweep.LOST_AFTER * while_)
+    change(Credential, many[0], enqueued_at=utc_now() - sweep.LOST_AFTER * while_)
     assert sweep.sweep() == 1
     own_broker.flushdb()
     assert sweep.sweep() == len(many) - 1
@@ -195,5 +195,5 @@ def test_a_sweep_without_redis_ends_well_and_its_rows_are_rung_when_redis_is_bac
     while sweep.sweep() < len(many):  # a bell that was down is left alone for a moment
         assert time.monotonic() < deadline
         for id in many:
-            change(Credential, id, rung_at=utc_now() - get_settings().ring_again_after)
+            change(Credential, id, enqueued_at=utc_now() - get_settings().enqueue_again_after)
     assert rings(broker, many[-1]) == ["credentials.refresh"]

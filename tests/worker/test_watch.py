@@ -71,7 +71,7 @@ def test_looks_come_soon_after_news_and_ever_later_without(alice: Person, sandbo
     every, ceiling = get_settings().poll_every, get_settings().poll_ceiling
     waits = []
     for age in (2, 4, 100):
-        change(Job, job_id, news_at=utc_now() - age * every)
+        change(Job, job_id, changed_at=utc_now() - age * every)
         look(job_id)
         waits.append(wait_of(Job, job_id))
     assert 1.7 * every < waits[0] < 2.3 * every < 3.5 * every < waits[1] < 4.5 * every < 0.8 * ceiling < waits[2]
@@ -87,8 +87,8 @@ def test_jobs_of_which_nothing_is_new_are_looked_at_in_turn_and_not_more_often_t
     read_list()
     for job_id in known:
         look(job_id)
-        change(Job, job_id, news_at=utc_now() - timedelta(hours=1))
-    with settings(TUNERY_QUIET_LOOKS_PER_MINUTE="0.5"):
+        change(Job, job_id, changed_at=utc_now() - timedelta(hours=1))
+    with settings(TUNERY_QUIET_POLLS_PER_MINUTE="0.5"):
         for job_id in known:
             look(job_id)
     waits = [wait_of(Job, job_id) for job_id in known]
@@ -135,7 +135,7 @@ def test_a_sweep_that_is_slower_than_the_list_is_read_leaves_a_pause_between_two
 def test_the_list_is_read_often_while_many_jobs_have_news(alice: Person, sandbox: Sandbox) -> None:
     known = many(alice, sandbox, 2)
     for job_id in known:
-        change(Job, job_id, news_at=utc_now())
+        change(Job, job_id, changed_at=utc_now())
     change(Watch, ids(Watch)[0], changed_at=utc_now() - timedelta(hours=1))
     read_list()
     assert wait_of(Watch, ids(Watch)[0]) <= get_settings().poll_every * 1.1

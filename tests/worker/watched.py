@@ -36,7 +36,7 @@ def wait_of(model: type[Any], id: str) -> timedelta:
 def many(alice: Person, sandbox: Sandbox, count: int) -> list[str]:
     """So many jobs that train, as we know, and of which nothing has been new for an hour."""
     job_id, theirs = running_job(alice, sandbox)
-    change(Job, job_id, news_at=utc_now() - timedelta(hours=1), due_at=utc_now() + LATER)
+    change(Job, job_id, changed_at=utc_now() - timedelta(hours=1), due_at=utc_now() + LATER)
     known = row(Job, job_id).model_dump(exclude={"id", "provider_job_id"})
     made = [Job(**known, provider_job_id=id) for id in (sandbox.copies(theirs, count - 1) if count > 1 else [])]
     with transaction() as session:

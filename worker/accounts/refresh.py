@@ -26,10 +26,10 @@ _OTHER_USES = ("audio", "realtime", "search", "transcribe", "tts", "instruct", "
 
 @dataclass(frozen=True)
 class Account:
-    """`job_places` is None where the provider did not say."""
+    """`job_slots` is None where the provider did not say."""
 
     models: list[Model]
-    job_places: dict[str, int] | None
+    job_slots: dict[str, int] | None
 
 
 def _plan(_: Session, credential: Credential) -> Credential | None:
@@ -44,7 +44,7 @@ def _ask(credential: Credential) -> Account:
     provider = get_provider(credential)
     models = provider.list_models()
     try:
-        return Account(models, provider.job_places())
+        return Account(models, provider.job_slots())
     except ProviderError as error:
         return Account(models, None if error.retryable else {})
 
@@ -61,8 +61,8 @@ def _record(session: Session, credential: Credential, asked: Credential, answer:
     credential.test_error = None
     named = get_settings().provider.base_models if credential.project_id is None else ()
     credential.base_models = [_base(model) for model in tunable(answer.models, named)]
-    if answer.job_places is not None:
-        credential.job_places = _by_base(answer.job_places)
+    if answer.job_slots is not None:
+        credential.job_slots = _by_base(answer.job_slots)
     credential.retries = 0
     tuned_models.tell_shutdowns(session, credential)
     release(credential, after(REFRESH_EVERY))
@@ -89,10 +89,10 @@ def _base(model: Model) -> dict[str, Any]:
     }
 
 
-def _by_base(job_places: dict[str, int]) -> dict[str, int]:
+def _by_base(job_slots: dict[str, int]) -> dict[str, int]:
     """Names of one base share its places: the least that is said of any counts."""
     least: dict[str, int] = {}
-    for name, count in job_places.items():
+    for name, count in job_slots.items():
         base = slots.base_of(name)
         least[base] = min(count, least.get(base, count))
     return least

@@ -10,7 +10,7 @@ from sqlmodel import Session
 from shared.budgets.amounts import in_words
 from shared.jobs import metrics
 from shared.jobs.models import Job
-from shared.notices.models import Notice
+from shared.notifications.models import Notification
 from shared.projects.models import Project
 from shared.webhooks.event_types import EventType
 
@@ -30,7 +30,7 @@ class Letter:
     text: str
 
 
-def letter(session: Session, notice: Notice) -> Letter:
+def letter(session: Session, notice: Notification) -> Letter:
     project = session.get_one(Project, notice.project_id)
     type = EventType(notice.type)
     if type is EventType.BUDGET_THRESHOLD_REACHED:

@@ -14,8 +14,8 @@ from email.utils import format_datetime
 from sqlmodel import Session, col
 
 from shared.db.tables import release
-from shared.notices import service as notices
-from shared.notices.models import Notice
+from shared.notifications import service as notifications
+from shared.notifications.models import Notification
 from shared.settings import get_settings
 from worker.email.messages import Letter, letter
 from worker.providers.errors import ProviderError
@@ -31,7 +31,7 @@ _lines = threading.BoundedSemaphore(LINES)
 
 @dataclass(frozen=True)
 class Plan:
-    notice: Notice
+    notice: Notification
     letter: Letter
 
 
@@ -49,15 +49,15 @@ def send_due() -> None:
         return
     try:
         stop_at = time.monotonic() + AT_ONE_GO
-        while time.monotonic() < stop_at and run_one(send, col(Notice.due_at).is_not(None)):
+        while time.monotonic() < stop_at and run_one(send, col(Notification.due_at).is_not(None)):
             pass
     finally:
         _lines.release()
 
 
-def _plan(session: Session, notice: Notice) -> Plan | None:
+def _plan(session: Session, notice: Notification) -> Plan | None:
     if get_settings().smtp.host is None:
-        notices.finish(notice, "The installation sends no e-mail any more")
+        notifications.finish(notice, "The installation sends no e-mail any more")
         return None
     return Plan(notice, letter(session, notice))
 
@@ -121,28 +121,28 @@ def _message(plan: Plan) -> EmailMessage:
     return message
 
 
-def _record(_: Session, notice: Notice, plan: Plan, answer: Refused | ProviderError | None) -> None:
+def _record(_: Session, notice: Notification, plan: Plan, answer: Refused | ProviderError | None) -> None:
     if isinstance(answer, ProviderError):
         raise answer  # a mail server is no provider: nothing here raises one
     notice.attempts += 1
     schedule = get_settings().smtp.schedule
     if answer is None:
         log.info("notice sent", row=notice.id, type=notice.type)
-        notices.finish(notice, None)
+        notifications.finish(notice, None)
         return
     is_over = answer.is_final or notice.attempts > len(schedule)
     log.warning(
         "a notice was not taken", row=notice.id, attempts=notice.attempts, reason=answer.reason, given_up=is_over
     )
     if is_over:
-        notices.finish(notice, answer.reason)
+        notifications.finish(notice, answer.reason)
     else:
         notice.failure_reason = answer.reason
         release(notice, after(schedule[notice.attempts - 1]))
 
 
-def _give_up(_: Session, notice: Notice) -> None:
-    notices.finish(notice, "It could not be written on our side")
+def _give_up(_: Session, notice: Notification) -> None:
+    notifications.finish(notice, "It could not be written on our side")
 
 
-send = Step(Notice, _plan, _ask, _record, _give_up)
+send = Step(Notification, _plan, _ask, _record, _give_up)

@@ -131,7 +131,7 @@ def _free(session: Session, queue: JobQueue, held: int, creating: int) -> int:
 def _reserve(session: Session, queue: JobQueue) -> int:
     """How many places jobs of low priority leave free; one at least is theirs too."""
     most = slots.most(session, queue)
-    return 0 if most is None else min(get_settings().provider.reserved_places, most - 1)
+    return 0 if most is None else min(get_settings().provider.reserved_slots, most - 1)
 
 
 def _admit(session: Session, queue: JobQueue, free: int, reserve: int) -> list[Turn]:

@@ -71,13 +71,13 @@ def _note(job: Job, do: Do, error: ProviderError) -> None:
     is_impossible_now = isinstance(do, Tell) and error.status in IMPOSSIBLE_NOW
     job.refusals += is_impossible_now
     is_answer = is_impossible_now or is_slow_down(error) or isinstance(do, Create)
-    job.unheard_since = None if is_answer else job.unheard_since or utc_now()
+    job.unanswered_since = None if is_answer else job.unanswered_since or utc_now()
     if job.request is not None and isinstance(do, Tell | Poll) and is_slow_down(error):
         job.retries ^= 1  # so that a look comes after what was asked for, and that after a look
 
 
 def _is_unheard(job: Job) -> bool:
-    since = job.unheard_since
+    since = job.unanswered_since
     return since is not None and since <= utc_now() - A_DAY and job.retries >= ATTEMPTS
 
 

@@ -111,7 +111,7 @@ def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderErr
     if isinstance(answer, ProviderError):
         record_error(session, job, plan.do, answer)
         return
-    job.unheard_since = None
+    job.unanswered_since = None
     if isinstance(answer, Unseen):
         record_unseen(session, job, answer)
         return
@@ -136,12 +136,12 @@ def _is_between(job: Job, do: Do) -> bool:
 
 def _record_look(session: Session, job: Job, plan: Plan, seen: Seen) -> None:
     """If something was asked for or told of meanwhile, the next step is now."""
-    before, again = job.status, job.request is not None or job.rung_at != plan.job.rung_at
+    before, again = job.status, job.request is not None or job.enqueued_at != plan.job.enqueued_at
     job.misses = 0 if seen.job is not None else job.misses
     record_seen(session, job, seen)
     is_new = bool(seen.events) or job.status is not before
     if is_new:
-        job.news_at = utc_now()
+        job.changed_at = utc_now()
     if not job.status.is_final:
         release(job, utc_now() if again else poll_schedule.next_look(session, job, is_new=is_new))
 

@@ -18,7 +18,7 @@ from worker.runtime.steps import after
 def begin(session: Session, credential_id: str) -> None:
     """A job has come to this account: let its watch look soon. One that is just looking is not disturbed."""
     soon = after(get_settings().poll_every)
-    new = Watch(credential_id=credential_id, due_at=soon, rung_at=None)
+    new = Watch(credential_id=credential_id, due_at=soon, enqueued_at=None)
     sooner = func.least(func.coalesce(col(Watch.due_at), soon), soon)
     told = insert(Watch).values(**new.model_dump())
     values = {"changed_at": utc_now(), "due_at": case((col(Watch.failures) == 0, sooner), else_=col(Watch.due_at))}
@@ -52,7 +52,7 @@ def next_look(session: Session, job: Job, *, is_new: bool) -> datetime:
 
 
 def _age(job: Job) -> timedelta:
-    return utc_now() - (job.news_at or job.created_at)
+    return utc_now() - (job.changed_at or job.created_at)
 
 
 def jitter(wait: timedelta) -> timedelta:
@@ -61,7 +61,7 @@ def jitter(wait: timedelta) -> timedelta:
 
 def _apart() -> timedelta:
     """Between two looks at jobs of which nothing is new."""
-    return timedelta(minutes=1) / get_settings().quiet_looks_per_minute
+    return timedelta(minutes=1) / get_settings().quiet_polls_per_minute
 
 
 def is_listed(watch: Watch) -> bool:
@@ -69,7 +69,7 @@ def is_listed(watch: Watch) -> bool:
 
 
 _BOOK = text("""
-UPDATE watches SET next_look_at = greatest(next_look_at, :now) + :apart WHERE id = :id RETURNING next_look_at
+UPDATE watches SET next_poll_at = greatest(next_poll_at, :now) + :apart WHERE id = :id RETURNING next_poll_at
 """)
 
 
@@ -93,7 +93,7 @@ WHERE id IN (
 def let_none_wait_too_long(session: Session, watch: Watch, count: int) -> None:
     """They were more when they booked their looks."""
     now, longest = utc_now(), max(get_settings().poll_ceiling, count * _apart())
-    if watch.next_look_at is not None and watch.next_look_at > now + longest:
-        watch.next_look_at = now + longest
+    if watch.next_poll_at is not None and watch.next_poll_at > now + longest:
+        watch.next_poll_at = now + longest
     values = {"credential": watch.credential_id, "now": now, "longest": longest, "latest": now + 1.5 * longest}
     session.connection().execute(_SOONER, values)

@@ -69,8 +69,8 @@ def _plan(session: Session, watch: Watch) -> Plan | None:
         Job.estimated_finish_at,
         Job.trained_tokens,
         Job.fine_tuned_model,
-        Job.news_at,
-        Job.unheard_since,
+        Job.changed_at,
+        Job.unanswered_since,
         Job.created_at,
     )
     query = select(*columns).where(Job.credential_id == watch.credential_id, text(IS_AT_PROVIDER))  # type: ignore[call-overload]
@@ -80,8 +80,10 @@ def _plan(session: Session, watch: Watch) -> Plan | None:
         return None
     hot = utc_now() - 2 * get_settings().poll_every
     known = {
-        theirs: Known(id, (status, tokens, model), finish, news_at is not None and news_at > hot, unheard is not None)
-        for theirs, id, status, finish, tokens, model, news_at, unheard, _ in rows
+        theirs: Known(
+            id, (status, tokens, model), finish, changed_at is not None and changed_at > hot, unheard is not None
+        )
+        for theirs, id, status, finish, tokens, model, changed_at, unheard, _ in rows
     }
     oldest = min(row[-1] for row in rows) - CLOCKS_DIFFER
     return Plan(watch, open_credential(session, watch.credential_id), known, oldest.timestamp())
@@ -173,12 +175,12 @@ def _tell(session: Session, job: Job, shown: Shown) -> None:
         job.estimated_finish_at = shown.estimates[job.id]
     else:
         job.provider_status = None
-    job.unheard_since = None  # before its step runs; of those of which nothing is new `_record` notes it
+    job.unanswered_since = None  # before its step runs; of those of which nothing is new `_record` notes it
     make_due(session, job)
 
 
 _HEARD = text("""
-UPDATE jobs SET unheard_since = NULL
+UPDATE jobs SET unanswered_since = NULL
 WHERE id IN (SELECT id FROM jobs WHERE id = ANY(:ids) FOR NO KEY UPDATE SKIP LOCKED)
 """)
 

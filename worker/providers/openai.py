@@ -45,7 +45,7 @@ class Provider:
         with self._errors():
             return [model for model in _items(self._openai.models.list()) if sanitize.is_id(model.id)]
 
-    def job_places(self) -> dict[str, int]:
+    def job_slots(self) -> dict[str, int]:
         """How many jobs of a model the account may have at once. OpenAI documents the route, and not what it answers;
         who has no such route, or answers something else, says nothing."""
         with self._errors():

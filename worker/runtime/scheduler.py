@@ -19,7 +19,7 @@ from shared.datasets.storage import store
 from shared.db.tables import utc_now
 from shared.key_rotation.startup_check import check_keys
 from shared.log import set_up_logging
-from shared.notices import service as notices
+from shared.notifications import service as notifications
 from shared.projects.models import Credential
 from shared.projects.service import default_credential
 from shared.settings import get_settings
@@ -96,7 +96,7 @@ def _reconcile() -> None:
 
 def _forget() -> bool:
     settings = get_settings()
-    forgetting = (*upkeep.FORGET, notices.forget)
+    forgetting = (*upkeep.FORGET, notifications.forget)
     old = [_in_batches(forget, utc_now() - settings.webhook_retention) for forget in forgetting]
     return any([*old, _in_batches(idempotency.forget, utc_now() - settings.idempotency_lifetime)])
 

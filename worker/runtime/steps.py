@@ -127,7 +127,7 @@ def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> bool:
                 log.warning("the lease ran out, the answer is dropped", row=id)
                 return True
             step.record(session, held, plan, answer)
-            ring_if_due(session, held)
+            enqueue_if_due(session, held)
     except NotNow as later:
         if later.until is not None:
             _put_off(step, id, later.until)
@@ -167,11 +167,11 @@ def _ask(step: Step[Row, Plan, Answer], plan: Plan) -> Answer | ProviderError:
         return ProviderError("our storage cannot be reached", "storage_unavailable", retryable=True)
 
 
-def ring_if_due(session: Session, row: DueTable | OwnedDue) -> None:
+def enqueue_if_due(session: Session, row: DueTable | OwnedDue) -> None:
     """A next step that is due already need not wait for the sweep."""
     if row.due_at is not None and row.due_at <= utc_now():
-        row.rung_at = utc_now()
-        row.ring_on_commit(session)
+        row.enqueued_at = utc_now()
+        row.enqueue_on_commit(session)
 
 
 def _put_off(step: Step[Row, Plan, Answer], id: str, until: datetime) -> None:
@@ -197,7 +197,7 @@ def _postpone(step: Step[Row, Plan, Answer], id: str, claimed: Row | None) -> No
         row = still_held(session, claimed) if claimed is not None else None
         row = row or claim(session, step.model, col(step.model.id) == id, timedelta())
         if row is not None:
-            row.due_at, row.rung_at = utc_now() + backoff(row.failures), None
+            row.due_at, row.enqueued_at = utc_now() + backoff(row.failures), None
 
 
 def backoff(count: int, retry_after: timedelta | None = None) -> timedelta:

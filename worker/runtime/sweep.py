@@ -14,14 +14,14 @@ from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
 from shared.db.tables import DueTable, OwnedDue, utc_now
 from shared.jobs.models import Job, JobQueue, TunedModel, Watch
-from shared.notices.models import Notice
+from shared.notifications.models import Notification
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookRecovery
 
 AT_ONCE = 500
 MOST_SWEPT = MOST_MESSAGES + AT_ONCE  # so that who rings all the time leaves room for those whose ring was lost
-LOST_AFTER = 30  # times `ring_again_after`: then a ring is repeated, however many others wait to be heard
+LOST_AFTER = 30  # times `enqueue_again_after`: then a ring is repeated, however many others wait to be heard
 log = structlog.get_logger(__name__)
 DUE: tuple[type[DueTable] | type[OwnedDue], ...] = (
     Watch,
@@ -34,7 +34,7 @@ DUE: tuple[type[DueTable] | type[OwnedDue], ...] = (
     Upload,
     TunedModel,
     Credential,
-    Notice,
+    Notification,
 )
 _rounds = count()
 
@@ -46,10 +46,10 @@ class Bell:
     room: int
     is_quiet: bool
 
-    def is_to_be_rung_again(self, rung_at: Any) -> ColumnElement[bool]:
-        now, while_ = utc_now(), get_settings().ring_again_after
-        heard_or_lost = and_(col(rung_at) < now - while_, literal(self.is_quiet))
-        return or_(heard_or_lost, col(rung_at) < now - LOST_AFTER * while_)
+    def is_to_be_rung_again(self, enqueued_at: Any) -> ColumnElement[bool]:
+        now, while_ = utc_now(), get_settings().enqueue_again_after
+        heard_or_lost = and_(col(enqueued_at) < now - while_, literal(self.is_quiet))
+        return or_(heard_or_lost, col(enqueued_at) < now - LOST_AFTER * while_)
 
 
 def sweep() -> int:
@@ -80,7 +80,7 @@ def sweep() -> int:
 def _put_back(model: type[DueTable] | type[OwnedDue] | type[WebhookEndpoint], ids: list[str]) -> None:
     """The doorbell is down: these have not been rung, and the next sweep shall not think so."""
     with transaction() as session:
-        session.exec(update(model).where(col(model.id).in_(ids)).values(rung_at=None))
+        session.exec(update(model).where(col(model.id).in_(ids)).values(enqueued_at=None))
 
 
 def _take_endpoints(session: Session, bell: Bell) -> list[str]:
@@ -91,15 +91,15 @@ def _take_endpoints(session: Session, bell: Bell) -> list[str]:
         WebhookDelivery.endpoint_id == WebhookEndpoint.id, col(WebhookDelivery.due_at) <= now
     )
     not_lately = or_(
-        col(WebhookEndpoint.rung_at).is_(None),
-        bell.is_to_be_rung_again(WebhookEndpoint.rung_at),
-        due.where(col(WebhookDelivery.due_at) > col(WebhookEndpoint.rung_at)).exists(),
+        col(WebhookEndpoint.enqueued_at).is_(None),
+        bell.is_to_be_rung_again(WebhookEndpoint.enqueued_at),
+        due.where(col(WebhookDelivery.due_at) > col(WebhookEndpoint.enqueued_at)).exists(),
     )
-    not_left_alone = or_(col(WebhookEndpoint.waits_until).is_(None), col(WebhookEndpoint.waits_until) <= now)
+    not_left_alone = or_(col(WebhookEndpoint.paused_until).is_(None), col(WebhookEndpoint.paused_until) <= now)
     endpoints = select(WebhookEndpoint.id).where(not_left_alone, due.exists(), not_lately).limit(bell.room)
     ids = list(session.exec(endpoints.with_for_update(of=WebhookEndpoint, skip_locked=True, key_share=True)))
     if ids:
-        session.exec(update(WebhookEndpoint).where(col(WebhookEndpoint.id).in_(ids)).values(rung_at=now))
+        session.exec(update(WebhookEndpoint).where(col(WebhookEndpoint.id).in_(ids)).values(enqueued_at=now))
     return ids
 
 
@@ -107,12 +107,12 @@ def _take(session: Session, model: type[DueTable] | type[OwnedDue], bell: Bell) 
     """Due rows, the longest waiting first, marked as rung now."""
     now = utc_now()
     not_lately = or_(
-        col(model.rung_at).is_(None),
-        col(model.rung_at) < col(model.due_at),
-        bell.is_to_be_rung_again(model.rung_at),
+        col(model.enqueued_at).is_(None),
+        col(model.enqueued_at) < col(model.due_at),
+        bell.is_to_be_rung_again(model.enqueued_at),
     )
     due = select(model.id).where(col(model.due_at) <= now, not_lately).order_by(col(model.due_at)).limit(bell.room)
     ids = list(session.exec(due.with_for_update(skip_locked=True, key_share=True)))
     if ids:
-        session.exec(update(model).where(col(model.id).in_(ids)).values(rung_at=now))
+        session.exec(update(model).where(col(model.id).in_(ids)).values(enqueued_at=now))
     return ids

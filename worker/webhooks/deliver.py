@@ -25,7 +25,7 @@ from worker.webhooks.concurrency import Lanes
 USER_AGENT = "Tunery/1.0 (webhooks)"
 KEPT_BYTES = 2048
 AT_ONE_GO = 10.0  # seconds: tasks are short
-RINGS_AFTER = {2, 4, 8, 16, 32}
+ENQUEUES_AFTER = {2, 4, 8, 16, 32}
 
 lanes = Lanes()
 stopping = Event()  # set when this worker shall end
@@ -49,7 +49,7 @@ def deliver(endpoint_id: str) -> None:
         if visit.found_nothing_to_do():
             return
         is_over = stopping.is_set() or time.monotonic() >= stop_at
-        if is_over or (number in RINGS_AFTER and not lanes.is_full(visit.endpoint_id)):
+        if is_over or (number in ENQUEUES_AFTER and not lanes.is_full(visit.endpoint_id)):
             enqueue(Task.DELIVER_WEBHOOKS, visit.endpoint_id)
         if is_over:
             return
@@ -59,7 +59,7 @@ def deliver(endpoint_id: str) -> None:
 def _of_project(project_id: str) -> ColumnElement[bool]:
     """What may be delivered for a project now: not where no lane is free, or what is left alone for a while."""
     left_alone = select(WebhookEndpoint.id).where(
-        WebhookEndpoint.project_id == project_id, col(WebhookEndpoint.waits_until) > utc_now()
+        WebhookEndpoint.project_id == project_id, col(WebhookEndpoint.paused_until) > utc_now()
     )
     endpoint_id = col(WebhookDelivery.endpoint_id)
     return and_(
@@ -113,7 +113,7 @@ def _plan(session: Session, delivery: WebhookDelivery) -> Plan | None:
         if endpoint.disabled_at is not None:
             outcomes.miss(endpoint, delivery, event)
             return None
-        if endpoint.waits_until is not None and endpoint.waits_until > utc_now():
+        if endpoint.paused_until is not None and endpoint.paused_until > utc_now():
             raise NotNow
     return Plan(delivery, event, endpoint)
 

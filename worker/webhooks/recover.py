@@ -34,7 +34,7 @@ def _plan(session: Session, recovery: WebhookRecovery) -> None:
     for delivery in again:
         if delivery.status is DeliveryStatus.FAILED:
             deliveries.begin_anew(delivery)
-        delivery.due_at, delivery.rung_at = utc_now(), None  # the sweep rings for all of them, in their order
+        delivery.due_at, delivery.enqueued_at = utc_now(), None  # the sweep rings for all of them, in their order
         session.add(delivery)
     recovery.events += len(events)
     recovery.deliveries += len(again)

@@ -41,7 +41,7 @@ class Part(msgspec.Struct):
         self.counts[code] = self.counts.get(code, 0) + times
 
     def add_answers(self, answers: Iterable[str]) -> None:
-        """Notice whether all completions are the same; once two differ there is nothing more to see."""
+        """Notification whether all completions are the same; once two differ there is nothing more to see."""
         if self.answers_differ:
             return
         for answer in answers:

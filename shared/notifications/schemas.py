@@ -6,41 +6,41 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.db.pages import Listed
 from shared.db.tables import epoch
-from shared.notices.models import Notice, NoticeList, NoticeStatus
+from shared.notifications.models import Notification, NotificationRecipients, NotificationStatus
 from shared.settings import get_settings
 from shared.webhooks.event_types import EventType
 
 Address = Annotated[str, Field(max_length=254, pattern=r"^[!#-'*+\-./0-9=?A-Z^_a-z{|}~]{1,64}@[A-Za-z0-9.-]{1,253}$")]
 Addresses = Annotated[list[Address], Field(min_length=1, max_length=20)]
-NoticeType = Literal[
+NotificationType = Literal[
     EventType.JOB_SUCCEEDED,
     EventType.JOB_FAILED,
     EventType.JOB_CANCELLED,
     EventType.JOB_APPROVAL_REQUIRED,
     EventType.BUDGET_THRESHOLD_REACHED,
 ]
-ENDS: tuple[NoticeType, ...] = (EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELLED)
+ENDS: tuple[NotificationType, ...] = (EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELLED)
 
 
-class NoticeListUpdate(BaseModel):
+class NotificationRecipientsUpdate(BaseModel):
     """Who is told by e-mail, and of what: of the ends of jobs, if that is not said."""
 
     model_config = ConfigDict(extra="forbid")
 
     recipients: Addresses
-    event_types: Annotated[list[NoticeType], Field(min_length=1)] = list(ENDS)
+    event_types: Annotated[list[NotificationType], Field(min_length=1)] = list(ENDS)
 
 
-class NoticeListPublic(BaseModel):
+class NotificationRecipientsPublic(BaseModel):
     """`enabled` is false where the installation sends no e-mail: its operator has named no mail server."""
 
-    object: Literal["project.email_notices"] = "project.email_notices"
+    object: Literal["project.email_notifications"] = "project.email_notifications"
     enabled: bool
     recipients: list[str]
     event_types: list[str]
 
     @classmethod
-    def of(cls, row: NoticeList | None) -> "NoticeListPublic":
+    def of(cls, row: NotificationRecipients | None) -> "NotificationRecipientsPublic":
         return cls(
             enabled=get_settings().smtp.host is not None,
             recipients=row.recipients if row else [],
@@ -48,12 +48,12 @@ class NoticeListPublic(BaseModel):
         )
 
 
-class NoticeListDeleted(BaseModel):
-    object: Literal["project.email_notices.deleted"] = "project.email_notices.deleted"
+class NotificationRecipientsDeleted(BaseModel):
+    object: Literal["project.email_notifications.deleted"] = "project.email_notifications.deleted"
     deleted: Literal[True] = True
 
 
-class NoticePublic(Listed):
+class NotificationPublic(Listed):
     """One e-mail to one address: `failure_reason` is the mail server's last word, if it was not taken."""
 
     object: Literal["project.email_notice"] = "project.email_notice"
@@ -61,14 +61,14 @@ class NoticePublic(Listed):
     type: str
     recipient: str
     about: str
-    status: NoticeStatus
+    status: NotificationStatus
     attempts: int
     next_attempt_at: int | None
     finished_at: int | None
     failure_reason: str | None
 
     @classmethod
-    def of(cls, row: Notice) -> "NoticePublic":
+    def of(cls, row: Notification) -> "NotificationPublic":
         return cls(
             id=row.id,
             created_at=epoch(row.created_at),

@@ -9,49 +9,51 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from shared.db.tables import delete_some, list_owned, make_due, release, utc_now
-from shared.notices.models import Notice, NoticeList, NoticeStatus
-from shared.notices.schemas import NoticeListUpdate
+from shared.notifications.models import Notification, NotificationRecipients, NotificationStatus
+from shared.notifications.schemas import NotificationRecipientsUpdate
 from shared.projects import service as projects
 from shared.settings import get_settings
 from shared.webhooks.event_types import EventType
 
 
-def list_of(session: Session, project_id: str) -> NoticeList | None:
+def list_of(session: Session, project_id: str) -> NotificationRecipients | None:
     projects.get_project(session, project_id)
-    return session.exec(select(NoticeList).where(NoticeList.project_id == project_id)).one_or_none()
+    return session.exec(
+        select(NotificationRecipients).where(NotificationRecipients.project_id == project_id)
+    ).one_or_none()
 
 
-def set_list(session: Session, project_id: str, new: NoticeListUpdate) -> NoticeList:
+def set_list(session: Session, project_id: str, new: NotificationRecipientsUpdate) -> NotificationRecipients:
     """Who is told from now on; those named before are not, unless they are named again."""
     projects.get_project(session, project_id)
     values: dict[str, Any] = {"recipients": _once(new.recipients), "event_types": sorted(set(new.event_types))}
-    row = NoticeList(project_id=project_id, **values)
-    added = insert(NoticeList).values(**row.model_dump())
+    row = NotificationRecipients(project_id=project_id, **values)
+    added = insert(NotificationRecipients).values(**row.model_dump())
     session.exec(added.on_conflict_do_update(index_elements=["project_id"], set_=values))
-    return session.exec(select(NoticeList).where(NoticeList.project_id == project_id)).one()
+    return session.exec(select(NotificationRecipients).where(NotificationRecipients.project_id == project_id)).one()
 
 
 def delete_list(session: Session, project_id: str) -> None:
     projects.get_project(session, project_id)
-    session.exec(delete(NoticeList).where(col(NoticeList.project_id) == project_id))
+    session.exec(delete(NotificationRecipients).where(col(NotificationRecipients.project_id) == project_id))
 
 
 def _once(recipients: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(recipients))
 
 
-def list_notices(session: Session, project_id: str, *, after: str | None, limit: int) -> list[Notice]:
+def list_notifications(session: Session, project_id: str, *, after: str | None, limit: int) -> list[Notification]:
     """One more than `limit`, newest first."""
     projects.get_project(session, project_id)
-    return list_owned(session, Notice, project_id, after=after, limit=limit)
+    return list_owned(session, Notification, project_id, after=after, limit=limit)
 
 
 def tell(session: Session, project_id: str, type: EventType, data: dict[str, Any]) -> None:
     """An e-mail for each address of the project that is to be told of this. `data` has an `id`."""
     if get_settings().smtp.host is None:
         return
-    wanted = NoticeList.project_id == project_id, col(NoticeList.event_types).contains([type])
-    named = session.exec(select(NoticeList.recipients).where(*wanted)).one_or_none()
+    wanted = NotificationRecipients.project_id == project_id, col(NotificationRecipients.event_types).contains([type])
+    named = session.exec(select(NotificationRecipients.recipients).where(*wanted)).one_or_none()
     send(session, project_id, type, data, named or [])
 
 
@@ -69,17 +71,19 @@ def send(
     for recipient in _once(recipients):
         make_due(
             session,
-            Notice(project_id=project_id, type=type, recipient=recipient, data=data, subject_prefix=subject_prefix),
+            Notification(
+                project_id=project_id, type=type, recipient=recipient, data=data, subject_prefix=subject_prefix
+            ),
         )
 
 
-def finish(notice: Notice, why_failed: str | None) -> None:
+def finish(notice: Notification, why_failed: str | None) -> None:
     """End a notice; None if the mail server has taken it."""
-    notice.status = NoticeStatus.SENT if why_failed is None else NoticeStatus.FAILED
+    notice.status = NotificationStatus.SENT if why_failed is None else NotificationStatus.FAILED
     notice.failure_reason, notice.finished_at = why_failed, utc_now()
     release(notice, None)
 
 
 def forget(session: Session, before: datetime) -> int:
     """Remove some that ended before; how many."""
-    return delete_some(session, Notice, col(Notice.finished_at) < before)
+    return delete_some(session, Notification, col(Notification.finished_at) < before)

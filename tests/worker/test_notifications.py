@@ -10,7 +10,7 @@ import pytest
 
 from shared.db.tables import utc_now
 from shared.jobs.models import Job
-from shared.notices.models import Notice, NoticeStatus
+from shared.notifications.models import Notification, NotificationStatus
 from shared.projects.models import Project
 from tests.api.administration import Operator, counted_file
 from tests.mail import MailServer, mail_server
@@ -38,16 +38,16 @@ def sending_to(port: int, **more: str) -> Any:
 
 def ended_job(operator: Operator, person: Person, sandbox: Sandbox, status: str = "succeeded", **list: Any) -> str:
     """A job that has just ended, and addresses that are told of it."""
-    operator.post(person, "email_notices", **{"recipients": ["alice@example.com"], **list})
+    operator.post(person, "email_notifications", **{"recipients": ["alice@example.com"], **list})
     job_id, theirs = running_job(person, sandbox, training_file=counted_file(person))
     sandbox.move(theirs, status=status)
     step(Job, job_id)
     return job_id
 
 
-def the_notice() -> Notice:
-    [id] = ids(Notice)
-    notice: Notice = row(Notice, id)
+def the_notice() -> Notification:
+    [id] = ids(Notification)
+    notice: Notification = row(Notification, id)
     return notice
 
 
@@ -74,11 +74,11 @@ def test_the_end_of_a_job_is_told_with_what_one_wants_to_know(
         f"GET /v1/fine_tuning/jobs/{job_id}\n",
     ):
         assert said in text
-    assert the_statuses() == [(NoticeStatus.SENT, 1, None)] * 2
+    assert the_statuses() == [(NotificationStatus.SENT, 1, None)] * 2
 
 
-def the_statuses() -> list[tuple[NoticeStatus, int, str | None]]:
-    found = [row(Notice, id) for id in ids(Notice)]
+def the_statuses() -> list[tuple[NotificationStatus, int, str | None]]:
+    found = [row(Notification, id) for id in ids(Notification)]
     return [(notice.status, notice.attempts, notice.failure_reason) for notice in found]
 
 
@@ -96,20 +96,20 @@ def test_a_failed_jobs_notice_has_the_reason_and_no_cost(
 def test_only_what_was_asked_for_is_told_and_nobody_who_was_not_named(
     operator: Operator, alice: Person, bob: Person, sandbox: Sandbox, mail: MailServer
 ) -> None:
-    operator.post(bob, "email_notices", recipients=["bob@example.com"])
+    operator.post(bob, "email_notifications", recipients=["bob@example.com"])
     ended_job(operator, alice, sandbox, "cancelled", event_types=["fine_tuning.job.failed"])
-    assert ids(Notice) == []
+    assert ids(Notification) == []
 
 
 def test_without_a_mail_server_nothing_is_written(operator: Operator, alice: Person, sandbox: Sandbox) -> None:
-    assert operator.http.get(f"/projects/{alice.project_id}/email_notices").json() == {
-        "object": "project.email_notices",
+    assert operator.http.get(f"/projects/{alice.project_id}/email_notifications").json() == {
+        "object": "project.email_notifications",
         "enabled": False,
         "recipients": [],
         "event_types": [],
     }
     ended_job(operator, alice, sandbox)
-    assert ids(Notice) == []
+    assert ids(Notification) == []
 
 
 def test_a_server_that_says_try_later_is_tried_on_the_schedule(
@@ -117,13 +117,17 @@ def test_a_server_that_says_try_later_is_tried_on_the_schedule(
 ) -> None:
     ended_job(operator, alice, sandbox)
     mail.refusals = ["451 4.7.1 Greylisted"]
-    step(Notice, the_notice().id)
+    step(Notification, the_notice().id)
     notice = the_notice()
-    assert (notice.status, notice.attempts, notice.failure_reason) == (NoticeStatus.PENDING, 1, "451 4.7.1 Greylisted")
+    assert (notice.status, notice.attempts, notice.failure_reason) == (
+        NotificationStatus.PENDING,
+        1,
+        "451 4.7.1 Greylisted",
+    )
     assert notice.due_at
     assert 50 < (notice.due_at - utc_now()).total_seconds() <= 60
-    step(Notice, notice.id)
-    assert the_statuses() == [(NoticeStatus.SENT, 2, None)]
+    step(Notification, notice.id)
+    assert the_statuses() == [(NotificationStatus.SENT, 2, None)]
     assert len(mail.taken) == 1
 
 
@@ -133,8 +137,8 @@ def test_an_address_that_is_refused_is_not_tried_again(
     ended_job(operator, alice, sandbox)
     mail.refusals = ["550 5.1.1 No such user"]
     work(2)
-    assert the_statuses() == [(NoticeStatus.FAILED, 1, "550 5.1.1 No such user")]
-    sent = operator.http.get(f"/projects/{alice.project_id}/email_notices/sent").json()["data"]
+    assert the_statuses() == [(NotificationStatus.FAILED, 1, "550 5.1.1 No such user")]
+    sent = operator.http.get(f"/projects/{alice.project_id}/email_notifications/sent").json()["data"]
     assert [(each["status"], each["failure_reason"]) for each in sent] == [("failed", "550 5.1.1 No such user")]
 
 
@@ -143,11 +147,11 @@ def test_when_nobody_listens_it_is_given_up_in_the_end(
 ) -> None:
     with sending_to(free_port(), TUNERY_SMTP__SCHEDULE="[60]"):
         ended_job(operator, alice, sandbox)
-        step(Notice, the_notice().id)
-        assert the_notice().status is NoticeStatus.PENDING
-        step(Notice, the_notice().id)
+        step(Notification, the_notice().id)
+        assert the_notice().status is NotificationStatus.PENDING
+        step(Notification, the_notice().id)
     notice = the_notice()
-    assert (notice.status, notice.attempts, notice.due_at) == (NoticeStatus.FAILED, 2, None)
+    assert (notice.status, notice.attempts, notice.due_at) == (NotificationStatus.FAILED, 2, None)
     assert "ConnectionRefusedError" in (notice.failure_reason or "")
 
 
@@ -159,7 +163,7 @@ def test_a_worker_that_dies_after_sending_sends_the_same_message_again(
     work()
     first, second = (message["Message-ID"] for _, message in mail.taken)
     assert first == second == f"<{the_notice().id}@example.com>"
-    assert the_notice().status is NoticeStatus.SENT
+    assert the_notice().status is NotificationStatus.SENT
 
 
 def test_one_who_rings_sends_all_that_is_due(
@@ -204,11 +208,11 @@ def test_a_login_goes_over_tls_alone_to_a_server_whose_certificate_is_trusted(
         sending_to(server.port, **login),
     ):
         ended_job(operator, alice, sandbox)
-        step(Notice, the_notice().id)
+        step(Notification, the_notice().id)
         assert "CERTIFICATE_VERIFY_FAILED" in (the_notice().failure_reason or "")
         assert server.logins == []
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-        step(Notice, the_notice().id)
+        step(Notification, the_notice().id)
         assert (server.logins, len(server.taken)) == ([(b"tunery", b"right")], 1)
 
 
@@ -218,16 +222,16 @@ def test_a_wrong_password_is_tried_again_and_never_told(
     login = {"TUNERY_SMTP__USER": "tunery", "TUNERY_SMTP__PASSWORD": "wr0ng-secret"}
     with mail_server(auth_require_tls=False) as server, sending_to(server.port, **login):
         ended_job(operator, alice, sandbox)
-        step(Notice, the_notice().id)
+        step(Notification, the_notice().id)
     notice = the_notice()
-    assert (notice.status, notice.attempts) == (NoticeStatus.PENDING, 1)
+    assert (notice.status, notice.attempts) == (NotificationStatus.PENDING, 1)
     assert (notice.failure_reason or "").startswith("535")
     assert "wr0ng-secret" not in f"{notice!r}{capsys.readouterr()}"
 
 
 def test_a_threshold_and_an_approval_are_told_by_mail(operator: Operator, alice: Person, mail: MailServer) -> None:
     types = ["budget.threshold_reached", "fine_tuning.job.approval_required"]
-    operator.post(alice, "email_notices", recipients=["alice@example.com"], event_types=types)
+    operator.post(alice, "email_notifications", recipients=["alice@example.com"], event_types=types)
     operator.post(
         alice,
         "spend_alerts",
@@ -273,8 +277,8 @@ def test_a_name_that_is_not_ascii_arrives_as_it_is(
 
 
 def test_the_addresses_of_a_project_are_shown_changed_and_removed(operator: Operator, alice: Person) -> None:
-    path = f"/projects/{alice.project_id}/email_notices"
-    made = operator.post(alice, "email_notices", recipients=["b@example.com", "b@example.com", "a@example.com"])
+    path = f"/projects/{alice.project_id}/email_notifications"
+    made = operator.post(alice, "email_notifications", recipients=["b@example.com", "b@example.com", "a@example.com"])
     assert made["recipients"] == ["b@example.com", "a@example.com"]
     ends = ["fine_tuning.job.cancelled", "fine_tuning.job.failed", "fine_tuning.job.succeeded"]
     assert made["event_types"] == ends
@@ -282,4 +286,4 @@ def test_the_addresses_of_a_project_are_shown_changed_and_removed(operator: Oper
     assert operator.http.delete(path).json()["deleted"]
     assert operator.http.get(path).json()["recipients"] == []
     assert operator.http.post(path, json={"recipients": ["x"]}).json()["error"]["param"] == "recipients.0"
-    assert operator.http.get("/projects/proj_none/email_notices").status_code == 404
+    assert operator.http.get("/projects/proj_none/email_notifications").status_code == 404
