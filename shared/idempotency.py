@@ -7,7 +7,9 @@ from sqlalchemy import and_, case, func, literal
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, Session, SQLModel, col, select
 
-from shared.db.tables import TimeField, delete_some, utc_now
+from shared.db.batches import delete_batch
+from shared.db.columns import TimeField
+from shared.db.times import utc_now
 from shared.errors import KeyInUse
 from shared.security.secrets import NoKeyFits, reseal
 from shared.settings import get_settings
@@ -69,7 +71,7 @@ def _oldest() -> datetime:
 
 def forget(session: Session, before: datetime) -> int:
     """Remove some answers that were given before a time; how many."""
-    return delete_some(session, StoredAnswer, col(StoredAnswer.created_at) < before)
+    return delete_batch(session, StoredAnswer, col(StoredAnswer.created_at) < before)
 
 
 def reseal_after(session: Session, after: str) -> str | None:

@@ -6,7 +6,7 @@ from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, Session, SQLModel
 
-from shared.db.tables import TimeField
+from shared.db.columns import TimeField
 
 LAST = "last"
 

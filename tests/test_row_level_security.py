@@ -20,8 +20,8 @@ from sqlmodel import Session, SQLModel, select
 from api.auth import deps
 from api.main import create_app
 from shared.database import transaction
+from shared.db.owned import get_owned
 from shared.db.row_security import across_projects, narrow
-from shared.db.tables import get_owned
 from shared.errors import NotFound
 from shared.projects import service as projects
 from shared.projects.models import Project

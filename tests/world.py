@@ -14,7 +14,8 @@ from sqlmodel import select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
-from shared.db.tables import DueTable, OwnedDue, utc_now
+from shared.db.tables import DueTable, OwnedDue
+from shared.db.times import utc_now
 from shared.jobs.models import Job, JobQueue, TunedModel, Watch
 from shared.notifications.models import Notification
 from shared.projects.models import Credential

@@ -17,7 +17,7 @@ from sqlmodel import col
 from shared.broker.queue import Task, get_celery
 from shared.database import get_engine, transaction
 from shared.datasets.models import ProviderFile
-from shared.db.tables import claim
+from shared.db.claims import claim
 from shared.jobs.models import Job, Watch
 from shared.key_rotation.startup_check import KeyLost, check_keys
 from shared.log import set_up_logging

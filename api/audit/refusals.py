@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from shared.audit.models import AuditLog
 from shared.database import transaction
 from shared.db.ids import new_id
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 
 log = structlog.get_logger(__name__)
 SINGLY = 10  # of a kind, in a minute

@@ -10,7 +10,7 @@ from sqlmodel import col, or_
 from structlog import get_logger
 
 from shared.database import transaction
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.projects.models import ApiKey
 
 log = get_logger(__name__)

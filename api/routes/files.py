@@ -19,8 +19,8 @@ from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus, Purpose
 from shared.datasets.schemas import ExpiresAfter, FileDeleted, FilePublic, UploadPurpose
 from shared.datasets.storage import store
+from shared.db.owned import get_owned, list_owned
 from shared.db.pages import Page
-from shared.db.tables import get_owned, list_owned
 from shared.errors import Invalid, StorageUnavailable
 from shared.jobs import service as jobs
 from shared.settings import get_settings

@@ -15,8 +15,8 @@ from api.idempotency import IdempotentRoute
 from api.streams.events import MEDIA_TYPE
 from api.streams.jobs import follow
 from shared.database import transaction
+from shared.db.owned import get_owned
 from shared.db.pages import Page
-from shared.db.tables import get_owned
 from shared.errors import Invalid
 from shared.jobs import metrics
 from shared.jobs import service as jobs

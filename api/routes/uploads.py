@@ -18,8 +18,8 @@ from shared.datasets import uploads
 from shared.datasets.models import Upload, UploadPart
 from shared.datasets.schemas import UploadComplete, UploadCreate, UploadPartPublic, UploadPublic
 from shared.datasets.storage import store
+from shared.db.owned import get_owned
 from shared.db.pages import Page
-from shared.db.tables import get_owned
 from shared.errors import ServiceError
 from shared.settings import get_settings
 

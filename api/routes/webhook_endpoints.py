@@ -8,8 +8,8 @@ from api.auth.deps import After, CallerDep, SessionDep
 from api.auth.scopes import scope
 from api.idempotency import IdempotentRoute
 from api.webhooks import test_event
+from shared.db.owned import get_owned, list_owned
 from shared.db.pages import Page
-from shared.db.tables import get_owned, list_owned
 from shared.webhooks import deliveries
 from shared.webhooks import service as webhooks
 from shared.webhooks.deliveries import Filter

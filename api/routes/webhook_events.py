@@ -14,8 +14,8 @@ from api.idempotency import IdempotentRoute
 from api.routes.webhook_endpoints import FilterDep, Limit
 from api.streams.events import MEDIA_TYPE, follow
 from api.webhooks.samples import sample
+from shared.db.owned import get_owned
 from shared.db.pages import Page
-from shared.db.tables import get_owned
 from shared.webhooks import deliveries
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent

@@ -15,9 +15,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from shared.database import transaction
-from shared.db.ids import first_id
+from shared.db.ids import COMMIT_WINDOW, first_id
 from shared.db.row_security import narrow
-from shared.db.tables import COMMITTED_WITHIN, utc_now
+from shared.db.times import utc_now
 from shared.errors import Forbidden, Unauthorized
 from shared.projects import callers
 from shared.webhooks.deliveries import Filter
@@ -34,7 +34,7 @@ HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 def follow(request: Request, wanted: Filter, since: datetime | None) -> StreamingResponse:
     """The wanted events of the project whose key the request came with, from now on or from a time on."""
-    view = _View(secret_of(request), wanted, since - COMMITTED_WITHIN if since else utc_now())
+    view = _View(secret_of(request), wanted, since - COMMIT_WINDOW if since else utc_now())
     return StreamingResponse(_events(view), media_type=MEDIA_TYPE, headers=HEADERS)
 
 
@@ -78,7 +78,7 @@ class _View:
 
     def look(self) -> list[WebhookEventPublic]:
         """At most `AT_ONCE` events that have not been seen, the oldest first."""
-        settled = first_id(WebhookEvent.id_prefix, utc_now() - COMMITTED_WITHIN)
+        settled = first_id(WebhookEvent.id_prefix, utc_now() - COMMIT_WINDOW)
         with transaction() as session:
             caller = callers.authenticate(session, self._secret)
             caller.check("webhooks:read")

@@ -21,8 +21,8 @@ from structlog import get_logger
 
 from api.streams.events import LOOK_EVERY, is_stopping
 from shared.database import transaction
-from shared.db.ids import first_id
-from shared.db.tables import COMMITTED_WITHIN, utc_now
+from shared.db.ids import COMMIT_WINDOW, first_id
+from shared.db.times import utc_now
 from shared.jobs.models import Job, JobEvent, JobStatus
 from shared.jobs.schemas import JobEventPublic, JobPublic
 from shared.projects import callers
@@ -131,7 +131,7 @@ class Watch:
     @property
     def since(self) -> str:
         """The next look asks for the events from this id on."""
-        return first_id(JobEvent.id_prefix, self._looked_at - COMMITTED_WITHIN)
+        return first_id(JobEvent.id_prefix, self._looked_at - COMMIT_WINDOW)
 
     @contextmanager
     def follow(self, job: Job, secret: str) -> Iterator[Place]:

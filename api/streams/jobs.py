@@ -15,8 +15,7 @@ from starlette.requests import Request
 from api.streams.events import ALIVE, HEADERS, KEEP_ALIVE_EVERY, MEDIA_TYPE, secret_of
 from api.streams.feed import Entry, Place, event_entry, job_entry, watch
 from shared.database import transaction
-from shared.db.ids import first_id, made_at
-from shared.db.tables import COMMITTED_WITHIN
+from shared.db.ids import COMMIT_WINDOW, first_id, made_at
 from shared.jobs.models import Job, JobEvent
 
 AT_ONCE = 200  # events: some 100 kB
@@ -110,6 +109,6 @@ def _unsent(last: str) -> list[ColumnElement[bool]]:
     """
     if not last:
         return []
-    back = first_id(JobEvent.id_prefix, made_at(last) - COMMITTED_WITHIN)
+    back = first_id(JobEvent.id_prefix, made_at(last) - COMMIT_WINDOW)
     together = select(literal_column("xmin")).where(JobEvent.id == last).correlate(None).scalar_subquery()
     return [col(JobEvent.id) >= back, or_(col(JobEvent.id) > last, literal_column("job_events.xmin") != together)]

@@ -78,13 +78,13 @@ def list_credentials(project: Project) -> None:
 def test(project: Project, credential_id: Id) -> None:
     """Ask the provider for its models, from this machine. Exit status: 0 if it knows the key."""
     from shared.database import transaction
-    from shared.db.tables import make_due
+    from shared.db.claims import make_due
     from shared.projects import credentials
     from worker.accounts.refresh import refresh
     from worker.runtime.steps import run
 
     with transaction(project) as session:
-        make_due(session, credentials.get(session, project, credential_id), even_if_put_off=True)
+        make_due(session, credentials.get(session, project, credential_id), even_if_backing_off=True)
     run(refresh, credential_id)
     with transaction(project) as session:
         found = credentials.get(session, project, credential_id)

@@ -65,7 +65,7 @@ def revoke(key_id: KeyId) -> None:
 def expiry(days: int | None) -> "datetime | None":
     from datetime import timedelta
 
-    from shared.db.tables import utc_now
+    from shared.db.times import utc_now
 
     return utc_now() + timedelta(days=days) if days else None
 
@@ -126,7 +126,7 @@ def _until(key: "ApiKey") -> str:
 
 
 def _state(key: "ApiKey") -> str:
-    from shared.db.tables import utc_now
+    from shared.db.times import utc_now
 
     if key.revoked_at:
         return "revoked"

@@ -17,7 +17,7 @@ from cli.admin.deployment import migrate_when_reachable
 from cli.explain import sentence_for
 from shared.audit.actor import operating
 from shared.database import transaction
-from shared.db.tables import get_owned
+from shared.db.owned import get_owned
 from shared.errors import ServiceError
 from shared.projects import callers
 from shared.projects import service as projects

@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 from sqlalchemy import Index
 
 from shared.audit.actor import Who
-from shared.db.tables import JSONField, Table
+from shared.db.columns import JSONField
+from shared.db.tables import Table
 
 REFUSED, FAILED_LOGIN, PRUNED = "change.refused", "login.failed", "audit_log.pruned"
 MAY_PRUNE = "tunery.audit_prune"  # the trigger lets the table's owner delete in a transaction that has set it to `on`

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from shared.audit.models import FAILED_LOGIN, PRUNED, REFUSED, AuditLog
 from shared.db.ids import made_at
 from shared.db.pages import Listed
-from shared.db.tables import epoch
+from shared.db.times import epoch
 
 
 class AuditActorKey(BaseModel):

@@ -8,8 +8,8 @@ from sqlmodel import Session, col, delete, select
 
 from shared.audit.models import MAY_PRUNE, PRUNED, AuditLog
 from shared.audit.schemas import AuditLogPublic
-from shared.db.ids import first_id
-from shared.db.tables import COMMITTED_WITHIN, from_epoch, utc_now
+from shared.db.ids import COMMIT_WINDOW, first_id
+from shared.db.times import from_epoch, utc_now
 from shared.errors import NotFound
 from shared.projects.models import Project
 
@@ -69,7 +69,7 @@ def export(session: Session, wanted: Filter, after: str) -> list[AuditLogPublic]
 
     Those of the last ten seconds are left out: one that is older might yet be committed, and would be missed.
     """
-    settled = first_id(AuditLog.id_prefix, utc_now() - COMMITTED_WITHIN)
+    settled = first_id(AuditLog.id_prefix, utc_now() - COMMIT_WINDOW)
     where = [*wanted.conditions(), col(AuditLog.id) > after, col(AuditLog.id) < settled]
     return _show(session, where, AT_ONCE, newest_first=False)
 

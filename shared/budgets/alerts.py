@@ -7,7 +7,7 @@ from shared.budgets.amounts import of_cents
 from shared.budgets.models import SpendAlert
 from shared.budgets.schemas import SpendAlertUpdate
 from shared.budgets.service import locked_or_new
-from shared.db.tables import check_cursor, get_owned, list_owned
+from shared.db.owned import check_cursor, get_owned, list_owned
 from shared.errors import Invalid
 from shared.projects import service as projects
 

@@ -13,7 +13,7 @@ from sqlmodel import Session, col, func, select
 from shared.budgets.amounts import text_of
 from shared.budgets.ledger import COSTS
 from shared.budgets.models import LedgerEntry
-from shared.db.tables import epoch, utc_now
+from shared.db.times import epoch, utc_now
 from shared.projects.models import Project
 
 DAY = timedelta(days=1)

@@ -7,7 +7,8 @@ from decimal import Decimal
 from sqlmodel import Session, col, func, select
 
 from shared.budgets.models import CURRENCY, Kind, LedgerEntry
-from shared.db.tables import list_owned, utc_now
+from shared.db.owned import list_owned
+from shared.db.times import utc_now
 from shared.projects import service as projects
 
 ESTIMATED = (Kind.RESERVE, Kind.RELEASE)

@@ -8,7 +8,8 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlmodel import Field
 
-from shared.db.tables import AmountField, EnumField, JSONField, Owned
+from shared.db.columns import AmountField, EnumField, JSONField
+from shared.db.tables import Owned
 
 CURRENCY = "USD"  # of limits and alerts: OpenAI's wire knows no other
 

@@ -10,7 +10,7 @@ from shared.budgets.amounts import cents_of, text_of
 from shared.budgets.ledger import Sums
 from shared.budgets.models import Budget, Kind, LedgerEntry, SpendAlert
 from shared.db.pages import Listed
-from shared.db.tables import epoch
+from shared.db.times import epoch
 from shared.notifications.schemas import Addresses
 
 MOST_CENTS = 10**13  # a hundred billion dollars

@@ -14,7 +14,8 @@ from shared.datasets.storage import store
 from shared.datasets.storage.store import Stored
 from shared.datasets.validation.findings.report import Report
 from shared.datasets.views import DatasetCreate, DatasetPublic, ProblemPublic
-from shared.db.tables import get_owned, list_owned, make_due
+from shared.db.claims import make_due
+from shared.db.owned import get_owned, list_owned
 from shared.errors import Invalid, NotFound
 from shared.security.ssrf import check_url
 

@@ -11,7 +11,9 @@ from shared.datasets.models import Dataset
 from shared.datasets.validation.check import DEFAULT_ENCODING
 from shared.datasets.validation.findings.codes import Problem
 from shared.datasets.validation.findings.report import Report, Statistics
-from shared.db.tables import JSONField, Owned, make_due
+from shared.db.claims import make_due
+from shared.db.columns import JSONField
+from shared.db.tables import Owned
 
 
 class DatasetReport(Owned, table=True):

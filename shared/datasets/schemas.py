@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from shared.datasets.models import Dataset, DatasetStatus, Purpose, Upload, UploadPart, UploadStatus
 from shared.db.pages import Listed
-from shared.db.tables import epoch
+from shared.db.times import epoch
 
 Unsaid = Field(exclude_if=lambda value: value is None)  # the SDKs of some languages refuse a null here
 MOST_PARTS = 10_000

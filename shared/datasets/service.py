@@ -11,8 +11,10 @@ from shared.datasets import reports
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, ProviderFileStatus, Purpose
 from shared.datasets.schemas import ExpiresAfter
 from shared.datasets.validation.findings.report import Report
+from shared.db.claims import make_due, release
 from shared.db.ids import new_id
-from shared.db.tables import get_owned, make_due, release, utc_now
+from shared.db.owned import get_owned
+from shared.db.times import utc_now
 from shared.errors import Invalid
 from shared.settings import get_settings
 

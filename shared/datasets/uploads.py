@@ -9,8 +9,10 @@ from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, Purpose, Upload, UploadPart, UploadStatus
 from shared.datasets.schemas import MOST_PARTS, ExpiresAfter, UploadComplete, UploadCreate, UploadPublic
 from shared.datasets.storage import store
+from shared.db.claims import make_due
 from shared.db.ids import new_id
-from shared.db.tables import get_owned, list_owned, make_due, utc_now
+from shared.db.owned import get_owned, list_owned
+from shared.db.times import utc_now
 from shared.errors import Invalid
 from shared.settings import get_settings
 

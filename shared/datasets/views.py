@@ -12,7 +12,7 @@ from shared.datasets.validation.findings.codes import Problem
 from shared.datasets.validation.findings.report import Report
 from shared.datasets.validation.overlap import Overlap
 from shared.db.pages import Listed
-from shared.db.tables import epoch
+from shared.db.times import epoch
 from shared.json_fields import JsonObject, Metadata
 
 State = Literal["uploaded", "checking", "processed", "error"]

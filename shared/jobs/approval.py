@@ -9,7 +9,9 @@ from shared.budgets.amounts import in_words
 from shared.budgets.models import Budget
 from shared.datasets import reports
 from shared.datasets.models import Dataset
-from shared.db.tables import get_owned, list_owned, make_due, release, utc_now
+from shared.db.claims import make_due, release
+from shared.db.owned import get_owned, list_owned
+from shared.db.times import utc_now
 from shared.errors import Invalid, SpendLimitExceeded
 from shared.jobs import service as jobs
 from shared.jobs.models import Approval, Job, JobStatus

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from shared.db.tables import get_owned
+from shared.db.owned import get_owned
 from shared.errors import Invalid
 from shared.jobs.models import Job, Priority
 from shared.jobs.schemas import JobCreate

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlmodel import Session, select
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from shared.db.tables import make_due
+from shared.db.claims import make_due
 from shared.errors import NotFound, Unauthorized
 from shared.jobs.models import IS_AT_PROVIDER, Job
 from shared.projects.credentials import webhook_secret

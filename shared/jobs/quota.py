@@ -6,7 +6,7 @@ from sqlalchemy import func, text
 from sqlmodel import Session, col, select
 
 from shared.db.ids import first_id
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.errors import JobLimitReached
 from shared.jobs.models import IS_OPEN, Job
 from shared.projects import rate_limits

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.db.pages import Listed
-from shared.db.tables import epoch
+from shared.db.times import epoch
 from shared.jobs.methods import Hyperparameters, Method
 from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
 from shared.json_fields import Metadata

@@ -8,7 +8,9 @@ from sqlmodel import Session, col, or_, select
 
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus
-from shared.db.tables import check_cursor, get_owned, list_owned, make_due, release, utc_now
+from shared.db.claims import make_due, release
+from shared.db.owned import check_cursor, get_owned, list_owned
+from shared.db.times import utc_now
 from shared.errors import Invalid
 from shared.jobs import new_job, quota, slots, tuned_models
 from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, Place
@@ -105,7 +107,7 @@ def ask(session: Session, project_id: str, job_id: str, request: JobRequest) -> 
     elif job.request is not JobRequest.CANCEL:
         set_request(job, request)
         job.retries = 0
-        make_due(session, job, even_if_put_off=request is JobRequest.CANCEL)
+        make_due(session, job, even_if_backing_off=request is JobRequest.CANCEL)
     return job
 
 

@@ -4,7 +4,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, select
 
 from shared.datasets.validation.rules.limits import rules
-from shared.db.tables import make_due, release
+from shared.db.claims import make_due, release
 from shared.jobs.models import Job, JobQueue, Place, QueueShare
 from shared.projects.models import Credential
 from shared.settings import get_settings

@@ -6,8 +6,9 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from shared.datasets.validation.rules.limits import rules
+from shared.db.claims import make_due
 from shared.db.row_security import across_projects
-from shared.db.tables import make_due, utc_now
+from shared.db.times import utc_now
 from shared.errors import Forbidden, NotFound
 from shared.jobs.models import Checkpoint, Job, TunedModel
 from shared.jobs.schemas import ModelPublic

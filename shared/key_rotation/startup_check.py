@@ -9,7 +9,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlmodel import Session, col, select
 
 from shared.database import transaction
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.key_rotation.reseal import SEALED, Row, sealed_columns
 from shared.security.secrets import OLD, VERSION, NoKeyFits, key_id, key_ids, unseal
 from shared.webhooks import service as webhooks

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from sqlalchemy import Index, UniqueConstraint
 
 from shared.broker.queue import Task
-from shared.db.tables import EnumField, JSONField, Owned, OwnedDue, TimeField
+from shared.db.columns import EnumField, JSONField, TimeField
+from shared.db.tables import Owned, OwnedDue
 
 
 class NotificationRecipients(Owned, table=True):

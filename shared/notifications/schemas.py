@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.db.pages import Listed
-from shared.db.tables import epoch
+from shared.db.times import epoch
 from shared.notifications.models import Notification, NotificationRecipients, NotificationStatus
 from shared.settings import get_settings
 from shared.webhooks.event_types import EventType

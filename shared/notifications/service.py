@@ -8,7 +8,10 @@ from sqlalchemy import delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
-from shared.db.tables import delete_some, list_owned, make_due, release, utc_now
+from shared.db.batches import delete_batch
+from shared.db.claims import make_due, release
+from shared.db.owned import list_owned
+from shared.db.times import utc_now
 from shared.notifications.models import Notification, NotificationRecipients, NotificationStatus
 from shared.notifications.schemas import NotificationRecipientsUpdate
 from shared.projects import service as projects
@@ -86,4 +89,4 @@ def finish(notice: Notification, why_failed: str | None) -> None:
 
 def forget(session: Session, before: datetime) -> int:
     """Remove some that ended before; how many."""
-    return delete_some(session, Notification, col(Notification.finished_at) < before)
+    return delete_batch(session, Notification, col(Notification.finished_at) < before)

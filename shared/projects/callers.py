@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import ColumnElement, and_, case
 from sqlmodel import Session, col, or_, select
 
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.errors import Forbidden, Unauthorized
 from shared.projects.model_permissions import ModelRule, rule_of
 from shared.projects.models import ApiKey, Organization, Project

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from shared.db.pages import Listed
-from shared.db.tables import epoch
+from shared.db.times import epoch
 from shared.projects.models import Credential
 from shared.settings import Dialect
 

@@ -6,7 +6,8 @@ from sqlalchemy import and_
 from sqlmodel import Session, col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from shared.db.tables import make_due, release, utc_now
+from shared.db.claims import make_due, release
+from shared.db.times import utc_now
 from shared.errors import Invalid, NotFound
 from shared.projects import service as projects
 from shared.projects.credential_schemas import CredentialCreate, CredentialUpdate
@@ -98,7 +99,7 @@ def update(session: Session, project_id: str, credential_id: str, new: Credentia
         credential.name = new.name
     if new.api_key is not None:
         _set_key(credential, new.api_key.get_secret_value())
-        make_due(session, credential, even_if_put_off=True)
+        make_due(session, credential, even_if_backing_off=True)
     if "webhook_secret" in new.model_fields_set:
         _set_webhook_secret(credential, new.webhook_secret.get_secret_value() if new.webhook_secret else None)
     credential.updated_at = utc_now()

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.db.pages import Listed
-from shared.db.tables import epoch, utc_now
+from shared.db.times import epoch, utc_now
 from shared.projects.models import ApiKey, ServiceAccount
 from shared.projects.schemas import Name
 from shared.projects.scopes import AdminScope, ProjectScope

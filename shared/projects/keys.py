@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, or_, select
 
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.errors import Forbidden, Invalid, NotFound
 from shared.projects import service as projects
 from shared.projects.callers import AdminCaller

@@ -8,7 +8,9 @@ from sqlalchemy import Index, text
 from sqlmodel import Field
 
 from shared.broker.queue import Task
-from shared.db.tables import Deletable, DueTable, EnumField, JSONField, Owned, Table, TimeField, utc_now
+from shared.db.columns import EnumField, JSONField, TimeField
+from shared.db.tables import Deletable, DueTable, Owned, Table
+from shared.db.times import utc_now
 from shared.settings import Dialect
 
 

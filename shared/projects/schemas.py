@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.db.pages import Listed
-from shared.db.tables import epoch
+from shared.db.times import epoch
 from shared.projects.models import ModelMode, Project
 
 Name = Annotated[str, Field(min_length=1, max_length=64)]

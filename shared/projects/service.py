@@ -7,8 +7,9 @@ from sqlalchemy import Function, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
+from shared.db.claims import make_due
 from shared.db.row_security import across_projects
-from shared.db.tables import make_due, utc_now
+from shared.db.times import utc_now
 from shared.errors import Invalid, NotFound
 from shared.projects.models import ApiKey, Credential, Organization, Project
 from shared.projects.secret_format import ADMIN_PREFIX, PROJECT_PREFIX, hint_of, new_secret, sha256

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from shared.db.tables import get_owned, utc_now
+from shared.db.owned import get_owned
+from shared.db.times import utc_now
 from shared.projects import service as projects
 from shared.projects.keys import revoke
 from shared.projects.models import ApiKey, ServiceAccount

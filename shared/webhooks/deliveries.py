@@ -8,8 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
-from shared.db.ids import first_id
-from shared.db.tables import COMMITTED_WITHIN, check_cursor, epoch, from_epoch, get_owned, list_owned, make_due, utc_now
+from shared.db.claims import make_due
+from shared.db.ids import COMMIT_WINDOW, first_id
+from shared.db.owned import check_cursor, get_owned, list_owned
+from shared.db.times import epoch, from_epoch, utc_now
 from shared.errors import Invalid, NotFound
 from shared.webhooks import service as webhooks
 from shared.webhooks.delivery_schemas import RecoveryCreate, WebhookDeliveryPublic, WebhookDeliveryWithBody
@@ -177,7 +179,7 @@ def recover(session: Session, project_id: str, endpoint_id: str, asked: Recovery
     if since >= until:
         raise Invalid("`since` must be before `until`, and in the past", param="since")
     _to_be_tried_now(session, project_id, endpoint_id)
-    begins_at = max(now, until + COMMITTED_WITHIN)
+    begins_at = max(now, until + COMMIT_WINDOW)
     recovery = WebhookRecovery(
         project_id=project_id, endpoint_id=endpoint_id, since=since, until=until, due_at=begins_at, enqueued_at=None
     )

@@ -8,7 +8,8 @@ from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field
 
 from shared.broker.queue import Task
-from shared.db.tables import Deletable, EnumField, JSONField, Owned, OwnedDue, TimeField
+from shared.db.columns import EnumField, JSONField, TimeField
+from shared.db.tables import Deletable, Owned, OwnedDue
 
 
 class DisabledReason(StrEnum):

@@ -5,7 +5,8 @@ from zlib import crc32
 
 from sqlmodel import Session, select
 
-from shared.db.tables import release, utc_now
+from shared.db.claims import release
+from shared.db.times import utc_now
 from shared.settings import get_settings
 from shared.webhooks import service as webhooks
 from shared.webhooks.models import (

@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import and_, func, or_, update
 from sqlmodel import Session, col, select
 
-from shared.db.tables import get_owned, make_due, utc_now
+from shared.db.claims import make_due
+from shared.db.owned import get_owned
+from shared.db.times import utc_now
 from shared.errors import Invalid
 from shared.security.secrets import seal, unseal
 from shared.security.ssrf import check_url

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
+from shared.db.batches import delete_batch
 from shared.db.ids import first_id
-from shared.db.tables import delete_some, utc_now
+from shared.db.times import utc_now
 from shared.projects import keys
 from shared.projects.models import ApiKey
 from shared.settings import get_settings
@@ -79,7 +80,7 @@ def _forget_events(session: Session, before: datetime) -> int:
 
 
 def _forget_recoveries(session: Session, before: datetime) -> int:
-    return delete_some(session, WebhookRecovery, col(WebhookRecovery.finished_at) < before)
+    return delete_batch(session, WebhookRecovery, col(WebhookRecovery.finished_at) < before)
 
 
 # Each removes up to `AT_ONCE` rows that were finished before a time, and says how many; in this order.

@@ -6,7 +6,7 @@ import pytest
 from openai import APIStatusError, AuthenticationError, NotFoundError, OpenAI
 
 from shared.database import transaction
-from shared.db.tables import epoch, utc_now
+from shared.db.times import epoch, utc_now
 from shared.projects import callers
 from shared.projects import service as projects
 from shared.projects.callers import Caller

@@ -6,7 +6,7 @@ import pytest
 from openai import BadRequestError
 
 from shared.datasets.models import Dataset
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job, JobStatus
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent

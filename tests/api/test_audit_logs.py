@@ -12,7 +12,7 @@ from api.main import create_app
 from shared.audit.models import AuditLog
 from shared.database import transaction
 from shared.db.ids import made_at
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from tests.api.audited import entries
 from tests.api.changing import MORE_THAN_ONCE, change_everything
 from tests.api.conftest import running_under

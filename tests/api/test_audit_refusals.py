@@ -13,7 +13,7 @@ from shared.audit import service as audit
 from shared.audit.actor import Who
 from shared.audit.models import REFUSED, AuditLog
 from shared.database import transaction
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from tests.api.audited import entries, post
 from tests.api.conftest import running_under
 from tests.api.wire import send

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from shared.budgets.models import CURRENCY, Kind, LedgerEntry
 from shared.database import transaction
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from tests.api.administration import Operator, counted_file
 from tests.api.training import train
 from tests.world import Person, Sandbox

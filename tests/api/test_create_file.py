@@ -10,7 +10,7 @@ from sqlmodel import func, select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset
-from shared.db.tables import epoch
+from shared.db.times import epoch
 from shared.settings import get_settings
 from tests.api.wire import BOUNDARY, END, MULTIPART, form, open_upload, part, post_form
 from tests.world import Person, lines, row, work

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from standardwebhooks import Webhook
 
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job, JobRequest, JobStatus
 from shared.projects.credentials import webhook_secret
 from shared.projects.models import Credential

@@ -8,7 +8,7 @@ import pytest
 from openai import APIStatusError, AuthenticationError, OpenAI, PermissionDeniedError
 
 from shared.database import transaction
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.errors import Invalid
 from shared.projects import service as projects
 from shared.projects.models import ApiKey

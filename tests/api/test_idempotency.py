@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from shared.database import get_engine, transaction
 from shared.datasets.models import Dataset, Upload, UploadPart
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.idempotency import StoredAnswer
 from shared.jobs.models import Job
 from shared.projects import service as projects

@@ -7,7 +7,7 @@ from openai import OpenAI, RateLimitError
 
 from shared.database import transaction
 from shared.db.ids import first_id
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job
 from tests.api.test_rate_limits import limit
 from tests.worker.levers import ids

@@ -14,7 +14,7 @@ from sqlmodel import col, select
 from api.streams.feed import KEPT, Entry, Feed, Place
 from shared.database import transaction
 from shared.db.ids import first_id
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job, JobEvent, JobStatus
 from shared.projects.models import ApiKey
 from tests.api.conftest import serving_under

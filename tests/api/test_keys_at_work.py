@@ -9,7 +9,7 @@ from api.auth import last_used
 from api.auth.scopes import ForAdmin, ForProject
 from api.main import create_app
 from shared.database import transaction
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.projects import service as projects
 from shared.projects.models import ApiKey, Project
 from shared.projects.scopes import ADMIN_SCOPES, PROJECT_SCOPES

@@ -7,7 +7,7 @@ from openai import APIStatusError, NotFoundError, OpenAI, PermissionDeniedError
 from sqlalchemy import text
 
 from shared.database import transaction
-from shared.db.tables import get_owned
+from shared.db.owned import get_owned
 from shared.jobs import service as jobs
 from shared.jobs.archiving import archive_project
 from shared.jobs.models import Job, JobStatus

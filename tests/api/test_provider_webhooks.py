@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from standardwebhooks import Webhook
 
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job, JobStatus, Watch
 from tests.worker.levers import change, ids, running_job, settings, step_while
 from tests.world import Person, Sandbox, row, step

@@ -6,7 +6,7 @@ import pytest
 from openai import InvalidWebhookSignatureError, OpenAI
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEndpoint
 from tests.api.test_webhook_endpoints import create, made_long_ago

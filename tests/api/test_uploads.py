@@ -20,7 +20,7 @@ from sqlalchemy import text
 from shared.database import transaction
 from shared.datasets import uploads
 from shared.datasets.models import Dataset, ProviderFile, Upload, UploadPart, UploadStatus
-from shared.db.tables import epoch, utc_now
+from shared.db.times import epoch, utc_now
 from shared.settings import get_settings
 from tests.api.conftest import serving_under
 from tests.api.test_create_file import eventually

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from shared.db.tables import epoch
+from shared.db.times import epoch
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookEvent, WebhookRecovery
 from tests.servers import Receiver, free_port

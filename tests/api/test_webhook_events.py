@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from shared.database import transaction
 from shared.db.ids import first_id
-from shared.db.tables import epoch, utc_now
+from shared.db.times import epoch, utc_now
 from shared.projects.models import ApiKey
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEvent

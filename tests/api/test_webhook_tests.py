@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from openai import BadRequestError, InternalServerError
 
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.api.test_webhook_endpoints import create, made_long_ago

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from shared.database import transaction
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.archiving import archive_project
 from shared.projects import callers
 from shared.projects.callers import AdminCaller, Caller

@@ -11,7 +11,7 @@ from cli.admin.audit import CHANGES, NO_CHANGES
 from shared.audit.models import AuditLog
 from shared.database import transaction
 from shared.db.ids import first_id
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from tests.api.audited import entries
 from tests.cli.terminal import Tunery
 from tests.worker.levers import ids

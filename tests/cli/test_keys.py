@@ -3,7 +3,7 @@
 import pytest
 
 from shared.database import transaction
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.errors import Unauthorized
 from shared.projects import callers
 from shared.projects.keys import list_api_keys

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from tests.api.test_costs import LARGE, MINI, spend
 from tests.cli.terminal import Tunery
 from tests.world import Person

@@ -10,7 +10,8 @@ from sqlmodel import col, select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, Purpose
-from shared.db.tables import claim, make_due, release, still_held, utc_now
+from shared.db.claims import claim, make_due, release, still_held
+from shared.db.times import utc_now
 from tests.world import Person, row
 
 LEASE = timedelta(minutes=1)

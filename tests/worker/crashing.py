@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.settings import get_settings
 from tests.worker.levers import change
 from tests.world import row, variables_of_this_test

@@ -13,7 +13,7 @@ from sqlmodel import Session, select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job
 from shared.settings import get_settings
 from shared.webhooks import service as webhooks

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlmodel import select
 
 from shared.database import transaction
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job, JobEvent, JobQueue, Place
 from shared.projects.models import Project
 from tests.worker.levers import change, ids, ready_job

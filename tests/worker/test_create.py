@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job, JobStatus
 from shared.settings import get_settings
 from tests.worker.levers import calls, let_the_grace_pass, ready_job, step_and_die

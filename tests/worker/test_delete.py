@@ -8,7 +8,7 @@ import pytest
 from openai import NotFoundError
 
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job, TunedModel
 from shared.projects.models import Credential
 from shared.settings import get_settings

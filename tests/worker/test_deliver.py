@@ -7,7 +7,7 @@ import pytest
 from openai import InvalidWebhookSignatureError, OpenAI
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job
 from shared.settings import get_settings
 from shared.webhooks.models import DeliveryStatus, FailureReason, WebhookDelivery, WebhookEndpoint, WebhookEvent

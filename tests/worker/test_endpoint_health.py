@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.database import transaction
-from shared.db.tables import epoch, utc_now
+from shared.db.times import epoch, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import DeliveryStatus, FailureReason, WebhookDelivery, WebhookEndpoint, WebhookEvent

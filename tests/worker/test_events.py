@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset
-from shared.db.tables import epoch, utc_now
+from shared.db.times import epoch, utc_now
 from shared.jobs.models import Job
 from shared.projects import service as projects
 from shared.projects.key_schemas import ApiKeyPublic

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from shared.database import transaction
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job
 from shared.sweeps import LAST, SweepNote
 from tests.worker.levers import change, settings

@@ -10,7 +10,8 @@ from sqlmodel import col
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile
-from shared.db.tables import claim, utc_now
+from shared.db.claims import claim
+from shared.db.times import utc_now
 from shared.jobs.models import Job
 from tests.servers import Receiver
 from tests.worker.levers import calls, change, ids, lease_during, let_the_grace_pass, ready_job, running_job, step_while

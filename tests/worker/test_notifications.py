@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job
 from shared.notifications.models import Notification, NotificationStatus
 from shared.projects.models import Project

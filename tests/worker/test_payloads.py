@@ -16,7 +16,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from api.webhooks.samples import sample
 from shared.budgets.schemas import ThresholdReached
 from shared.datasets.views import DatasetPublic
-from shared.db.tables import epoch
+from shared.db.times import epoch
 from shared.jobs.schemas import CheckpointPublic, JobPublic, ModelPublic
 from shared.projects.key_schemas import ApiKeyPublic
 from shared.webhooks.event_types import EventType

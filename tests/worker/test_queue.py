@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.database import transaction
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs import slots
 from shared.jobs.models import Job, JobQueue, JobStatus, Place
 from shared.jobs.slots import base_of

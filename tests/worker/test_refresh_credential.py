@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from openai.types import Model
 
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.projects.models import Credential
 from tests.worker.levers import change, ids
 from tests.world import Person, Sandbox, row, step

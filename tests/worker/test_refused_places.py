@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job, JobQueue, Place
 from tests.worker.levers import calls, change, ids, ready_job, running_job
 from tests.worker.queues import admit, file_of, held, waiting_job

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from openai import BadRequestError
 
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job, JobQueue, JobRequest, JobStatus
 from shared.projects.models import Credential
 from shared.webhooks.models import WebhookEvent

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.database import transaction
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job, JobRequest, JobStatus, Watch
 from shared.settings import get_settings
 from tests.worker.levers import calls, change, ids, let_the_grace_pass, ready_job, running_job, settings

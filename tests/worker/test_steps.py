@@ -10,7 +10,8 @@ from sqlmodel import col
 from structlog.contextvars import bound_contextvars
 
 from shared.database import transaction
-from shared.db.tables import claim, utc_now
+from shared.db.claims import claim
+from shared.db.times import utc_now
 from shared.jobs.models import Job, JobRequest, JobStatus
 from shared.settings import get_settings
 from tests.worker.levers import (

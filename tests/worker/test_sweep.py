@@ -16,7 +16,8 @@ from sqlmodel import SQLModel
 from shared.broker import queue
 from shared.broker.queue import Task
 from shared.database import transaction
-from shared.db.tables import Due, utc_now
+from shared.db.tables import Due
+from shared.db.times import utc_now
 from shared.jobs.models import Job
 from shared.projects.models import Credential
 from shared.settings import get_settings

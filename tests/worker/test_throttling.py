@@ -8,7 +8,7 @@ import pytest
 
 from shared.database import transaction
 from shared.datasets.models import ProviderFile
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job, JobStatus, Watch
 from shared.projects.models import Credential
 from tests.worker.levers import calls, change, ids, ready_job, running_job

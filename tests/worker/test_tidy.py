@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shared.datasets.service import new_dataset_id
 from shared.datasets.storage.store import Writer
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from tests.worker.levers import change, ids

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.datasets.models import Dataset, ProviderFile, ProviderFileStatus
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job
 from shared.projects.models import Credential
 from shared.settings import get_settings

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.database import transaction
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job, JobStatus, Watch
 from shared.projects.models import Credential
 from shared.settings import get_settings

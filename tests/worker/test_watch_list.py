@@ -4,7 +4,7 @@ import threading
 from datetime import timedelta
 
 from shared.database import transaction
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job, JobStatus
 from tests.worker.levers import change, running_job, step_while
 from tests.worker.watched import LATER, many, read_list, since, spent, wait_of

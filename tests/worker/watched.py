@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from shared.database import transaction
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job, Watch
 from tests.worker.levers import calls, change, ids, running_job
 from tests.world import Person, Sandbox, row, step

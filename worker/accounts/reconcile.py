@@ -15,7 +15,8 @@ from sqlmodel import Session, col, or_, select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile
-from shared.db.tables import make_due, utc_now
+from shared.db.claims import make_due
+from shared.db.times import utc_now
 from shared.jobs import service as jobs
 from shared.jobs.models import Job, JobRequest, JobStatus, Place
 from shared.projects.models import Credential, Organization

@@ -8,7 +8,8 @@ from typing import Any
 from openai.types import Model
 from sqlmodel import Session
 
-from shared.db.tables import release, utc_now
+from shared.db.claims import release
+from shared.db.times import utc_now
 from shared.jobs import slots, tuned_models
 from shared.projects.models import Credential
 from shared.settings import get_settings

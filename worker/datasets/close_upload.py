@@ -7,7 +7,8 @@ from sqlmodel import Session
 from shared.datasets import uploads
 from shared.datasets.models import Upload, UploadStatus
 from shared.datasets.storage import store
-from shared.db.tables import release, utc_now
+from shared.db.claims import release
+from shared.db.times import utc_now
 from worker.providers.errors import ProviderError
 from worker.runtime.steps import Step, log, try_again
 

@@ -13,7 +13,8 @@ from shared.datasets.storage import store
 from shared.datasets.storage.store import Stored
 from shared.datasets.validation.check import DEFAULT_ENCODING, check
 from shared.datasets.validation.findings.report import Report
-from shared.db.tables import release, utc_now
+from shared.db.claims import release
+from shared.db.times import utc_now
 from shared.jobs import dataset_views
 from shared.jobs import service as jobs
 from shared.jobs.spending import reservation

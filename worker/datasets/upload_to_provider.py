@@ -13,8 +13,9 @@ from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, ProviderFile, ProviderFileStatus
 from shared.datasets.read_progress import watched
 from shared.datasets.storage import store
+from shared.db.claims import release
 from shared.db.row_security import narrow
-from shared.db.tables import release, utc_now
+from shared.db.times import utc_now
 from shared.jobs import service as jobs
 from shared.projects.models import Credential
 from shared.settings import get_settings

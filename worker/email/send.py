@@ -13,7 +13,7 @@ from email.utils import format_datetime
 
 from sqlmodel import Session, col
 
-from shared.db.tables import release
+from shared.db.claims import release
 from shared.notifications import service as notifications
 from shared.notifications.models import Notification
 from shared.settings import get_settings

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
+from shared.db.claims import make_due, release
 from shared.db.row_security import across_projects
-from shared.db.tables import make_due, release, utc_now
+from shared.db.times import utc_now
 from shared.jobs import service as jobs
 from shared.jobs import slots
 from shared.jobs.models import Job, JobQueue, JobStatus, Place, Priority

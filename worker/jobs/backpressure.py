@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
+from shared.db.claims import release
 from shared.db.row_security import across_projects
-from shared.db.tables import DueTable, OwnedDue, release, utc_now
+from shared.db.tables import DueTable, OwnedDue
+from shared.db.times import utc_now
 from shared.projects.models import Credential
 from worker.jobs.admission import is_full
 from worker.providers.errors import ProviderError

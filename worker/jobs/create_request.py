@@ -6,7 +6,8 @@ from sqlmodel import Session
 
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFileStatus
-from shared.db.tables import release, utc_now
+from shared.db.claims import release
+from shared.db.times import utc_now
 from shared.jobs import service as jobs
 from shared.jobs.models import Job
 from worker.runtime.steps import after

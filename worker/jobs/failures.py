@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from sqlmodel import Session
 
-from shared.db.tables import release, utc_now
+from shared.db.claims import release
+from shared.db.times import utc_now
 from shared.jobs import service as jobs
 from shared.jobs.models import Job, JobRequest, JobStatus, Level
 from worker.jobs import admission, create_request, give_up

@@ -2,7 +2,8 @@
 
 from sqlmodel import Session
 
-from shared.db.tables import release, utc_now
+from shared.db.claims import release
+from shared.db.times import utc_now
 from shared.jobs import service as jobs
 from shared.jobs import slots
 from shared.jobs.models import Job, JobRequest

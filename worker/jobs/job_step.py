@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from openai.types.fine_tuning import FineTuningJob
 from sqlmodel import Session
 
-from shared.db.tables import release, utc_now
+from shared.db.claims import release
+from shared.db.times import utc_now
 from shared.jobs import approval
 from shared.jobs import service as jobs
 from shared.jobs.models import Job, JobRequest, JobStatus

@@ -7,7 +7,8 @@ from sqlmodel import Session
 from shared.datasets.read_progress import watched
 from shared.datasets.storage import store
 from shared.datasets.validation.overlap import MAX_REMEMBERED, Overlap, overlap
-from shared.db.tables import release, utc_now
+from shared.db.claims import release
+from shared.db.times import utc_now
 from shared.jobs import service as jobs
 from shared.jobs.models import Job, Level
 from worker.runtime.steps import Lease, log

@@ -7,7 +7,7 @@ from sqlalchemy import case, func, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import IS_AT_PROVIDER, Job, JobStatus, Watch
 from shared.jobs.transitions import MOVES
 from shared.settings import get_settings

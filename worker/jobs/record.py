@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, Purpose
 from shared.datasets.storage.store import Stored
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs import service as jobs
 from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
 from shared.jobs.schemas import CheckpointPublic, progress

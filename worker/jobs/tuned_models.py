@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from shared.db.tables import release
+from shared.db.claims import release
 from shared.jobs.models import TunedModel
 from shared.projects.models import Credential
 from worker.jobs.backpressure import open_credential, try_again

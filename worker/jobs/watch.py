@@ -10,7 +10,8 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from shared.database import transaction
-from shared.db.tables import make_due, release, utc_now
+from shared.db.claims import make_due, release
+from shared.db.times import utc_now
 from shared.jobs.models import IS_AT_PROVIDER, Job, Watch
 from shared.projects.models import Credential
 from shared.settings import get_settings

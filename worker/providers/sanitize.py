@@ -5,7 +5,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-from shared.db.tables import from_epoch
+from shared.db.times import from_epoch
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL, and halves of surrogate pairs
 _LATEST = 221845392000  # the year 9000: near the end of 9999 some time zones have no date any more

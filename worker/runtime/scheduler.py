@@ -16,7 +16,7 @@ from shared.broker.queue import Task, enqueue_on_commit
 from shared.database import transaction
 from shared.datasets import uploads
 from shared.datasets.storage import store
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.key_rotation.startup_check import check_keys
 from shared.log import set_up_logging
 from shared.notifications import service as notifications

@@ -12,8 +12,10 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from shared.database import transaction
+from shared.db.claims import claim, release, renew, still_held
 from shared.db.row_security import narrow
-from shared.db.tables import DueTable, OwnedDue, claim, release, renew, still_held, utc_now
+from shared.db.tables import DueTable, OwnedDue
+from shared.db.times import utc_now
 from shared.settings import get_settings
 from worker.providers.errors import ProviderError
 from worker.runtime import heartbeat

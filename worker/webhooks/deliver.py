@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from standardwebhooks import Webhook
 
 from shared.broker.queue import Task, enqueue
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.settings import get_settings
 from shared.webhooks import outcomes
 from shared.webhooks import service as webhooks

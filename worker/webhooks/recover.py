@@ -5,7 +5,8 @@ from datetime import timedelta
 from sqlalchemy import and_, or_
 from sqlmodel import Session, col, select
 
-from shared.db.tables import epoch, release, utc_now
+from shared.db.claims import release
+from shared.db.times import epoch, utc_now
 from shared.webhooks import deliveries
 from shared.webhooks import service as webhooks
 from shared.webhooks.models import (

@@ -13,7 +13,7 @@ from shared.budgets import costs, ledger
 from shared.budgets.costs import CostPage, GroupBy
 from shared.budgets.schemas import AdjustmentCreate, LedgerEntryPublic
 from shared.db.pages import Page
-from shared.db.tables import from_epoch, utc_now
+from shared.db.times import from_epoch, utc_now
 from shared.errors import Invalid
 from shared.jobs.spending import reservation, usage
 from shared.jobs.spending.usage import Usage

@@ -8,7 +8,8 @@ from starlette.concurrency import run_in_threadpool
 from api import idempotency
 from api.http.await_worker import wait_for
 from shared.database import transaction
-from shared.db.tables import make_due, utc_now
+from shared.db.claims import make_due
+from shared.db.times import utc_now
 from shared.errors import WorkerUnavailable
 from shared.projects import credentials
 from shared.projects import service as projects
@@ -37,7 +38,7 @@ def _ask(project_id: str, credential_id: str) -> datetime:
         now = utc_now()
         projects.get_active_project(session, project_id)
         credential = credentials.get(session, project_id, credential_id)
-        make_due(session, credential, even_if_put_off=True)
+        make_due(session, credential, even_if_backing_off=True)
         idempotency.remember(now.isoformat())
         return now
 

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query
 from api.auth.deps import After, OrganizationSessionDep
 from api.auth.scopes import admin_scope
 from api.idempotency import IdempotentAdminRoute
+from shared.db.owned import list_owned
 from shared.db.pages import Page
-from shared.db.tables import list_owned
 from shared.errors import Invalid
 from shared.projects import service as projects
 from shared.projects import service_accounts as accounts

@@ -9,7 +9,7 @@ from shared.datasets import reports
 from shared.datasets.models import Dataset
 from shared.datasets.prices import Price, estimate, price_of
 from shared.datasets.validation.rules.limits import rules
-from shared.db.tables import utc_now
+from shared.db.times import utc_now
 from shared.jobs.models import Job
 
 

@@ -9,7 +9,8 @@ from shared.budgets import ledger
 from shared.budgets import service as budgets
 from shared.budgets.models import LedgerEntry
 from shared.budgets.service import Expense
-from shared.db.tables import get_owned, make_due
+from shared.db.claims import make_due
+from shared.db.owned import get_owned
 from shared.errors import Invalid
 from shared.jobs.models import Job, JobStatus
 from shared.jobs.spending import costs

@@ -11,7 +11,7 @@ from shared.budgets import ledger
 from shared.budgets.amounts import text_of
 from shared.budgets.models import CURRENCY, LedgerEntry
 from shared.datasets.models import Dataset
-from shared.db.tables import epoch
+from shared.db.times import epoch
 from shared.jobs.models import Job, JobStatus
 from shared.projects import service as projects
 
