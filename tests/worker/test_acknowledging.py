@@ -8,7 +8,7 @@ import pytest
 from kombu import Connection
 from redis.exceptions import RedisError
 
-from benchmarks.half_open import HalfOpen, half_open
+from benchmarks.outages.half_open import HalfOpen, half_open
 
 
 @pytest.fixture

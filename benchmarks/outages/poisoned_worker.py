@@ -1,4 +1,4 @@
-"""A worker in which the step of a certain job kills its own process: `celery -A benchmarks.poison worker …`."""
+"""A worker that kills itself in the step of one job: `celery --app benchmarks.outages.poisoned_worker worker …`."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.poisoned import POISON, RUNS
+from benchmarks.outages.poisoned_job import POISON_SUFFIX, RUNS_FILE
 from worker.app import app
 from worker.jobs import job_step
 
@@ -16,8 +16,8 @@ _ask = job_step.advance.ask
 
 
 def _die_or_ask(plan: Any) -> Any:
-    if plan.job.suffix == POISON:
-        with Path(os.environ[RUNS]).open("a") as runs:
+    if plan.job.suffix == POISON_SUFFIX:
+        with Path(os.environ[RUNS_FILE]).open("a") as runs:
             runs.write(".")
         os.kill(os.getpid(), signal.SIGKILL)
     return _ask(plan)

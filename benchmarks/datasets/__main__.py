@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import psutil
 
-from benchmarks.chats import (
+from benchmarks.datasets.chat_files import (
     an_error_each,
     long_documents,
     short_messages,

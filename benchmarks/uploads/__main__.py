@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import psutil
 from openai import AuthenticationError, OpenAI
 
-from benchmarks.raw_body import FOLDER
 from benchmarks.stack import Measured, lines, measured_stack, print_table
+from benchmarks.uploads.raw_body import FOLDER
 from cli.local.commands import api
 from tests.servers import free_port, wait_for_port
 
@@ -79,9 +79,11 @@ def _large(file: Path) -> Path:
 
 @contextlib.contextmanager
 def _raw_body_server(folder: str) -> Iterator[str]:
-    """The api's own command line, with another application."""
+    """The api's own command line with another application; its address."""
     port = free_port()
-    command = [part.replace("api.main:create_app", "benchmarks.raw_body:create_app") for part in api("127.0.0.1", port)]
+    command = [
+        part.replace("api.main:create_app", "benchmarks.uploads.raw_body:create_app") for part in api("127.0.0.1", port)
+    ]
     environment = {**os.environ, FOLDER: folder}
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:

@@ -22,7 +22,7 @@ from typing import Any
 import httpx2
 from openai import OpenAI, OpenAIError
 
-from benchmarks.havoc import PROVIDER_TIMEOUT, Havoc, Provider
+from benchmarks.chaos.havoc import PROVIDER_TIMEOUT, Havoc, Provider
 from benchmarks.stack import Measured, lines, measured_stack, print_table
 from cli.admin.deployment import create_project_with_key
 from cli.local.receiver import Receiver
