@@ -12,15 +12,15 @@ from worker.jobs import job_step
 
 __all__ = ["app"]
 
-_ask = job_step.advance.ask
+_call = job_step.advance.call
 
 
-def _die_or_ask(plan: Any) -> Any:
+def _die_or_call(plan: Any) -> Any:
     if plan.job.suffix == POISON_SUFFIX:
         with Path(os.environ[RUNS_FILE]).open("a") as runs:
             runs.write(".")
         os.kill(os.getpid(), signal.SIGKILL)
-    return _ask(plan)
+    return _call(plan)
 
 
-job_step.advance = replace(job_step.advance, ask=_die_or_ask)
+job_step.advance = replace(job_step.advance, call=_die_or_call)

@@ -40,7 +40,7 @@ def show(person: Person, dataset_id: str, path: str = "") -> dict[str, Any]:
 def test_while_a_check_is_under_way_the_dataset_and_its_job_show_how_far_it_is(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(steps, "RENEW_EVERY", 0.0)
+    monkeypatch.setattr(steps, "LEASE_RENEWAL_SECONDS", 0.0)
     dataset_id = alice.upload()
     job_id = alice.create_job(training_file=dataset_id)
 
@@ -58,7 +58,7 @@ def test_while_a_check_is_under_way_the_dataset_and_its_job_show_how_far_it_is(
 
 
 def test_of_two_files_a_job_shows_the_one_that_is_less_far(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "RENEW_EVERY", 0.0)
+    monkeypatch.setattr(steps, "LEASE_RENEWAL_SECONDS", 0.0)
     training, validation = alice.upload(), alice.upload(lines(20))
     job_id = alice.create_job(training_file=training, validation_file=validation)
     change(Dataset, training, check_progress=0.25)

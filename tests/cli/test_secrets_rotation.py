@@ -29,8 +29,8 @@ from tests.cli.terminal import Tunery
 from tests.servers import Receiver
 from tests.worker.levers import change, ids, settings
 from tests.world import Person, row, step
-from worker.providers import get_provider
 from worker.providers.errors import ProviderError
+from worker.providers.registry import get_provider
 
 ASKED: dict[str, Any] = {"json": {"event_type": "dataset.failed"}, "headers": {"Idempotency-Key": "k"}}
 OTHER = WebhookEndpointCreate(name="other", url="https://example.com/", event_types=[EventType.DATASET_FAILED])

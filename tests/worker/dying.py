@@ -21,7 +21,7 @@ from shared.projects.models import Credential
 from shared.settings import get_settings
 from tests.worker.crashing import POINTS
 from worker.app import app
-from worker.providers import get_provider
+from worker.providers.registry import get_provider
 
 
 class Death:

@@ -68,13 +68,13 @@ def step_while(step: Step[Any, Any, Any], id: str, meanwhile: Callable[[], objec
     """One step, and what happens elsewhere between the far side's answer and its record."""
     change(step.model, id, due_at=utc_now())
 
-    def ask(plan: Any) -> Any:
+    def call(plan: Any) -> Any:
         try:
-            return step.ask(plan)
+            return step.call(plan)
         finally:
             meanwhile()
 
-    run(replace(step, ask=ask), id)
+    run(replace(step, call=call), id)
 
 
 def lease_during(step: Step[Any, Any, Any], id: str) -> list[datetime]:
@@ -82,13 +82,13 @@ def lease_during(step: Step[Any, Any, Any], id: str) -> list[datetime]:
     leased: list[datetime] = []
     change(step.model, id, due_at=utc_now())
 
-    def ask(plan: Any) -> Any:
+    def call(plan: Any) -> Any:
         leased.append(row(step.model, id).due_at)
-        answer = step.ask(plan)
+        answer = step.call(plan)
         leased.append(row(step.model, id).due_at)
         return answer
 
-    run(replace(step, ask=ask), id)
+    run(replace(step, call=call), id)
     return leased
 
 

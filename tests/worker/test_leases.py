@@ -52,7 +52,7 @@ def test_a_step_that_fails_too_late_leaves_the_lease_of_another_alone(alice: Per
 @pytest.fixture
 def renewing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every bit of headway is written at once."""
-    monkeypatch.setattr(steps, "RENEW_EVERY", 0.0)
+    monkeypatch.setattr(steps, "LEASE_RENEWAL_SECONDS", 0.0)
 
 
 def test_a_check_and_a_count_keep_their_row_as_long_as_they_make_headway(alice: Person, renewing: None) -> None:
@@ -98,11 +98,11 @@ def test_a_step_that_has_lost_its_row_stops_and_leaves_it_alone(alice: Person, r
 
     def lose_it(plan: Any) -> Any:
         change(Dataset, dataset_id, due_at=taken)
-        answer = dataset_step.advance.ask(plan)
+        answer = dataset_step.advance.call(plan)
         raise AssertionError(f"it went on to {answer}")
 
     change(Dataset, dataset_id, due_at=utc_now())
-    run(replace(dataset_step.advance, ask=lose_it), dataset_id)
+    run(replace(dataset_step.advance, call=lose_it), dataset_id)
     lost = row(Dataset, dataset_id)
     assert (lost.due_at, lost.failures, lost.status) == (taken, 1, DatasetStatus.UPLOADED)
 

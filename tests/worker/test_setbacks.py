@@ -164,7 +164,7 @@ def test_what_the_list_tells_is_heard_before_the_job_goes_on(alice: Person, sand
     with transaction() as session:
         plan = watch.watch.plan(session, session.get_one(Watch, ids(Watch)[0]))
     assert plan is not None
-    watch.watch.ask(plan)  # and nothing is recorded yet
+    watch.watch.call(plan)  # and nothing is recorded yet
     assert row(Job, job_id).unanswered_since is None
 
 

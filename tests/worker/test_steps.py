@@ -37,7 +37,7 @@ def fail(*_: object) -> Any:
 
 BROKEN = {
     "plan": replace(job_step.advance, plan=fail),
-    "ask": replace(job_step.advance, ask=fail),
+    "call": replace(job_step.advance, call=fail),
     "record": replace(job_step.advance, record=fail),
 }
 
@@ -77,7 +77,7 @@ def test_a_job_that_is_given_up_is_cancelled_at_the_provider(alice: Person, sand
     job_id, provider_job_id = running_job(alice, sandbox)
     with settings(TUNERY_MAX_STEP_FAILURES="1"):
         for _ in range(2):
-            take(BROKEN["ask"], job_id)
+            take(BROKEN["call"], job_id)
     assert row(Job, job_id).error["code"] == "internal_error"
     for _ in range(2):
         step(Job, job_id)
@@ -90,7 +90,7 @@ def test_one_that_cannot_be_cancelled_either_is_let_be(alice: Person, sandbox: S
     job_id, _ = running_job(alice, sandbox)
     with settings(TUNERY_MAX_STEP_FAILURES="1"):
         for _ in range(4):
-            take(BROKEN["ask"], job_id)
+            take(BROKEN["call"], job_id)
     job = row(Job, job_id)
     assert (job.status, job.due_at, job.request, job.place) == (JobStatus.FAILED, None, None, None)
 
@@ -115,7 +115,7 @@ def test_a_step_whose_worker_is_killed_again_and_again_ends_too(alice: Person, s
         step_and_die(job_step.advance, job_id)
         assert row(Job, job_id).status is JobStatus.RUNNING
     with bound_contextvars(task_id="task-1"):
-        take(BROKEN["ask"], job_id)
+        take(BROKEN["call"], job_id)
     error = row(Job, job_id).error
     assert error["code"] == "internal_error"
     assert f"{job_id} (task task-1)" in error["message"]
@@ -123,7 +123,7 @@ def test_a_step_whose_worker_is_killed_again_and_again_ends_too(alice: Person, s
 
 def test_a_step_that_goes_well_again_begins_to_count_anew(alice: Person, sandbox: Sandbox) -> None:
     job_id, _ = running_job(alice, sandbox)
-    take(BROKEN["ask"], job_id)
+    take(BROKEN["call"], job_id)
     assert row(Job, job_id).failures == 1
     step(Job, job_id)
     assert row(Job, job_id).failures == 0
@@ -133,7 +133,7 @@ def test_a_pause_that_is_asked_for_while_a_step_is_put_off_is_kept_and_does_not_
     alice: Person, sandbox: Sandbox
 ) -> None:
     job_id, _ = running_job(alice, sandbox)
-    take(BROKEN["ask"], job_id)
+    take(BROKEN["call"], job_id)
     before = row(Job, job_id)
     alice.openai.fine_tuning.jobs.pause(job_id)
     after = row(Job, job_id)
@@ -152,7 +152,7 @@ def test_a_cancel_does_not_wait_for_a_step_that_is_put_off(alice: Person, sandbo
 
 def test_a_cancel_leaves_a_step_under_way_alone(alice: Person, sandbox: Sandbox) -> None:
     job_id, _ = running_job(alice, sandbox)
-    take(BROKEN["ask"], job_id)
+    take(BROKEN["call"], job_id)
     change(Job, job_id, due_at=utc_now())
     with transaction() as session:
         held = claim(session, Job, col(Job.id) == job_id, timedelta(minutes=1))
@@ -178,12 +178,12 @@ def test_the_far_side_may_ask_for_an_hour_and_no_more(server: str) -> None:
 def test_a_create_that_nobody_survives_is_tried_so_often_and_no_more(alice: Person, sandbox: Sandbox) -> None:
     job_id, creates = ready_job(alice), 0
 
-    def ask(plan: job_step.Plan) -> job_step.Answer:
+    def call(plan: job_step.Plan) -> job_step.Answer:
         nonlocal creates
         if isinstance(plan.do, Create):
             creates += 1
             raise Killed
-        return job_step.advance.ask(plan)
+        return job_step.advance.call(plan)
 
     with settings(TUNERY_MAX_STEP_FAILURES="3"):
         for _ in range(12):
@@ -191,6 +191,6 @@ def test_a_create_that_nobody_survives_is_tried_so_often_and_no_more(alice: Pers
             values = {"create_pending_at": pending - get_settings().create_grace} if pending else {}
             change(Job, job_id, due_at=utc_now(), **values)
             with suppress(Killed):
-                run(replace(job_step.advance, ask=ask), job_id)
+                run(replace(job_step.advance, call=call), job_id)
     assert (creates, row(Job, job_id).status) == (3, JobStatus.FAILED)
     assert row(Job, job_id).error["code"] == "internal_error"

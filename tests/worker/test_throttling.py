@@ -89,12 +89,12 @@ def test_of_calls_that_were_under_way_together_the_first_counts(alice: Person, s
     first, second = running_job(alice, sandbox)[0], running_job(alice, sandbox)[0]
     sandbox.arm("GET", f"{JOBS}/*", times=2, status=429)
 
-    def ask(plan: Any) -> Any:
+    def call(plan: Any) -> Any:
         due(job_step.advance, second)
-        return job_step.advance.ask(plan)
+        return job_step.advance.call(plan)
 
     change(Job, first, due_at=utc_now())
-    run(replace(job_step.advance, ask=ask), first)
+    run(replace(job_step.advance, call=call), first)
     assert row(Credential, row(Job, first).credential_id).pauses == 1
 
 

@@ -23,9 +23,10 @@ from shared.projects.models import Credential, Organization
 from shared.settings import get_settings
 from worker.datasets.upload_to_provider import NAME
 from worker.jobs.poll import status_of
-from worker.providers import get_provider, sanitize
+from worker.providers import sanitize
 from worker.providers.errors import ProviderError
 from worker.providers.openai import JOB_KEY, ORGANIZATION_KEY
+from worker.providers.registry import get_provider
 
 LOOK_BACK = timedelta(days=30)  # no job that was made before is still going on
 YOUNG = timedelta(hours=1)  # a file that may yet be recorded, or be named by a job

@@ -14,8 +14,9 @@ from shared.jobs import slots, tuned_models
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from worker.jobs.backpressure import check_open, try_again
-from worker.providers import get_provider
 from worker.providers.errors import ProviderError
+from worker.providers.registry import get_provider
+from worker.runtime.errors import StepError
 from worker.runtime.steps import Step, after
 
 REFRESH_EVERY = timedelta(minutes=10)
@@ -41,7 +42,7 @@ def _plan(_: Session, credential: Credential) -> Credential | None:
     return credential
 
 
-def _ask(credential: Credential) -> Account:
+def _call(credential: Credential) -> Account:
     provider = get_provider(credential)
     models = provider.list_models()
     try:
@@ -50,12 +51,12 @@ def _ask(credential: Credential) -> Account:
         return Account(models, None if error.retryable else {})
 
 
-def _record(session: Session, credential: Credential, asked: Credential, answer: Account | ProviderError) -> None:
+def _record(session: Session, credential: Credential, asked: Credential, answer: Account | StepError) -> None:
     if credential.deleted_at is not None or credential.key_version != asked.key_version:
         release(credential, utc_now())  # it is another account by now
         return
     credential.tested_at, credential.tested_version = utc_now(), asked.key_version
-    if isinstance(answer, ProviderError):
+    if isinstance(answer, StepError):
         credential.test_error = {"code": answer.code, "message": answer.message}
         try_again(session, credential, credential.id, answer)
         return
@@ -103,4 +104,4 @@ def _give_up(_: Session, credential: Credential) -> None:
     release(credential, after(REFRESH_EVERY))
 
 
-refresh = Step(Credential, _plan, _ask, _record, _give_up)
+refresh = Step(Credential, _plan, _call, _record, _give_up)

@@ -9,7 +9,7 @@ from shared.datasets.models import Upload, UploadStatus
 from shared.datasets.storage import store
 from shared.db.claims import release
 from shared.db.times import utc_now
-from worker.providers.errors import ProviderError
+from worker.runtime.errors import StepError
 from worker.runtime.steps import Step, log, try_again
 
 AT_ONCE = 200  # so that a step stays short
@@ -35,11 +35,11 @@ def _plan(session: Session, upload: Upload) -> Plan | None:
     return Plan(unused[:AT_ONCE])
 
 
-def _ask(plan: Plan) -> None:
+def _call(plan: Plan) -> None:
     store.remove(*plan.part_ids)
 
 
-def _record(session: Session, upload: Upload, plan: Plan, answer: ProviderError | None) -> None:
+def _record(session: Session, upload: Upload, plan: Plan, answer: StepError | None) -> None:
     if answer is not None:
         try_again(upload, answer)
         return
@@ -52,4 +52,4 @@ def _give_up(_: Session, upload: Upload) -> None:
     release(upload, None)
 
 
-close = Step(Upload, _plan, _ask, _record, _give_up)
+close = Step(Upload, _plan, _call, _record, _give_up)

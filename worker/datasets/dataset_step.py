@@ -21,8 +21,9 @@ from shared.jobs.spending import reservation
 from shared.projects.models import Credential
 from worker.datasets.sources import NotMade, Part, fetch, part_of
 from worker.jobs.backpressure import check_open
-from worker.providers import get_provider
 from worker.providers.errors import ProviderError
+from worker.providers.registry import get_provider
+from worker.runtime.errors import StepError
 from worker.runtime.steps import Lease, NotNow, Step, after, reference, try_again
 
 CHECK_PROCESSES = 2
@@ -93,7 +94,7 @@ def _part(session: Session, dataset: Dataset, source: SplitSource) -> Part | Non
     return Part(whole, source)
 
 
-def _ask(plan: Plan) -> Answer:
+def _call(plan: Plan) -> Answer:
     lease = Lease(plan.dataset)
     match plan.do:
         case Remove(copies):
@@ -133,7 +134,7 @@ def _remove(dataset: Dataset, copies: list[tuple[Credential, ProviderFile]]) -> 
     an account to answer: its provider removes it by itself, or the daily comparison finds it.
     """
     store.remove(dataset.id)
-    better_later: ProviderError | None = None
+    better_later: StepError | None = None
     for credential, copy in copies:
         error = _remove_copy(credential, copy)
         is_past = copy.expires_at is not None and copy.expires_at <= utc_now()
@@ -143,23 +144,23 @@ def _remove(dataset: Dataset, copies: list[tuple[Credential, ProviderFile]]) -> 
         raise better_later
 
 
-def _remove_copy(credential: Credential, copy: ProviderFile) -> ProviderError | None:
+def _remove_copy(credential: Credential, copy: ProviderFile) -> StepError | None:
     try:
         check_open(credential)
         get_provider(credential).delete_file(copy.provider_file_id or "")
     except NotNow as paused:
         wait = paused.until - utc_now() if paused.until is not None else None
-        return ProviderError("its account is left alone for now", "rate_limited", retryable=True, retry_after=wait)
+        return StepError("its account is left alone for now", "rate_limited", retryable=True, retry_after=wait)
     except ProviderError as error:
         return error
     return None
 
 
-def _record(session: Session, dataset: Dataset, plan: Plan, answer: Answer | ProviderError) -> None:
+def _record(session: Session, dataset: Dataset, plan: Plan, answer: Answer | StepError) -> None:
     if isinstance(plan.do, Check):
         _show_progress(session, dataset, None)
     match answer:
-        case ProviderError():
+        case StepError():
             try_again(dataset, answer)
         case None:
             datasets.forget_copies(session, dataset.id)
@@ -173,7 +174,7 @@ def _record(session: Session, dataset: Dataset, plan: Plan, answer: Answer | Pro
         case Report():
             _record_report(session, dataset, answer)
     if dataset.deleted_at is not None and answer is not None:
-        release(dataset, dataset.due_at if isinstance(answer, ProviderError) else utc_now())
+        release(dataset, dataset.due_at if isinstance(answer, StepError) else utc_now())
 
 
 def _record_report(session: Session, dataset: Dataset, report: Report) -> None:
@@ -209,4 +210,4 @@ def _sentence(dataset: Dataset) -> str:
     return f"The file could not be checked, by our fault; tell your operator its id, {reference(dataset.id)}"
 
 
-advance = Step(Dataset, _plan, _ask, _record, _give_up)
+advance = Step(Dataset, _plan, _call, _record, _give_up)

@@ -20,9 +20,10 @@ from shared.jobs import service as jobs
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from worker.jobs.backpressure import open_credential, try_again
-from worker.providers import get_provider
 from worker.providers.errors import ProviderError
 from worker.providers.openai import Provider, file_expiry
+from worker.providers.registry import get_provider
+from worker.runtime.errors import StepError
 from worker.runtime.steps import Lease, Step, reference
 
 WHOLE_UP_TO = 100_000_000  # above that, POST /files fails late at some providers
@@ -66,7 +67,7 @@ def _plan(session: Session, file: ProviderFile) -> Plan | None:
     return Plan(file, dataset, open_credential(session, file.credential_id), unknown_since)
 
 
-def _ask(plan: Plan) -> FileObject | Begun:
+def _call(plan: Plan) -> FileObject | Begun:
     provider = get_provider(plan.credential)
     if plan.unknown_since is not None and plan.file.provider_upload_id is None:
         found = provider.find_file(plan.name, plan.dataset.bytes, plan.unknown_since)
@@ -92,7 +93,7 @@ def _continue(provider: Provider, plan: Plan, upload_id: str) -> FileObject | Be
     return Begun(upload_id, [*plan.file.part_ids, part_id])
 
 
-def _record(session: Session, file: ProviderFile, plan: Plan, answer: FileObject | Begun | ProviderError) -> None:
+def _record(session: Session, file: ProviderFile, plan: Plan, answer: FileObject | Begun | StepError) -> None:
     if isinstance(answer, Begun):
         file.provider_upload_id, file.part_ids = answer.upload_id, answer.part_ids  # retries count on: see below
         release(file, utc_now())
@@ -100,10 +101,11 @@ def _record(session: Session, file: ProviderFile, plan: Plan, answer: FileObject
         file.retries = 0
         datasets.record_upload(file, answer.id, file_expiry(answer))
     elif answer.retryable:
-        if not answer.effect_unknown and file.provider_upload_id is None:
+        effect_unknown = isinstance(answer, ProviderError) and answer.effect_unknown
+        if not effect_unknown and file.provider_upload_id is None:
             file.upload_pending_at = None
         try_again(session, file, file.credential_id, answer)
-        if answer.effect_unknown and plan.dataset.bytes <= WHOLE_UP_TO:
+        if effect_unknown and plan.dataset.bytes <= WHOLE_UP_TO:
             _wait_for_it(file)
     elif file.provider_upload_id is not None and file.retries < get_settings().max_step_failures:
         datasets.forget_parts(file)  # completed by an attempt that died, or expired: find the file, or begin again
@@ -123,7 +125,7 @@ def _give_up(_: Session, file: ProviderFile) -> None:
     datasets.record_refusal(file, "internal_error", f"{sentence}, {reference(file.dataset_id)}")
 
 
-upload = Step(ProviderFile, _plan, _ask, _record, _give_up)
+upload = Step(ProviderFile, _plan, _call, _record, _give_up)
 
 
 def wake_waiting_jobs(file_id: str) -> None:

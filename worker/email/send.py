@@ -18,7 +18,7 @@ from shared.notifications import service as notifications
 from shared.notifications.models import Notification
 from shared.settings import get_settings
 from worker.email.messages import Letter, letter
-from worker.providers.errors import ProviderError
+from worker.runtime.errors import StepError
 from worker.runtime.steps import Step, after, log, run_one
 
 LINES = 4  # at once, so that a mail server that hangs leaves the webhooks their threads
@@ -62,7 +62,7 @@ def _plan(session: Session, notice: Notification) -> Plan | None:
     return Plan(notice, letter(session, notice))
 
 
-def _ask(plan: Plan) -> Refused | None:
+def _call(plan: Plan) -> Refused | None:
     try:
         with _connected() as server:
             server.send_message(_message(plan))
@@ -121,9 +121,9 @@ def _message(plan: Plan) -> EmailMessage:
     return message
 
 
-def _record(_: Session, notice: Notification, plan: Plan, answer: Refused | ProviderError | None) -> None:
-    if isinstance(answer, ProviderError):
-        raise answer  # a mail server is no provider: nothing here raises one
+def _record(_: Session, notice: Notification, plan: Plan, answer: Refused | StepError | None) -> None:
+    if isinstance(answer, StepError):
+        raise answer  # `_call` turns every failure of the mail server into `Refused`
     notice.attempts += 1
     schedule = get_settings().smtp.schedule
     if answer is None:
@@ -145,4 +145,4 @@ def _give_up(_: Session, notice: Notification) -> None:
     notifications.finish(notice, "It could not be written on our side")
 
 
-send = Step(Notification, _plan, _ask, _record, _give_up)
+send = Step(Notification, _plan, _call, _record, _give_up)

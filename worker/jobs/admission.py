@@ -15,6 +15,7 @@ from shared.settings import get_settings
 from worker.jobs import fair_share
 from worker.jobs.fair_share import Turn
 from worker.providers.errors import ProviderError
+from worker.runtime.errors import StepError
 from worker.runtime.steps import Step, after, backoff, log
 
 AT_ONCE = 100
@@ -77,7 +78,7 @@ def is_full(error: ProviderError) -> bool:
     return error.status == 429 and (known or "has reached the maximum of" in error.message)
 
 
-def step_back(session: Session, job: Job, error: ProviderError) -> None:
+def step_back(session: Session, job: Job, error: StepError) -> None:
     """The provider has refused a job for its number: it waits again, and the queue with it.
 
     Of jobs at once we then know how many it takes, and go on when one ends; of jobs in a day it takes none.

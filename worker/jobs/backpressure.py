@@ -13,6 +13,7 @@ from shared.projects.models import Credential
 from worker.jobs.admission import is_full
 from worker.providers.errors import ProviderError
 from worker.runtime import steps
+from worker.runtime.errors import StepError
 from worker.runtime.steps import NotNow, backoff, log
 
 SPREAD = 0.2  # of the pause, and a second: those who waited come back in this time, and not all at once
@@ -31,16 +32,17 @@ def check_open(credential: Credential) -> None:
         raise NotNow(_spread(now, credential.paused_until))
 
 
-def is_slow_down(error: ProviderError) -> bool:
+def is_slow_down(error: StepError) -> bool:
     """Whether this is about the number of calls: not of jobs, which their queue knows of, and not of money."""
     return (
-        error.retryable
+        isinstance(error, ProviderError)
+        and error.retryable
         and not is_full(error)
         and (error.status == 429 or (error.status == 503 and error.retry_after is not None))
     )
 
 
-def try_again(session: Session, row: DueTable | OwnedDue, credential_id: str, error: ProviderError) -> None:
+def try_again(session: Session, row: DueTable | OwnedDue, credential_id: str, error: StepError) -> None:
     """The far side could not answer for now. If it is asked too often, that is no failure of this row."""
     if is_slow_down(error):
         release(row, pause(session, credential_id, error))  # it tries first, the others after it
@@ -48,7 +50,7 @@ def try_again(session: Session, row: DueTable | OwnedDue, credential_id: str, er
         steps.try_again(row, error)
 
 
-def pause(session: Session, credential_id: str, error: ProviderError) -> datetime:
+def pause(session: Session, credential_id: str, error: StepError) -> datetime:
     """Leave the account alone, as long as it asks for or longer each time; until when. It begins anew with an account
     that was then asked for longer than it had been left alone. Of calls that were under way together the first one
     counts."""
@@ -64,7 +66,7 @@ def pause(session: Session, credential_id: str, error: ProviderError) -> datetim
     return credential.paused_until or utc_now()
 
 
-def _paused(session: Session, credential_id: str, error: ProviderError) -> Credential:
+def _paused(session: Session, credential_id: str, error: StepError) -> Credential:
     credential = session.get_one(Credential, credential_id, with_for_update={"key_share": True}, populate_existing=True)
     now = utc_now()
     last = credential.paused_until or now - timedelta(days=1)

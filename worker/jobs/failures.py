@@ -14,6 +14,7 @@ from worker.jobs.backpressure import is_slow_down, try_again
 from worker.jobs.poll import Unseen
 from worker.jobs.record import translator
 from worker.providers.errors import ProviderError
+from worker.runtime.errors import StepError
 from worker.runtime.steps import log
 
 GONE_AFTER = 16  # looks to which the provider did not know it, over some fifty minutes
@@ -31,8 +32,12 @@ def record_unseen(session: Session, job: Job, unseen: Unseen) -> None:
         _wait(session, job, unseen.error, translator(session, job)(unseen.error.message))
 
 
-def record_error(session: Session, job: Job, do: Do, error: ProviderError) -> None:
+def record_error(session: Session, job: Job, do: Do, error: StepError) -> None:
     message = translator(session, job)(error.message)
+    if not isinstance(error, ProviderError):  # our own storage failed; a poll is repeated as after no answer
+        job.unanswered_since = job.unanswered_since or utc_now()
+        _wait(session, job, error, message)
+        return
     _note(job, do, error)
     match do:
         case Create():
@@ -58,7 +63,7 @@ def _record_create(session: Session, job: Job, error: ProviderError, message: st
         jobs.decide(session, job, job.request)
 
 
-def _wait(session: Session, job: Job, error: ProviderError, message: str, *, is_full: bool = False) -> None:
+def _wait(session: Session, job: Job, error: StepError, message: str, *, is_full: bool = False) -> None:
     if job.retries == 0 and not is_slow_down(error):
         jobs.add_event(session, job, f"Waiting for the provider: {message}", Level.WARN)
     if is_full:

@@ -19,8 +19,8 @@ from worker.jobs.failures import note_told, record_error, record_unseen
 from worker.jobs.overlap import Compare, Compared, compare, comparison, record_comparison
 from worker.jobs.poll import Seen, Unseen, find, look, look_for_events
 from worker.jobs.record import record_seen
-from worker.providers import get_provider
-from worker.providers.errors import ProviderError
+from worker.providers.registry import get_provider
+from worker.runtime.errors import StepError
 from worker.runtime.steps import NotNow, Step, after, log
 
 
@@ -86,7 +86,7 @@ def _next_there(session: Session, job: Job) -> Do:
     return Poll(poll_schedule.is_behind(session, job))
 
 
-def _ask(plan: Plan) -> Answer:
+def _call(plan: Plan) -> Answer:
     provider = get_provider(plan.credential)
     id = plan.job.provider_job_id or ""
     match plan.do:
@@ -108,8 +108,8 @@ def _ask(plan: Plan) -> Answer:
             return look(provider, plan.job)
 
 
-def _record(session: Session, job: Job, plan: Plan, answer: Answer | ProviderError) -> None:
-    if isinstance(answer, ProviderError):
+def _record(session: Session, job: Job, plan: Plan, answer: Answer | StepError) -> None:
+    if isinstance(answer, StepError):
         record_error(session, job, plan.do, answer)
         return
     job.unanswered_since = None
@@ -164,4 +164,4 @@ def _adopt(session: Session, job: Job, found: list[FineTuningJob]) -> None:
         job.failures = failed
 
 
-advance = Step(Job, _plan, _ask, _record, give_up.give_up)
+advance = Step(Job, _plan, _call, _record, give_up.give_up)

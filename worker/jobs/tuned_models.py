@@ -8,8 +8,9 @@ from shared.db.claims import release
 from shared.jobs.models import TunedModel
 from shared.projects.models import Credential
 from worker.jobs.backpressure import open_credential, try_again
-from worker.providers import get_provider
 from worker.providers.errors import ProviderError
+from worker.providers.registry import get_provider
+from worker.runtime.errors import StepError
 from worker.runtime.steps import Step, log
 
 
@@ -26,15 +27,16 @@ def _plan(session: Session, model: TunedModel) -> Plan | None:
     return Plan(model.name, open_credential(session, model.credential_id))
 
 
-def _ask(plan: Plan) -> None:
+def _call(plan: Plan) -> None:
     get_provider(plan.credential).delete_model(plan.name)
 
 
-def _record(session: Session, model: TunedModel, plan: Plan, answer: ProviderError | None) -> None:
+def _record(session: Session, model: TunedModel, plan: Plan, answer: StepError | None) -> None:
     if answer is not None and answer.retryable:
         try_again(session, model, model.credential_id, answer)
         return
-    if answer is not None and answer.status != 404:
+    is_gone = isinstance(answer, ProviderError) and answer.status == 404
+    if answer is not None and not is_gone:
         log.error("the provider does not delete the model", model=plan.name, code=answer.code, reason=answer.message)
     release(model, None)
 
@@ -43,4 +45,4 @@ def _give_up(_: Session, model: TunedModel) -> None:
     release(model, None)
 
 
-delete = Step(TunedModel, _plan, _ask, _record, _give_up)
+delete = Step(TunedModel, _plan, _call, _record, _give_up)

@@ -17,10 +17,11 @@ from shared.projects.models import Credential
 from shared.settings import get_settings
 from worker.jobs.backpressure import open_credential, try_again
 from worker.jobs.poll_schedule import is_listed, jitter, let_none_wait_too_long
-from worker.providers import get_provider, sanitize
-from worker.providers.errors import ProviderError
+from worker.providers import sanitize
 from worker.providers.openai import CLOCKS_DIFFER
-from worker.runtime.steps import PAUSES, Lease, Step, after, log
+from worker.providers.registry import get_provider
+from worker.runtime.errors import StepError
+from worker.runtime.steps import CLAIM_RETRY_SECONDS, Lease, Step, after, log
 
 PAGE_EVERY = timedelta(seconds=0.5)  # at most, over time, of a list that is read as often as may be
 SLOWING = 4  # the list is read again after a part of the time since its last change
@@ -90,7 +91,7 @@ def _plan(session: Session, watch: Watch) -> Plan | None:
     return Plan(watch, open_credential(session, watch.credential_id), known, oldest.timestamp())
 
 
-def _ask(plan: Plan) -> Shown:
+def _call(plan: Plan) -> Shown:
     shown, unseen, in_vain = Shown(utc_now()), dict(plan.known), 0
     for page in _pages(plan):
         ours = [(known, job) for job in page if (known := unseen.pop(job["id"], None)) is not None]
@@ -126,8 +127,8 @@ def _compare(shown: Shown, known: Known, job: dict[str, Any]) -> None:
         shown.estimates[known.job_id] = finish
 
 
-def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | ProviderError) -> None:
-    if isinstance(shown, ProviderError):
+def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | StepError) -> None:
+    if isinstance(shown, StepError):
         _record_error(session, watch, plan, shown)
         return
     watch.retries, watch.listed_at = 0, shown.began
@@ -157,7 +158,7 @@ def _tell_jobs(shown: Shown) -> None:
     told a moment later: until the list is read again would be long. Not in the transaction that records the list, which
     holds the watch's row, for which a job's may wait."""
     untold = {*shown.changed, *shown.estimates}
-    for pause in (0, *PAUSES):
+    for pause in (0, *CLAIM_RETRY_SECONDS):
         if not untold:
             return
         time.sleep(pause)
@@ -203,7 +204,7 @@ def _look_singly(session: Session, job_ids: list[str]) -> None:
     session.connection().execute(_SINGLY, values)
 
 
-def _record_error(session: Session, watch: Watch, plan: Plan, error: ProviderError) -> None:
+def _record_error(session: Session, watch: Watch, plan: Plan, error: StepError) -> None:
     if error.retryable:
         try_again(session, watch, watch.credential_id, error)
     else:
@@ -217,4 +218,4 @@ def _give_up(_: Session, watch: Watch) -> None:
     release(watch, after(get_settings().poll_ceiling))
 
 
-watch = Step(Watch, _plan, _ask, _record, _give_up)
+watch = Step(Watch, _plan, _call, _record, _give_up)

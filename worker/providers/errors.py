@@ -2,22 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import timedelta
 
 import httpx2
 from openai import APIConnectionError, APIError, APIStatusError, OpenAIError
 
+from worker.net.retry_after import retry_after
 from worker.providers import sanitize
 from worker.providers.hints import ABOUT_MONEY, with_hint
 from worker.runtime import heartbeat
+from worker.runtime.errors import StepError
 
 _BETTER_SOON = {"file_not_ready"}
 _SURELY_WITHOUT_EFFECT = {400, 401, 403, 404, 405, 413, 415, 422, 429, 501}
 MESSAGE_LENGTH = 2000
 
 
-class ProviderError(Exception):
+class ProviderError(StepError):
     """What the provider said, or that it did not answer.
 
     `retryable`: the same call may succeed later, without anybody's doing or after the operator's.
@@ -35,14 +36,10 @@ class ProviderError(Exception):
         param: str | None = None,
         retry_after: timedelta | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = sanitize.text(message)
-        self.code = sanitize.text(code)
-        self.retryable = retryable
+        super().__init__(sanitize.text(message), sanitize.text(code), retryable=retryable, retry_after=retry_after)
         self.effect_unknown = effect_unknown
         self.status = status
         self.param = sanitize.some_text(param)
-        self.retry_after = retry_after
 
     def without(self, secret: str) -> "ProviderError":
         """The same, said without this word."""
@@ -60,7 +57,7 @@ class ProviderError(Exception):
 @contextmanager
 def provider_errors(api_key: str) -> Iterator[None]:
     """Turn whatever the SDK or the network raises into a `ProviderError`, which does not tell the key."""
-    heartbeat.made()
+    heartbeat.beat()
     try:
         with _translated():
             yield
@@ -114,13 +111,3 @@ def _sentence(error: APIStatusError) -> str:
     if isinstance(error.body, dict) and isinstance(error.body.get("message"), str):
         return str(error.body["message"])
     return error.message
-
-
-def retry_after(header: str) -> timedelta | None:
-    """How long `Retry-After` asks to wait, given in seconds or as a date; nonsense is no guidance."""
-    try:
-        if header[:1].isalpha():
-            return max(timedelta(), parsedate_to_datetime(header) - datetime.now(UTC))
-        return timedelta(seconds=max(0.0, float(header)))
-    except (ValueError, OverflowError, TypeError):  # the last for a date of no zone
-        return None

@@ -88,7 +88,7 @@ class Provider:
     def read_file(self, file_id: str) -> Iterator[bytes]:
         with self._errors(), self._openai.files.with_streaming_response.content(file_id) as response:
             for piece in response.iter_bytes(1 << 18):
-                heartbeat.made()
+                heartbeat.beat()
                 yield piece
 
     def create_upload(self, name: str, size: int, expiry: timedelta) -> str:
@@ -214,7 +214,7 @@ def _items(page: SyncPage[Item] | SyncCursorPage[Item]) -> Iterator[Item]:
         if not isinstance(items, list):
             raise ValueError(f"it is no list, but {type(page).__name__}")
         yield from items
-        heartbeat.made()
+        heartbeat.beat()
         if items == before or not page.has_next_page():  # the same again: a provider that knows no pages
             return
         before, page = items, page.get_next_page()

@@ -1,4 +1,4 @@
-"""A step of any row: claim, ask, record, in two transactions with the network between them."""
+"""Runs one step of a row: claim, call, record, in two transactions with the network call between them."""
 
 import secrets
 import time
@@ -17,8 +17,8 @@ from shared.db.row_security import narrow
 from shared.db.tables import DueTable, OwnedDue
 from shared.db.times import utc_now
 from shared.settings import get_settings
-from worker.providers.errors import ProviderError
 from worker.runtime import heartbeat
+from worker.runtime.errors import StepError
 
 log = structlog.get_logger(__name__)
 
@@ -27,30 +27,33 @@ Plan = TypeVar("Plan")
 Answer = TypeVar("Answer")
 Piece = TypeVar("Piece")
 
-RENEW_EVERY = 1.0  # seconds
-PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)  # seconds: a transaction of ours is shorter, also on a busy machine
+LEASE_RENEWAL_SECONDS = 1.0  # between two writes of a lease
+# Between attempts to claim a locked row. In all they outlast every transaction of ours, on a busy machine too.
+CLAIM_RETRY_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4)
+MAX_RETRY_AFTER = timedelta(hours=1)  # a longer wish of the other side would hold a row for as long as it likes
 
 
 @dataclass(frozen=True)
 class Step(Generic[Row, Plan, Answer]):
     """What one kind of row does when it is due.
 
-    `plan` reads what is needed, in the claim's transaction; None means that nothing has to be asked, and that it has
-    released the row. `ask` goes out to the network, and may raise `ProviderError`. `record` writes down the answer or
-    that error, and releases the row. `give_up` ends a row whose steps keep failing in a way that nobody foresaw.
+    `plan` reads the row's inputs in the transaction that claims it; it returns None if there is nothing to call, after
+    releasing the row. `call` goes out to the network with no transaction open; it may raise `StepError`. `record`
+    writes the answer, or that error, and releases the row. `give_up` ends a row whose steps have raised other
+    exceptions more than `max_step_failures` times.
     """
 
     model: type[Row]
     plan: Callable[[Session, Row], Plan | None]
-    ask: Callable[[Plan], Answer]
-    record: Callable[[Session, Row, Plan, Answer | ProviderError], None]
+    call: Callable[[Plan], Answer]
+    record: Callable[[Session, Row, Plan, Answer | StepError], None]
     give_up: Callable[[Session, Row], None]
 
 
 class NotNow(Exception):
-    """Raised by a plan that finds no time for the row: it is as if nobody had claimed it.
+    """Raised by a plan to undo its claim, without counting a failure.
 
-    With `until` it is due again then; without, whoever raises it has seen to that.
+    With `until` the row is due again at that time. Without it the row keeps its `due_at`.
     """
 
     def __init__(self, until: datetime | None = None) -> None:
@@ -59,22 +62,25 @@ class NotNow(Exception):
 
 
 class LeaseLost(Exception):
-    """Another may have the row by now: what is still under way would come too late."""
+    """The lease has run out and another worker may hold the row, so the step must stop: its record would be refused."""
 
 
 class Lease(Generic[Row]):
-    """Keeps a claimed row as long as its step makes headway, however long that takes.
+    """Keeps a claimed row for as long as its step makes progress.
 
-    `renew` is called with every bit of headway, and writes about once a second, in a transaction of its own: a worker
-    that is killed, or hangs, loses the row one lease after its last word. Raises `LeaseLost` if it had lost it before.
+    A long step calls `renew` often. It writes about once a second, in a transaction of its own. A worker that is killed
+    or hangs therefore loses the row one lease after its last call.
     """
 
     def __init__(self, claimed: Row) -> None:
         self._claimed = claimed
-        self._next = time.monotonic() + RENEW_EVERY
+        self._next = time.monotonic() + LEASE_RENEWAL_SECONDS
 
     def renew(self, note: Callable[[Session, Row], None] | None = None) -> None:
-        """`note` writes down how far the step is, in the same transaction."""
+        """Extend the lease. `note` can write the step's progress in the same transaction.
+
+        Raises `LeaseLost` if the lease has run out.
+        """
         if time.monotonic() < self._next:
             return
         with transaction(_project_of(self._claimed)) as session:
@@ -84,21 +90,22 @@ class Lease(Generic[Row]):
             if note is not None:
                 note(session, held)
         self._claimed.due_at = held.due_at
-        self._next = time.monotonic() + RENEW_EVERY
+        self._next = time.monotonic() + LEASE_RENEWAL_SECONDS
 
     def through(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
-        """The pieces as they come, each of which is headway."""
+        """Yield each piece and renew the lease before it."""
         for piece in pieces:
             self.renew()
             yield piece
 
 
 def run(step: Step[Row, Plan, Answer], id: str) -> None:
-    """Take one step of the row with this id, if it is due and nobody has it.
+    """Run one step of the row with this id, if the row is due and free.
 
-    Somebody who is just changing the row is waited for, though not for long: the next ring may be seconds away.
+    A row that another transaction has locked is tried again for up to 0.8 s: the sweep that would enqueue it again may
+    be seconds away.
     """
-    for pause in PAUSES:
+    for pause in CLAIM_RETRY_SECONDS:
         if run_one(step, col(step.model.id) == id) or not _is_due(step.model, id):
             return
         time.sleep(pause)
@@ -110,7 +117,7 @@ def _is_due(model: type[Row], id: str) -> bool:
 
 
 def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> bool:
-    """Take one step of that row of these which is due longest; whether there was one to be had."""
+    """Run one step of the row matching `which` that has been due longest. Returns whether a row could be claimed."""
     claimed: Row | None = None
     id = ""
     try:
@@ -121,12 +128,12 @@ def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> bool:
         claimed = row
         if claimed is None or plan is None:
             return claimed is not None
-        with heartbeat.told_to(Lease(claimed).renew):
+        with heartbeat.received_by(Lease(claimed).renew):
             answer = _ask(step, plan)
         with transaction(_project_of(claimed)) as session:
             held = still_held(session, claimed)
             if held is None:
-                log.warning("the lease ran out, the answer is dropped", row=id)
+                log.warning("the lease ran out: the answer is dropped", row=id)
                 return True
             step.record(session, held, plan, answer)
             enqueue_if_due(session, held)
@@ -134,7 +141,7 @@ def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> bool:
         if later.until is not None:
             _put_off(step, id, later.until)
     except LeaseLost:
-        log.warning("the lease ran out, the step is given up", row=id)
+        log.warning("the lease ran out: the step stops", row=id)
     except Exception:
         log.exception("the step failed", row=id)
         _postpone(step, id, claimed)
@@ -142,42 +149,42 @@ def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> bool:
 
 
 def _project_of(row: DueTable | OwnedDue) -> str | None:
-    """Whose row it is; None for one of the deployment, whose step works across projects."""
+    """The row's project; None for a row of the deployment, whose step reads the rows of all projects."""
     return getattr(row, "project_id", None)
 
 
 def _plan(session: Session, step: Step[Row, Plan, Answer], row: Row) -> Plan | None:
-    """The claim was made among all projects' rows; from here on only those of the row's own are there."""
+    """Plan the step. The claim saw the rows of all projects; from here on only the row's own project is visible."""
     if (project_id := _project_of(row)) is not None:
         narrow(session, project_id)
     if row.failures > get_settings().max_step_failures:
-        log.error("the steps of this row keep failing, it is given up", row=row.id, failures=row.failures)
+        log.error("the steps of this row keep failing: it is given up", row=row.id, failures=row.failures)
         step.give_up(session, row)
         return None
     return step.plan(session, row)
 
 
-def _ask(step: Step[Row, Plan, Answer], plan: Plan) -> Answer | ProviderError:
+def _ask(step: Step[Row, Plan, Answer], plan: Plan) -> Answer | StepError:
     try:
-        return step.ask(plan)
-    except ProviderError as error:
+        return step.call(plan)
+    except StepError as error:
         return error
-    except FileNotFoundError:
+    except FileNotFoundError:  # bytes that a row promises are gone: a fault of ours, which waiting does not mend
         raise
     except OSError as error:
         log.error("the storage cannot be reached", reason=str(error))
-        return ProviderError("our storage cannot be reached", "storage_unavailable", retryable=True)
+        return StepError("our storage cannot be reached", "storage_unavailable", retryable=True)
 
 
 def enqueue_if_due(session: Session, row: DueTable | OwnedDue) -> None:
-    """A next step that is due already need not wait for the sweep."""
+    """Wake a worker for a next step that is due already, so that it need not wait for the sweep."""
     if row.due_at is not None and row.due_at <= utc_now():
         row.enqueued_at = utc_now()
         row.enqueue_on_commit(session)
 
 
 def _put_off(step: Step[Row, Plan, Answer], id: str, until: datetime) -> None:
-    """Let a row that nobody has wait, whoever rings for it, and count nothing."""
+    """Delay a row that nobody holds. The failure that claiming counts is taken back."""
     with transaction() as session:
         row = claim(session, step.model, col(step.model.id) == id, timedelta())
         if row is not None:
@@ -185,15 +192,15 @@ def _put_off(step: Step[Row, Plan, Answer], id: str, until: datetime) -> None:
 
 
 def reference(id: str) -> str:
-    """What an operator finds all about a row that was given up by: its id, and that of its last task."""
+    """The row's id and the id of its last task, by which an operator finds the log lines of a row that was given up."""
     task_id = structlog.contextvars.get_contextvars().get("task_id")
     return f"{id} (task {task_id})" if task_id else id
 
 
 def _postpone(step: Step[Row, Plan, Answer], id: str, claimed: Row | None) -> None:
-    """Let a failed step be tried again later. It stays counted, and a lease that another holds is left alone.
+    """Schedule a step that has raised again, and keep its failure counted. A lease of another worker is not touched.
 
-    `claimed` is None when the plan failed, and the claim with it: then it is counted here.
+    `claimed` is None when the plan raised: that rolled the claim and its count back, so the row is claimed once more.
     """
     with transaction() as session:
         row = still_held(session, claimed) if claimed is not None else None
@@ -203,16 +210,19 @@ def _postpone(step: Step[Row, Plan, Answer], id: str, claimed: Row | None) -> No
 
 
 def backoff(count: int, retry_after: timedelta | None = None) -> timedelta:
-    """Doubling from `retry_base` to `retry_cap`, ±20 %; not before what the far side asked for, up to an hour."""
+    """How long to wait after `count` failures: doubling from `retry_base` to `retry_cap`, ±20 %.
+
+    Never shorter than `retry_after`, of which at most an hour is respected.
+    """
     settings = get_settings()
     wait = min(settings.retry_cap, settings.retry_base * 2.0 ** min(count, 20))
-    asked_for = min(retry_after or timedelta(), timedelta(hours=1))
+    asked_for = min(retry_after or timedelta(), MAX_RETRY_AFTER)
     return max(wait * (0.8 + 0.4 * secrets.randbelow(1001) / 1000), asked_for)
 
 
-def try_again(row: DueTable | OwnedDue, error: ProviderError) -> None:
-    """The far side could not answer for now."""
-    log.warning("the provider will be asked again", row=row.id, code=error.code, reason=error.message)
+def try_again(row: DueTable | OwnedDue, error: StepError) -> None:
+    """Release the row until its back-off after a retryable error is over."""
+    log.warning("the call failed and will be repeated", row=row.id, code=error.code, reason=error.message)
     release(row, utc_now() + backoff(row.retries, error.retry_after))
     row.retries += 1
 

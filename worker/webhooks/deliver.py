@@ -18,7 +18,8 @@ from shared.webhooks import service as webhooks
 from shared.webhooks.deliveries import body_of
 from shared.webhooks.models import FailureReason, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from worker.net import http_client
-from worker.providers.errors import ProviderError, retry_after
+from worker.net.retry_after import retry_after
+from worker.runtime.errors import StepError
 from worker.runtime.steps import NotNow, Step, log, run_one
 from worker.webhooks.concurrency import Lanes
 
@@ -118,7 +119,7 @@ def _plan(session: Session, delivery: WebhookDelivery) -> Plan | None:
     return Plan(delivery, event, endpoint)
 
 
-def _ask(plan: Plan) -> Outcome:
+def _call(plan: Plan) -> Outcome:
     began, started = utc_now(), time.monotonic()
     body = body_of(plan.event, plan.delivery.is_full)
     headers = _headers(plan, body)
@@ -165,9 +166,9 @@ def _headers(plan: Plan, body: bytes) -> dict[str, str]:
     }
 
 
-def _record(session: Session, delivery: WebhookDelivery, plan: Plan, outcome: Outcome | ProviderError) -> None:
-    if isinstance(outcome, ProviderError):
-        raise outcome  # a receiver is no provider: nothing here raises one
+def _record(session: Session, delivery: WebhookDelivery, plan: Plan, outcome: Outcome | StepError) -> None:
+    if isinstance(outcome, StepError):
+        raise outcome  # `_call` turns every failure of the receiver into an `Outcome`
     made = outcome.attempt
     log.info(
         "webhook attempt",
@@ -188,4 +189,4 @@ def _give_up(_: Session, delivery: WebhookDelivery) -> None:
     outcomes.finish(delivery, FailureReason.INTERNAL)
 
 
-attempt = Step(WebhookDelivery, _plan, _ask, _record, _give_up)
+attempt = Step(WebhookDelivery, _plan, _call, _record, _give_up)

@@ -17,7 +17,7 @@ from shared.webhooks.models import (
     WebhookEvent,
     WebhookRecovery,
 )
-from worker.providers.errors import ProviderError
+from worker.runtime.errors import StepError
 from worker.runtime.steps import Step
 
 AT_ONCE = 500  # so that a step stays short
@@ -90,14 +90,14 @@ def _finish(recovery: WebhookRecovery, status: RecoveryStatus) -> None:
     release(recovery, None)
 
 
-def _ask(_: None) -> None: ...
+def _call(_: None) -> None: ...
 
 
-def _record(session: Session, recovery: WebhookRecovery, _: None, __: ProviderError | None) -> None: ...
+def _record(session: Session, recovery: WebhookRecovery, _: None, __: StepError | None) -> None: ...
 
 
 def _give_up(_: Session, recovery: WebhookRecovery) -> None:
     _finish(recovery, RecoveryStatus.FAILED)
 
 
-recover = Step(WebhookRecovery, _plan, _ask, _record, _give_up)
+recover = Step(WebhookRecovery, _plan, _call, _record, _give_up)
