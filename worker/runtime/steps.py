@@ -129,7 +129,7 @@ def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> bool:
         if claimed is None or plan is None:
             return claimed is not None
         with heartbeat.received_by(Lease(claimed).renew):
-            answer = _ask(step, plan)
+            answer = _call(step, plan)
         with transaction(_project_of(claimed)) as session:
             held = still_held(session, claimed)
             if held is None:
@@ -164,7 +164,7 @@ def _plan(session: Session, step: Step[Row, Plan, Answer], row: Row) -> Plan | N
     return step.plan(session, row)
 
 
-def _ask(step: Step[Row, Plan, Answer], plan: Plan) -> Answer | StepError:
+def _call(step: Step[Row, Plan, Answer], plan: Plan) -> Answer | StepError:
     try:
         return step.call(plan)
     except StepError as error:
