@@ -1,4 +1,4 @@
-"""Which schema the database has, and how it gets the newest. Of its own: a worker, started often, needs no Alembic."""
+"""Reads and upgrades the schema's revision. Separate from `shared.database`: a worker starts faster without Alembic."""
 
 from functools import cache
 from pathlib import Path
@@ -7,13 +7,25 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlmodel import Session
 
 from shared.database import get_engine
+from shared.errors import ServiceError
 
 _LOCK = 7_186_837_679  # any number; the same in every process that migrates
 _PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
+
+
+class UnknownRevision(ServiceError):
+    """The database has a revision that is not among the migrations of this version."""
+
+    def __init__(self, revision: str) -> None:
+        super().__init__(
+            f"The database is at revision {revision}, which this version does not have: it was made before the first "
+            "release or by a newer version, so migrate an empty database, or install the newer version "
+            "(docs/operating.md)"
+        )
 
 
 def _config() -> Config:
@@ -21,13 +33,24 @@ def _config() -> Config:
 
 
 def migrate() -> None:
-    """Bring the schema to the newest revision. Several at once wait for each other."""
+    """Upgrades the schema to the newest revision. A second process waits until the first is done.
+
+    Raises `UnknownRevision`.
+    """
     with get_engine().connect() as lock:
         lock.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
         try:
+            _check_revision_is_known(lock)
             command.upgrade(_config(), "head")
         finally:
             lock.execute(text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
+
+
+def _check_revision_is_known(connection: Connection) -> None:
+    current = _revision_of(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if current is not None and current not in known:
+        raise UnknownRevision(current)
 
 
 @cache
@@ -36,4 +59,9 @@ def newest_revision() -> str | None:
 
 
 def current_revision(session: Session) -> str | None:
-    return MigrationContext.configure(session.connection()).get_current_revision()
+    """The revision that the database is at; None if it was never migrated."""
+    return _revision_of(session.connection())
+
+
+def _revision_of(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()

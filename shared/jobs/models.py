@@ -78,10 +78,10 @@ class Job(OwnedDue, table=True):
     `provider_…` columns hold the far side's words; `create_pending_at` marks a create whose end is not known. `place`
     is null before the files are ready, and at the end. `queue_position` is from 1; null when it is far behind.
     `provider_status` is null while the provider is known to say something new; `changed_at` is when it last did.
-    `misses` counts the looks, since the last one that found what it looked for, to which the provider said that it does not know
-    the job, or refused the events of one that has ended. `refusals` counts the answers that what is asked for is not
-    possible now. `unanswered_since` is when what was asked about it first got no usable answer, and has got none since.
-    `cleared_at` is when its money was in order: before that the provider sees nothing of it.
+    `misses` counts the polls, since the last one that found what it asked for, to which the provider said that it does
+    not know the job, or refused the events of one that has ended. `refusals` counts the answers that what is asked
+    for is not possible now. `unanswered_since` is when what was asked about it first got no usable answer,
+    and has got none since. `cleared_at` is when its money was in order: before that the provider sees nothing of it.
     """
 
     __tablename__ = "jobs"

@@ -3,9 +3,10 @@
 import ast
 import os
 import subprocess
+from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import NullPool, create_engine, make_url, text
 
 from cli.admin.deployment import update_project
 from cli.local import commands
@@ -60,26 +61,46 @@ def calls_of(node: ast.AST, name: str) -> list[ast.Call]:
     return [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == name]
 
 
-def columns_from_the_start() -> set[tuple[str, str]]:
-    """Those that each table was made with, as `(table, column)`."""
+def columns_added_later() -> set[tuple[str, str]]:
+    """Those that a migration adds to a table that exists, as `(table, column)`."""
     migrations = [ast.parse(file.read_text()) for file in (commands.ROOT / "alembic/versions").glob("*.py")]
-    made = [table for migration in migrations for table in calls_of(migration, "create_table")]
     return {
-        (ast.literal_eval(table.args[0]), ast.literal_eval(column.args[0]))
-        for table in made
-        for column in calls_of(table, "Column")
+        (ast.literal_eval(added.args[0]), ast.literal_eval(calls_of(added, "Column")[0].args[0]))
+        for migration in migrations
+        for added in calls_of(migration, "add_column")
     }
 
 
 @pytest.mark.usefixtures("server")
-def test_who_has_not_been_restarted_since_a_migration_may_still_write() -> None:
+def test_a_process_of_the_version_before_can_still_write_after_a_migration() -> None:
     required = text(
         "select table_name, column_name from information_schema.columns where table_schema = 'public'"
         " and is_nullable = 'NO' and column_default is null and table_name <> 'alembic_version'"
     )
     with transaction() as session:
         found = {(table, column) for table, column in session.execute(required)}
-    assert found - columns_from_the_start() == set(), "a column that is added later needs a server_default that stays"
+    assert found & columns_added_later() == set(), "a column that is added later needs a server_default that stays"
+
+
+@pytest.fixture
+def database_of_before(server: str) -> Iterator[str]:
+    """The address of a database at a revision that no migration has."""
+    url = make_url(variables_of_this_test()["DATABASE_URL"])
+    name = f"of_before_{os.getpid()}"
+    with create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect() as admin:
+        admin.execute(text(f"create database {name}"))
+        with create_engine(url.set(database=name), poolclass=NullPool).begin() as owner:
+            owner.execute(text("create table alembic_version as select '0020' as version_num"))
+        yield url.set(database=name).render_as_string(hide_password=False)
+        admin.execute(text(f"drop database {name} with (force)"))
+
+
+def test_a_database_of_a_revision_that_is_not_known_is_a_sentence(database_of_before: str) -> None:
+    said = tunery("migrate", **variables_of_this_test() | {"DATABASE_URL": database_of_before})
+    assert said.returncode == 1
+    assert said.stderr.startswith("The database is at revision 0020, which this version does not have")
+    assert "migrate an empty database" in said.stderr
+    assert "Traceback" not in said.stderr
 
 
 @pytest.mark.usefixtures("clean")
