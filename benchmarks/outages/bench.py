@@ -1,4 +1,4 @@
-"""The deployment under test of `benchmarks.outages`: creates jobs, suspends and restarts processes, waits for states."""
+"""The servers that `benchmarks.outages` disturbs: creates jobs, suspends and restarts processes, waits for states."""
 
 import os
 import subprocess

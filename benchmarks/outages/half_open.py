@@ -15,6 +15,7 @@ class HalfOpen:
         self._target = (parts.hostname or "", parts.port or 0)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._frozen: list[threading.Event] = []
+        self._sockets: list[socket.socket] = []
         address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.url = parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@{address}").geturl()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -31,12 +32,20 @@ class HalfOpen:
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self._target)
+                self._sockets += client, server
                 self._frozen.append(frozen := threading.Event())
                 for source, sink in ((client, server), (server, client)):
                     threading.Thread(target=_forward, args=(source, sink, frozen), daemon=True).start()
 
     def close(self) -> None:
+        """Accepts no more connections; open ones stay as they are."""
         self._listener.close()
+
+    def close_connections(self) -> None:
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads it; close alone does not
+            each.close()
 
 
 def _forward(source: socket.socket, sink: socket.socket, frozen: threading.Event) -> None:
@@ -56,3 +65,4 @@ def half_open(url: str) -> Iterator[HalfOpen]:
         yield proxy
     finally:
         proxy.close()
+        proxy.close_connections()
