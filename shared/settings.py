@@ -3,7 +3,6 @@
 import os
 import re
 from datetime import timedelta
-from enum import StrEnum
 from functools import cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
@@ -16,6 +15,8 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+
+from shared.providers.dialects import Dialect
 
 
 def _seconds(value: object) -> object:
@@ -65,13 +66,6 @@ def _host_and_port(address: str | None) -> str | None:
 
 
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
-
-
-class Dialect(StrEnum):
-    """In what a provider differs from OpenAI: `azure` wants the key in a header `api-key`, not as a bearer token."""
-
-    OPENAI = "openai"
-    AZURE = "azure"
 
 
 class ProviderSettings(BaseModel):

@@ -148,7 +148,7 @@ async def _send(account: Account, body: bytes) -> httpx2.Response:
         log.error("the key of a credential cannot be read", credential_id=account.credential_id, reason=str(error))
         raise ProviderUnavailable("The provider's key cannot be read at the moment: tell your operator") from None
     try:
-        request = client.build_request("POST", f"{account.base_url}/chat/completions", content=body, headers=headers)
+        request = client.build_request("POST", account.chat_url(), content=body, headers=headers)
         return await client.send(request, stream=True)
     except httpx2.HTTPError as error:
         log.error("the provider cannot be reached", reason=f"{type(error).__name__}: {error}")

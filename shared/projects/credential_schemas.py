@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, St
 from shared.db.pages import Listed
 from shared.db.times import epoch
 from shared.projects.models import Credential
-from shared.settings import Dialect
+from shared.providers.dialects import Dialect
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 

@@ -12,9 +12,10 @@ from shared.errors import Invalid, NotFound
 from shared.projects import service as projects
 from shared.projects.credential_schemas import CredentialCreate, CredentialUpdate
 from shared.projects.models import Credential
+from shared.providers.dialects import ADDRESSING, Dialect
 from shared.security.secrets import seal, unseal
 from shared.security.ssrf import target
-from shared.settings import Dialect, get_settings
+from shared.settings import get_settings
 
 SHOWN = 4  # letters of a key, if it has so many more that these do not matter
 
@@ -48,9 +49,11 @@ class Account:
         return unseal(self.sealed_key, _place(self.project_id, self.credential_id, "api_key"))
 
     def headers(self) -> dict[str, str]:
-        """By which the provider knows the account."""
-        key = self.api_key()
-        return {"api-key": key} if self.dialect is Dialect.AZURE else {"Authorization": f"Bearer {key}"}
+        """The headers that sign a request to the provider. Raises as `api_key` does."""
+        return ADDRESSING[self.dialect].headers(self.api_key())
+
+    def chat_url(self) -> str:
+        return f"{self.base_url}{ADDRESSING[self.dialect].chat_path}"
 
 
 def webhook_secret(credential: Credential) -> str | None:

@@ -11,7 +11,7 @@ from shared.broker.queue import Task
 from shared.db.columns import EnumField, JSONField, TimeField
 from shared.db.tables import Deletable, DueTable, Owned, Table
 from shared.db.times import utc_now
-from shared.settings import Dialect
+from shared.providers.dialects import Dialect
 
 
 class ModelMode(StrEnum):

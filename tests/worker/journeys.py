@@ -20,10 +20,10 @@ from tests.servers import Receiver
 from tests.worker.crashing import Crashes
 from tests.worker.levers import let_the_grace_pass, ready_job
 from tests.world import Person, Sandbox, lines, row, step
-from worker.datasets import upload_to_provider
+from worker.providers.openai.client import CAPABILITIES
 
 JOBS = "/v1/fine_tuning/jobs"
-LARGE = upload_to_provider.WHOLE_UP_TO + 1
+LARGE = CAPABILITIES.max_whole_file_bytes + 1
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from openai.types import Model
 
 from shared.db.times import utc_now
 from shared.projects.models import Credential
 from tests.worker.levers import change, ids
 from tests.world import Person, Sandbox, row, step
-from worker.accounts.refresh import REFRESH_EVERY, tunable
+from worker.accounts.refresh import REFRESH_EVERY, chosen
+from worker.providers.openai.base_models import base_models
+from worker.providers.protocol import BaseModel
 
 
-def named(*names: str) -> list[Model]:
-    return [Model(id=name, created=0, object="model", owned_by="") for name in names]
+def listed(*names: str) -> list[BaseModel]:
+    return base_models([{"id": name, "object": "model"} for name in names])
 
 
 def credential(person: Person) -> str:
@@ -37,12 +38,12 @@ def credential(person: Person) -> str:
 def test_of_the_models_of_a_provider_those_are_kept_that_can_be_tuned(
     server: str, offered: list[str], kept: list[str]
 ) -> None:
-    assert [model.id for model in tunable(named(*offered))] == kept
+    assert [model.id for model in chosen(listed(*offered), ())] == kept
 
 
 def test_the_operators_choice_wins(server: str) -> None:
-    offered = named("gpt-4o", "gpt-5", "ft:gpt-5:acme::x")
-    assert [model.id for model in tunable(offered, ["gpt-5", "gpt-6"])] == ["gpt-5"]
+    offered = listed("gpt-4o", "gpt-5", "ft:gpt-5:acme::x")
+    assert [model.id for model in chosen(offered, ["gpt-5", "gpt-6"])] == ["gpt-5"]
 
 
 def test_the_models_of_the_provider_are_listed_and_asked_for_again_later(alice: Person, sandbox: Sandbox) -> None:

@@ -17,6 +17,7 @@ from tests.worker.journeys import LARGE, large_copy
 from tests.worker.levers import calls, change, ids, let_the_grace_pass, ready_job, settings, step_and_die
 from tests.world import Person, Sandbox, lines, row, step, work, work_until_created
 from worker.datasets import upload_to_provider
+from worker.providers.openai.client import CAPABILITIES
 
 FILES = "/v1/files"
 UNKNOWN_ENDS: list[dict[str, Any]] = [{"drop": "after"}, {"status": 500, "after_effect": True}, {"body": {"id": None}}]
@@ -68,7 +69,7 @@ def test_a_large_file_goes_in_parts_one_to_a_step_and_is_found_after_its_complet
 ) -> None:
     sandbox.arm("POST", "/v1/uploads/*/complete", drop="after")
     dataset_id = row(ProviderFile, large_file).dataset_id
-    for sent in range(1 + LARGE // upload_to_provider.PART_BYTES + 1):
+    for sent in range(1 + LARGE // CAPABILITIES.part_bytes + 1):
         step(ProviderFile, large_file)
         assert len(row(ProviderFile, large_file).part_ids) == sent
     for _ in range(4):  # the last part, the completion that is lost, its refused repetition, the search

@@ -9,8 +9,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 import structlog
-from openai.types import FileObject
-from openai.types.fine_tuning import FineTuningJob
 from sqlmodel import Session, col, or_, select
 
 from shared.database import transaction
@@ -23,9 +21,9 @@ from shared.projects.models import Credential, Organization
 from shared.settings import get_settings
 from worker.datasets.upload_to_provider import NAME
 from worker.jobs.poll import status_of
-from worker.providers import sanitize
+from worker.providers import protocol
 from worker.providers.errors import ProviderError
-from worker.providers.openai import JOB_KEY, ORGANIZATION_KEY
+from worker.providers.protocol import ProviderJob
 from worker.providers.registry import get_provider
 
 LOOK_BACK = timedelta(days=30)  # no job that was made before is still going on
@@ -58,20 +56,18 @@ def find(credential: Credential, *, restored: bool = False) -> list[Finding]:
     organization's id, is ours and was forgotten. A copy of the database would take the original's jobs for that.
     """
     provider = get_provider(credential)
-    active = [
-        job for job in provider.list_jobs(utc_now() - LOOK_BACK) if sanitize.is_id(job.id) and not _has_ended(job)
-    ]
-    files = [file for file in provider.list_files() if sanitize.is_id(file.id)]
+    active = [job for job in provider.list_jobs(utc_now() - LOOK_BACK) if not _has_ended(job)]
+    files = provider.list_files()
     with transaction() as session:  # rows are younger than the lists: who is not in these is under way
         return [*_jobs(session, credential, active, restored), *_files(session, files, active)]
 
 
-def _has_ended(job: FineTuningJob) -> bool:
+def _has_ended(job: ProviderJob) -> bool:
     return status_of(job, JobStatus.RUNNING).is_final
 
 
-def _jobs(session: Session, credential: Credential, active: list[FineTuningJob], restored: bool) -> list[Finding]:
-    ours = {job.id: mark for job in active if (mark := _mark(job, JOB_KEY)) is not None}
+def _jobs(session: Session, credential: Credential, active: list[ProviderJob], restored: bool) -> list[Finding]:
+    ours = {job.id: job.mark.job_id for job in active if job.mark is not None}
     rows = {job.id: job for job in session.exec(select(Job).where(col(Job.id).in_(set(ours.values()))))}
     organization_id = session.exec(select(Organization.id)).one()
     found = []
@@ -81,17 +77,12 @@ def _jobs(session: Session, credential: Credential, active: list[FineTuningJob],
         row = rows.get(ours[job.id])
         judged = _judge(row, job.id, credential) if row else _judge_unknown(job, organization_id, restored)
         if judged is not None:
-            found.append(Finding(job.id, ours[job.id], *judged, sanitize.time(job.created_at) or utc_now()))
+            found.append(Finding(job.id, ours[job.id], *judged, job.created_at or utc_now()))
     return found
 
 
-def _mark(job: FineTuningJob, key: str) -> str | None:
-    """What it carries of ours."""
-    return sanitize.some_text(job.metadata.get(key)) if isinstance(job.metadata, dict) else None
-
-
-def _judge_unknown(job: FineTuningJob, organization_id: str, restored: bool) -> tuple[Action, str]:
-    if _mark(job, ORGANIZATION_KEY) != organization_id:
+def _judge_unknown(job: ProviderJob, organization_id: str, restored: bool) -> tuple[Action, str]:
+    if job.mark is None or job.mark.organization_id != organization_id:
         return Action.LEAVE, "another installation's"
     if restored:
         return Action.CANCEL, "our organization's, and unknown since the database was restored"
@@ -111,15 +102,15 @@ def _judge(row: Job, provider_job_id: str, credential: Credential) -> tuple[Acti
     return Action.ADOPT, "the job does not know of it"
 
 
-def _files(session: Session, files: list[FileObject], active: list[FineTuningJob]) -> list[Finding]:
-    ours = {file.id: match[1] for file in files if (match := NAME.fullmatch(sanitize.text(file.filename)))}
+def _files(session: Session, files: list[protocol.ProviderFile], active: list[ProviderJob]) -> list[Finding]:
+    ours = {file.id: match[1] for file in files if (match := NAME.fullmatch(file.name))}
     known = set(session.exec(select(Dataset.id).where(col(Dataset.id).in_(set(ours.values())))))
     copies = select(ProviderFile).where(
         or_(col(ProviderFile.provider_file_id).in_(ours), col(ProviderFile.dataset_id).in_(known))
     )
     rows = session.exec(copies).all()
     kept = {row.provider_file_id for row in rows}
-    kept |= {sanitize.text(file_id) for job in active for file_id in (job.training_file, job.validation_file)}
+    kept |= {file_id for job in active for file_id in (job.training_file, job.validation_file)}
     on_the_way = {row.dataset_id for row in rows if row.upload_pending_at is not None}
     young = utc_now() - YOUNG
     return [
@@ -128,7 +119,7 @@ def _files(session: Session, files: list[FileObject], active: list[FineTuningJob
         if file.id in ours
         and file.id not in kept
         and ours[file.id] not in on_the_way
-        and (made_at := sanitize.time(file.created_at)) is not None
+        and (made_at := file.created_at) is not None
         and made_at < young
     ]
 

@@ -1,11 +1,10 @@
-"""Ask a provider, now and then, which base models it has, and how many jobs it takes at once."""
+"""Asks a provider every ten minutes which base models it has and how many jobs it takes at once."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from openai.types import Model
 from sqlmodel import Session
 
 from shared.db.claims import release
@@ -15,22 +14,19 @@ from shared.projects.models import Credential
 from shared.settings import get_settings
 from worker.jobs.backpressure import check_open, try_again
 from worker.providers.errors import ProviderError
+from worker.providers.protocol import BaseModel
 from worker.providers.registry import get_provider
 from worker.runtime.errors import StepError
 from worker.runtime.steps import Step, after
 
 REFRESH_EVERY = timedelta(minutes=10)
 
-# What OpenAI has ever let its customers tune; its list of models does not say it.
-_TUNABLE = ("babbage-002", "davinci-002", "gpt-3.5-turbo", "gpt-4-0613", "gpt-4.1", "gpt-4o", "o4-mini")
-_OTHER_USES = ("audio", "realtime", "search", "transcribe", "tts", "instruct", "deep-research", "image")
-
 
 @dataclass(frozen=True)
-class Account:
-    """`job_slots` is None where the provider did not say."""
+class Answer:
+    """`job_slots` is None if the provider could not answer that for now."""
 
-    models: list[Model]
+    models: list[BaseModel]
     job_slots: dict[str, int] | None
 
 
@@ -42,18 +38,18 @@ def _plan(_: Session, credential: Credential) -> Credential | None:
     return credential
 
 
-def _call(credential: Credential) -> Account:
+def _call(credential: Credential) -> Answer:
     provider = get_provider(credential)
-    models = provider.list_models()
+    models = provider.list_base_models()
     try:
-        return Account(models, provider.job_slots())
+        return Answer(models, provider.job_slots())
     except ProviderError as error:
-        return Account(models, None if error.retryable else {})
+        return Answer(models, None if error.retryable else {})
 
 
-def _record(session: Session, credential: Credential, asked: Credential, answer: Account | StepError) -> None:
+def _record(session: Session, credential: Credential, asked: Credential, answer: Answer | StepError) -> None:
     if credential.deleted_at is not None or credential.key_version != asked.key_version:
-        release(credential, utc_now())  # it is another account by now
+        release(credential, utc_now())  # the answer is about a key that has been replaced
         return
     credential.tested_at, credential.tested_version = utc_now(), asked.key_version
     if isinstance(answer, StepError):
@@ -62,7 +58,7 @@ def _record(session: Session, credential: Credential, asked: Credential, answer:
         return
     credential.test_error = None
     named = get_settings().provider.base_models if credential.project_id is None else ()
-    credential.base_models = [_base(model) for model in tunable(answer.models, named)]
+    credential.base_models = [_stored(model) for model in chosen(answer.models, named)]
     if answer.job_slots is not None:
         credential.job_slots = _by_base(answer.job_slots)
     credential.retries = 0
@@ -70,29 +66,22 @@ def _record(session: Session, credential: Credential, asked: Credential, answer:
     release(credential, after(REFRESH_EVERY))
 
 
-def tunable(models: list[Model], named: Collection[str] = ()) -> list[Model]:
-    """The models that the operator names; else those known to be tunable; else, at a provider of others, all."""
-    bases = [model for model in models if not model.id.startswith("ft:")]
-    if named:
-        return [model for model in bases if model.id in named]
-    known = [
-        model for model in bases if model.id.startswith(_TUNABLE) and not any(use in model.id for use in _OTHER_USES)
-    ]
-    return known or bases
+def chosen(models: list[BaseModel], named: Collection[str]) -> list[BaseModel]:
+    """The models that the operator has named; if none are named, those that the provider is known to tune."""
+    return [model for model in models if (model.id in named if named else model.is_tunable)]
 
 
-def _base(model: Model) -> dict[str, Any]:
-    shutdown = getattr(model, "shutdown_date", None)
+def _stored(model: BaseModel) -> dict[str, Any]:
     return {
         "id": model.id,
-        "created": model.created or 0,
-        "owned_by": model.owned_by or "",
-        "shutdown_date": str(shutdown) if shutdown else None,
+        "created": model.created,
+        "owned_by": model.owned_by,
+        "shutdown_date": model.shutdown_date,
     }
 
 
 def _by_base(job_slots: dict[str, int]) -> dict[str, int]:
-    """Names of one base share its places: the least that is said of any counts."""
+    """Slots by base model. Several names of one base share its slots, so the smallest number counts."""
     least: dict[str, int] = {}
     for name, count in job_slots.items():
         base = slots.base_of(name)

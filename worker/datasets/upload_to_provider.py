@@ -1,11 +1,10 @@
-"""Send a dataset to the provider, once for all jobs: whole or in parts, and found again after a crash."""
+"""Sends a dataset to a provider once for all its jobs, whole or in parts, and finds the file again after a crash."""
 
 import re
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 
-from openai.types import FileObject
 from sqlmodel import Session
 
 from shared.database import transaction
@@ -20,20 +19,19 @@ from shared.jobs import service as jobs
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from worker.jobs.backpressure import open_credential, try_again
+from worker.providers import protocol
 from worker.providers.errors import ProviderError
-from worker.providers.openai import Provider, file_expiry
-from worker.providers.registry import get_provider
+from worker.providers.protocol import Capabilities
+from worker.providers.registry import capabilities_of, get_provider
 from worker.runtime.errors import StepError
 from worker.runtime.steps import Lease, Step, reference
 
-WHOLE_UP_TO = 100_000_000  # above that, POST /files fails late at some providers
-PART_BYTES = 32 << 20
 NAME = re.compile(rf"({Dataset.id_prefix}[0-9a-z]{{26}})-[0-9a-f]{{12}}\.jsonl")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`unknown_since`: an earlier attempt began then, and nobody knows how it ended."""
+    """`unknown_since` is when an earlier attempt began, if nobody knows how it ended."""
 
     file: ProviderFile
     dataset: Dataset
@@ -42,8 +40,17 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """Carries our id and the content's hash, so that the file can be found again; `NAME` reads it."""
+        """The name of the file at the provider, by which it is found again: our id and the content's hash. `NAME`
+        matches it."""
         return f"{self.dataset.id}-{self.dataset.sha256[:12]}.jsonl"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return capabilities_of(self.credential)
+
+    @property
+    def is_sent_whole(self) -> bool:
+        return self.dataset.bytes <= self.capabilities.max_whole_file_bytes
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,9 @@ class Begun:
 
     upload_id: str
     part_ids: list[str]
+
+
+Answer = protocol.ProviderFile | Begun
 
 
 def _plan(session: Session, file: ProviderFile) -> Plan | None:
@@ -67,57 +77,64 @@ def _plan(session: Session, file: ProviderFile) -> Plan | None:
     return Plan(file, dataset, open_credential(session, file.credential_id), unknown_since)
 
 
-def _call(plan: Plan) -> FileObject | Begun:
+def _call(plan: Plan) -> Answer:
     provider = get_provider(plan.credential)
     if plan.unknown_since is not None and plan.file.provider_upload_id is None:
         found = provider.find_file(plan.name, plan.dataset.bytes, plan.unknown_since)
         if found is not None:
             return found
     expiry = get_settings().provider.file_expiry
-    if plan.dataset.bytes <= WHOLE_UP_TO:
+    if plan.is_sent_whole:
         with store.open_dataset(plan.dataset.id) as content:
             return provider.create_file(plan.name, watched(content, Lease(plan.file).renew), expiry)
     if plan.file.provider_upload_id is None:
         return Begun(provider.create_upload(plan.name, plan.dataset.bytes, expiry), [])
-    return _continue(provider, plan, plan.file.provider_upload_id)
+    return _send_next_part(provider, plan, plan.file.provider_upload_id)
 
 
-def _continue(provider: Provider, plan: Plan, upload_id: str) -> FileObject | Begun:
-    sent = len(plan.file.part_ids) * PART_BYTES
+def _send_next_part(provider: protocol.Provider, plan: Plan, upload_id: str) -> Answer:
+    """One part a step: each is recorded before the next, so that a crash repeats one part at most."""
+    part_bytes = plan.capabilities.part_bytes
+    sent = len(plan.file.part_ids) * part_bytes
     if sent >= plan.dataset.bytes:
         return provider.complete_upload(upload_id, plan.file.part_ids)
     with store.open_dataset(plan.dataset.id) as content:
         content.seek(sent)
-        part = BytesIO(content.read(PART_BYTES))
+        part = BytesIO(content.read(part_bytes))
     part_id = provider.create_part(upload_id, watched(part, Lease(plan.file).renew))
     return Begun(upload_id, [*plan.file.part_ids, part_id])
 
 
-def _record(session: Session, file: ProviderFile, plan: Plan, answer: FileObject | Begun | StepError) -> None:
-    if isinstance(answer, Begun):
-        file.provider_upload_id, file.part_ids = answer.upload_id, answer.part_ids  # retries count on: see below
-        release(file, utc_now())
-    elif isinstance(answer, FileObject):
-        file.retries = 0
-        datasets.record_upload(file, answer.id, file_expiry(answer))
-    elif answer.retryable:
-        effect_unknown = isinstance(answer, ProviderError) and answer.effect_unknown
+def _record(session: Session, file: ProviderFile, plan: Plan, answer: Answer | StepError) -> None:
+    match answer:
+        case Begun():
+            # `retries` is not reset: it bounds how often an upload may begin again, see `_record_error`.
+            file.provider_upload_id, file.part_ids = answer.upload_id, answer.part_ids
+            release(file, utc_now())
+        case protocol.ProviderFile():
+            file.retries = 0
+            datasets.record_upload(file, answer.id, answer.expires_at)
+        case StepError():
+            _record_error(session, file, plan, answer)
+
+
+def _record_error(session: Session, file: ProviderFile, plan: Plan, error: StepError) -> None:
+    if error.retryable:
+        effect_unknown = isinstance(error, ProviderError) and error.effect_unknown
         if not effect_unknown and file.provider_upload_id is None:
             file.upload_pending_at = None
-        try_again(session, file, file.credential_id, answer)
-        if effect_unknown and plan.dataset.bytes <= WHOLE_UP_TO:
-            _wait_for_it(file)
+        try_again(session, file, file.credential_id, error)
+        if effect_unknown and plan.is_sent_whole:
+            # The file may still arrive, and a search before that would send it twice. A lease that runs out waits as
+            # long.
+            file.due_at = max(file.due_at or utc_now(), utc_now() + get_settings().create_grace)
     elif file.provider_upload_id is not None and file.retries < get_settings().max_step_failures:
-        datasets.forget_parts(file)  # completed by an attempt that died, or expired: find the file, or begin again
+        # The upload has expired, or was completed by an attempt that crashed: find its file, or begin another upload.
+        datasets.forget_parts(file)
         file.upload_pending_at = plan.unknown_since
-        try_again(session, file, file.credential_id, answer)
+        try_again(session, file, file.credential_id, error)
     else:
-        datasets.record_refusal(file, answer.code, answer.message)
-
-
-def _wait_for_it(file: ProviderFile) -> None:
-    """It may still arrive: what is looked for too early is sent twice. A lease that runs out is as long a wait."""
-    file.due_at = max(file.due_at or utc_now(), utc_now() + get_settings().create_grace)
+        datasets.record_refusal(file, error.code, error.message)
 
 
 def _give_up(_: Session, file: ProviderFile) -> None:
@@ -129,7 +146,8 @@ upload = Step(ProviderFile, _plan, _call, _record, _give_up)
 
 
 def wake_waiting_jobs(file_id: str) -> None:
-    """Let the jobs that wait for this file go on. A transaction of its own: the two rows are never locked together."""
+    """Make the jobs due that wait for this file. Not in the step's transaction: a file's row and a job's are never
+    locked together, so that neither order can deadlock."""
     with transaction() as session:
         file = session.get(ProviderFile, file_id)
         if file is not None and file.status is not ProviderFileStatus.PENDING:

@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from shared.jobs.models import JobRequest
 from worker.jobs.overlap import Compare
+from worker.providers.protocol import NewJob
 
 
 @dataclass(frozen=True)
 class Create:
-    """Create the job with these arguments; that it is about to be created is already committed."""
+    """Create the job. That it is about to be created is already committed, in `create_pending_at`."""
 
-    asked: dict[str, Any]
+    job: NewJob
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """What the create of a job names: its files, by the provider's ids, and what its caller has asked for."""
 
-from typing import Any
-
 from sqlmodel import Session
 
 from shared.datasets import service as datasets
@@ -10,6 +8,7 @@ from shared.db.claims import release
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
 from shared.jobs.models import Job
+from worker.providers.protocol import Mark, NewJob
 from worker.runtime.steps import after
 
 
@@ -25,11 +24,18 @@ def files(session: Session, job: Job, checked: dict[str, Dataset]) -> dict[str, 
     return found
 
 
-def asked(job: Job, files: dict[str, str]) -> dict[str, Any]:
-    """The arguments of the create. What the caller left open is left out, for providers that know less than OpenAI."""
-    method = job.method if job.method != {"type": "supervised", "supervised": {"hyperparameters": {}}} else None
-    asked = {"model": job.model, "suffix": job.suffix, "method": method, "integrations": job.integrations}
-    return {"seed": job.seed, **files, **{name: value for name, value in asked.items() if value is not None}}
+def new_job(job: Job, files: dict[str, str]) -> NewJob:
+    """`method` is None if it says no more than the default, for providers that know fewer methods than OpenAI."""
+    return NewJob(
+        mark=Mark(job.id, job.project_id, job.organization_id),
+        model=job.model,
+        training_file=files["training_file"],
+        validation_file=files.get("validation_file"),
+        seed=job.seed,
+        suffix=job.suffix,
+        method=job.method if job.method != {"type": "supervised", "supervised": {"hyperparameters": {}}} else None,
+        integrations=job.integrations,
+    )
 
 
 def checked(session: Session, job: Job) -> dict[str, Dataset] | None:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from openai.types.fine_tuning import FineTuningJob
 from sqlmodel import Session
 
 from shared.db.claims import release
@@ -19,6 +18,7 @@ from worker.jobs.failures import note_told, record_error, record_unseen
 from worker.jobs.overlap import Compare, Compared, compare, comparison, record_comparison
 from worker.jobs.poll import Seen, Unseen, find, look, look_for_events
 from worker.jobs.record import record_seen
+from worker.providers.protocol import ProviderJob
 from worker.providers.registry import get_provider
 from worker.runtime.errors import StepError
 from worker.runtime.steps import NotNow, Step, after, log
@@ -31,7 +31,7 @@ class Plan:
     do: Do
 
 
-Answer = FineTuningJob | list[FineTuningJob] | Seen | Unseen | Compared
+Answer = ProviderJob | list[ProviderJob] | Seen | Unseen | Compared
 
 
 def _plan(session: Session, job: Job) -> Plan | None:
@@ -76,7 +76,7 @@ def _next(session: Session, job: Job) -> Do | None:
     if not admission.take(session, job):
         return None
     job.create_pending_at = utc_now()
-    return Create(create_request.asked(job, files))
+    return Create(create_request.new_job(job, files))
 
 
 def _next_there(session: Session, job: Job) -> Do:
@@ -92,8 +92,8 @@ def _call(plan: Plan) -> Answer:
     match plan.do:
         case Compare():
             return compare(plan.job, plan.do)
-        case Create(asked):
-            return provider.create_job(asked, plan.job.id, plan.job.project_id, plan.job.organization_id)
+        case Create(new):
+            return provider.create_job(new)
         case Find(since):
             return find(provider, plan.job.id, since)
         case Tell(JobRequest.CANCEL):
@@ -147,7 +147,7 @@ def _record_look(session: Session, job: Job, plan: Plan, seen: Seen) -> None:
         release(job, utc_now() if again else poll_schedule.next_look(session, job, is_new=is_new))
 
 
-def _created(session: Session, job: Job, provider_job: FineTuningJob) -> None:
+def _created(session: Session, job: Job, provider_job: ProviderJob) -> None:
     job.provider_job_id, job.create_pending_at = provider_job.id, None
     log.info("the provider has the job", job_id=job.id, provider_job_id=provider_job.id)
     admission.note_created(session, job)
@@ -155,7 +155,7 @@ def _created(session: Session, job: Job, provider_job: FineTuningJob) -> None:
     release(job, utc_now())
 
 
-def _adopt(session: Session, job: Job, found: list[FineTuningJob]) -> None:
+def _adopt(session: Session, job: Job, found: list[ProviderJob]) -> None:
     if found:
         _created(session, job, found[0])
     else:  # the look says nothing about whether a create can be survived: those that failed stay counted

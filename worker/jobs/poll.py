@@ -4,26 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
-from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
-
 from shared.datasets import service as datasets
 from shared.datasets.storage import store
 from shared.datasets.storage.store import Stored
 from shared.jobs.models import Job, JobStatus
 from worker.providers.errors import ProviderError
-from worker.providers.openai import Provider
+from worker.providers.protocol import Provider, ProviderCheckpoint, ProviderEvent, ProviderJob
 from worker.runtime.steps import log
-
-STATUSES = {
-    **{status.value: status for status in JobStatus},
-    "canceled": JobStatus.CANCELLED,
-    "pending": JobStatus.QUEUED,
-    "notRunning": JobStatus.QUEUED,
-    "resuming": JobStatus.RUNNING,
-    "pausing": JobStatus.RUNNING,
-}
-
 
 GONE = ProviderError("it does not know this job", "not_found", retryable=True, status=404)
 PATIENCE = 3  # looks in which the events of a job that has ended are refused
@@ -40,9 +27,9 @@ class Unseen:
 class Seen:
     """`job` is None where only its events were looked at."""
 
-    job: FineTuningJob | None
-    events: list[FineTuningJobEvent]
-    checkpoints: list[FineTuningJobCheckpoint]
+    job: ProviderJob | None
+    events: list[ProviderEvent]
+    checkpoints: list[ProviderCheckpoint]
     results: list[Stored]
 
 
@@ -62,17 +49,13 @@ def look(provider: Provider, job: Job) -> Seen | Unseen:
         if error.retryable:
             raise
         return Unseen(error)
-    results = [_fetch(provider, file_id) for file_id in _texts(seen.result_files)] if final else []
+    results = [_fetch(provider, file_id) for file_id in seen.result_files] if final else []
     return Seen(
         seen,
         events,
         _optional(provider.checkpoints, id) if final or _saved(events) else [],
         [result for result in results if result is not None],
     )
-
-
-def _texts(told: object) -> list[str]:
-    return [each for each in told if isinstance(each, str)] if isinstance(told, list) else []
 
 
 def look_for_events(provider: Provider, job: Job) -> Seen:
@@ -82,7 +65,7 @@ def look_for_events(provider: Provider, job: Job) -> Seen:
     return Seen(None, events, _optional(provider.checkpoints, id) if _saved(events) else [], [])
 
 
-def _events(provider: Provider, job: Job, *, final: bool) -> list[FineTuningJobEvent]:
+def _events(provider: Provider, job: Job, *, final: bool) -> list[ProviderEvent]:
     """Those of one that goes on can be fetched the next time as well, and who has none at all holds no job up."""
     try:
         return provider.new_events(job.provider_job_id or "", None if final else job.last_provider_event_id)
@@ -93,7 +76,7 @@ def _events(provider: Provider, job: Job, *, final: bool) -> list[FineTuningJobE
         return []
 
 
-def find(provider: Provider, job_id: str, since: datetime) -> list[FineTuningJob]:
+def find(provider: Provider, job_id: str, since: datetime) -> list[ProviderJob]:
     """The jobs that carry our id. There should be one at most; of several, all but the oldest are cancelled."""
     found = provider.find_jobs(job_id, since)
     for extra in found[1:]:
@@ -106,16 +89,16 @@ def find(provider: Provider, job_id: str, since: datetime) -> list[FineTuningJob
     return found
 
 
-def status_of(provider_job: FineTuningJob, now: JobStatus) -> JobStatus:
+def status_of(provider_job: ProviderJob, now: JobStatus) -> JobStatus:
     """A status that we do not know changes nothing."""
-    return STATUSES.get(str(provider_job.status), now)
+    return provider_job.status or now
 
 
-def _saved(events: list[FineTuningJobEvent]) -> bool:
-    return any(str(event.message).startswith("Checkpoint created") for event in events)
+def _saved(events: list[ProviderEvent]) -> bool:
+    return any(event.saves_checkpoint for event in events)
 
 
-def _optional(call: Callable[[str], list[FineTuningJobCheckpoint]], id: str) -> list[FineTuningJobCheckpoint]:
+def _optional(call: Callable[[str], list[ProviderCheckpoint]], id: str) -> list[ProviderCheckpoint]:
     """Not every provider has checkpoints."""
     try:
         return call(id)

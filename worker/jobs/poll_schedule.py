@@ -10,8 +10,9 @@ from sqlmodel import Session, col, select
 from shared.db.times import utc_now
 from shared.jobs.models import IS_AT_PROVIDER, Job, JobStatus, Watch
 from shared.jobs.transitions import MOVES
+from shared.projects.models import Credential
 from shared.settings import get_settings
-from worker.jobs.poll import STATUSES
+from worker.providers.registry import status_of
 from worker.runtime.steps import after
 
 
@@ -28,7 +29,10 @@ def begin(session: Session, credential_id: str) -> None:
 def is_behind(session: Session, job: Job) -> bool:
     """Whether a look at the job must ask for its status too: something new is known to be there, or the list was not
     read since long before the look that brought the last news."""
-    if job.provider_status is None or (job.status, STATUSES.get(job.provider_status, job.status)) in MOVES:
+    if job.provider_status is None:
+        return True
+    credential = session.get_one(Credential, job.credential_id)
+    if (job.status, status_of(credential, job.provider_status)) in MOVES:
         return True
     settings = get_settings()
     recent = min(max(_age(job), 2 * settings.poll_every), 2 * settings.poll_ceiling)

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
-from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
@@ -12,7 +10,7 @@ from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, Purpose
 from shared.datasets.storage.store import Stored
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
-from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
+from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, TunedModel
 from shared.jobs.schemas import CheckpointPublic, progress
 from shared.jobs.spending import costs
 from shared.webhooks import service as webhooks
@@ -20,6 +18,7 @@ from shared.webhooks.event_types import EventType
 from worker.jobs.poll import Seen, status_of
 from worker.providers import sanitize
 from worker.providers.hints import with_hint
+from worker.providers.protocol import JobError, ProviderCheckpoint, ProviderEvent, ProviderJob
 
 RESULT_FILENAME = "step_metrics.csv"
 
@@ -42,7 +41,7 @@ def record_seen(session: Session, job: Job, seen: Seen) -> None:
 def _record_status(
     session: Session,
     job: Job,
-    provider_job: FineTuningJob,
+    provider_job: ProviderJob,
     results: list[Stored],
     in_our_words: Callable[[str], str],
 ) -> None:
@@ -54,7 +53,7 @@ def _record_status(
     if status.is_final:
         _add_results(session, job, results)
     if status is JobStatus.FAILED:
-        job.error = _error(provider_job, in_our_words)
+        job.error = _error(provider_job.error, in_our_words)
     jobs.move(session, job, status)
 
 
@@ -75,21 +74,19 @@ def translator(session: Session, job: Job) -> Callable[[str], str]:
     return in_our_words
 
 
-def _add_events(
-    session: Session, job: Job, events: list[FineTuningJobEvent], in_our_words: Callable[[str], str]
-) -> None:
+def _add_events(session: Session, job: Job, events: list[ProviderEvent], in_our_words: Callable[[str], str]) -> None:
     if not events:
         return
     rows = [
         JobEvent(
-            created_at=sanitize.time(event.created_at) or utc_now(),
+            created_at=event.created_at or utc_now(),
             project_id=job.project_id,
             job_id=job.id,
-            provider_event_id=sanitize.text(event.id),
-            level=Level(event.level) if str(event.level) in set(Level) else Level.INFO,
-            type=sanitize.text(event.type or "message"),
-            message=in_our_words(sanitize.text(event.message)),
-            data=sanitize.json_object(event.data),
+            provider_event_id=event.id,
+            level=event.level,
+            type=event.type,
+            message=in_our_words(event.message),
+            data=event.data,
         ).model_dump()
         for event in events
     ]
@@ -102,22 +99,16 @@ def _add_events(
         job.total_steps = sanitize.number(data.get("total_steps"), job.total_steps)
 
 
-def _add_checkpoints(session: Session, job: Job, checkpoints: list[FineTuningJobCheckpoint]) -> None:
+def _add_checkpoints(session: Session, job: Job, checkpoints: list[ProviderCheckpoint]) -> None:
     for checkpoint in checkpoints:
-        model, step_number = (
-            sanitize.some_text(checkpoint.fine_tuned_model_checkpoint),
-            sanitize.number(checkpoint.step_number),
-        )
-        if model is None or step_number is None:
-            continue
         row = Checkpoint(
-            created_at=sanitize.time(checkpoint.created_at) or utc_now(),
+            created_at=checkpoint.created_at or utc_now(),
             project_id=job.project_id,
             job_id=job.id,
-            provider_checkpoint_id=sanitize.text(checkpoint.id),
-            model=model,
-            step_number=step_number,
-            metrics=_metrics(checkpoint),
+            provider_checkpoint_id=checkpoint.id,
+            model=checkpoint.model,
+            step_number=checkpoint.step_number,
+            metrics=checkpoint.metrics,
         )
         new = insert(Checkpoint).values(**row.model_dump()).on_conflict_do_nothing().returning(col(Checkpoint.id))
         if session.exec(new).first() is not None:
@@ -125,29 +116,13 @@ def _add_checkpoints(session: Session, job: Job, checkpoints: list[FineTuningJob
             webhooks.emit(session, job.project_id, EventType.JOB_CHECKPOINT_CREATED, made)
 
 
-def _metrics(checkpoint: FineTuningJobCheckpoint) -> dict[str, Any]:
-    metrics = sanitize.json_object(checkpoint.to_dict(warnings=False).get("metrics"))
-    return {name: value for name, value in (metrics or {}).items() if value is not None}
-
-
-def _copy_facts(job: Job, seen: FineTuningJob) -> None:
-    now = seen.to_dict(warnings=False)
-    job.provider_status, job.trained_tokens, job.fine_tuned_model = sanitize.facts(now)
-    job.model = sanitize.some_text(now.get("model")) or job.model
-    job.estimated_finish_at = sanitize.time(now.get("estimated_finish"))
-    job.finished_at = sanitize.time(now.get("finished_at"))
-    if (seed := sanitize.number(now.get("seed"))) is not None:
-        job.seed = seed
-    _note_hyperparameters(job, now.get("hyperparameters"))
-    method = now.get("method")
-    block = method.get(str(method.get("type"))) if isinstance(method, dict) else None
-    _note_hyperparameters(job, block.get("hyperparameters") if isinstance(block, dict) else None)
-
-
-def _note_hyperparameters(job: Job, taken: object) -> None:
-    """What the provider has taken; the method stays as it was asked for, with its `auto`."""
-    known = {name: value for name, value in (sanitize.json_object(taken) or {}).items() if value}
-    job.hyperparameters = {**job.hyperparameters, **known}
+def _copy_facts(job: Job, seen: ProviderJob) -> None:
+    """`hyperparameters` become those that the provider uses; `method` stays as the caller wrote it, with its `auto`."""
+    job.provider_status, job.trained_tokens, job.fine_tuned_model = seen.facts
+    job.model = seen.model or job.model
+    job.estimated_finish_at, job.finished_at = seen.estimated_finish, seen.finished_at
+    job.seed = job.seed if seen.seed is None else seen.seed
+    job.hyperparameters = {**job.hyperparameters, **seen.hyperparameters}
 
 
 def _add_model(session: Session, job: Job) -> None:
@@ -180,13 +155,9 @@ def _add_results(session: Session, job: Job, results: list[Stored]) -> None:
     job.result_files = [result.id for result in results]
 
 
-def _error(seen: FineTuningJob, in_our_words: Callable[[str], str]) -> dict[str, Any]:
-    """The provider's reason; some send an empty one."""
-    error = sanitize.json_object(seen.to_dict(warnings=False).get("error")) or {}
-    code = sanitize.some_text(error.get("code")) or "provider_job_failed"
-    message = sanitize.some_text(error.get("message")) or "The provider gave no reason"
-    return {
-        "code": code,
-        "message": with_hint(code, in_our_words(message)),
-        "param": sanitize.some_text(error.get("param")),
-    }
+def _error(error: JobError | None, in_our_words: Callable[[str], str]) -> dict[str, Any]:
+    """The provider's reason; some give none."""
+    error = error or JobError(None, None, None)
+    code = error.code or "provider_job_failed"
+    message = in_our_words(error.message or "The provider gave no reason")
+    return {"code": code, "message": with_hint(code, message), "param": error.param}

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session, col, select
@@ -17,8 +16,7 @@ from shared.projects.models import Credential
 from shared.settings import get_settings
 from worker.jobs.backpressure import open_credential, try_again
 from worker.jobs.poll_schedule import is_listed, jitter, let_none_wait_too_long
-from worker.providers import sanitize
-from worker.providers.openai import CLOCKS_DIFFER
+from worker.providers.protocol import MAX_CLOCK_SKEW, ProviderJob
 from worker.providers.registry import get_provider
 from worker.runtime.errors import StepError
 from worker.runtime.steps import CLAIM_RETRY_SECONDS, Lease, Step, after, log
@@ -42,12 +40,12 @@ class Known:
 
 @dataclass(frozen=True)
 class Plan:
-    """`known` by the provider's ids; `oldest` is a Unix time before any of them was created."""
+    """`known` by the provider's ids; `oldest` is a time before any of them was created."""
 
     watch: Watch
     credential: Credential
     known: dict[str, Known]
-    oldest: float
+    oldest: datetime
 
 
 @dataclass
@@ -87,19 +85,19 @@ def _plan(session: Session, watch: Watch) -> Plan | None:
         )
         for theirs, id, status, finish, tokens, model, changed_at, unheard, _ in rows
     }
-    oldest = min(row[-1] for row in rows) - CLOCKS_DIFFER
-    return Plan(watch, open_credential(session, watch.credential_id), known, oldest.timestamp())
+    oldest = min(row[-1] for row in rows) - MAX_CLOCK_SKEW
+    return Plan(watch, open_credential(session, watch.credential_id), known, oldest)
 
 
 def _call(plan: Plan) -> Shown:
     shown, unseen, in_vain = Shown(utc_now()), dict(plan.known), 0
     for page in _pages(plan):
-        ours = [(known, job) for job in page if (known := unseen.pop(job["id"], None)) is not None]
+        ours = [(known, job) for job in page if (known := unseen.pop(job.id, None)) is not None]
         for known, job in ours:
             _compare(shown, known, job)
         shown.pages += 1
         in_vain += not ours  # a page that shows none of ours
-        if in_vain >= len(unseen) or _created_at(page) < plan.oldest:  # the rest costs less looked at singly
+        if in_vain >= len(unseen) or _is_older(page, plan.oldest):  # the rest costs less looked at singly
             break
     shown.heard = [known.job_id for theirs, known in plan.known.items() if known.is_unheard and theirs not in unseen]
     shown.missing = [known.job_id for known in unseen.values()]
@@ -107,24 +105,24 @@ def _call(plan: Plan) -> Shown:
     return shown
 
 
-def _pages(plan: Plan) -> Iterator[list[dict[str, Any]]]:
+def _pages(plan: Plan) -> Iterator[list[ProviderJob]]:
     return Lease(plan.watch).through(get_provider(plan.credential).job_pages())
 
 
-def _created_at(page: list[dict[str, Any]]) -> float:
-    """Of the page's oldest job; where it is not told the list goes on."""
-    created_at = page[-1].get("created_at") if page else None
-    return created_at if isinstance(created_at, int | float) else float("inf")
+def _is_older(page: list[ProviderJob], time: datetime) -> bool:
+    """Whether the page's last job, its oldest, was created before `time`. If its time is unknown the list goes on."""
+    created_at = page[-1].created_at if page else None
+    return created_at is not None and created_at < time
 
 
-def _compare(shown: Shown, known: Known, job: dict[str, Any]) -> None:
+def _compare(shown: Shown, known: Known, job: ProviderJob) -> None:
     """One of which news are known to be there already has its own next step."""
     if known.facts[0] is None:
         return
-    if sanitize.facts(job) != known.facts:
+    if job.facts != known.facts:
         shown.changed.append(known.job_id)
-    elif (finish := sanitize.time(job.get("estimated_finish"))) != known.estimated_finish:
-        shown.estimates[known.job_id] = finish
+    elif job.estimated_finish != known.estimated_finish:
+        shown.estimates[known.job_id] = job.estimated_finish
 
 
 def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | StepError) -> None:

@@ -1,9 +1,9 @@
-"""What to do about a refusal that no repetition will better, in a sentence after the provider's own words."""
+"""What to do about a refusal that repeating the call does not help, in a sentence after the provider's own."""
 
-_FILE = "Change or remove the examples that it means, upload the file anew, and create another job with it."
+_FILE = "Change or remove the examples that it means, upload the file again, and create another job with it."
 _MODEL = "GET /v1/models lists the models that can be tuned."
 _ACCOUNT = "The account at the provider has to be topped up or its limit raised; then copy the job with `from_job`."
-ABOUT_MONEY = {
+CODES_ABOUT_MONEY = {
     "credit_balance_exhausted",
     "exceeded_quota",
     "insufficient_quota",
@@ -12,7 +12,7 @@ ABOUT_MONEY = {
     "project_spend_limit_exceeded",
 }
 _HINTS = {
-    **dict.fromkeys(ABOUT_MONEY, _ACCOUNT),
+    **dict.fromkeys(CODES_ABOUT_MONEY, _ACCOUNT),
     "training_not_available": "This account trains no more jobs: your operator can name another provider, to which "
     "the files go by themselves; then copy the job with `from_job`.",
     "invalid_training_file": _FILE,
@@ -23,6 +23,6 @@ _HINTS = {
 
 
 def with_hint(code: str, message: str) -> str:
-    """The provider's words, and what to do where we know it."""
+    """The provider's message, followed by what to do if the code is a known one."""
     hint = _HINTS.get(code)
     return message if hint is None else f"{message.rstrip().rstrip('.')}. {hint}"

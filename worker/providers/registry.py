@@ -1,25 +1,48 @@
-"""The far side: one client per account and version of its key, kept."""
+"""Gives out the client of a credential: one per account and version of its key, kept between calls.
 
+To make a client reads the trusted certificates and opens new connections, which costs more than a call.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 
+from shared.jobs.models import JobStatus
 from shared.projects.credentials import Account
 from shared.projects.models import Credential
+from shared.providers.dialects import Dialect
 from shared.security.secrets import NoKeyFits
 from shared.settings import get_settings
 from worker.providers.errors import ProviderError
-from worker.providers.openai import Provider
+from worker.providers.openai import parsing
+from worker.providers.openai.client import CAPABILITIES, OpenAIProvider
+from worker.providers.protocol import Capabilities, Provider
 
-MOST_KEPT = 256
+MAX_KEPT_CLIENTS = 256
 
 
-@lru_cache(maxsize=MOST_KEPT)
+@dataclass(frozen=True)
+class Entry:
+    """`client` makes the client of an account, with a time-out for each call; `statuses` translates its words."""
+
+    client: Callable[[Account, timedelta], Provider]
+    capabilities: Capabilities
+    statuses: Mapping[str, JobStatus]
+
+
+_OPENAI = Entry(OpenAIProvider, CAPABILITIES, parsing.STATUSES)
+PROVIDERS: Mapping[Dialect, Entry] = {Dialect.OPENAI: _OPENAI, Dialect.AZURE: _OPENAI}
+
+
+@lru_cache(maxsize=MAX_KEPT_CLIENTS)
 def _client(account: Account) -> Provider:
-    """A new key makes another account of it, so that no client goes on with the old one."""
-    return Provider(account, get_settings().provider.timeout)
+    """An account with a new key is not equal to the one before, so it gets a client of its own."""
+    return PROVIDERS[account.dialect].client(account, get_settings().provider.timeout)
 
 
 def get_provider(credential: Credential) -> Provider:
-    """The client of this account. Raises `ProviderError` for one that has no key."""
+    """The client of this account. Raises `ProviderError` if it was deleted, or its key cannot be read."""
     if credential.deleted_at is not None:
         raise ProviderError(f"the credential {credential.id} has been deleted", "credential_deleted", retryable=False)
     if credential.project_id is None and credential.base_url != get_settings().provider.base_url:
@@ -32,3 +55,12 @@ def get_provider(credential: Credential) -> Provider:
         return _client(Account.of(credential))
     except (NoKeyFits, LookupError) as error:
         raise ProviderError(f"{credential.id}: {error}", "credential_unreadable", retryable=True) from None
+
+
+def capabilities_of(credential: Credential) -> Capabilities:
+    return PROVIDERS[Account.of(credential).dialect].capabilities
+
+
+def status_of(credential: Credential, provider_status: str) -> JobStatus | None:
+    """What a provider's word for a status means; None if it is unknown."""
+    return PROVIDERS[Account.of(credential).dialect].statuses.get(provider_status)

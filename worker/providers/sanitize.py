@@ -1,4 +1,4 @@
-"""What a provider tells, as our tables can hold it: whatever it is, it must not end a job that is paid for."""
+"""Turns any value of a provider's answer into one that a table can hold, because no odd value may end a paid job."""
 
 import math
 import re
@@ -7,51 +7,46 @@ from typing import Any
 
 from shared.db.times import from_epoch
 
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # NUL, and halves of surrogate pairs
-_LATEST = 221845392000  # the year 9000: near the end of 9999 some time zones have no date any more
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # Postgres stores neither NUL nor half of a surrogate pair
+_LATEST_EPOCH = 221845392000  # the year 9000: near the end of 9999 some time zones have no date
 
 
-def text(told: object) -> str:
-    return _UNSTORABLE.sub("\ufffd", str(told))
+def text(value: object) -> str:
+    return _UNSTORABLE.sub("\ufffd", str(value))
 
 
-def some_text(told: object) -> str | None:
-    """None unless it is a text that says something."""
-    return text(told) if isinstance(told, str) and told else None
+def some_text(value: object) -> str | None:
+    """None unless the value is a text of at least one character."""
+    return text(value) if isinstance(value, str) and value else None
 
 
-def is_id(told: object) -> bool:
-    """Whether something can be asked for by it."""
-    return told is not None and some_text(told) == told
+def is_id(value: object) -> bool:
+    """Whether the value can be stored unchanged and asked for again."""
+    return value is not None and some_text(value) == value
 
 
-def number(told: object, known: int | None = None, *, bits: int = 32) -> int | None:
-    """`known` unless it is a whole number that a column of so many bits can hold, and not negative."""
-    if isinstance(told, int | float) and told % 1 == 0 and 0 <= told < 2 ** (bits - 1):
-        return int(told)
-    return known
+def number(value: object, default: int | None = None, *, bits: int = 32) -> int | None:
+    """The value as a whole number that is not negative and fits a signed column of `bits`; else `default`."""
+    if isinstance(value, int | float) and value % 1 == 0 and 0 <= value < 2 ** (bits - 1):
+        return int(value)
+    return default
 
 
-def time(told: object) -> datetime | None:
-    """Of Unix seconds; None where it is something else, as milliseconds are."""
-    return from_epoch(told) if isinstance(told, int | float) and 0 < told < _LATEST else None
+def time(value: object) -> datetime | None:
+    """The time of Unix seconds; None for anything else. Milliseconds are out of range, and so are None too."""
+    return from_epoch(value) if isinstance(value, int | float) and 0 < value < _LATEST_EPOCH else None
 
 
-def json(told: Any) -> Any:
-    """The same, with every text in it storable, and None for what is no number of JSON's."""
-    if isinstance(told, dict):
-        return {text(name): json(value) for name, value in told.items()}
-    if isinstance(told, list):
-        return [json(value) for value in told]
-    if isinstance(told, str):
-        return text(told)
-    return None if isinstance(told, float) and not math.isfinite(told) else told
+def json(value: Any) -> Any:
+    """The same JSON with storable texts; a float that JSON cannot write, as NaN, becomes None."""
+    if isinstance(value, dict):
+        return {text(name): json(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [json(each) for each in value]
+    if isinstance(value, str):
+        return text(value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def json_object(told: Any) -> dict[str, Any] | None:
-    return json(told) if isinstance(told, dict) else None
-
-
-def facts(job: dict[str, Any]) -> tuple[str, int | None, str | None]:
-    """Of the provider's job, what its list tells by: its status, the trained tokens, and the model it made."""
-    return text(job.get("status")), number(job.get("trained_tokens"), bits=64), some_text(job.get("fine_tuned_model"))
+def json_object(value: Any) -> dict[str, Any] | None:
+    return json(value) if isinstance(value, dict) else None

@@ -1,0 +1,53 @@
+"""Turns what OpenAI's SDK or the network raises into `ProviderError`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx2
+from openai import APIConnectionError, APIError, APIStatusError, OpenAIError
+
+from worker.net.retry_after import retry_after
+from worker.providers.errors import ProviderError, no_answer, refusal
+from worker.runtime import heartbeat
+
+
+@contextmanager
+def provider_errors(api_key: str) -> Iterator[None]:
+    """Raise `ProviderError` for every failure inside the block, with the account's key removed from its texts."""
+    heartbeat.beat()
+    try:
+        with _translated():
+            yield
+    except ProviderError as error:
+        if api_key not in f"{error.message}{error.param}{error.code}":
+            raise
+        raise error.without(api_key) from None
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except APIStatusError as error:
+        raise _refusal(error) from error
+    except (APIConnectionError, httpx2.HTTPError) as error:
+        reason = error.__cause__ or error
+        was_sent = not isinstance(reason, httpx2.ConnectError | httpx2.ConnectTimeout)
+        sentence = f"the provider could not be reached: {type(reason).__name__}: {reason}"
+        raise no_answer(sentence, was_sent=was_sent) from error
+    except (APIError, OpenAIError, ValueError, AttributeError, TypeError) as error:
+        # The SDK raises any of these for a body that is not what it expects; `parsing` raises ValueError.
+        raise no_answer(f"the provider's answer could not be read: {error}") from error
+
+
+def _refusal(error: APIStatusError) -> ProviderError:
+    header = error.response.headers.get("retry-after", "")
+    code = str(error.code) if error.code else None
+    return refusal(error.status_code, _message(error), code, param=error.param, retry_after=retry_after(header))
+
+
+def _message(error: APIStatusError) -> str:
+    """The provider's sentence; the SDK's own if the body is not OpenAI's error envelope."""
+    if isinstance(error.body, dict) and isinstance(error.body.get("message"), str):
+        return str(error.body["message"])
+    return error.message
