@@ -29,7 +29,6 @@ FROM python:3.13-slim
 
 LABEL org.opencontainers.image.title="Tunery" \
       org.opencontainers.image.description="A fine-tuning platform that a company runs for itself, on OpenAI's wire." \
-      org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="Apache-2.0"
 
 # A new named volume on /data takes this folder's owner. Nothing else but /tmp is ever written to.

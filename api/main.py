@@ -46,6 +46,7 @@ from api.webhooks.openapi import describe_webhooks
 from shared.key_rotation.startup_check import check_keys
 from shared.log import set_up_logging
 from shared.settings import get_settings
+from shared.version import VERSION
 
 DESCRIPTION = """Fine-tuning on OpenAI's wire: the official `openai` SDK, in any language, is the client.
 Set `OPENAI_BASE_URL` to this server's `/v1` and `OPENAI_API_KEY` to a project's key."""
@@ -113,7 +114,7 @@ def create_app() -> FastAPI:
     settings = get_settings()
     app = FastAPIOffline(
         title="Tunery",
-        version="0.1.0",
+        version=VERSION,
         description=DESCRIPTION,
         lifespan=_lifespan,
         generate_unique_id_function=_name,

@@ -14,6 +14,7 @@ from cli.failure import Failure
 from cli.local import commands
 from cli.webhooks import commands as webhooks
 from shared.audit.actor import operating
+from shared.version import VERSION
 
 STATE = Path(os.environ.get("TUNERY_STATE") or commands.ROOT / ".state")
 PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -39,6 +40,21 @@ app.add_typer(datasets.app, name="datasets", rich_help_panel="Try")
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Try")
 
 TRY, OPERATE, DEVELOP = "Try", "Operate", "Develop"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(VERSION)
+        raise typer.Exit
+
+
+@app.callback()
+def tunery(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and exit.")
+    ] = False,
+) -> None:
+    pass
 
 
 @app.command(rich_help_panel=TRY)

@@ -13,12 +13,13 @@ import httpx2
 from standardwebhooks import Webhook
 
 from cli.webhooks.client import plainly
+from shared.version import VERSION
 from shared.webhooks.event_types import EventType
 
 TIMEOUT = 15.0  # seconds for the whole of it, as on the server
 READ_AT_MOST = 1 << 14
 REASON_LENGTH = 80
-PLAIN = {"user-agent": "Tunery/1.0 (webhooks listen)", "accept-encoding": "identity"}
+PLAIN = {"user-agent": f"Tunery/{VERSION} (webhooks listen)", "accept-encoding": "identity"}
 LABEL = b"tunery webhooks listen"
 THIN = {type for type in EventType if type.is_thin}
 

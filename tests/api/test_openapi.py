@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.version import VERSION
 from shared.webhooks.event_types import EventType
 from tests.api.test_health import ask
 
@@ -33,6 +34,10 @@ def everything(value: Any) -> Iterator[dict[str, Any]]:
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         yield from everything(inner)
+
+
+def test_the_document_carries_the_version(document: dict[str, Any]) -> None:
+    assert document["info"]["version"] == VERSION
 
 
 def test_the_document_is_of_3_1_and_has_nothing_else(document: dict[str, Any]) -> None:

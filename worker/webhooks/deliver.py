@@ -13,6 +13,7 @@ from standardwebhooks import Webhook
 from shared.broker.queue import Task, enqueue
 from shared.db.times import utc_now
 from shared.settings import get_settings
+from shared.version import VERSION
 from shared.webhooks import outcomes
 from shared.webhooks import service as webhooks
 from shared.webhooks.deliveries import body_of
@@ -23,7 +24,7 @@ from worker.runtime.errors import StepError
 from worker.runtime.steps import NotNow, Step, log, run_one
 from worker.webhooks.concurrency import Lanes
 
-USER_AGENT = "Tunery/1.0 (webhooks)"
+USER_AGENT = f"Tunery/{VERSION} (webhooks)"
 KEPT_BYTES = 2048
 AT_ONE_GO = 10.0  # seconds: tasks are short
 ENQUEUES_AFTER = {2, 4, 8, 16, 32}
