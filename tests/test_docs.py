@@ -1,0 +1,60 @@
+"""Documentation names folders, files, modules and commands that exist."""
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.test_architecture import PACKAGES
+
+ROOT = Path(__file__).parent.parent
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+TOP = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+PLACEHOLDER = re.compile("[<>…*{]")
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def code(page: Path) -> list[str]:
+    """What stands between backticks in a page's sentences and tables."""
+    return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_each_file_that_a_page_names_exists(page: Path) -> None:
+    named = [text for text in code(page) if re.fullmatch(r"[\w./-]+/[\w./-]*", text) and not PLACEHOLDER.search(text)]
+    paths = [text for text in named if text.split("/")[0] in TOP]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_each_link_of_a_page_leads_to_a_file(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", page.read_text())
+    relative = [link for link in links if not re.match(r"[a-z]+:", link)]
+    assert [link for link in relative if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_each_module_that_a_page_runs_exists(page: Path) -> None:
+    modules = re.findall(r"python3? -m ([\w.]+)", page.read_text())
+    assert [module for module in modules if module.split(".")[0] in TOP and find_spec(module) is None] == []
+
+
+def test_the_architecture_has_a_line_for_each_folder_of_source() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = re.findall(r"^\| `([\w/]+)` \|", text, re.MULTILINE)
+    folders = {name(path.parent) for package in PACKAGES for path in (ROOT / package).rglob("__init__.py")}
+    missing = [f"add to the rooms of docs/architecture.md: | `{folder}` | what is in it |" for folder in folders]
+    assert [sentence for sentence in sorted(missing) if sentence.split("`")[1] not in rooms] == []
+    assert [room for room in rooms if room not in folders] == []
+    assert len(rooms) == len(set(rooms))
+
+
+def test_the_index_names_each_page_of_docs() -> None:
+    docs = ROOT / "docs"
+    index = docs / "README.md"
+    linked = {(docs / link).resolve() for link in re.findall(r"\]\(([^)#\s:]+)\)", index.read_text())}
+    assert [name(page) for page in sorted(docs.rglob("*.md")) if page != index and page.resolve() not in linked] == []
