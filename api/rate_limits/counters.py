@@ -10,8 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Literal
 
-from limits.aio.storage import MemoryStorage, RedisStorage
-from redis.asyncio import ConnectionPool
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -33,36 +32,49 @@ MOST: dict[Kind, int] = {"requests": 50, "bytes": 16 << 20, "failures": 1}  # an
 
 
 class Counts:
-    """What all processes have taken, in Redis; while that is away, what this one has."""
+    """Counts what all processes have taken in Redis; while Redis does not answer, what this process has taken."""
 
     def __init__(self) -> None:
-        self._here = MemoryStorage()
-        self._pool: ConnectionPool | None = None
-        self._there: RedisStorage | None = None
+        self._here: dict[str, tuple[float, int]] = {}  # until when a count is kept, and the count
+        self._redis: Redis | None = None
         self._silent_until = 0.0
 
     async def add(self, key: str, amount: int) -> int:
-        """How much that makes in all. A Redis that does not answer is waited for once, and then left alone."""
+        """The new total of `key`, which is kept for two minutes. Waits once for a Redis that does not answer."""
         if time.monotonic() >= self._silent_until and not silence.lasts:
             try:
                 async with asyncio.timeout(PATIENCE):
-                    return await self._redis().incr(key, 2 * MINUTE, amount)
+                    return await self._add_in_redis(f"limits/{key}", amount)
             except (RedisError, OSError, ValueError) as error:  # a TimeoutError is an OSError
                 self._silent_until = time.monotonic() + SILENT_SECONDS
                 silence.suspect()
                 log.warning("Redis is away: each process counts requests by itself", reason=repr(error))
-        return await self._here.incr(key, 2 * MINUTE, amount)
+        return self._add_here(key, amount)
 
-    def _redis(self) -> RedisStorage:
-        if self._there is None:
-            options = {"socket_connect_timeout": PATIENCE, "socket_timeout": PATIENCE}
-            self._pool = ConnectionPool.from_url(get_settings().redis_url, retry=Retry(NoBackoff(), 0), **options)
-            self._there = RedisStorage("async+redis://", implementation="redispy", connection_pool=self._pool)  # type: ignore[arg-type]
-        return self._there
+    async def _add_in_redis(self, key: str, amount: int) -> int:
+        if self._redis is None:
+            self._redis = Redis.from_url(
+                get_settings().redis_url,
+                retry=Retry(NoBackoff(), 0),
+                socket_connect_timeout=PATIENCE,
+                socket_timeout=PATIENCE,
+            )
+        async with self._redis.pipeline(transaction=True) as commands:  # both or neither: no count stays for ever
+            commands.incrby(key, amount)
+            commands.expire(key, 2 * MINUTE)
+            return int((await commands.execute())[0])
+
+    def _add_here(self, key: str, amount: int) -> int:
+        now = time.monotonic()
+        if key not in self._here:  # a new minute's first: a time to drop those of minutes that are over
+            self._here = {each: count for each, count in self._here.items() if count[0] > now}
+        total = self._here.get(key, (0.0, 0))[1] + amount
+        self._here[key] = now + 2 * MINUTE, total
+        return total
 
     async def close(self) -> None:
-        if self._pool is not None:
-            await self._pool.disconnect()
+        if self._redis is not None:
+            await self._redis.aclose()
 
 
 @dataclass(frozen=True, slots=True)

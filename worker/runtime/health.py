@@ -6,13 +6,14 @@ It answers from a thread beside Celery's own work, whose process forks: so it sh
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import psycopg
 import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -99,24 +100,26 @@ def _ask_sweep() -> str:
     return "ok" if age <= SILENT_AFTER else f"the last was {age:.0f} s ago: start `tunery beat`"
 
 
-def metrics(facts: Facts) -> str:
-    """In Prometheus's text format."""
-    return "".join(f"{line}\n" for line in _lines(facts))
-
-
-def _lines(facts: Facts) -> Iterator[str]:
-    yield "# HELP tunery_sweep_age_seconds Since the last sweep for due rows was noted; -1 if none ever was."
-    yield "# TYPE tunery_sweep_age_seconds gauge"
-    yield f"tunery_sweep_age_seconds {-1 if facts.sweep_age is None else round(facts.sweep_age, 3)}"
-    yield "# HELP tunery_due_rows Rows whose next step is due."
-    yield "# TYPE tunery_due_rows gauge"
-    yield from (f'tunery_due_rows{{table="{table}"}} {count}' for table, (count, _) in facts.due.items())
-    yield "# HELP tunery_due_seconds For how long the first of them has been due."
-    yield "# TYPE tunery_due_seconds gauge"
-    yield from (f'tunery_due_seconds{{table="{table}"}} {age:.3f}' for table, (_, age) in facts.due.items())
-    yield "# HELP tunery_queue_messages Rings that nobody has heard yet."
-    yield "# TYPE tunery_queue_messages gauge"
-    yield from (f'tunery_queue_messages{{queue="{queue}"}} {count}' for queue, count in facts.messages.items())
+def metrics(facts: Facts) -> bytes:
+    """In Prometheus's text format. The registry is new each time, so a table that is gone leaves no sample behind."""
+    registry = CollectorRegistry()
+    age = Gauge(
+        "tunery_sweep_age_seconds", "Seconds since the last recorded sweep; -1 if there was none.", registry=registry
+    )
+    age.set(-1 if facts.sweep_age is None else round(facts.sweep_age, 3))
+    rows = Gauge("tunery_due_rows", "Rows whose next step is due.", ["table"], registry=registry)
+    waits = Gauge(
+        "tunery_due_seconds", "Seconds for which the first due row has been due.", ["table"], registry=registry
+    )
+    for table, (count, seconds) in facts.due.items():
+        rows.labels(table).set(count)
+        waits.labels(table).set(round(seconds, 3))
+    messages = Gauge(
+        "tunery_queue_messages", "Wake-up messages that no worker has taken.", ["queue"], registry=registry
+    )
+    for queue, count in facts.messages.items():
+        messages.labels(queue).set(count)
+    return generate_latest(registry)
 
 
 class Watch:
@@ -158,14 +161,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(200 if is_ready else 503, json.dumps(body))
             case "/metrics":
                 try:
-                    self._answer(200, metrics(gather()), "text/plain; version=0.0.4")
+                    self._answer(200, metrics(gather()), CONTENT_TYPE_LATEST)
                 except (psycopg.Error, RedisError) as error:
                     self._answer(503, json.dumps({"status": f"unreachable: {type(error).__name__}"}))
             case _:
                 self._answer(404, json.dumps({"status": "there are /livez, /readyz and /metrics"}))
 
-    def _answer(self, status: int, body: str, type: str = "application/json") -> None:
-        data = body.encode()
+    def _answer(self, status: int, body: str | bytes, type: str = "application/json") -> None:
+        data = body.encode() if isinstance(body, str) else body
         self.send_response(status)
         self.send_header("content-type", type)
         self.send_header("content-length", str(len(data)))
