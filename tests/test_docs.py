@@ -3,11 +3,15 @@
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from cli.__main__ import app
 from tests.test_architecture import PACKAGES
 
+COMMANDS: Any = get_command(app)
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TOP = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
@@ -41,6 +45,25 @@ def test_each_link_of_a_page_leads_to_a_file(page: Path) -> None:
 def test_each_module_that_a_page_runs_exists(page: Path) -> None:
     modules = re.findall(r"python3? -m ([\w.]+)", page.read_text())
     assert [module for module in modules if module.split(".")[0] in TOP and find_spec(module) is None] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_each_command_that_a_page_shows_exists(page: Path) -> None:
+    in_code = "\n".join([*code(page), *re.findall(r"^```.*?^```", page.read_text(), re.MULTILINE | re.DOTALL)])
+    shown = re.findall(r"(?:\btunery|python3? -m cli)((?: [a-z][a-z-]*)+)", in_code)
+    assert [words for words in shown if not is_command(words.split())] == []
+
+
+def is_command(words: list[str]) -> bool:
+    """Whether these words begin with the name of a command; what follows it are arguments."""
+    command = COMMANDS
+    for word in words:
+        if not hasattr(command, "commands"):
+            return True
+        if word not in command.commands:
+            return False
+        command = command.commands[word]
+    return True
 
 
 def test_the_architecture_has_a_line_for_each_folder_of_source() -> None:
