@@ -127,4 +127,4 @@ def compare_datasets(caller: CallerDep, dataset_id: str, other: Annotated[str, Q
         for each in (first, second):
             collection.checked(session, each)
     with store.open_dataset(first.id) as ours, store.open_dataset(second.id) as theirs:
-        return Overlapping.of(first.id, second.id, overlap(ours, theirs, most_bytes=COMPARED_BYTES))
+        return Overlapping.of(first.id, second.id, overlap(ours, theirs, max_bytes=COMPARED_BYTES))

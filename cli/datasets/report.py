@@ -19,8 +19,10 @@ from rich.progress import (
 
 from shared.datasets.prices import Estimate, estimate
 from shared.datasets.validation.check import check
-from shared.datasets.validation.findings.codes import Problem, Severity
-from shared.datasets.validation.findings.report import Distribution, Report, Statistics
+from shared.datasets.validation.findings.codes import Severity
+from shared.datasets.validation.findings.problem import Problem
+from shared.datasets.validation.findings.report import Report
+from shared.datasets.validation.statistics.results import Distribution, Statistics
 
 WARNINGS_SHOWN = 3
 BAR = 40

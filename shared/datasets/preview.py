@@ -1,4 +1,4 @@
-"""Some examples as they will be read: each message cut into its tokens, what is trained on, and where a model stops."""
+"""Shows examples as a model reads them: the tokens of each message, what is trained on, what is truncated."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -6,17 +6,18 @@ from typing import BinaryIO, Literal
 
 from pydantic import BaseModel
 
-from shared.datasets.validation.lines.slow import examine_line
-from shared.datasets.validation.rules.formats import Turn
+from shared.datasets.validation.lines.examine import examine_line
+from shared.datasets.validation.rules.counted_message import CountedMessage
 from shared.datasets.validation.rules.limits import rules
 from shared.datasets.validation.tokens.encoding import encoding
-from shared.datasets.validation.tokens.example_tokens import TokenSums
+from shared.datasets.validation.tokens.example_tokens import ExampleTokens
 
-SHOWN_TOKENS = 2_000
+MAX_SHOWN_TOKENS = 2_000  # per example
+MAX_TOKEN_CHARACTERS = 64  # no token of the encodings is longer, repeated spaces excepted
 
 
 class MessagePreview(BaseModel):
-    """`pieces` are the tokens of the text, at most 2,000 in an example; `trained`: the model learns to say this."""
+    """`pieces` are the tokens of the text, at most 2,000 in an example. `trained`: the model learns to write this."""
 
     role: str
     trained: bool
@@ -24,7 +25,7 @@ class MessagePreview(BaseModel):
 
 
 class ExamplePreview(BaseModel):
-    """`truncated`: `tokens` is over the model's `limit`, and the end is cut off. `error`: why it cannot be read."""
+    """`truncated`: `tokens` exceeds the model's `limit`, so the end is cut off. `error`: why it is unreadable."""
 
     object: Literal["dataset.example"] = "dataset.example"
     line: int
@@ -37,11 +38,11 @@ class ExamplePreview(BaseModel):
 
 
 def preview(file: BinaryIO, format: str, model: str, provider: str, count: int) -> list[ExamplePreview]:
-    """The first `count` examples of a file of this format, as this model's encoding cuts them."""
+    """The first `count` examples of a file of this format, in the tokens of this model's encoding."""
     base = rules().model(model)
     name = base.encoding if base else "o200k_base"
     limit = base.example_tokens if base else None
-    sums = TokenSums(name, format)
+    sums = ExampleTokens(name, format)
     return [_example(number, line, format, provider, name, limit, sums) for number, line in islice(_lines(file), count)]
 
 
@@ -55,27 +56,28 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def _example(
-    number: int, line: bytes, format: str, provider: str, encoding_name: str, limit: int | None, sums: TokenSums
+    number: int, line: bytes, format: str, provider: str, encoding_name: str, limit: int | None, sums: ExampleTokens
 ) -> ExamplePreview:
     examined = examine_line(line, format, provider)
-    if not examined.turns:
+    if not examined.messages:
         reason = examined.findings[0].message if examined.findings else "it has no messages"
         return ExamplePreview(line=number, error=reason)
-    tokens, trained = sums.of_turns(examined.turns)
+    tokens, trained = sums.of_counted(examined.messages)
     return ExamplePreview(
         line=number,
         tokens=tokens,
         trained_tokens=trained,
         limit=limit,
         truncated=limit is not None and tokens > limit,
-        messages=list(_messages(examined.turns, encoding_name)),
+        messages=list(_messages(examined.messages, encoding_name)),
     )
 
 
-def _messages(turns: list[Turn], encoding_name: str) -> Iterator[MessagePreview]:
-    cut, room = encoding(encoding_name), SHOWN_TOKENS
-    for turn in turns:
-        numbers = cut.encode_ordinary((turn.content + turn.calls)[: room * 64])[:room]
-        room -= len(numbers)
-        pieces = [cut.decode_single_token_bytes(number).decode(errors="replace") for number in numbers]
-        yield MessagePreview(role=turn.role, trained=turn.trained, pieces=pieces)
+def _messages(messages: list[CountedMessage], encoding_name: str) -> Iterator[MessagePreview]:
+    tokenizer, left = encoding(encoding_name), MAX_SHOWN_TOKENS
+    for message in messages:
+        text = (message.content + message.calls)[: left * MAX_TOKEN_CHARACTERS]
+        numbers = tokenizer.encode_ordinary(text)[:left]
+        left -= len(numbers)
+        pieces = [tokenizer.decode_single_token_bytes(number).decode(errors="replace") for number in numbers]
+        yield MessagePreview(role=message.role, trained=message.trained, pieces=pieces)

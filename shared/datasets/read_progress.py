@@ -1,4 +1,4 @@
-"""A file that says when it is read from: whoever reads for long has no word for it of its own."""
+"""Calls a function before each read of a file, so that code which reads for long need not know of heartbeats."""
 
 from collections.abc import Callable
 from io import SEEK_SET, BufferedReader, RawIOBase
@@ -6,17 +6,17 @@ from typing import BinaryIO
 
 from typing_extensions import Buffer
 
-READ_AHEAD = 1 << 18
+READ_AHEAD_BYTES = 1 << 18
 
 
-def watched(file: BinaryIO, headway: Callable[[], object]) -> BinaryIO:
-    """The same bytes; `headway` is called before some of them are read, and what it raises ends the reading."""
-    return BufferedReader(_Watched(file, headway), READ_AHEAD)
+def call_before_reads(file: BinaryIO, before_read: Callable[[], object]) -> BinaryIO:
+    """The same bytes; `before_read` is called before each block is read, and an exception in it ends the reading."""
+    return BufferedReader(_ReportingReader(file, before_read), READ_AHEAD_BYTES)
 
 
-class _Watched(RawIOBase):
-    def __init__(self, file: BinaryIO, headway: Callable[[], object]) -> None:
-        self._file, self._headway = file, headway
+class _ReportingReader(RawIOBase):
+    def __init__(self, file: BinaryIO, before_read: Callable[[], object]) -> None:
+        self._file, self._before_read = file, before_read
 
     def readable(self) -> bool:
         return True
@@ -31,8 +31,8 @@ class _Watched(RawIOBase):
         return self._file.seek(offset, whence)
 
     def readinto(self, buffer: Buffer) -> int:
-        self._headway()
-        room = memoryview(buffer)
-        read = self._file.read(len(room))
-        room[: len(read)] = read
+        self._before_read()
+        view = memoryview(buffer)
+        read = self._file.read(len(view))
+        view[: len(read)] = read
         return len(read)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from shared.datasets.models import Dataset, DatasetStatus
 from shared.datasets.prices import Estimate
 from shared.datasets.sources import Split
-from shared.datasets.validation.findings.codes import Problem
+from shared.datasets.validation.findings.problem import Problem
 from shared.datasets.validation.findings.report import Report
 from shared.datasets.validation.overlap import Overlap
 from shared.db.pages import Listed

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.datasets.validation.reading.blocks import SIZE
-from shared.datasets.validation.scanning.scan import Job, Scan
+from shared.datasets.validation.reading.blocks import BLOCK_BYTES
+from shared.datasets.validation.scanning.scanner import RangeScanner, ScanOptions
 from tests.shared.dataset_reference import ROLES, codes_of
 
 words = st.sampled_from(
@@ -67,7 +67,7 @@ def lines(draw: st.DrawFn) -> bytes:
 
 
 def found_by_the_engine(content: bytes) -> list[set[str]]:
-    part = Scan(Job(path="", format="chat")).range(BytesIO(content), 0, len(content))
+    part = RangeScanner(ScanOptions(format="chat")).scan(BytesIO(content), 0, len(content))
     found: list[set[str]] = [set() for _ in range(part.lines)]
     for problem in (*part.errors, *part.warnings):
         found[(problem.line or 0) - 1].add(problem.code)
@@ -88,7 +88,7 @@ SAME = b'{"messages": [%s, {"role": "user", "content": "a"}, {"role": "assistant
 @given(st.lists(lines(), min_size=1, max_size=2))
 def test_a_first_message_that_all_lines_share_changes_nothing_of_it(mangled: list[bytes]) -> None:
     mangled = [line.replace(b"[", b"[" + FIRST + b", ", 1) for line in mangled]
-    many = 2 * SIZE // len(SAME)
+    many = 2 * BLOCK_BYTES // len(SAME)
     found = found_by_the_engine(SAME * many + b"\n".join(mangled) + b"\n")
     assert found == [set()] * many + [codes_of(line) for line in mangled]
 
@@ -104,14 +104,14 @@ def test_the_engine_agrees_with_the_reference_on_noise(noise: list[bytes]) -> No
 @given(st.lists(lines(), max_size=30), st.integers(1, 200), st.integers(0, 500))
 def test_a_file_may_be_cut_into_ranges_anywhere(mangled: list[bytes], length: int, start: int) -> None:
     content = b"\n".join(mangled)
-    whole = Scan(Job(path="", format="chat")).range(BytesIO(content), 0, len(content))
-    scan, edges = Scan(Job(path="", format="chat")), [0, *range(start + 1, len(content), length), len(content)]
-    pieces: list[Any] = [scan.range(BytesIO(content), a, b) for a, b in pairwise(edges)]
+    whole = RangeScanner(ScanOptions(format="chat")).scan(BytesIO(content), 0, len(content))
+    scan, edges = RangeScanner(ScanOptions(format="chat")), [0, *range(start + 1, len(content), length), len(content)]
+    pieces: list[Any] = [scan.scan(BytesIO(content), a, b) for a, b in pairwise(edges)]
     assert sum(piece.lines for piece in pieces) == whole.lines
     for merged in pieces[1:]:
         pieces[0].merge(merged, 1_000_000)
-    assert (pieces[0].counts, pieces[0].tally, bytes(pieces[0].tails)) == (
+    assert (pieces[0].counts, pieces[0].statistics, bytes(pieces[0].tails)) == (
         whole.counts,
-        whole.tally,
+        whole.statistics,
         bytes(whole.tails),
     )

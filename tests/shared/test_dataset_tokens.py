@@ -69,7 +69,7 @@ def test_enormous_runs_neither_crash_nor_hang(text: str) -> None:
 
 
 def test_what_is_remembered_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "MAX_REMEMBERED_CHARACTERS", 2_000)
+    monkeypatch.setattr(tokens, "MAX_CACHED_CHARACTERS", 2_000)
     counter = TokenCounter("o200k_base")
     counted = [counter.count(f"question {n} and {n}x") for n in range(1000)]
     assert counted == [len(encoding("o200k_base").encode_ordinary(f"question {n} and {n}x")) for n in range(1000)]

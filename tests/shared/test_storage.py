@@ -16,7 +16,7 @@ from shared.datasets.storage import store as storage
 from shared.datasets.storage.s3 import PIECE_BYTES
 from shared.datasets.validation.check import check
 from shared.datasets.validation.scanning import processes
-from shared.datasets.validation.scanning.child import open_again
+from shared.datasets.validation.scanning.child_process import open_again
 from shared.settings import get_settings
 from tests.places import Place, variables
 from tests.servers import Receiver, free_port
@@ -90,8 +90,8 @@ def test_several_processes_check_what_lies_there(
     for number, start in enumerate(range(0, len(data), 1_500_000)):
         store(f"part_{number}", data[start : start + 1_500_000])
     storage.join("file-1", [f"part_{number}" for number in range(number + 1)])
-    monkeypatch.setattr(processes, "SMALL", 0)
-    monkeypatch.setattr(processes, "RANGE", 1_000_000)
+    monkeypatch.setattr(processes, "MIN_PARALLEL_BYTES", 0)
+    monkeypatch.setattr(processes, "RANGE_BYTES", 1_000_000)
     with storage.open_dataset("file-1") as file:
         source = processes.source_of(file)
         assert source is not None

@@ -13,7 +13,8 @@ from shared.datasets.validation.findings.codes import Severity
 from shared.datasets.validation.findings.report import MAX_PROBLEMS, Report
 from shared.datasets.validation.overlap import overlap
 from shared.datasets.validation.rules.limits import rules
-from shared.datasets.validation.scanning import processes, scan
+from shared.datasets.validation.scanning import processes
+from shared.datasets.validation.scanning.scanner import ScanOptions
 from tests.shared.dataset_lines import GOOD, NUMBERS, chat, checked, codes, lines
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -140,15 +141,15 @@ def test_several_processes_find_the_same_as_one(
     tools = lines(chat(3, tools=[]), chat(4, tools="none"))
     path.write_bytes((GOOD + b"{]\n\n" + tools) * 30)
     one = check(path)
-    monkeypatch.setattr(processes, "RANGE", 4099)
-    monkeypatch.setattr(processes, "SMALL", 0)
+    monkeypatch.setattr(processes, "RANGE_BYTES", 4099)
+    monkeypatch.setattr(processes, "MIN_PARALLEL_BYTES", 0)
     assert check(path, processes=2) == one
     assert check(path, processes=1) == one
     assert capfd.readouterr().err == ""
 
 
 def test_progress_is_told_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "RANGE", 1000)
+    monkeypatch.setattr(processes, "RANGE_BYTES", 1000)
     seen: list[tuple[int, int]] = []
     checked(GOOD, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (len(GOOD), len(GOOD))
@@ -160,8 +161,8 @@ def test_two_files_that_share_examples_overlap() -> None:
     found = overlap(BytesIO(validation), BytesIO(GOOD))
     assert (found.examples, found.exact, found.near, found.complete) == (3, 1, 1, True)
     assert [(problem.line, problem.message) for problem in found.problems] == [
-        (2, "the same as line 4 of the other file"),
-        (3, "nearly the same as line 5 of the other file"),
+        (2, "the example is the same as line 4 of the other file"),
+        (3, "the example is nearly the same as line 5 of the other file"),
     ]
 
 
@@ -173,13 +174,13 @@ def test_the_larger_of_two_files_can_be_looked_at_too() -> None:
 
 
 def test_of_larger_files_the_beginnings_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    cut = overlap(BytesIO(GOOD), BytesIO(GOOD), most_bytes=len(lines(*map(chat, range(6)))))
+    cut = overlap(BytesIO(GOOD), BytesIO(GOOD), max_bytes=len(lines(*map(chat, range(6)))))
     assert (cut.examples, cut.exact, cut.complete) == (6, 6, False)
-    monkeypatch.setattr(overlapping, "MAX_REMEMBERED", 5)
+    monkeypatch.setattr(overlapping, "MAX_COMPARED_LINES", 5)
     few = overlap(BytesIO(GOOD), BytesIO(GOOD + GOOD))
     assert (few.examples, few.exact, few.complete) == (5, 5, False)
 
 
 def test_the_rules_say_when_they_were_checked() -> None:
     assert rules().checked_at.year >= 2026
-    assert scan.Job(path="").provider in rules().providers
+    assert ScanOptions().provider in rules().providers

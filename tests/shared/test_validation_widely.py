@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.datasets.validation.lines.slow import examine_line
-from shared.datasets.validation.lines.wide import Wide
+from shared.datasets.validation.lines.examine import examine_line
+from shared.datasets.validation.lines.rich import RichDecoder
 from shared.datasets.validation.rules.limits import rules
 from tests.shared.dataset_lines import checked, codes, lines
 
@@ -38,8 +38,8 @@ GOOD = [
 def test_common_good_lines_are_read_by_types(good: dict[str, Any]) -> None:
     (line,) = lines(good).splitlines(keepends=True)
     format_ = "chat" if "messages" in good else "preference"
-    read = Wide(format_, OPENAI).read([line], line)
-    assert read == [examine_line(line, format_, "openai").turns]
+    read = RichDecoder(format_, OPENAI).read([line], line)
+    assert read == [examine_line(line, format_, "openai").messages]
 
 
 ODD: list[Any] = [None, True, 0, 1, 2, 1.0, "", "f", "x y", "c", "{", "NaN", [], {}, [{"type": "text"}], "\0"]
@@ -67,10 +67,10 @@ def changed(draw: st.DrawFn) -> bytes:
 @settings(max_examples=500, deadline=None, database=None)
 @given(changed(), st.sampled_from(["chat", "preference", "reinforcement"]))
 def test_what_types_take_for_good_has_no_finding_but_of_its_roles(line: bytes, format_: str) -> None:
-    read = Wide(format_, OPENAI).read([line], line)
+    read = RichDecoder(format_, OPENAI).read([line], line)
     examined = examine_line(line, format_, "openai")
     if read is not None:
-        assert read == [examined.turns]
+        assert read == [examined.messages]
         assert {finding.code for finding in examined.findings} <= {
             "missing_system_message",
             "missing_user_message",

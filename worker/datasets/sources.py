@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.datasets.models import Dataset
-from shared.datasets.read_progress import watched
+from shared.datasets.read_progress import call_before_reads
 from shared.datasets.sources import SplitSource
 from shared.datasets.splitting import lines_of, validation_lines
 from shared.datasets.storage import store
@@ -52,11 +52,11 @@ def part_of(dataset_id: str, part: Part, lease: Lease[Dataset]) -> Stored | NotM
     except Invalid as error:
         return NotMade("invalid_source", error.message)
     with store.open_dataset(part.whole.id) as file:
-        is_validation = validation_lines(count, source.seed, watched(file, lease.renew))
+        is_validation = validation_lines(count, source.seed, call_before_reads(file, lease.renew))
     if is_validation is None:
         return NotMade("invalid_source", f"All examples of {part.whole.id} are the same: they stay on one side")
     with store.open_dataset(part.whole.id) as file:
-        return _store(dataset_id, lines_of(source.part, watched(file, lease.renew), is_validation))
+        return _store(dataset_id, lines_of(source.part, call_before_reads(file, lease.renew), is_validation))
 
 
 def _store(dataset_id: str, chunks: Iterable[bytes]) -> Stored:

@@ -10,7 +10,7 @@ from sqlmodel import Session
 from shared.database import transaction
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, ProviderFile, ProviderFileStatus
-from shared.datasets.read_progress import watched
+from shared.datasets.read_progress import call_before_reads
 from shared.datasets.storage import store
 from shared.db.claims import release
 from shared.db.row_security import narrow
@@ -86,7 +86,7 @@ def _call(plan: Plan) -> Answer:
     expiry = get_settings().provider.file_expiry
     if plan.is_sent_whole:
         with store.open_dataset(plan.dataset.id) as content:
-            return provider.create_file(plan.name, watched(content, Lease(plan.file).renew), expiry)
+            return provider.create_file(plan.name, call_before_reads(content, Lease(plan.file).renew), expiry)
     if plan.file.provider_upload_id is None:
         return Begun(provider.create_upload(plan.name, plan.dataset.bytes, expiry), [])
     return _send_next_part(provider, plan, plan.file.provider_upload_id)
@@ -101,7 +101,7 @@ def _send_next_part(provider: protocol.Provider, plan: Plan, upload_id: str) -> 
     with store.open_dataset(plan.dataset.id) as content:
         content.seek(sent)
         part = BytesIO(content.read(part_bytes))
-    part_id = provider.create_part(upload_id, watched(part, Lease(plan.file).renew))
+    part_id = provider.create_part(upload_id, call_before_reads(part, Lease(plan.file).renew))
     return Begun(upload_id, [*plan.file.part_ids, part_id])
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from shared.datasets.read_progress import watched
+from shared.datasets.read_progress import call_before_reads
 from shared.datasets.storage import store
-from shared.datasets.validation.overlap import MAX_REMEMBERED, Overlap, overlap
+from shared.datasets.validation.overlap import MAX_COMPARED_LINES, Overlap, overlap
 from shared.db.claims import release
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
@@ -47,7 +47,9 @@ def compare(job: Job, files: Compare) -> Compared:
     lease = Lease(job)
     try:
         with store.open_dataset(files.validation_file) as ours, store.open_dataset(files.training_file) as theirs:
-            found = overlap(watched(ours, lease.renew), watched(theirs, lease.renew), most_bytes=MOST_BYTES)
+            found = overlap(
+                call_before_reads(ours, lease.renew), call_before_reads(theirs, lease.renew), max_bytes=MOST_BYTES
+            )
         return Compared(files, found)
     except OSError as error:
         log.warning("the files of a job could not be compared", job_id=job.id, reason=str(error))
@@ -65,7 +67,7 @@ def record_comparison(session: Session, job: Job, compared: Compared) -> None:
 def _sentence(files: Compare, found: Overlap) -> str:
     shared = found.exact + found.near
     nearly = f" ({found.near:,} of them nearly)" if found.near else ""
-    most = f"{MOST_BYTES >> 20:,} MiB of each, and {MAX_REMEMBERED:,} lines of the smaller one"
+    most = f"{MOST_BYTES >> 20:,} MiB of each, and {MAX_COMPARED_LINES:,} lines of the smaller one"
     cut = "" if found.complete else f" Only the beginnings of the files were compared: at most {most}."
     return (
         f"{shared:,} of the {found.examples:,} examples of the validation file are also in the training file{nearly}: "

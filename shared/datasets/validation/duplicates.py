@@ -1,7 +1,7 @@
-"""Finds examples that are there twice, exactly or but for case, spaces and punctuation.
+"""Finds examples that occur twice, exactly or except for case, spaces and punctuation.
 
-A first look compares 32 bits of how each example ends, kept for each line; only lines whose end is not unique are read
-again and compared as a whole. So it costs four bytes per line, and next to nothing where examples differ.
+The scan has kept a 32-bit fingerprint of the end of each line. Only lines whose fingerprint is not unique are read
+again and compared as a whole: the search takes four bytes per line, and almost no time where examples differ.
 """
 
 from array import array
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import BinaryIO, NamedTuple
 
-from shared.datasets.validation.findings.codes import problem
-from shared.datasets.validation.lines.fast import normal_line
+from shared.datasets.validation.findings.problem import problem
+from shared.datasets.validation.lines.fingerprints import normalized_line
 from shared.datasets.validation.reading.blocks import size_of
 from shared.datasets.validation.rules.limits import rules
-from shared.datasets.validation.scanning.part import Part
+from shared.datasets.validation.scanning.range_result import RangeResult
 
 
 class Line(NamedTuple):
@@ -24,44 +24,44 @@ class Line(NamedTuple):
     content: bytes
 
 
-def report_duplicates(file: BinaryIO, part: Part) -> None:
-    """Add a warning to `part` for each example that is the same as, or close to, one before it."""
-    exact: dict[int, int] = {}  # the first line by 64 bits of what it says
+def report_duplicates(file: BinaryIO, result: RangeResult) -> None:
+    """Add a warning to `result` for each example that equals or nearly equals one before it."""
+    exact: dict[int, int] = {}  # the number of the first line, by a 64-bit hash of its content
     near: dict[int, int] = {}
-    for line in _read_again(file, part, _candidates(part)):
+    for line in _read_lines(file, result, _candidates(result)):
         first = exact.setdefault(hash(line.content.strip()), line.number)
-        alike = near.setdefault(hash(normal_line(line.content)), line.number)
+        similar = near.setdefault(hash(normalized_line(line.content)), line.number)
         if first != line.number:
-            _warn(part, "duplicate_example", line, f"the same as line {first}")
-        elif alike != line.number:
-            _warn(part, "near_duplicate_example", line, f"nearly the same as line {alike}")
+            _warn(result, "duplicate_example", line, f"the example is the same as line {first}")
+        elif similar != line.number:
+            _warn(result, "near_duplicate_example", line, f"the example is nearly the same as line {similar}")
 
 
-def _warn(part: Part, code: str, line: Line, message: str) -> None:
-    part.add_problem(problem(code, message, line=line.number, offset=line.offset))
+def _warn(result: RangeResult, code: str, line: Line, message: str) -> None:
+    result.add_problem(problem(code, message, line=line.number, offset=line.offset))
 
 
-def _candidates(part: Part) -> Iterator[int]:
-    """The lines, from 0, whose end is not unique."""
-    tails = array("I", bytes(part.tails[: 4 * rules().ours.duplicates_examples]))
+def _candidates(result: RangeResult) -> Iterator[int]:
+    """The indexes, from 0, of lines whose fingerprint is not unique; 0 marks a line without a valid example."""
+    tails = array("I", bytes(result.tails[: 4 * rules().ours.duplicates_examples]))
     repeated = {tail for tail, times in Counter(tails).items() if times > 1 and tail}
     return (line for line, tail in enumerate(tails) if tail in repeated)
 
 
-def _read_again(file: BinaryIO, part: Part, numbers: Iterator[int]) -> Iterator[Line]:
-    """Some lines of the file, in order; a block that holds some of them is read once."""
-    before = [line for _, line in part.starts]
+def _read_lines(file: BinaryIO, result: RangeResult, numbers: Iterator[int]) -> Iterator[Line]:
+    """The lines with these indexes, which ascend; each block is read at most once."""
+    before = [line for _, line in result.block_starts]
     current, lines, offsets = -1, [b""], [0]
     for number in numbers:
         index = bisect_right(before, number) - 1
         if index != current:
-            current, (start, _) = index, part.starts[index]
-            end = part.starts[index + 1][0] if index + 1 < len(part.starts) else size_of(file)
+            current, (start, _) = index, result.block_starts[index]
+            end = result.block_starts[index + 1][0] if index + 1 < len(result.block_starts) else size_of(file)
             file.seek(start)
             lines = BytesIO(file.read(end - start)).readlines()
             offsets = _offsets(start, lines)
-        place = number - before[index]
-        yield Line(number + 1, offsets[place], lines[place])
+        in_block = number - before[index]
+        yield Line(number + 1, offsets[in_block], lines[in_block])
 
 
 def _offsets(start: int, lines: list[bytes]) -> list[int]:

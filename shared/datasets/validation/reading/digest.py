@@ -1,4 +1,4 @@
-"""The SHA-256 of a file, taken beside its check: hashing lets other threads run."""
+"""Computes the SHA-256 of a file in a thread beside its check: hashing releases the interpreter lock."""
 
 import os
 from collections.abc import Callable
@@ -8,9 +8,11 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import BinaryIO
 
+READ_BYTES = 1 << 20
+
 
 def path_of(file: BinaryIO) -> Path | None:
-    """Where an open file lies; None if it is no file, or one that has been moved or removed since."""
+    """The path of an open file; None if it has none, or if another file has taken its path since."""
     try:
         path = Path(str(file.name))
         return path.absolute() if os.path.samestat(os.fstat(file.fileno()), path.stat()) else None
@@ -19,7 +21,10 @@ def path_of(file: BinaryIO) -> Path | None:
 
 
 def begin_sha256(stack: ExitStack, file: BinaryIO) -> Callable[[], str]:
-    """Begin to hash a file that has a path; what is returned waits for the end of it, or hashes one that has none."""
+    """Start to hash a file, and return a function that waits for the SHA-256 in hexadecimal.
+
+    A file without a path cannot be read in a second thread: that function hashes it when it is called.
+    """
     path = path_of(file)
     if path is None:
         return lambda: _of_open_file(file)
@@ -35,6 +40,6 @@ def _of_path(path: Path) -> str:
 def _of_open_file(file: BinaryIO) -> str:
     file.seek(0)
     hashed = sha256()
-    while piece := file.read(1 << 20):
+    while piece := file.read(READ_BYTES):
         hashed.update(piece)
     return hashed.hexdigest()

@@ -1,17 +1,17 @@
-"""What the first bytes of a file show: that it is no JSON lines at all, or which format its lines have."""
+"""Detects from the first bytes of a file that it is not JSON lines at all, or the format of its lines."""
 
 from collections.abc import Collection
 from typing import Any, BinaryIO
 
 import msgspec
 
-from shared.datasets.validation.findings.codes import Problem, problem
+from shared.datasets.validation.findings.problem import Problem, problem
 from shared.datasets.validation.rules.formats import CHAT, REINFORCEMENT
 from shared.datasets.validation.rules.structure import format_of
 
-SAMPLE = 1 << 18
+SAMPLE_BYTES = 1 << 18
 
-_MAGIC = (
+_MAGIC_BYTES = (
     (b"\x1f\x8b", "a gzip archive"),
     (b"PK\x03\x04", "a zip archive or an Excel file"),
     (b"PAR1", "a Parquet file"),
@@ -27,18 +27,18 @@ _UTF32_OR_16 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 
 def sample(file: BinaryIO) -> bytes:
     file.seek(0)
-    return file.read(SAMPLE)
+    return file.read(SAMPLE_BYTES)
 
 
 def problem_of_file(start: bytes) -> Problem | None:
-    """Why there is no use in reading lines."""
-    for magic, what in _MAGIC:
+    """The problem of a file whose lines cannot be read at all; None for any other. `start` is its `sample`."""
+    for magic, what in _MAGIC_BYTES:
         if start.startswith(magic):
             return problem("unsupported_file_type", f"The file is {what}, not JSON lines")
     if start.startswith(_UTF32_OR_16) or _looks_like_utf16(start[:64]):
         return problem("not_utf8", "The file is UTF-16, not UTF-8")
     if not start.strip().removeprefix(b"\xef\xbb\xbf"):
-        return problem("empty_file", "The file is empty") if len(start) < SAMPLE else None
+        return problem("empty_file", "The file is empty") if len(start) < SAMPLE_BYTES else None
     return (
         problem("json_array", "The file is one JSON array, not JSON lines", line=1, offset=0)
         if _is_array(start)
@@ -51,18 +51,21 @@ def _looks_like_utf16(start: bytes) -> bool:
 
 
 def _is_array(start: bytes) -> bool:
-    """A bracket, and then an object, or a line that ends before the array does."""
+    """Whether the text begins with a bracket, and then an object or the end of the line.
+
+    Any other line with a bracket first is reported as a line that is not an object.
+    """
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     return text[:1] == b"[" and (text[1:].lstrip()[:1] == b"{" or text.split(b"\n", 1)[0].strip() == b"[")
 
 
 def format_of_file(start: bytes, methods: Collection[str]) -> str | None:
-    """The format of its first lines; None where they show none.
+    """The most frequent format among the first lines; None if they show none.
 
-    Reinforcement differs from chat only in that there are no answers, anywhere: it is found if it is one of the methods
-    that come into question, and sure if it is the only one.
+    Reinforcement examples are chat examples without answers. A chat file is read as reinforcement if that is the only
+    one of `methods`, or if it is one of them and no example of the sample has an answer.
     """
-    values = [value for value in map(_decoded, start.split(b"\n")[:-1] or [start]) if value is not None]
+    values = [value for value in map(_decoded_line, start.split(b"\n")[:-1] or [start]) if value is not None]
     found = [form for form in map(format_of, values) if form is not None]
     if not found:
         return None
@@ -71,7 +74,7 @@ def format_of_file(start: bytes, methods: Collection[str]) -> str | None:
     return REINFORCEMENT if form == CHAT and is_reinforcement else form
 
 
-def _decoded(line: bytes) -> Any:
+def _decoded_line(line: bytes) -> Any:
     try:
         return msgspec.json.decode(line.removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The rules and limits of providers, methods and models, from `rules.json`: they change, the code need not."""
+"""The limits of providers, methods and models, read from `rules.json`: providers change them more often than code."""
 
 from datetime import date
 from functools import cache
@@ -7,8 +7,13 @@ from pathlib import Path
 import msgspec
 
 
-class Ours(msgspec.Struct, frozen=True):
-    """What Tunery itself can take: no provider says how long a line or how deep an example may be."""
+class OwnLimits(msgspec.Struct, frozen=True):
+    """Limits of Tunery itself; no provider publishes how long a line or how deep an example may be.
+
+    `line_bytes` and `depth` bound the memory and the recursion of a check, `digits` the time to read a number: longer
+    ones are errors. `duplicates_examples` is how many lines are compared for duplicates. More than `many_messages` in
+    one example are a warning.
+    """
 
     line_bytes: int
     depth: int
@@ -18,6 +23,8 @@ class Ours(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
+    """Limits of a provider; `max_examples` by method, an absent method has none."""
+
     file_bytes: int
     min_examples: int
     max_examples: dict[str, int]
@@ -30,7 +37,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Model(msgspec.Struct, frozen=True):
-    """A base. `example_tokens` is where training cuts an example off; None where nobody says."""
+    """A base model. `example_tokens` is where training truncates an example; None where it is not published."""
 
     name: str
     alias: str | None
@@ -42,7 +49,7 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class TokenFormula(msgspec.Struct, frozen=True):
-    """What a chat message costs beside its texts; images by their detail, high ones as if of 1024 × 1024."""
+    """The tokens of a chat message besides those of its texts; an image in high detail counts as 1024 × 1024 pixels."""
 
     per_message: int
     per_example: int
@@ -52,24 +59,26 @@ class TokenFormula(msgspec.Struct, frozen=True):
 
 
 class Rules(msgspec.Struct, frozen=True):
+    """`methods` maps a method to the formats that it reads; `checked_at`: when the table was last verified."""
+
     checked_at: date
-    ours: Ours
+    ours: OwnLimits
     providers: dict[str, Limits]
     methods: dict[str, list[str]]
     models: list[Model]
     token_formula: TokenFormula
 
     def limits(self, provider: str) -> Limits:
-        """Of a provider that is not in the table, those of OpenAI: it is their wire that others speak."""
+        """The provider's limits; OpenAI's for a provider that is not in the table, since it speaks OpenAI's wire."""
         return self.providers.get(provider, self.providers["openai"])
 
     def model(self, name: str) -> Model | None:
-        """By snapshot, by alias, or by the base of a tuned model (`ft:gpt-4.1-mini-2025-04-14:org::id`)."""
+        """A base model by snapshot, by alias, or by a model tuned from it (`ft:gpt-4.1-mini-2025-04-14:org::id`)."""
         base = name.split(":")[1] if name.startswith("ft:") else name
         return next((model for model in self.models if base in (model.name, model.alias)), None)
 
     def example_limits(self) -> list[int]:
-        """Every length at which some base cuts examples off."""
+        """All lengths, in tokens, at which some base model truncates examples, in ascending order."""
         return sorted({model.example_tokens for model in self.models if model.example_tokens is not None})
 
 

@@ -1,4 +1,4 @@
-"""The rules of the four formats, obvious and complete: what a line is examined by once the fast way has refused it."""
+"""The rules of the four formats: every line that the strict types do not accept is examined by these."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from shared.datasets.validation.findings.codes import Severity, severity_of
-from shared.datasets.validation.rules.formats import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT, Turn, of_roles
+from shared.datasets.validation.findings.finding import Finding
+from shared.datasets.validation.rules.counted_message import CountedMessage, counted
+from shared.datasets.validation.rules.formats import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT, examine_roles
 from shared.datasets.validation.rules.limits import Limits, rules
-from shared.datasets.validation.rules.messages import examine_messages, kind, listed, odd_ones, turn_of
-from shared.datasets.validation.rules.strict_json import Finding
+from shared.datasets.validation.rules.messages import examine_messages, not_plain
 from shared.datasets.validation.rules.tools import declared_names, examine_calls, examine_tools, text_of_tools
+from shared.datasets.validation.rules.values import kind, listed
 
 CHAT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls", "functions"})
 INPUT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls"})
@@ -18,14 +20,14 @@ OUTPUTS = ("preferred_output", "non_preferred_output")
 
 
 class Examined(NamedTuple):
-    """The findings about an example, and its turns if it is good enough to be counted."""
+    """What is wrong with an example, and its messages as they are counted; none if there is an error."""
 
     findings: list[Finding]
-    turns: list[Turn]
+    messages: list[CountedMessage]
 
 
 def format_of(value: Any) -> str | None:
-    """What an example is by its keys alone; chat and reinforcement look the same."""
+    """The format that the keys of an example show; None if they show none. Reinforcement looks like chat."""
     if not isinstance(value, dict):
         return None
     if "messages" in value:
@@ -38,19 +40,19 @@ def format_of(value: Any) -> str | None:
 
 
 def examine(value: Any, expected: str | None, limits: Limits) -> Examined:
-    """All that is wrong with the example of a line, in a file of the expected format; None if the file shows none."""
+    """Everything that is wrong with the example of a line, in a file whose format is `expected`, if it is known."""
     if not isinstance(value, dict):
-        return Examined([Finding("data_type", "$", f"expected a JSON object, but this is {kind(value)}")], [])
+        return Examined([Finding("data_type", "$", f"the line must be a JSON object, but this is {kind(value)}")], [])
     found = format_of(value)
     if found is None:
         return Examined([_unknown(value, expected)], [])
     if found == CHAT and expected == REINFORCEMENT:
         found = REINFORCEMENT
     if found != (expected or found):
-        message = f"this is a {found} example, but the file is of {expected} examples"
+        message = f"this is a {found} example, but the other lines are {expected} examples"
         return Examined([Finding("mixed_formats", "$", message)], [])
     findings = list(_RULES[found](value, limits))
-    return Examined(findings, _turns(value, found) if all(map(_is_warning, findings)) else [])
+    return Examined(findings, _counted_messages(value, found) if all(map(_is_warning, findings)) else [])
 
 
 def _is_warning(finding: Finding) -> bool:
@@ -60,11 +62,11 @@ def _is_warning(finding: Finding) -> bool:
 def _unknown(value: dict[str, Any], expected: str | None) -> Finding:
     keys = ", ".join(f"`{key[:40]}`" for key in list(value)[:8]) or "none"
     if "conversations" in value:
-        hint = "This looks like ShareGPT: rename `conversations` to `messages`, `from` to `role`, `value` to `content`"
-        return Finding("unknown_format", "$", f"no `messages`; its keys are: {keys}", hint=hint)
+        hint = "Convert it from ShareGPT: rename `conversations` to `messages`, `from` to `role`, `value` to `content`"
+        return Finding("unknown_format", "$", f"no `messages`; the keys are: {keys}", hint=hint)
     if expected in (CHAT, REINFORCEMENT):
-        return Finding("missing_messages_list", "$", f"no `messages`; its keys are: {keys}")
-    message = f"neither `messages`, nor `prompt` and `completion`, nor `input`; its keys are: {keys}"
+        return Finding("missing_messages_list", "$", f"no `messages`; the keys are: {keys}")
+    message = f"neither `messages`, nor `prompt` and `completion`, nor `input`; the keys are: {keys}"
     return Finding("unknown_format", "$", message)
 
 
@@ -73,16 +75,16 @@ def _chat(value: dict[str, Any], limits: Limits) -> Iterator[Finding]:
     yield from _conversation(value, "$", limits)
     messages = listed(value["messages"])
     roles = [message.get("role") for message in messages if isinstance(message, dict)]
-    yield from (Finding(code, "$.messages", message) for code, message in of_roles(CHAT, roles))
+    yield from (Finding(code, "$.messages", message) for code, message in examine_roles(CHAT, roles))
     answers = [message for message in messages if isinstance(message, dict) and message.get("role") == "assistant"]
     if answers and all(answer.get("weight") == 0 for answer in answers):
-        yield Finding("nothing_trained", "$.messages", "every answer has the weight 0")
+        yield Finding("nothing_trained", "$.messages", "every message of the assistant has the weight 0")
 
 
 def _reinforcement(value: dict[str, Any], limits: Limits) -> Iterator[Finding]:
     yield from _conversation(value, "$", limits)
     roles = [message.get("role") for message in listed(value["messages"]) if isinstance(message, dict)]
-    yield from (Finding(code, "$.messages", message) for code, message in of_roles(REINFORCEMENT, roles))
+    yield from (Finding(code, "$.messages", message) for code, message in examine_roles(REINFORCEMENT, roles))
 
 
 def _completion(value: dict[str, Any], limits: Limits) -> Iterator[Finding]:
@@ -114,9 +116,11 @@ def _preference(value: dict[str, Any], limits: Limits) -> Iterator[Finding]:
 
 
 def _output(value: dict[str, Any], key: str, limits: Limits, declared: frozenset[str]) -> Iterator[Finding]:
-    old, output = key.replace("output", "completion"), value.get(key)
+    old_key, output = key.replace("output", "completion"), value.get(key)
     if key not in value:
-        hint = f"Rename `{old}` to `{key}`" if old in value else f"Add `{key}`, a list of one assistant's message"
+        hint = (
+            f"Rename `{old_key}` to `{key}`" if old_key in value else f"Add `{key}`, a list of one assistant's message"
+        )
         yield Finding("missing_key", "$", f"no `{key}`", hint=hint)
         return
     if not isinstance(output, list) or not 1 <= len(output) <= limits.max_output_messages:
@@ -125,16 +129,16 @@ def _output(value: dict[str, Any], key: str, limits: Limits, declared: frozenset
             "invalid_output", f"$.{key}", f"`{key}` must be a list of one assistant's message, but this {size}"
         )
         return
-    odd = odd_ones(output)
-    yield from examine_messages(odd, f"$.{key}", limits, images=False)
-    yield from examine_calls(odd, f"$.{key}", declared)
+    examined = not_plain(output)
+    yield from examine_messages(examined, f"$.{key}", limits, images=False)
+    yield from examine_calls(examined, f"$.{key}", declared)
     roles = [message.get("role") for message in output if isinstance(message, dict)]
     if set(map(str, roles)) - set(limits.output_roles) or "assistant" not in roles:
-        yield Finding("invalid_output", f"$.{key}", f"`{key}` must be from the assistant")
+        yield Finding("invalid_output", f"$.{key}", f"all messages of `{key}` must be from the assistant")
 
 
 def _conversation(value: dict[str, Any], path: str, limits: Limits, images: bool = True) -> Iterator[Finding]:
-    """`messages` with the tools that they may call."""
+    """The findings in `messages` and in the tools that they may call."""
     messages = value.get("messages")
     if not isinstance(messages, list) or not messages:
         has = "no `messages`" if "messages" not in value else f"`messages` is {kind(messages)}"
@@ -144,29 +148,33 @@ def _conversation(value: dict[str, Any], path: str, limits: Limits, images: bool
     if len(messages) > rules().ours.many_messages:
         yield Finding("many_messages", f"{path}.messages", f"{len(messages):,} messages in one example")
     yield from examine_tools(value, path, limits)
-    odd = odd_ones(messages)
-    yield from examine_messages(odd, f"{path}.messages", limits, images=images)
-    yield from examine_calls(odd, f"{path}.messages", declared_names(value))
+    examined = not_plain(messages)
+    yield from examine_messages(examined, f"{path}.messages", limits, images=images)
+    yield from examine_calls(examined, f"{path}.messages", declared_names(value))
 
 
 def _unrecognized(value: dict[str, Any], known: frozenset[str], path: str) -> Iterator[Finding]:
+    # An output under its old name, `preferred_completion`, is reported once, as the missing key of the new name.
     renamed = {key.replace("output", "completion") for key in OUTPUTS}
     for key in value.keys() - known - renamed:
         yield Finding("unrecognized_key", path, f"the key `{key[:64]}` is not known")
 
 
-def _turns(value: dict[str, Any], expected: str) -> list[Turn]:
-    if expected == COMPLETION:
-        return [Turn("prompt", value["prompt"]), Turn("completion", value["completion"], trained=True)]
-    if expected == PREFERENCE:
+def _counted_messages(value: dict[str, Any], format: str) -> list[CountedMessage]:
+    if format == COMPLETION:
+        return [
+            CountedMessage("prompt", value["prompt"]),
+            CountedMessage("completion", value["completion"], trained=True),
+        ]
+    if format == PREFERENCE:
         messages = value["input"]["messages"] + value[OUTPUTS[0]] + value[OUTPUTS[1]]
-        return _with_tools([turn_of(message) for message in messages], value["input"])
-    return _with_tools([turn_of(message) for message in value["messages"]], value)
+        return _with_tools([counted(message) for message in messages], value["input"])
+    return _with_tools([counted(message) for message in value["messages"]], value)
 
 
-def _with_tools(turns: list[Turn], value: dict[str, Any]) -> list[Turn]:
+def _with_tools(messages: list[CountedMessage], value: dict[str, Any]) -> list[CountedMessage]:
     text = text_of_tools(value)
-    return [replace(turns[0], calls=turns[0].calls + text), *turns[1:]] if text else turns
+    return [replace(messages[0], calls=messages[0].calls + text), *messages[1:]] if text else messages
 
 
 _RULES = {CHAT: _chat, REINFORCEMENT: _reinforcement, COMPLETION: _completion, PREFERENCE: _preference}

@@ -2,28 +2,22 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
+from shared.datasets.validation.findings.finding import Finding
 from shared.datasets.validation.rules.limits import Limits
-from shared.datasets.validation.rules.messages import NAME, Numbered, kind, listed
-from shared.datasets.validation.rules.strict_json import Finding, Unreadable, read
+from shared.datasets.validation.rules.values import NAME, Numbered, kind, listed
 
-MAX_QUICK_BRACKETS, MAX_QUICK_LENGTH = 100, 4_000
+# msgspec accepts deeper nesting and longer numbers than json.loads; within these bounds both agree.
+MAX_QUICK_BRACKETS, MAX_QUICK_CHARACTERS = 100, 4_000
 _as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _decode = msgspec.json.Decoder().decode
 
 
-class Declared(NamedTuple):
-    """The functions that an example may call, and what it costs tokens to declare them."""
-
-    names: frozenset[str]
-    text: str
-
-
 def examine_tools(value: dict[str, Any], path: str, limits: Limits) -> Iterator[Finding]:
-    """`tools`, the older `functions`, and `parallel_tool_calls`."""
+    """The findings in `tools`, in `functions` (the older form) and in `parallel_tool_calls`."""
     if not isinstance(value.get("parallel_tool_calls"), bool | None):
         yield Finding("invalid_type", f"{path}.parallel_tool_calls", "`parallel_tool_calls` must be true or false")
     for key in ("tools", "functions"):
@@ -34,7 +28,7 @@ def examine_tools(value: dict[str, Any], path: str, limits: Limits) -> Iterator[
             yield Finding("invalid_type", f"{path}.{key}", f"`{key}` must be a list, but this is {kind(declared)}")
             continue
         if len(declared) > limits.max_functions:
-            message = f"{len(declared)} functions, but at most {limits.max_functions} are allowed"
+            message = f"{len(declared)} functions are declared, but at most {limits.max_functions} are allowed"
             yield Finding("invalid_tool", f"{path}.{key}", message)
         for index, tool in enumerate(declared):
             yield from _examine_tool(tool, key, f"{path}.{key}[{index}]")
@@ -52,7 +46,9 @@ def _examine_tool(tool: Any, key: str, path: str) -> Iterator[Finding]:
         return
     name = function.get("name")
     if not isinstance(name, str) or not NAME.match(name):
-        yield Finding("invalid_tool", f"{path}.name", "a function's name has 1 to 64 letters, digits, _ and -")
+        yield Finding(
+            "invalid_tool", f"{path}.name", "the name of a function must have 1 to 64 letters, digits, _ and -"
+        )
     for field, type_, what in (("description", str, "a string"), ("parameters", dict, "an object")):
         if not isinstance(function.get(field), type_ | None):
             yield Finding("invalid_tool", f"{path}.{field}", f"`{field}` must be {what}")
@@ -65,36 +61,30 @@ def declared_names(value: dict[str, Any]) -> frozenset[str]:
 
 
 def text_of_tools(value: dict[str, Any]) -> str:
-    """The declarations cost tokens too, once per example; nobody says how many, so their JSON is counted."""
+    """The declarations as text. Their tokens are billed; no provider publishes the rule, so their JSON is counted."""
     return "".join(_as_json(value[key]) for key in ("tools", "functions") if value.get(key))
 
 
-def declared_in(line: bytes, limits: Limits) -> Declared | None:
-    """What an example declares that has nothing but `tools`, or `input` with them; None if anything is wrong there."""
-    try:
-        value, findings = read(line)
-    except Unreadable:
-        return None
-    given = value.get("input", value)
-    is_wrong = bool(findings) or any(True for _ in examine_tools(given, "$", limits))
-    return None if is_wrong else Declared(declared_names(given), text_of_tools(given))
-
-
 def examine_calls(messages: Numbered, path: str, declared: frozenset[str]) -> Iterator[Finding]:
-    """The assistant's calls in a conversation, and whether what answers them does."""
+    """The findings in the assistant's calls, and in the tool messages that answer them.
+
+    `declared` are the functions that the example offers. A tool message may only answer a call before it.
+    """
     called: set[str] = set()
     for index, message in messages:
         if not isinstance(message, dict):
             continue
-        place = f"{path}[{index}]"
+        message_path = f"{path}[{index}]"
         if message.get("role") == "assistant":
-            yield from _examine_message_calls(message, place, declared)
+            yield from _examine_message_calls(message, message_path, declared)
             ids = [call.get("id") for call in listed(message.get("tool_calls")) if isinstance(call, dict)]
             called.update(id_ for id_ in ids if isinstance(id_, str))
         answered = message.get("tool_call_id")
         if message.get("role") == "tool" and isinstance(answered, str) and answered not in called:
             yield Finding(
-                "unknown_tool_call_id", f"{place}.tool_call_id", f"no call before it has the id {answered[:40]!r}"
+                "unknown_tool_call_id",
+                f"{message_path}.tool_call_id",
+                f"no call before this message has the id {answered[:40]!r}",
             )
 
 
@@ -103,22 +93,22 @@ def _examine_message_calls(message: dict[str, Any], path: str, declared: frozens
     if calls is not None and (not isinstance(calls, list) or not calls):
         yield Finding("invalid_tool_call", f"{path}.tool_calls", "`tool_calls` must be a list of at least one call")
     for index, call in enumerate(listed(calls)):
-        place = f"{path}.tool_calls[{index}]"
+        call_path = f"{path}.tool_calls[{index}]"
         if not isinstance(call, dict):
-            yield Finding("invalid_tool_call", place, f"a call must be an object, but this is {kind(call)}")
+            yield Finding("invalid_tool_call", call_path, f"a call must be an object, but this is {kind(call)}")
             continue
         if not isinstance(call.get("id"), str):
-            yield Finding("invalid_tool_call", f"{place}.id", "a call needs an `id` that is a string")
+            yield Finding("invalid_tool_call", f"{call_path}.id", "a call needs an `id` that is a string")
         if call.get("type", "function") != "function":
-            yield Finding("invalid_tool_call", f"{place}.type", "the `type` of a call must be `function`")
-        yield from _examine_function_call(call.get("function"), f"{place}.function", declared)
+            yield Finding("invalid_tool_call", f"{call_path}.type", "the `type` of a call must be `function`")
+        yield from _examine_function_call(call.get("function"), f"{call_path}.function", declared)
     if message.get("function_call") is not None:
         yield from _examine_function_call(message["function_call"], f"{path}.function_call", declared)
 
 
 def _examine_function_call(function: Any, path: str, declared: frozenset[str]) -> Iterator[Finding]:
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        yield Finding("invalid_tool_call", path, "a call needs a function with a `name`")
+        yield Finding("invalid_tool_call", path, "a call needs a `function` with a `name`")
         return
     name, arguments = function["name"], function.get("arguments")
     if name not in declared:
@@ -127,12 +117,12 @@ def _examine_function_call(function: Any, path: str, declared: frozenset[str]) -
         message = f"`arguments` must be a string of JSON, but this is {kind(arguments)}"
         yield Finding("arguments_not_a_string", f"{path}.arguments", message)
     elif not is_json(arguments):
-        yield Finding("arguments_not_json", f"{path}.arguments", "`arguments` is a string, but not of JSON")
+        yield Finding("arguments_not_json", f"{path}.arguments", "`arguments` is a string that is not valid JSON")
 
 
 def is_json(text: str) -> bool:
-    """Whether Python reads it. msgspec is quicker and refuses more, but goes deeper and takes longer numbers."""
-    is_quick = len(text) <= MAX_QUICK_LENGTH and text.count("[") + text.count("{") <= MAX_QUICK_BRACKETS
+    """Whether `json.loads` accepts the text, which allows NaN and infinity. msgspec is tried first, being faster."""
+    is_quick = len(text) <= MAX_QUICK_CHARACTERS and text.count("[") + text.count("{") <= MAX_QUICK_BRACKETS
     return (is_quick and _is_read_by(_decode, text)) or _is_read_by(json.loads, text)
 
 

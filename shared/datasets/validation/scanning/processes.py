@@ -1,7 +1,7 @@
-"""Checks the ranges of a large file in processes of their own, each of which opens it again (`child.py`).
+"""Checks the ranges of a large file in several processes, each of which opens the file itself (`child_process`).
 
-They are started as commands, not by `multiprocessing`: so a Celery worker, whose own processes may have no children of
-that kind, can use all cores too, and each process holds nothing but what a check needs.
+The processes are started as commands, not by `multiprocessing`: Celery's worker processes are daemonic and may not have
+children of that kind. A command also loads nothing but what a check needs.
 """
 
 import os
@@ -19,84 +19,88 @@ import msgspec
 
 from shared.datasets.storage.chunks import Across, Piece, Source
 from shared.datasets.validation.reading.digest import path_of
-from shared.datasets.validation.scanning.part import Part
-from shared.datasets.validation.scanning.scan import Job, Scan
+from shared.datasets.validation.scanning.range_result import RangeResult
+from shared.datasets.validation.scanning.scanner import RangeScanner, ScanOptions
 
-RANGE = 2 << 20
-SMALL = 16 << 20
+RANGE_BYTES = 2 << 20  # large beside the cost of a range, small enough that all processes end at about the same time
+MIN_PARALLEL_BYTES = 16 << 20  # a smaller file is checked before other processes have started
 ROOT = Path(__file__).parents[4]
 Child = subprocess.Popen[bytes]
 Message = TypeVar("Message")
 
 
-class Range(NamedTuple):
+class ByteRange(NamedTuple):
     start: int
     end: int
 
 
-def ranges(size: int) -> list[Range]:
-    """A file in pieces: so large that starting one costs nothing, so small that all processes end at about one time."""
-    return [Range(start, min(start + RANGE, size)) for start in range(0, size, RANGE)]
+def ranges(size: int) -> list[ByteRange]:
+    return [ByteRange(start, min(start + RANGE_BYTES, size)) for start in range(0, size, RANGE_BYTES)]
 
 
-def parts(file: BinaryIO, job: Job, size: int, processes: int) -> Iterator[Part]:
-    """The parts of all ranges, in order. This process is one of those that check; a small file needs no others."""
-    source = source_of(file) if processes > 1 and size > SMALL else None
-    scan, todo, done, wanted = Scan(job), enumerate(ranges(size)), dict[int, Part](), 0
+def scan_file(file: BinaryIO, options: ScanOptions, size: int, processes: int) -> Iterator[RangeResult]:
+    """The results of all ranges, in the order of the file, as they become known.
+
+    This process checks ranges too. It starts `processes - 1` others if the file is large and can be opened again.
+    """
+    source = source_of(file) if processes > 1 and size > MIN_PARALLEL_BYTES else None
+    scanner, todo, done, next_number = RangeScanner(options), enumerate(ranges(size)), dict[int, RangeResult](), 0
     with ExitStack() as stack:
-        children = [stack.enter_context(_child(source, job)) for _ in range(processes - 1)] if source else []
-        helpers = _start(stack, children, todo, done)
-        stack.callback(lambda: deque(todo, maxlen=0))  # whoever stops halfway leaves nothing to do for the others
+        children = [stack.enter_context(_child(source, options)) for _ in range(processes - 1)] if source else []
+        feeders = _start_feeders(stack, children, todo, done)
+        stack.callback(
+            lambda: deque(todo, maxlen=0)
+        )  # if the caller stops early, the other processes end after their range
         for number, range_ in todo:
-            done[number] = scan.range(file, *range_)
-            while wanted in done:
-                yield done.pop(wanted)
-                wanted += 1
-        for helper in helpers:
-            helper.result()
+            done[number] = scanner.scan(file, *range_)
+            while next_number in done:
+                yield done.pop(next_number)
+                next_number += 1
+        for feeder in feeders:
+            feeder.result()
     yield from (done[number] for number in sorted(done))
 
 
 def source_of(file: BinaryIO) -> Source | None:
-    """Where an open file lies; None if no other process can open it."""
+    """The storage and the pieces of an open file; None if no other process can open it."""
     if isinstance(file, BufferedReader) and isinstance(file.raw, Across):
         return file.raw.source
     path = path_of(file)
     return None if path is None else Source(str(path.parent), [Piece(path.name, path.stat().st_size)])
 
 
-def _start(
-    stack: ExitStack, children: list[Child], todo: Iterator[tuple[int, Range]], done: dict[int, Part]
+def _start_feeders(
+    stack: ExitStack, children: list[Child], todo: Iterator[tuple[int, ByteRange]], done: dict[int, RangeResult]
 ) -> list[Future[None]]:
-    """A thread for each child, that gives it one range after the other as long as there are any."""
+    """Start a thread for each child that sends it one range after another. Threads and caller share `todo`."""
     pool = stack.enter_context(ThreadPoolExecutor(len(children))) if children else None
-    return [pool.submit(_help, child, todo, done) for child in children] if pool else []
+    return [pool.submit(_feed, child, todo, done) for child in children] if pool else []
 
 
-def _help(child: Child, todo: Iterator[tuple[int, Range]], done: dict[int, Part]) -> None:
+def _feed(child: Child, todo: Iterator[tuple[int, ByteRange]], done: dict[int, RangeResult]) -> None:
     for number, range_ in todo:
-        done[number] = _ask(child, range_)
+        done[number] = _request_scan(child, range_)
 
 
 @contextmanager
-def _child(source: Source, job: Job) -> Iterator[Child]:
+def _child(source: Source, options: ScanOptions) -> Iterator[Child]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "shared.datasets.validation.scanning.child"]
+    command = [sys.executable, "-m", "shared.datasets.validation.scanning.child_process"]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=ROOT)
     try:
         send(child.stdin, source)
-        send(child.stdin, job)
+        send(child.stdin, options)
         yield child
     finally:
         child.kill()
         child.communicate()
 
 
-def _ask(child: Child, range_: Range) -> Part:
+def _request_scan(child: Child, range_: ByteRange) -> RangeResult:
     send(child.stdin, range_)
-    answer = receive(child.stdout, Part)
+    answer = receive(child.stdout, RangeResult)
     if answer is None:
-        raise RuntimeError("A process that checked a part of the file ended before it was done")
+        raise RuntimeError("A process that checked a range of the file ended before it answered")
     return answer
 
 

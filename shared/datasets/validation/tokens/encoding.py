@@ -1,8 +1,8 @@
-"""Counts tokens exactly as tiktoken does, faster, and from rank files of our own: no network at run time.
+"""Counts tokens exactly as tiktoken does, but faster, and with its rank files shipped here: it needs no network.
 
-tiktoken was chosen over its rivals for being the reference, exact and maintained (`libraries.md` §4). Two things save
-time. Texts that repeat are remembered. And much of tiktoken's time goes into one look ahead in its pattern, which keeps
-the last of some spaces side by side for the word after them: a text that is cut there needs no look ahead.
+Two things save time. The counts of repeated texts are cached. And much of tiktoken's time goes into one look-ahead in
+its pattern, which separates the last of several spaces from those before it; a text that is split there beforehand
+can be encoded with a pattern that has no look-ahead.
 """
 
 import lzma
@@ -26,7 +26,7 @@ _QUICK_CL100K = r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^
 
 
 class Definition(NamedTuple):
-    """tiktoken's pattern, the one that does for texts without spaces side by side, and the SHA-256 of the ranks."""
+    """tiktoken's pattern, one for texts without adjacent spaces, and the SHA-256 of the rank file."""
 
     pattern: str
     quick_pattern: str
@@ -46,22 +46,22 @@ ENCODINGS = {
     ),
 }
 
-MAX_REMEMBERED_CHARACTERS = 8_000_000
-MAX_UNBROKEN = 1_000_000
-MAX_SPACES = 100_000
+MAX_CACHED_CHARACTERS = 8_000_000  # in each process; a string takes 1 to 4 bytes per character
+MAX_ENCODED_CHARACTERS = 1_000_000  # per call of tiktoken, which needs 80 bytes of memory per token
+MAX_SPACES = 100_000  # in a row: tiktoken panics at a million
 
-# What tiktoken takes for a space within a line (Python's \s has more), and several that a word follows, but the last.
+# The spaces within a line by Rust's \s, which has fewer than Python's; and a run of them before a word, but the last.
 _SPACE = " \t\x0b\x0c\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-_BUT_THE_LAST = re.compile(rf"([{_SPACE}](?<![{_SPACE}]{{2}})[{_SPACE}]*)(?=[{_SPACE}][^\r\n{_SPACE}])")
+_ALL_BUT_LAST_SPACE = re.compile(rf"([{_SPACE}](?<![{_SPACE}]{{2}})[{_SPACE}]*)(?=[{_SPACE}][^\r\n{_SPACE}])")
 _MANY_SPACES = re.compile(rf"(\s{{{MAX_SPACES}}})")
-_has_spaces_side_by_side = SchemaValidator(
+_has_adjacent_spaces = SchemaValidator(
     core_schema.str_schema(pattern=r"[^\S\r\n]{2}", regex_engine="rust-regex")
 ).isinstance_python
 
 
 @cache
 def encoding(name: str) -> tiktoken.Encoding:
-    """The encoding as tiktoken has it, but from our ranks. It takes 0.3 s and 70 MB, once per process."""
+    """tiktoken's encoding, from the rank file shipped here. Loading takes 0.3 s and 70 MB, once per process."""
     return tiktoken.Encoding(name, pat_str=ENCODINGS[name].pattern, mergeable_ranks=_ranks(name), special_tokens={})
 
 
@@ -84,7 +84,7 @@ def _ranks(name: str) -> dict[bytes, int]:
 
 
 class TokenCounter:
-    """Counts the tokens of texts, remembering those that it has seen, within bounds."""
+    """Counts the tokens of texts, and caches the counts in bounded memory."""
 
     def __init__(self, name: str) -> None:
         self._encode = _quick_encoding(name).encode_ordinary
@@ -93,28 +93,25 @@ class TokenCounter:
 
     def count(self, text: str) -> int:
         found = self._texts.get(text)
-        return self._remember(text) if found is None else found
+        return self._count_new(text) if found is None else found
 
-    def _remember(self, text: str) -> int:
-        tokens = self._fresh(text)
+    def _count_new(self, text: str) -> int:
+        tokens = self._count_long(text) if len(text) >= MAX_SPACES else self._encoded_length(text)
         self._characters += len(text)
-        if self._characters > MAX_REMEMBERED_CHARACTERS:
+        if self._characters > MAX_CACHED_CHARACTERS:
             self._texts.clear()
             self._characters = len(text)
         self._texts[text] = tokens
         return tokens
 
-    def _fresh(self, text: str) -> int:
-        return self._enormous(text) if len(text) >= MAX_SPACES else self._cut(text)
-
-    def _cut(self, text: str) -> int:
-        pieces = _BUT_THE_LAST.split(text) if _has_spaces_side_by_side(text) else (text,)
+    def _encoded_length(self, text: str) -> int:
+        pieces = _ALL_BUT_LAST_SPACE.split(text) if _has_adjacent_spaces(text) else (text,)
         return sum(map(len, map(self._encode, pieces)))
 
-    def _enormous(self, text: str) -> int:
-        """tiktoken panics at a million spaces, and needs 80 bytes per token: such a text is cut, at a token's cost."""
+    def _count_long(self, text: str) -> int:
+        """Count a text in pieces that tiktoken can take. Each cut may add one token to the exact count."""
         return sum(
-            self._cut(piece[start : start + MAX_UNBROKEN])
+            self._encoded_length(piece[start : start + MAX_ENCODED_CHARACTERS])
             for piece in _MANY_SPACES.split(text)
-            for start in range(0, len(piece), MAX_UNBROKEN)
+            for start in range(0, len(piece), MAX_ENCODED_CHARACTERS)
         )

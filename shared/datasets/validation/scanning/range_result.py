@@ -1,4 +1,4 @@
-"""What is known of one range of a file, or of all ranges so far: small, whatever the size of the range."""
+"""The result of checking one range of a file, or several merged ones, in bounded memory."""
 
 from array import array
 from collections.abc import Iterable
@@ -6,34 +6,39 @@ from hashlib import blake2b
 
 import msgspec
 
-from shared.datasets.validation.findings.codes import Problem, Severity, severity_of
-from shared.datasets.validation.findings.report import MAX_PROBLEMS, MAX_WARNINGS_OF_A_CODE
-from shared.datasets.validation.statistics.tally import Tally
+from shared.datasets.validation.findings.codes import Severity, severity_of
+from shared.datasets.validation.findings.problem import Problem
+from shared.datasets.validation.findings.report import MAX_PROBLEMS, MAX_WARNINGS_PER_CODE
+from shared.datasets.validation.statistics.builder import StatisticsBuilder
 
 
-class Part(msgspec.Struct):
-    """Lines are counted from the start of the range. `tails` has 32 bits for each line, 0 for one that is not good;
-    `starts` the offset of each block and the lines before it: together they find duplicates again in the file."""
+class RangeResult(msgspec.Struct):
+    """Problems have line numbers that count from the start of the range.
+
+    `tails` holds a 32-bit tail fingerprint for each line, 0 for a line without a valid example. `block_starts` holds
+    the offset of each block and the number of lines before it: together they locate candidates for duplicates.
+    `answer` is the digest of the only answer so far, unless `answers_differ`.
+    """
 
     lines: int = 0
     examples: int = 0
     errors: list[Problem] = []
     warnings: list[Problem] = []
     counts: dict[str, int] = {}
-    tally: Tally = msgspec.field(default_factory=Tally)
+    statistics: StatisticsBuilder = msgspec.field(default_factory=StatisticsBuilder)
     tails: bytearray = msgspec.field(default_factory=bytearray)
-    starts: list[tuple[int, int]] = []
+    block_starts: list[tuple[int, int]] = []
     answer: bytes | None = None
     answers_differ: bool = False
 
-    def room(self, code: str) -> int:
-        """How many more problems of this code can be told in full."""
+    def remaining(self, code: str) -> int:
+        """How many more problems of this code are kept; beyond that they are only counted."""
         if severity_of(code) is Severity.ERROR:
             return max(0, MAX_PROBLEMS - len(self.errors))
-        return max(0, MAX_WARNINGS_OF_A_CODE - self.counts.get(code, 0))
+        return max(0, MAX_WARNINGS_PER_CODE - self.counts.get(code, 0))
 
     def add_problem(self, problem: Problem) -> None:
-        if self.room(problem.code):
+        if self.remaining(problem.code):
             (self.errors if problem.severity is Severity.ERROR else self.warnings).append(problem)
         self.count(problem.code)
 
@@ -41,7 +46,7 @@ class Part(msgspec.Struct):
         self.counts[code] = self.counts.get(code, 0) + times
 
     def add_answers(self, answers: Iterable[str]) -> None:
-        """Notification whether all completions are the same; once two differ there is nothing more to see."""
+        """Compare the answers with those before; once two differ, the others are not looked at."""
         if self.answers_differ:
             return
         for answer in answers:
@@ -56,26 +61,26 @@ class Part(msgspec.Struct):
             self.answers_differ = True
 
     def add_lines(self, tails: "array[int]", offset: int, examples: int) -> None:
-        self.starts.append((offset, self.lines))
+        self.block_starts.append((offset, self.lines))
         self.tails += tails.tobytes()
         self.lines += len(tails)
         self.examples += examples
 
-    def merge(self, other: "Part", most_tails: int) -> None:
-        """Take the next range in."""
+    def merge(self, other: "RangeResult", max_tails: int) -> None:
+        """Add the result of the next range of the file, and keep tails of at most about `max_tails` lines."""
         self._merge_problems(other)
-        self.tally.merge(other.tally)
+        self.statistics.merge(other.statistics)
         self._add_answer(other.answer)
         self.answers_differ |= other.answers_differ
-        if len(self.tails) // 4 < most_tails:
-            self.starts += [(offset, line + self.lines) for offset, line in other.starts]
+        if len(self.tails) // 4 < max_tails:
+            self.block_starts += [(offset, line + self.lines) for offset, line in other.block_starts]
             self.tails += other.tails
         self.lines += other.lines
         self.examples += other.examples
 
-    def _merge_problems(self, other: "Part") -> None:
+    def _merge_problems(self, other: "RangeResult") -> None:
         for found in (*other.errors, *other.warnings):
-            if self.room(found.code):
+            if self.remaining(found.code):
                 mine = self.errors if found.severity is Severity.ERROR else self.warnings
                 mine.append(found.moved(self.lines))
             self.count(found.code)

@@ -1,4 +1,4 @@
-"""Reads one line of JSON slowly, and notices what fast parsers pass over: repeated keys, NaN, half characters."""
+"""Reads a line of JSON and finds what fast parsers accept silently: repeated keys, NaN, lone surrogates, NUL."""
 
 import json
 import re
@@ -7,64 +7,55 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from shared.datasets.validation.findings.finding import Finding, UnreadableLine
 from shared.datasets.validation.rules.limits import rules
 
 
-class Finding(NamedTuple):
-    """Something wrong in a line; `at` is the byte in the line, where that is known better than by the path."""
-
-    code: str
-    path: str | None
-    message: str
-    at: int | None = None
-    hint: str | None = None
-
-
-class Unreadable(Exception):
-    """The line is no JSON."""
-
-    def __init__(self, code: str, message: str, at: int | None = None, hint: str | None = None) -> None:
-        super().__init__(message)
-        self.finding = Finding(code, None, message, at, hint)
-
-
-class Read(NamedTuple):
+class StrictValue(NamedTuple):
     value: Any
     findings: list[Finding]
 
 
-# Possessive, so that no text can make it remember or try again.
+# Possessive quantifiers never backtrack, so that no line can make the search slow.
 _STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
-_HIDDEN = re.compile(rb"\\u003[aA]")
+_ESCAPED_COLON = re.compile(rb"\\u003[aA]")
 _ALL_DIGITS_0 = bytes.maketrans(b"123456789+-.eE", b"0" * 14)
 _decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
-def read(line: bytes) -> Read:
-    """The value of a line, with what is doubtful about it. Raises `Unreadable`."""
+def read_strictly(line: bytes) -> StrictValue:
+    """The value of a line, and findings that do not prevent reading it. Raises `UnreadableLine`.
+
+    msgspec reads the line first, which is much faster; only a line that it refuses, or about which it may have hidden
+    something, is read by `json`.
+    """
     try:
         value = _decode(line)
         is_sound = not (_has_long_number(line) or b"\\u0000" in line or repeats_a_key(value, line))
     except (ValueError, RecursionError):
         is_sound = False
     if not is_sound:
-        return _read_strictly(line)
+        return _read_with_json(line)
     _refuse_depth(line)
-    return Read(value, [])
+    return StrictValue(value, [])
 
 
 def repeats_a_key(value: Any, line: bytes) -> bool:
-    """Whether what has been decoded may lack a key that is there twice: written again, it has fewer colons then."""
-    return _HIDDEN.search(line) is not None or _encode(value).count(b":") != line.count(b":")
+    """Whether the line may repeat a key in one object; `value` is what was decoded from it.
+
+    Decoding keeps one of the two, so the encoded value has fewer colons than the line. A colon escaped as \\u003a would
+    upset the count, so such a line is reported as well.
+    """
+    return _ESCAPED_COLON.search(line) is not None or _encode(value).count(b":") != line.count(b":")
 
 
 def _has_long_number(line: bytes) -> bool:
     return b"0" * rules().ours.digits in line.translate(_ALL_DIGITS_0)
 
 
-def _read_strictly(line: bytes) -> Read:
-    text = _text(line.rstrip())
+def _read_with_json(line: bytes) -> StrictValue:
+    text = _decoded(line.rstrip())
     _refuse_depth(line)
     repeated: list[tuple[dict[str, Any], str]] = []
     try:
@@ -79,17 +70,17 @@ def _read_strictly(line: bytes) -> Read:
         raise _broken(error) from None
     findings = list(_repeated(value, repeated)) if repeated else []
     if b"\\u" in line:
-        findings += _doubtful_characters(value)
-    return Read(value, findings)
+        findings += _suspect_characters(value)
+    return StrictValue(value, findings)
 
 
-def _text(line: bytes) -> str:
+def _decoded(line: bytes) -> str:
     try:
         return line.decode()
     except UnicodeDecodeError as error:
         byte = line[error.start]
-        message = f"the byte 0x{byte:02x} at column {error.start + 1} is not UTF-8"
-        raise Unreadable("invalid_utf8", message, error.start) from None
+        message = f"the byte 0x{byte:02x} at column {error.start + 1} is not valid UTF-8"
+        raise UnreadableLine("invalid_utf8", message, error.start) from None
 
 
 def _refuse_depth(line: bytes) -> None:
@@ -102,49 +93,58 @@ def _refuse_depth(line: bytes) -> None:
         depth += 1 if symbol in b"[{" else -1 if symbol in b"]}" else 0
         if depth > limit:
             message = f"nested deeper than {limit} levels at column {match.start() + 1}"
-            raise Unreadable("nested_too_deeply", message, match.start())
+            raise UnreadableLine("nested_too_deeply", message, match.start())
 
 
 def _object(pairs: list[tuple[str, Any]], repeated: list[tuple[dict[str, Any], str]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
+        # A key repeated with the same value is harmless: every reader gets the same.
         repeated += [(found, key) for key in found if any(k == key and v != found[key] for k, v in pairs)]
     return found
 
 
 def _refuse_constant(name: str) -> None:
-    raise Unreadable("non_finite_number", f"{name} is not JSON")
+    raise UnreadableLine("non_finite_number", f"{name} is not a JSON value")
 
 
 def _integer(digits: str) -> int:
     if len(digits) > rules().ours.digits:
-        raise Unreadable("number_too_long", f"a number of {len(digits):,} digits")
+        raise UnreadableLine(
+            "number_too_long", f"the number has {len(digits):,} digits, but at most {rules().ours.digits} are allowed"
+        )
     return int(digits)
 
 
 def _float(text: str) -> float:
     if len(text) > rules().ours.digits:
-        raise Unreadable("number_too_long", f"a number of {len(text):,} characters")
+        raise UnreadableLine(
+            "number_too_long", f"the number has {len(text):,} characters, but at most {rules().ours.digits} are allowed"
+        )
     number = float(text)
     if number in (float("inf"), float("-inf")):
-        raise Unreadable("non_finite_number", f"the number {text[:40]} is too large")
+        raise UnreadableLine("non_finite_number", f"the number {text[:40]} is too large")
     return number
 
 
-def _broken(error: json.JSONDecodeError) -> Unreadable:
-    at = len(error.doc[: error.pos].encode())
+def _broken(error: json.JSONDecodeError) -> UnreadableLine:
+    offset = len(error.doc[: error.pos].encode())
     before, after = error.doc[: error.pos].rstrip(), error.doc[error.pos :].lstrip()
     if before.endswith(",") and after[:1] in ("}", "]", ""):
-        return Unreadable("invalid_json", f"not JSON: a trailing comma at column {len(before)}", at, "Remove the comma")
+        return UnreadableLine(
+            "invalid_json", f"not JSON: a trailing comma at column {len(before)}", offset, "Remove the comma"
+        )
     if error.msg == "Extra data" and after.rstrip() == ",":
-        return Unreadable("invalid_json", "not JSON lines: a trailing comma after the object", at, "Remove the comma")
+        return UnreadableLine(
+            "invalid_json", "not JSON lines: a trailing comma after the object", offset, "Remove the comma"
+        )
     hint = None
     if after.startswith("\ufeff"):
         hint = "Remove the byte order mark"
     elif not before and after[:1] not in ("{", "["):
-        hint = "Each line must be a JSON object; `tunery datasets convert` makes lines of CSV"
+        hint = "Write one JSON object per line; `tunery datasets convert` converts a CSV file"
     what = error.msg[0].lower() + error.msg[1:].removesuffix(" at")
-    return Unreadable("invalid_json", f"not JSON: {what} at column {error.pos + 1}", at, hint)
+    return UnreadableLine("invalid_json", f"not JSON: {what} at column {error.pos + 1}", offset, hint)
 
 
 def _repeated(value: Any, repeated: list[tuple[dict[str, Any], str]]) -> Iterator[Finding]:
@@ -153,23 +153,23 @@ def _repeated(value: Any, repeated: list[tuple[dict[str, Any], str]]) -> Iterato
         keys.setdefault(id(found), []).append(key)
     for path, inner in walk(value):
         for key in keys.get(id(inner), ()):
-            yield Finding("duplicate_key", path, f"the key `{key[:64]}` is there twice, with different values")
+            yield Finding("duplicate_key", path, f"the key `{key[:64]}` occurs twice, with different values")
 
 
-def _doubtful_characters(value: Any) -> Iterator[Finding]:
+def _suspect_characters(value: Any) -> Iterator[Finding]:
     for path, text in texts(value):
         if _SURROGATE.search(text):
-            yield Finding("lone_surrogate", path, "an escaped half of a character (a lone surrogate)")
+            yield Finding("lone_surrogate", path, "the text has an escaped half of a surrogate pair")
         if "\0" in text:
-            yield Finding("nul_character", path, "the character NUL")
+            yield Finding("nul_character", path, "the text has the character NUL (U+0000)")
 
 
 def walk(value: Any, path: str = "$") -> Iterator[tuple[str, Any]]:
-    """Each value inside a value, with its path."""
+    """The value and each value inside it, with its path."""
     yield path, value
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from walk(inner, child(path, key))
+            yield from walk(inner, _child_path(path, key))
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from walk(inner, f"{path}[{index}]")
@@ -184,7 +184,7 @@ def texts(value: Any) -> Iterator[tuple[str, str]]:
             yield from ((path, key) for key in inner)
 
 
-def child(path: str, key: str) -> str:
+def _child_path(path: str, key: str) -> str:
     if key.isidentifier() and key.isascii():
         return f"{path}.{key[:64]}"
     return f"{path}[{json.dumps(key[:64])}]"

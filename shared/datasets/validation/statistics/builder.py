@@ -1,16 +1,17 @@
-"""Counts what is in a dataset while it is read, in memory that does not grow with it."""
+"""Collects the statistics of a dataset while it is read, in memory that does not grow with the file."""
 
 import msgspec
 
-from shared.datasets.validation.findings.report import Bar, Distribution, Statistics, Truncation
-from shared.datasets.validation.rules.formats import MAX_SHAPES
+from shared.datasets.validation.statistics.results import Bar, Distribution, Statistics, Truncation
 
-EXACT_UP_TO = 10_000
+MAX_EXACT_VALUE = 10_000
+MAX_SHAPES = 200
 OTHER_SHAPES = "other"
+SMALLEST_BAR_BITS = 4  # the first bar is 0–15
 
 
-class Values(msgspec.Struct):
-    """How often each value was seen; those over 10,000 are rounded to three digits, total and ends are exact."""
+class ValueCounts(msgspec.Struct):
+    """How often each value occurred. Values above 10,000 are rounded to three digits; total, low and high are exact."""
 
     counts: dict[int, int] = {}
     total: int = 0
@@ -24,7 +25,7 @@ class Values(msgspec.Struct):
         rounded = _rounded(value)
         self.counts[rounded] = self.counts.get(rounded, 0) + times
 
-    def merge(self, other: "Values") -> None:
+    def merge(self, other: "ValueCounts") -> None:
         self.total += other.total
         self.high = max(self.high, other.high)
         if other.low is not None:
@@ -45,19 +46,19 @@ class Values(msgspec.Struct):
             p50=_percentile(ordered, n, 0.5),
             p95=_percentile(ordered, n, 0.95),
             max=self.high,
-            histogram=_histogram(ordered, self.high),
+            histogram=_histogram(ordered),
         )
 
 
 def _rounded(value: int) -> int:
-    if value <= EXACT_UP_TO:
+    if value <= MAX_EXACT_VALUE:
         return value
     unit = int("1" + "0" * (len(str(value)) - 3))
     return round(value / unit) * unit
 
 
 def _percentile(ordered: list[tuple[int, int]], n: int, share: float) -> int:
-    """The smallest value that at least this share of all values does not exceed."""
+    """The smallest value that is at least as large as this share of all values."""
     seen = 0
     for value, times in ordered:
         seen += times
@@ -66,23 +67,26 @@ def _percentile(ordered: list[tuple[int, int]], n: int, share: float) -> int:
     return ordered[-1][0]
 
 
-def _histogram(ordered: list[tuple[int, int]], high: int) -> list[Bar]:
+def _histogram(ordered: list[tuple[int, int]]) -> list[Bar]:
     """Bars that double in width: 0–15, 16–31, 32–63, …"""
-    bars: dict[int, int] = {}
+    counts: dict[int, int] = {}
     for value, times in ordered:
-        bars[max(4, value.bit_length())] = bars.get(max(4, value.bit_length()), 0) + times
-    last = max(bars)
+        bits = max(SMALLEST_BAR_BITS, value.bit_length())
+        counts[bits] = counts.get(bits, 0) + times
     return [
-        Bar(0 if bits == 4 else 1 << (bits - 1), (1 << bits) - 1, bars.get(bits, 0))
-        for bits in range(min(bars), last + 1)
+        Bar(0 if bits == SMALLEST_BAR_BITS else 1 << (bits - 1), (1 << bits) - 1, counts.get(bits, 0))
+        for bits in range(min(counts), max(counts) + 1)
     ]
 
 
-class Tally(msgspec.Struct):
-    """Of the examples without an error."""
+class StatisticsBuilder(msgspec.Struct):
+    """Running totals of the examples without errors; `merge` adds those of the next range, `build` ends the count.
 
-    messages: Values = msgspec.field(default_factory=Values)
-    tokens: Values = msgspec.field(default_factory=Values)
+    `truncated` holds, by token limit, how many examples are longer and by how many tokens in all.
+    """
+
+    messages: ValueCounts = msgspec.field(default_factory=ValueCounts)
+    tokens: ValueCounts = msgspec.field(default_factory=ValueCounts)
     trained: int = 0
     images: int = 0
     image_examples: int = 0
@@ -91,42 +95,44 @@ class Tally(msgspec.Struct):
 
     def add_shape(self, name: str, n_messages: int, times: int = 1) -> None:
         self.messages.add(n_messages, times)
-        self._add_name(name, times)
+        self._count_shape(name, times)
 
-    def _add_name(self, name: str, times: int) -> None:
+    def _count_shape(self, name: str, times: int) -> None:
         if name not in self.shapes and len(self.shapes) >= MAX_SHAPES:
             name = OTHER_SHAPES
         self.shapes[name] = self.shapes.get(name, 0) + times
 
     def add_tokens(self, tokens: int, trained: int, limits: list[int]) -> None:
+        """Count one example. `limits` are the models' token limits in ascending order."""
         self.tokens.add(tokens)
         self.trained += trained
         for limit in limits:
             if tokens <= limit:
                 break
-            cut = self.truncated.setdefault(limit, [0, 0])
-            cut[0] += 1
-            cut[1] += tokens - limit
+            self._count_truncated(limit, 1, tokens - limit)
 
-    def merge(self, other: "Tally") -> None:
+    def _count_truncated(self, limit: int, examples: int, tokens: int) -> None:
+        counted = self.truncated.setdefault(limit, [0, 0])
+        counted[0] += examples
+        counted[1] += tokens
+
+    def merge(self, other: "StatisticsBuilder") -> None:
         self.messages.merge(other.messages)
         self.tokens.merge(other.tokens)
         self.trained += other.trained
         self.images += other.images
         self.image_examples += other.image_examples
         for name, times in other.shapes.items():
-            self._add_name(name, times)
+            self._count_shape(name, times)
         for limit, (examples, tokens) in other.truncated.items():
-            cut = self.truncated.setdefault(limit, [0, 0])
-            cut[0] += examples
-            cut[1] += tokens
+            self._count_truncated(limit, examples, tokens)
 
-    def statistics(self, *, counted: bool) -> Statistics:
+    def build(self, *, tokens_counted: bool) -> Statistics:
         return Statistics(
             messages=self.messages.distribution(),
-            tokens=self.tokens.distribution() if counted else None,
-            trained_tokens=self.trained if counted else None,
-            truncation=[Truncation(limit, *cut) for limit, cut in sorted(self.truncated.items())],
+            tokens=self.tokens.distribution() if tokens_counted else None,
+            trained_tokens=self.trained if tokens_counted else None,
+            truncation=[Truncation(limit, *counted) for limit, counted in sorted(self.truncated.items())],
             images=self.images,
             image_examples=self.image_examples,
             shapes=dict(sorted(self.shapes.items(), key=lambda item: -item[1])),

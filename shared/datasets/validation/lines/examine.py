@@ -1,0 +1,33 @@
+"""Examines one line rule by rule, if neither the plain nor the rich types accept it.
+
+This is the slow path of a check, and the only one that yields findings about the content of a line.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from shared.datasets.validation.findings.finding import Finding, UnreadableLine
+from shared.datasets.validation.lines.secrets import SECRET, is_suspicious
+from shared.datasets.validation.reading.strict_json import read_strictly, texts
+from shared.datasets.validation.rules.limits import rules
+from shared.datasets.validation.rules.structure import Examined, examine
+
+
+def examine_line(line: bytes, format: str | None, provider: str) -> Examined:
+    """Everything that is wrong with a line, and its messages as they are counted; none if there is an error."""
+    try:
+        value, findings = read_strictly(line)
+    except UnreadableLine as unreadable:
+        return Examined([unreadable.finding], [])
+    examined = examine(value, format, rules().limits(provider))
+    return Examined([*findings, *examined.findings, *_secrets(value, line)], examined.messages)
+
+
+def _secrets(value: Any, line: bytes) -> Iterator[Finding]:
+    if not is_suspicious(line):
+        return
+    for path, text in texts(value):
+        for found in (match.group() for match in SECRET.finditer(text)):
+            # Words joined by hyphens, as in `sk-learn-and-its-friends`, have no digit.
+            if found.startswith("-") or any(map(str.isdigit, found)):
+                yield Finding("secret", path, f"the text contains what looks like a secret key: {found[:8]}…")

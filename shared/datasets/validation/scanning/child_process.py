@@ -1,0 +1,32 @@
+"""The entry point of a process that checks ranges of a file: `python -m …validation.scanning.child_process`."""
+
+import sys
+from typing import BinaryIO
+
+from shared.datasets.storage.chunks import Source
+from shared.datasets.storage.local import Folder
+from shared.datasets.storage.location import place_at
+from shared.datasets.validation.scanning.processes import ByteRange, receive, send
+from shared.datasets.validation.scanning.scanner import RangeScanner, ScanOptions
+
+
+def open_again(source: Source) -> BinaryIO:
+    place = place_at(source.storage)
+    is_one = isinstance(place, Folder) and len(source.pieces) == 1
+    return place.open(source.pieces[0].key) if is_one else place.open_across(source.pieces)
+
+
+def serve() -> None:
+    """Receive the file and the options, then check one range after another until the parent closes the pipe."""
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    source, options = receive(requests, Source), receive(requests, ScanOptions)
+    if source is None or options is None:
+        return
+    scanner = RangeScanner(options)
+    with open_again(source) as file:
+        while (range_ := receive(requests, ByteRange)) is not None:
+            send(answers, scanner.scan(file, *range_))
+
+
+if __name__ == "__main__":
+    serve()
