@@ -1,10 +1,9 @@
 """Chat with a model, passed through to the provider: the one place where the api goes out."""
 
 from collections.abc import AsyncIterator
-from socket import SOCK_STREAM
 from typing import Annotated
+from urllib.parse import urlsplit
 
-import anyio
 import anyio.to_thread
 import httpx2
 import msgspec
@@ -20,8 +19,8 @@ from shared.errors import Invalid, ProviderUnavailable
 from shared.jobs import tuned_models
 from shared.projects.callers import Caller
 from shared.projects.credentials import Account
+from shared.security.guarded_network import AsyncGuardedBackend
 from shared.security.secrets import NoKeyFits
-from shared.security.ssrf import judged, target
 
 log = get_logger(__name__)
 router = APIRouter(tags=["Inference"], dependencies=[scope("inference")])
@@ -68,7 +67,7 @@ def _client(account: Account) -> httpx2.AsyncClient:
             headers={"content-type": "application/json", "accept-encoding": "identity"},
             timeout=httpx2.Timeout(600, connect=5),
             follow_redirects=False,
-            transport=_JudgedTransport() if account.project_id is not None else None,
+            transport=_guarded_transport(account.base_url) if account.project_id is not None else None,
         )
     return _clients[account.credential_id]
 
@@ -78,28 +77,11 @@ async def close_clients() -> None:
         await _clients.popitem()[1].aclose()
 
 
-class _JudgedTransport(httpx2.AsyncBaseTransport):
-    """Resolves the name that a project has given, judges every address of the answer, and dials exactly a judged one.
-
-    The operator has chosen the deployment's own provider: where that one leads is not judged.
-    """
-
-    def __init__(self) -> None:
-        self._inner = httpx2.AsyncHTTPTransport(trust_env=False)
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        try:
-            asked = target(str(request.url))
-            found = await anyio.getaddrinfo(asked.host, asked.port, type=SOCK_STREAM)
-            [address, *_] = judged(asked, [str(answer[4][0]) for answer in found])
-        except (Invalid, OSError, ValueError) as error:
-            raise httpx2.ConnectError(str(error), request=request) from None
-        request.extensions["sni_hostname"] = asked.host
-        request.url = request.url.copy_with(host=str(address))
-        return await self._inner.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
+def _guarded_transport(base_url: str) -> httpx2.AsyncHTTPTransport:
+    """For requests below `base_url`. Uses no proxy of the environment, which would connect without the guard."""
+    transport = httpx2.AsyncHTTPTransport(trust_env=False)
+    transport._pool._network_backend = AsyncGuardedBackend(urlsplit(base_url).scheme)  # httpx2 has no parameter for it
+    return transport
 
 
 @router.post("/v1/chat/completions", openapi_extra={"requestBody": _BODY}, response_class=StreamingResponse)

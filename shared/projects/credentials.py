@@ -14,7 +14,7 @@ from shared.projects.credential_schemas import CredentialCreate, CredentialUpdat
 from shared.projects.models import Credential
 from shared.providers.dialects import ADDRESSING, Dialect
 from shared.security.secrets import seal, unseal
-from shared.security.ssrf import target
+from shared.security.ssrf import check_url
 from shared.settings import get_settings
 
 SHOWN = 4  # letters of a key, if it has so many more that these do not matter
@@ -123,7 +123,7 @@ def _set_webhook_secret(credential: Credential, secret: str | None) -> None:
 def _checked(base_url: str) -> str:
     """An address to which `/models` and the like can be added, and that may be dialled as far as can be seen now."""
     try:
-        target(base_url)
+        check_url(base_url)
     except Invalid as error:
         raise Invalid(error.message, param="base_url") from None
     if "?" in base_url or "#" in base_url:

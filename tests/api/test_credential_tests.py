@@ -61,16 +61,16 @@ def test_an_address_where_nobody_listens_is_told(admin: httpx2.Client, alice: Pe
     assert "could not be reached" in outcome(admin, alice, nobody)["error"]["message"]
 
 
-def test_an_address_is_judged_again_whenever_it_is_dialled(
+def test_an_address_is_checked_when_connecting_and_not_only_when_stored(
     admin: httpx2.Client, alice: Person, sandbox: Sandbox
 ) -> None:
     named = sandbox.address.replace("127.0.0.1", "localhost")
-    own = give(admin, alice, sandbox, base_url=f"{named}/v1")
-    assert outcome(admin, alice, own)["ok"]
-    assert alice.http.post("/chat/completions", json=CHAT).status_code == 200
+    own = give(admin, alice, sandbox, base_url=f"{named}/v1", meet=False)
     with settings(TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS='["10.0.0.0/8"]'):
         assert "leads to a private or reserved network" in outcome(admin, alice, own)["error"]["message"]
         assert alice.http.post("/chat/completions", json=CHAT).status_code == 502
+    assert outcome(admin, alice, own)["ok"]
+    assert alice.http.post("/chat/completions", json=CHAT).status_code == 200
 
 
 def test_a_provider_that_repeats_the_key_is_not_quoted_so(

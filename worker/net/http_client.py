@@ -1,29 +1,41 @@
-"""Ask a stranger's address, without letting the stranger turn us against the network we run in.
+"""HTTP requests to addresses that strangers chose: webhook receivers, and files to download.
 
-`dialling` judges where it leads, and goes there. No redirects, no cookies, no proxy of the environment; one deadline
-for everything, the body included; a bounded part of the answer read.
+The guarded network decides where a request may go. No redirect is followed, no cookie kept, no proxy of the environment
+used; one deadline covers the whole call, and a bounded part of the answer is read.
 """
 
+import math
+import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-import h11
+import httpcore2
 
 from shared.errors import Invalid
-from shared.security.ssrf import Target, target
-from worker.net.dial import DIALLER, Dialler, Line, Undeliverable
+from shared.security.guarded_network import RESOLVER, GuardedBackend, Resolver, root_cause
+from shared.security.ssrf import DEFAULT_PORTS, Target, parse_url
+from worker.net.bounded import BoundedBackend, ByteLimitReached
 
-__all__ = ["Response", "Undeliverable", "get", "post"]
+MAX_BODY_BYTES = 16 << 10
+MAX_HEAD_BYTES = 32 << 10  # of the answer's head, interim answers (1xx) included
+MAX_RECEIVED_BYTES = 256 << 10  # chunked encoding can spread 16 KiB of body over any number of bytes
+MAX_HEADERS_KEPT = 50
+MAX_HEADER_BYTES_KEPT = 4 << 10
+TLS = httpcore2.default_ssl_context()  # made once, because it reads all certificates of the system
 
-READ_AT_MOST = 16 << 10
-HEADER_AT_MOST = 32 << 10
-RECEIVED_AT_MOST = 256 << 10  # 16 KiB can be spread over any number of bytes, chunk by chunk
-MOST_INTERIM_ANSWERS = 10
-HEADERS_KEPT = 50
-HEADER_BYTES_KEPT = 4 << 10
+
+class Undeliverable(Exception):
+    """No complete answer came back. The sentence says why, and never in the other side's words.
+
+    `address` is the one connected to last, None when there was none.
+    """
+
+    def __init__(self, reason: str, address: str | None = None) -> None:
+        super().__init__(reason)
+        self.address = address
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,7 @@ class Response:
     """What came back, and from where.
 
     `body` is its first 16 KiB. `headers` are up to 50, of 4 KiB in all, with names in lower case, `retry-after` first;
-    where a byte is not printable UTF-8 they have a replacement character. `address` is the one dialled: `1.2.3.4:443`.
+    a byte that is not printable UTF-8 becomes a replacement character. `address` was connected to: `1.2.3.4:443`.
     """
 
     status: int
@@ -40,139 +52,136 @@ class Response:
     address: str = ""
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], timeout: timedelta, dialler: Dialler = DIALLER) -> Response:
-    """One POST, at an end after `timeout` whatever the other side does. Raises `Undeliverable`."""
+@dataclass(frozen=True)
+class Network:
+    """What requests go through; tests put their own name server, sockets and certificates here."""
+
+    resolver: Resolver = RESOLVER
+    backend: httpcore2.NetworkBackend = field(default_factory=httpcore2.SyncBackend)
+    tls: ssl.SSLContext = TLS
+
+
+NETWORK = Network()
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], timeout: timedelta, network: Network = NETWORK) -> Response:
+    """Sends one POST and ends after `timeout`, whatever the other side does. Raises `Undeliverable`."""
     sent = {**headers, "content-length": str(len(body))}
-    with _asking(url, "POST", sent, body, timeout, dialler) as (call, answer):
+    with _exchange(url, "POST", sent, body, timeout, network) as (call, answer):
+        call.bytes_left = MAX_RECEIVED_BYTES
         kept = b""
-        for chunk in call.body():
-            kept += chunk[: READ_AT_MOST - len(kept)]
-            if len(kept) >= READ_AT_MOST or call.received > RECEIVED_AT_MOST:
-                break
-        return Response(answer.status_code, kept, _kept(answer.headers), call.line.address)
+        try:
+            for chunk in answer.iter_stream():
+                kept += chunk[: MAX_BODY_BYTES - len(kept)]
+                if len(kept) >= MAX_BODY_BYTES:
+                    break
+        except ByteLimitReached:
+            pass  # what is missing would not be kept either
+        return Response(answer.status, kept, _kept_headers(answer.headers), call.address or "")
 
 
 def get(
-    url: str, limit: int, timeout: timedelta, pause: timedelta | None = None, dialler: Dialler = DIALLER
+    url: str, max_bytes: int, timeout: timedelta, pause: timedelta | None = None, network: Network = NETWORK
 ) -> Iterator[bytes]:
-    """The body of what is there, piece by piece, none of which comes later than `pause` after the one before it.
+    """Yields the body in pieces, each within `pause` of the one before, all within `timeout`.
 
-    Raises `Undeliverable`, also for more than `limit` bytes.
+    Raises `Undeliverable`, also for a status other than 200 and for more than `max_bytes`.
     """
     pause = min(pause or timeout, timeout)
-    over = time.monotonic() + timeout.total_seconds()
-    with _asking(url, "GET", {}, b"", pause, dialler) as (call, answer):
-        if answer.status_code != 200:
-            redirected = ": redirects are not followed" if 300 <= answer.status_code < 400 else ""
-            raise Undeliverable(f"HTTP {answer.status_code}{redirected}", call.line.address)
-        length = 0
+    deadline = time.monotonic() + timeout.total_seconds()
+    with _exchange(url, "GET", {}, b"", pause, network) as (call, answer):
+        if answer.status != 200:
+            redirect = ": redirects are not followed" if 300 <= answer.status < 400 else ""
+            raise Undeliverable(f"HTTP {answer.status}{redirect}", call.address)
+        call.bytes_left, received = math.inf, 0
         try:
-            call.go_on(pause, over)
-            for chunk in call.body():
-                call.go_on(pause, over)
-                length += len(chunk)
-                if length > limit:
-                    raise Undeliverable(f"it has more than {limit} bytes", call.line.address)
+            call.deadline = min(deadline, time.monotonic() + pause.total_seconds())
+            for chunk in answer.iter_stream():
+                received += len(chunk)
+                if received > max_bytes:
+                    raise Undeliverable(f"it has more than {max_bytes} bytes", call.address)
                 yield chunk
-        except TimeoutError:
-            why = f"only {length} bytes came within {timeout.total_seconds():g} s"
-            if time.monotonic() < over:
-                why = f"only {length} bytes came, and then none for {pause.total_seconds():g} s"
-            raise Undeliverable(why, call.line.address) from None
+                call.deadline = min(deadline, time.monotonic() + pause.total_seconds())
+        except httpcore2.TimeoutException:
+            reason = f"only {received} bytes came within {timeout.total_seconds():g} s"
+            if time.monotonic() < deadline:
+                reason = f"only {received} bytes came, and then none for {pause.total_seconds():g} s"
+            raise Undeliverable(reason, call.address) from None
 
 
 @contextmanager
-def _asking(
-    url: str, method: str, headers: Mapping[str, str], body: bytes, timeout: timedelta, dialler: Dialler
-) -> Iterator[tuple["_Call", h11.Response]]:
-    """The answer's head, and a call from which to read its body; every failure on the way is `Undeliverable`."""
+def _exchange(
+    url: str, method: str, headers: Mapping[str, str], body: bytes, timeout: timedelta, network: Network
+) -> Iterator[tuple[BoundedBackend, httpcore2.Response]]:
+    """Sends a request and yields the answer once its head has come; every failure becomes `Undeliverable`."""
     deadline = time.monotonic() + timeout.total_seconds()
     try:
-        asked = target(url)
+        target = parse_url(url)
     except Invalid as error:
-        raise Undeliverable(str(error)) from None
-    line = dialler.dial(asked, deadline)
-    with line.socket:
-        call = _Call(line)
-        try:
-            yield call, call.ask(asked, method, headers, body)
-        except TimeoutError:
-            missing = "no answer" if call.status is None else f"HTTP {call.status}, but not all of its body"
-            raise Undeliverable(f"{missing} within {timeout.total_seconds():g} s", line.address) from None
-        except h11.LocalProtocolError:
-            raise Undeliverable("the request cannot be written as HTTP", line.address) from None
-        except h11.RemoteProtocolError as error:
-            raise Undeliverable(call.what_is_wrong(error), line.address) from None
-        except OSError as error:
-            why = f"the connection broke before the answer was complete: {error.strerror or type(error).__name__}"
-            raise Undeliverable(why, line.address) from None
+        raise Undeliverable(error.message) from None
+    call = BoundedBackend(network.backend, deadline, MAX_HEAD_BYTES)
+    status: int | None = None
+    try:
+        with _connection(target, call, network) as connection:
+            answer = connection.handle_request(_request(target, method, headers, body))
+            if answer.status < 200:
+                raise httpcore2.RemoteProtocolError("a switch of protocols that nobody asked for")
+            status = answer.status
+            yield call, answer
+    except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+        raise Undeliverable(str(error), call.address) from None
+    except httpcore2.TimeoutException:
+        missing = "no answer" if status is None else f"HTTP {status}, but not all of its body"
+        raise Undeliverable(f"{missing} within {timeout.total_seconds():g} s", call.address) from None
+    except httpcore2.LocalProtocolError:
+        raise Undeliverable("the request cannot be written as HTTP", call.address) from None
+    except (httpcore2.RemoteProtocolError, ByteLimitReached) as error:
+        raise Undeliverable(_invalid_answer(call, status, error), call.address) from None
+    except httpcore2.NetworkError as error:
+        reason = f"the connection broke before the answer was complete: {root_cause(error)}"
+        raise Undeliverable(reason, call.address) from None
 
 
-class _Call:
-    """One request and its answer."""
-
-    def __init__(self, line: Line) -> None:
-        self.line = line
-        self.received = 0
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEADER_AT_MOST)
-        self._has_hung_up = False
-        self.status: int | None = None
-
-    def ask(self, asked: Target, method: str, headers: Mapping[str, str], body: bytes) -> h11.Response:
-        sent = [("host", _host(asked)), *headers.items(), ("connection", "close")]
-        request = h11.Request(method=method, target=asked.path, headers=sent)
-        written = [self._http.send(event) for event in (request, h11.Data(data=body), h11.EndOfMessage())]
-        with suppress(ConnectionError):  # who hangs up early may have answered before
-            self.line.send(b"".join(filter(None, written)))
-        for _ in range(MOST_INTERIM_ANSWERS):
-            event = self._next()
-            if isinstance(event, h11.Response):
-                self.status = event.status_code
-                return event
-        raise h11.RemoteProtocolError("too many interim answers", error_status_hint=431)
-
-    def go_on(self, pause: timedelta, over: float) -> None:
-        """What comes next has so much time, unless all is over before."""
-        self.line = replace(self.line, deadline=min(over, time.monotonic() + pause.total_seconds()))
-
-    def body(self) -> Iterator[bytes]:
-        while isinstance(event := self._next(), h11.Data):
-            yield bytes(event.data)
-
-    def _next(self) -> object:
-        while (event := self._http.next_event()) is h11.NEED_DATA:
-            data = self.line.receive()
-            if not self.received and not b"HTTP/".startswith(data[:5]):
-                raise h11.RemoteProtocolError("no HTTP")  # who greets first waits for an answer, and so would we
-            self.received += len(data)
-            self._has_hung_up = not data
-            self._http.receive_data(data)
-        return event
-
-    def what_is_wrong(self, error: h11.RemoteProtocolError) -> str:
-        if self._has_hung_up:
-            return "the connection was closed before the answer was complete"
-        if self.status is not None:
-            return "the body of its answer is not as HTTP has it"
-        if error.error_status_hint == 431:
-            return f"the header of its answer is endless, or larger than {HEADER_AT_MOST >> 10} KiB"
-        return "what it answers is not HTTP"
+def _connection(target: Target, call: BoundedBackend, network: Network) -> httpcore2.HTTPConnection:
+    seconds = max(0.0, min(network.resolver.timeout_seconds, call.deadline - time.monotonic()))
+    resolver = replace(network.resolver, timeout_seconds=seconds)
+    return httpcore2.HTTPConnection(
+        httpcore2.Origin(target.scheme.encode(), target.host.encode(), target.port),
+        network.tls,
+        network_backend=GuardedBackend(target.scheme, call, resolver, call.deadline),
+    )
 
 
-def _host(asked: Target) -> str:
-    host = f"[{asked.host}]" if ":" in asked.host else asked.host
-    return host if asked.port == {"https": 443, "http": 80}[asked.scheme] else f"{host}:{asked.port}"
+def _request(target: Target, method: str, headers: Mapping[str, str], body: bytes) -> httpcore2.Request:
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    host = host if target.port == DEFAULT_PORTS[target.scheme] else f"{host}:{target.port}"
+    return httpcore2.Request(
+        method,
+        httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path),
+        headers=[("host", host), *headers.items(), ("connection", "close")],
+        content=body,
+    )
 
 
-def _kept(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+def _invalid_answer(call: BoundedBackend, status: int | None, error: Exception) -> str:
+    if call.is_closed_by_peer:
+        return "the connection was closed before the answer was complete"
+    if status is not None:
+        return "the body of its answer is not valid HTTP"
+    if isinstance(error, ByteLimitReached):
+        return f"the header of its answer is endless, or larger than {MAX_HEAD_BYTES >> 10} KiB"
+    return "what it answers is not HTTP"
+
+
+def _kept_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     kept: list[tuple[str, str]] = []
-    room = HEADER_BYTES_KEPT
-    for name, value in sorted(headers, key=lambda header: header[0] != b"retry-after"):
-        pair = (_printable(name), _printable(value))
-        size = len("".join(pair).encode())
-        if size <= room and len(kept) < HEADERS_KEPT:
-            kept.append(pair)
-            room -= size
+    bytes_left = MAX_HEADER_BYTES_KEPT
+    printable = [(_printable(name).lower(), _printable(value)) for name, value in headers]
+    for name, value in sorted(printable, key=lambda header: header[0] != "retry-after"):
+        size = len((name + value).encode())
+        if size <= bytes_left and len(kept) < MAX_HEADERS_KEPT:
+            kept.append((name, value))
+            bytes_left -= size
     return kept
 
 

@@ -12,7 +12,7 @@ import httpx2
 from openai import OpenAI
 
 from shared.projects.credentials import Account
-from worker.net.ssrf_transport import JudgedTransport
+from worker.net.ssrf_transport import guarded_transport
 from worker.providers import sanitize
 from worker.providers.openai import parsing
 from worker.runtime import heartbeat
@@ -45,8 +45,8 @@ def _signing(account: Account) -> Callable[[httpx2.Request], httpx2.Request]:
 
 
 def _transport(account: Account) -> httpx2.BaseTransport | None:
-    """The operator chose the deployment's provider; the address of a project's own account is judged at each call."""
-    return JudgedTransport() if account.project_id is not None else None
+    """The operator chose the deployment's provider; where a project's own account leads is checked."""
+    return guarded_transport(account.base_url) if account.project_id is not None else None
 
 
 def path(base: str, id: str, action: str = "") -> str:

@@ -1,4 +1,4 @@
-"""POST to a stranger's address, who may be anybody, anywhere, and in no hurry."""
+"""What the HTTP client makes of answers that are slow, endless, broken or no HTTP at all."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -28,14 +28,14 @@ def post(url: str, timeout: timedelta = timedelta(seconds=5)) -> http_client.Res
     return http_client.post(url, b"{}", {"content-type": "application/json"}, timeout)
 
 
-def to(talk: Talk, timeout: timedelta) -> http_client.Response:
-    """A POST to a server that talks like this."""
+def answer_of(talk: Talk, timeout: timedelta) -> http_client.Response:
+    """The answer to a POST to a server that behaves like `talk`."""
     with talking(talk) as visits:
         return post(f"http://127.0.0.1:{visits.port}/", timeout)
 
 
 def failure(talk: Talk, timeout: timedelta) -> str:
-    """Why a server that talks like this gave no answer."""
+    """The sentence when a server that behaves like `talk` gives no usable answer."""
     with talking(talk) as visits, pytest.raises(http_client.Undeliverable) as undeliverable:
         post(f"http://127.0.0.1:{visits.port}/", timeout)
     assert undeliverable.value.address == f"127.0.0.1:{visits.port}"
@@ -43,13 +43,13 @@ def failure(talk: Talk, timeout: timedelta) -> str:
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "file:///etc/passwd", "127.0.0.1", "", "http://", "http://a:b/"])
-def test_what_is_no_web_address_is_undeliverable(url: str) -> None:
+def test_a_url_that_is_not_http_is_undeliverable(url: str) -> None:
     with pytest.raises(http_client.Undeliverable) as undeliverable:
         post(url)
     assert undeliverable.value.address is None
 
 
-def test_what_was_answered_is_told_with_where_it_came_from(receiver: Receiver) -> None:
+def test_an_answer_comes_with_the_address_that_gave_it(receiver: Receiver) -> None:
     receiver.headers = {"Retry-After": "120"}
     answer = post(receiver.url)
     assert (answer.status, answer.body, answer.address) == (200, b"ok", receiver.url.split("/")[2])
@@ -59,7 +59,7 @@ def test_what_was_answered_is_told_with_where_it_came_from(receiver: Receiver) -
     assert (headers["host"], headers["content-length"], body) == (answer.address, "2", b"{}")
 
 
-def test_a_port_where_nobody_listens_is_told() -> None:
+def test_a_refused_connection_is_reported() -> None:
     port = free_port()
     with pytest.raises(http_client.Undeliverable, match="no connection: Connection refused") as undeliverable:
         post(f"http://127.0.0.1:{port}/")
@@ -92,7 +92,7 @@ def test_a_cookie_is_not_sent_back(receiver: Receiver) -> None:
 
 
 def saying(*pieces: bytes, every: float = 0, forever: bytes = b"") -> Talk:
-    """Says this at once, and then one thing again and again."""
+    """Sends `pieces` at once, and then `forever` again and again."""
 
     def talk(visitor: socket.socket, over: Event) -> None:
         visitor.recv(65536)
@@ -105,8 +105,8 @@ def saying(*pieces: bytes, every: float = 0, forever: bytes = b"") -> Talk:
     return talk
 
 
-def hanging_up(*pieces: bytes) -> Talk:
-    """Says this, and goes."""
+def closing_after(*pieces: bytes) -> Talk:
+    """Sends `pieces` and closes the connection."""
 
     def talk(visitor: socket.socket, over: Event) -> None:
         visitor.recv(65536)
@@ -133,16 +133,16 @@ SLOW_TO_END: dict[str, Talk] = {
 
 
 @pytest.mark.parametrize("talk", SLOW_TO_ANSWER.values(), ids=SLOW_TO_ANSWER.keys())
-def test_nobody_holds_a_worker_for_longer_than_the_timeout(talk: Talk) -> None:
+def test_a_call_ends_at_its_timeout_however_slowly_the_head_comes(talk: Talk) -> None:
     assert failure(talk, SHORT) == "no answer within 0.2 s"
 
 
 @pytest.mark.parametrize("talk", SLOW_TO_END.values(), ids=SLOW_TO_END.keys())
-def test_who_answers_and_does_not_end_is_told_apart(talk: Talk) -> None:
+def test_an_answer_whose_body_does_not_end_is_reported_with_its_status(talk: Talk) -> None:
     assert failure(talk, SHORT) == "HTTP 200, but not all of its body within 0.2 s"
 
 
-def test_who_does_not_listen_holds_nobody_either() -> None:
+def test_a_call_ends_at_its_timeout_when_the_server_does_not_read() -> None:
     def wait(visitor: socket.socket, over: Event) -> None:
         over.wait(5)
 
@@ -151,15 +151,15 @@ def test_who_does_not_listen_holds_nobody_either() -> None:
 
 
 ENDLESS = {
-    "body": (saying(OK, b"\r\n", forever=b"x" * 65536), http_client.READ_AT_MOST),
-    "chunks": (saying(OK, CHUNKED, forever=b"1000\r\n" + b"x" * 4096 + b"\r\n"), http_client.READ_AT_MOST),
+    "body": (saying(OK, b"\r\n", forever=b"x" * 65536), http_client.MAX_BODY_BYTES),
+    "chunks": (saying(OK, CHUNKED, forever=b"1000\r\n" + b"x" * 4096 + b"\r\n"), http_client.MAX_BODY_BYTES),
     "chunks of nearly nothing": (saying(OK, CHUNKED, forever=b"1;" + b"a" * 8192 + b"\r\nx\r\n"), 64),
 }
 
 
 @pytest.mark.parametrize(("talk", "most"), ENDLESS.values(), ids=ENDLESS.keys())
-def test_of_an_endless_answer_no_more_is_read_than_is_kept(talk: Talk, most: int) -> None:
-    answer = to(talk, LONG)
+def test_no_more_of_an_endless_answer_is_read_than_is_kept(talk: Talk, most: int) -> None:
+    answer = answer_of(talk, LONG)
     assert answer.status == 200
     assert 0 < len(answer.body) <= most
     assert set(answer.body) == {ord("x")}
@@ -168,7 +168,7 @@ def test_of_an_endless_answer_no_more_is_read_than_is_kept(talk: Talk, most: int
 CLOSED = "the connection was closed before the answer was complete"
 TOO_LARGE = "the header of its answer is endless, or larger than 32 KiB"
 NO_HTTP = "what it answers is not HTTP"
-NO_BODY = "the body of its answer is not as HTTP has it"
+NO_BODY = "the body of its answer is not valid HTTP"
 NONSENSE: dict[str, tuple[Talk, str]] = {
     "endless headers": (saying(OK, forever=b"x: " + b"y" * 4096 + b"\r\n"), TOO_LARGE),
     "one endless header": (saying(OK + b"x: ", forever=b"y" * 4096), TOO_LARGE),
@@ -181,10 +181,10 @@ NONSENSE: dict[str, tuple[Talk, str]] = {
     "HTTP/2": (saying(b"HTTP/2 200\r\n\r\n"), NO_HTTP),
     "a header with NUL": (saying(OK + b"x: \x00\r\n\r\n"), NO_HTTP),
     "a switch of protocols": (saying(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n"), NO_HTTP),
-    "an end": (hanging_up(), CLOSED),
-    "half a header": (hanging_up(OK), CLOSED),
-    "half a body": (hanging_up(OK, b"content-length: 10\r\n\r\nx"), CLOSED),
-    "half a chunk": (hanging_up(OK, CHUNKED, b"5\r\nx"), CLOSED),
+    "an end": (closing_after(), CLOSED),
+    "half a header": (closing_after(OK), CLOSED),
+    "half a body": (closing_after(OK, b"content-length: 10\r\n\r\nx"), CLOSED),
+    "half a chunk": (closing_after(OK, CHUNKED, b"5\r\nx"), CLOSED),
     "chunks of nonsense": (saying(OK, CHUNKED, b"secret nonsense\r\n"), NO_BODY),
     "a chunk without an end": (saying(OK, CHUNKED, b"1\r\nsecret nonsense\r\n"), NO_BODY),
     "a chunk's length without an end": (saying(OK, CHUNKED, forever=b"0" * 4096), NO_BODY),
@@ -193,17 +193,17 @@ NONSENSE: dict[str, tuple[Talk, str]] = {
 
 
 @pytest.mark.parametrize(("talk", "why"), NONSENSE.values(), ids=NONSENSE.keys())
-def test_what_is_no_answer_is_told_at_once_and_not_in_its_own_words(talk: Talk, why: str) -> None:
+def test_an_invalid_answer_is_reported_at_once_and_not_in_its_own_words(talk: Talk, why: str) -> None:
     assert failure(talk, LONG) == why
 
 
-def test_many_threads_may_send_at_once() -> None:
-    with talking(hanging_up(OK, b"\r\n", b"ok")) as visits, ThreadPoolExecutor(32) as threads:
+def test_many_threads_can_send_at_the_same_time() -> None:
+    with talking(closing_after(OK, b"\r\n", b"ok")) as visits, ThreadPoolExecutor(32) as threads:
         bodies = list(threads.map(lambda _: post(f"http://127.0.0.1:{visits.port}/", LONG).body, range(64)))
     assert (bodies, visits.count) == ([b"ok"] * 64, 64)
 
 
-def test_who_answers_without_listening_to_the_end_is_heard() -> None:
+def test_an_answer_that_comes_before_the_request_was_read_counts() -> None:
     def talk(visitor: socket.socket, over: Event) -> None:
         visitor.recv(10)
         visitor.sendall(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
@@ -215,12 +215,12 @@ def test_who_answers_without_listening_to_the_end_is_heard() -> None:
     assert answer.status == 413
 
 
-def test_of_the_headers_a_bounded_part_is_kept_and_first_how_long_to_wait() -> None:
+def test_a_bounded_part_of_the_headers_is_kept_and_retry_after_first() -> None:
     many = [b"x-%d: y\r\n" % number for number in range(60)]
     large = [b"large: " + b"z" * 3000 + b"\r\n"] * 3
     odd = [b"odd: caf\xc3\xa9 \xff\x1b[31m\r\n"]
     head = b"".join([OK, *odd, *large, *many, b"Retry-After: 7\r\n", b"content-length: 0\r\n\r\n"])
-    headers = to(saying(head), LONG).headers
+    headers = answer_of(saying(head), LONG).headers
     assert headers[:2] == [("retry-after", "7"), ("odd", "café \N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}[31m")]
     assert len(headers) == 50
     assert [name for name, _ in headers].count("large") == 1

@@ -1,6 +1,5 @@
-"""Forbidden addresses, however they are spelled: refused in any case, and never dialled."""
+"""Forbidden addresses are refused and never connected to, however they are spelled."""
 
-import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -9,10 +8,11 @@ from urllib.parse import quote
 import pytest
 
 from shared.errors import Invalid
+from shared.security.guarded_network import Resolver
 from shared.security.ssrf import check_url
+from tests.network import RecordingBackend, numbers_only
 from tests.worker.levers import settings
 from worker.net import http_client
-from worker.net.dial import Dialler
 
 FOURS = str.split("""
     0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.254 100.64.0.1 100.100.100.200 127.0.0.1 127.255.255.254 168.63.129.16
@@ -79,65 +79,55 @@ def strict(server: str) -> Iterator[None]:
         yield
 
 
-def recording(*answers: str) -> tuple[Dialler, list[str]]:
-    """Dials nobody, and tells who would have been dialled. A name is any number that the C library reads, or this."""
-    dialled: list[str] = []
-
-    def record(address: str, port: int, seconds: float) -> socket.socket:
-        dialled.append(address)
-        raise ConnectionRefusedError(111, "Connection refused")
-
-    return Dialler(look_up=lambda name: answers or _numbers(name), connect=record), dialled
+def recording(*answers: str) -> tuple[http_client.Network, list[tuple[str, int]]]:
+    """A network that connects to nothing, and what it would connect to. Names resolve to `answers`, or as numbers."""
+    backend = RecordingBackend()
+    lookup = (lambda name: [*answers]) if answers else numbers_only
+    return http_client.Network(Resolver(lookup), backend), backend.connected
 
 
-def _numbers(name: str) -> list[str]:
-    answers = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    return [str(answer[4][0]) for answer in answers]
-
-
-def post(url: str, dialler: Dialler) -> str:
-    """Why there was no answer."""
+def failure(url: str, network: http_client.Network) -> str:
     with pytest.raises(http_client.Undeliverable) as undeliverable:
-        http_client.post(url, b"{}", {}, timedelta(seconds=5), dialler)
+        http_client.post(url, b"{}", {}, timedelta(seconds=5), network)
     return str(undeliverable.value)
 
 
-def test_the_table_is_as_large_as_it_was_promised() -> None:
+def test_the_table_is_large_enough() -> None:
     assert len({*FOURS, *SIXES}) >= 36
     assert min(len(set(spellings(ip_address(address)))) for address in FOURS + SIXES) >= 30
     assert len(set(PUBLIC)) >= 20
 
 
 @pytest.mark.parametrize("address", FOURS + SIXES)
-def test_a_forbidden_address_is_refused_at_create_and_at_the_attempt_in_every_spelling(address: str) -> None:
-    dialler, dialled = recording()
+def test_a_forbidden_address_is_refused_when_stored_and_when_used_in_every_spelling(address: str) -> None:
+    network, connected = recording()
     for url in spellings(ip_address(address)):
         with pytest.raises(Invalid):
             check_url(url)
-        post(url, dialler)
-    assert dialled == []
+        failure(url, network)
+    assert connected == []
 
 
-def test_a_network_that_is_allowed_opens_no_way_to_the_others() -> None:
-    dialler, dialled = recording()
+def test_an_allowed_network_does_not_permit_any_other() -> None:
+    network, connected = recording()
     with settings(TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS='["192.168.77.0/24"]'):
         for url in (url for address in FOURS + SIXES for url in spellings(ip_address(address))):
-            post(url, dialler)
-    assert dialled == []
+            failure(url, network)
+    assert connected == []
 
 
 @pytest.mark.parametrize("address", FOURS + SIXES)
-def test_a_name_that_leads_to_a_forbidden_address_is_not_dialled_alone_or_among_good_ones(address: str) -> None:
+def test_a_name_that_leads_to_a_forbidden_address_is_not_connected_to_alone_or_among_public_ones(address: str) -> None:
     for answers in ([address], ["1.1.1.1", address], [address, "2606:4700::1111"]):
-        dialler, dialled = recording(*answers)
-        assert "a private or reserved network" in post("https://receiver.example/", dialler)
-        assert dialled == []
+        network, connected = recording(*answers)
+        assert "a private or reserved network" in failure("https://receiver.example/", network)
+        assert connected == []
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_a_public_address_is_dialled_by_number_and_by_name(address: str) -> None:
-    dialler, dialled = recording(address)
+def test_a_public_address_is_connected_to_by_number_and_by_name(address: str) -> None:
+    network, connected = recording(address)
     for url in (f"https://[{address}]/" if ":" in address else f"https://{address}/", "https://receiver.example:8443/"):
         check_url(url)
-        assert post(url, dialler) == "no connection: Connection refused"
-    assert dialled == [address, address]
+        assert failure(url, network) == "no connection: Connection refused"
+    assert connected == [(address, 443), (address, 8443)]

@@ -1,4 +1,4 @@
-"""Where a webhook may be sent to. The spellings of forbidden addresses stand in the worker's test_spellings."""
+"""Which URLs and addresses are permitted. Odd spellings of forbidden ones are in the worker's test_ssrf_spellings."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -6,7 +6,7 @@ from ipaddress import ip_address
 import pytest
 
 from shared.errors import Invalid
-from shared.security.ssrf import check_url, is_allowed, is_ours, target
+from shared.security.ssrf import check_url, forbidden_reason, is_own_address, parse_url
 from tests.worker.levers import settings
 
 DANGEROUS = str.split("""
@@ -32,14 +32,17 @@ def strict(server: str) -> Iterator[None]:
         yield
 
 
+def is_allowed(address: str, scheme: str, port: int = 443) -> bool:
+    return forbidden_reason(ip_address(address), scheme, port) is None
+
+
 def verdicts(address: str) -> list[bool]:
-    """Of an address: whether it may be dialled with TLS, without, and whether a URL may name it."""
-    judged = ip_address(address)
+    """Whether the address may be connected to with TLS, without TLS, and whether a URL may name it."""
     try:
         check_url(f"https://[{address}]/" if ":" in address else f"https://{address}/")
     except Invalid:
-        return [is_allowed(judged, "https"), is_allowed(judged, "http"), False]
-    return [is_allowed(judged, "https"), is_allowed(judged, "http"), True]
+        return [is_allowed(address, "https"), is_allowed(address, "http"), False]
+    return [is_allowed(address, "https"), is_allowed(address, "http"), True]
 
 
 @pytest.mark.parametrize("address", DANGEROUS)
@@ -52,7 +55,7 @@ def test_a_public_address_is_taken_with_tls_only(address: str) -> None:
     assert verdicts(address) == [True, False, True]
 
 
-def test_what_the_operator_allows_is_allowed_and_nothing_else() -> None:
+def test_networks_that_the_operator_allows_are_permitted_and_no_others() -> None:
     with settings(TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS='["127.0.0.0/8", "fd00::/16"]'):
         allowed = {address for address in DANGEROUS + PUBLIC if verdicts(address)[1]}
         assert all(verdicts(address)[0] for address in allowed)
@@ -60,17 +63,17 @@ def test_what_the_operator_allows_is_allowed_and_nothing_else() -> None:
     assert allowed == inside
 
 
-def test_a_url_is_read_once_and_for_all() -> None:
-    read = target("HTTPS://Receiver.Example.:8443?a=b#c")
+def test_a_url_is_read_into_the_parts_that_every_later_step_uses() -> None:
+    read = parse_url("HTTPS://Receiver.Example.:8443?a=b#c")
     assert (read.scheme, read.host, read.address, read.port) == ("https", "receiver.example", None, 8443)
     assert read.path == "/?a=b"
-    assert target("https://[2606:4700:0::1111]/a;b").host == "2606:4700::1111"
-    assert target("https://[::ffff:8.8.8.8]:/").host == "8.8.8.8"
+    assert parse_url("https://[2606:4700:0::1111]/a;b").host == "2606:4700::1111"
+    assert parse_url("https://[::ffff:8.8.8.8]:/").host == "8.8.8.8"
 
 
 REFUSED = {
     "https://a.example:22/": "The port must be 443 or 8443, not 22",
-    "https://8.8.8.8:22/": "port 22 of a public address, where only 443 or 8443 may be dialled",
+    "https://8.8.8.8:22/": "port 22 of a public address, where only 443 or 8443 may be connected to",
     "https://a.example:0/": "from 1 to 65535",
     "https://a.example:65536/": "from 1 to 65535",
     "https://a.example:8x/": "nothing but a port",
@@ -96,18 +99,16 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("url", "why"), REFUSED.items())
-def test_a_url_that_no_attempt_could_use_is_refused_in_a_clear_sentence(url: str, why: str) -> None:
+def test_a_url_that_no_request_could_use_is_refused_in_a_clear_sentence(url: str, why: str) -> None:
     with pytest.raises(Invalid, match=why) as refused:
         check_url(url)
     assert refused.value.param == "url"
     assert "secret" not in str(refused.value)
 
 
-def test_the_operator_names_the_ports_and_their_own_networks_may_use_any() -> None:
+def test_public_addresses_have_the_ports_of_the_settings_and_allowed_networks_any() -> None:
     with settings(TUNERY_WEBHOOK_PORTS="[9443]", TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS='["10.0.0.0/8"]'):
-        allowed = [
-            (a, p) for a in ("8.8.8.8", "10.1.1.1") for p in (443, 9443) if is_allowed(ip_address(a), "https", p)
-        ]
+        allowed = [(a, p) for a in ("8.8.8.8", "10.1.1.1") for p in (443, 9443) if is_allowed(a, "https", p)]
         check_url("http://may-be-inside.example:81/")
     assert allowed == [("8.8.8.8", 9443), ("10.1.1.1", 443), ("10.1.1.1", 9443)]
 
@@ -115,7 +116,7 @@ def test_the_operator_names_the_ports_and_their_own_networks_may_use_any() -> No
 @pytest.mark.parametrize(
     "host", ["tunery.example", "TUNERY.example.", "8.8.8.8", "[::ffff:8.8.8.8]", "[2620:fe:0::fe]"]
 )
-def test_our_own_hosts_are_refused(host: str) -> None:
+def test_the_installations_own_hosts_are_refused(host: str) -> None:
     check_url(f"https://{host}/")
     with settings(TUNERY_OWN_HOSTS='["Tunery.Example.", "8.8.8.8", "[2620:fe::0:fe]"]'):
         check_url("https://www.tunery.example/")
@@ -124,5 +125,5 @@ def test_our_own_hosts_are_refused(host: str) -> None:
 
 
 def test_this_machine_knows_its_own_addresses() -> None:
-    assert is_ours(ip_address("127.0.0.1"))
-    assert not any(is_ours(ip_address(address)) for address in ("8.8.8.8", "2606:4700::1111", "224.0.0.1"))
+    assert is_own_address(ip_address("127.0.0.1"))
+    assert not any(is_own_address(ip_address(address)) for address in ("8.8.8.8", "2606:4700::1111", "224.0.0.1"))
