@@ -106,7 +106,7 @@ def test_a_failed_job_has_the_providers_reason_in_our_words(alice: Person, sandb
     job = alice.openai.fine_tuning.jobs.retrieve(job_id)
     assert job.status == "failed"
     assert job.error
-    hint = "Change or remove the examples that it means, upload the file anew, and create another job with it."
+    hint = "Change or remove the examples that it means, upload the file again, and create another job with it."
     assert job.error.to_dict() == reason | {"message": f"{file_id} of {job_id} is bad. {hint}"}
     last = alice.openai.fine_tuning.jobs.list_events(job_id).data[0]
     assert (last.level, last.message) == ("error", f"{file_id} of {job_id} is bad.")
