@@ -13,7 +13,7 @@ from fastapi_offline import FastAPIOffline
 
 from api.audit.middleware import AuditMiddleware
 from api.http import errors
-from api.http.body_guard import IncomingMiddleware
+from api.http.body_guard import BodyGuardMiddleware
 from api.http.errors import ErrorEnvelope
 from api.http.middleware import BodyLimitMiddleware, RequestMiddleware
 from api.rate_limits.middleware import RateLimitMiddleware
@@ -122,14 +122,14 @@ def create_app() -> FastAPI:
         redirect_slashes=False,  # its Location repeats whatever host the client named
     )
     errors.register(app)
-    others = {
+    limits_by_path = {
         "/v1/files": settings.max_file_bytes + FORM_BYTES,
         "/v1/uploads/*/parts": settings.max_part_bytes + FORM_BYTES,
         "/v1/chat/completions": settings.max_chat_bytes,
         "/v1/provider_webhooks/*": provider_webhooks.MAX_BYTES,
     }
-    app.add_middleware(IncomingMiddleware, patience=settings.body_timeout, kept_whole=others)
-    app.add_middleware(BodyLimitMiddleware, limit=settings.max_json_bytes, others=others)
+    app.add_middleware(BodyGuardMiddleware, timeout=settings.body_timeout, unparsed=limits_by_path)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_json_bytes, by_path=limits_by_path)
     app.add_middleware(AuditMiddleware)
     app.add_middleware(RequestMiddleware)
     app.add_middleware(RateLimitMiddleware)

@@ -13,7 +13,7 @@ from cli.datasets import commands as datasets
 from cli.failure import Failure
 from cli.local import commands
 from cli.webhooks import commands as webhooks
-from shared.audit.actor import operating
+from shared.audit.actor import acting_as_operator
 from shared.version import VERSION
 
 STATE = Path(os.environ.get("TUNERY_STATE") or commands.ROOT / ".state")
@@ -170,7 +170,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a tick shows a question mark
     try:
-        with operating(audit.changes_of(sys.argv[1:])):
+        with acting_as_operator(audit.changes_of(sys.argv[1:])):
             app(prog_name="tunery")
     except Failure as failure:
         print(failure, file=sys.stderr)

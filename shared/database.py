@@ -1,4 +1,4 @@
-"""One engine, and one way to open a transaction."""
+"""The database engine, and `transaction`, the only place that commits."""
 
 import selectors
 from collections.abc import Iterator
@@ -21,26 +21,29 @@ import shared.notifications.models
 import shared.projects.models
 import shared.projects.rate_limits
 import shared.sweeps
-import shared.webhooks.models  # noqa: F401  every table, so that every foreign key resolves
-from shared.db.row_security import narrow_from_the_start
+import shared.webhooks.models  # noqa: F401  imports every table: a flush needs all foreign keys to resolve
+from shared.db.row_security import limit_from_the_start
 from shared.settings import get_settings
 
 
 @cache
 def get_engine() -> Engine:
-    """40 connections: as many as the api has threads."""
+    """Return the engine of this process. Its pool has 40 connections: as many as the api has threads."""
     engine = create_engine(
         get_settings().database_url,
         pool_size=10,
         max_overflow=30,
         connect_args={"connect_timeout": 5, "application_name": "tunery"},
     )
-    event.listen(engine, "checkout", _refuse_closed)
+    event.listen(engine, "checkout", _check_open)
     return engine
 
 
-def _refuse_closed(connection: Connection[Any], *_: object) -> None:
-    """An idle connection that has something to read has been closed by Postgres; asking Postgres would cost more."""
+def _check_open(connection: Connection[Any], *_: object) -> None:
+    """Make the pool replace a connection that Postgres has closed, which shows as data to read on an idle connection.
+
+    SQLAlchemy's `pool_pre_ping` would send a query for each checkout instead.
+    """
     with selectors.DefaultSelector() as selector:
         selector.register(connection.fileno(), selectors.EVENT_READ)
         if selector.select(timeout=0):
@@ -49,12 +52,12 @@ def _refuse_closed(connection: Connection[Any], *_: object) -> None:
 
 @contextmanager
 def transaction(project_id: str | None = None) -> Iterator[Session]:
-    """Commit on the way out, roll back on an error.
+    """Open a session in a transaction that is committed at the end of the block, or rolled back on an exception.
 
-    With a project only its rows are there, to be read or written, even where a query forgets to say so: Postgres sees
-    to it. Without one it works across projects; tests/test_row_level_security.py lists who may, and why.
+    With a project, Postgres lets the session read and write only rows of that project, whatever its queries say.
+    Without one it works across projects; tests/test_row_level_security.py lists the functions that may, and why.
     """
     with Session(get_engine(), expire_on_commit=False) as session, session.begin():
         if project_id is not None:
-            narrow_from_the_start(session, project_id)
+            limit_from_the_start(session, project_id)
         yield session

@@ -1,13 +1,13 @@
-"""What can go wrong in a way that a caller should know of."""
+"""The errors that services raise for a caller; `api.http.errors` turns them into HTTP responses."""
 
 from typing import ClassVar
 
 
 class ServiceError(Exception):
-    """A sentence for the caller: what was wrong, where, and what to do.
+    """`message` tells the caller what was wrong and what to do; `code` is stable; `param` names the field.
 
-    `status` is the HTTP status, `type` and `code` are stable words of OpenAI's error envelope, `param` is the field.
-    A `retryable` one asks the SDK to send the request again, where its status alone would not.
+    `status` is the HTTP status, `type` the one of OpenAI's error envelope. `retryable` makes OpenAI's SDKs repeat the
+    request where the status alone would not.
     """
 
     status: ClassVar[int] = 500
@@ -47,7 +47,7 @@ class NotFound(ServiceError):
 
 
 class KeyInUse(ServiceError):
-    """A request under the same `Idempotency-Key` is under way."""
+    """Another request with the same `Idempotency-Key` is still being processed."""
 
     status = 409
     type = "invalid_request_error"
@@ -56,12 +56,12 @@ class KeyInUse(ServiceError):
 
     def __init__(self) -> None:
         super().__init__(
-            "A request under this Idempotency-Key is being carried out: send this one again in a moment, for its answer"
+            "A request with this Idempotency-Key is still being processed: send this one again in a moment"
         )
 
 
 class SpendLimitExceeded(ServiceError):
-    """The project's money for this month is spent, or reserved: to send it again does not help."""
+    """The project's budget for this month is spent or reserved. Not retryable: it will not change in minutes."""
 
     status = 429
     type = "insufficient_quota"
@@ -69,7 +69,7 @@ class SpendLimitExceeded(ServiceError):
 
 
 class RateLimited(ServiceError):
-    """Too much in too short a time. It may be sent again in `retry_after` seconds, if that is known."""
+    """A rate limit is reached. `retry_after`: seconds until the request may be repeated, if known."""
 
     status = 429
     type = "requests"
@@ -82,10 +82,10 @@ class RateLimited(ServiceError):
 
 
 class JobLimitReached(RateLimited):
-    """As many jobs as a project may create in a day, or have open. No client had better wait for that."""
+    """The project's limit of jobs per day or of open jobs is reached. Not retryable: waiting may take a day."""
 
     type = "invalid_request_error"
-    code = "daily_rate_limit_exceeded"  # OpenAI's word for a fine-tune that is refused for their number
+    code = "daily_rate_limit_exceeded"  # OpenAI's code for a fine-tuning job beyond the daily limit
     retryable = False
 
 
@@ -96,7 +96,7 @@ class TooLarge(ServiceError):
 
 
 class NotImplementedHere(ServiceError):
-    """OpenAI has it, and this deployment has not."""
+    """OpenAI's API has this endpoint, but Tunery does not."""
 
     status = 501
     type = "invalid_request_error"

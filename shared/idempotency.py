@@ -1,4 +1,4 @@
-"""Answers that were given under a caller's key, so that a request which is sent again is not carried out again."""
+"""Stores the answers of requests with an `Idempotency-Key`, so that a repeated request is not carried out again."""
 
 from datetime import datetime
 from hashlib import sha256
@@ -11,17 +11,17 @@ from shared.db.batches import delete_batch
 from shared.db.columns import TimeField
 from shared.db.times import utc_now
 from shared.errors import KeyInUse
-from shared.security.secrets import NoKeyFits, reseal
+from shared.security.secrets import CannotUnseal, reseal
 from shared.settings import get_settings
 
-AT_ONCE = 1000
+RESEAL_BATCH_ROWS = 1000
 
 
 class StoredAnswer(SQLModel, table=True):
-    """What was answered under a key, written in the transaction of the work: both are there, or neither is.
+    """The answer to a request with a key, written in the transaction of its work: both are committed, or neither is.
 
-    `id` is the SHA-256 of the key and whose it is, `request_sha256` that of what was asked. The body is sealed: it may
-    hold a secret that is shown once.
+    `id`: the SHA-256 of the owner and the key. `request_sha256`: that of method, URL and body, to detect a key that is
+    used for another request. `sealed_body` is sealed because it may contain a secret that is shown only once.
     """
 
     __tablename__ = "stored_answers"
@@ -35,15 +35,16 @@ class StoredAnswer(SQLModel, table=True):
 
 
 def answer_id(owner: str, key: str) -> str:
-    """A key means something to its owner only. `owner` has no space in it, so that no two pairs are alike."""
+    """Return the id for an owner's key. An `owner` contains no space, so different pairs never give the same text."""
     return sha256(f"{owner} {key}".encode()).hexdigest()
 
 
 def find_or_reserve(session: Session, id: str) -> StoredAnswer | None:
-    """The answer under an id; if there is none, nobody else can begin before this transaction ends.
+    """Return the stored answer, or reserve the id for this transaction and return None.
 
-    Raises `KeyInUse` if somebody has begun, and does not wait for them. It is one statement, which may look just before
-    the other one commits and reserve just after; what is then done twice is found by `store`, and undone.
+    Raises `KeyInUse`, without waiting, if another transaction has reserved it. Reading and reserving are one statement,
+    which may read just before the other transaction commits and reserve just after. Then both do the work, but `store`
+    finds the other answer and this transaction is rolled back.
     """
     lock = int.from_bytes(bytes.fromhex(id)[:8], "big", signed=True)
     reserved = case((col(StoredAnswer.id).is_(None), func.pg_try_advisory_xact_lock(lock)))
@@ -57,11 +58,11 @@ def find_or_reserve(session: Session, id: str) -> StoredAnswer | None:
 
 
 def store(session: Session, answer: StoredAnswer) -> None:
-    """Keep an answer, in the place of one that has expired. Raises `KeyInUse` if there is one that has not."""
+    """Insert an answer, or replace an expired one. Raises `KeyInUse` if there is one that has not expired."""
     values = answer.model_dump()
     expired = col(StoredAnswer.created_at) <= _oldest()
-    put = insert(StoredAnswer).values(values).on_conflict_do_update(index_elements=["id"], set_=values, where=expired)
-    if session.exec(put.returning(col(StoredAnswer.id))).one_or_none() is None:
+    query = insert(StoredAnswer).values(values).on_conflict_do_update(index_elements=["id"], set_=values, where=expired)
+    if session.exec(query.returning(col(StoredAnswer.id))).one_or_none() is None:
         raise KeyInUse
 
 
@@ -69,21 +70,21 @@ def _oldest() -> datetime:
     return utc_now() - get_settings().idempotency_lifetime
 
 
-def forget(session: Session, before: datetime) -> int:
-    """Remove some answers that were given before a time; how many."""
+def delete_before(session: Session, before: datetime) -> int:
+    """Delete a batch of answers from before a time, and return how many."""
     return delete_batch(session, StoredAnswer, col(StoredAnswer.created_at) < before)
 
 
 def reseal_after(session: Session, after: str) -> str | None:
-    """Seal the next answers after an id with the first key; the last one's id, or None after the last.
+    """Reseal the next answers after an id with the first key. Returns the last one's id; None if there was none.
 
-    One that no key opens is left to be forgotten: nobody can read it.
+    An answer that no key opens is skipped: it expires.
     """
-    query = select(StoredAnswer).where(StoredAnswer.id > after).order_by(StoredAnswer.id).limit(AT_ONCE)
+    query = select(StoredAnswer).where(StoredAnswer.id > after).order_by(StoredAnswer.id).limit(RESEAL_BATCH_ROWS)
     rows = session.exec(query.with_for_update()).all()
     for row in rows:
         try:
             row.sealed_body = reseal(row.sealed_body, row.id)
-        except NoKeyFits:
+        except CannotUnseal:
             continue
     return rows[-1].id if rows else None

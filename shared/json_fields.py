@@ -1,4 +1,4 @@
-"""What the bodies of requests share: objects of a caller's own, within bounds."""
+"""Field types for JSON that callers choose freely: bounded objects and OpenAI's metadata."""
 
 import math
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ MAX_DEPTH = 32
 
 
 def _readable(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """Refuse what could be stored and then read by nobody: NaN is no JSON, and deep nesting ends a reader's stack."""
+    """Raises `ValueError` for values that clients could not parse again: NaN, infinity, and very deep nesting."""
     if depth == 0:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""One log for every process: a line an event, with the ids of the request, project, job and task at hand."""
+"""Sets up logging for every process: structured lines with the ids of the request, project, job and task."""
 
 import logging
 import re
@@ -9,25 +9,36 @@ from structlog.typing import EventDict, WrappedLogger
 
 from shared.settings import get_settings
 
-_CHATTY = ("alembic", "amqp", "celery.app.trace", "celery.worker.strategy", "httpcore2", "httpx2", "kombu", "openai")
+# These loggers write a line for every request or message below WARNING.
+_CHATTY_LOGGERS = (
+    "alembic",
+    "amqp",
+    "celery.app.trace",
+    "celery.worker.strategy",
+    "httpcore2",
+    "httpx2",
+    "kombu",
+    "openai",
+)
+# API keys, webhook secrets, bearer tokens, and `user:password` in a URL.
 _SECRET = re.compile(r"(sk-[a-z-]*|whsec_|Bearer\s+)[\w+/=.-]{8,}|(?<=://)[^/\s@\"']*:[^/\s@\"']+(?=@)")
 
 
-def _hidden(match: re.Match[str]) -> str:
+def _mask(match: re.Match[str]) -> str:
     return (match[1] or "") + "…"
 
 
 def without_secrets(render: structlog.typing.Processor) -> structlog.typing.Processor:
-    """Keys, signing secrets and passwords in addresses never reach the log, whoever wrote them, however deep inside."""
+    """Mask secrets in the rendered line, so that none is missed in a nested value, an exception or a library's text."""
 
     def rendered(logger: WrappedLogger, name: str, event: EventDict) -> str:
-        return _SECRET.sub(_hidden, str(render(logger, name, event)))
+        return _SECRET.sub(_mask, str(render(logger, name, event)))
 
     return rendered
 
 
 def set_up_logging() -> None:
-    """Send structlog's and the standard library's lines to stderr, in the format that the settings name."""
+    """Write structlog's and the standard library's records to stderr, in the configured format and level."""
     settings = get_settings()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -55,5 +66,5 @@ def set_up_logging() -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level.upper())
-    for chatty in _CHATTY:
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for name in _CHATTY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)

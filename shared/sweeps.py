@@ -1,4 +1,4 @@
-"""That sweeps are made: noted by whoever makes one, so that everybody can see it when nobody does."""
+"""Records when the last sweep ran, so that health checks notice when no scheduler is running."""
 
 from datetime import datetime
 
@@ -8,11 +8,11 @@ from sqlmodel import Field, Session, SQLModel
 
 from shared.db.columns import TimeField
 
-LAST = "last"
+LAST = "last"  # the name of the only row
 
 
-class SweepNote(SQLModel, table=True):
-    """One row: when the last sweep was noted, by Postgres's clock."""
+class LastSweep(SQLModel, table=True):
+    """One row: when the last sweep ran, by the clock of Postgres."""
 
     __tablename__ = "sweeps"
 
@@ -20,6 +20,6 @@ class SweepNote(SQLModel, table=True):
     swept_at: datetime = TimeField()
 
 
-def note(session: Session) -> None:
-    new = insert(SweepNote).values(name=LAST, swept_at=func.now())
+def record_sweep(session: Session) -> None:
+    new = insert(LastSweep).values(name=LAST, swept_at=func.now())
     session.exec(new.on_conflict_do_update(index_elements=["name"], set_={"swept_at": func.now()}))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import make_url
 
 from shared.broker import queue
-from shared.broker.queue import get_celery, silence
+from shared.broker.queue import circuit_breaker, get_celery
 from shared.settings import get_settings
 from tests.worker.levers import settings
 
@@ -28,14 +28,14 @@ def broker_at(url: str) -> Iterator[None]:
 
 def forget_the_broker() -> None:
     get_celery.cache_clear()
-    queue._counted.clear()
-    queue._answered_at = -queue.DOUBTED_AFTER
+    queue._counts.clear()
+    queue._last_answer_at = -queue.CONFIRM_AFTER_SECONDS
 
 
 def until_it_answers() -> None:
-    """Until this process rings again: one that was told of a silence asks once a second whether it is over."""
+    """Wait until this process uses Redis again: an open circuit breaker probes it once a second."""
     deadline = time.monotonic() + 10
-    while silence.lasts:
+    while circuit_breaker.is_open:
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

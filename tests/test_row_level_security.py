@@ -21,7 +21,7 @@ from api.auth import deps
 from api.main import create_app
 from shared.database import transaction
 from shared.db.owned import get_owned
-from shared.db.row_security import across_projects, narrow
+from shared.db.row_security import across_projects, limit_to_project
 from shared.errors import NotFound
 from shared.projects import service as projects
 from shared.projects.models import Project
@@ -49,9 +49,9 @@ ACROSS = {
     "api/audit/refusals.py _add": "whoever was refused may be nobody",
     "api/routes/organization/audit_logs.py _lines": "an admin exports the audit of all projects",
     "api/auth/deps.py _find": "whose key it is has yet to be found out",
-    "api/streams/events.py look": "asks first whether the key is still good, and is then narrowed",
+    "api/streams/events.py poll": "finds the project of the key first, then limits the session to it",
     "api/auth/last_used.py write": "notes the use of one key, by its id; projects cannot write keys",
-    "api/streams/feed.py _look": "one look for the streams of all projects; each is handed its own job's news",
+    "api/streams/feed.py _find": "one query for the streams of all projects; each stream gets its own job",
     "api/routes/provider_webhooks.py receive_provider_webhook": "whose job a provider tells of has yet to be found out",
     "api/routes/health.py _postgres": "asks for the schema's revision",
     "shared/jobs/tuned_models.py _is_of_somebody": "whether a name is another project's model",
@@ -193,7 +193,7 @@ def test_rows_of_no_project_can_be_shared(two: tuple[str, str]) -> None:
         session.execute(text("create table shared_rows (project_id text)"))
         session.execute(text("select tunery_protect('shared_rows', shared => true)"))
         session.execute(text("insert into shared_rows values (null), (:hers), (:his)"), {"hers": two[0], "his": two[1]})
-        narrow(session, two[1])
+        limit_to_project(session, two[1])
         assert owners(session, "shared_rows") == {None, two[1]}
         assert getattr(session.execute(text("delete from shared_rows where project_id is null")), "rowcount", -1) == 0
         with pytest.raises(ProgrammingError, match="row-level security"), session.begin_nested():
@@ -233,7 +233,7 @@ def test_a_question_about_all_projects_is_over_with_its_block(two: tuple[str, st
 def test_a_transaction_is_narrowed_from_the_middle_on(two: tuple[str, str]) -> None:
     with transaction() as session:
         assert owners(session, "jobs") >= {*two}
-        narrow(session, two[1])
+        limit_to_project(session, two[1])
         assert owners(session, "jobs") == {two[1]}
 
 
@@ -299,7 +299,7 @@ def test_an_owner_without_privileges_is_told_what_it_needs_and_then_works(plain_
         alices, bobs = (projects.create_project(session, name).id for name in ("alice's", "bob's"))
         session.flush()
         assert len(session.exec(select(Project)).all()) == 2
-        narrow(session, bobs)
+        limit_to_project(session, bobs)
         assert [project.id for project in session.exec(select(Project))] == [bobs]
         assert session.get(Project, alices, populate_existing=True) is None
 

@@ -1,7 +1,7 @@
-"""What every changing route is called in the audit, and what becomes of those that are refused.
+"""Names the audit event of every changing route, and writes an audit entry for every refused request.
 
-The entry of a change is written by `shared.audit.recording`, in the transaction of the change; nothing stands in the
-routes. A refusal has no transaction that is committed, so it is written here, in one of its own.
+The entry of a change is written by `shared.audit.recording` in the transaction of the change; routes need no code for
+it. A refused request commits nothing, so its entry is written here in a transaction of its own.
 """
 
 import json
@@ -12,12 +12,12 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.audit.refusals import Refusals
-from api.http.middleware import before_the_end
-from shared.audit.actor import Act, Changes, Who, acting
+from api.http.middleware import finish_on_shutdown
+from shared.audit.actor import Action, Actor, Changes, current_action
 from shared.audit.models import FAILED_LOGIN, REFUSED, AuditLog
 
-CHANGING = {"POST", "PUT", "PATCH", "DELETE"}
-# By the name of the route: the table whose row it is about, and OpenAI's word for the change, or one in its style.
+CHANGING_METHODS = {"POST", "PUT", "PATCH", "DELETE"}
+# By the name of the route: the tables that it changes, and for each the event type, OpenAI's where it has one.
 CHANGES: Mapping[str, Changes] = {
     "create_file": {"datasets": "file.created"},
     "delete_file": {"datasets": "file.deleted"},
@@ -68,21 +68,21 @@ CHANGES: Mapping[str, Changes] = {
     "rotate_admin_api_key_secret": {"api_keys": "api_key.secret_rotated"},
     "delete_admin_api_key": {"api_keys": "api_key.deleted"},
 }
-# POSTs that are no change, and why.
+# POST routes without an audit event, and why.
 NO_CHANGES: Mapping[str, str] = {
-    "create_chat_completion": "asks the provider, and changes nothing",
-    "create_part": "carries bytes; the file that they become is said when the upload is completed",
-    "create_sample_event": "shows a sample to those who follow the stream",
-    "receive_provider_webhook": "the provider's own word, which only lets a worker look at a job",
-    "refuse": "says that there is no such thing",
+    "create_chat_completion": "passes a request to the provider and stores nothing",
+    "create_part": "stores bytes; `complete_upload` records the file that they become",
+    "create_sample_event": "sends a sample to the project's event streams",
+    "receive_provider_webhook": "only makes a worker poll the job",
+    "refuse": "always answers 501",
     "test_credential": "asks the provider whether the key works",
-    "test_webhook_endpoint": "sends a sample to an endpoint, which its log of deliveries shows",
+    "test_webhook_endpoint": "sends a sample event, which the endpoint's deliveries show",
 }
 _ID = re.compile(r"(?!sk-)(?:[a-z_]+[-_][0-9a-z]{8,40}|rl-[a-z]+_[0-9a-z]{8,40})")
 
 
 class AuditMiddleware:
-    """Lets the audit know who acts and in which route, and writes what is refused."""
+    """Sets the actor and the event types of each request for `shared.audit.recording`, and records refusals."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -90,57 +90,56 @@ class AuditMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self.app(scope, receive, before_the_end(self.refusals.close, send))
+            await self.app(scope, receive, finish_on_shutdown(self.refusals.close, send))
             return
-        acting.set(Act(lambda: _who(scope), lambda: _changes(scope)))
-        refused: Message | None = None
+        current_action.set(Action(lambda: _actor(scope), lambda: _changes(scope)))
+        held_start: Message | None = None  # of a refusal: its entry needs the error code, which comes with the body
 
-        async def send_written(message: Message) -> None:
-            nonlocal refused
+        async def send_recorded(message: Message) -> None:
+            nonlocal held_start
             if message["type"] == "http.response.start" and _is_refusal(scope, message["status"]):
-                refused = message
+                held_start = message
                 return
-            if refused is not None:
-                start, refused = refused, None
-                await self.refusals.note(_entry(scope, start["status"], message.get("body", b"")))
+            if held_start is not None:
+                start, held_start = held_start, None
+                await self.refusals.record(_entry(scope, start["status"], message.get("body", b"")))
                 await send(start)
             await send(message)
 
-        await self.app(scope, receive, send_written)
+        await self.app(scope, receive, send_recorded)
 
 
 def _changes(scope: Scope) -> Changes:
-    if scope["method"] not in CHANGING or "endpoint" not in scope:
+    if scope["method"] not in CHANGING_METHODS or "endpoint" not in scope:
         return {}
     return CHANGES.get(scope["endpoint"].__name__, {})
 
 
-def _who(scope: Scope) -> Who:
-    """As it stands on each line of the log."""
+def _actor(scope: Scope) -> Actor:
+    """Return the actor by the ids that are bound to the request's log lines."""
     known = structlog.contextvars.get_contextvars()
     address = (scope.get("client") or (None,))[0]
     key_id, project_id, request_id = known.get("key_id"), known.get("project_id"), known.get("request_id")
-    return Who("api_key" if key_id else "unknown", key_id, project_id, address, request_id, _named(scope))
+    return Actor("api_key" if key_id else "unknown", key_id, project_id, address, request_id, _resource_id(scope))
 
 
-def _named(scope: Scope) -> str | None:
-    """What is no id may be anything, a secret too."""
+def _resource_id(scope: Scope) -> str | None:
+    """Return the last id of the path. Text that is not an id is left out: a caller may have put a secret there."""
     named = [each for each in scope.get("path_params", {}).values() if isinstance(each, str)]
     return named[-1] if named and _ID.fullmatch(named[-1]) else None
 
 
 def _is_refusal(scope: Scope, status: int) -> bool:
-    """A key that is not good, whatever it was for; and every change that was not made, since we or the caller could
-    not or must not."""
+    """Whether the answer is a failed authentication, or a 4xx to a request for a change."""
     return status == 401 or (400 <= status < 500 and bool(_changes(scope)))
 
 
 def _entry(scope: Scope, status: int, body: bytes) -> AuditLog:
-    who = _who(scope)
+    actor = _actor(scope)
     attempted = next(iter(_changes(scope).values()), None)
     details = {"status": status, "error_code": _code(body), "attempted": attempted}
     known = {name: value for name, value in details.items() if value is not None}
-    return AuditLog.by(who, FAILED_LOGIN if status == 401 else REFUSED, who.named, who.project_id, known)
+    return AuditLog.by(actor, FAILED_LOGIN if status == 401 else REFUSED, actor.resource_id, actor.project_id, known)
 
 
 def _code(body: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""Keeps refusals in the audit: each one singly, unless somebody makes so many that they are only counted."""
+"""Writes refused requests to the audit log: one entry each, or one counted entry for the rest of a flood."""
 
 import asyncio
 from collections import Counter
@@ -15,41 +15,44 @@ from shared.db.ids import new_id
 from shared.db.times import utc_now
 
 log = structlog.get_logger(__name__)
-SINGLY = 10  # of a kind, in a minute
-SINGLY_IN_ALL = 6000
-KINDS = 1000
-MINUTE = 60
+MAX_ENTRIES_PER_KIND = 10  # in a period; more are counted
+MAX_ENTRIES = 6000  # in a period, of all kinds
+MAX_COUNTED_KINDS = 1000  # in memory; beyond it, callers are counted together
+PERIOD_SECONDS = 60
 
 
 class Refusals:
-    """What of this minute has been written, and what is held back with its count until the minute (`period`, in
-    seconds) is over, whether or not more comes then."""
+    """Writes or counts the refusals of the current period; counted ones are written when the period ends."""
 
-    def __init__(self, period: float = MINUTE) -> None:
-        self._period = period
-        self._end: asyncio.Task[None] | None = None
+    def __init__(self, period_seconds: float = PERIOD_SECONDS) -> None:
+        self._period_seconds = period_seconds
+        self._flush_task: asyncio.Task[None] | None = None
         self._written: Counter[tuple[object, ...]] = Counter()
-        self._held: dict[tuple[object, ...], AuditLog] = {}
+        self._counted: dict[tuple[object, ...], AuditLog] = {}
         self._ends_at = 0.0
 
-    async def note(self, entry: AuditLog) -> None:
-        """Written before it is answered; or counted, with those that are alike but for the object and the request."""
+    async def record(self, entry: AuditLog) -> None:
+        """Write an entry, or count it with the others of the same caller, event type and error.
+
+        Called before the request is answered, so that a caller who knows of a refusal finds it in the log.
+        """
         if anyio.current_time() >= self._ends_at:
             await self.flush()
-            self._ends_at = anyio.current_time() + self._period
+            self._ends_at = anyio.current_time() + self._period_seconds
         kind = (entry.api_key_id or entry.address, entry.type, entry.details.get("attempted"), *_outcome(entry))
-        if self._written[kind] < SINGLY and self._written.total() < SINGLY_IN_ALL:
+        if self._written[kind] < MAX_ENTRIES_PER_KIND and self._written.total() < MAX_ENTRIES:
             self._written[kind] += 1
             await self._write([entry])
-        elif kind in self._held or len(self._held) < KINDS:
-            self._hold(kind, entry)
+        elif kind in self._counted or len(self._counted) < MAX_COUNTED_KINDS:
+            self._count(kind, entry)
         else:
-            self._hold((entry.type, *_outcome(entry)), entry)
+            self._count((entry.type, *_outcome(entry)), entry)
 
-    def _hold(self, kind: tuple[object, ...], entry: AuditLog) -> None:
-        if not self._held:  # of nobody's request: it is written when that has long been answered
-            self._end = asyncio.create_task(self._flush_at(self._ends_at), context=Context())
-        first = self._held.setdefault(kind, entry)
+    def _count(self, kind: tuple[object, ...], entry: AuditLog) -> None:
+        if not self._counted:
+            # An empty context: the entries belong to no single request, and this one ends before they are written.
+            self._flush_task = asyncio.create_task(self._flush_at(self._ends_at), context=Context())
+        first = self._counted.setdefault(kind, entry)
         if first is not entry:
             first.count += 1
             first.resource_id = None
@@ -59,26 +62,26 @@ class Refusals:
         await self.flush()
 
     async def close(self) -> None:
-        """Before the process ends."""
-        if self._end is not None:
-            self._end.cancel()
+        """Write the counted entries before the process ends."""
+        if self._flush_task is not None:
+            self._flush_task.cancel()
         await self.flush()
 
     async def flush(self) -> None:
-        """Write what was only counted."""
-        held, self._held = list(self._held.values()), {}
-        for entry in held:  # it is told as of now: an export that goes on from its last id must not have passed it
+        """Write the counted entries and begin a new period."""
+        counted, self._counted = list(self._counted.values()), {}
+        for entry in counted:  # a new id: an export that continues from its last id may have passed the old one
             entry.id, entry.created_at = new_id(AuditLog.id_prefix), utc_now()
         self._written.clear()
-        if held:
-            await self._write(held)
+        if counted:
+            await self._write(counted)
 
     async def _write(self, entries: list[AuditLog]) -> None:
         try:
             await anyio.to_thread.run_sync(_add, entries)
         except SQLAlchemyError as error:
             lost = [entry.model_dump(exclude={"created_at"}) for entry in entries]
-            log.error("refusals cannot be written to the audit", reason=str(error), entries=lost)
+            log.error("refused requests cannot be written to the audit log", reason=str(error), entries=lost)
 
 
 def _outcome(entry: AuditLog) -> tuple[object, ...]:

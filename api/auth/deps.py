@@ -1,4 +1,4 @@
-"""What a route may ask for: whose key the request came with, and a session that shows that project alone."""
+"""Dependencies of the routes: the caller behind the API key, and a database session limited to the caller's project."""
 
 import time
 from collections.abc import AsyncIterator
@@ -14,17 +14,19 @@ from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from api.auth.last_used import note_use
+from api.auth.last_used import record_use
 from api.rate_limits import middleware
 from shared.database import transaction
 from shared.errors import Unauthorized
 from shared.projects import callers
 from shared.projects.callers import AdminCaller, Caller
 
-REMEMBERED_SECONDS = 0.9  # and what a request takes: within a second
-REMEMBERED_KEYS = 10_000
-_remembered: dict[bytes, tuple[float, Caller | AdminCaller]] = {}
-_open_at_once = anyio.CapacityLimiter(30)
+CACHE_SECONDS = 0.9  # a revoked key is refused within a second, the length of a request included
+MAX_CACHED_KEYS = 10_000
+_cache: dict[bytes, tuple[float, Caller | AdminCaller]] = {}
+# Fewer than the 40 threads: when all other sessions wait for a row that one of them has locked, that one still gets a
+# thread to write its answer and to commit.
+_session_limiter = anyio.CapacityLimiter(30)
 
 
 _bearer = HTTPBearer(
@@ -38,18 +40,18 @@ _Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 async def _identify(request: Request, credentials: _Credentials) -> Caller | AdminCaller:
-    """Whose key this is. It is remembered for a second, so that a revoked key is refused within one."""
+    """Find the caller of this key, from a cache of a second or in the database. Raises `Unauthorized`."""
     secret = _secret(credentials)
     digest = sha256(secret.encode()).digest()
-    known_until, caller = _remembered.get(digest, (0.0, None))
+    cached_until, caller = _cache.get(digest, (0.0, None))
     now = time.monotonic()
-    if caller is None or known_until < now:
+    if caller is None or cached_until < now:
         caller = await run_in_threadpool(_find, secret)
-        if len(_remembered) >= REMEMBERED_KEYS:
-            _remembered.clear()
-        _remembered[digest] = (now + REMEMBERED_SECONDS, caller)
-    note_use(caller.key_id)
-    middleware.recognise(request)
+        if len(_cache) >= MAX_CACHED_KEYS:
+            _cache.clear()
+        _cache[digest] = (now + CACHE_SECONDS, caller)
+    record_use(caller.key_id)
+    middleware.mark_authenticated(request)
     structlog.contextvars.bind_contextvars(key_id=caller.key_id)
     _check_header(request, "OpenAI-Organization", caller.organization_id, "mismatched_organization")
     return caller
@@ -70,19 +72,17 @@ def _find(secret: str) -> Caller | AdminCaller:
 
 
 def _check_header(request: Request, name: str, own: str, code: str) -> None:
-    """The key alone says whose it is; a client that believes something else is told so."""
+    """The key alone decides the project. Raises `Unauthorized` if a header names another one, as OpenAI does."""
     if request.headers.get(name, own) not in {own, ""}:
-        raise Unauthorized(
-            f"The header {name} names another one than the API key's: leave it out, or send {own}", code=code
-        )
+        raise Unauthorized(f"The header {name} does not match the API key: leave it out, or send {own}", code=code)
 
 
 _CallerOfAnyKind = Annotated[Caller | AdminCaller, Depends(_identify)]
 
 
 async def get_caller(request: Request, found: _CallerOfAnyKind) -> Caller:
-    """Who acts for a project."""
-    caller = callers.as_member(found)
+    """Return the project behind the key, and count the request. Raises `Forbidden` for an admin key, `RateLimited`."""
+    caller = callers.require_project(found)
     structlog.contextvars.bind_contextvars(project_id=caller.project_id)
     _check_header(request, "OpenAI-Project", caller.project_id, "mismatched_project")
     await middleware.admit(request, caller.project_id, caller.key_id)
@@ -90,20 +90,16 @@ async def get_caller(request: Request, found: _CallerOfAnyKind) -> Caller:
 
 
 async def get_admin(request: Request, found: _CallerOfAnyKind) -> AdminCaller:
-    """Who looks after the deployment: only an admin key opens these routes."""
-    admin = callers.as_admin(found)
+    """Return the administrator behind the key. Raises `Forbidden` for a project's key."""
+    admin = callers.require_admin(found)
     middleware.admit_admin(request)
     return admin
 
 
 @asynccontextmanager
 async def _session(project_id: str | None) -> AsyncIterator[Session]:
-    """To open a transaction touches nothing yet, to end it waits for Postgres: only that needs a thread of its own.
-
-    Fewer are open than there are threads (40): when all others wait for a row that one has locked, that one still
-    finds a thread to write its answer and to commit in.
-    """
-    async with _open_at_once:
+    """Open a transaction. Beginning it sends nothing to Postgres; ending it waits, so that runs in a thread."""
+    async with _session_limiter:
         opened = transaction(project_id)
         session = opened.__enter__()
         try:
@@ -119,18 +115,19 @@ AdminDep = Annotated[AdminCaller, Depends(get_admin)]
 
 
 async def get_session(caller: CallerDep) -> AsyncIterator[Session]:
-    """A transaction in which only the caller's project is there: without a caller there is none."""
+    """A transaction in which Postgres shows only the rows of the caller's project."""
     async with _session(caller.project_id) as session:
         yield session
 
 
 async def get_organization_session(_: AdminDep) -> AsyncIterator[Session]:
-    """A transaction across all projects: without an admin caller there is none."""
+    """A transaction across all projects, for admin keys only."""
     async with _session(None) as session:
         yield session
 
 
-# «function»: commit before the answer is sent, so that no answer is a promise.
+# scope="function" commits before the answer is sent. With FastAPI's default the client would see a 201 before the
+# commit, or even if the commit fails.
 SessionDep = Annotated[Session, Depends(get_session, scope="function")]
 OrganizationSessionDep = Annotated[Session, Depends(get_organization_session, scope="function")]
 

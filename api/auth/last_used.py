@@ -1,4 +1,4 @@
-"""When each key was last used: written now and then by a thread of its own, and no request waits for it."""
+"""Records when each API key was last used, at most once a minute and in a separate thread: no request waits for it."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,29 +14,29 @@ from shared.db.times import utc_now
 from shared.projects.models import ApiKey
 
 log = get_logger(__name__)
-WRITTEN_EVERY = timedelta(minutes=1)
-REMEMBERED_KEYS = 10_000
+WRITE_INTERVAL = timedelta(minutes=1)
+MAX_CACHED_KEYS = 10_000
 writer = ThreadPoolExecutor(1, thread_name_prefix="key-use")
-_noted_until: dict[str, float] = {}
+_next_write_at: dict[str, float] = {}
 
 
-def note_use(key_id: str) -> None:
-    """Have it written that a key is in use, unless this process has done so in the last minute."""
+def record_use(key_id: str) -> None:
+    """Schedule a write of `last_used_at`, unless this process has scheduled one in the last minute."""
     now = time.monotonic()
-    if now < _noted_until.get(key_id, 0.0):
+    if now < _next_write_at.get(key_id, 0.0):
         return
-    if len(_noted_until) >= REMEMBERED_KEYS:
-        _noted_until.clear()
-    _noted_until[key_id] = now + WRITTEN_EVERY.total_seconds()
+    if len(_next_write_at) >= MAX_CACHED_KEYS:
+        _next_write_at.clear()
+    _next_write_at[key_id] = now + WRITE_INTERVAL.total_seconds()
     writer.submit(write, key_id)
 
 
 def write(key_id: str) -> None:
-    """Unless another process has. That a use could not be noted is no reason to refuse it."""
+    """Set `last_used_at`, unless another process has done so in the last minute. A failure is only logged."""
     now = utc_now()
-    is_old = or_(col(ApiKey.last_used_at).is_(None), col(ApiKey.last_used_at) <= now - WRITTEN_EVERY)
+    is_old = or_(col(ApiKey.last_used_at).is_(None), col(ApiKey.last_used_at) <= now - WRITE_INTERVAL)
     try:
         with transaction() as session:
             session.exec(update(ApiKey).where(col(ApiKey.id) == key_id, is_old).values(last_used_at=now))
     except SQLAlchemyError as error:
-        log.warning("the use of a key could not be noted", key_id=key_id, reason=str(error))
+        log.warning("the last use of an API key cannot be recorded", key_id=key_id, reason=str(error))

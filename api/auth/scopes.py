@@ -1,4 +1,4 @@
-"""The scope that a route needs: each router names its resource, and a request's method says read or write."""
+"""Checks that a key has the scope of a route: the router names the resource, the method decides `read` or `write`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,36 +14,36 @@ def _access(method: str) -> str:
 
 
 @dataclass(frozen=True)
-class ForProject:
-    """Only a project's key passes that may do this to the resource."""
+class ProjectScope:
+    """Lets a project's key pass that has the scope. Raises `Forbidden` for any other."""
 
     resource: str
 
-    def needed(self, method: str) -> str:
+    def required(self, method: str) -> str:
         return self.resource if self.resource == "inference" else f"{self.resource}:{_access(method)}"
 
     async def __call__(self, request: Request, caller: CallerDep) -> None:
-        caller.check(self.needed(request.method))
+        caller.check(self.required(request.method))
 
 
 @dataclass(frozen=True)
-class ForAdmin:
-    """Only an admin key passes that may do this to the resource."""
+class AdminScope:
+    """Lets an admin key pass that has the scope. Raises `Forbidden` for any other."""
 
     resource: str
 
-    def needed(self, method: str) -> str:
+    def required(self, method: str) -> str:
         return f"admin:{self.resource}:{_access(method)}"
 
     async def __call__(self, request: Request, admin: AdminDep) -> None:
-        admin.check(self.needed(request.method))
+        admin.check(self.required(request.method))
 
 
 def scope(resource: str) -> Any:
-    """For a router's `dependencies`: `jobs`, `files`, `models`, `webhooks` or `inference`."""
-    return Depends(ForProject(resource))
+    """For a router's `dependencies`. `resource`: `jobs`, `files`, `models`, `webhooks` or `inference`."""
+    return Depends(ProjectScope(resource))
 
 
 def admin_scope(resource: str) -> Any:
-    """For a router's `dependencies`: `projects`, `admin_api_keys`, `credentials`, `limits`, `costs`, `audit_logs`."""
-    return Depends(ForAdmin(resource))
+    """For a router's `dependencies`. `resource`: the middle part of one of `ADMIN_SCOPES`, such as `projects`."""
+    return Depends(AdminScope(resource))

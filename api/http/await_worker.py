@@ -1,4 +1,4 @@
-"""Waits for what a worker does, on behalf of a caller who waits too."""
+"""Waits, within a request, until a worker has written its result to the database."""
 
 import time
 from collections.abc import Callable
@@ -8,16 +8,16 @@ from typing import TypeVar
 import anyio
 from starlette.concurrency import run_in_threadpool
 
-LOOK_EVERY = 0.05
+POLL_INTERVAL_SECONDS = 0.05
 Found = TypeVar("Found")
 
 
-async def wait_for(look: Callable[[], Found | None], patience: timedelta) -> Found | None:
-    """What `look` finds, as soon as that is something; None if it finds nothing in time."""
-    give_up_at = time.monotonic() + patience.total_seconds()
+async def wait_for(find: Callable[[], Found | None], timeout: timedelta) -> Found | None:
+    """Call `find` in a thread every 50 ms and return its first result; None after `timeout`."""
+    give_up_at = time.monotonic() + timeout.total_seconds()
     while time.monotonic() < give_up_at:
-        await anyio.sleep(LOOK_EVERY)
-        found = await run_in_threadpool(look)
+        await anyio.sleep(POLL_INTERVAL_SECONDS)
+        found = await run_in_threadpool(find)
         if found is not None:
             return found
     return None

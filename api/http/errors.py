@@ -1,4 +1,4 @@
-"""The one place that knows HTTP errors: everything that goes wrong is answered in OpenAI's envelope."""
+"""Turns every error into OpenAI's envelope, `{"error": {"message", "type", "param", "code"}}`, with its HTTP status."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ log = get_logger(__name__)
 
 
 class ErrorDetail(BaseModel):
-    """`message` says what to do; `code` is stable; `param` names the field, path or query parameter."""
+    """`message` explains what was wrong and what to do; `code` is stable; `param` names the field or parameter."""
 
     message: str
     type: str
@@ -34,6 +34,7 @@ class ErrorEnvelope(BaseModel):
 def envelope(
     status: int, message: str, code: str, *, type: str = "invalid_request_error", param: str | None = None
 ) -> JSONResponse:
+    """Build an error response. The SDKs would retry a 409, 429 or 501, so these tell them not to."""
     error = {"message": message, "type": type, "param": param, "code": code}
     headers = {"x-should-retry": "false"} if status in {409, 429, 501} else None
     return JSONResponse({"error": error}, status_code=status, headers=headers)
@@ -55,7 +56,7 @@ _KINDS = {"int", "float", "str", "bool", "dict", "list", "function"}
 
 
 def validation_error(_: Request, error: Exception) -> JSONResponse:
-    """FastAPI's own refusals, as 400. What was sent is never repeated: it may hold a secret."""
+    """Answer FastAPI's validation errors with 400. The input is never repeated: it may contain a secret."""
     assert isinstance(error, RequestValidationError)
     problems = error.errors()
     if problems[0]["type"] == "json_invalid":
@@ -68,7 +69,7 @@ def validation_error(_: Request, error: Exception) -> JSONResponse:
 
 
 def _param(location: Sequence[Any]) -> str | None:
-    """`("body", "method", "dpo", "constrained-int")` → `method.dpo`: fields and indexes, without pydantic's kinds."""
+    """`("body", "method", "dpo", "constrained-int")` → `method.dpo`: field names and indexes, without type names."""
     if location[0] == "header":
         return str(location[1])
     names = [
@@ -94,7 +95,7 @@ def http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def _allowed(request: Request) -> str:
-    """Every method of an address that is documented; the router knows only the first route that has it."""
+    """List every documented method of the path; the router's own `Allow` names only the first matching route's."""
     for path, operations in request.app.openapi()["paths"].items():
         if compile_path(path)[0].match(request.url.path):
             return ", ".join(sorted(method.upper() for method in operations))
@@ -106,9 +107,9 @@ def too_large(message: str) -> JSONResponse:
 
 
 def unstorable(_: Request, __: Exception) -> JSONResponse:
-    return envelope(
-        400, "The request holds a text that cannot be stored: a NUL or half of a surrogate pair", "invalid_text"
-    )
+    """Text that Postgres or UTF-8 refuses and that `body_guard` did not see, such as a field of a form."""
+    sentence = "The request contains a NUL or half of a surrogate pair: such text cannot be stored"
+    return envelope(400, sentence, "invalid_text")
 
 
 def postgres_down(_: Request, error: Exception) -> JSONResponse:
@@ -121,11 +122,12 @@ def postgres_down(_: Request, error: Exception) -> JSONResponse:
 
 
 def storage_down(_: Request, error: Exception) -> JSONResponse:
-    log.error("the storage cannot be reached", reason=str(error))
+    log.error("storage cannot be reached", reason=str(error))
     return envelope(503, "The service cannot reach its storage; try again", "storage_unavailable", type="server_error")
 
 
 def register(app: FastAPI) -> None:
+    # Starlette picks the handler of the nearest base class, so the order does not matter.
     app.add_exception_handler(ServiceError, service_error)
     app.add_exception_handler(RequestValidationError, validation_error)
     app.add_exception_handler(HTTPException, http_error)

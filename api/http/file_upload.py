@@ -1,4 +1,4 @@
-"""A file on its way from a form to storage: all of it is kept, or nothing."""
+"""Stores the file of a multipart form and records it in the database; if either fails, nothing is kept."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,44 +14,49 @@ from shared.datasets.storage.store import Writer
 from shared.errors import Invalid, StorageUnavailable
 
 log = get_logger(__name__)
-Kept = TypeVar("Kept")
-_kept_at_once = anyio.CapacityLimiter(16)  # parts of one upload wait for its row, and leave threads to whoever has it
+Recorded = TypeVar("Recorded")
+# Parts of one upload wait for the lock on its row; without this limit they would take every thread of the process,
+# also the one that the holder of the lock needs to commit.
+_record_limiter = anyio.CapacityLimiter(16)
 
 
 async def receive_file(
-    request: Request, id: str, field: str, limit: int, keep: Callable[[FormWithFile, Writer], Kept]
-) -> Kept:
-    """Store the file in this field of the form under an id, and `keep` it in a thread; what fails undoes it all.
+    request: Request, id: str, field: str, max_bytes: int, record: Callable[[FormWithFile, Writer], Recorded]
+) -> Recorded:
+    """Store the file of this form field under `id` and return what `record` returns, which runs in a thread.
 
-    Raises `Invalid`, `TooLarge`, or `StorageUnavailable` if the disk or the bucket is full or away.
+    Raises `Invalid` for a broken form, `TooLarge` beyond `max_bytes`, and `StorageUnavailable` if the disk or the
+    bucket is full or cannot be reached.
     """
     try:
         writer = await anyio.to_thread.run_sync(Writer, id)
-        form = FormWithFile(writer, field, limit)
+        form = FormWithFile(writer, field, max_bytes)
         try:
             await form.receive(request)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(writer.discard)
             raise
-        return await anyio.to_thread.run_sync(_keep, keep, form, writer, limiter=_kept_at_once)
+        return await anyio.to_thread.run_sync(_record_or_discard, record, form, writer, limiter=_record_limiter)
     except ClientDisconnect:
-        log.info("the client went away in the middle of a file", received=writer.bytes)
-        raise Invalid("The file was not sent to its end") from None
+        log.info("the client disconnected while sending a file", received_bytes=writer.bytes)
+        raise Invalid("The file was not received completely: send it again") from None
     except OSError as error:
         log.error("a file cannot be stored", reason=str(error))
-        sentence = "The file cannot be stored at the moment, and nothing of it was kept: tell your operator"
+        sentence = "The file cannot be stored at the moment, and nothing of it was kept: contact your operator"
         raise StorageUnavailable(sentence) from error
 
 
-def _keep(keep: Callable[[FormWithFile, Writer], Kept], form: FormWithFile, writer: Writer) -> Kept:
-    """Keep or undo, in one thread: nobody who stops waiting for it can undo what is being kept.
+def _record_or_discard(
+    record: Callable[[FormWithFile, Writer], Recorded], form: FormWithFile, writer: Writer
+) -> Recorded:
+    """Run both in the same thread, so that cancelling the request cannot discard a file that is being recorded.
 
-    If the database hung up, nobody knows whether there is a row now: then the bytes stay, and if there is none they
-    are removed by `remove_leftovers`. The other way round a row would speak of bytes that are not there.
+    If the connection to the database broke, the commit may or may not have happened. Then the bytes stay: a row without
+    its bytes would be worse, and bytes without a row are removed later by `remove_leftovers`.
     """
     try:
-        return keep(form, writer)
+        return record(form, writer)
     except BaseException as error:
         if not (isinstance(error, DBAPIError) and error.connection_invalidated):
             writer.discard()

@@ -1,4 +1,4 @@
-"""Around every request: an id in its answer and on every line of the log, one line at its end, no trace outside."""
+"""Gives every request an id, one log line and a clean 500 if it fails, and refuses bodies that are too large."""
 
 import re
 import time
@@ -13,9 +13,9 @@ from api.http.errors import envelope, too_large
 from shared.db.ids import new_id
 
 log = structlog.get_logger(__name__)
-_USABLE = re.compile(r"[\w.:-]{1,128}", re.ASCII)
-_QUIET = {"/livez", "/readyz"}
-_INSTEAD = {  # by the end of the address
+_VALID_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+_NOT_LOGGED = {"/livez", "/readyz"}
+_TOO_LARGE_ADVICE = {  # by the last segment of the path
     "datasets": ": upload the examples as a file to /v1/files, and name it here as file_id",
     "files": ": send the file in parts, to /v1/uploads",
     "parts": ": send smaller parts",
@@ -23,13 +23,13 @@ _INSTEAD = {  # by the end of the address
 
 
 def request_id(headers: Headers) -> str:
-    """The caller's own, or a new one."""
+    """Return the caller's `x-request-id` if it is safe to log, or a new id."""
     given = headers.get("x-request-id", "")
-    return given if _USABLE.fullmatch(given) else new_id("req_")
+    return given if _VALID_REQUEST_ID.fullmatch(given) else new_id("req_")
 
 
-def before_the_end(finish: Callable[[], Awaitable[None]], send: Send) -> Send:
-    """Of the app's own lifespan: what a middleware has to finish before the process ends."""
+def finish_on_shutdown(finish: Callable[[], Awaitable[None]], send: Send) -> Send:
+    """Wrap `send` of the app's lifespan, so that a middleware's `finish` runs before the process ends."""
 
     async def send_after(message: Message) -> None:
         if message["type"].startswith("lifespan.shutdown."):
@@ -40,7 +40,7 @@ def before_the_end(finish: Callable[[], Awaitable[None]], send: Send) -> Send:
 
 
 class RequestMiddleware:
-    """Takes a caller's `x-request-id` over, or makes one; answers what nobody foresaw with a 500 that names it."""
+    """Sets `x-request-id` on every answer, and answers an unexpected exception with a 500 that names the id."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -54,12 +54,12 @@ class RequestMiddleware:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=id)
         started, status = time.perf_counter(), 0
-        unread = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        is_unread = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
-        async def receive_to_the_end() -> Message:
-            nonlocal unread
+        async def receive_noting_end() -> Message:
+            nonlocal is_unread
             message = await receive()
-            unread = message.get("more_body", False)
+            is_unread = message.get("more_body", False)
             return message
 
         async def send_with_id(message: Message) -> None:
@@ -68,38 +68,38 @@ class RequestMiddleware:
                 status = message["status"]
                 answer = MutableHeaders(scope=message)
                 answer["x-request-id"] = id
-                if unread:  # refused before its body was read: nothing more of it is taken
+                if is_unread:  # refused early: the rest of the body would be read as the next request
                     answer["connection"] = "close"
             await send(message)
 
         try:
-            await self.app(scope, receive_to_the_end, send_with_id)
+            await self.app(scope, receive_noting_end, send_with_id)
         except Exception:
-            log.exception("a request failed in a way that nobody foresaw")
-            if status:
+            log.exception("a request failed unexpectedly")
+            if status:  # the answer has begun: only the server can end it, by closing the connection
                 raise
-            sentence = f"Something went wrong on our side; tell your operator the request id {id}"
+            sentence = f"Something went wrong on our side; contact your operator with the request id {id}"
             await envelope(500, sentence, "internal_error", type="server_error")(scope, receive, send_with_id)
         finally:
-            if scope["path"] not in _QUIET:
+            if scope["path"] not in _NOT_LOGGED:
                 duration = round((time.perf_counter() - started) * 1000, 1)
                 log.info("request", method=scope["method"], path=scope["path"], status=status, duration_ms=duration)
 
 
 class BodyLimitMiddleware:
-    """Refuses a body larger than its address takes: by what is declared, or as it comes.
+    """Answers 413 to a body larger than `max_bytes`, by its declared length or while it arrives.
 
-    Addresses in `others` have limits of their own; in them a `*` stands for an id.
-    FastAPI's own limit answers in plain text, without an id, also where the key is what is wrong.
+    `by_path` has the limits of single paths, in which `*` stands for an id. FastAPI's own limit is not used: it answers
+    in plain text, without a request id, and before the API key is checked.
     """
 
-    def __init__(self, app: ASGIApp, limit: int, others: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, by_path: Mapping[str, int]) -> None:
         self.app = app
-        self.limit = limit
-        self.others = [(re.compile(path.replace("*", "[^/]+")), allowed) for path, allowed in others.items()]
+        self.max_bytes = max_bytes
+        self.by_path = [(re.compile(path.replace("*", "[^/]+")), limit) for path, limit in by_path.items()]
 
     def _limit(self, path: str) -> int:
-        return next((allowed for address, allowed in self.others if address.fullmatch(path)), self.limit)
+        return next((limit for pattern, limit in self.by_path if pattern.fullmatch(path)), self.max_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -123,5 +123,5 @@ class BodyLimitMiddleware:
 
 
 def _sentence(path: str, limit: int) -> str:
-    instead = _INSTEAD.get(path.rpartition("/")[2], "")
-    return f"The body is larger than {limit} bytes, the most that this address takes{instead}"
+    advice = _TOO_LARGE_ADVICE.get(path.rpartition("/")[2], "")
+    return f"The body is larger than {limit} bytes, the limit of this path{advice}"

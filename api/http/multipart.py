@@ -1,4 +1,4 @@
-"""A multipart form with one file, taken in as it comes: the file goes to storage piece by piece, nothing is held."""
+"""Reads a multipart form with one file while it arrives: the file's bytes go to storage, never whole into memory."""
 
 import asyncio
 from collections.abc import Collection
@@ -13,23 +13,23 @@ from starlette.requests import Request
 from shared.datasets.storage.store import Writer
 from shared.errors import Invalid, TooLarge
 
-WRITE_AT_ONCE = 1 << 20
-FIELD_BYTES = 4096
-FIELDS = 16
-WRITTEN_AT_ONCE = 16
-BOUNDARY_BYTES = 256  # RFC 2046 says 70, and the parser takes no more than this
-_threads = ThreadPoolExecutor(WRITTEN_AT_ONCE, "storage")  # a slow disk or bucket takes no thread of other requests
+WRITE_BYTES = 1 << 20
+MAX_FIELD_BYTES = 4096
+MAX_FIELDS = 16
+MAX_BOUNDARY_BYTES = 256  # RFC 2046 allows 70; the parser accepts up to 256
+WRITE_THREADS = 16
+_threads = ThreadPoolExecutor(WRITE_THREADS, "storage")  # of their own: slow storage must not delay other requests
 
 
 class FormWithFile:
-    """The file's name, its bytes in the writer, and the other fields as text."""
+    """A form's `filename` and `fields`; the bytes of the file named `field` go to `writer`."""
 
-    def __init__(self, writer: Writer, field: str, limit: int) -> None:
+    def __init__(self, writer: Writer, field: str, max_bytes: int) -> None:
         self.fields: dict[str, str] = {}
         self.filename: str | None = None
         self._writer = writer
         self._field = field
-        self._limit = limit
+        self._max_bytes = max_bytes
         self._received = 0
         self._pending = bytearray()
         self._writing: asyncio.Future[None] | None = None
@@ -43,12 +43,13 @@ class FormWithFile:
         """Read the body to its end. Raises `Invalid` for a broken form and `TooLarge` beyond the limit."""
         parser = self._parser(_boundary(request, self._field))
         declared = request.headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > self._limit + WRITE_AT_ONCE:
+        # A form may be larger than its file by its other fields, for which the extra megabyte is enough.
+        if declared.isdecimal() and int(declared) > self._max_bytes + WRITE_BYTES:
             raise self._too_large()
         try:
             async for chunk in request.stream():
                 self._parse(parser, chunk)
-                if len(self._pending) >= WRITE_AT_ONCE:
+                if len(self._pending) >= WRITE_BYTES:
                     await self._flush()
             await self._flush()
         finally:
@@ -63,7 +64,7 @@ class FormWithFile:
             raise Invalid(f"The multipart body is broken: {error}", code="invalid_multipart") from None
 
     def check(self, allowed: Collection[str] = ()) -> str:
-        """The file's name, once its bytes have come. Raises `Invalid` if there are none, or other fields than these."""
+        """Return the file's name. Raises `Invalid` if the file is missing or empty, or a field is not in `allowed`."""
         if self.filename is None:
             message = f"The form has no field `{self._field}`"
             raise Invalid(message, code="missing_required_parameter", param=self._field)
@@ -74,13 +75,13 @@ class FormWithFile:
         return self.filename
 
     async def _flush(self) -> None:
-        """Hand over what has come. It is written while the next bytes come in, which doubles the speed."""
+        """Start writing the pending bytes in a thread. Receiving the next bytes meanwhile doubles the throughput."""
         await self._written()
         pending, self._pending = self._pending, bytearray()
         self._writing = asyncio.get_running_loop().run_in_executor(_threads, self._writer.write, pending)
 
     async def _written(self) -> None:
-        """Wait for what was handed over. A cancelled request waits too: nobody removes bytes that are being written."""
+        """Wait for the write under way, also in a cancelled request: the caller is about to remove these bytes."""
         writing, self._writing = self._writing, None
         if writing is not None:
             with anyio.CancelScope(shield=True):
@@ -124,34 +125,31 @@ class FormWithFile:
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._in_file:
             self._received += end - start
-            if self._received > self._limit:
+            if self._received > self._max_bytes:
                 raise self._too_large()
             self._pending += memoryview(data)[start:end]
-        elif len(self._value) + end - start > FIELD_BYTES:
-            raise Invalid(f"The field is longer than {FIELD_BYTES} bytes", param=self._name[:64] or None)
+        elif len(self._value) + end - start > MAX_FIELD_BYTES:
+            raise Invalid(f"The field is longer than {MAX_FIELD_BYTES} bytes", param=self._name[:64] or None)
         else:
             self._value += data[start:end]
 
     def _on_part_end(self) -> None:
         if self._in_file:
             return
-        if len(self.fields) >= FIELDS:
-            raise Invalid("The form has too many fields", code="unknown_parameter")
+        if len(self.fields) >= MAX_FIELDS:
+            raise Invalid(f"The form has more than {MAX_FIELDS} fields", code="unknown_parameter")
         self.fields[self._name] = self._value.decode(errors="replace")
 
     def _on_end(self) -> None:
         self._complete = True
 
     def _too_large(self) -> TooLarge:
-        return TooLarge(
-            f"The file is larger than {self._limit} bytes, the most that is taken here",
-            code="file_too_large",
-            param=self._field,
-        )
+        sentence = f"The file is larger than {self._max_bytes} bytes, the limit of this server"
+        return TooLarge(sentence, code="file_too_large", param=self._field)
 
 
 def _boundary(request: Request, field: str) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type"))
-    if kind != b"multipart/form-data" or not 0 < len(options.get(b"boundary", b"")) <= BOUNDARY_BYTES:
+    if kind != b"multipart/form-data" or not 0 < len(options.get(b"boundary", b"")) <= MAX_BOUNDARY_BYTES:
         raise Invalid("Send the file as multipart/form-data with a boundary", code="invalid_multipart", param=field)
     return options[b"boundary"]

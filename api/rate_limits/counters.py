@@ -1,14 +1,14 @@
-"""How much a project, a key or an address may still do in this minute: counted in Redis, for all processes together.
+"""Counts what a project, an API key or an IP address has used of its limits in this minute, in Redis for all processes.
 
-A process takes a share of what is left and hands it out by itself, so most requests ask nobody; the shares get smaller
-as the limit comes nearer, and never add up to more than it. When Redis is away each process counts for itself.
+A process takes a share of what is left and spends it without asking Redis again, so most requests need no call. Shares
+shrink as the limit comes nearer and never add up to more than the limit. Without Redis each process counts alone.
 """
 
 import asyncio
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -16,60 +16,66 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from structlog import get_logger
 
-from shared.broker.queue import silence
+from shared.broker.queue import circuit_breaker
 from shared.settings import get_settings
 
 log = get_logger(__name__)
-MINUTE = 60
-SHARE = 20  # a process takes one part in so many of what is left
-AT_ONCE = 60  # requests that a burst may have, however small the limit
-EVENLY_AFTER = 2  # or so many seconds' worth of it; then they are spread over the minute
-PATIENCE, SILENT_SECONDS = 0.25, 5.0
-KEPT = 20_000
-TELL_EVERY = 10.0
+MINUTE_SECONDS = 60
+SHARE_DIVISOR = 20  # a process takes this fraction of what is left as its share …
 Kind = Literal["requests", "bytes", "failures"]
-MOST: dict[Kind, int] = {"requests": 50, "bytes": 16 << 20, "failures": 1}  # and no more than this
+MAX_SHARE: dict[Kind, int] = {"requests": 50, "bytes": 16 << 20, "failures": 1}  # … and no more than this
+MIN_BURST_REQUESTS = 60  # a burst may have this many requests, however small the limit,
+BURST_SECONDS = 2  # or this many seconds' worth of the limit; beyond it, requests are spread evenly over the minute
+REDIS_TIMEOUT_SECONDS = 0.25
+REDIS_RETRY_SECONDS = 5.0
+MAX_CACHED_OWNERS = 20_000
+LOG_INTERVAL_SECONDS = 10.0
 
 
-class Counts:
-    """Counts what all processes have taken in Redis; while Redis does not answer, what this process has taken."""
+class Counters:
+    """Totals of all processes, in Redis; while Redis is down, totals of this process."""
 
     def __init__(self) -> None:
-        self._here: dict[str, tuple[float, int]] = {}  # until when a count is kept, and the count
+        self._local: dict[str, tuple[float, int]] = {}  # by key: when it expires, and its total
+        self._expire_local_at = 0.0
         self._redis: Redis | None = None
-        self._silent_until = 0.0
+        self._redis_down_until = 0.0
 
     async def add(self, key: str, amount: int) -> int:
-        """The new total of `key`, which is kept for two minutes. Waits once for a Redis that does not answer."""
-        if time.monotonic() >= self._silent_until and not silence.lasts:
+        """Add to a counter that expires after two minutes, and return its total.
+
+        If Redis does not answer in 250 ms, it is not asked again for 5 seconds.
+        """
+        if time.monotonic() >= self._redis_down_until and not circuit_breaker.is_open:
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
                     return await self._add_in_redis(f"limits/{key}", amount)
             except (RedisError, OSError, ValueError) as error:  # a TimeoutError is an OSError
-                self._silent_until = time.monotonic() + SILENT_SECONDS
-                silence.suspect()
-                log.warning("Redis is away: each process counts requests by itself", reason=repr(error))
-        return self._add_here(key, amount)
+                self._redis_down_until = time.monotonic() + REDIS_RETRY_SECONDS
+                circuit_breaker.suspect()
+                log.warning("Redis cannot be reached: each process counts requests alone", reason=repr(error))
+        return self._add_locally(key, amount)
 
     async def _add_in_redis(self, key: str, amount: int) -> int:
         if self._redis is None:
             self._redis = Redis.from_url(
                 get_settings().redis_url,
                 retry=Retry(NoBackoff(), 0),
-                socket_connect_timeout=PATIENCE,
-                socket_timeout=PATIENCE,
+                socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+                socket_timeout=REDIS_TIMEOUT_SECONDS,
             )
-        async with self._redis.pipeline(transaction=True) as commands:  # both or neither: no count stays for ever
+        async with self._redis.pipeline(transaction=True) as commands:  # both or neither, or a counter would stay
             commands.incrby(key, amount)
-            commands.expire(key, 2 * MINUTE)
+            commands.expire(key, 2 * MINUTE_SECONDS)
             return int((await commands.execute())[0])
 
-    def _add_here(self, key: str, amount: int) -> int:
+    def _add_locally(self, key: str, amount: int) -> int:
         now = time.monotonic()
-        if key not in self._here:  # a new minute's first: a time to drop those of minutes that are over
-            self._here = {each: count for each, count in self._here.items() if count[0] > now}
-        total = self._here.get(key, (0.0, 0))[1] + amount
-        self._here[key] = now + 2 * MINUTE, total
+        if now >= self._expire_local_at:
+            self._expire_local_at = now + MINUTE_SECONDS
+            self._local = {each: count for each, count in self._local.items() if count[0] > now}
+        total = self._local.get(key, (0.0, 0))[1] + amount
+        self._local[key] = now + 2 * MINUTE_SECONDS, total
         return total
 
     async def close(self) -> None:
@@ -79,108 +85,110 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Whose limit refuses, and in how many seconds it may be tried again."""
+    """The limit that refuses a request, and the seconds until it may be sent again."""
 
-    allowance: "Allowance"
-    again_in: float
-    too_fast: bool = False
+    limit: "Limit"
+    retry_in: float
+    is_burst: bool = False
 
     def __post_init__(self) -> None:
-        """A flood of refusals is one line in the log, every ten seconds."""
-        allowance, now = self.allowance, time.monotonic()
-        allowance.refused += 1
-        if now >= allowance.told_at + TELL_EVERY:
+        """Log at most one line per limit in ten seconds, with the number of refusals since the last one."""
+        limit, now = self.limit, time.monotonic()
+        limit.refused += 1
+        if now >= limit.logged_at + LOG_INTERVAL_SECONDS:
             log.warning(
-                "requests are refused: too many",
-                owner=allowance.owner,
-                kind=allowance.kind,
-                limit=allowance.limit,
-                refused=allowance.refused,
+                "requests are refused: a rate limit is reached",
+                owner=limit.owner,
+                kind=limit.kind,
+                limit=limit.per_minute,
+                refused=limit.refused,
             )
-            allowance.refused, allowance.told_at = 0, now
+            limit.refused, limit.logged_at = 0, now
 
     def __str__(self) -> str:
-        limit, again = self.allowance.limit, f"try again in {seconds(self.again_in)} s"
-        if self.allowance.kind == "failures":
-            return f"Too many requests with keys that are not known came from this address: {again}"
-        if self.too_fast:
-            return f"Too many requests at once: the limit of {limit} a minute is given out evenly; {again}"
-        return f"The limit of {limit} {self.allowance.kind} a minute is reached: {again}"
+        per_minute, again = self.limit.per_minute, f"try again in {whole_seconds(self.retry_in)} s"
+        if self.limit.kind == "failures":
+            return f"Too many requests with unknown API keys came from this IP address: {again}"
+        if self.is_burst:
+            return f"Too many requests at once: spread the {per_minute} allowed per minute evenly; {again}"
+        return f"The limit of {per_minute} {self.limit.kind} per minute is reached: {again}"
 
 
-def seconds(duration: float) -> int:
-    """As `Retry-After` wants it: whole, and never too early."""
+def whole_seconds(duration: float) -> int:
+    """Round up to whole seconds, at least 1, as `Retry-After` needs it."""
     return max(1, math.ceil(duration))
 
 
 @dataclass(slots=True)
-class Allowance:
-    """One limit of one owner, as far as this process knows it: `taken` by all, and what is `left` of our share.
+class Limit:
+    """One limit of one owner, as this process knows it.
 
-    `refused` counts what was refused since that stood in the log, at `told_at`.
+    `taken` is the total of all processes when Redis was last asked; `left` is the unspent rest of our share. `refused`
+    counts the refusals since the last log line, at `logged_at`.
     """
 
     owner: str
     kind: Kind
-    limit: int
+    per_minute: int
     minute: int = 0
     taken: int = 0
     left: int = 0
     paced_until: float = 0.0
     refused: int = 0
-    told_at: float = 0.0
-    waiting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    logged_at: float = 0.0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def turn(self, now: float) -> None:
-        """With the minute everything begins anew."""
-        if self.minute != (minute := int(now // MINUTE)):
+    def start_minute(self, now: float) -> None:
+        """Reset the counts if a new minute has begun."""
+        if self.minute != (minute := int(now // MINUTE_SECONDS)):
             self.minute, self.taken, self.left = minute, 0, 0
 
     def is_spent(self, now: float) -> bool:
-        self.turn(now)
-        return self.left <= 0 and self.taken >= self.limit
+        self.start_minute(now)
+        return self.left <= 0 and self.taken >= self.per_minute
 
     def resets_in(self, now: float) -> float:
-        return MINUTE - now % MINUTE
+        """Seconds until the next minute."""
+        return MINUTE_SECONDS - now % MINUTE_SECONDS
 
     @property
     def remaining(self) -> int:
-        """What nobody has taken, and what we have not handed out; other processes' shares are not known here."""
-        return max(0, self.limit - self.taken) + self.left
+        """What no process has taken, plus our own share. The unspent shares of other processes are not known here."""
+        return max(0, self.per_minute - self.taken) + self.left
 
-    def too_fast(self, now: float) -> float:
-        """In how many seconds the next is no burst any more; 0 if it is none.
+    def burst_delay(self, now: float) -> float:
+        """Return the seconds until the next request exceeds no burst, or 0 and count this request.
 
-        A flood may not have its whole minute at once: others want to be answered too.
+        It keeps one caller from spending its whole minute in a second, while others wait for an answer.
         """
-        most = max(AT_ONCE, self.limit * EVENLY_AFTER // MINUTE)
-        if self.kind != "requests" or self.limit <= most:
+        burst = max(MIN_BURST_REQUESTS, self.per_minute * BURST_SECONDS // MINUTE_SECONDS)
+        if self.kind != "requests" or self.per_minute <= burst:
             return 0.0
-        interval = MINUTE / self.limit
-        early = self.paced_until - now - interval * (most - 1)
-        if early <= 0:
+        interval = MINUTE_SECONDS / self.per_minute
+        delay = self.paced_until - now - interval * (burst - 1)
+        if delay <= 0:
             self.paced_until = max(self.paced_until, now) + interval
-        return max(0.0, early)
+        return max(0.0, delay)
 
-    async def take(self, counts: Counts, cost: int, now: float) -> Refusal | None:
-        """What is asked for, or why not. The request that reaches the limit of bytes is carried out to its end."""
+    async def take(self, counters: Counters, cost: int, now: float) -> Refusal | None:
+        """Spend `cost`, or return why not. A request is let in while anything is left, even if it exceeds the limit."""
         if self.is_spent(now):
             return Refusal(self, self.resets_in(now))
-        if early := self.too_fast(now):
-            return Refusal(self, early, too_fast=True)
+        if delay := self.burst_delay(now):
+            return Refusal(self, delay, is_burst=True)
         if self.left < cost:
-            async with self.waiting:
-                if self.left < cost and not await self._take_share(counts, cost - self.left):
+            async with self.lock:  # one call to Redis at a time: the others use the share that it brings
+                if self.left < cost and not await self._take_share(counters, cost - self.left):
                     return Refusal(self, self.resets_in(now))
         self.left = max(0, self.left - cost)
         return None
 
-    async def _take_share(self, counts: Counts, needed: int) -> bool:
+    async def _take_share(self, counters: Counters, needed: int) -> bool:
         minute = self.minute
-        share = max(needed, min(MOST[self.kind], (self.limit - self.taken) // SHARE))
-        total = await counts.add(f"{self.owner}/{self.kind}/{minute}", share)
-        if minute != self.minute:  # it has turned meanwhile: this one request is the old minute's
+        share = max(needed, min(MAX_SHARE[self.kind], (self.per_minute - self.taken) // SHARE_DIVISOR))
+        total = await counters.add(f"{self.owner}/{self.kind}/{minute}", share)
+        if minute != self.minute:  # a new minute began while Redis was asked: the request counts for the old one
             return True
         self.taken, before = total, total - share
-        self.left += max(0, min(share, self.limit - before))
-        return before < self.limit
+        self.left += max(0, min(share, self.per_minute - before))
+        return before < self.per_minute

@@ -1,4 +1,4 @@
-"""Who sends too much is told so before any work is done for it: with how much it may send, and when again."""
+"""Refuses requests over a rate limit before any work is done for them, and reports the rest of the limit in headers."""
 
 import time
 from dataclasses import dataclass, field
@@ -10,185 +10,188 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.errors import envelope
-from api.http.middleware import before_the_end, request_id
-from api.rate_limits.counters import KEPT, Allowance, Counts, Kind, Refusal, seconds
+from api.http.middleware import finish_on_shutdown, request_id
+from api.rate_limits.counters import MAX_CACHED_OWNERS, Counters, Kind, Limit, Refusal, whole_seconds
 from shared.database import transaction
 from shared.errors import RateLimited
 from shared.projects import rate_limits
 from shared.projects.rate_limits import Limits
 from shared.settings import get_settings
 
-OPENED_BY_SIGNATURES = "/v1/provider_webhooks/"
-FRESH_SECONDS = 4.0  # and those of one that looks in vain: so soon a changed limit counts
-LOOKING_SECONDS = 1.0
-MOST_BYTES = 1 << 40  # more is refused by what comes next, and no number for Redis
-STATE = "tunery.limiting"  # in the scope of a request
+SIGNED_PATHS = "/v1/provider_webhooks/"  # authenticated by a signature instead of an API key
+CACHE_SECONDS = 4.0  # a changed limit takes effect within this time
+REFRESH_SECONDS = 1.0  # how long one request has to read the limits again, before another one does
+MAX_COUNTED_BYTES = 1 << 40  # a larger declared length is refused later, and would overflow the counter in Redis
+STATE = "tunery.rate_limit"  # key of a request's `Metered` in its ASGI scope
 
 
 @dataclass(slots=True)
-class Account:
-    """What a key, and the project behind it, may do. `until` is how long we know its limits for sure."""
+class CachedLimits:
+    """The limits of a key and of its project, valid until `until` by the monotonic clock."""
 
-    allowances: list[Allowance]
+    limits: list[Limit]
     until: float
 
-    async def take(self, counts: Counts, cost: dict[Kind, int], now: float) -> Refusal | None:
-        for allowance in self.allowances:
-            asked = cost[allowance.kind]
-            if asked and (refusal := await allowance.take(counts, asked, now)):
+    async def take(self, counters: Counters, cost: dict[Kind, int], now: float) -> Refusal | None:
+        for limit in self.limits:
+            amount = cost[limit.kind]
+            if amount and (refusal := await limit.take(counters, amount, now)):
                 return refusal
         return None
 
 
 @dataclass(slots=True)
-class Ledger:
-    """Every account that this process has met."""
+class LimitCache:
+    """The limits that this process knows: by the digest of the `Authorization` header, and by owner and kind."""
 
-    counts: Counts = field(default_factory=Counts)
-    accounts: dict[bytes, Account] = field(default_factory=dict)
-    allowances: dict[str, Allowance] = field(default_factory=dict)
+    counters: Counters = field(default_factory=Counters)
+    by_key: dict[bytes, CachedLimits] = field(default_factory=dict)
+    by_owner: dict[str, Limit] = field(default_factory=dict)
 
-    def allowance(self, owner: str, kind: Kind, limit: int) -> Allowance:
+    def limit(self, owner: str, kind: Kind, per_minute: int) -> Limit:
         key = f"{owner}/{kind}"
-        found = self.allowances.get(key)
+        found = self.by_owner.get(key)
         if found is None:
-            if len(self.allowances) >= KEPT:
-                self.allowances.clear()
-            found = self.allowances[key] = Allowance(owner, kind, limit)
-        found.limit = limit
+            if len(self.by_owner) >= MAX_CACHED_OWNERS:
+                self.by_owner.clear()
+            found = self.by_owner[key] = Limit(owner, kind, per_minute)
+        found.per_minute = per_minute
         return found
 
-    def open(self, digest: bytes, limits: dict[str, Limits]) -> Account:
+    def put(self, digest: bytes, limits: dict[str, Limits]) -> CachedLimits:
+        """Cache the limits of each owner (the project, the key) behind an `Authorization` header."""
         wanted: list[tuple[str, Kind, int | None]] = []
         for owner, each in limits.items():
             wanted += [(owner, "requests", each.requests_per_minute), (owner, "bytes", each.bytes_per_minute)]
-        allowances = [self.allowance(owner, kind, limit) for owner, kind, limit in wanted if limit is not None]
-        if len(self.accounts) >= KEPT:
-            self.accounts.clear()
-        account = self.accounts[digest] = Account(allowances, time.monotonic() + FRESH_SECONDS)
-        return account
+        known = [self.limit(owner, kind, per_minute) for owner, kind, per_minute in wanted if per_minute is not None]
+        if len(self.by_key) >= MAX_CACHED_OWNERS:
+            self.by_key.clear()
+        cached = self.by_key[digest] = CachedLimits(known, time.monotonic() + CACHE_SECONDS)
+        return cached
 
 
 @dataclass(slots=True)
 class Metered:
-    """One request: whose it is, what it costs, and whether that is paid."""
+    """One request: its key, its cost, and whether that has been counted yet."""
 
-    ledger: Ledger
+    cache: LimitCache
     digest: bytes
     cost: dict[Kind, int]
-    account: Account | None = None
-    is_paid: bool = False
-    is_recognised: bool = False
-    received: int = 0
+    limits: CachedLimits | None = None
+    is_counted: bool = False
+    is_authenticated: bool = False
+    received_bytes: int = 0
 
 
-def recognise(request: Request) -> None:
-    """Its key is good: whatever else is wrong with the request, nobody guesses keys."""
+def mark_authenticated(request: Request) -> None:
+    """The key is valid: a later 401 of this request does not count as a failed authentication."""
     metered: Metered = request.scope[STATE]
-    metered.is_recognised = True
+    metered.is_authenticated = True
 
 
 async def admit(request: Request, project_id: str, key_id: str) -> None:
-    """Count a request of which it has just been seen whose it is. Raises `RateLimited`."""
+    """Count a request whose project has just been found, unless the middleware knew it. Raises `RateLimited`."""
     metered: Metered = request.scope[STATE]
-    if metered.is_paid:
+    if metered.is_counted:
         return
-    limits = await run_in_threadpool(_limits, project_id, key_id)
-    metered.account = metered.ledger.open(metered.digest, limits)
-    metered.is_paid = True
-    if refusal := await metered.account.take(metered.ledger.counts, metered.cost, time.time()):
-        raise RateLimited(str(refusal), retry_after=seconds(refusal.again_in))
+    limits = await run_in_threadpool(_read_limits, project_id, key_id)
+    metered.limits = metered.cache.put(metered.digest, limits)
+    metered.is_counted = True
+    if refusal := await metered.limits.take(metered.cache.counters, metered.cost, time.time()):
+        raise RateLimited(str(refusal), retry_after=whole_seconds(refusal.retry_in))
 
 
 def admit_admin(request: Request) -> None:
-    """An admin key has no limits, and is known from now on, also at an address where others have tried in vain."""
+    """Remember a valid admin key: it has no limits, and is let in from an address that guesses keys."""
     metered: Metered = request.scope[STATE]
-    metered.ledger.open(metered.digest, {})
+    metered.cache.put(metered.digest, {})
 
 
-def _limits(project_id: str, key_id: str) -> dict[str, Limits]:
+def _read_limits(project_id: str, key_id: str) -> dict[str, Limits]:
     with transaction(project_id) as session:
         return rate_limits.in_force(session, project_id, key_id)
 
 
 class RateLimitMiddleware:
-    """Stands before everything else, so that a refusal costs next to nothing; tells each caller what it has left.
+    """The outermost middleware, so that a refusal costs next to nothing.
 
-    A key that is known here pays at once, another when its project has been found (`admit`). An address from which
-    keys were tried in vain too often is let in only with keys that were good before.
+    A request with a cached key is counted here, one with an unknown key once its project has been found (`admit`). An
+    address with too many failed authentications is let in only with keys that this process has seen to be valid.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.ledger = Ledger()
+        self.cache = LimitCache()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
-            await self.app(scope, receive, before_the_end(self.ledger.counts.close, send))
+            await self.app(scope, receive, finish_on_shutdown(self.cache.counters.close, send))
             return
         now, headers = time.time(), Headers(scope=scope)
         metered = self._meter(headers)
         scope[STATE] = metered
-        if refusal := await self._refusal(metered, scope, now):
+        if refusal := await self._count(metered, scope, now):
             await _refuse(refusal, metered, headers, send)
             return
 
         async def send_counted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                if message["status"] == 401 and not metered.is_recognised:
-                    self.ledger.accounts.pop(metered.digest, None)  # a key that is good no more is a stranger's
+                if message["status"] == 401 and not metered.is_authenticated:
+                    self.cache.by_key.pop(metered.digest, None)  # it may have been valid until just now
                     await self._count_failure(scope, now)
-                MutableHeaders(scope=message).update(_standing(metered.account, now))
+                MutableHeaders(scope=message).update(_limit_headers(metered.limits, now))
             await send(message)
 
         async def receive_counted() -> Message:
             message = await receive()
-            metered.received += len(message.get("body", b""))
+            metered.received_bytes += len(message.get("body", b""))
             return message
 
         await self.app(scope, receive_counted, send_counted)
-        if metered.account and (undeclared := metered.received - metered.cost["bytes"]) > 0:
-            await metered.account.take(self.ledger.counts, {"requests": 0, "bytes": undeclared}, time.time())
+        if metered.limits and (undeclared := metered.received_bytes - metered.cost["bytes"]) > 0:
+            await metered.limits.take(self.cache.counters, {"requests": 0, "bytes": undeclared}, time.time())
 
     def _meter(self, headers: Headers) -> Metered:
         declared = headers.get("content-length", "")
-        unknown = int("transfer-encoding" in headers)  # the rest is counted as it comes
-        length = min(int(declared[:20]), MOST_BYTES) if declared.isdecimal() else unknown
+        unknown = int("transfer-encoding" in headers)  # 1 byte for now: the rest is counted after it has arrived
+        length = min(int(declared[:20]), MAX_COUNTED_BYTES) if declared.isdecimal() else unknown
         digest = sha256(headers.get("authorization", "").encode()).digest()
-        return Metered(self.ledger, digest, {"requests": 1, "bytes": length})
+        return Metered(self.cache, digest, {"requests": 1, "bytes": length})
 
-    async def _refusal(self, metered: Metered, scope: Scope, now: float) -> Refusal | None:
-        account = self.ledger.accounts.get(metered.digest)
-        if account is None:
-            return self._stranger(scope, now)
-        if account.until < time.monotonic():  # one looks again, and the others go by what is known: a flood is many
-            account.until = time.monotonic() + LOOKING_SECONDS
+    async def _count(self, metered: Metered, scope: Scope, now: float) -> Refusal | None:
+        limits = self.cache.by_key.get(metered.digest)
+        if limits is None:
+            return self._check_address(scope, now)
+        if limits.until < time.monotonic():
+            # This request reads the limits again in `admit`; until it has, the others go on with the cached ones. Else
+            # every request of a flood would read them.
+            limits.until = time.monotonic() + REFRESH_SECONDS
             return None
-        metered.account, metered.is_paid = account, True
-        return await account.take(self.ledger.counts, metered.cost, now)
+        metered.limits, metered.is_counted = limits, True
+        return await limits.take(self.cache.counters, metered.cost, now)
 
-    def _failures(self, scope: Scope) -> Allowance | None:
-        limit = get_settings().rate_limits.failed_authentications_per_minute
+    def _failure_limit(self, scope: Scope) -> Limit | None:
+        per_minute = get_settings().rate_limits.failed_authentications_per_minute
         address = (scope.get("client") or ("",))[0]
-        return None if limit is None else self.ledger.allowance(address, "failures", limit)
+        return None if per_minute is None else self.cache.limit(address, "failures", per_minute)
 
-    def _stranger(self, scope: Scope, now: float) -> Refusal | None:
-        failures = self._failures(scope)
-        if failures is None or not failures.is_spent(now) or scope["path"].startswith(OPENED_BY_SIGNATURES):
+    def _check_address(self, scope: Scope, now: float) -> Refusal | None:
+        failures = self._failure_limit(scope)
+        if failures is None or not failures.is_spent(now) or scope["path"].startswith(SIGNED_PATHS):
             return None
         return Refusal(failures, failures.resets_in(now))
 
     async def _count_failure(self, scope: Scope, now: float) -> None:
-        if failures := self._failures(scope):
-            await failures.take(self.ledger.counts, 1, now)
+        if failures := self._failure_limit(scope):
+            await failures.take(self.cache.counters, 1, now)
 
 
-async def _refuse(refusal: Refusal, metered: Metered, asked: Headers, send: Send) -> None:
-    """Written by hand, outside of everything that a request usually goes through, with what every answer has."""
+async def _refuse(refusal: Refusal, metered: Metered, request_headers: Headers, send: Send) -> None:
+    """Answer 429 with the headers that inner middlewares would have added."""
     answer = envelope(429, str(refusal), RateLimited.code, type=RateLimited.type)
-    headers = _standing(metered.account, time.time())
-    headers |= {"retry-after": str(seconds(refusal.again_in)), "x-request-id": request_id(asked)}
-    if metered.cost["bytes"] or "transfer-encoding" in asked:  # nothing of its body is taken
+    headers = _limit_headers(metered.limits, time.time())
+    headers |= {"retry-after": str(whole_seconds(refusal.retry_in)), "x-request-id": request_id(request_headers)}
+    if metered.cost["bytes"] or "transfer-encoding" in request_headers:  # its body is not read
         headers["connection"] = "close"
     answer.headers["x-should-retry"] = "true"
     raw = answer.raw_headers + [(name.encode(), value.encode()) for name, value in headers.items()]
@@ -196,15 +199,15 @@ async def _refuse(refusal: Refusal, metered: Metered, asked: Headers, send: Send
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def _standing(account: Account | None, now: float) -> dict[str, str]:
-    """OpenAI's headers. Of a key's limit and its project's, that of which less remains."""
-    tightest: dict[Kind, Allowance] = {}
-    for each in account.allowances if account else ():
+def _limit_headers(limits: CachedLimits | None, now: float) -> dict[str, str]:
+    """Return OpenAI's `x-ratelimit-…` headers, of the key's or the project's limit, whichever has less left."""
+    tightest: dict[Kind, Limit] = {}
+    for each in limits.limits if limits else ():
         if each.kind not in tightest or each.remaining < tightest[each.kind].remaining:
             tightest[each.kind] = each
     headers = {}
-    for kind, allowance in tightest.items():
-        headers[f"x-ratelimit-limit-{kind}"] = str(allowance.limit)
-        headers[f"x-ratelimit-remaining-{kind}"] = str(allowance.remaining)
-        headers[f"x-ratelimit-reset-{kind}"] = f"{seconds(allowance.resets_in(now))}s"
+    for kind, limit in tightest.items():
+        headers[f"x-ratelimit-limit-{kind}"] = str(limit.per_minute)
+        headers[f"x-ratelimit-remaining-{kind}"] = str(limit.remaining)
+        headers[f"x-ratelimit-reset-{kind}"] = f"{whole_seconds(limit.resets_in(now))}s"
     return headers

@@ -20,7 +20,7 @@ from shared.jobs import tuned_models
 from shared.projects.callers import Caller
 from shared.projects.credentials import Account
 from shared.security.guarded_network import AsyncGuardedBackend
-from shared.security.secrets import NoKeyFits
+from shared.security.secrets import CannotUnseal
 
 log = get_logger(__name__)
 router = APIRouter(tags=["Inference"], dependencies=[scope("inference")])
@@ -126,7 +126,7 @@ async def _send(account: Account, body: bytes) -> httpx2.Response:
     client = _client(account)
     try:
         headers = account.headers()
-    except (NoKeyFits, LookupError) as error:
+    except (CannotUnseal, LookupError) as error:
         log.error("the key of a credential cannot be read", credential_id=account.credential_id, reason=str(error))
         raise ProviderUnavailable("The provider's key cannot be read at the moment: tell your operator") from None
     try:

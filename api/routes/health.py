@@ -1,4 +1,4 @@
-"""Is this process alive, and can it do its work?"""
+"""`/livez` and `/readyz`: probes for orchestrators and load balancers."""
 
 from collections.abc import Callable
 from functools import cache
@@ -9,7 +9,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.broker.queue import PATIENCE
+from shared.broker.queue import REDIS_TIMEOUT_SECONDS
 from shared.database import transaction
 from shared.migrations import current_revision, newest_revision
 from shared.settings import get_settings
@@ -19,15 +19,15 @@ router = APIRouter(tags=["Health"], include_in_schema=False)
 
 @router.get("/livez")
 async def livez() -> dict[str, str]:
-    """Whether the process answers; asks nobody else, so that one outage does not become two."""
+    """Answer 200 while the process runs. Checks no dependency: a restart would not repair them."""
     return {"status": "ok"}
 
 
 @router.get("/readyz")
 def readyz() -> JSONResponse:
-    """200 while requests can be served: Postgres answers, in the newest schema.
+    """Answer 200 while Postgres can be reached and has the newest schema, else 503.
 
-    Without Redis it is `degraded`: requests are served all the same, and their work starts when Redis is back.
+    Without Redis the status is `degraded`, still with 200: requests are served, and sweeps start their work later.
     """
     checks = {"postgres": _postgres(), "redis": _redis()}
     if checks["postgres"] != "ok":
@@ -47,7 +47,9 @@ def _postgres() -> str:
 
 @cache
 def _client() -> Redis:
-    return Redis.from_url(get_settings().redis_url, socket_connect_timeout=PATIENCE, socket_timeout=PATIENCE)
+    return Redis.from_url(
+        get_settings().redis_url, socket_connect_timeout=REDIS_TIMEOUT_SECONDS, socket_timeout=REDIS_TIMEOUT_SECONDS
+    )
 
 
 def _redis() -> str:

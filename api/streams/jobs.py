@@ -1,7 +1,6 @@
-"""A job's events and status as they change, as server-sent events: for those who want to see it train.
+"""Streams a job's events and status changes as server-sent events.
 
-First comes what is stored, read page by page as fast as it is taken; then what `job_watch` finds, for all streams
-together.
+First the stored events, page by page as fast as the client reads; then those that the shared poller of `feed` finds.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -12,24 +11,25 @@ from sqlmodel import col, or_, select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from api.streams.events import ALIVE, HEADERS, KEEP_ALIVE_EVERY, MEDIA_TYPE, secret_of
-from api.streams.feed import Entry, Place, event_entry, job_entry, watch
+from api.streams.events import HEADERS, KEEP_ALIVE, KEEP_ALIVE_SECONDS, MEDIA_TYPE, secret_of
+from api.streams.feed import Cursor, Entry, event_entry, job_entry, poller
 from shared.database import transaction
 from shared.db.ids import COMMIT_WINDOW, first_id, made_at
 from shared.jobs.models import Job, JobEvent
 
-AT_ONCE = 200  # events: some 100 kB
+PAGE_EVENTS = 200  # about 100 kB
 
 
 def follow(request: Request, job: Job, last: str | None) -> StreamingResponse:
-    """The job as it is now, all its events or those after the event `last`, and whatever comes, until it has ended."""
+    """Stream the job, its events (only those after the event `last`, if given) and all that follow, until it ends."""
     return StreamingResponse(_Stream(job, last).blocks(secret_of(request)), media_type=MEDIA_TYPE, headers=HEADERS)
 
 
 class _Stream:
-    """What one who follows a job has been sent: the events up to about `_last`, and the status `_status`.
+    """What one client has been sent: the events up to about `_last`, and the status `_status`.
 
-    Of what the watch has found, the first `_count`; of what it will find, `_read`.
+    Events may reach the client from the database and from the poller; to send each once, `_count` says how many of the
+    poller's events were sent, and `_read` has those read from the database that the poller will find later.
     """
 
     def __init__(self, job: Job, last: str | None) -> None:
@@ -40,56 +40,57 @@ class _Stream:
         self._count = 0
 
     async def blocks(self, secret: str) -> AsyncIterator[bytes]:
-        """A final job is shown after all its events, and nothing after it."""
+        """Yield the job first, or, if it is final already, last: nothing may follow a final job."""
         shown = job_entry(self._job).block
-        with watch.follow(self._job, secret) as place:
+        with poller.follow(self._job, secret) as cursor:
             if not self._status.is_final:
                 yield shown
-            async for block in self._stored(place):
+            async for block in self._stored(cursor):
                 yield block
-            if self._status.is_final and not place.is_over:
+            if self._status.is_final and not cursor.is_over:
                 yield shown
-            async for block in self._found(place):
+            async for block in self._found(cursor):
                 yield block
 
-    async def _stored(self, place: Place) -> AsyncIterator[bytes]:
-        """All that was not sent, as the database has it."""
-        since, seen, count, which, after = watch.since, watch.seen, watch.count, _unsent(self._last), ""
+    async def _stored(self, cursor: Cursor) -> AsyncIterator[bytes]:
+        """Yield the events in the database that were not sent."""
+        since, seen, count, unsent_only, after = poller.since, poller.seen, poller.count, _unsent(self._last), ""
         is_all = False
-        while not (is_all or place.is_over):
-            page = await run_in_threadpool(self._page, which, after)
+        while not (is_all or cursor.is_over):
+            page = await run_in_threadpool(self._page, unsent_only, after)
             unsent = [entry for entry in page if not self._was_sent(entry.id, seen)]
             self._read.update(entry.id for entry in unsent if entry.id >= since and entry.id not in seen)
             if unsent:
                 self._last = max(self._last, unsent[-1].id)
                 yield b"".join(entry.block for entry in unsent)
-            is_all = len(page) < AT_ONCE
+            is_all = len(page) < PAGE_EVENTS
             after = page[-1].id if page else after
         self._count = count
 
     def _was_sent(self, id: str, seen: Mapping[str, int]) -> bool:
         return id in self._read or 0 < seen.get(id, 0) <= self._count
 
-    def _page(self, which: list[ColumnElement[bool]], after: str) -> list[Entry]:
+    def _page(self, conditions: list[ColumnElement[bool]], after: str) -> list[Entry]:
         query = select(JobEvent).where(JobEvent.project_id == self._job.project_id, JobEvent.job_id == self._job.id)
-        query = query.where(JobEvent.id > after, *which).order_by(JobEvent.id).limit(AT_ONCE)
+        query = query.where(JobEvent.id > after, *conditions).order_by(JobEvent.id).limit(PAGE_EVENTS)
         with transaction(self._job.project_id) as session:
             return [event_entry(event) for event in session.exec(query)]
 
-    async def _found(self, place: Place) -> AsyncIterator[bytes]:
-        while not (self._status.is_final or place.is_over):
-            new = place.take()
+    async def _found(self, cursor: Cursor) -> AsyncIterator[bytes]:
+        """Yield what the poller finds, until the job is final or the key is no longer valid."""
+        while not (self._status.is_final or cursor.is_over):
+            new = cursor.take()
             if new is not None:
-                self._count = watch.count
-            else:
-                new = [place.feed.job] if place.feed.job else []
-                async for block in self._stored(place):
+                self._count = poller.count
+            else:  # the client was too slow: its events are no longer buffered
+                new = [cursor.feed.job] if cursor.feed.job else []
+                async for block in self._stored(cursor):
                     yield block
             blocks = [entry.block for entry in new if self._is_news(entry)]
-            for start in range(0, len(blocks), AT_ONCE):
-                yield b"".join(blocks[start : start + AT_ONCE])
-            if not blocks and not await place.wait(KEEP_ALIVE_EVERY):
-                yield ALIVE
+            for start in range(0, len(blocks), PAGE_EVENTS):
+                yield b"".join(blocks[start : start + PAGE_EVENTS])
+            if not blocks and not await cursor.wait(KEEP_ALIVE_SECONDS):
+                yield KEEP_ALIVE
 
     def _is_news(self, entry: Entry) -> bool:
         if entry.status is not None:
@@ -103,9 +104,10 @@ class _Stream:
 
 
 def _unsent(last: str) -> list[ColumnElement[bool]]:
-    """What may not have been sent to one who has seen the event `last`: those after it, and those committed after it.
+    """Return the conditions of events that a client which has seen the event `last` may have missed.
 
-    What was committed together with it was sent before it; of the others nobody knows.
+    These are the later ones, and earlier ones of other transactions (`xmin`), which may have been committed after it.
+    Events of the same transaction were sent before it, in the order of their ids.
     """
     if not last:
         return []

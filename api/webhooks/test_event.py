@@ -24,8 +24,8 @@ async def send_and_wait(project_id: str, endpoint_id: str, type: EventType) -> W
     """
     delivery_id = await run_in_threadpool(_send, project_id, endpoint_id, type)
     settings = get_settings()
-    patience = settings.enqueue_again_after + settings.webhook_timeout
-    attempt = await wait_for(partial(_attempt, project_id, delivery_id), patience)
+    timeout = settings.enqueue_again_after + settings.webhook_timeout
+    attempt = await wait_for(partial(_attempt, project_id, delivery_id), timeout)
     if attempt is None:
         raise WorkerUnavailable("The test has not been sent yet: no worker is free. Its delivery stays in the log")
     return _result(endpoint_id, type, attempt)

@@ -117,7 +117,7 @@ def export(
             found = audit.export(session, wanted, after)
         for each in found:
             print(each.model_dump_json())
-        if len(found) < audit.AT_ONCE:
+        if len(found) < audit.EXPORT_BATCH_ROWS:
             return
         after = found[-1].id
 

@@ -25,7 +25,7 @@ def rotate() -> None:
     from shared.key_rotation.reseal import reseal_all
 
     done = reseal_all()
-    print(f"Sealed again with the first key: {done.resealed}. Sealed with it already: {done.kept}.")
+    print(f"Sealed again with the first key: {done.resealed}. Sealed with it already: {done.unchanged}.")
     for id in done.unopened:
         print(f"{id}: {REMEDY}", file=sys.stderr)
     if done.unopened:

@@ -15,7 +15,7 @@ from sqlmodel import Session
 from cli import secret_files
 from cli.admin.deployment import migrate_when_reachable
 from cli.explain import sentence_for
-from shared.audit.actor import operating
+from shared.audit.actor import acting_as_operator
 from shared.database import transaction
 from shared.db.owned import get_owned
 from shared.errors import ServiceError
@@ -65,7 +65,7 @@ def is_there(session: Session, project_id: str, endpoint_id: str) -> bool:
 def main(file: Path) -> None:
     migrate_when_reachable(PATIENCE)
     kept = secret_files.read_json(file)
-    with operating({"projects": "project.created", "api_keys": "api_key.created"}), transaction() as session:
+    with acting_as_operator({"projects": "project.created", "api_keys": "api_key.created"}), transaction() as session:
         keep_project(session, kept)
         keep_endpoint(session, kept, os.environ.get("TUNERY_WEBHOOK_URL"))
     secret_files.write_json(file, kept)

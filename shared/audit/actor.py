@@ -1,4 +1,4 @@
-"""Who is at work in this process, and what that changes is called: what the audit needs to know beside the rows."""
+"""Holds, for the current request or command, who acts and which audit event a change of each table is."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -6,41 +6,41 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
-# By the table whose rows change: `{"jobs": "fine_tuning.job.created"}`. Rows of other tables are no change of theirs.
+# Event type by table: `{"jobs": "fine_tuning.job.created"}`. Changes of other tables are not recorded.
 Changes = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
-    """An API key, the operator at the command line, or somebody of whom only the address is known.
+class Actor:
+    """An API key, the operator at the command line, or an unknown caller with an IP `address`.
 
-    `named` is the id of the object that the request is about, if its address names one.
+    `resource_id` is the last id in the path of the request, if it has one.
     """
 
-    actor: Literal["api_key", "operator", "unknown"]
+    kind: Literal["api_key", "operator", "unknown"]
     api_key_id: str | None = None
     project_id: str | None = None
     address: str | None = None
     request_id: str | None = None
-    named: str | None = None
+    resource_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """What goes on: both are asked when a transaction is committed, as by then more is known than at the beginning."""
+class Action:
+    """Functions, called at the commit: when the request begins, neither its key nor its route is known yet."""
 
-    who: Callable[[], Who]
+    actor: Callable[[], Actor]
     changes: Callable[[], Changes]
 
 
-acting: ContextVar[Act | None] = ContextVar("acting", default=None)
+current_action: ContextVar[Action | None] = ContextVar("current_action", default=None)
 
 
 @contextmanager
-def operating(changes: Changes) -> Iterator[None]:
-    """What the operator does at the command line."""
-    token = acting.set(Act(lambda: Who("operator"), lambda: changes))
+def acting_as_operator(changes: Changes) -> Iterator[None]:
+    """Record the changes made in this context as those of the operator at the command line."""
+    token = current_action.set(Action(lambda: Actor("operator"), lambda: changes))
     try:
         yield
     finally:
-        acting.reset(token)
+        current_action.reset(token)

@@ -1,22 +1,22 @@
-"""What was changed and what was refused: by whom, on which object, from where. Nothing here is ever changed again."""
+"""The audit log: who changed or tried to change what, and from where. A trigger refuses to change or delete entries."""
 
 from typing import Any, ClassVar
 
 from sqlalchemy import Index
 
-from shared.audit.actor import Who
+from shared.audit.actor import Actor
 from shared.db.columns import JSONField
 from shared.db.tables import Table
 
 REFUSED, FAILED_LOGIN, PRUNED = "change.refused", "login.failed", "audit_log.pruned"
-MAY_PRUNE = "tunery.audit_prune"  # the trigger lets the table's owner delete in a transaction that has set it to `on`
+MAY_PRUNE = "tunery.audit_prune"  # where this variable is `on`, the trigger lets the table's owner delete entries
 
 
 class AuditLog(Table, table=True):
-    """One change, or one refusal. `count` is how many refusals of a kind it stands for.
+    """One change or refusal; `count` is above 1 for refusals that were counted together.
 
-    `project_id` is that of the object, or of the key that was refused. Ids are kept as text, so that an entry outlives
-    what it is about. `details` has names of fields, numbers and codes, never a text that a caller has sent.
+    `project_id` is the project of the resource, or of the API key that was refused. Ids are plain text without foreign
+    keys: an entry outlives its resource. `details` has field names, numbers and codes, never text that a caller sent.
     """
 
     __tablename__ = "audit_logs"
@@ -36,16 +36,15 @@ class AuditLog(Table, table=True):
 
     @classmethod
     def by(
-        cls, who: Who, type: str, resource_id: str | None, project_id: str | None, details: dict[str, Any]
+        cls, actor: Actor, type: str, resource_id: str | None, project_id: str | None, details: dict[str, Any]
     ) -> "AuditLog":
-        """What somebody has done, or was refused, to the object of this id."""
         return cls(
             type=type,
-            actor=who.actor,
-            api_key_id=who.api_key_id,
+            actor=actor.kind,
+            api_key_id=actor.api_key_id,
             project_id=project_id,
             resource_id=resource_id,
-            address=who.address,
-            request_id=who.request_id,
+            address=actor.address,
+            request_id=actor.request_id,
             details=details,
         )

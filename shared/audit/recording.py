@@ -1,7 +1,7 @@
-"""Writes what changes into the audit, in the transaction of the change: the one place where that is done.
+"""Writes an audit entry for each changed row, in the transaction of the change, by listening to SQLAlchemy's events.
 
-Whoever acts says in `shared.audit.actor` what a change of which table is called; a route or a command needs no more.
-The worker says nothing, and leaves no entries: what it does to a job is told by the job's events.
+`shared.audit.actor` says who acts and which tables count; routes and commands need no other code. The worker sets no
+actor and leaves no entries: a job's events already say what it does.
 """
 
 from datetime import datetime
@@ -13,47 +13,48 @@ from sqlalchemy import Result, event, inspect
 from sqlalchemy.orm import ORMExecuteState
 from sqlmodel import Session, SQLModel
 
-from shared.audit.actor import Who, acting
+from shared.audit.actor import Actor, current_action
 from shared.audit.models import AuditLog
 from shared.projects.scopes import ADMIN_SCOPES, PROJECT_SCOPES
 
-_TOUCHED = "audit"  # in the `info` of a session: the rows that have changed, and how
-_STATEMENTS = "audit statements"  # and the tables that a statement has changed, which does not say what rows
-_NEXT_STEP = {"due_at", "enqueued_at", "failures", "retries", "refusals"}  # when a worker looks again is no change
+_ROWS = "audit rows"  # key of `session.info`: changed rows by id, with the changed columns
+_TABLES = "audit tables"  # key of `session.info`: tables changed by a statement, which does not tell its rows
+_STEP_COLUMNS = {"due_at", "enqueued_at", "failures", "retries", "refusals"}  # set whenever a step is scheduled
 _SCOPES = (*PROJECT_SCOPES, *ADMIN_SCOPES)
-Changed = dict[str, dict[str, Any]]
+ChangedColumns = dict[str, dict[str, Any]]
 
 
 @event.listens_for(Session, "after_flush")
-def _note(session: Session, _: object) -> None:
-    """Afterwards the session still knows what was new and what each row was before."""
-    act = acting.get()
-    if act is None or not (changes := act.changes()):
+def _collect_rows(session: Session, _: object) -> None:
+    """Collect the changed rows. After the flush the session still has its lists and the previous values of columns."""
+    action = current_action.get()
+    if action is None or not (changes := action.changes()):
         return
-    touched: dict[str, tuple[SQLModel, Changed]] = session.info.setdefault(_TOUCHED, {})
+    rows: dict[str, tuple[SQLModel, ChangedColumns]] = session.info.setdefault(_ROWS, {})
     for row in (*session.new, *session.dirty, *session.deleted):
         if getattr(row, "__tablename__", None) in changes:
-            is_plain_new = row in session.new and not changes[row.__tablename__].endswith(".updated")
-            changed = {} if is_plain_new else _changed(row)
+            is_created = row in session.new and not changes[row.__tablename__].endswith(".updated")
+            changed = {} if is_created else _changed_columns(row)
             if changed or row not in session.dirty:
-                before = touched.get(row.id, (row, {}))[1]
-                touched[row.id] = (row, {**before, **changed})
+                before = rows.get(row.id, (row, {}))[1]
+                rows[row.id] = (row, {**before, **changed})
 
 
-def _changed(row: SQLModel) -> Changed:
-    """What each changed column was and is: numbers, booleans, times and words of ours; of anything else its name."""
-    found: Changed = {}
+def _changed_columns(row: SQLModel) -> ChangedColumns:
+    """Return each changed column with its old and new value; None instead of a value that a caller may have typed."""
+    found: ChangedColumns = {}
     for column in inspect(row).mapper.column_attrs:
         history = inspect(row).attrs[column.key].history
-        if history.has_changes() and column.key not in _NEXT_STEP:
-            old, new = (_harmless(each[0] if each else None) for each in (history.deleted, history.added))
+        if history.has_changes() and column.key not in _STEP_COLUMNS:
+            old, new = (_loggable(each[0] if each else None) for each in (history.deleted, history.added))
             found[column.key] = {"before": old, "after": new}
     if inspect(row).persistent:
         return found
     return {field: values for field, values in found.items() if values["after"] is not None and field != "created_at"}
 
 
-def _harmless(value: object) -> object:
+def _loggable(value: object) -> object:
+    """Return numbers, booleans, times, enums and scopes; None for any other value, which may be a secret."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Enum):
@@ -66,36 +67,38 @@ def _harmless(value: object) -> object:
 
 
 @event.listens_for(Session, "do_orm_execute")
-def _note_statement(state: ORMExecuteState) -> Result[Any] | None:
-    """An UPDATE, DELETE or upsert of one of the tables, if it has met any row."""
-    act = acting.get()
-    if act is None or not (state.is_insert or state.is_update or state.is_delete) or state.bind_mapper is None:
+def _collect_table(state: ORMExecuteState) -> Result[Any] | None:
+    """Collect the table of an INSERT, UPDATE or DELETE statement that changed at least one row."""
+    action = current_action.get()
+    if action is None or not (state.is_insert or state.is_update or state.is_delete) or state.bind_mapper is None:
         return None
     table = state.bind_mapper.class_.__tablename__
-    if table not in act.changes():
+    if table not in action.changes():
         return None
     result = state.invoke_statement()
     if getattr(result, "rowcount", 0) != 0:
-        state.session.info.setdefault(_STATEMENTS, set()).add(table)
+        state.session.info.setdefault(_TABLES, set()).add(table)
     return result
 
 
 @event.listens_for(Session, "before_commit")
-def _write(session: Session) -> None:
-    act = acting.get()
-    if act is None or not (changes := act.changes()):
+def _write_entries(session: Session) -> None:
+    action = current_action.get()
+    if action is None or not (changes := action.changes()):
         return
     session.flush()
-    who = act.who()
-    by_statement = session.info.pop(_STATEMENTS, set())
-    for row, changed in session.info.pop(_TOUCHED, {}).values():
+    actor = action.actor()
+    tables = session.info.pop(_TABLES, set())
+    for row, changed in session.info.pop(_ROWS, {}).values():
         owner = row.id if row.__tablename__ == "projects" else getattr(row, "project_id", None)
-        session.add(_entry(who, changes[row.__tablename__], row.id, owner, changed))
-        by_statement.discard(row.__tablename__)
-    for table in sorted(by_statement):
-        owner = who.project_id or (who.named if (who.named or "").startswith("proj_") else None)
-        session.add(_entry(who, changes[table], who.named, owner, {}))
+        session.add(_entry(actor, changes[row.__tablename__], row.id, owner, changed))
+        tables.discard(row.__tablename__)
+    for table in sorted(tables):
+        owner = actor.project_id or (actor.resource_id if (actor.resource_id or "").startswith("proj_") else None)
+        session.add(_entry(actor, changes[table], actor.resource_id, owner, {}))
 
 
-def _entry(who: Who, type: str, resource_id: str | None, project_id: str | None, changed: Changed) -> AuditLog:
-    return AuditLog.by(who, type, resource_id, project_id, {"changed": changed} if changed else {})
+def _entry(
+    actor: Actor, type: str, resource_id: str | None, project_id: str | None, changed: ChangedColumns
+) -> AuditLog:
+    return AuditLog.by(actor, type, resource_id, project_id, {"changed": changed} if changed else {})

@@ -1,4 +1,4 @@
-"""The audit as OpenAI's administration API has it."""
+"""The audit log in the shape of OpenAI's administration API (`GET /v1/organization/audit_logs`)."""
 
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ class AuditUser(BaseModel):
 
 
 class AuditSession(BaseModel):
-    """Whoever is no API key: the operator at the command line, or somebody of whom only the address is known."""
+    """An actor without an API key: the operator at the command line, or an unknown caller with an IP address."""
 
     user: AuditUser | None
     ip_address: str | None
@@ -37,10 +37,10 @@ class AuditProject(BaseModel):
 
 
 class AuditLogPublic(Listed):
-    """An entry, as OpenAI has it: a field with the name of the type says what the entry is about.
+    """OpenAI's audit log entry: details are in a field that has the event type as its name.
 
-    Beside OpenAI's fields it has the `ip_address`, the `request_id`, the `result`, and a `count`, which is above 1 for
-    refusals of a kind that came too often to be kept singly.
+    Not in OpenAI's: `ip_address`, `request_id`, `result`, and `count`, which is above 1 if one entry stands for many
+    refusals of the same kind.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -57,7 +57,7 @@ class AuditLogPublic(Listed):
 
     @classmethod
     def of(cls, row: AuditLog, project_name: str | None) -> "AuditLogPublic":
-        about: dict[str, Any] = {row.type: _about(row)}
+        details: dict[str, Any] = {row.type: _details(row)}
         return cls(
             id=row.id,
             type=row.type,
@@ -68,7 +68,7 @@ class AuditLogPublic(Listed):
             request_id=row.request_id,
             result="refused" if row.type in {REFUSED, FAILED_LOGIN} else "done",
             count=row.count,
-            **about,
+            **details,
         )
 
 
@@ -79,12 +79,12 @@ def _actor(row: AuditLog) -> AuditActor:
     return AuditActor(type="session", session=AuditSession(user=user, ip_address=row.address))
 
 
-def _about(row: AuditLog) -> dict[str, Any]:
-    """Of a change the id, and what each field is now (null for a text, which is not kept) and was before."""
+def _details(row: AuditLog) -> dict[str, Any]:
+    """Return the resource's id and, for a change, each changed field's new and old value (null for text)."""
     if row.type in {REFUSED, FAILED_LOGIN, PRUNED}:
         return ({"id": row.resource_id} if row.resource_id else {}) | row.details
-    about: dict[str, Any] = {"id": row.resource_id}
+    details: dict[str, Any] = {"id": row.resource_id}
     if changed := row.details.get("changed"):
-        about["changes_requested"] = {field: values["after"] for field, values in changed.items()}
-        about["changed_from"] = {field: values["before"] for field, values in changed.items()}
-    return about
+        details["changes_requested"] = {field: values["after"] for field, values in changed.items()}
+        details["changed_from"] = {field: values["before"] for field, values in changed.items()}
+    return details

@@ -1,4 +1,4 @@
-"""Reads the audit by what is asked for, and removes what an operator no longer keeps."""
+"""Lists, exports and prunes the audit log."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +13,13 @@ from shared.db.times import from_epoch, utc_now
 from shared.errors import NotFound
 from shared.projects.models import Project
 
-AT_ONCE = 500
+EXPORT_BATCH_ROWS = 500
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What is looked for; what is None is not asked about. `since` is included, `until` is not, in Unix seconds."""
+    """Conditions that an entry must meet; None is no condition. `since` (included) and `until` (excluded) are Unix
+    seconds."""
 
     since: int | None = None
     until: int | None = None
@@ -52,7 +53,10 @@ def _first(seconds: int) -> str:
 def list_logs(
     session: Session, wanted: Filter, *, after: str | None = None, before: str | None = None, limit: int
 ) -> list[AuditLogPublic]:
-    """One more than `limit`, newest first. With `before` alone the page ends right before that entry."""
+    """Return up to `limit` + 1 entries, newest first. With `before` alone, those right before that entry.
+
+    Raises `NotFound` for an unknown `after` or `before`.
+    """
     where = wanted.conditions()
     for name, id in (("after", after), ("before", before)):
         if id is not None:
@@ -65,13 +69,14 @@ def list_logs(
 
 
 def export(session: Session, wanted: Filter, after: str) -> list[AuditLogPublic]:
-    """The next entries after an id (`""` for the first), the oldest first, `AT_ONCE` at most.
+    """Return up to `EXPORT_BATCH_ROWS` entries after an id (`""` for the first), oldest first.
 
-    Those of the last ten seconds are left out: one that is older might yet be committed, and would be missed.
+    Entries of the last ten seconds are left out: an entry with a smaller id may still be uncommitted, and an export
+    that continues after this one would miss it.
     """
     settled = first_id(AuditLog.id_prefix, utc_now() - COMMIT_WINDOW)
     where = [*wanted.conditions(), col(AuditLog.id) > after, col(AuditLog.id) < settled]
-    return _show(session, where, AT_ONCE, newest_first=False)
+    return _show(session, where, EXPORT_BATCH_ROWS, newest_first=False)
 
 
 def _show(
@@ -88,9 +93,9 @@ def _check(session: Session, id: str, param: str) -> None:
 
 
 def prune(session: Session, before: datetime) -> int:
-    """Remove what is older than this, for good; how many. That they were removed is an entry itself.
+    """Delete the entries from before a time, record that in an entry, and return how many were deleted.
 
-    Postgres lets only the owner of the table do it.
+    Needs the database role that owns the table: the trigger refuses any other.
     """
     session.exec(select(func.set_config(MAY_PRUNE, "on", True)))
     older = delete(AuditLog).where(col(AuditLog.id) < first_id(AuditLog.id_prefix, before))

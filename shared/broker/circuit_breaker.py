@@ -1,56 +1,56 @@
-"""A Redis that does not answer is waited for once by a process, and then by none of its requests until it answers."""
+"""Stops asking a Redis that does not answer, so that requests do not wait for it one after the other."""
 
 import logging
 import threading
 from collections.abc import Callable
 
-ASK_EVERY = 1.0  # seconds
+PROBE_INTERVAL_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
-class Silence:
-    """Whether Redis has fallen silent, as far as this process knows; then it is asked again until it answers.
+class CircuitBreaker:
+    """Open while Redis is known not to answer; then it is probed once a second until it answers.
 
-    `ask` raises whatever it likes while Redis does not answer.
+    `probe` must raise an exception, any, while Redis does not answer.
     """
 
-    def __init__(self, ask: Callable[[], object]) -> None:
-        self._ask = ask
-        self._lasts = False
-        self._begins = threading.Lock()
+    def __init__(self, probe: Callable[[], object]) -> None:
+        self._probe = probe
+        self._is_open = False
+        self._lock = threading.Lock()
 
     @property
-    def lasts(self) -> bool:
-        return self._lasts
+    def is_open(self) -> bool:
+        return self._is_open
 
-    def begin(self, reason: object) -> None:
-        with self._begins:
-            if self._lasts:
+    def open(self, reason: object) -> None:
+        with self._lock:
+            if self._is_open:
                 return
-            self._lasts = True
-        log.warning("Redis does not answer; nobody waits for it until it does: %s", reason)
-        self._ask_later()
+            self._is_open = True
+        log.warning("Redis does not answer and is not used until it does: %s", reason)
+        self._probe_later()
 
     def suspect(self) -> None:
-        """A busy event loop takes its own delay for one of Redis: so a thread looks before silence begins."""
-        threading.Thread(target=self._look, daemon=True, name="suspicion").start()
+        """Probe in a thread, and open on failure: a busy event loop may mistake its own delay for one of Redis."""
+        threading.Thread(target=self._probe_once, daemon=True, name="redis-probe").start()
 
-    def _look(self) -> None:
+    def _probe_once(self) -> None:
         try:
-            self._ask()
+            self._probe()
         except Exception as error:
-            self.begin(error)
+            self.open(error)
 
-    def _ask_later(self) -> None:
-        timer = threading.Timer(ASK_EVERY, self._ask_again)
+    def _probe_later(self) -> None:
+        timer = threading.Timer(PROBE_INTERVAL_SECONDS, self._probe_again)
         timer.daemon = True
         timer.start()
 
-    def _ask_again(self) -> None:
+    def _probe_again(self) -> None:
         try:
-            self._ask()
-        except Exception:  # whatever it is: somebody must go on asking
-            self._ask_later()
+            self._probe()
+        except Exception:  # any at all: without another probe the breaker would stay open for ever
+            self._probe_later()
             return
         log.warning("Redis answers again")
-        self._lasts = False
+        self._is_open = False

@@ -1,4 +1,7 @@
-"""The doorbell. A row's `due_at` is the queue; a message only says «look at this row now»."""
+"""Sends wake-up messages through Celery. The queue itself is the rows' `due_at`; a message only names a row to look at.
+
+A message that is lost, late or doubled changes nothing: the sweep sends another one for each row that is due.
+"""
 
 import logging
 import threading
@@ -12,14 +15,14 @@ from redis.exceptions import RedisError
 from sqlalchemy import event
 from sqlmodel import Session
 
-from shared.broker.circuit_breaker import Silence
+from shared.broker.circuit_breaker import CircuitBreaker
 from shared.settings import get_settings
 
 log = logging.getLogger(__name__)
 
 
 class Task(StrEnum):
-    """A task is a name and an id; the name says which kind of row to look at."""
+    """The names of the tasks; each takes the id of one row."""
 
     ADVANCE_DATASET = "datasets.advance"
     UPLOAD_DATASET = "datasets.upload"
@@ -35,21 +38,20 @@ class Task(StrEnum):
     RECONCILE_CREDENTIAL = "credentials.reconcile"
 
 
-# Deliveries wait for strangers most of the time, so many of them go on at once, in threads of a worker of their own.
+# Deliveries mostly wait for receivers that we do not control. They have a queue of their own, and a worker that runs
+# many of them in threads, so that slow receivers do not hold up jobs.
 WORK, DELIVERIES = "celery", "deliveries"
-TO_STRANGERS = (Task.DELIVER_WEBHOOKS, Task.SEND_NOTIFICATION)
-
-
-PATIENCE = 1.0  # seconds that a request may wait for Redis, once; a busy machine is no silence
+DELIVERY_TASKS = (Task.DELIVER_WEBHOOKS, Task.SEND_NOTIFICATION)
+REDIS_TIMEOUT_SECONDS = 1.0  # a shorter one would take a busy machine for a Redis that is down
 
 
 @cache
 def get_celery() -> Celery:
-    """No results, no retries, no ETA: Postgres knows all of that. What is set here is about losing few messages."""
+    """Return the app, configured to lose few messages. Retries, delays and results are columns in Postgres instead."""
     celery = Celery("tunery", broker=get_settings().redis_url)
     celery.conf.update(
         task_ignore_result=True,
-        task_routes={task: {"queue": DELIVERIES} for task in TO_STRANGERS},
+        task_routes={task: {"queue": DELIVERIES} for task in DELIVERY_TASKS},
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
@@ -61,8 +63,8 @@ def get_celery() -> Celery:
             "visibility_timeout": 300,
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
-            "socket_connect_timeout": PATIENCE,
-            "socket_timeout": PATIENCE,
+            "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
+            "socket_timeout": REDIS_TIMEOUT_SECONDS,
             "max_retries": 0,
             "socket_keepalive": True,
             "health_check_interval": 10,
@@ -71,73 +73,74 @@ def get_celery() -> Celery:
     return celery
 
 
-MOST_MESSAGES = 3000  # of a queue; with what several processes send before they ask again, still below 5,000
-COUNT_EVERY = 0.5  # seconds
-DOUBTED_AFTER = 0.25  # seconds without an answer; then the next ring finds out alone whether there still is one
-_counted: dict[str, tuple[float, int]] = {}
-_answered_at = -DOUBTED_AFTER
-_alone = threading.Lock()
-_together = threading.BoundedSemaphore(8)  # of Celery's ten connections, for which nobody waits in order or in time
+MAX_QUEUED_MESSAGES = 3000  # per queue; several processes may exceed it between two counts, but stay below 5,000
+COUNT_INTERVAL_SECONDS = 0.5
+CONFIRM_AFTER_SECONDS = 0.25  # if Redis has not answered for so long, one message alone finds out whether it still does
+_counts: dict[str, tuple[float, int]] = {}  # by queue: when its messages were counted, and how many there were
+_last_answer_at = -CONFIRM_AFTER_SECONDS
+_confirming = threading.Lock()
+# Celery's pool has ten connections. It serves its waiters in no order and without a timeout, so nobody may wait there.
+_sending = threading.BoundedSemaphore(8)
 
 
 def queue_of(task: Task) -> str:
-    return DELIVERIES if task in TO_STRANGERS else WORK
+    return DELIVERIES if task in DELIVERY_TASKS else WORK
 
 
 def length(queue: str) -> int:
-    """How many messages wait there. Raises kombu's OperationalError while the broker is down."""
+    """Return the number of waiting messages. Raises kombu's `OperationalError` while Redis is down."""
     try:
         with get_celery().connection_or_acquire() as connection:
             return int(connection.default_channel.client.llen(queue))
-    except RedisError as error:  # kombu translates what its own calls meet
+    except RedisError as error:  # kombu translates only the errors of its own calls
         raise OperationalError(str(error)) from error
 
 
-silence = Silence(lambda: length(WORK))
+circuit_breaker = CircuitBreaker(lambda: length(WORK))
 
 
 def _is_full(queue: str) -> bool:
-    """Counted anew now and then: so many messages would not be heard sooner for being more."""
-    counted_at, messages = _counted.get(queue, (-COUNT_EVERY, 0))
-    if time.monotonic() - counted_at >= COUNT_EVERY:
+    """Whether more messages would not make workers any faster. The count is refreshed twice a second."""
+    counted_at, messages = _counts.get(queue, (-COUNT_INTERVAL_SECONDS, 0))
+    if time.monotonic() - counted_at >= COUNT_INTERVAL_SECONDS:
         counted_at, messages = time.monotonic(), length(queue)
-    _counted[queue] = counted_at, messages + 1
-    return messages >= MOST_MESSAGES
+    _counts[queue] = counted_at, messages + 1
+    return messages >= MAX_QUEUED_MESSAGES
 
 
 def enqueue(task: Task, id: str, *, even_if_full: bool = False) -> bool:
-    """Wake a worker. A lost ring costs the time until the next sweep, never the work.
+    """Send a wake-up message for a row; False if it was not sent, which delays the row until the next sweep.
 
-    A doorbell that is down is left alone until it is heard of again: who stands behind the first who finds it so does
-    not wait too. One that answers is rung by several at once. One that has many rings to be heard takes no more, unless
-    `even_if_full`: who says so has counted.
+    Never raises and hardly waits: if Redis is down, one caller waits for the timeout, and the circuit breaker lets the
+    others pass. A full queue takes no more messages unless `even_if_full`, for a caller that has counted them itself.
     """
-    if _is_doubted():
-        with _alone:
-            if _is_doubted():
-                return _ring(task, id, even_if_full)
-    return not silence.lasts and _ring(task, id, even_if_full)
+    if _is_unconfirmed():
+        with _confirming:
+            if _is_unconfirmed():
+                return _send(task, id, even_if_full)
+    return not circuit_breaker.is_open and _send(task, id, even_if_full)
 
 
-def _is_doubted() -> bool:
-    return not silence.lasts and time.monotonic() - _answered_at >= DOUBTED_AFTER
+def _is_unconfirmed() -> bool:
+    return not circuit_breaker.is_open and time.monotonic() - _last_answer_at >= CONFIRM_AFTER_SECONDS
 
 
-def _ring(task: Task, id: str, even_if_full: bool) -> bool:
-    global _answered_at
-    with _together:
-        if silence.lasts:
+def _send(task: Task, id: str, even_if_full: bool) -> bool:
+    global _last_answer_at
+    with _sending:
+        if circuit_breaker.is_open:
             return False
         try:
             if not even_if_full and _is_full(queue_of(task)):
                 return False
             get_celery().send_task(task, args=[id], retry=False)
         except OperationalError as error:
-            silence.begin(error)
+            circuit_breaker.open(error)
             return False
-    _answered_at = time.monotonic()
+    _last_answer_at = time.monotonic()
     return True
 
 
 def enqueue_on_commit(session: Session, task: Task, id: str) -> None:
+    """Send the message after the commit: a worker that received it earlier would not see the row."""
     event.listen(session, "after_commit", lambda _: enqueue(task, id), once=True)

@@ -1,4 +1,4 @@
-"""One shape for every list: OpenAI's, with `after`, `limit` and `has_more`."""
+"""OpenAI's page of a list, which every list endpoint returns."""
 
 from collections.abc import Sequence
 from typing import Generic, Literal, TypeVar
@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 
 class Listed(BaseModel):
-    """What can stand in a list: its id is the cursor."""
+    """Base class of list items: the id is the page cursor."""
 
     id: str
 
@@ -16,7 +16,7 @@ Item = TypeVar("Item", bound=Listed)
 
 
 class Page(BaseModel, Generic[Item]):
-    """Newest first. `last_id` is the next page's `after`."""
+    """A page of items; pass `last_id` as `after` to get the next one."""
 
     object: Literal["list"] = "list"
     data: list[Item]
@@ -26,7 +26,7 @@ class Page(BaseModel, Generic[Item]):
 
     @classmethod
     def of(cls, items: Sequence[Item], limit: int) -> "Page[Item]":
-        """A page of at most `limit`, from rows of which one more than that was asked for."""
+        """Make a page of up to `limit` items; `items` must have one more if there is another page."""
         data = list(items[:limit])
         return cls.model_construct(
             object="list",

@@ -1,7 +1,7 @@
-"""The second wall between projects: Postgres itself shows a transaction the rows of one project, whatever is asked.
+"""Limits a session to the rows of one project by Postgres's row-level security, even if a query names no project.
 
-A session of a project works as the role `tunery_app`, which owns nothing, with its project in `tunery.project`. Both
-end with the transaction, so that a connection goes back to the pool as it came. The policies are in `alembic/versions`.
+Such a session has the role `tunery_app`, which owns no table, and the project's id in the variable `tunery.project`.
+Both are set for the transaction only, so a connection returns to its pool unchanged. Migrations define the policies.
 """
 
 from collections.abc import Iterator
@@ -11,44 +11,44 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
-_PROJECT = "project_id"  # in the `info` of a session
-_NARROW = text("select set_config('role', 'tunery_app', true), set_config('tunery.project', :project, true)")
-_WIDEN = text("select set_config('role', 'none', true), set_config('tunery.project', '', true)")
+_PROJECT = "project_id"  # key of `session.info`
+_LIMIT = text("select set_config('role', 'tunery_app', true), set_config('tunery.project', :project, true)")
+_UNLIMIT = text("select set_config('role', 'none', true), set_config('tunery.project', '', true)")
 
 
-def narrow_from_the_start(session: Session, project_id: str) -> None:
-    """Nothing is asked of Postgres yet: a session that is not used needs no connection."""
+def limit_from_the_start(session: Session, project_id: str) -> None:
+    """Limit a new session as soon as it gets a connection; a session that runs no query never takes one."""
     session.info[_PROJECT] = project_id
 
 
 @event.listens_for(Session, "after_begin")
-def _narrow(session: Session, _: object, connection: Connection) -> None:
+def _limit(session: Session, _: object, connection: Connection) -> None:
     if (project_id := session.info.get(_PROJECT)) is not None:
-        connection.execute(_NARROW, {"project": project_id})
+        connection.execute(_LIMIT, {"project": project_id})
 
 
-def narrow(session: Session, project_id: str) -> None:
-    """From here to the end of its transaction only this project's rows are there."""
+def limit_to_project(session: Session, project_id: str) -> None:
+    """Limit the session to the project from now until its transaction ends."""
     session.flush()
     connection = session.connection()
     session.info[_PROJECT] = project_id
-    connection.execute(_NARROW, {"project": project_id})
+    connection.execute(_LIMIT, {"project": project_id})
 
 
 @contextmanager
 def across_projects(session: Session) -> Iterator[None]:
-    """For a question about all projects, in the middle of a transaction of one of them."""
+    """Lift the limit within the block, for a query about all projects in a transaction of one of them."""
     project_id = session.info.get(_PROJECT)
     if project_id is None:
         yield
         return
     session.flush()
-    session.connection().execute(_WIDEN)
+    session.connection().execute(_UNLIMIT)
     try:
         yield
-    except DBAPIError:  # Postgres takes nothing more in this transaction
+    except DBAPIError:  # the transaction is aborted: Postgres refuses every further statement
         raise
     except BaseException:
-        narrow(session, project_id)
+        limit_to_project(session, project_id)
         raise
-    narrow(session, project_id)
+    limit_to_project(session, project_id)

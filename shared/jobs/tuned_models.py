@@ -25,7 +25,7 @@ def list_models(session: Session, project_id: str) -> list[ModelPublic]:
     """Base models that may be tuned, then the project's own tuned models, newest first."""
     bases = {
         base["id"]: base
-        for credential in credentials.working_for(session, project_id)[::-1]
+        for credential in credentials.usable_by(session, project_id)[::-1]
         for base in credential.base_models
     }
     query = select(TunedModel).where(TunedModel.project_id == project_id, col(TunedModel.deleted_at).is_(None))
@@ -46,7 +46,7 @@ def _public(session: Session, model: TunedModel) -> ModelPublic:
 
 def _find_base(session: Session, project_id: str, name: str) -> tuple[Credential, dict[str, Any]] | None:
     """A base model, and the newest of the project's accounts that has it."""
-    for credential in credentials.working_for(session, project_id):
+    for credential in credentials.usable_by(session, project_id):
         for base in credential.base_models:
             if base["id"] == name:
                 return credential, base
@@ -84,7 +84,7 @@ def account_to_tune(session: Session, project_id: str, name: str) -> Credential:
     if own is None and _is_of_somebody(session, name):
         raise not_found(name)
     base = _find_base(session, project_id, name)
-    credential = own or (base[0] if base is not None else credentials.working_for(session, project_id)[0])
+    credential = own or (base[0] if base is not None else credentials.usable_by(session, project_id)[0])
     if credentials.hold(session, credential):
         return credential
     return account_to_tune(session, project_id, name)  # it was deleted just now
@@ -115,7 +115,7 @@ def account_to_call(session: Session, project_id: str, name: str) -> Credential:
 
 def _unasked_account(session: Session, project_id: str, name: str) -> Credential | None:
     """The newest of the project's own of which no models are known yet."""
-    accounts = credentials.working_for(session, project_id)
+    accounts = credentials.usable_by(session, project_id)
     unasked = [account for account in accounts if account.project_id and not account.base_models]
     return unasked[0] if unasked and not _is_of_somebody(session, name) else None
 

@@ -1,4 +1,4 @@
-"""Seals what is kept sealed again with the first key, so that an older one can be taken out of the settings."""
+"""Seals every stored secret with the first configured key, so that older keys can be removed from the settings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,16 +8,16 @@ from sqlmodel import Session, col, select
 
 from shared import idempotency
 from shared.database import transaction
-from shared.projects.credentials import sealed_places
+from shared.projects.credentials import seal_contexts
 from shared.projects.models import Credential
-from shared.security.secrets import NoKeyFits, reseal
+from shared.security.secrets import CannotUnseal, reseal
 from shared.webhooks.models import WebhookEndpoint
 
-AT_ONCE = 100
+BATCH_ROWS = 100
 Row = WebhookEndpoint | Credential
 
 
-# Each table with sealed columns, besides that of the stored answers.
+# The tables with `sealed_…` columns. Stored answers are handled by `shared.idempotency`: they expire within a day.
 SEALED: tuple[type[Row], ...] = (WebhookEndpoint, Credential)
 
 
@@ -25,60 +25,62 @@ def sealed_columns(model: type[Row]) -> list[str]:
     return [name for name in model.model_fields if name.startswith("sealed_")]
 
 
-def _places(row: Row) -> dict[str, str]:
-    """For what each sealed column is sealed."""
+def _contexts(row: Row) -> dict[str, str]:
+    """Return the seal context of each sealed column."""
     if isinstance(row, Credential):
-        return sealed_places(row)
+        return seal_contexts(row)
     return dict.fromkeys(sealed_columns(WebhookEndpoint), row.place)
 
 
 @dataclass
-class Done:
-    """How many secrets were sealed again, how many were so already, and the rows of which one cannot be opened."""
+class Result:
+    """How many secrets were sealed again, how many already had the first key, and the rows that no key opens."""
 
     resealed: int = 0
-    kept: int = 0
+    unchanged: int = 0
     unopened: list[str] = field(default_factory=list)
 
 
-def reseal_all() -> Done:
-    """Every secret that is still needed, and every stored answer, in transactions of a few rows each, so that nobody
-    waits long for one. Answers that no key opens are left to be forgotten."""
-    done = Done()
+def reseal_all() -> Result:
+    """Reseal all secrets that are still needed, and all stored answers, a batch of rows in each transaction.
+
+    Stored answers that no key opens are left alone: they expire.
+    """
+    result = Result()
     for model in SEALED:
         last_id: str | None = ""
         while last_id is not None:
             with transaction() as session:
-                last_id = _reseal_after(session, model, last_id, done)
+                last_id = _reseal_after(session, model, last_id, result)
     answer_id: str | None = ""
     while answer_id is not None:
         with transaction() as session:
             answer_id = idempotency.reseal_after(session, answer_id)
-    return done
+    return result
 
 
-def _reseal_after(session: Session, model: type[Row], after: str, done: Done) -> str | None:
-    """The next rows after an id, locked until the transaction ends; the last one's id, or None after the last."""
+def _reseal_after(session: Session, model: type[Row], after: str, result: Result) -> str | None:
+    """Reseal and lock the next rows after an id. Returns the last row's id; None if there was none."""
     query = select(model).where(model.id > after, col(model.deleted_at).is_(None))
-    rows: Sequence[Any] = session.exec(query.order_by(model.id).limit(AT_ONCE).with_for_update(key_share=True)).all()
+    rows: Sequence[Any] = session.exec(query.order_by(model.id).limit(BATCH_ROWS).with_for_update(key_share=True)).all()
     for row in rows:
         changed = _reseal(row)
-        done.resealed += changed.count(True)
-        done.kept += changed.count(False)
-        done.unopened += [row.id] if None in changed else []
+        result.resealed += changed.count(True)
+        result.unchanged += changed.count(False)
+        result.unopened += [row.id] if None in changed else []
     return rows[-1].id if rows else None
 
 
 def _reseal(row: Row) -> list[bool | None]:
-    """For each of its secrets whether it changed; None if no key opens it."""
-    return [_reseal_one(row, column, place) for column, place in _places(row).items() if getattr(row, column)]
+    """Return for each secret of the row whether it changed; None if no key opens it."""
+    return [_reseal_one(row, column, context) for column, context in _contexts(row).items() if getattr(row, column)]
 
 
-def _reseal_one(row: Row, column: str, place: str) -> bool | None:
+def _reseal_one(row: Row, column: str, context: str) -> bool | None:
     before: str = getattr(row, column)
     try:
-        after = reseal(before, place)
-    except NoKeyFits:
+        after = reseal(before, context)
+    except CannotUnseal:
         return None
     setattr(row, column, after)
     return after != before

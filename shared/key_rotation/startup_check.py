@@ -1,4 +1,4 @@
-"""Finds out, before work begins, whether a key is missing with which something is sealed; and does without it."""
+"""Stops a server from starting if a key is missing that stored secrets need, and gives up secrets of a lost key."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,19 +11,19 @@ from sqlmodel import Session, col, select
 from shared.database import transaction
 from shared.db.times import utc_now
 from shared.key_rotation.reseal import SEALED, Row, sealed_columns
-from shared.security.secrets import OLD, VERSION, NoKeyFits, key_id, key_ids, unseal
+from shared.security.secrets import FERNET, VERSION, CannotUnseal, key_id, key_ids, unseal
 from shared.webhooks import service as webhooks
 from shared.webhooks.models import DisabledReason, WebhookEndpoint
 
-LOOKED_AT = 1000  # of what older versions sealed, which does not name its key
+MAX_CHECKED_FERNET_TOKENS = 1000  # a Fernet token does not name its key: it must be opened to know
 
 
 class KeyLost(Exception):
-    """What the database holds cannot be opened with the configured keys: a sentence for the operator."""
+    """A configured key is missing; the message tells the operator which one and what to do."""
 
 
 def check_keys() -> None:
-    """Raises `KeyLost`. A database that does not answer yet, or has no tables yet, has nothing to say."""
+    """Raises `KeyLost` if a key is missing. Passes if Postgres cannot be reached yet or has no tables yet."""
     try:
         with transaction() as session:
             missing = _missing(session)
@@ -32,13 +32,13 @@ def check_keys() -> None:
     if missing:
         counts = ", ".join(f"{id} ({count} sealed with it)" for id, count in sorted(missing.items()))
         raise KeyLost(
-            f"TUNERY_SECRET_KEYS lacks the key {counts}, so stored secrets cannot be opened. Put it back, after the "
-            "key that is to seal. If it is lost for good, `tunery secrets forget KEY` gives up what only it can open"
+            f"TUNERY_SECRET_KEYS lacks the key {counts}, so stored secrets cannot be opened. Add it again, behind the "
+            "first key. If it is lost for good, `tunery secrets forget KEY` gives up the secrets that need it"
         )
 
 
 def _missing(session: Session) -> dict[str, int]:
-    """Key ids that are in use and not configured, and how many secrets they seal; `fernet` for those of no id."""
+    """Return how many secrets each missing key seals, by its id; `fernet` for tokens that no key opens."""
     missing: dict[str, int] = {}
     for model in SEALED:
         for column, in_use in _columns(model):
@@ -46,14 +46,14 @@ def _missing(session: Session) -> dict[str, int]:
             counted = select(id, func.count()).where(*in_use, column.like(f"{VERSION}.%")).group_by(id)
             for found, count in session.exec(counted.where(id.not_in(key_ids()))):
                 missing[found] = missing.get(found, 0) + count
-            old = session.exec(select(column).where(*in_use, column.not_like(f"{VERSION}.%")).limit(LOOKED_AT))
-            if lost := sum(not _opens(sealed) for sealed in old):
-                missing[OLD] = missing.get(OLD, 0) + lost
+            tokens = select(column).where(*in_use, column.not_like(f"{VERSION}.%")).limit(MAX_CHECKED_FERNET_TOKENS)
+            if lost := sum(not _opens(token) for token in session.exec(tokens)):
+                missing[FERNET] = missing.get(FERNET, 0) + lost
     return missing
 
 
 def _columns(model: type[Row]) -> Iterator[tuple[InstrumentedAttribute[str], list[ColumnElement[bool]]]]:
-    """Each sealed column, and which of its values are still needed."""
+    """Yield each sealed column, with the conditions under which its value is still needed."""
     for name in sealed_columns(model):
         column = getattr(model, name)
         needed = [col(model.deleted_at).is_(None), column.is_not(None)]
@@ -65,22 +65,25 @@ def _columns(model: type[Row]) -> Iterator[tuple[InstrumentedAttribute[str], lis
 def _opens(sealed: str) -> bool:
     try:
         unseal(sealed, "")
-    except NoKeyFits:
+    except CannotUnseal:
         return False
     return True
 
 
 def forget(session: Session, id: str) -> list[str]:
-    """Give up what only a lost key opens; the ids of the rows. A credential is left without its secret; an endpoint is
-    disabled, with a new secret that nobody knows before it is rotated."""
+    """Erase the secrets that a lost key seals, and return the ids of the changed rows.
+
+    A credential loses its secret. A webhook endpoint is disabled and gets a new secret, which its owner must rotate to
+    know. Raises `KeyLost` if the key is configured.
+    """
     if id in key_ids():
         raise KeyLost(f"The key {id} is not lost: it is one of TUNERY_SECRET_KEYS")
-    touched = []
+    changed = []
     for model in SEALED:
-        alive = select(model).where(col(model.deleted_at).is_(None))
-        rows: Sequence[Any] = session.exec(alive.with_for_update(key_share=True)).all()
-        touched += [row.id for row in rows if _forget(row, id)]
-    return touched
+        existing = select(model).where(col(model.deleted_at).is_(None))
+        rows: Sequence[Any] = session.exec(existing.with_for_update(key_share=True)).all()
+        changed += [row.id for row in rows if _forget(row, id)]
+    return changed
 
 
 def _forget(row: Row, id: str) -> bool:
@@ -94,4 +97,4 @@ def _forget(row: Row, id: str) -> bool:
 
 
 def _is_lost(sealed: str | None, id: str) -> bool:
-    return sealed is not None and key_id(sealed) == id and (id != OLD or not _opens(sealed))
+    return sealed is not None and key_id(sealed) == id and (id != FERNET or not _opens(sealed))

@@ -1,4 +1,4 @@
-"""Who calls: whose key a secret is, of which kind, and what it may do."""
+"""Finds the caller behind an API key: a project or an administrator, with the key's scopes."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ from shared.errors import Forbidden, Unauthorized
 from shared.projects.model_permissions import ModelRule, rule_of
 from shared.projects.models import ApiKey, Organization, Project
 from shared.projects.scopes import check_scope
-from shared.projects.secret_format import PREFIXES, is_whole, sha256
+from shared.projects.secret_format import PREFIXES, is_well_formed, sha256
 
 
 @dataclass(frozen=True, slots=True)
 class AnyCaller:
-    """A key that opens something. `scopes` empty: all that its kind may."""
+    """A valid key. Empty `scopes` mean everything that its kind of key may do."""
 
     organization_id: str
     key_id: str
@@ -28,7 +28,7 @@ class AnyCaller:
 
 @dataclass(frozen=True, slots=True)
 class Caller(AnyCaller):
-    """Who acts for a project."""
+    """A project, through one of its API keys."""
 
     project_id: str
     model_rule: ModelRule | None = None
@@ -36,17 +36,17 @@ class Caller(AnyCaller):
 
 @dataclass(frozen=True, slots=True)
 class AdminCaller(AnyCaller):
-    """Who looks after the deployment."""
+    """An administrator of the deployment, through an admin key."""
 
 
 def identify(session: Session, secret: str) -> Caller | AdminCaller:
-    """Whose secret this is. Raises `Unauthorized` with the reason for one that opens nothing."""
-    if secret.startswith(PREFIXES) and not is_whole(secret):
-        raise Unauthorized("This is not a whole key: its checksum is wrong. Check that all of it was copied")
+    """Return the caller of a secret. Raises `Unauthorized` with the reason if it is not valid."""
+    if secret.startswith(PREFIXES) and not is_well_formed(secret):
+        raise Unauthorized("This API key is incomplete or mistyped (its checksum is wrong): copy all of it again")
     query = select(ApiKey, Project).outerjoin(Project, col(ApiKey.project_id) == col(Project.id))
     found = session.exec(query.where(_is_secret_of([sha256(secret)]), col(ApiKey.revoked_at).is_(None))).one_or_none()
     if found is None:
-        raise Unauthorized("This API key is not known here: check OPENAI_API_KEY, or ask your operator for a key")
+        raise Unauthorized("This API key is unknown: check OPENAI_API_KEY, or ask your operator for a key")
     key, project = found
     if key.expires_at is not None and key.expires_at <= utc_now():
         raise Unauthorized("This API key has expired: ask your operator for a new one", code="api_key_expired")
@@ -54,31 +54,31 @@ def identify(session: Session, secret: str) -> Caller | AdminCaller:
     if project is None:
         return AdminCaller(session.exec(select(Organization.id)).one(), key.id, scopes=scopes)
     if project.archived_at is not None:
-        raise Unauthorized(
-            "The project of this API key is archived: it cannot be used any more", code="project_archived"
-        )
+        raise Unauthorized("The project of this API key is archived: use another project", code="project_archived")
     return Caller(project.organization_id, key.id, project.id, rule_of(project), scopes=scopes)
 
 
 def authenticate(session: Session, secret: str) -> Caller:
-    """Who acts for a project with this secret."""
-    return as_member(identify(session, secret))
+    """Return the project of a secret. Raises `Unauthorized`, or `Forbidden` for an admin key."""
+    return require_project(identify(session, secret))
 
 
-def as_member(caller: Caller | AdminCaller) -> Caller:
+def require_project(caller: Caller | AdminCaller) -> Caller:
+    """Raises `Forbidden` for an admin key."""
     if isinstance(caller, AdminCaller):
         raise Forbidden("An admin key cannot act for a project: use one of the project's own API keys")
     return caller
 
 
-def as_admin(caller: Caller | AdminCaller) -> AdminCaller:
+def require_admin(caller: Caller | AdminCaller) -> AdminCaller:
+    """Raises `Forbidden` for a project's key."""
     if isinstance(caller, Caller):
         raise Forbidden("This needs an admin key (OPENAI_ADMIN_KEY): a project's key cannot manage the organization")
     return caller
 
 
-def still_good(session: Session, secrets: Collection[str], scope: str) -> set[str]:
-    """Those of these secrets that still act for their projects, and may do this."""
+def valid_secrets(session: Session, secrets: Collection[str], scope: str) -> set[str]:
+    """Return those of the secrets that are valid project keys with this scope."""
     by_digest = {sha256(secret): secret for secret in secrets}
     former = case((col(ApiKey.previous_until) > utc_now(), col(ApiKey.previous_sha256)))
     query = select(ApiKey.secret_sha256, former).join(Project)
@@ -94,6 +94,6 @@ def still_good(session: Session, secrets: Collection[str], scope: str) -> set[st
 
 
 def _is_secret_of(digests: Collection[str]) -> ColumnElement[bool]:
-    """The key's own secret, or the one before it for as long as that is good."""
+    """A key's current secret, or the one before its last rotation while that is still valid."""
     former = and_(col(ApiKey.previous_sha256).in_(digests), col(ApiKey.previous_until) > utc_now())
     return or_(col(ApiKey.secret_sha256).in_(digests), former)

@@ -1,4 +1,4 @@
-"""A project's accounts at providers, as the administration API takes and shows them: keys go in, and never out."""
+"""Requests and responses for a project's credentials: keys are accepted, and never shown again."""
 
 from typing import Annotated, Literal
 
@@ -15,9 +15,7 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 def _for_a_header(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError(
-            "must consist of printable ASCII without spaces; check for a line's end that was copied with it"
-        )
+        raise ValueError("must be printable ASCII without spaces: check for a line break that was copied with it")
     return secret
 
 
@@ -29,7 +27,7 @@ Secret = Annotated[
 
 
 class CredentialCreate(BaseModel):
-    """`provider` is what the project's jobs show as theirs; left out, it is the dialect's name."""
+    """`provider` is the name that the project's jobs show; by default the dialect's."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -42,7 +40,7 @@ class CredentialCreate(BaseModel):
 
 
 class CredentialUpdate(BaseModel):
-    """What is left out stays; `webhook_secret: null` takes it away."""
+    """Fields that are left out keep their value; `webhook_secret: null` removes it."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -52,16 +50,16 @@ class CredentialUpdate(BaseModel):
 
 
 class CredentialError(BaseModel):
-    """What went wrong when the provider was last asked, in its words."""
+    """The provider's last error for this key, in its own words."""
 
     code: str
     message: str
 
 
 class CredentialPublic(Listed):
-    """An account at a provider. `redacted_value` is the end of its key, of which nothing more is ever shown.
+    """An account at a provider. `redacted_value` shows the end of its key, and nothing more of it is ever shown.
 
-    `last_tested_at` is when the provider last answered to the present key or refused it, `last_error` how it did so.
+    `last_tested_at` is when the provider last accepted or refused the current key; `last_error` is null if it accepted.
     """
 
     object: Literal["organization.project.credential"] = "organization.project.credential"
@@ -103,7 +101,7 @@ class CredentialDeleted(BaseModel):
 
 
 class CredentialTest(BaseModel):
-    """Whether the provider knows the key; if not, `error` is what it said. `base_models` may be tuned there."""
+    """`ok`: whether the provider accepts the key; if not, `error` says why. `base_models` can be fine-tuned there."""
 
     object: Literal["organization.project.credential.test"] = "organization.project.credential.test"
     credential_id: str

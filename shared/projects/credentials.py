@@ -1,4 +1,4 @@
-"""The accounts at providers that work for a project: its own, or the deployment's."""
+"""Creates, changes and finds credentials: the accounts at providers, a project's own or the deployment's."""
 
 from dataclasses import dataclass, field
 
@@ -17,14 +17,14 @@ from shared.security.secrets import seal, unseal
 from shared.security.ssrf import check_url
 from shared.settings import get_settings
 
-SHOWN = 4  # letters of a key, if it has so many more that these do not matter
+HINT_LENGTH = 4  # characters of a key that are shown, if it has at least four times as many
 
 
 @dataclass(frozen=True)
 class Account:
-    """What it takes to speak to a provider. Two of them are equal if the same client can serve both.
+    """How to reach and authenticate at a provider. Two equal accounts can share an HTTP client.
 
-    `credential_id` and `project_id` are None for the deployment's own, whose key the settings hold.
+    `credential_id` and `project_id` are None for the deployment's account, whose key is in the settings.
     """
 
     credential_id: str | None
@@ -41,12 +41,12 @@ class Account:
         return cls(row.id, row.project_id, row.base_url, row.dialect, row.key_version, row.sealed_api_key)
 
     def api_key(self) -> str:
-        """Raises `NoKeyFits` if no configured key opens it, and `LookupError` if there is none."""
+        """Raises `CannotUnseal` if no configured key opens it, and `LookupError` if the credential has none."""
         if self.credential_id is None:
             return get_settings().provider.api_key.get_secret_value()
         if self.sealed_key is None:
-            raise LookupError("the credential has no key any more: give it a new one")
-        return unseal(self.sealed_key, _place(self.project_id, self.credential_id, "api_key"))
+            raise LookupError("the credential no longer has a key: give it a new one")
+        return unseal(self.sealed_key, _seal_context(self.project_id, self.credential_id, "api_key"))
 
     def headers(self) -> dict[str, str]:
         """The headers that sign a request to the provider. Raises as `api_key` does."""
@@ -57,28 +57,28 @@ class Account:
 
 
 def webhook_secret(credential: Credential) -> str | None:
-    """What the provider signs its own webhooks to us with; None if nobody has said it."""
+    """Return the secret with which the provider signs its webhooks to us; None if it is not configured."""
     if credential.project_id is None:
         provider = get_settings().provider
         secret = provider.webhook_secret if credential.base_url == provider.base_url else None
         return secret.get_secret_value() if secret is not None else None
     if credential.sealed_webhook_secret is None or credential.deleted_at is not None:
         return None
-    return unseal(credential.sealed_webhook_secret, sealed_places(credential)["sealed_webhook_secret"])
+    return unseal(credential.sealed_webhook_secret, seal_contexts(credential)["sealed_webhook_secret"])
 
 
-def sealed_places(credential: Credential) -> dict[str, str]:
-    """Each column with a sealed secret, and what it is sealed for."""
-    places = {"sealed_api_key": "api_key", "sealed_webhook_secret": "webhook_secret"}
-    return {column: _place(credential.project_id, credential.id, what) for column, what in places.items()}
+def seal_contexts(credential: Credential) -> dict[str, str]:
+    """Return the seal context of each column that holds a sealed secret."""
+    secrets = {"sealed_api_key": "api_key", "sealed_webhook_secret": "webhook_secret"}
+    return {column: _seal_context(credential.project_id, credential.id, name) for column, name in secrets.items()}
 
 
-def _place(project_id: str | None, credential_id: str, what: str) -> str:
-    return f"{project_id}/{credential_id}/{what}"
+def _seal_context(project_id: str | None, credential_id: str, name: str) -> str:
+    return f"{project_id}/{credential_id}/{name}"
 
 
 def create(session: Session, project_id: str, new: CredentialCreate) -> Credential:
-    """An account for the project's new jobs. What runs goes on where it is."""
+    """Add an account, which the project's new jobs use; jobs at a provider stay there. Raises `Invalid`, `NotFound`."""
     projects.get_active_project(session, project_id)
     credential = Credential(
         project_id=project_id,
@@ -95,7 +95,7 @@ def create(session: Session, project_id: str, new: CredentialCreate) -> Credenti
 
 
 def update(session: Session, project_id: str, credential_id: str, new: CredentialUpdate) -> Credential:
-    """Change what is named. A new key counts from the next call on, in every process, also for jobs that run."""
+    """Change the given fields. A new key is used from the next call on, in every process, also for running jobs."""
     projects.get_active_project(session, project_id)
     credential = get(session, project_id, credential_id, lock=True)
     if new.name is not None:
@@ -110,29 +110,35 @@ def update(session: Session, project_id: str, credential_id: str, new: Credentia
 
 
 def _set_key(credential: Credential, key: str) -> None:
-    credential.sealed_api_key = seal(key, sealed_places(credential)["sealed_api_key"])
-    credential.key_hint = f"…{key[-SHOWN:]}" if len(key) >= 4 * SHOWN else "…"
+    credential.sealed_api_key = seal(key, seal_contexts(credential)["sealed_api_key"])
+    credential.key_hint = f"…{key[-HINT_LENGTH:]}" if len(key) >= 4 * HINT_LENGTH else "…"
     credential.key_version += 1
 
 
 def _set_webhook_secret(credential: Credential, secret: str | None) -> None:
-    place = sealed_places(credential)["sealed_webhook_secret"]
-    credential.sealed_webhook_secret = seal(secret, place) if secret is not None else None
+    context = seal_contexts(credential)["sealed_webhook_secret"]
+    credential.sealed_webhook_secret = seal(secret, context) if secret is not None else None
 
 
 def _checked(base_url: str) -> str:
-    """An address to which `/models` and the like can be added, and that may be dialled as far as can be seen now."""
+    """Return the URL without a trailing slash. Raises `Invalid` if it may not be called or has a query.
+
+    Only what the URL itself says is checked here; the address that its name resolves to is checked at each call.
+    """
     try:
         check_url(base_url)
     except Invalid as error:
         raise Invalid(error.message, param="base_url") from None
     if "?" in base_url or "#" in base_url:
-        raise Invalid("The address must end with a path, as in https://api.openai.com/v1", param="base_url")
+        raise Invalid("The URL must have no query or fragment, as in https://api.openai.com/v1", param="base_url")
     return base_url.rstrip("/")
 
 
 def get(session: Session, project_id: str, credential_id: str, *, lock: bool = False) -> Credential:
-    """One of the project's own. `lock` keeps new jobs of the account waiting until the transaction ends."""
+    """Return one of the project's own. With `lock`, new jobs of the account wait until the transaction ends.
+
+    Raises `NotFound`.
+    """
     query = _own(project_id).where(Credential.id == credential_id)
     credential = session.exec(query.with_for_update() if lock else query).one_or_none()
     if credential is None:
@@ -152,13 +158,13 @@ def list_all(session: Session, project_id: str, *, after: str | None, limit: int
     return list(session.exec(query.order_by(col(Credential.id).desc()).limit(limit + 1)))
 
 
-def working_for(session: Session, project_id: str) -> list[Credential]:
-    """The project's own, newest first; if it has none, the deployment's."""
-    settings_name_it = and_(
+def usable_by(session: Session, project_id: str) -> list[Credential]:
+    """Return the project's own credentials, newest first; if it has none, the deployment's."""
+    is_default = and_(
         col(Credential.project_id).is_(None), col(Credential.base_url) == get_settings().provider.base_url
     )
     query = select(Credential).where(
-        col(Credential.deleted_at).is_(None), or_(Credential.project_id == project_id, settings_name_it)
+        col(Credential.deleted_at).is_(None), or_(Credential.project_id == project_id, is_default)
     )
     found = list(session.exec(query.order_by(col(Credential.id).desc())))
     return [row for row in found if row.project_id] or found or [projects.default_credential(session)]
@@ -169,8 +175,7 @@ def _own(project_id: str) -> SelectOfScalar[Credential]:
 
 
 def hold(session: Session, credential: Credential) -> bool:
-    """Keep an account from being deleted until the transaction ends; whether it was still there. The deployment's own
-    cannot be deleted."""
+    """Lock an account against deletion until the transaction ends. Returns False if it has been deleted already."""
     if credential.project_id is None:
         return True
     there = select(Credential.id).where(Credential.id == credential.id, col(Credential.deleted_at).is_(None))
@@ -178,7 +183,7 @@ def hold(session: Session, credential: Credential) -> bool:
 
 
 def forget(credential: Credential) -> None:
-    """Delete one that no job needs: its secrets are gone at once, the row stays for history's sake."""
+    """Delete a credential that no job needs: erase its secrets and keep the row, which old jobs refer to."""
     credential.deleted_at = credential.updated_at = utc_now()
     credential.sealed_api_key = credential.sealed_webhook_secret = None
     release(credential, None)

@@ -1,4 +1,4 @@
-"""Keys and service accounts as OpenAI's administration API has them. A secret is in one answer only."""
+"""API keys and service accounts in the shape of OpenAI's administration API. A secret is in one response only."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
@@ -11,11 +11,11 @@ from shared.projects.models import ApiKey, ServiceAccount
 from shared.projects.schemas import Name
 from shared.projects.scopes import AdminScope, ProjectScope
 
-Lifetime = Annotated[int | None, Field(ge=1, le=10 * 365 * 86400, description="Seconds; null: it does not expire")]
+Lifetime = Annotated[int | None, Field(ge=1, le=10 * 365 * 86400, description="Seconds; null: never expires")]
 Secret = Annotated[str, Field(repr=False)]
 
 
-def end_of(lifetime: int | None) -> datetime | None:
+def expiry_after(lifetime: int | None) -> datetime | None:
     return utc_now() + timedelta(seconds=lifetime) if lifetime is not None else None
 
 
@@ -24,7 +24,7 @@ def _epoch(time: datetime | None) -> int | None:
 
 
 class AdminKeyCreate(BaseModel):
-    """`scopes` are ours: none are all. No key makes one that may do more than itself."""
+    """`scopes` is not in OpenAI's API; an empty list means all. A key cannot grant more than it may do itself."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -34,7 +34,7 @@ class AdminKeyCreate(BaseModel):
 
 
 class AccountKeyCreate(BaseModel):
-    """A key of a service account. No scopes are all of a project's."""
+    """A new key for a service account. An empty list of `scopes` means all project scopes."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -44,7 +44,7 @@ class AccountKeyCreate(BaseModel):
 
 
 class ApiKeyUpdate(BaseModel):
-    """What is left out stays; an empty list of scopes takes all restrictions away."""
+    """Fields that are left out keep their value; an empty list of `scopes` removes all restrictions."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,7 +53,7 @@ class ApiKeyUpdate(BaseModel):
 
 
 class KeyRotate(BaseModel):
-    """For how long, in seconds, the old secret is good beside the new one: up to 30 days, a day if nothing is said."""
+    """`overlap_seconds`: how long the old secret stays valid beside the new one, up to 30 days; by default one day."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -65,7 +65,7 @@ class KeyRotate(BaseModel):
 
 
 class ServiceAccountCreate(BaseModel):
-    """Without `create_service_account_only` it comes with a key, whose secret is shown this once."""
+    """A new service account with an API key, or without one if `create_service_account_only` is set."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -75,7 +75,7 @@ class ServiceAccountCreate(BaseModel):
 
 
 class ServiceAccountUpdate(BaseModel):
-    """A service account cannot own a project: administration takes an admin key."""
+    """The only role is `member`: a service account cannot administer its project, which takes an admin key."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -84,7 +84,7 @@ class ServiceAccountUpdate(BaseModel):
 
 
 class KeyOwner(BaseModel):
-    """The service account that a key belongs to; nulls for a key that the command line has made."""
+    """The service account of a key; nulls for a key that was made on the command line."""
 
     type: Literal["service_account"] | None = None
     service_account: "ServiceAccountPublic | None" = None
@@ -95,7 +95,7 @@ class KeyOwner(BaseModel):
 
 
 class KeyFacts(Listed):
-    """What all keys show. `redacted_value` is of the newest secret; `previous_valid_until` of the one before it."""
+    """Fields of every key. After a rotation, the previous secret works until `previous_valid_until` (Unix seconds)."""
 
     name: str
     redacted_value: str
@@ -120,7 +120,7 @@ def _facts(row: ApiKey) -> KeyFacts:
 
 
 class ApiKeyPublic(KeyFacts):
-    """OpenAI's key object, and beside it its scopes: none are all of a project's. The secret is never shown again."""
+    """OpenAI's project API key, with its `scopes`; an empty list means all project scopes."""
 
     object: Literal["organization.project.api_key"] = "organization.project.api_key"
     owner: KeyOwner
@@ -132,7 +132,7 @@ class ApiKeyPublic(KeyFacts):
 
 
 class ApiKeyWithSecret(ApiKeyPublic):
-    """What a rotation answers, once."""
+    """A key right after its rotation; `value` is its new secret and is never shown again."""
 
     value: Secret
 
@@ -144,14 +144,14 @@ class ApiKeyDeleted(BaseModel):
 
 
 class AdminKeyOwner(BaseModel):
-    """There are no users here: keys belong to the organization. Who made which is in the audit log."""
+    """Always nulls: Tunery has no users, so admin keys belong to the organization. The audit log says who made one."""
 
     type: None = None
     id: None = None
 
 
 class AdminKeyPublic(KeyFacts):
-    """OpenAI's admin key object, and beside it its scopes: none are all. The secret is never shown again."""
+    """OpenAI's admin API key, with its `scopes`; an empty list means all admin scopes."""
 
     object: Literal["organization.admin_api_key"] = "organization.admin_api_key"
     owner: AdminKeyOwner = AdminKeyOwner()
@@ -162,7 +162,7 @@ class AdminKeyPublic(KeyFacts):
 
 
 class AdminKeyWithSecret(AdminKeyPublic):
-    """What create and a rotation answer, once."""
+    """A new or rotated admin key; `value` is its secret and is never shown again."""
 
     value: Secret
 
@@ -174,7 +174,7 @@ class AdminKeyDeleted(BaseModel):
 
 
 class AccountKeyWithSecret(BaseModel):
-    """A service account's new key, with its secret, once."""
+    """A service account's new key; `value` is its secret and is never shown again."""
 
     id: str
     object: Literal["organization.project.service_account.api_key"] = "organization.project.service_account.api_key"
@@ -191,7 +191,7 @@ class AccountKeyWithSecret(BaseModel):
 
 
 class ServiceAccountPublic(Listed):
-    """A program of the project's. `role` is `none` until it has had a key."""
+    """A program of the project. `role` is `none` until it gets a key."""
 
     object: Literal["organization.project.service_account"] = "organization.project.service_account"
     name: str
@@ -205,7 +205,7 @@ class ServiceAccountPublic(Listed):
 
 
 class ServiceAccountWithKey(ServiceAccountPublic):
-    """What create answers; the secret of its key is shown this once."""
+    """A new service account; `api_key` is null if none was requested."""
 
     api_key: AccountKeyWithSecret | None
 

@@ -1,4 +1,4 @@
-"""API keys, as an operator looks after them: a project's, and the deployment's own, which have no project."""
+"""Lists, changes, rotates and revokes API keys: a project's, and admin keys, which have no project."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from shared.projects.secret_format import ADMIN_PREFIX, PROJECT_PREFIX, hint_of,
 
 
 def list_api_keys(session: Session, project_id: str | None) -> list[ApiKey]:
-    """All that a project, or with None the deployment, ever had, newest first."""
+    """Return every key of a project, or with None every admin key, newest first, revoked ones included."""
     if project_id is not None:
         projects.get_project(session, project_id)
     keys = select(ApiKey).where(ApiKey.project_id == project_id).order_by(col(ApiKey.id).desc())
@@ -26,7 +26,7 @@ def list_api_keys(session: Session, project_id: str | None) -> list[ApiKey]:
 def page_of_keys(
     session: Session, project_id: str | None, *, after: str | None, limit: int, ascending: bool = False
 ) -> list[ApiKey]:
-    """One more than `limit` of those that are not revoked, newest first unless `ascending`."""
+    """Return up to `limit` + 1 keys that are not revoked, newest first unless `ascending`. Raises `NotFound`."""
     query = select(ApiKey).where(ApiKey.project_id == project_id, col(ApiKey.revoked_at).is_(None)).limit(limit + 1)
     if after is not None:
         known = select(ApiKey.id).where(ApiKey.id == after, ApiKey.project_id == project_id)
@@ -37,7 +37,7 @@ def page_of_keys(
 
 
 def get_key(session: Session, project_id: str | None, key_id: str, *, lock: bool = False) -> ApiKey:
-    """One that is not revoked."""
+    """Raises `NotFound`, also for a revoked key."""
     query = select(ApiKey).where(ApiKey.id == key_id, ApiKey.project_id == project_id, col(ApiKey.revoked_at).is_(None))
     key = session.exec(query.with_for_update() if lock else query).one_or_none()
     if key is None:
@@ -46,7 +46,7 @@ def get_key(session: Session, project_id: str | None, key_id: str, *, lock: bool
 
 
 def show(session: Session, keys: Sequence[ApiKey]) -> list[ApiKeyPublic]:
-    """Keys of projects, with the service accounts that they belong to."""
+    """Return project keys as responses, with their service accounts."""
     ids = {key.service_account_id for key in keys if key.service_account_id}
     accounts: dict[str, ServiceAccount] = {}
     if ids:
@@ -58,10 +58,13 @@ def show(session: Session, keys: Sequence[ApiKey]) -> list[ApiKeyPublic]:
 def update_key(
     session: Session, project_id: str, key_id: str, *, scopes: Collection[str] | None, expires_at: datetime | None
 ) -> ApiKey:
-    """Change what is not None. No scopes are all; a new expiry is told of anew."""
+    """Change what is not None; empty scopes mean all. A new expiry is notified again before it comes.
+
+    Raises `NotFound`, and `Invalid` for a key that has expired.
+    """
     projects.get_active_project(session, project_id)
     key = get_key(session, project_id, key_id, lock=True)
-    _check_alive(key)
+    _check_valid(key)
     if scopes is not None:
         key.scopes = sorted(set(scopes))
     if expires_at is not None:
@@ -69,7 +72,7 @@ def update_key(
     return key
 
 
-def _check_alive(key: ApiKey) -> None:
+def _check_valid(key: ApiKey) -> None:
     if key.revoked_at is not None:
         raise Invalid(f"{key.id} is revoked: make a new key", param="key_id")
     if key.expires_at is not None and key.expires_at <= utc_now():
@@ -77,26 +80,26 @@ def _check_alive(key: ApiKey) -> None:
 
 
 def rotate_key(session: Session, key: ApiKey, overlap: timedelta) -> str:
-    """A new secret for the same key, not shown again. The old one is good for as long as `overlap`.
+    """Give the key a new secret and return it. The old secret stays valid for `overlap`.
 
-    One that was still good from an earlier rotation is not any more: a key has two secrets at most.
+    A key has at most two valid secrets: one that an earlier rotation left valid stops working now.
     """
-    _check_alive(key)
+    _check_valid(key)
     secret = new_secret(ADMIN_PREFIX if key.project_id is None else PROJECT_PREFIX)
-    is_kept = overlap > timedelta(0)
-    key.previous_sha256 = key.secret_sha256 if is_kept else None
-    key.previous_until = utc_now() + overlap if is_kept else None
+    keep_previous = overlap > timedelta(0)
+    key.previous_sha256 = key.secret_sha256 if keep_previous else None
+    key.previous_until = utc_now() + overlap if keep_previous else None
     key.secret_sha256, key.hint = sha256(secret), hint_of(secret)
     return secret
 
 
 def revoke(key: ApiKey) -> None:
-    """Every server refuses it within a second. One that was revoked before keeps its time."""
+    """Every server refuses the key within a second. A key that is revoked already keeps its time."""
     key.revoked_at = key.revoked_at or utc_now()
 
 
 def find_key(session: Session, key_id: str, *, even_if_archived: bool = False) -> ApiKey:
-    """Whosesoever it is, revoked or not, for an operator at the database."""
+    """Return any key, locked, revoked or not, for the operator at the command line. Raises `NotFound`, `Invalid`."""
     project_id = session.exec(select(ApiKey.project_id).where(ApiKey.id == key_id)).one_or_none()
     if project_id is not None and not even_if_archived:
         projects.get_active_project(session, project_id)
@@ -107,25 +110,28 @@ def find_key(session: Session, key_id: str, *, even_if_archived: bool = False) -
 
 
 def check_may_grant(admin: AdminCaller, scopes: Collection[str]) -> None:
-    """An admin key hands out no more than it has."""
+    """Raises `Forbidden` unless the admin has all these scopes itself."""
     if not may_grant(admin.scopes, scopes):
-        raise Forbidden("An admin key cannot give more than it has: name some of its own scopes", param="scopes")
+        raise Forbidden("An admin key cannot grant scopes that it does not have: name only its own", param="scopes")
 
 
 def delete_admin_key(session: Session, admin: AdminCaller, key_id: str) -> None:
-    """Refused for a key that may more than the caller's, and for the last one that may do everything: without that,
-    only the command line could."""
+    """Revoke an admin key. Raises `NotFound`, or `Forbidden` for a key with more scopes than the caller's.
+
+    Raises `Invalid` for the last key with all scopes: after that, only the command line could make another one.
+    """
     key = get_key(session, None, key_id)
     check_may_grant(admin, key.scopes)
-    alive = select(ApiKey).where(
+    valid = select(ApiKey).where(
         col(ApiKey.project_id).is_(None),
         col(ApiKey.revoked_at).is_(None),
         or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > utc_now()),
     )
-    others = session.exec(alive.order_by(ApiKey.id).with_for_update()).all()
+    # Locks all of them, so that two requests cannot delete the last two keys at the same time.
+    others = session.exec(valid.order_by(ApiKey.id).with_for_update()).all()
     if not any(not other.scopes or "admin:*" in other.scopes for other in others if other.id != key.id):
         raise Invalid(
-            f"{key.id} is the last admin key that may do everything: make another one before you delete it",
+            f"{key.id} is the last admin key with all scopes: create another one before you delete it",
             code="last_admin_key",
             param="key_id",
         )

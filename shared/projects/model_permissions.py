@@ -1,4 +1,4 @@
-"""Which models a project may use: only those of a list, or all but those."""
+"""Limits the models that a project may use, by an allow list or a deny list."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class ModelRule:
     ids: frozenset[str]
 
     def allows(self, names: Collection[str | None]) -> bool:
-        """Whether a model may be used, of all of whose names these are."""
+        """Whether a model may be used; `names` are its id, its alias and those of its base model."""
         return self.ids.isdisjoint(names) == (self.mode is ModelMode.DENY_LIST)
 
 
@@ -24,7 +24,7 @@ def rule_of(project: Project) -> ModelRule | None:
 
 
 def permit_models(session: Session, project_id: str, mode: ModelMode, ids: Collection[str]) -> Project:
-    """From the next second on. A job that is there already is not asked again."""
+    """Set the rule. It applies to new jobs and chats within a second; existing jobs are not checked again."""
     project = projects.get_active_project(session, project_id)
     project.model_mode, project.model_ids = mode, sorted(set(ids))
     return project

@@ -1,4 +1,4 @@
-"""Who uses Tunery, with which key, and which account at the far side works for them."""
+"""Tables of the organization, its projects, their API keys, and the credentials at providers."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -15,14 +15,14 @@ from shared.providers.dialects import Dialect
 
 
 class ModelMode(StrEnum):
-    """OpenAI's words for what a list of models means."""
+    """Whether a project's `model_ids` are the only models it may use, or those it may not use (OpenAI's values)."""
 
     ALLOW_LIST = "allow_list"
     DENY_LIST = "deny_list"
 
 
 class Organization(Table, table=True):
-    """The deployment. There is one."""
+    """The deployment; the table has exactly one row."""
 
     __tablename__ = "organizations"
     id_prefix: ClassVar[str] = "org-"
@@ -31,11 +31,11 @@ class Organization(Table, table=True):
 
 
 class Project(Table, table=True):
-    """A tenant: an internal team. It owns every row but these.
+    """A tenant, such as an internal team. Every row of its data names it.
 
-    `weight` (above 0) is its share of the provider's places beside that of others who wait; `max_active_jobs` the most
-    jobs of one model that it has at the provider at once, null for what the settings say. `model_mode` says whether
-    `model_ids` are the only models that it may use, or those that it may not; null for no such rule.
+    `weight` (above 0): its share of the provider's slots, relative to the other projects that wait for one.
+    `max_active_jobs`: most jobs of one base model that it may have at the provider at once; null: as in the settings.
+    `model_mode`: how `model_ids` limit the models that it may use; null: no limit.
     """
 
     __tablename__ = "projects"
@@ -52,7 +52,7 @@ class Project(Table, table=True):
 
 
 class ServiceAccount(Owned, Deletable, table=True):
-    """A program of a project's, and who its keys belong to. `role` is `none` until it has had a key."""
+    """A program of a project, which owns API keys. `role` is `none` until it gets a key, then `member`."""
 
     __tablename__ = "service_accounts"
     id_prefix: ClassVar[str] = "svc_acct_"
@@ -63,10 +63,11 @@ class ServiceAccount(Owned, Deletable, table=True):
 
 
 class ApiKey(Table, table=True):
-    """A caller's credential. The secret is shown once; its SHA-256 and a hint are kept. Without a project, an admin's.
+    """A key with which a caller authenticates; without `project_id` an admin key. Only the secret's SHA-256 is stored.
 
-    `scopes` empty: it may do all that its kind may. After a rotation the secret before it is good until
-    `previous_until`. `last_used_at` is up to a minute old.
+    `scopes`: empty means everything that this kind of key may do. `hint`: the parts of the secret that may be shown.
+    `previous_sha256`: the secret before the last rotation, valid until `previous_until`.
+    `last_used_at`: at most a minute late. `expiry_notified_at`: when the project was warned of `expires_at`.
     """
 
     __tablename__ = "api_keys"
@@ -88,14 +89,14 @@ class ApiKey(Table, table=True):
 
 
 class Credential(DueTable, Deletable, table=True):
-    """An account at a provider: the deployment's own, without a project, of which the settings hold the key; or one of
-    a project, whose key is sealed here.
+    """An account at a provider. Without `project_id` it is the deployment's own, whose key is in the settings.
 
-    Its next step asks the provider which base models it has, and how many jobs it takes; `tested_at` is of the last
-    answer to the key of `tested_version`, `test_error` what was wrong with it. `key_version` grows with each new key.
-    `job_slots` is its own word on how many jobs of a base model it takes at once; empty where it does not say.
-    Until `paused_until` nothing is asked of it: it has said, `pauses` times in a row, that there were too many calls.
-    `reconciled_at` is when what is there was last compared with what we know.
+    Its step asks the provider for its base models and job slots.
+    `key_version`: counts the keys that it has had. `tested_at`, `tested_version`, `test_error`: when the provider last
+    accepted or refused a key, which version that was, and its error.
+    `job_slots`: how many jobs of each base model the provider says it runs at once; empty if it does not say.
+    `paused_until`: no calls before this time, after `pauses` consecutive answers of 429.
+    `reconciled_at`: when the account's jobs and files were last compared with our rows.
     """
 
     __tablename__ = "credentials"

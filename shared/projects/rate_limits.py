@@ -1,4 +1,4 @@
-"""How much a project, or one of its keys, may do in a time. What has no limit of its own has that of the settings."""
+"""Rate limits of projects and of their API keys; a project without its own limit has the one in the settings."""
 
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
@@ -15,13 +15,13 @@ from shared.projects import service as projects
 from shared.projects.models import ApiKey, Project
 from shared.settings import get_settings
 
-NO_LIMIT = 2**31 - 1  # where OpenAI's types want a number
+NO_LIMIT = 2**31 - 1  # shown where OpenAI's type requires a number but there is no limit
 ANY_MODEL = "*"
-OF_PROJECTS_ONLY = ("max_jobs_per_1_day", "max_open_jobs")
+PROJECT_ONLY_FIELDS = ("max_jobs_per_1_day", "max_open_jobs")
 
 
 class RateLimit(Owned, table=True):
-    """What an operator has set. Its id is `rl-` and that of the project or of the key: one row for each at most."""
+    """Limits that an admin has set. The id is `rl-` and the id of the project or key, so each has at most one row."""
 
     __tablename__ = "rate_limits"
     id_prefix: ClassVar[str] = "rl-"
@@ -37,7 +37,7 @@ class RateLimit(Owned, table=True):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Those in force for a project or a key; None is none."""
+    """The limits in force for a project or a key; None means unlimited."""
 
     requests_per_minute: int | None
     bytes_per_minute: int | None
@@ -49,7 +49,7 @@ Count = Annotated[int | None, Bound(ge=0, le=10**15)]
 
 
 class RateLimitUpdate(BaseModel):
-    """The limits to change; null is again the settings' own, 0 lets nothing through."""
+    """The limits to change: null restores the default of the settings, 0 lets nothing through."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -60,10 +60,10 @@ class RateLimitUpdate(BaseModel):
 
 
 class RateLimitPublic(Listed):
-    """OpenAI's object: of a project, or with an `api_key_id` of one of its keys. A request counts against both.
+    """OpenAI's rate limit object, of a project or, with `api_key_id`, of one of its keys. A request counts for both.
 
-    Tokens are not counted here, nor does it matter for which model: where OpenAI's types want a number although there
-    is no limit, it is 2147483647. Bytes are those of the bodies that come in. Open jobs are those that have not ended.
+    Limits are for all models together, and tokens are not limited; 2147483647 stands for no limit where OpenAI's type
+    requires a number. `max_bytes_per_1_minute` counts request bodies; `max_open_jobs` jobs that have not ended.
     """
 
     object: Literal["project.rate_limit"] = "project.rate_limit"
@@ -90,7 +90,7 @@ class RateLimitPublic(Listed):
 
 
 def limits_of(row: RateLimit) -> Limits:
-    """The settings speak of projects only."""
+    """Return the row's limits, for a project completed by the defaults of the settings; a key has no defaults."""
     own = (row.max_requests_per_1_minute, row.max_bytes_per_1_minute, row.max_jobs_per_1_day, row.max_open_jobs)
     if row.api_key_id is not None:
         return Limits(*own)
@@ -104,7 +104,7 @@ def _unset(project_id: str, api_key_id: str | None = None) -> RateLimit:
 
 
 def in_force(session: Session, project_id: str, key_id: str) -> dict[str, Limits]:
-    """By the id of whom they are for: the key, and its project, which does not pay for what the key's own refuse."""
+    """Return the limits of a key and of its project, by their ids; the key's first, so that it is checked first."""
     either = [_unset(project_id, key_id), _unset(project_id)]
     found = select(RateLimit).where(RateLimit.project_id == project_id, col(RateLimit.id).in_([r.id for r in either]))
     rows = {row.id: row for row in session.exec(found)}
@@ -118,7 +118,7 @@ def of_project(session: Session, project_id: str) -> Limits:
 
 
 def list_rate_limits(session: Session, project_id: str) -> list[RateLimit]:
-    """That of the project, and then those of its keys that work, the newest key last."""
+    """Return the row of the project, then those of its keys that are not revoked, oldest first. Raises `NotFound`."""
     projects.get_project(session, project_id)
     rows = {row.id: row for row in session.exec(select(RateLimit).where(RateLimit.project_id == project_id))}
     keys = select(ApiKey.id).where(ApiKey.project_id == project_id, col(ApiKey.revoked_at).is_(None))
@@ -127,15 +127,15 @@ def list_rate_limits(session: Session, project_id: str) -> list[RateLimit]:
 
 
 def update_rate_limit(session: Session, project_id: str, rate_limit_id: str, new: RateLimitUpdate) -> RateLimit:
-    """Change what is named. It counts within five seconds."""
+    """Change the given fields, within five seconds for every process. Raises `NotFound` and `Invalid`."""
     projects.get_active_project(session, project_id)
     session.exec(select(Project.id).where(Project.id == project_id).with_for_update(key_share=True)).one_or_none()
     row = next((row for row in list_rate_limits(session, project_id) if row.id == rate_limit_id), None)
     if row is None:
         raise NotFound(f"No such rate limit: {rate_limit_id}", param="rate_limit_id")
     for field in sorted(new.model_fields_set):
-        if row.api_key_id is not None and field in OF_PROJECTS_ONLY:
-            raise Invalid(f"{field} is for a whole project: set it at rl-{project_id}", param=field)
+        if row.api_key_id is not None and field in PROJECT_ONLY_FIELDS:
+            raise Invalid(f"{field} can be set only for a whole project: use rl-{project_id}", param=field)
         setattr(row, field, getattr(new, field))
     session.add(row)
     session.flush()

@@ -1,4 +1,4 @@
-"""Projects, and what models they may use, as OpenAI's administration API has them."""
+"""Projects and their model permissions in the shape of OpenAI's administration API."""
 
 from typing import Annotated, Literal
 
@@ -18,7 +18,7 @@ class ProjectCreate(BaseModel):
 
 
 class ProjectUpdate(BaseModel):
-    """What is left out stays. `weight` and `max_active_jobs` are its part in the queue; 0 takes the latter away."""
+    """Fields that are left out keep their value. `max_active_jobs: 0` restores the default of the settings."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -28,7 +28,7 @@ class ProjectUpdate(BaseModel):
 
 
 class ProjectPublic(Listed):
-    """OpenAI's project object, and beside it its part in the queue: `max_active_jobs` null is as the settings say."""
+    """OpenAI's project, with its share of the job queue: `weight` and `max_active_jobs` (null: as in the settings)."""
 
     object: Literal["organization.project"] = "organization.project"
     created_at: int
@@ -52,7 +52,7 @@ class ProjectPublic(Listed):
 
 
 class ModelPermissionsUpdate(BaseModel):
-    """`allow_list`: these models and no others; `deny_list`: all but these."""
+    """`allow_list`: only these models may be used; `deny_list`: all but these."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
@@ -61,7 +61,7 @@ class ModelPermissionsUpdate(BaseModel):
 
 
 class ModelPermissionsPublic(BaseModel):
-    """Of a project without a rule: a deny list with nothing in it."""
+    """A project without a rule shows an empty deny list."""
 
     model_config = ConfigDict(protected_namespaces=())
 

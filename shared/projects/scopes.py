@@ -1,4 +1,4 @@
-"""What a key may do: each scope is a thing of the API, and whether it may be read or changed."""
+"""The scopes of API keys: `resource:read` or `resource:write`, and `admin:*` for all of administration."""
 
 from collections.abc import Collection
 from typing import Literal, get_args
@@ -34,21 +34,22 @@ PROJECT_SCOPES: tuple[str, ...] = get_args(ProjectScope)
 ADMIN_SCOPES: tuple[str, ...] = get_args(AdminScope)
 
 
-def check_scope(scopes: frozenset[str], needed: str) -> None:
-    """Refuse a key that has scopes, and not this one. A key without any may do all that its kind may."""
-    if scopes and needed not in scopes and "admin:*" not in scopes:
+def check_scope(scopes: frozenset[str], required: str) -> None:
+    """Raises `Forbidden` if a key with these scopes lacks the required one. A key without scopes has all."""
+    if scopes and required not in scopes and "admin:*" not in scopes:
         raise Forbidden(
-            f"You have insufficient permissions for this operation. Missing scopes: {needed}. "
+            f"You have insufficient permissions for this operation. Missing scopes: {required}. "
             "Ask your operator for a key that has it"
         )
 
 
 def may_grant(own: frozenset[str], wanted: Collection[str]) -> bool:
-    """Whether a key with these scopes may make one with those: none are all."""
+    """Whether a key with the scopes `own` may create one with the scopes `wanted`; empty means all."""
     return not own or "admin:*" in own or (bool(wanted) and own.issuperset(wanted))
 
 
 def check_known(given: Collection[str], known: Collection[str]) -> Collection[str]:
+    """Return the given scopes. Raises `Invalid` if one is unknown."""
     if unknown := sorted(set(given) - set(known)):
-        raise Invalid(f"No such scope: {', '.join(unknown)}. There are: {', '.join(known)}", param="scopes")
+        raise Invalid(f"No such scope: {', '.join(unknown)}. Use one of: {', '.join(known)}", param="scopes")
     return given

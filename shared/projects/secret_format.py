@@ -1,4 +1,4 @@
-"""What an API key looks like: scanners find it by its form, and a typing error is told apart without a query."""
+"""The format of API keys: a prefix that secret scanners find, and a checksum that reveals a typo without a query."""
 
 import hashlib
 import re
@@ -7,27 +7,27 @@ import zlib
 
 PREFIXES = PROJECT_PREFIX, ADMIN_PREFIX = "sk-tun-", "sk-admin-tun-"
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_RANDOM, _CHECKSUM = 43, 6  # base 62: 32 bytes, and a CRC-32 of all that stands before it
-_WHOLE = re.compile(rf"(sk-(?:admin-)?tun-[0-9A-Za-z]{{{_RANDOM}}})([0-9A-Za-z]{{{_CHECKSUM}}})")
-_OLDER = re.compile(r"sk-(?:admin-)?tun-[\w-]{43}", re.ASCII)  # of the first weeks, without a checksum
+_RANDOM_DIGITS, _CHECKSUM_DIGITS = 43, 6  # base 62: 32 random bytes, and the CRC-32 of everything before it
+_WITH_CHECKSUM = re.compile(rf"(sk-(?:admin-)?tun-[0-9A-Za-z]{{{_RANDOM_DIGITS}}})([0-9A-Za-z]{{{_CHECKSUM_DIGITS}}})")
+_WITHOUT_CHECKSUM = re.compile(r"sk-(?:admin-)?tun-[\w-]{43}", re.ASCII)  # early keys had none
 
 
 def new_secret(prefix: str) -> str:
-    body = prefix + _base62(int.from_bytes(secrets.token_bytes(32)), _RANDOM)
+    body = prefix + _base62(int.from_bytes(secrets.token_bytes(32)), _RANDOM_DIGITS)
     return body + _checksum(body)
 
 
 def hint_of(secret: str) -> str:
-    """As much as may be shown again: the prefix, the first three letters and the last four."""
+    """Return what may be shown of a secret: its prefix, the next three characters and the last four."""
     prefix = ADMIN_PREFIX if secret.startswith(ADMIN_PREFIX) else PROJECT_PREFIX
     return f"{secret[: len(prefix) + 3]}…{secret[-4:]}"
 
 
-def is_whole(secret: str) -> bool:
-    """Whether this can be a key at all: none of its letters is wrong or missing, as far as can be seen."""
-    if whole := _WHOLE.fullmatch(secret):
-        return _checksum(whole[1]) == whole[2]
-    return _OLDER.fullmatch(secret) is not None
+def is_well_formed(secret: str) -> bool:
+    """Whether the text has the format of a key and, if it has a checksum, the right one."""
+    if match := _WITH_CHECKSUM.fullmatch(secret):
+        return _checksum(match[1]) == match[2]
+    return _WITHOUT_CHECKSUM.fullmatch(secret) is not None
 
 
 def sha256(secret: str) -> str:
@@ -35,7 +35,7 @@ def sha256(secret: str) -> str:
 
 
 def _checksum(body: str) -> str:
-    return _base62(zlib.crc32(body.encode()), _CHECKSUM)
+    return _base62(zlib.crc32(body.encode()), _CHECKSUM_DIGITS)
 
 
 def _base62(number: int, length: int) -> str:

@@ -1,4 +1,4 @@
-"""Projects, new keys for them, and the account at the provider that works for them."""
+"""Creates, changes and archives projects, and creates API keys and the deployment's own credential."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -15,11 +15,11 @@ from shared.projects.models import ApiKey, Credential, Organization, Project
 from shared.projects.secret_format import ADMIN_PREFIX, PROJECT_PREFIX, hint_of, new_secret, sha256
 from shared.settings import get_settings
 
-NAME_LENGTH = 64
+MAX_NAME_CHARACTERS = 64
 
 
 def the_organization(session: Session) -> Organization:
-    """The one organization of this deployment, made by the first migration."""
+    """Return the deployment's only organization, which the first migration inserts."""
     return session.exec(select(Organization)).one()
 
 
@@ -32,8 +32,8 @@ def create_project(session: Session, name: str) -> Project:
 
 def _name(given: str) -> str:
     name = given.strip()
-    if not 0 < len(name) <= NAME_LENGTH:
-        raise Invalid(f"A project's name has 1 to {NAME_LENGTH} characters", param="name")
+    if not 0 < len(name) <= MAX_NAME_CHARACTERS:
+        raise Invalid(f"A project's name must have 1 to {MAX_NAME_CHARACTERS} characters", param="name")
     return name
 
 
@@ -45,19 +45,17 @@ def update_project(
     weight: float | None = None,
     max_active_jobs: int | None = None,
 ) -> Project:
-    """Change its name or its part in the queue; what is None stays, and 0 `max_active_jobs` is again the settings'."""
+    """Change what is not None; `max_active_jobs` 0 restores the default. Raises `NotFound` and `Invalid`."""
     project = get_active_project(session, project_id)
     if name is not None:
         project.name = _name(name)
     if weight is not None:
         if not 0.001 <= weight <= 1000:
-            raise Invalid("A project's weight is from 0.001 to 1000", param="weight")
+            raise Invalid("A project's weight must be from 0.001 to 1000", param="weight")
         project.weight = weight
     if max_active_jobs is not None:
         if not 0 <= max_active_jobs < 2**31:
-            raise Invalid(
-                "A project may have 1 active job or more; 0 takes its own limit away", param="max_active_jobs"
-            )
+            raise Invalid("max_active_jobs must be 1 or more, or 0 to restore the default", param="max_active_jobs")
         project.max_active_jobs = max_active_jobs or None
     session.add(project)
     return project
@@ -72,13 +70,13 @@ def create_api_key(
     scopes: Collection[str] = (),
     service_account_id: str | None = None,
 ) -> tuple[ApiKey, str]:
-    """A key and its secret, which nobody can read again. Without a project it is an admin key.
+    """Create a key and return it with its secret, which cannot be read again. With `project_id` None, an admin key.
 
-    With `expires_at` it is refused from then on, and its project is told a week before. Without `scopes` it may do all
-    that its kind may.
+    Empty `scopes` mean everything that this kind of key may do. Raises `Invalid` if `expires_at` has passed; the
+    project is notified a week before it.
     """
     if expires_at is not None and expires_at <= utc_now():
-        raise Invalid("A key's expiry must be in the future", param="expires_at")
+        raise Invalid("The key's expiry must be in the future", param="expires_at")
     secret = new_secret(ADMIN_PREFIX if project_id is None else PROJECT_PREFIX)
     key = ApiKey(
         project_id=project_id,
@@ -94,7 +92,7 @@ def create_api_key(
 
 
 def list_projects(session: Session, *, after: str | None, limit: int, include_archived: bool = False) -> list[Project]:
-    """One more than `limit`, newest first."""
+    """Return up to `limit` + 1 projects, newest first. Raises `NotFound` for an unknown `after`."""
     query = select(Project).order_by(col(Project.id).desc()).limit(limit + 1)
     if not include_archived:
         query = query.where(col(Project.archived_at).is_(None))
@@ -103,42 +101,48 @@ def list_projects(session: Session, *, after: str | None, limit: int, include_ar
     return list(session.exec(query))
 
 
-def get_project(session: Session, project_id: str, *, param: str = "project_id", again: bool = False) -> Project:
-    """`again`: as it is now, whatever this transaction has seen of it before."""
-    project = session.get(Project, project_id, populate_existing=again)
+def get_project(session: Session, project_id: str, *, param: str = "project_id", refresh: bool = False) -> Project:
+    """Return a project; with `refresh`, as it is now in the database. Raises `NotFound`."""
+    project = session.get(Project, project_id, populate_existing=refresh)
     if project is None:
         raise NotFound(f"No such project: {project_id}", param=param)
     return project
 
 
 def get_active_project(session: Session, project_id: str) -> Project:
-    """A project that is not archived, nor can be before this transaction has ended. Ask before you lock anything."""
-    session.exec(select(func.pg_advisory_xact_lock_shared(_end_of(project_id))))
-    project = get_project(session, project_id, again=True)
+    """Return a project that is not archived and cannot be archived until this transaction ends.
+
+    Call it before locking any row, or it may deadlock with `archive_project`. Raises `NotFound` and `Invalid`.
+    """
+    session.exec(select(func.pg_advisory_xact_lock_shared(_archive_lock(project_id))))
+    project = get_project(session, project_id, refresh=True)
     if project.archived_at is not None:
-        raise Invalid(f"{project_id} is archived: it cannot be used or changed any more", code="project_archived")
+        raise Invalid(f"{project_id} is archived: it can no longer be used or changed", code="project_archived")
     return project
 
 
 def archive_project(session: Session, project_id: str) -> Project:
-    """Its keys are refused from now on, for good. Waits for who is at work in it. One of before keeps its time."""
-    session.exec(select(func.pg_advisory_xact_lock(_end_of(project_id))))
-    project = get_project(session, project_id, again=True)
+    """Archive a project for good: its keys are refused from now on. Waits for transactions that work in it.
+
+    Archiving it again keeps the first time. Raises `NotFound`.
+    """
+    session.exec(select(func.pg_advisory_xact_lock(_archive_lock(project_id))))
+    project = get_project(session, project_id, refresh=True)
     project.archived_at = project.archived_at or utc_now()
     return project
 
 
-def _end_of(project_id: str) -> Function[int]:
-    """A lock of its own: that of the row is taken by every insert of a row that belongs to it, in any order, and by
-    every change of it, which must not wait until nobody creates a job."""
-    return func.hashtextextended(f"end of {project_id}", 0)
+def _archive_lock(project_id: str) -> Function[int]:
+    """The key of an advisory lock, used instead of the project's row lock: every insert of a row with this project_id
+    locks the project's row too, in any order, and changing the project must not wait for those."""
+    return func.hashtextextended(f"archive {project_id}", 0)
 
 
 def default_credential(session: Session) -> Credential:
-    """The row of the account that the settings name. It is made when first needed."""
+    """Return the row of the account in the settings; it is inserted when first needed."""
     provider = get_settings().provider
-    of_nobody = col(Credential.project_id).is_(None)
-    query = select(Credential).where(Credential.base_url == provider.base_url, of_nobody)
+    has_no_project = col(Credential.project_id).is_(None)
+    query = select(Credential).where(Credential.base_url == provider.base_url, has_no_project)
     credential = session.exec(query).one_or_none()
     if credential is None:
         new = Credential(provider=provider.name, base_url=provider.base_url, dialect=provider.dialect)

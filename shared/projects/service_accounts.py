@@ -1,4 +1,4 @@
-"""Service accounts: the programs of a project, and the keys that they use."""
+"""Creates and deletes service accounts: the programs of a project, with their API keys."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -27,7 +27,7 @@ def get_account(session: Session, project_id: str, account_id: str, *, lock: boo
 def create_account_key(
     session: Session, account: ServiceAccount, name: str, *, expires_at: datetime | None, scopes: Collection[str] = ()
 ) -> tuple[ApiKey, str]:
-    """A key of a service account, and its secret, which nobody can read again."""
+    """Create a key for a service account and return it with its secret, which cannot be read again."""
     projects.get_active_project(session, account.project_id)
     account.role = "member"
     return projects.create_api_key(
@@ -36,7 +36,7 @@ def create_account_key(
 
 
 def delete_account(session: Session, project_id: str, account_id: str) -> None:
-    """With it go its keys: every server refuses them within a second."""
+    """Delete a service account and revoke its keys, which every server refuses within a second. Raises `NotFound`."""
     account = get_account(session, project_id, account_id, lock=True)
     account.deleted_at = utc_now()
     keys = select(ApiKey).where(ApiKey.service_account_id == account.id, col(ApiKey.revoked_at).is_(None))

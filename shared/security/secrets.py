@@ -1,8 +1,8 @@
-"""Secrets at rest: an envelope for each, under the first of the configured keys, that opens in its own place only.
+"""Encrypts secrets for the database: each with its own key, which a configured key wraps, bound to a context.
 
-A sealed text is `v1.KEY ID.WRAPPED KEY.CIPHERTEXT`: AES-256-GCM under a key of its own, which a configured one wraps.
-The key id says which one, so that a rotation wraps anew and reads nothing, and a missing key can be named. What older
-versions sealed is a Fernet token, and is opened too.
+A sealed text is `v1.KEY ID.WRAPPED KEY.CIPHERTEXT`, both encrypted with AES-256-GCM. The key id names the configured
+key: a rotation wraps again without reading the secret, and an error can name a missing key. Older versions stored
+Fernet tokens, which are still opened.
 """
 
 import os
@@ -19,26 +19,26 @@ from pydantic import SecretStr
 from shared.settings import get_settings
 
 VERSION = "v1"
-OLD = "fernet"
-_NONCE = 12
+FERNET = "fernet"
+NONCE_BYTES = 12
 
 
-class NoKeyFits(Exception):
-    """Something sealed that none of the configured keys opens, or that stands where it was not sealed for."""
+class CannotUnseal(Exception):
+    """No configured key opens the sealed text, or it was sealed for another context, or it was changed."""
 
 
 class _Key:
-    """One of TUNERY_SECRET_KEYS. Keys for each use are derived from it; its id tells nothing of it."""
+    """One of TUNERY_SECRET_KEYS. The wrapping key and the id are derived from it; the id reveals nothing of it."""
 
     def __init__(self, text: str) -> None:
         self.fernet = Fernet(text)
         secret = urlsafe_b64decode(text)
-        self.id = _derived(secret, b"tunery key id", 4).hex()
-        self.box = AESGCM(_derived(secret, b"tunery wrapping key", 32))
+        self.id = _derive(secret, b"tunery key id", 4).hex()
+        self.cipher = AESGCM(_derive(secret, b"tunery wrapping key", 32))
 
 
-def _derived(secret: bytes, use: bytes, length: int) -> bytes:
-    return HKDF(SHA256(), length, salt=None, info=use).derive(secret)
+def _derive(secret: bytes, purpose: bytes, length: int) -> bytes:
+    return HKDF(SHA256(), length, salt=None, info=purpose).derive(secret)
 
 
 @cache
@@ -52,71 +52,75 @@ def _configured() -> dict[str, _Key]:
 
 
 def key_ids() -> list[str]:
-    """Of the configured keys, the one that seals first."""
+    """Return the ids of the configured keys; the first one seals."""
     return list(_configured())
 
 
 def key_id(sealed: str) -> str:
-    """Of the key under which this is sealed; `fernet` for what an older version sealed, which does not say it."""
-    return sealed.split(".")[1] if sealed.startswith(f"{VERSION}.") else OLD
+    """Return the id of the key that wraps a sealed text; `fernet` for a Fernet token, which does not name its key."""
+    return sealed.split(".")[1] if sealed.startswith(f"{VERSION}.") else FERNET
 
 
-def seal(secret: str, place: str) -> str:
-    """`place` names the row and what it is there, as `proj_1/we_1`: in another one it does not open."""
-    own = AESGCM.generate_key(256)
-    return _envelope(own, _encrypted(AESGCM(own), secret.encode(), place), place)
+def seal(secret: str, context: str) -> str:
+    """Seal a secret for a context, such as `proj_1/we_1`: copied to another row, it cannot be unsealed."""
+    own_key = AESGCM.generate_key(256)
+    return _wrap(own_key, _encrypt(AESGCM(own_key), secret.encode(), context), context)
 
 
-def unseal(sealed: str, place: str) -> str:
-    """Raises `NoKeyFits`, in words that tell nothing of the secret."""
-    if key_id(sealed) == OLD:
-        return _unseal_old(sealed)
-    own, text = _opened(sealed, place)
+def unseal(sealed: str, context: str) -> str:
+    """Raises `CannotUnseal`, with a message that reveals nothing of the secret."""
+    if key_id(sealed) == FERNET:
+        return _unseal_fernet(sealed)
+    own_key, text = _unwrap(sealed, context)
     try:
-        return _decrypted(AESGCM(own), text, place).decode()
+        return _decrypt(AESGCM(own_key), text, context).decode()
     except (InvalidTag, ValueError):
-        raise NoKeyFits(f"what is sealed for {place} has been changed") from None
+        raise CannotUnseal(f"the secret sealed for {context} has been changed") from None
 
 
-def reseal(sealed: str, place: str) -> str:
-    """The same secret under the first key; what is so already is given back as it is. Raises `NoKeyFits`."""
-    if key_id(sealed) == OLD:
-        return seal(_unseal_old(sealed), place)
-    own, text = _opened(sealed, place)
-    return sealed if key_id(sealed) == key_ids()[0] else _envelope(own, text, place)
+def reseal(sealed: str, context: str) -> str:
+    """Seal with the first configured key; a text that already is comes back unchanged. Raises `CannotUnseal`."""
+    if key_id(sealed) == FERNET:
+        return seal(_unseal_fernet(sealed), context)
+    own_key, text = _unwrap(sealed, context)
+    return sealed if key_id(sealed) == key_ids()[0] else _wrap(own_key, text, context)
 
 
-def _envelope(own: bytes, text: str, place: str) -> str:
+def _wrap(own_key: bytes, text: str, context: str) -> str:
     first = next(iter(_configured().values()))
-    return f"{VERSION}.{first.id}.{_encrypted(first.box, own, place)}.{text}"
+    return f"{VERSION}.{first.id}.{_encrypt(first.cipher, own_key, context)}.{text}"
 
 
-def _opened(sealed: str, place: str) -> tuple[bytes, str]:
-    """The key of its own, and what it encrypts."""
+def _unwrap(sealed: str, context: str) -> tuple[bytes, str]:
+    """Return the secret's own key, and the ciphertext."""
     try:
         _, id, wrapped, text = sealed.split(".")
         key = _configured().get(id)
         if key is None:
-            raise NoKeyFits(f"what is sealed for {place} needs the key {id}, which is not among TUNERY_SECRET_KEYS")
-        return _decrypted(key.box, wrapped, place), text
+            raise CannotUnseal(
+                f"the secret sealed for {context} needs the key {id}, which is not among TUNERY_SECRET_KEYS"
+            )
+        return _decrypt(key.cipher, wrapped, context), text
     except (InvalidTag, ValueError):
-        raise NoKeyFits(f"what stands at {place} was sealed for another place, or has been changed") from None
+        raise CannotUnseal(
+            f"the secret stored for {context} was sealed for another context, or has been changed"
+        ) from None
 
 
-def _unseal_old(sealed: str) -> str:
+def _unseal_fernet(sealed: str) -> str:
     for key in _configured().values():
         try:
             return key.fernet.decrypt(sealed.encode()).decode()
         except InvalidToken:
             continue
-    raise NoKeyFits("no key of TUNERY_SECRET_KEYS opens what an older version has sealed")
+    raise CannotUnseal("no key of TUNERY_SECRET_KEYS opens a secret that an older version sealed")
 
 
-def _encrypted(box: AESGCM, secret: bytes, place: str) -> str:
-    nonce = os.urandom(_NONCE)
-    return urlsafe_b64encode(nonce + box.encrypt(nonce, secret, place.encode())).decode()
+def _encrypt(cipher: AESGCM, secret: bytes, context: str) -> str:
+    nonce = os.urandom(NONCE_BYTES)
+    return urlsafe_b64encode(nonce + cipher.encrypt(nonce, secret, context.encode())).decode()
 
 
-def _decrypted(box: AESGCM, text: str, place: str) -> bytes:
-    found = urlsafe_b64decode(text)
-    return box.decrypt(found[:_NONCE], found[_NONCE:], place.encode())
+def _decrypt(cipher: AESGCM, text: str, context: str) -> bytes:
+    raw = urlsafe_b64decode(text)
+    return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], context.encode())

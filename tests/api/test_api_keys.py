@@ -24,7 +24,7 @@ def who(secret: str) -> Caller:
 
 def is_refused(secret: str) -> bool:
     with transaction() as session:
-        return callers.still_good(session, [secret], "files:read") == set()
+        return callers.valid_secrets(session, [secret], "files:read") == set()
 
 
 def test_a_service_accounts_key_is_shown_once_and_acts_for_its_project(admin: OpenAI, alice: Person) -> None:
@@ -118,7 +118,7 @@ def test_after_a_rotation_the_old_secret_is_good_for_a_while(admin: OpenAI, alic
     assert rotated["previous_valid_until"] == pytest.approx(epoch(utc_now()) + 60, abs=5)
     change(ApiKey, key_id, previous_until=utc_now() - timedelta(seconds=1))
     with transaction() as session:
-        assert callers.still_good(session, [alice.api_key, new], "jobs:read") == {new}
+        assert callers.valid_secrets(session, [alice.api_key, new], "jobs:read") == {new}
 
 
 def test_a_rotation_without_overlap_ends_the_old_secret_at_once(admin: OpenAI, alice: Person) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from openai import BadRequestError, OpenAI
 
-from api.audit.middleware import CHANGES, CHANGING, NO_CHANGES
+from api.audit.middleware import CHANGES, CHANGING_METHODS, NO_CHANGES
 from api.main import create_app
 from shared.audit.models import AuditLog
 from shared.database import transaction
@@ -32,7 +32,7 @@ def changing_routes() -> dict[str, str]:
     found = {}
     for route in create_app().routes:
         for each in [*getattr(route, "effective_candidates", list)()] or [route]:
-            if CHANGING & (getattr(each, "methods", None) or set()):
+            if CHANGING_METHODS & (getattr(each, "methods", None) or set()):
                 found[each.name] = f"{each.methods} {each.path}"
     return found
 

@@ -8,9 +8,9 @@ from openai import OpenAI
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from api.audit.refusals import SINGLY, Refusals
+from api.audit.refusals import MAX_ENTRIES_PER_KIND, Refusals
 from shared.audit import service as audit
-from shared.audit.actor import Who
+from shared.audit.actor import Actor
 from shared.audit.models import REFUSED, AuditLog
 from shared.database import transaction
 from shared.db.times import utc_now
@@ -63,11 +63,11 @@ def test_failed_authentications_are_counted_when_they_are_many(alice: Person) ->
 
 def test_what_was_only_counted_is_written_when_its_time_is_over_though_nothing_more_comes(clean: str) -> None:
     async def flood() -> None:
-        refusals = Refusals(period=0.3)
-        for _ in range(SINGLY + 5):
-            await refusals.note(AuditLog.by(Who("unknown", address="203.0.113.9"), REFUSED, None, None, {}))
+        refusals = Refusals(period_seconds=0.3)
+        for _ in range(MAX_ENTRIES_PER_KIND + 5):
+            await refusals.record(AuditLog.by(Actor("unknown", address="203.0.113.9"), REFUSED, None, None, {}))
         with anyio.fail_after(10):
-            while sum(entry.count for entry in entries(address="203.0.113.9")) < SINGLY + 5:
+            while sum(entry.count for entry in entries(address="203.0.113.9")) < MAX_ENTRIES_PER_KIND + 5:
                 await anyio.sleep(0.02)
 
     anyio.run(flood)

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
-from api.streams.feed import KEPT, Entry, Feed, Place
+from api.streams.feed import MAX_BUFFERED_ENTRIES, Cursor, Entry, Feed
 from shared.database import transaction
 from shared.db.ids import first_id
 from shared.db.times import utc_now
@@ -133,12 +133,12 @@ def test_all_who_follow_a_job_are_told_and_nobody_else(alice: Person, bob: Perso
 
 def test_who_reads_too_slowly_is_told_to_read_again() -> None:
     feed = Feed(JobStatus.RUNNING)
-    slow, quick = Place(feed, ""), Place(feed, "")
-    feed.places |= {slow, quick}
-    for number in range(KEPT + 1):
+    slow, quick = Cursor(feed, ""), Cursor(feed, "")
+    feed.cursors |= {slow, quick}
+    for number in range(MAX_BUFFERED_ENTRIES + 1):
         feed.put([Entry(str(number), None, b"")])
         assert [entry.id for entry in quick.take() or []] == [str(number)]
-    assert len(feed.entries) == KEPT
+    assert len(feed.entries) == MAX_BUFFERED_ENTRIES
     assert slow.take() is None
     assert slow.take() == []
 

@@ -6,7 +6,7 @@ import pytest
 from openai import APIStatusError, OpenAI
 
 from api.auth import last_used
-from api.auth.scopes import ForAdmin, ForProject
+from api.auth.scopes import AdminScope, ProjectScope
 from api.main import create_app
 from shared.database import transaction
 from shared.db.times import utc_now
@@ -43,14 +43,14 @@ def ask(person: Person, secret: str, method: str = "GET", path: str = "/files", 
     )
 
 
-def scopes_of_routes() -> dict[tuple[str, str], list[ForProject | ForAdmin]]:
+def scopes_of_routes() -> dict[tuple[str, str], list[ProjectScope | AdminScope]]:
     """For each method and path, the scopes that are declared on the way to it."""
     found = {}
     for route in create_app().routes:
         for each in [*getattr(route, "effective_candidates", list)()] or [route]:
             calls = _calls(getattr(each, "dependant", None))
             for method in getattr(each, "methods", None) or ():
-                found[method, each.path] = [call for call in calls if isinstance(call, ForProject | ForAdmin)]
+                found[method, each.path] = [call for call in calls if isinstance(call, ProjectScope | AdminScope)]
     return found
 
 
@@ -63,9 +63,9 @@ def test_every_route_declares_its_scope(server: str) -> None:
     declared = scopes_of_routes()
     assert len(declared) > 40
     assert {path for (_, path), scopes in declared.items() if len(scopes) != 1} == OPEN | SIGNED
-    asked = {scope.needed(method) for (method, _), scopes in declared.items() for scope in scopes}
+    asked = {scope.required(method) for (method, _), scopes in declared.items() for scope in scopes}
     assert asked - {*PROJECT_SCOPES, *ADMIN_SCOPES} == set(), "no key can have these"
-    for_admins = {path for (_, path), scopes in declared.items() if scopes and isinstance(scopes[0], ForAdmin)}
+    for_admins = {path for (_, path), scopes in declared.items() if scopes and isinstance(scopes[0], AdminScope)}
     assert for_admins == {path for _, path in declared if path.startswith(ADMINISTRATION)}
 
 
@@ -151,6 +151,6 @@ def test_a_use_is_written_once_a_minute_by_whichever_process(alice: Person) -> N
     first = row(ApiKey, key.id).last_used_at
     last_used.write(key.id)
     assert row(ApiKey, key.id).last_used_at == first
-    change(ApiKey, key.id, last_used_at=first - last_used.WRITTEN_EVERY)
+    change(ApiKey, key.id, last_used_at=first - last_used.WRITE_INTERVAL)
     last_used.write(key.id)
     assert row(ApiKey, key.id).last_used_at > first

@@ -15,7 +15,7 @@ from shared.jobs import service as jobs
 from shared.jobs.models import Job, JobStatus
 from shared.jobs.schemas import JobCreate
 from shared.jobs.spending import costs
-from shared.projects.callers import as_member, identify
+from shared.projects.callers import identify, require_project
 from tests.api.administration import Operator, counted_file, estimate_of
 from tests.api.training import train
 from tests.worker.levers import change, ids, running_job
@@ -40,7 +40,7 @@ def create_many(person: Person, file_id: str, count: int) -> list[str]:
     """As so many requests would, but for HTTP."""
     new = JobCreate(model="gpt-4o-mini", training_file=file_id)
     with transaction() as session:
-        caller = as_member(identify(session, person.api_key))
+        caller = require_project(identify(session, person.api_key))
         return [jobs.create(session, caller, new).id for _ in range(count)]
 
 

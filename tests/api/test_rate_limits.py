@@ -81,7 +81,7 @@ def test_a_project_that_is_over_its_limit_is_told_so_and_when_again(alice: Perso
         assert refused.headers["x-ratelimit-reset-requests"] == f"{again}s"
         error = refused.json["error"]
         assert (error["type"], error["code"]) == ("requests", "rate_limit_exceeded")
-        assert error["message"] == f"The limit of 3 requests a minute is reached: try again in {again} s"
+        assert error["message"] == f"The limit of 3 requests per minute is reached: try again in {again} s"
         assert refused.headers["x-request-id"].startswith("req_")
     assert statuses(ask(bob, 4)) == [200] * 4
 
@@ -125,7 +125,7 @@ def test_one_of_a_flood_looks_whether_its_limits_have_changed_and_the_others_go_
 
     async def flood() -> None:
         limiter = RateLimitMiddleware(app)
-        limiter.ledger.open(sha256(b"Bearer hers").digest(), {"proj_hers": Limits(0, None, None, None)}).until = 0
+        limiter.cache.put(sha256(b"Bearer hers").digest(), {"proj_hers": Limits(0, None, None, None)}).until = 0
         for _ in range(20):
             scope = {"type": "http", "path": "/v1/files", "headers": [(b"authorization", b"Bearer hers")]}
             await limiter(scope, receive, send_refusal)
@@ -143,7 +143,7 @@ def test_bytes_are_counted_and_the_body_that_reaches_the_limit_is_taken(tiny: Pe
     answers = [send(tiny, "POST", "/fine_tuning/jobs", body) for _ in range(3)]
     assert statuses(answers)[2] == 429
     assert 429 not in statuses(answers)[:2]
-    assert answers[2].json["error"]["message"].startswith("The limit of 1000 bytes a minute is reached")
+    assert answers[2].json["error"]["message"].startswith("The limit of 1000 bytes per minute is reached")
     assert [answer.headers["x-ratelimit-remaining-bytes"] for answer in answers] == [str(1000 - len(body)), "0", "0"]
     assert send(tiny, "GET", "/files").status == 200
 

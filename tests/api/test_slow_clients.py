@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from api.http.body_guard import find_unstorable, is_text, is_too_deep
-from api.http.slow_heads import HEAD_BYTES, Connection
+from api.http.slow_heads import MAX_HEAD_BYTES, Connection
 from api.main import create_app
 from shared.json_fields import MAX_DEPTH
 from tests.api.wire import END, form, open_upload, part, send
@@ -22,7 +22,7 @@ PATIENCE = 0.3
 
 
 class Hasty(Connection):
-    head_within = 0.1
+    head_timeout_seconds = 0.1
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_a_second_head_that_does_not_end_is_not_waited_for_either(hasty: Person)
 def test_a_head_without_bounds_is_refused(hasty: Person) -> None:
     with connected(hasty) as connection:
         connection.sendall(b"GET /livez HTTP/1.1\r\nhost: x\r\nx-long: ")
-        connection.sendall(b"a" * HEAD_BYTES)
+        connection.sendall(b"a" * MAX_HEAD_BYTES)
         assert said(connection) == (431, "request_too_large")
 
 
@@ -167,7 +167,7 @@ def test_what_cannot_be_stored_is_seen(text: bytes, is_bad: bool) -> None:
 def test_where_it_is_is_told(hasty: Person) -> None:
     answer = send(hasty, "POST", "/fine_tuning/jobs", rb'{"a\\b": "\ud83d\ude00", "model": "x\u0000"}')
     assert (answer.status, answer.error["code"]) == (400, "invalid_text")
-    assert "at byte 36," in answer.error["message"]
+    assert "at byte 36:" in answer.error["message"]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from shared.projects.secret_format import ADMIN_PREFIX, PROJECT_PREFIX, hint_of, is_whole, new_secret
+from shared.projects.secret_format import ADMIN_PREFIX, PROJECT_PREFIX, hint_of, is_well_formed, new_secret
 
 FOR_SCANNERS = r"sk-(admin-)?tun-[0-9A-Za-z]{49}"  # as docs/administration.md has it
 
@@ -13,7 +13,7 @@ FOR_SCANNERS = r"sk-(admin-)?tun-[0-9A-Za-z]{49}"  # as docs/administration.md h
 def test_a_new_secret_is_found_by_scanners_and_is_whole(prefix: str) -> None:
     secret = new_secret(prefix)
     assert re.fullmatch(FOR_SCANNERS, secret)
-    assert is_whole(secret)
+    assert is_well_formed(secret)
     assert hint_of(secret) == f"{prefix}{secret[len(prefix) :][:3]}…{secret[-4:]}"
 
 
@@ -24,20 +24,20 @@ def test_no_two_secrets_are_alike() -> None:
 def test_one_wrong_letter_anywhere_is_seen() -> None:
     secret = new_secret(PROJECT_PREFIX)
     wrong = [secret[:at] + ("x" if secret[at] != "x" else "y") + secret[at + 1 :] for at in range(len(secret))]
-    assert [text for text in wrong if is_whole(text)] == []
+    assert [text for text in wrong if is_well_formed(text)] == []
 
 
 @pytest.mark.parametrize("change", [lambda s: s[:-1], lambda s: s + "a", lambda s: s[1:], lambda s: f" {s}", str.upper])
 def test_a_part_of_a_secret_is_not_whole(change: "type[str]") -> None:
-    assert not is_whole(change(new_secret(PROJECT_PREFIX)))
+    assert not is_well_formed(change(new_secret(PROJECT_PREFIX)))
 
 
 def test_two_letters_that_changed_places_are_seen() -> None:
     secret = new_secret(PROJECT_PREFIX)
     swapped = [secret[:at] + secret[at + 1] + secret[at] + secret[at + 2 :] for at in range(len(secret) - 1)]
-    assert [text for text in swapped if text != secret and is_whole(text)] == []
+    assert [text for text in swapped if text != secret and is_well_formed(text)] == []
 
 
 def test_a_key_of_the_first_weeks_has_no_checksum_and_may_be_whole() -> None:
-    assert is_whole("sk-tun-" + "a1_-B" * 8 + "xyz")
-    assert is_whole("sk-admin-tun-" + "a1_-B" * 8 + "xyz")
+    assert is_well_formed("sk-tun-" + "a1_-B" * 8 + "xyz")
+    assert is_well_formed("sk-admin-tun-" + "a1_-B" * 8 + "xyz")

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from shared.database import transaction
 from shared.db.times import utc_now
 from shared.jobs.models import Job
-from shared.sweeps import LAST, SweepNote
+from shared.sweeps import LAST, LastSweep
 from tests.worker.levers import change, settings
 from tests.world import Person
 from worker.runtime import health, scheduler
@@ -40,7 +40,7 @@ def ask(port: int, path: str) -> tuple[int, str]:
 def let_the_beat_stop() -> None:
     """As if its last sweep had been a minute ago."""
     with transaction() as session:
-        session.get_one(SweepNote, LAST).swept_at = utc_now() - timedelta(minutes=1)
+        session.get_one(LastSweep, LAST).swept_at = utc_now() - timedelta(minutes=1)
 
 
 def test_a_worker_lives_and_is_ready_while_somebody_sweeps(port: int) -> None:

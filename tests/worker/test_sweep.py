@@ -40,7 +40,7 @@ def broker(redis_url: str) -> Iterator[Redis]:
 def _nobody_has_rung(broker: Redis) -> None:
     """A queue that many tests have rung in takes no more."""
     broker.delete("celery", "deliveries")
-    queue._counted.clear()
+    queue._counts.clear()
 
 
 def rings(broker: Redis, id: str) -> list[str]:
@@ -149,12 +149,12 @@ def test_a_bell_that_nobody_hears_is_not_rung_without_end(many: list[str], own_b
     assert [sweep.sweep() for _ in range(3)] == [10, 0, 0]
     assert own_broker.llen("celery") == sweep.MOST_SWEPT
     own_broker.delete("celery")
-    queue._counted.clear()
+    queue._counts.clear()
     assert sweep.sweep() == len(many) - 10
 
 
 def test_who_rings_all_the_time_leaves_the_sweep_room(many: list[str], own_broker: Redis) -> None:
-    own_broker.rpush("celery", *["ring"] * queue.MOST_MESSAGES)
+    own_broker.rpush("celery", *["ring"] * queue.MAX_QUEUED_MESSAGES)
     assert not queue.enqueue(Task.REFRESH_CREDENTIAL, many[-1])
     assert sweep.sweep() == len(many)
 

@@ -13,7 +13,7 @@ from shared.datasets.models import Dataset, ProviderFile, ProviderFileStatus
 from shared.datasets.read_progress import call_before_reads
 from shared.datasets.storage import store
 from shared.db.claims import release
-from shared.db.row_security import narrow
+from shared.db.row_security import limit_to_project
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
 from shared.projects.models import Credential
@@ -151,5 +151,5 @@ def wake_waiting_jobs(file_id: str) -> None:
     with transaction() as session:
         file = session.get(ProviderFile, file_id)
         if file is not None and file.status is not ProviderFileStatus.PENDING:
-            narrow(session, file.project_id)
+            limit_to_project(session, file.project_id)
             jobs.wake_waiting(session, file.dataset_id)

@@ -63,7 +63,7 @@ def main() -> None:
 def note_sweep() -> None:
     """So that workers see when nobody sweeps any more."""
     with transaction() as session:
-        sweeps.note(session)
+        sweeps.record_sweep(session)
 
 
 def tidy() -> bool:
@@ -98,7 +98,7 @@ def _forget() -> bool:
     settings = get_settings()
     forgetting = (*upkeep.FORGET, notifications.forget)
     old = [_in_batches(forget, utc_now() - settings.webhook_retention) for forget in forgetting]
-    return any([*old, _in_batches(idempotency.forget, utc_now() - settings.idempotency_lifetime)])
+    return any([*old, _in_batches(idempotency.delete_before, utc_now() - settings.idempotency_lifetime)])
 
 
 def _in_batches(forget: Callable[[Session, datetime], int], before: datetime) -> bool:

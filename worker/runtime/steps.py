@@ -13,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from shared.database import transaction
 from shared.db.claims import claim, release, renew, still_held
-from shared.db.row_security import narrow
+from shared.db.row_security import limit_to_project
 from shared.db.tables import DueTable, OwnedDue
 from shared.db.times import utc_now
 from shared.settings import get_settings
@@ -156,7 +156,7 @@ def _project_of(row: DueTable | OwnedDue) -> str | None:
 def _plan(session: Session, step: Step[Row, Plan, Answer], row: Row) -> Plan | None:
     """Plan the step. The claim saw the rows of all projects; from here on only the row's own project is visible."""
     if (project_id := _project_of(row)) is not None:
-        narrow(session, project_id)
+        limit_to_project(session, project_id)
     if row.failures > get_settings().max_step_failures:
         log.error("the steps of this row keep failing: it is given up", row=row.id, failures=row.failures)
         step.give_up(session, row)

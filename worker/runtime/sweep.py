@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 from sqlalchemy import ColumnElement, and_, literal, or_, update
 from sqlmodel import Session, col, select
 
-from shared.broker.queue import MOST_MESSAGES, enqueue, length, queue_of
+from shared.broker.queue import MAX_QUEUED_MESSAGES, enqueue, length, queue_of
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
 from shared.db.tables import DueTable, OwnedDue
@@ -21,7 +21,7 @@ from shared.settings import get_settings
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookRecovery
 
 AT_ONCE = 500
-MOST_SWEPT = MOST_MESSAGES + AT_ONCE  # so that who rings all the time leaves room for those whose ring was lost
+MOST_SWEPT = MAX_QUEUED_MESSAGES + AT_ONCE  # so that who rings all the time leaves room for those whose ring was lost
 LOST_AFTER = 30  # times `enqueue_again_after`: then a ring is repeated, however many others wait to be heard
 log = structlog.get_logger(__name__)
 DUE: tuple[type[DueTable] | type[OwnedDue], ...] = (

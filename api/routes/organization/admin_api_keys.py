@@ -16,7 +16,7 @@ from shared.projects.key_schemas import (
     AdminKeyPublic,
     AdminKeyWithSecret,
     KeyRotate,
-    end_of,
+    expiry_after,
 )
 
 router = APIRouter(
@@ -32,7 +32,7 @@ def create_admin_api_key(session: OrganizationSessionDep, admin: AdminDep, new: 
     """Make an admin key; its secret is shown this once."""
     keys.check_may_grant(admin, new.scopes)
     key, secret = projects.create_api_key(
-        session, None, new.name, expires_at=end_of(new.expires_in_seconds), scopes=new.scopes
+        session, None, new.name, expires_at=expiry_after(new.expires_in_seconds), scopes=new.scopes
     )
     return AdminKeyWithSecret(**AdminKeyPublic.of(key).model_dump(), value=secret)
 

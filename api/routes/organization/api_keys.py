@@ -10,7 +10,14 @@ from api.idempotency import IdempotentAdminRoute
 from shared.db.pages import Page
 from shared.projects import keys
 from shared.projects import service as projects
-from shared.projects.key_schemas import ApiKeyDeleted, ApiKeyPublic, ApiKeyUpdate, ApiKeyWithSecret, KeyRotate, end_of
+from shared.projects.key_schemas import (
+    ApiKeyDeleted,
+    ApiKeyPublic,
+    ApiKeyUpdate,
+    ApiKeyWithSecret,
+    KeyRotate,
+    expiry_after,
+)
 
 router = APIRouter(
     prefix="/v1/organization/projects/{project_id}/api_keys",
@@ -45,7 +52,7 @@ def retrieve_api_key(session: OrganizationSessionDep, project_id: str, key_id: s
 @router.post("/{key_id}", response_model=ApiKeyPublic)
 def update_api_key(session: OrganizationSessionDep, project_id: str, key_id: str, new: ApiKeyUpdate) -> ApiKeyPublic:
     """Change what a key may do, or until when. It counts within a second."""
-    expires_at = end_of(new.expires_in_seconds)
+    expires_at = expiry_after(new.expires_in_seconds)
     key = keys.update_key(session, project_id, key_id, scopes=new.scopes, expires_at=expires_at)
     return keys.show(session, [key])[0]
 

@@ -79,6 +79,6 @@ def _lines(wanted: Filter, after: str) -> Iterator[str]:
         with transaction() as session:
             found = audit.export(session, wanted, after)
         yield "".join(each.model_dump_json() + "\n" for each in found)
-        if len(found) < audit.AT_ONCE:
+        if len(found) < audit.EXPORT_BATCH_ROWS:
             return
         after = found[-1].id

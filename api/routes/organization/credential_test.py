@@ -24,8 +24,8 @@ async def ask_and_wait(project_id: str, credential_id: str) -> CredentialTest:
     """
     since = await run_in_threadpool(_ask, project_id, credential_id)
     settings = get_settings()  # the provider is asked two things
-    patience = settings.enqueue_again_after + 2 * settings.provider.timeout
-    answer = await wait_for(partial(_answer, project_id, credential_id, since), patience)
+    timeout = settings.enqueue_again_after + 2 * settings.provider.timeout
+    answer = await wait_for(partial(_answer, project_id, credential_id, since), timeout)
     if answer is None:
         raise WorkerUnavailable("The provider has not been asked yet: no worker is free. Ask again")
     return answer

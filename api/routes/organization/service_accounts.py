@@ -20,7 +20,7 @@ from shared.projects.key_schemas import (
     ServiceAccountPublic,
     ServiceAccountUpdate,
     ServiceAccountWithKey,
-    end_of,
+    expiry_after,
 )
 from shared.projects.models import ServiceAccount
 
@@ -43,7 +43,9 @@ def create_service_account(
         account = accounts.create_account(session, project_id, new.name, role="none")
         return ServiceAccountWithKey(**ServiceAccountPublic.of(account).model_dump(), api_key=None)
     account = accounts.create_account(session, project_id, new.name)
-    key, secret = accounts.create_account_key(session, account, "Secret Key", expires_at=end_of(new.expires_in_seconds))
+    key, secret = accounts.create_account_key(
+        session, account, "Secret Key", expires_at=expiry_after(new.expires_in_seconds)
+    )
     shown = AccountKeyWithSecret.of(key, secret)
     return ServiceAccountWithKey(**ServiceAccountPublic.of(account).model_dump(), api_key=shown)
 
@@ -94,6 +96,6 @@ def create_service_account_api_key(
 ) -> AccountKeyWithSecret:
     """Make another key for a service account; its secret is shown this once."""
     account = accounts.get_account(session, project_id, service_account_id, lock=True)
-    expires_at = end_of(new.expires_in_seconds)
+    expires_at = expiry_after(new.expires_in_seconds)
     key, secret = accounts.create_account_key(session, account, new.name, expires_at=expires_at, scopes=new.scopes)
     return AccountKeyWithSecret.of(key, secret)
