@@ -1,4 +1,8 @@
-"""`Idempotency-Key`: a POST that is sent again under its key is answered as before, and not carried out again."""
+"""`Idempotency-Key`: a POST repeated with the same key gets the stored answer and is not carried out again.
+
+The answer is stored in the transaction of the work. A route whose work is one transaction needs no code of its own; an
+`async` route calls `begin` and `keep`, or `recall` and `remember`, in its transaction.
+"""
 
 import json
 from collections.abc import Callable, Coroutine
@@ -24,10 +28,10 @@ from shared.security.secrets import seal, unseal
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 
-# POSTs about an archived project that are carried out, and why.
-AFTER_THE_END = {
-    "archive_project": "sent again, it is answered as before",
-    "create_adjustment": "the provider's bill comes when the month is over",
+# Administrative POST routes that are allowed for an archived project, and why.
+ALLOWED_WHEN_ARCHIVED = {
+    "archive_project": "archiving it again changes nothing",
+    "create_adjustment": "the provider's bill comes after the month has ended",
 }
 
 _Key = Annotated[
@@ -37,40 +41,40 @@ _Key = Annotated[
         min_length=1,
         max_length=255,
         pattern="^[ -~]+$",
-        description="Sent again under the same key within a day, the request is not carried out again: the answer is "
-        f"the first one, with `{REPLAYED}: true`. An error has changed nothing, and is not kept.",
+        description="If the request is repeated with the same key within a day, it is not carried out again; the "
+        f"first answer is returned, with the header `{REPLAYED}: true`. Errors are not stored: they change nothing.",
     ),
 ]
 
 
 @dataclass
-class _Keyed:
-    """A request that came under a key. `session` is that of its work, until its answer is stored."""
+class _KeyedRequest:
+    """A request with a key. `content` is what it sends; `session` that of its work, until its answer is stored."""
 
     id: str
-    address: str
-    facts: tuple[object, ...] = ()
+    method_and_url: str
+    content: tuple[object, ...] = ()
     session: Session | None = None
     is_replay: bool = False
 
     def request_sha256(self) -> str:
-        asked = json.dumps([self.address, *self.facts], sort_keys=True)
-        return sha256(asked.encode()).hexdigest()
+        request = json.dumps([self.method_and_url, *self.content], sort_keys=True)
+        return sha256(request.encode()).hexdigest()
 
-    def find(self, session: Session, facts: tuple[object, ...]) -> StoredAnswer | None:
-        self.facts = facts or self.facts
+    def find(self, session: Session, content: tuple[object, ...]) -> StoredAnswer | None:
+        self.content = content or self.content
         answer = find_or_reserve(session, self.id)
         if answer is None:
             self.session = session
         elif answer.request_sha256 != self.request_sha256():
-            sentence = f"This {HEADER} was used for another request, of another body or address: take a new one"
+            sentence = f"This {HEADER} was used for a request with another body or URL: use a new key"
             raise Invalid(sentence, code="idempotency_key_reused", param=HEADER)
         else:
             self.is_replay = True
         return answer
 
     def store(self, status: int, content_type: str, body: str) -> None:
-        """Once, and in the transaction of the work."""
+        """Store the answer in the transaction of the work, unless that has been done."""
         if self.session is None:
             return
         answer = StoredAnswer(
@@ -84,135 +88,135 @@ class _Keyed:
         self.session = None
 
 
-_keyed: ContextVar[_Keyed | None] = ContextVar("keyed", default=None)
+_keyed: ContextVar[_KeyedRequest | None] = ContextVar("keyed", default=None)
 
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
 class Replayed(Exception):
-    """The request has been carried out before. The answer is read while its transaction lasts."""
+    """Ends a request that was carried out before; `response` is the stored answer."""
 
     def __init__(self, answer: StoredAnswer) -> None:
         body, headers = unseal(answer.sealed_body, answer.id), {"content-type": answer.content_type}
         self.response = Response(body, answer.status, headers)
 
 
-def begin(session: Session, *facts: object) -> None:
-    """Ask, before the work and in its transaction, whether it has been done; a request without a key is carried out.
+def begin(session: Session, *content: object) -> None:
+    """Reserve the request's key before the work, in the transaction of the work. Does nothing without a key.
 
-    `facts` are what was sent, beside method and address. Raises `Replayed`, which ends the request with the stored
-    answer; `Invalid` if the key was used for something else; `KeyInUse` while another transaction is at it.
+    `content` identifies what was sent, besides method and URL. Raises `Replayed` with the stored answer, `Invalid` if
+    the key was used for another request, and `KeyInUse` while another transaction works on it.
     """
     keyed = _keyed.get()
-    if keyed and (answer := keyed.find(session, facts)):
+    if keyed and (answer := keyed.find(session, content)):
         raise Replayed(answer)
 
 
 def keep(answer: Answer) -> Answer:
-    """Store what will be answered, in the transaction that `begin` was given, after the work."""
+    """Store and return the answer, after the work and in the transaction given to `begin`."""
     if keyed := _keyed.get():
         keyed.store(200, "application/json", answer.model_dump_json(by_alias=True))
     return answer
 
 
-def recall(session: Session, *facts: object) -> str | None:
-    """As `begin`, where the answer cannot be known in the transaction of the work: what was remembered to find it."""
+def recall(session: Session, *content: object) -> str | None:
+    """Like `begin`, for a route whose answer is known only after its transaction: return the text of `remember`."""
     keyed = _keyed.get()
-    answer = keyed.find(session, facts) if keyed else None
+    answer = keyed.find(session, content) if keyed else None
     return unseal(answer.sealed_body, answer.id) if answer else None
 
 
 def remember(text: str) -> None:
-    """What this request can be answered from again, in the transaction that `recall` was given."""
+    """Store a text from which the answer can be found again, in the transaction given to `recall`."""
     if keyed := _keyed.get():
         keyed.store(200, "text/plain", text)
 
 
-async def _for_project(request: Request, caller: CallerDep, key: _Key = None) -> None:
+async def _note_project_key(request: Request, caller: CallerDep, key: _Key = None) -> None:
     _note(request, caller.project_id, key)
 
 
-async def _for_admin(request: Request, admin: AdminDep, key: _Key = None) -> None:
-    """What one admin key was answered, such as a secret, is not for another, which may have fewer scopes."""
+async def _note_admin_key(request: Request, admin: AdminDep, key: _Key = None) -> None:
+    """Admin keys do not share answers: an answer may hold a secret, and another admin key may have fewer scopes."""
     _note(request, admin.key_id, key)
 
 
 def _note(request: Request, owner: str, key: str | None) -> None:
     if key is not None:
-        _keyed.set(_Keyed(answer_id(owner, key), f"{request.method} {request.url.path}?{request.url.query}"))
+        _keyed.set(_KeyedRequest(answer_id(owner, key), f"{request.method} {request.url.path}?{request.url.query}"))
 
 
 async def _note_body(request: Request) -> None:
-    """What the body says, however it is written: with other spaces, or its fields in another order, it is the same."""
+    """Note the parsed body: other spaces or another order of fields make no other request."""
     if keyed := _keyed.get():
         try:
-            keyed.facts = (await request.json(),)
-        except (ValueError, RecursionError):  # where no body is expected, any will do
-            keyed.facts = (sha256(await request.body()).hexdigest(),)
+            keyed.content = (await request.json(),)
+        except (ValueError, RecursionError):  # a route without a body ignores what is sent
+            keyed.content = (sha256(await request.body()).hexdigest(),)
 
 
-def _begun(endpoint: Callable[..., Any]) -> Callable[..., Any]:
-    """The question is asked in the thread of the work, so that no connection waits for a thread while it is held."""
+def _with_begin(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Call `begin` in the endpoint's own thread: a dependency would hold the connection while it waits for a thread."""
 
     @wraps(endpoint)
-    def begin_and_do(**values: Any) -> Any:
+    def begin_and_call(**values: Any) -> Any:
         begin(values["session"])
         return endpoint(**values)
 
-    return begin_and_do
+    return begin_and_call
 
 
 class IdempotentRoute(APIRoute):
-    """A route of a project, whose POST may carry a key.
+    """A project's route. Its POST accepts a key.
 
-    A plain route needs nothing but its `session`. An `async` one takes in what is large, or waits for others, without a
-    transaction: when it has opened one, it calls `begin` itself, and `keep` before the end of it.
+    A plain endpoint only needs a parameter `session`. An `async` endpoint, which receives a file or waits for a worker
+    without a transaction, calls `begin` and `keep` itself when it opens one.
     """
 
-    noted: ClassVar = Depends(_for_project)
+    note_key: ClassVar = Depends(_note_project_key)
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         if "POST" in options["methods"]:
-            options["dependencies"] = [*options["dependencies"], self.noted]
+            options["dependencies"] = [*options["dependencies"], self.note_key]
             if not iscoroutinefunction(endpoint):
                 options["dependencies"].append(Depends(_note_body))
-                endpoint = _begun(endpoint)
+                endpoint = _with_begin(endpoint)
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        return _once(handle) if self.methods and "POST" in self.methods else handle
+        return _replay_or_handle(handle) if self.methods and "POST" in self.methods else handle
 
 
 class IdempotentAdminRoute(IdempotentRoute):
-    """A route of the organization: behind it stands an admin key. Nothing is made or changed in an archived project.
+    """An administrative route. Its POST accepts a key, and refuses to change an archived project.
 
-    An `async` one says so itself, in its transaction.
+    An `async` endpoint checks the latter itself, in its transaction.
     """
 
-    noted: ClassVar = Depends(_for_admin)
+    note_key: ClassVar = Depends(_note_admin_key)
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         is_change = "POST" in options["methods"] and "{project_id}" in path
-        if is_change and endpoint.__name__ not in AFTER_THE_END and not iscoroutinefunction(endpoint):
-            endpoint = _while_active(endpoint)
+        if is_change and endpoint.__name__ not in ALLOWED_WHEN_ARCHIVED and not iscoroutinefunction(endpoint):
+            endpoint = _for_active_project(endpoint)
         super().__init__(path, endpoint, **options)
 
 
-def _while_active(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+def _for_active_project(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(endpoint)
-    def check_and_do(**values: Any) -> Any:
+    def check_and_call(**values: Any) -> Any:
         projects.get_active_project(values["session"], values["project_id"])
         return endpoint(**values)
 
-    return check_and_do
+    return check_and_call
 
 
-def _once(handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> Callable[[Request], Any]:
-    """A `SessionDep` is committed when the handler has returned, and before the answer is sent."""
+def _replay_or_handle(handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> Callable[[Request], Any]:
+    """Store the answer by a hook of the session: it commits after the handler returns, before the answer is sent."""
 
-    async def handle_once(request: Request) -> Response:
+    async def replay_or_handle(request: Request) -> Response:
         _keyed.set(None)
         try:
             response = await handle(request)
@@ -225,9 +229,9 @@ def _once(handle: Callable[[Request], Coroutine[Any, Any, Response]]) -> Callabl
                 response.headers[REPLAYED] = "true"
         return response
 
-    return handle_once
+    return replay_or_handle
 
 
-def _store_on_commit(session: Session, keyed: _Keyed, response: Response) -> None:
+def _store_on_commit(session: Session, keyed: _KeyedRequest, response: Response) -> None:
     body, content_type = bytes(response.body).decode(), response.headers["content-type"]
     event.listen(session, "before_commit", lambda _: keyed.store(response.status_code, content_type, body), once=True)

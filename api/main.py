@@ -1,4 +1,4 @@
-"""The api: everything that Tunery answers over HTTP."""
+"""Assembles the HTTP api: routes, middlewares, error handlers and the OpenAPI document."""
 
 import gc
 import resource
@@ -42,16 +42,16 @@ from api.routes.organization import (
     rate_limits,
     service_accounts,
 )
-from api.webhooks.openapi import describe_webhooks
+from api.webhooks.openapi import webhook_operations
 from shared.key_rotation.startup_check import check_keys
 from shared.log import set_up_logging
 from shared.settings import get_settings
 from shared.version import VERSION
 
-DESCRIPTION = """Fine-tuning on OpenAI's wire: the official `openai` SDK, in any language, is the client.
-Set `OPENAI_BASE_URL` to this server's `/v1` and `OPENAI_API_KEY` to a project's key."""
-CONNECTIONS = 1 << 16
-FORM_BYTES = 1 << 20  # what a form may have besides its file
+DESCRIPTION = """Fine-tuning with OpenAI's API: use the official `openai` SDK of any language as the client.
+Set `OPENAI_BASE_URL` to this server's `/v1` and `OPENAI_API_KEY` to a project's API key."""
+MAX_OPEN_FILES = 1 << 16
+FORM_OVERHEAD_BYTES = 1 << 20  # for the other fields of a form and its boundaries
 
 _FOR_PROJECTS = (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, chat)
 _FOR_ADMINS = (
@@ -68,45 +68,61 @@ _FOR_ADMINS = (
     not_implemented,
 )
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorEnvelope, "description": "The request cannot be carried out; `param` names the field"},
-    401: {"model": ErrorEnvelope, "description": "No key, or one that is not known"},
-    403: {"model": ErrorEnvelope, "description": "The key may not do this; the missing scope is in the sentence"},
-    404: {"model": ErrorEnvelope, "description": "Not there, or another project's"},
-    408: {"model": ErrorEnvelope, "description": "The body came too slowly; send it again"},
-    409: {"model": ErrorEnvelope, "description": "A request under the same Idempotency-Key is under way"},
+    400: {"model": ErrorEnvelope, "description": "The request is invalid; `param` names the field"},
+    401: {"model": ErrorEnvelope, "description": "The API key is missing, unknown, expired or revoked"},
+    403: {"model": ErrorEnvelope, "description": "The API key lacks a scope, which `message` names"},
+    404: {"model": ErrorEnvelope, "description": "The resource does not exist, or belongs to another project"},
+    408: {"model": ErrorEnvelope, "description": "The body arrived too slowly; send the request again"},
+    409: {"model": ErrorEnvelope, "description": "A request with the same Idempotency-Key is still being processed"},
     413: {"model": ErrorEnvelope, "description": "The body is too large"},
-    429: {"model": ErrorEnvelope, "description": "Too many requests, jobs, or too much money: `code` says which"},
-    500: {"model": ErrorEnvelope, "description": "Our fault; the request id is in the sentence"},
-    503: {"model": ErrorEnvelope, "description": "A part of the service cannot be reached; try again"},
+    429: {"model": ErrorEnvelope, "description": "A limit of requests, jobs or spending is reached; `code` says which"},
+    500: {"model": ErrorEnvelope, "description": "An unexpected error; `message` has the request id for your operator"},
+    503: {"model": ErrorEnvelope, "description": "The database, the storage or a worker is unavailable; try again"},
 }
 
 
 @asynccontextmanager
 async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
-    _allow_many_connections()
+    _raise_open_file_limit()
     await run_in_threadpool(check_keys)
-    _leave_alone_what_stays()
+    _freeze_garbage_collector()
     yield
     await chat.close_clients()
 
 
-def _allow_many_connections() -> None:
-    """A process may often have 1,024 files open unless it asks for more, and every open stream is one."""
+def _raise_open_file_limit() -> None:
+    """Allow more than the usual default of 1,024 open files: each connection, such as an open stream, needs one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CONNECTIONS if hard == resource.RLIM_INFINITY else min(hard, CONNECTIONS)
+    wanted = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _leave_alone_what_stays() -> None:
-    """What is there before the first request stays for good. To look through it for garbage took 50 ms, now and then,
-    in which nobody was answered."""
+def _freeze_garbage_collector() -> None:
+    """Exclude the objects made at startup, which stay for good, from collections: scanning them blocked requests for
+    50 ms at a time."""
     gc.collect()
     gc.freeze()
 
 
 def _name(route: APIRoute) -> str:
     return route.name
+
+
+def _extend_openapi(app: FastAPI) -> None:
+    """Add our webhooks to the OpenAPI document, and remove FastAPI's 422, which we answer as 400."""
+    default = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = default()
+        for path in document["paths"].values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+        for unused in ("HTTPValidationError", "ValidationError"):
+            document["components"]["schemas"].pop(unused, None)
+        return document | {"webhooks": webhook_operations()}
+
+    vars(app)["openapi"] = openapi  # hides the method, as FastAPI's documentation advises; mypy forbids the assignment
 
 
 def create_app() -> FastAPI:
@@ -119,15 +135,16 @@ def create_app() -> FastAPI:
         lifespan=_lifespan,
         generate_unique_id_function=_name,
         redoc_url=None,
-        redirect_slashes=False,  # its Location repeats whatever host the client named
+        redirect_slashes=False,  # the Location of such a redirect would repeat any Host header that a client sends
     )
     errors.register(app)
     limits_by_path = {
-        "/v1/files": settings.max_file_bytes + FORM_BYTES,
-        "/v1/uploads/*/parts": settings.max_part_bytes + FORM_BYTES,
+        "/v1/files": settings.max_file_bytes + FORM_OVERHEAD_BYTES,
+        "/v1/uploads/*/parts": settings.max_part_bytes + FORM_OVERHEAD_BYTES,
         "/v1/chat/completions": settings.max_chat_bytes,
         "/v1/provider_webhooks/*": provider_webhooks.MAX_BYTES,
     }
+    # The last one added is the outermost: rate limits come first, the checks of the body last.
     app.add_middleware(BodyGuardMiddleware, timeout=settings.body_timeout, unparsed=limits_by_path)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_json_bytes, by_path=limits_by_path)
     app.add_middleware(AuditMiddleware)
@@ -137,22 +154,5 @@ def create_app() -> FastAPI:
         app.include_router(module.router, responses=_ERRORS)
     app.include_router(health.router)
     app.include_router(provider_webhooks.router, responses=_ERRORS)
-    describe_webhooks(app)
-    _document_without_422(app)
+    _extend_openapi(app)
     return app
-
-
-def _document_without_422(app: FastAPI) -> None:
-    """FastAPI documents its own 422, which we answer as 400."""
-    plain = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = plain()
-        for path in document["paths"].values():
-            for operation in path.values():
-                operation["responses"].pop("422", None)
-        for unused in ("HTTPValidationError", "ValidationError"):
-            document["components"]["schemas"].pop(unused, None)
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""`/v1/datasets`: what is in a training file, everything that is wrong with it, and what it will cost."""
+"""`/v1/datasets`: the contents, problems, statistics and estimated costs of training files."""
 
 from typing import Annotated, Literal
 
@@ -21,15 +21,16 @@ from shared.errors import Invalid
 from shared.jobs import dataset_views
 
 router = APIRouter(prefix="/v1/datasets", tags=["Datasets"], route_class=IdempotentRoute, dependencies=[scope("files")])
-COMPARED_BYTES = 256 << 20  # seconds of one thread; larger files are compared before a job that names them
+COMPARED_BYTES = 256 << 20  # takes seconds of one thread; a job's own check compares the whole files
 
 
 @router.post("", response_model=DatasetPublic)
 def create_dataset(session: SessionDep, caller: CallerDep, new: DatasetCreate) -> DatasetPublic:
-    """Make a dataset of an uploaded file, of examples in this request, or of what lies at an https address.
+    """Create a dataset from an uploaded file, from examples in this request, or from an https URL.
 
-    With `split`, two more are made of it once it has passed its check: `training_dataset` and `validation_dataset`
-    can be named in a job at once.
+    With `split`, it is also divided into a `training_dataset` and a `validation_dataset` after it has passed its
+    check; their ids are returned now and can be used in a job at once. Returns the dataset, which is checked in the
+    background. Errors: 404 for an unknown `file_id`, 400 for a URL that may not be fetched.
     """
     written = collection.write(new.examples) if new.examples is not None else None
     try:
@@ -46,13 +47,13 @@ def create_dataset(session: SessionDep, caller: CallerDep, new: DatasetCreate) -
 def list_datasets(
     session: SessionDep, caller: CallerDep, after: After = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
 ) -> Page[DatasetPublic]:
-    """The project's datasets, newest first: its files of purpose `fine-tune`, with what their check has said."""
+    """List the project's datasets, newest first: its files of purpose `fine-tune`, with the results of their checks."""
     return Page.of(collection.list_datasets(session, caller.project_id, after=after, limit=limit), limit)
 
 
 @router.get("/{dataset_id}", response_model=DatasetPublic)
 def retrieve_dataset(session: SessionDep, caller: CallerDep, dataset_id: str) -> DatasetPublic:
-    """A dataset with its statistics, the datasets split off it, and the newest 100 jobs that used it."""
+    """Return a dataset with its statistics, the datasets split from it, and the newest 100 jobs that used it."""
     dataset = collection.get_dataset(session, caller.project_id, dataset_id)
     return dataset_views.show(session, dataset)
 
@@ -67,7 +68,10 @@ def list_dataset_errors(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Page[ProblemPublic]:
-    """The first 1,000 problems in the order of the file; `counts` of the dataset says how many there are in all."""
+    """List the problems found in a dataset, in the order of the file.
+
+    The first 1,000 are kept; the dataset's `counts` has the total for each `code`.
+    """
     dataset = collection.get_dataset(session, caller.project_id, dataset_id)
     found = collection.list_problems(session, dataset, code=code, severity=severity, after=after, limit=limit)
     return Page.of(found, limit)
@@ -80,8 +84,11 @@ def preview_dataset(
     model: Annotated[str, Query(max_length=256)] = "gpt-4o-mini",
     limit: Annotated[int, Query(ge=1, le=20)] = 3,
 ) -> list[ExamplePreview]:
-    """The first examples, cut into tokens as this model reads them."""
-    with transaction(caller.project_id) as session:  # over before the bytes are read
+    """Return the first examples, split into tokens as this model's encoding does.
+
+    Errors: 400 `dataset_not_checked` while the dataset is being checked, 400 if no example could be read.
+    """
+    with transaction(caller.project_id) as session:  # ends before the file is read, which may be slow
         dataset = collection.get_dataset(session, caller.project_id, dataset_id)
         report = collection.checked(session, dataset)
     if report.format is None:
@@ -99,30 +106,35 @@ def estimate_dataset(
     method: Literal["supervised", "dpo", "reinforcement"] | None = None,
     n_epochs: Annotated[int | None, Query(ge=1, le=50)] = None,
 ) -> EstimatePublic:
-    """What a training on this dataset will cost; an unknown price is said to be unknown.
+    """Estimate the cost of training a model on this dataset. If the price is unknown, `reason` says why.
 
-    Tokens are counted as the model reads them. If they have not been so far, that begins now: ask again in a moment.
+    If the tokens have not been counted in the model's encoding yet, counting starts now and `reason` says so: repeat
+    the request in a moment. Errors: 400 `dataset_not_checked` while the dataset is being checked, 400 if it is invalid.
     """
     dataset = collection.get_dataset(session, caller.project_id, dataset_id)
     report = collection.checked(session, dataset)
     if dataset.status is DatasetStatus.ERROR:
         raise Invalid(dataset.status_details or "The dataset is invalid", code=dataset.error_code)
     if report.encoding is None:
-        raise Invalid(f"The tokens of {dataset.id} are still being counted: ask again", code="dataset_not_checked")
+        sentence = f"The tokens of {dataset.id} are still being counted: repeat the request in a moment"
+        raise Invalid(sentence, code="dataset_not_checked")
     base = rules().model(model)
     counted = reports.in_encoding(session, dataset, report, base.encoding) if base else report
     found = EstimatePublic.of(dataset.id, estimate(counted or report, model, method, n_epochs))
     if base and counted is None:
         found.reason = (
-            f"The tokens are being counted in {base.encoding}, which {base.name} reads: ask again in a moment"
+            f"The tokens are being counted in {base.encoding}, the encoding of {base.name}: repeat the request soon"
         )
     return found
 
 
 @router.get("/{dataset_id}/compare", response_model=Overlapping)
 def compare_datasets(caller: CallerDep, dataset_id: str, other: Annotated[str, Query(max_length=64)]) -> Overlapping:
-    """Which examples of this dataset are in the other one too; of larger files, the first 256 MiB are compared."""
-    with transaction(caller.project_id) as session:  # over before the bytes are read
+    """Find examples that are in both datasets. Only the first 256 MiB of each file are compared.
+
+    Errors: 400 `dataset_not_checked` while one of them is being checked.
+    """
+    with transaction(caller.project_id) as session:  # ends before the files are read
         first, second = (collection.get_dataset(session, caller.project_id, each) for each in (dataset_id, other))
         for each in (first, second):
             collection.checked(session, each)

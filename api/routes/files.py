@@ -1,4 +1,4 @@
-"""`/v1/files`: datasets, as OpenAI's wire calls them."""
+"""`/v1/files`: OpenAI's file endpoints; a file of purpose `fine-tune` is also a dataset."""
 
 from typing import Annotated, Literal, get_args
 
@@ -50,13 +50,13 @@ _FORM = {
 
 @router.post("", response_model=FilePublic, openapi_extra={"requestBody": _FORM})
 async def create_file(request: Request, caller: CallerDep) -> FilePublic:
-    """Upload a file.
+    """Upload a file as multipart/form-data.
 
-    One for `fine-tune` is checked within seconds: its `status` becomes `processed`, or `error` with the line and the
-    reason in `status_details`.
+    A file of purpose `fine-tune` is then checked in the background: its `status` becomes `processed`, or `error` with
+    the first problem and its line in `status_details`. Errors: 413 `file_too_large`, 400 for a broken form.
     """
 
-    def keep(form: FormWithFile, writer: store.Writer) -> FilePublic:
+    def record(form: FormWithFile, writer: store.Writer) -> FilePublic:
         filename = datasets.clean_filename(form.check(allowed=_FIELDS))
         purpose, expires_after = _purpose(form.fields), _expires_after(form.fields)
         dataset = Dataset(
@@ -72,7 +72,7 @@ async def create_file(request: Request, caller: CallerDep) -> FilePublic:
             datasets.create(session, dataset, expires_after)
             return idempotency.keep(FilePublic.of(dataset))
 
-    return await receive_file(request, datasets.new_dataset_id(), "file", get_settings().max_file_bytes, keep)
+    return await receive_file(request, datasets.new_dataset_id(), "file", get_settings().max_file_bytes, record)
 
 
 def _purpose(fields: dict[str, str]) -> Purpose:
@@ -91,7 +91,7 @@ def _expires_after(fields: dict[str, str]) -> ExpiresAfter | None:
         return TypeAdapter(ExpiresAfter).validate_python(given)
     except ValidationError:
         raise Invalid(
-            "expires_after needs an anchor, created_at, and seconds from 3600 to 2592000", param="expires_after"
+            "expires_after needs the anchor `created_at` and seconds from 3600 to 2592000", param="expires_after"
         ) from None
 
 
@@ -104,7 +104,7 @@ def list_files(
     order: Literal["asc", "desc"] = "desc",
     purpose: Purpose | None = None,
 ) -> Page[FilePublic]:
-    """The project's files, newest first unless `order` is `asc`."""
+    """List the project's files, newest first unless `order` is `asc`."""
     where = [] if purpose is None else [Dataset.purpose == purpose]
     rows = list_owned(session, Dataset, caller.project_id, *where, after=after, limit=limit, ascending=order == "asc")
     return Page.of([FilePublic.of(row) for row in rows], limit)
@@ -112,20 +112,26 @@ def list_files(
 
 @router.get("/{file_id}", response_model=FilePublic)
 def retrieve_file(session: SessionDep, caller: CallerDep, file_id: str) -> FilePublic:
-    """A file's facts and the state of its check."""
+    """Return a file's metadata and the status of its check."""
     return FilePublic.of(get_owned(session, Dataset, file_id, caller.project_id))
 
 
 @router.delete("/{file_id}", response_model=FileDeleted)
 def delete_file(session: SessionDep, caller: CallerDep, file_id: str) -> FileDeleted:
-    """Delete a file here and, in the background, its copy at the provider. One that a waiting job needs is kept."""
+    """Delete a file and, in the background, its copies at providers.
+
+    Errors: 400 `file_in_use` if a job that has not been sent to the provider yet needs the file.
+    """
     jobs.delete_dataset(session, caller.project_id, file_id)
     return FileDeleted(id=file_id)
 
 
 @router.get("/{file_id}/content", response_class=StreamingResponse)
 def retrieve_file_content(session: SessionDep, caller: CallerDep, file_id: str) -> StreamingResponse:
-    """The bytes as they were uploaded; for a result file, as the provider made them."""
+    """Download a file as it was uploaded; a result file as the provider made it.
+
+    Errors: 400 for a file of purpose `assistants`, as at OpenAI.
+    """
     dataset = get_owned(session, Dataset, file_id, caller.project_id)
     if dataset.purpose is Purpose.ASSISTANTS:
         raise Invalid("Not allowed to download files of purpose: assistants", param="id")
@@ -133,6 +139,6 @@ def retrieve_file_content(session: SessionDep, caller: CallerDep, file_id: str) 
         file = store.open_dataset(dataset.id)
     except FileNotFoundError:
         log.error("the bytes of a file are missing", file_id=dataset.id, status=DatasetStatus(dataset.status))
-        raise StorageUnavailable("The bytes of this file cannot be found: tell your operator its id") from None
+        raise StorageUnavailable("The content of this file is missing: contact your operator with its id") from None
     headers = {"content-length": str(dataset.bytes)}
     return StreamingResponse(store.chunks(file), media_type="application/octet-stream", headers=headers)

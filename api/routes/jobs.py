@@ -1,4 +1,4 @@
-"""`/v1/fine_tuning/jobs`: the work."""
+"""`/v1/fine_tuning/jobs`: OpenAI's fine-tuning jobs, with event streams and metrics."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +31,12 @@ router = APIRouter(
 
 @router.post("", response_model=JobPublic)
 def create_job(session: SessionDep, caller: CallerDep, new: JobCreate) -> JobPublic:
-    """Accept a job. It goes to the provider as soon as its files are checked; `status` and events tell how it is."""
+    """Create a fine-tuning job.
+
+    It is sent to the provider after its files are checked, when a slot is free there. Follow it by its `status`, its
+    events or webhooks. Errors: 400 for invalid arguments or files, 403 for a model that the project may not use, 404
+    for an unknown file, 429 if a limit of jobs or spending is reached.
+    """
     return JobPublic.of(jobs.create(session, caller, new))
 
 
@@ -39,11 +44,11 @@ _METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 
 
 def _metadata(request: Request) -> dict[str, str] | Literal["null"] | None:
-    """`metadata[k]=v` for each pair that a job must carry; `metadata=null` for jobs that carry none."""
+    """Return the pairs of `metadata[k]=v`, or "null" for `metadata=null`, or None without a filter."""
     pairs = {match[1]: value for name, value in request.query_params.items() if (match := _METADATA.fullmatch(name))}
     plain = request.query_params.get("metadata")
     if plain not in {None, "null"} or (plain and pairs):
-        raise Invalid("Use metadata[key]=value, or metadata=null for jobs without any", param="metadata")
+        raise Invalid("Use metadata[key]=value, or metadata=null for jobs without metadata", param="metadata")
     return "null" if plain else pairs or None
 
 
@@ -55,9 +60,9 @@ def list_jobs(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[JobPublic]:
-    """The project's jobs, newest first.
+    """List the project's jobs, newest first.
 
-    `metadata[k]=v` keeps those that carry the pair, `metadata=null` those that carry none.
+    `metadata[k]=v`, which may be repeated, returns only jobs with that metadata; `metadata=null` those without any.
     """
     rows = jobs.list_jobs(session, caller.project_id, after=after, limit=limit, metadata=_metadata(request))
     return Page.of([JobPublic.of(row) for row in rows], limit)
@@ -65,31 +70,35 @@ def list_jobs(
 
 @router.get("/{fine_tuning_job_id}", response_model=JobPublic)
 def retrieve_job(session: SessionDep, caller: CallerDep, fine_tuning_job_id: str) -> JobPublic:
-    """A job as it is now."""
+    """Return a job."""
     return JobPublic.of(get_owned(session, Job, fine_tuning_job_id, caller.project_id, param="fine_tuning_job_id"))
 
 
 @router.post("/{fine_tuning_job_id}/cancel", response_model=JobPublic)
 def cancel_job(session: SessionDep, caller: CallerDep, fine_tuning_job_id: str) -> JobPublic:
-    """Cancel a job that has not ended. If the provider has it already, it is `cancelled` once the provider says so."""
+    """Cancel a job.
+
+    A job at the provider becomes `cancelled` when the provider has confirmed it, any other at once. Errors: 400
+    `invalid_job_status` if the job has ended.
+    """
     return JobPublic.of(jobs.ask(session, caller.project_id, fine_tuning_job_id, JobRequest.CANCEL))
 
 
 @router.post("/{fine_tuning_job_id}/pause", response_model=JobPublic)
 def pause_job(session: SessionDep, caller: CallerDep, fine_tuning_job_id: str) -> JobPublic:
-    """Ask for a pause; the job is `paused` once the provider says so."""
+    """Request a pause; the job becomes `paused` when the provider confirms it. Errors: 400 `invalid_job_status`."""
     return JobPublic.of(jobs.ask(session, caller.project_id, fine_tuning_job_id, JobRequest.PAUSE))
 
 
 @router.post("/{fine_tuning_job_id}/resume", response_model=JobPublic)
 def resume_job(session: SessionDep, caller: CallerDep, fine_tuning_job_id: str) -> JobPublic:
-    """Ask for a paused job to go on."""
+    """Request that a paused job continues. Errors: 400 `invalid_job_status`."""
     return JobPublic.of(jobs.ask(session, caller.project_id, fine_tuning_job_id, JobRequest.RESUME))
 
 
 _AS_STREAM: dict[int | str, dict[str, Any]] = {
     200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}},
-    204: {"description": "Of a stream: the job has ended, and all of it was sent before"},
+    204: {"description": "For a stream: the job has ended and everything has been sent; do not reconnect"},
 }
 
 
@@ -103,13 +112,13 @@ def list_job_events(
     limit: Annotated[int, Query(ge=1, le=1000)] = 20,
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,
 ) -> Page[JobEventPublic] | Response:
-    """What happened, newest first; events of type `metrics` have the losses in `data`.
+    """List a job's events, newest first. Events of type `metrics` have the losses in `data`.
 
-    With `Accept: text/event-stream` all events come from the oldest on, and then as they happen, as
-    `fine_tuning.job.event`; the job comes at the beginning and whenever its status changes, as `fine_tuning.job`. The
-    stream ends with the job that has ended. With `Last-Event-ID` it goes on after that event: give the newest event's
-    id to see only what comes. Each event comes at least once; those of the ten seconds before a reconnection may come
-    again. `after` and `limit` are for the list.
+    With `Accept: text/event-stream`, the response is a stream. It sends all events from the oldest on, and then new
+    ones as they happen, as `fine_tuning.job.event`. It sends the job at the beginning and whenever its status changes,
+    as `fine_tuning.job`, and ends after the job has ended. With `Last-Event-ID` it continues after that event: pass the
+    newest event's id to get only new ones. Each event is sent at least once; after a reconnection, events of the last
+    ten seconds may be repeated. `after` and `limit` apply to the list only.
     """
     if MEDIA_TYPE in request.headers.get("accept", ""):
         job = get_owned(session, Job, fine_tuning_job_id, caller.project_id, param="fine_tuning_job_id")
@@ -119,7 +128,7 @@ def list_job_events(
 
 
 def _stream(session: Session, request: Request, job: Job, last: str | None) -> Response:
-    """A browser comes back whenever a stream ends, unless it is told that there is nothing left."""
+    # A browser reconnects whenever a stream ends; a 204 is how server-sent events tell it to stop.
     if last == job.id and job.status.is_final:
         return Response(status_code=204)
     if last:
@@ -135,7 +144,7 @@ def list_job_checkpoints(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 10,
 ) -> Page[CheckpointPublic]:
-    """Models saved on the way, the newest step first."""
+    """List the checkpoints of a job, the newest step first. Each can be used as a model."""
     rows = jobs.list_checkpoints(session, caller.project_id, fine_tuning_job_id, after=after, limit=limit)
     return Page.of([CheckpointPublic.of(row) for row in rows], limit)
 
@@ -147,7 +156,7 @@ def retrieve_job_metrics(
     fine_tuning_job_id: str,
     resolution: Annotated[int, Query(ge=2, le=10_000)] = 500,
 ) -> JobMetrics:
-    """The losses and accuracies of the training, from the first step on: at most `resolution` points, extremes kept."""
+    """Return losses and accuracies by step, at most `resolution` points; the extremes of a curve are kept."""
     job = get_owned(session, Job, fine_tuning_job_id, caller.project_id, param="fine_tuning_job_id")
     return metrics.thinned(session, job.id, resolution)
 
@@ -157,9 +166,9 @@ _AS_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"sche
 
 @router.get("/{fine_tuning_job_id}/result.csv", response_class=StreamingResponse, responses=_AS_CSV)
 def retrieve_job_result(session: SessionDep, caller: CallerDep, fine_tuning_job_id: str) -> StreamingResponse:
-    """The metrics of every step so far, in the columns of OpenAI's result file, also before there is such a file.
+    """Return the metrics of every step so far as CSV, with the columns of OpenAI's result file.
 
-    The file as the provider made it is the content of the job's first result file.
+    It works while the job is running. The provider's own file is the content of the job's first result file.
     """
     job = get_owned(session, Job, fine_tuning_job_id, caller.project_id, param="fine_tuning_job_id")
     headers = {"content-disposition": f'attachment; filename="{job.id}.csv"'}
@@ -167,7 +176,7 @@ def retrieve_job_result(session: SessionDep, caller: CallerDep, fine_tuning_job_
 
 
 def _result(project_id: str, job_id: str) -> Iterator[str]:
-    """In pages, each in a transaction of its own: who reads slowly holds no connection to Postgres."""
+    """Yield pages, each read in its own transaction: a client that reads slowly must not hold a connection."""
     yield metrics.csv_lines([metrics.RESULT_COLUMNS])
     after: str | None = ""
     while after is not None:

@@ -1,4 +1,4 @@
-"""`/v1/models`: the provider's base models, and what the project's own jobs have made. Ids hold colons and slashes."""
+"""`/v1/models`: the providers' base models and the project's tuned models. Model ids may contain `:` and `/`."""
 
 from fastapi import APIRouter
 
@@ -12,18 +12,18 @@ router = APIRouter(prefix="/v1/models", tags=["Models"], dependencies=[scope("mo
 
 @router.get("", response_model=ModelList)
 def list_models(session: SessionDep, caller: CallerDep) -> ModelList:
-    """Base models that may be tuned, then the project's own tuned models, newest first."""
+    """List the base models that can be fine-tuned, then the project's own tuned models, newest first."""
     return ModelList(data=tuned_models.list_models(session, caller.project_id))
 
 
 @router.get("/{model:path}", response_model=ModelPublic)
 def retrieve_model(session: SessionDep, caller: CallerDep, model: str) -> ModelPublic:
-    """One model. `shutdown_date` is the day on which it, or the base of a tuned one, stops."""
+    """Return a model. `shutdown_date` is the day on which the model, or the base model of a tuned one, is shut down."""
     return tuned_models.get_model(session, caller.project_id, model)
 
 
 @router.delete("/{model:path}", response_model=ModelDeleted)
 def delete_model(session: SessionDep, caller: CallerDep, model: str) -> ModelDeleted:
-    """Delete a tuned model here and, in the background, at the provider."""
+    """Delete a tuned model of the project and, in the background, at the provider. Errors: 403 for a base model."""
     tuned_models.delete_model(session, caller.project_id, model)
     return ModelDeleted(id=model)

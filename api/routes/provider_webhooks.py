@@ -1,4 +1,4 @@
-"""`/v1/provider_webhooks`: a provider says that a job has ended, and the job is looked at at once."""
+"""`/v1/provider_webhooks`: receives a provider's own webhooks, so that a job's end is known before its next poll."""
 
 from typing import Annotated, Literal
 
@@ -29,9 +29,11 @@ def receive_provider_webhook(
     timestamp: Annotated[str, Header(alias="webhook-timestamp", max_length=32)] = "",
     signature: Annotated[str, Header(alias="webhook-signature", max_length=4096)] = "",
 ) -> Received:
-    """For the provider alone: its own events `fine_tuning.job.succeeded`, `failed` and `cancelled`, signed with the
-    secret of this account's webhook (Standard Webhooks). The job is looked at at once; the look decides what is true.
-    No API key."""
+    """Receive a webhook from the provider: `fine_tuning.job.succeeded`, `failed` or `cancelled`.
+
+    It needs no API key; it must be signed with the credential's webhook secret (Standard Webhooks). The job is polled
+    at once, and only that poll changes it. Errors: 400 for a wrong signature, 404 for an unknown credential.
+    """
     headers = {"webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signature}
     with transaction() as session:
         provider_webhooks.receive(session, credential_id, headers, body)

@@ -1,4 +1,4 @@
-"""`/v1/uploads`: large files in parts, which may come in any order, at once, and more than once."""
+"""`/v1/uploads`: large files in parts, which may be sent in any order, in parallel, and repeatedly."""
 
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ from shared.errors import ServiceError
 from shared.settings import get_settings
 
 router = APIRouter(prefix="/v1/uploads", tags=["Uploads"], route_class=IdempotentRoute, dependencies=[scope("files")])
-COMPLETED_AT_ONCE = anyio.CapacityLimiter(4)  # so that hashing leaves threads and disks to other requests
+_complete_limiter = anyio.CapacityLimiter(4)  # hashing must leave threads and disk bandwidth to other requests
 
 _FORM: dict[str, Any] = {
     "required": True,
@@ -42,29 +42,29 @@ _FORM: dict[str, Any] = {
 
 @router.post("", response_model=UploadPublic)
 def create_upload(session: SessionDep, caller: CallerDep, new: UploadCreate) -> UploadPublic:
-    """Begin to send a file in parts. It expires after an hour, and then nothing of it is left."""
+    """Start an upload. It expires after an hour unless it is completed, and its parts are deleted then."""
     return uploads.show(session, uploads.create(session, caller.project_id, new))
 
 
 @router.get("/{upload_id}", response_model=UploadPublic)
 def retrieve_upload(session: SessionDep, caller: CallerDep, upload_id: str) -> UploadPublic:
-    """How far an upload is: for a client that lost an answer. OpenAI has no such call."""
+    """Return an upload and its status. OpenAI has no such endpoint."""
     return uploads.show(session, get_owned(session, Upload, upload_id, caller.project_id))
 
 
 @router.post("/{upload_id}/parts", response_model=UploadPartPublic, openapi_extra={"requestBody": _FORM})
 async def create_part(request: Request, caller: CallerDep, upload_id: str) -> UploadPartPublic:
-    """Send a part, of 64 MB at most, as the file `data`. Parts may come at once; their order is said at the end.
+    """Add a part of up to 64 MB as the form's file `data`. Parts may be sent in parallel, in any order.
 
-    A part that would bring what has been received beyond the upload's `bytes` is refused, and not kept. The same bytes
-    once more are no new part: the answer is the part that is here already. Name it as often as the file has it.
+    Bytes that equal those of an earlier part return that part instead of adding one; list its id as often as the file
+    contains it. Errors: 400 if all parts together would exceed the upload's `bytes`, or if it is not pending.
     """
 
     def check() -> None:
         with transaction(caller.project_id) as session:
             uploads.get_pending(session, caller.project_id, upload_id)
 
-    def keep(form: FormWithFile, writer: store.Writer) -> UploadPartPublic:
+    def record(form: FormWithFile, writer: store.Writer) -> UploadPartPublic:
         form.check()
         part = UploadPart(
             id=writer.id,
@@ -82,7 +82,7 @@ async def create_part(request: Request, caller: CallerDep, upload_id: str) -> Up
         return answer
 
     await anyio.to_thread.run_sync(check)
-    return await receive_file(request, uploads.new_part_id(), "data", get_settings().max_part_bytes, keep)
+    return await receive_file(request, uploads.new_part_id(), "data", get_settings().max_part_bytes, record)
 
 
 @router.get("/{upload_id}/parts", response_model=Page[UploadPartPublic])
@@ -93,10 +93,9 @@ def list_parts(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Page[UploadPartPublic]:
-    """The parts that are here, the oldest first: what a client that lost their ids need not send again.
+    """List the parts received so far, oldest first, so that a client that lost their ids need not send them again.
 
-    They are in the order in which they came in, which need not be the file's: `sha256` tells which is which. OpenAI
-    has no such call.
+    The order is that of arrival; use `sha256` to tell which part is which. OpenAI has no such endpoint.
     """
     rows = uploads.list_parts(session, caller.project_id, upload_id, after=after, limit=limit)
     return Page.of([UploadPartPublic.of(row) for row in rows], limit)
@@ -104,11 +103,12 @@ def list_parts(
 
 @router.post("/{upload_id}/complete", response_model=UploadPublic)
 async def complete_upload(caller: CallerDep, upload_id: str, order: UploadComplete) -> UploadPublic:
-    """Make a file of the parts, in this order. To repeat it with the same parts gives the same file.
+    """Join the parts, in the given order, into a file, which is then checked like one of `POST /v1/files`.
 
-    The bytes are hashed first, about a second per GB; then the file is what it would be after `POST /v1/files`.
+    It takes about a second per GB. Repeating it with the same parts returns the same file. Errors: 400 if the parts
+    do not have the upload's `bytes` or the given `md5`, or if the upload is not pending.
     """
-    return await anyio.to_thread.run_sync(_complete, caller.project_id, upload_id, order, limiter=COMPLETED_AT_ONCE)
+    return await anyio.to_thread.run_sync(_complete, caller.project_id, upload_id, order, limiter=_complete_limiter)
 
 
 def _complete(project_id: str, upload_id: str, order: UploadComplete) -> UploadPublic:
@@ -136,5 +136,5 @@ def _complete(project_id: str, upload_id: str, order: UploadComplete) -> UploadP
 
 @router.post("/{upload_id}/cancel", response_model=UploadPublic)
 def cancel_upload(session: SessionDep, caller: CallerDep, upload_id: str) -> UploadPublic:
-    """Take no more parts, and remove those that came."""
+    """Cancel an upload and delete its parts. Errors: 400 if it is not pending."""
     return uploads.show(session, uploads.cancel(session, caller.project_id, upload_id))

@@ -1,4 +1,4 @@
-"""`/v1/webhook_endpoints`: where a project is told what happens, how telling went, and mending it."""
+"""`/v1/webhook_endpoints`: a project's webhook endpoints, their deliveries, and ways to deliver again."""
 
 from typing import Annotated
 
@@ -41,7 +41,7 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 
 def wanted_events(
     type: Annotated[EventType | None, Query()] = None,
-    object: Annotated[str | None, Query(max_length=256, description="The id of what it happened to")] = None,
+    object: Annotated[str | None, Query(max_length=256, description="The id of the resource")] = None,
     since: Annotated[Time | None, Query(description="Unix seconds, included")] = None,
     until: Annotated[Time | None, Query(description="Unix seconds, included")] = None,
 ) -> Filter:
@@ -55,7 +55,11 @@ FilterDep = Annotated[Filter, Depends(wanted_events)]
 def create_webhook_endpoint(
     session: SessionDep, caller: CallerDep, new: WebhookEndpointCreate
 ) -> WebhookEndpointWithSecret:
-    """Register an https address. Only this answer holds the `signing_secret`; verify with `client.webhooks.unwrap`."""
+    """Register an https URL that receives events.
+
+    Only this response has the `signing_secret`; verify deliveries with the SDK's `client.webhooks.unwrap`. Errors: 400
+    for a URL that may not be called, or if the project has too many endpoints.
+    """
     return WebhookEndpointWithSecret.with_secret(*webhooks.create_endpoint(session, caller.project_id, new))
 
 
@@ -63,7 +67,7 @@ def create_webhook_endpoint(
 def list_webhook_endpoints(
     session: SessionDep, caller: CallerDep, after: After = None, limit: Limit = 20
 ) -> Page[WebhookEndpointPublic]:
-    """The project's endpoints, newest first."""
+    """List the project's webhook endpoints, newest first."""
     rows = list_owned(session, WebhookEndpoint, caller.project_id, after=after, limit=limit)
     return Page.of([WebhookEndpointPublic.of(row) for row in rows], limit)
 
@@ -72,7 +76,7 @@ def list_webhook_endpoints(
 def retrieve_webhook_endpoint(
     session: SessionDep, caller: CallerDep, webhook_endpoint_id: str
 ) -> WebhookEndpointPublic:
-    """One endpoint, without its secret."""
+    """Return a webhook endpoint, without its secret."""
     return WebhookEndpointPublic.of(get_owned(session, WebhookEndpoint, webhook_endpoint_id, caller.project_id))
 
 
@@ -80,16 +84,16 @@ def retrieve_webhook_endpoint(
 def update_webhook_endpoint(
     session: SessionDep, caller: CallerDep, webhook_endpoint_id: str, new: WebhookEndpointUpdate
 ) -> WebhookEndpointPublic:
-    """Change its name, url or event types; switch it off, or on again with `enabled`.
+    """Change an endpoint's name, URL or event types, or disable and enable it with `enabled`.
 
-    One that was disabled has missed events since `missed_since`: recover from then on.
+    An endpoint that is enabled again has missed the events since `missed_since`: recover them from that time on.
     """
     return WebhookEndpointPublic.of(webhooks.update_endpoint(session, caller.project_id, webhook_endpoint_id, new))
 
 
 @router.delete("/{webhook_endpoint_id}", response_model=WebhookEndpointDeleted)
 def delete_webhook_endpoint(session: SessionDep, caller: CallerDep, webhook_endpoint_id: str) -> WebhookEndpointDeleted:
-    """Nothing more is sent to it, also of what is still to be repeated."""
+    """Delete an endpoint. Nothing more is sent to it, also no retries of earlier deliveries."""
     webhooks.delete_endpoint(session, caller.project_id, webhook_endpoint_id)
     return WebhookEndpointDeleted(id=webhook_endpoint_id)
 
@@ -98,7 +102,10 @@ def delete_webhook_endpoint(session: SessionDep, caller: CallerDep, webhook_endp
 def rotate_webhook_secret(
     session: SessionDep, caller: CallerDep, webhook_endpoint_id: str, asked: SecretRotate | None = None
 ) -> WebhookEndpointWithSecret:
-    """A new secret, shown only in this answer."""
+    """Give an endpoint a new signing secret, which only this response has.
+
+    With `keep_old_secret_active_for_24_hours`, deliveries are signed with both secrets for a day.
+    """
     keep_old = asked is not None and asked.keep_old_secret_active_for_24_hours
     rotated = webhooks.rotate_secret(session, caller.project_id, webhook_endpoint_id, keep_old)
     return WebhookEndpointWithSecret.with_secret(*rotated)
@@ -108,7 +115,10 @@ def rotate_webhook_secret(
 async def test_webhook_endpoint(
     caller: CallerDep, webhook_endpoint_id: str, asked: EventTypeNamed
 ) -> WebhookEndpointTest:
-    """Send a sample event of any type, once, and wait for the answer. It is in the log, with its delivery."""
+    """Send a sample event of any type once, and return the receiver's status code. Its delivery is listed too.
+
+    Errors: 400 `webhook_test_failed` if the receiver does not answer, 503 `worker_unavailable` if no worker is free.
+    """
     return await test_event.send_and_wait(caller.project_id, webhook_endpoint_id, asked.event_type)
 
 
@@ -122,7 +132,7 @@ def list_webhook_deliveries(
     after: After = None,
     limit: Limit = 20,
 ) -> Page[WebhookDeliveryPublic]:
-    """What was sent to an endpoint, newest first, with each attempt. `since` and `until` are of the events."""
+    """List an endpoint's deliveries with their attempts, newest first. `since` and `until` compare the event's time."""
     rows = deliveries.list_deliveries(
         session, caller.project_id, webhook_endpoint_id, wanted, status, after=after, limit=limit
     )
@@ -133,7 +143,7 @@ def list_webhook_deliveries(
 def retrieve_webhook_delivery(
     session: SessionDep, caller: CallerDep, webhook_endpoint_id: str, delivery_id: str
 ) -> WebhookDeliveryWithBody:
-    """Everything about one delivery: the body, and for each attempt what was sent, where to, and what came back."""
+    """Return a delivery with its body and, for each attempt, the request, the address called and the response."""
     delivery = deliveries.get_delivery(session, caller.project_id, webhook_endpoint_id, delivery_id)
     return deliveries.show_delivery(session, delivery)
 
@@ -142,7 +152,7 @@ def retrieve_webhook_delivery(
 def redeliver_webhook(
     session: SessionDep, caller: CallerDep, webhook_endpoint_id: str, delivery_id: str
 ) -> WebhookDeliveryWithBody:
-    """Send it again, also if it succeeded, under the same `webhook-id`; if that fails, on the whole schedule."""
+    """Deliver an event again with the same `webhook-id`, also if it succeeded; failures are retried on the schedule."""
     delivery = deliveries.redeliver(session, caller.project_id, webhook_endpoint_id, delivery_id)
     return deliveries.show_delivery(session, delivery)
 
@@ -151,7 +161,7 @@ def redeliver_webhook(
 def recover_webhooks(
     session: SessionDep, caller: CallerDep, webhook_endpoint_id: str, asked: RecoveryCreate
 ) -> WebhookRecoveryPublic:
-    """Deliver all that it wants and has not answered with 2xx, of the events between two times, in the background."""
+    """Deliver, in the background, all events between two times that the endpoint has not answered with 2xx."""
     return WebhookRecoveryPublic.of(deliveries.recover(session, caller.project_id, webhook_endpoint_id, asked))
 
 
@@ -159,6 +169,6 @@ def recover_webhooks(
 def retrieve_webhook_recovery(
     session: SessionDep, caller: CallerDep, webhook_endpoint_id: str, recovery_id: str
 ) -> WebhookRecoveryPublic:
-    """How far a recovery has come."""
+    """Return a recovery and its progress."""
     found = deliveries.get_recovery(session, caller.project_id, webhook_endpoint_id, recovery_id)
     return WebhookRecoveryPublic.of(found)

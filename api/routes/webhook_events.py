@@ -1,4 +1,4 @@
-"""`/v1/webhook_events`: what has happened in a project, as a list or as a stream that goes on."""
+"""`/v1/webhook_events`: a project's events, as a list or as a stream of server-sent events."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -27,7 +27,7 @@ _AS_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {MEDIA_TYPE: {"s
 
 @router.get("/webhook_event_types", response_model=WebhookEventTypeList)
 def list_webhook_event_types(_: CallerDep) -> WebhookEventTypeList:
-    """Every type that an endpoint may ask for."""
+    """List the event types that a webhook endpoint can subscribe to."""
     return WebhookEventTypeList(data=list(EventType))
 
 
@@ -41,10 +41,10 @@ def list_webhook_events(
     limit: Limit = 20,
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,
 ) -> Page[WebhookEventPublic] | StreamingResponse:
-    """What happened, newest first, whether or not an endpoint was told.
+    """List the project's events, newest first, whether or not an endpoint subscribes to them.
 
-    With `Accept: text/event-stream` the events from now on (or from `Last-Event-ID` on) come as they happen, each at
-    least once. The filters apply there too; `after` and `limit` do not.
+    With `Accept: text/event-stream`, the response streams new events (or those after `Last-Event-ID`) as they happen,
+    each at least once. The filters apply to the stream too, `after` and `limit` do not.
     """
     if MEDIA_TYPE in request.headers.get("accept", ""):
         return follow(request, wanted, _time_of(session, caller.project_id, last_event_id))
@@ -60,12 +60,12 @@ def _time_of(session: Session, project_id: str, event_id: str | None) -> datetim
 
 @router.post("/webhook_events", response_model=WebhookEventPublic)
 def create_sample_event(session: SessionDep, caller: CallerDep, asked: EventTypeNamed) -> WebhookEventPublic:
-    """Make a sample event, for those who follow the stream; no endpoint is told. To try one of those, use its test."""
+    """Create a sample event, to test a client of the stream. No endpoint receives it: an endpoint has its own test."""
     event = deliveries.make_sample(session, caller.project_id, asked.event_type, sample(asked.event_type))
     return WebhookEventPublic.of(event)
 
 
 @router.get("/webhook_events/{webhook_event_id}", response_model=WebhookEventPublic)
 def retrieve_webhook_event(session: SessionDep, caller: CallerDep, webhook_event_id: str) -> WebhookEventPublic:
-    """One event, with the whole object."""
+    """Return an event with its complete object."""
     return WebhookEventPublic.of(get_owned(session, WebhookEvent, webhook_event_id, caller.project_id))

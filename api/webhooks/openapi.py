@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from fastapi import FastAPI
 from pydantic import BaseModel
 
 from api.webhooks.samples import sample
@@ -55,18 +54,13 @@ _ANSWERS = {
 }
 
 
-def describe_webhooks(app: FastAPI) -> None:
-    """One entry for each event type.
+def webhook_operations() -> dict[str, Any]:
+    """Return the `webhooks` section, with one entry for each event type.
 
-    They are written into the finished document: FastAPI's own `app.webhooks` would describe the payloads a second
-    time, as what comes in, and drop every null from the examples.
+    FastAPI's own `app.webhooks` is not used: it would describe the payloads a second time, as requests, and drop every
+    null from the examples.
     """
-    plain = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        return plain() | {"webhooks": {type.value: {"post": _operation(type)} for type in EventType}}
-
-    app.openapi = openapi  # type: ignore[method-assign]
+    return {type.value: {"post": _operation(type)} for type in EventType}
 
 
 def _operation(type: EventType) -> dict[str, Any]:

@@ -216,7 +216,7 @@ def test_what_is_no_limit_of_ours_is_refused(alice: Person, bob: Person, admin: 
     assert (refused.value.code, refused.value.param) == ("unknown_parameter", "max_tokens_per_1_minute")
     with pytest.raises(BadRequestError):
         limits.update_rate_limit(own, project_id=alice.project_id, max_requests_per_1_minute=-1)
-    with pytest.raises(BadRequestError, match="is for a whole project"):
+    with pytest.raises(BadRequestError, match="can be set only for a whole project"):
         limits.update_rate_limit(key_limit, project_id=alice.project_id, extra_body={"max_open_jobs": 3})
     with pytest.raises(NotFoundError):
         limits.update_rate_limit(own, project_id=bob.project_id, max_requests_per_1_minute=1)

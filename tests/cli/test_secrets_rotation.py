@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 from api.main import create_app
 from api.webhooks.samples import sample
 from shared.database import transaction
-from shared.key_rotation.reseal import AT_ONCE
+from shared.key_rotation.reseal import BATCH_ROWS
 from shared.key_rotation.startup_check import KeyLost, check_keys
 from shared.projects import credentials
 from shared.projects.credential_schemas import CredentialCreate
@@ -48,7 +48,7 @@ def test_after_it_the_old_key_can_be_removed_and_what_cannot_be_opened_is_named(
     done, lost = create(alice).id, create(alice).id
     answer = alice.http.post("/webhook_events", **ASKED)
     with transaction() as session:
-        for _ in range(AT_ONCE):
+        for _ in range(BATCH_ROWS):
             webhooks.create_endpoint(session, bob.project_id, OTHER)
     for endpoint_id, key in ((done, new), (lost, foreign)):
         with settings(TUNERY_SECRET_KEYS=json.dumps([key])):
@@ -58,7 +58,7 @@ def test_after_it_the_old_key_can_be_removed_and_what_cannot_be_opened_is_named(
     with settings(TUNERY_SECRET_KEYS=json.dumps([new, old])):
         said = tunery("secrets", "rotate")
     assert said.code == 1
-    assert said.out == f"Sealed again with the first key: {2 + AT_ONCE}. Sealed with it already: 1.\n"
+    assert said.out == f"Sealed again with the first key: {2 + BATCH_ROWS}. Sealed with it already: 1.\n"
     assert said.err.startswith(f"{lost}: no key of TUNERY_SECRET_KEYS opens")
     assert said.err.count("we_") == 1
 

@@ -1,4 +1,4 @@
-"""`/v1/organization/admin_api_keys`: whoever may look after the deployment."""
+"""`/v1/organization/admin_api_keys`: the keys that may administer the deployment."""
 
 from typing import Annotated, Literal
 
@@ -29,7 +29,7 @@ router = APIRouter(
 
 @router.post("", response_model=AdminKeyWithSecret)
 def create_admin_api_key(session: OrganizationSessionDep, admin: AdminDep, new: AdminKeyCreate) -> AdminKeyWithSecret:
-    """Make an admin key; its secret is shown this once."""
+    """Create an admin key; only this response has its secret. Errors: 403 for scopes that the caller does not have."""
     keys.check_may_grant(admin, new.scopes)
     key, secret = projects.create_api_key(
         session, None, new.name, expires_at=expiry_after(new.expires_in_seconds), scopes=new.scopes
@@ -44,14 +44,14 @@ def list_admin_api_keys(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     order: Literal["asc", "desc"] = "asc",
 ) -> Page[AdminKeyPublic]:
-    """The admin keys that are not revoked, the oldest first unless `order` is `desc`."""
+    """List the admin keys that are not revoked, oldest first unless `order` is `desc`."""
     rows = keys.page_of_keys(session, None, after=after, limit=limit, ascending=order == "asc")
     return Page.of([AdminKeyPublic.of(row) for row in rows], limit)
 
 
 @router.get("/{key_id}", response_model=AdminKeyPublic)
 def retrieve_admin_api_key(session: OrganizationSessionDep, key_id: str) -> AdminKeyPublic:
-    """One admin key, without its secret."""
+    """Return an admin key, without its secret."""
     return AdminKeyPublic.of(keys.get_key(session, None, key_id))
 
 
@@ -59,7 +59,7 @@ def retrieve_admin_api_key(session: OrganizationSessionDep, key_id: str) -> Admi
 def rotate_admin_api_key_secret(
     session: OrganizationSessionDep, admin: AdminDep, key_id: str, rotate: KeyRotate | None = None
 ) -> AdminKeyWithSecret:
-    """A new secret for an admin key, shown this once; the old one is good for a while beside it."""
+    """Give an admin key a new secret, which only this response has. The old one stays valid for `overlap_seconds`."""
     key = keys.get_key(session, None, key_id, lock=True)
     keys.check_may_grant(admin, key.scopes)
     secret = keys.rotate_key(session, key, (rotate or KeyRotate()).overlap)
@@ -68,6 +68,6 @@ def rotate_admin_api_key_secret(
 
 @router.delete("/{key_id}", response_model=AdminKeyDeleted)
 def delete_admin_api_key(session: OrganizationSessionDep, admin: AdminDep, key_id: str) -> AdminKeyDeleted:
-    """Revoke an admin key. The last one that may do everything is kept: make another one first."""
+    """Revoke an admin key. Errors: 400 `last_admin_key` for the last one with all scopes: create another one first."""
     keys.delete_admin_key(session, admin, key_id)
     return AdminKeyDeleted(id=key_id)

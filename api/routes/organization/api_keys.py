@@ -1,4 +1,4 @@
-"""`/v1/organization/projects/{project_id}/api_keys`: whoever may act for a project. Service accounts make keys."""
+"""`/v1/organization/projects/{project_id}/api_keys`: a project's keys. New ones are created for service accounts."""
 
 from typing import Annotated, Literal
 
@@ -35,7 +35,7 @@ def list_api_keys(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     owner_project_access: Literal["active", "inactive", "any"] = "any",
 ) -> Page[ApiKeyPublic]:
-    """The project's keys that are not revoked, newest first. No owner of one is ever `inactive`."""
+    """List the project's keys that are not revoked, newest first. Owners are always `active` here."""
     projects.get_project(session, project_id)
     if owner_project_access == "inactive":
         return Page.of([], limit)
@@ -45,13 +45,13 @@ def list_api_keys(
 
 @router.get("/{key_id}", response_model=ApiKeyPublic)
 def retrieve_api_key(session: OrganizationSessionDep, project_id: str, key_id: str) -> ApiKeyPublic:
-    """One key, without its secret."""
+    """Return a key, without its secret."""
     return keys.show(session, [keys.get_key(session, project_id, key_id)])[0]
 
 
 @router.post("/{key_id}", response_model=ApiKeyPublic)
 def update_api_key(session: OrganizationSessionDep, project_id: str, key_id: str, new: ApiKeyUpdate) -> ApiKeyPublic:
-    """Change what a key may do, or until when. It counts within a second."""
+    """Change a key's scopes or expiry, within a second. Errors: 400 `api_key_expired` for a key that has expired."""
     expires_at = expiry_after(new.expires_in_seconds)
     key = keys.update_key(session, project_id, key_id, scopes=new.scopes, expires_at=expires_at)
     return keys.show(session, [key])[0]
@@ -61,7 +61,10 @@ def update_api_key(session: OrganizationSessionDep, project_id: str, key_id: str
 def rotate_api_key_secret(
     session: OrganizationSessionDep, project_id: str, key_id: str, rotate: KeyRotate | None = None
 ) -> ApiKeyWithSecret:
-    """A new secret for a key, shown this once; the old one is good for a while beside it. OpenAI has no such call."""
+    """Give a key a new secret, which only this response has. OpenAI has no such endpoint.
+
+    The old secret stays valid for `overlap_seconds`.
+    """
     key = keys.get_key(session, project_id, key_id, lock=True)
     secret = keys.rotate_key(session, key, (rotate or KeyRotate()).overlap)
     return ApiKeyWithSecret(**keys.show(session, [key])[0].model_dump(), value=secret)
@@ -69,6 +72,6 @@ def rotate_api_key_secret(
 
 @router.delete("/{key_id}", response_model=ApiKeyDeleted)
 def delete_api_key(session: OrganizationSessionDep, project_id: str, key_id: str) -> ApiKeyDeleted:
-    """Revoke a key: every server refuses it within a second."""
+    """Revoke a key. Every server refuses it within a second."""
     keys.revoke(keys.get_key(session, project_id, key_id, lock=True))
     return ApiKeyDeleted(id=key_id)

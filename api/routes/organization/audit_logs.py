@@ -1,4 +1,4 @@
-"""`/v1/organization/audit_logs`: who has changed what, and who was refused."""
+"""`/v1/organization/audit_logs`: who changed what, and which requests were refused."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -33,7 +33,7 @@ def _times(
     lt: Annotated[Time, Query(alias="effective_at[lt]")] = None,
     lte: Annotated[Time, Query(alias="effective_at[lte]")] = None,
 ) -> tuple[int | None, int | None]:
-    """From when on, and before when."""
+    """Return the earliest time (included) and the latest time (excluded), in Unix seconds."""
     since = [*([gt + 1] if gt is not None else []), *([gte] if gte is not None else [])]
     until = [*([lte + 1] if lte is not None else []), *([lt] if lt is not None else [])]
     return max(since, default=None), min(until, default=None)
@@ -43,14 +43,14 @@ def _filter(
     times: Annotated[tuple[int | None, int | None], Depends(_times)],
     types: Annotated[Names, Query(alias="event_types[]")] = None,
     actors: Annotated[Names, Query(alias="actor_ids[]", description="Ids of API keys, or `operator`")] = None,
-    emails: Annotated[Names, Query(alias="actor_emails[]", description="Not here: nobody has one")] = None,
+    emails: Annotated[Names, Query(alias="actor_emails[]", description="Not supported: Tunery has no users")] = None,
     projects: Annotated[Names, Query(alias="project_ids[]")] = None,
     resources: Annotated[Names, Query(alias="resource_ids[]")] = None,
     tenant_only: bool = False,
 ) -> Filter:
     if emails or tenant_only:
         param = "actor_emails" if emails else "tenant_only"
-        raise Invalid("There are no e-mail addresses and no tenants here: use actor_ids or project_ids", param=param)
+        raise Invalid(f"{param} is not supported: use actor_ids or project_ids", param=param)
     return Filter(*times, types, actors, projects, resources)
 
 
@@ -63,10 +63,11 @@ def list_audit_logs(
     before: Annotated[str | None, Query(max_length=64, description="The first id of the page after this one")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[AuditLogPublic] | Response:
-    """Every change and every refusal, newest first.
+    """List changes and refused requests, newest first.
 
-    With `Accept: application/x-ndjson` all that fit the filters come as JSON lines, the oldest first, from `after` on:
-    give the last id next time to go on. Those of the last ten seconds are left for then; `limit` is for the list.
+    With `Accept: application/x-ndjson`, the response has all matching entries after `after` as JSON lines, oldest
+    first; pass the last id as `after` next time to continue. Entries of the last ten seconds are left for the next
+    export. `limit` applies to the list only.
     """
     if JSON_LINES in request.headers.get("accept", ""):
         return StreamingResponse(_lines(wanted, after or ""), media_type=JSON_LINES)
@@ -74,7 +75,7 @@ def list_audit_logs(
 
 
 def _lines(wanted: Filter, after: str) -> Iterator[str]:
-    """In pages, each in a transaction of its own: who reads slowly holds no connection to Postgres."""
+    """Yield pages, each read in its own transaction: a client that reads slowly must not hold a connection."""
     while True:
         with transaction() as session:
             found = audit.export(session, wanted, after)

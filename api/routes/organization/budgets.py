@@ -1,4 +1,4 @@
-"""What a project may spend: limit, alerts and approvals, managed with an admin key."""
+"""Spend limits, spend alerts and approvals of projects, for admin keys."""
 
 from typing import Annotated, Literal
 
@@ -35,19 +35,19 @@ router = APIRouter(
 
 @router.get("/spend_limit", response_model=SpendLimitPublic)
 def retrieve_spend_limit(session: OrganizationSessionDep, project_id: str) -> SpendLimitPublic:
-    """The project's monthly limit, and how much of it is spent and reserved. Without one it is not found."""
+    """Return the project's monthly limit, and how much of it is spent and reserved. Errors: 404 if there is none."""
     return limits.get_spend_limit(session, project_id)
 
 
 @router.post("/spend_limit", response_model=SpendLimitPublic)
 def update_spend_limit(session: OrganizationSessionDep, project_id: str, new: SpendLimitUpdate) -> SpendLimitPublic:
-    """Set or replace the monthly limit. Jobs whose estimate does not fit are refused from now on."""
+    """Set or replace the monthly limit. From now on, jobs whose estimate exceeds what is left are refused."""
     return limits.set_spend_limit(session, project_id, new.threshold_amount, new.alert_percentages)
 
 
 @router.delete("/spend_limit", response_model=SpendLimitDeleted)
 def delete_spend_limit(session: OrganizationSessionDep, project_id: str) -> SpendLimitDeleted:
-    """Let the project spend without a limit."""
+    """Remove the project's monthly limit. Errors: 404 if there is none."""
     limits.delete_spend_limit(session, project_id)
     return SpendLimitDeleted()
 
@@ -61,20 +61,23 @@ def list_spend_alerts(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     order: Literal["asc", "desc"] = "desc",
 ) -> Page[SpendAlertPublic]:
-    """The project's spend alerts, newest first."""
+    """List the project's spend alerts, newest first unless `order` is `asc`."""
     rows = alerts.list_alerts(session, project_id, after=after, before=before, ascending=order == "asc", limit=limit)
     return Page.of([SpendAlertPublic.of(row) for row in rows], limit)
 
 
 @router.post("/spend_alerts", response_model=SpendAlertPublic)
 def create_spend_alert(session: OrganizationSessionDep, project_id: str, new: SpendAlertUpdate) -> SpendAlertPublic:
-    """Let these addresses be told, once a month, when what is spent and reserved reaches an amount."""
+    """Create a spend alert: an e-mail, once a month, when spent plus reserved money reaches an amount.
+
+    Errors: 400 `too_many_spend_alerts` if the project has 20.
+    """
     return SpendAlertPublic.of(alerts.create(session, project_id, new))
 
 
 @router.get("/spend_alerts/{alert_id}", response_model=SpendAlertPublic)
 def retrieve_spend_alert(session: OrganizationSessionDep, project_id: str, alert_id: str) -> SpendAlertPublic:
-    """One spend alert."""
+    """Return a spend alert."""
     return SpendAlertPublic.of(alerts.get(session, project_id, alert_id))
 
 
@@ -82,20 +85,20 @@ def retrieve_spend_alert(session: OrganizationSessionDep, project_id: str, alert
 def update_spend_alert(
     session: OrganizationSessionDep, project_id: str, alert_id: str, new: SpendAlertUpdate
 ) -> SpendAlertPublic:
-    """Replace a spend alert. Another amount is told of again."""
+    """Replace a spend alert. If its amount changes, it is sent again this month when that is reached."""
     return SpendAlertPublic.of(alerts.update(session, project_id, alert_id, new))
 
 
 @router.delete("/spend_alerts/{alert_id}", response_model=SpendAlertDeleted)
 def delete_spend_alert(session: OrganizationSessionDep, project_id: str, alert_id: str) -> SpendAlertDeleted:
-    """End a spend alert."""
+    """Delete a spend alert."""
     alerts.delete(session, project_id, alert_id)
     return SpendAlertDeleted(id=alert_id)
 
 
 @router.get("/approval_limit", response_model=ApprovalLimitPublic)
 def retrieve_approval_limit(session: OrganizationSessionDep, project_id: str) -> ApprovalLimitPublic:
-    """The amount above which a job waits for an approval. Without one it is not found."""
+    """Return the amount above which a job waits for approval. Errors: 404 if there is none."""
     return limits.get_approval_limit(session, project_id)
 
 
@@ -103,19 +106,19 @@ def retrieve_approval_limit(session: OrganizationSessionDep, project_id: str) ->
 def update_approval_limit(
     session: OrganizationSessionDep, project_id: str, new: ApprovalLimitUpdate
 ) -> ApprovalLimitPublic:
-    """Let jobs that are estimated at more than this, or at nobody knows what, wait until they are approved."""
+    """Make new jobs wait for approval if their estimate is above this amount or unknown."""
     return limits.set_approval_limit(session, project_id, new.threshold_amount)
 
 
 @router.delete("/approval_limit", response_model=ApprovalLimitDeleted)
 def delete_approval_limit(session: OrganizationSessionDep, project_id: str) -> ApprovalLimitDeleted:
-    """Let no new job wait for an approval; those that wait go on waiting."""
+    """Let new jobs start without approval. Jobs that already wait go on waiting. Errors: 404 if there is none."""
     limits.delete_approval_limit(session, project_id)
     return ApprovalLimitDeleted()
 
 
 class Rejection(BaseModel):
-    """Why a job is not approved, for whoever asked for it."""
+    """`reason` is shown to the project as the job's error."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -130,14 +133,14 @@ def list_project_jobs(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[JobPublic]:
-    """The project's jobs, newest first: those that wait for an approval with `approval=awaited`."""
+    """List the project's jobs, newest first; `approval=awaited` returns those that wait for approval."""
     rows = approvals.list_jobs(session, project_id, approval, after=after, limit=limit)
     return Page.of([JobPublic.of(row) for row in rows], limit)
 
 
 @router.post("/jobs/{job_id}/approve", response_model=JobPublic)
 def approve_job(session: OrganizationSessionDep, project_id: str, job_id: str) -> JobPublic:
-    """Let a job go on that waits for an approval."""
+    """Approve a job that waits for approval. Errors: 400 if it does not."""
     return JobPublic.of(approvals.approve(session, project_id, job_id))
 
 
@@ -145,5 +148,5 @@ def approve_job(session: OrganizationSessionDep, project_id: str, job_id: str) -
 def reject_job(
     session: OrganizationSessionDep, project_id: str, job_id: str, why: Rejection | None = None
 ) -> JobPublic:
-    """Cancel a job that waits for an approval, with a reason."""
+    """Cancel a job that waits for approval, with an optional reason. Errors: 400 if it does not wait."""
     return JobPublic.of(approvals.reject(session, project_id, job_id, why.reason if why else None))

@@ -1,4 +1,4 @@
-"""What was spent and used, and every movement of it, for an admin key; costs as OpenAI's SDK asks for them."""
+"""Costs (OpenAI's endpoint), usage and the ledger of projects, for admin keys."""
 
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -25,7 +25,7 @@ router = APIRouter(
     route_class=IdempotentAdminRoute,
 )
 
-KNOWN = (
+QUERY_PARAMETERS = (
     "start_time",
     "end_time",
     "bucket_width",
@@ -52,9 +52,10 @@ def list_costs(
     limit: Annotated[int, Query(ge=1, le=180)] = 7,
     page: Annotated[str | None, Query(pattern=r"^page_[0-9]{1,10}$")] = None,
 ) -> CostPage:
-    """What was spent on each day (UTC), the oldest first: from `start_time` on, and before `end_time` (now).
+    """List costs by day (UTC), oldest first, from `start_time` until before `end_time` (default: now).
 
-    `group_by[]` splits a day by `project_id`, `line_item` or both. A job costs on the day on which it ends.
+    `group_by[]` splits each day by `project_id`, `line_item` or both. A job's cost counts on the day on which it ended.
+    Errors: 400 `unknown_parameter` for a filter of OpenAI's that is not supported.
     """
     _refuse_unknown(request)
     start = max(from_epoch(start_time), from_epoch(int((page or "page_0").removeprefix("page_"))))
@@ -66,10 +67,10 @@ def list_costs(
 
 
 def _refuse_unknown(request: Request) -> None:
-    """A filter that is passed over would make another question of it."""
+    """Raises `Invalid`: ignoring a filter would answer another question than the caller's."""
     for name in request.query_params:
-        if name not in KNOWN:
-            sentence = f"An unknown query parameter: there are {', '.join(KNOWN)}"
+        if name not in QUERY_PARAMETERS:
+            sentence = f"Unknown query parameter. Use one of {', '.join(QUERY_PARAMETERS)}"
             raise Invalid(sentence, code="unknown_parameter", param=name if name.isidentifier() else None)
 
 
@@ -77,7 +78,7 @@ def _refuse_unknown(request: Request) -> None:
 def retrieve_usage(
     session: OrganizationSessionDep, project_id: str, start_time: Seconds | None = None, end_time: Seconds | None = None
 ) -> Usage:
-    """What a project used from `start_time` (the beginning of this month, in UTC) on and before `end_time` (now)."""
+    """Return a project's usage from `start_time` (default: start of the month, UTC) until `end_time` (default: now)."""
     now = utc_now()
     start = from_epoch(start_time) if start_time is not None else costs.day_of(now).replace(day=1)
     end = from_epoch(end_time) if end_time is not None else now
@@ -94,12 +95,12 @@ def list_ledger_entries(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     job_id: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Page[LedgerEntryPublic]:
-    """Every movement of the project's money, newest first; of one job, if it is named."""
+    """List the ledger entries of a project, or of one job, newest first."""
     rows = ledger.list_entries(session, project_id, job_id, after=after, limit=limit)
     return Page.of([LedgerEntryPublic.of(row) for row in rows], limit)
 
 
 @router.post("/projects/{project_id}/ledger", response_model=LedgerEntryPublic)
 def create_adjustment(session: OrganizationSessionDep, project_id: str, new: AdjustmentCreate) -> LedgerEntryPublic:
-    """Correct what the project has spent this month, where the provider's bill says otherwise."""
+    """Add a correction to what the project has spent this month, for example to match the provider's bill."""
     return LedgerEntryPublic.of(reservation.adjust(session, project_id, new.job_id, Decimal(new.amount), new.reason))

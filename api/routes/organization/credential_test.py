@@ -1,4 +1,4 @@
-"""A test of a credential: the worker asks the provider, as it does now and then anyway, and the caller waits."""
+"""Tests a credential: makes its next step due, in which a worker calls the provider, and waits for the result."""
 
 from datetime import datetime
 from functools import partial
@@ -17,24 +17,24 @@ from shared.projects.credential_schemas import CredentialTest
 from shared.settings import get_settings
 
 
-async def ask_and_wait(project_id: str, credential_id: str) -> CredentialTest:
-    """What the provider answers to the present key. Raises `WorkerUnavailable` if nobody has asked it in time.
+async def test_and_wait(project_id: str, credential_id: str) -> CredentialTest:
+    """Return the provider's answer to the current key. Raises `WorkerUnavailable` if no worker tested it in time.
 
-    Asked again under the same `Idempotency-Key`, it tells of the answer to what was asked the first time, or a later.
+    Repeated with the same `Idempotency-Key`, it returns the first answer or a later one.
     """
-    since = await run_in_threadpool(_ask, project_id, credential_id)
-    settings = get_settings()  # the provider is asked two things
-    timeout = settings.enqueue_again_after + 2 * settings.provider.timeout
-    answer = await wait_for(partial(_answer, project_id, credential_id, since), timeout)
+    since = await run_in_threadpool(_request_test, project_id, credential_id)
+    settings = get_settings()
+    timeout = settings.enqueue_again_after + 2 * settings.provider.timeout  # the step makes two calls
+    answer = await wait_for(partial(_find_answer, project_id, credential_id, since), timeout)
     if answer is None:
-        raise WorkerUnavailable("The provider has not been asked yet: no worker is free. Ask again")
+        raise WorkerUnavailable("The credential has not been tested yet, because no worker is free: try again")
     return answer
 
 
-def _ask(project_id: str, credential_id: str) -> datetime:
+def _request_test(project_id: str, credential_id: str) -> datetime:
     with transaction(project_id) as session:
-        if asked_at := idempotency.recall(session):
-            return datetime.fromisoformat(asked_at)
+        if requested_at := idempotency.recall(session):
+            return datetime.fromisoformat(requested_at)
         now = utc_now()
         projects.get_active_project(session, project_id)
         credential = credentials.get(session, project_id, credential_id)
@@ -43,8 +43,8 @@ def _ask(project_id: str, credential_id: str) -> datetime:
         return now
 
 
-def _answer(project_id: str, credential_id: str, since: datetime) -> CredentialTest | None:
-    """None while the answer is older than the question, or to another key."""
+def _find_answer(project_id: str, credential_id: str, since: datetime) -> CredentialTest | None:
+    """Return the last answer; None while it is older than `since` or for an earlier key."""
     with transaction(project_id) as session:
         found = credentials.get(session, project_id, credential_id)
         is_new = found.tested_at is not None and found.tested_at >= since and found.tested_version == found.key_version

@@ -1,4 +1,4 @@
-"""`/v1/organization/projects/{project_id}/credentials`: a project's own accounts at providers, with an admin key."""
+"""`/v1/organization/projects/{project_id}/credentials`: a project's own accounts at providers."""
 
 from typing import Annotated
 
@@ -29,7 +29,10 @@ router = APIRouter(
 
 @router.post("", response_model=CredentialPublic)
 def create_credential(session: OrganizationSessionDep, project_id: str, new: CredentialCreate) -> CredentialPublic:
-    """Give a project an account of its own: its new jobs go there. The key is sealed, and never shown again."""
+    """Add a provider account to a project; its new jobs are sent there. The key is stored sealed and never shown again.
+
+    Errors: 400 for a `base_url` that may not be called.
+    """
     return CredentialPublic.of(credentials.create(session, project_id, new))
 
 
@@ -40,14 +43,14 @@ def list_credentials(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[CredentialPublic]:
-    """The project's accounts, newest first. Of several, the newest that has a job's model takes the job."""
+    """List the project's credentials, newest first. A job uses the newest one that offers its model."""
     rows = credentials.list_all(session, project_id, after=after, limit=limit)
     return Page.of([CredentialPublic.of(row) for row in rows], limit)
 
 
 @router.get("/{credential_id}", response_model=CredentialPublic)
 def retrieve_credential(session: OrganizationSessionDep, project_id: str, credential_id: str) -> CredentialPublic:
-    """One account, and how its provider answered last."""
+    """Return a credential, with the provider's last answer to its key."""
     return CredentialPublic.of(credentials.get(session, project_id, credential_id))
 
 
@@ -55,17 +58,23 @@ def retrieve_credential(session: OrganizationSessionDep, project_id: str, creden
 def update_credential(
     session: OrganizationSessionDep, project_id: str, credential_id: str, new: CredentialUpdate
 ) -> CredentialPublic:
-    """Change its name, its key or its webhook secret. A new key counts from the next call on, for running jobs too."""
+    """Change a credential's name, key or webhook secret. The next call uses a new key, also for running jobs."""
     return CredentialPublic.of(credentials.update(session, project_id, credential_id, new))
 
 
 @router.delete("/{credential_id}", response_model=CredentialDeleted)
 def delete_credential(session: OrganizationSessionDep, project_id: str, credential_id: str) -> CredentialDeleted:
-    """Delete it with its key, once no active job needs it. Models tuned there cannot be called any more."""
+    """Delete a credential and its key. Models tuned there can no longer be called.
+
+    Errors: 400 while a job that has not ended uses it.
+    """
     return CredentialDeleted(id=credential_use.delete_credential(session, project_id, credential_id).id)
 
 
 @router.post("/{credential_id}/test", response_model=CredentialTest)
 async def test_credential(project_id: str, credential_id: str) -> CredentialTest:
-    """Ask the provider for its models, and tell whether it knows the key or what it said."""
-    return await credential_test.ask_and_wait(project_id, credential_id)
+    """Request the provider's list of models, and return whether it accepts the key; if not, its error.
+
+    Errors: 503 `worker_unavailable` if no worker is free.
+    """
+    return await credential_test.test_and_wait(project_id, credential_id)

@@ -1,4 +1,4 @@
-"""What OpenAI's administration API has and this one has not: said in so many words, and only to an admin."""
+"""Answers 501, with an explanation, for endpoints of OpenAI's administration API that Tunery does not have."""
 
 from fastapi import APIRouter
 
@@ -38,7 +38,7 @@ PATHS = (
 
 
 def refuse() -> None:
-    raise NotImplementedHere("Tunery has no such thing as OpenAI has under this address: see docs/administration.md")
+    raise NotImplementedHere("Tunery does not have this endpoint of OpenAI's API: see docs/administration.md")
 
 
 for path in PATHS:

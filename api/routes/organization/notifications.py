@@ -1,4 +1,4 @@
-"""Who of a project is told by e-mail, managed with an admin key."""
+"""E-mail notifications of projects: their recipients, and what was sent, for admin keys."""
 
 from typing import Annotated
 
@@ -26,7 +26,7 @@ router = APIRouter(
 
 @router.get("", response_model=NotificationRecipientsPublic)
 def retrieve_email_notifications(session: OrganizationSessionDep, project_id: str) -> NotificationRecipientsPublic:
-    """Who is told by e-mail, and of what; nobody, if nobody was named."""
+    """Return who receives e-mail notifications, and for which events."""
     return NotificationRecipientsPublic.of(notifications.list_of(session, project_id))
 
 
@@ -34,13 +34,13 @@ def retrieve_email_notifications(session: OrganizationSessionDep, project_id: st
 def update_email_notifications(
     session: OrganizationSessionDep, project_id: str, new: NotificationRecipientsUpdate
 ) -> NotificationRecipientsPublic:
-    """Say who is told, in place of those who were before."""
+    """Set the recipients and events of e-mail notifications, in place of the previous ones."""
     return NotificationRecipientsPublic.of(notifications.set_list(session, project_id, new))
 
 
 @router.delete("", response_model=NotificationRecipientsDeleted)
 def delete_email_notifications(session: OrganizationSessionDep, project_id: str) -> NotificationRecipientsDeleted:
-    """Tell nobody any more. What was to be sent already is sent."""
+    """Stop e-mail notifications. Those that are already waiting are still sent."""
     notifications.delete_list(session, project_id)
     return NotificationRecipientsDeleted()
 
@@ -52,6 +52,6 @@ def list_sent_email_notifications(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[NotificationPublic]:
-    """What was sent to whom, or is still tried, and why it was given up; newest first."""
+    """List e-mail notifications that were sent, are still being retried or have failed, newest first."""
     rows = notifications.list_notifications(session, project_id, after=after, limit=limit)
     return Page.of([NotificationPublic.of(row) for row in rows], limit)

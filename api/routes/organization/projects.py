@@ -1,4 +1,4 @@
-"""`/v1/organization/projects`: tenants, managed with an admin key."""
+"""`/v1/organization/projects`: the tenants of the deployment."""
 
 from typing import Annotated
 
@@ -30,7 +30,7 @@ router = APIRouter(
 
 @router.post("", response_model=ProjectPublic)
 def create_project(session: OrganizationSessionDep, new: ProjectCreate) -> ProjectPublic:
-    """Make a project. It sees nothing of any other."""
+    """Create a project. It has no access to the data of other projects."""
     return ProjectPublic.of(projects.create_project(session, new.name))
 
 
@@ -41,32 +41,32 @@ def list_projects(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     include_archived: bool = False,
 ) -> Page[ProjectPublic]:
-    """The projects, newest first; archived ones only if asked for."""
+    """List projects, newest first; archived ones only with `include_archived`."""
     rows = projects.list_projects(session, after=after, limit=limit, include_archived=include_archived)
     return Page.of([ProjectPublic.of(row) for row in rows], limit)
 
 
 @router.get("/{project_id}", response_model=ProjectPublic)
 def retrieve_project(session: OrganizationSessionDep, project_id: str) -> ProjectPublic:
-    """One project."""
+    """Return a project."""
     return ProjectPublic.of(projects.get_project(session, project_id))
 
 
 @router.post("/{project_id}", response_model=ProjectPublic)
 def update_project(session: OrganizationSessionDep, project_id: str, new: ProjectUpdate) -> ProjectPublic:
-    """Change a project's name, or its part in the queue."""
+    """Change a project's name or its share of the job queue. Errors: 400 `project_archived`."""
     return ProjectPublic.of(projects.update_project(session, project_id, **new.model_dump()))
 
 
 @router.post("/{project_id}/archive", response_model=ProjectPublic)
 def archive_project(session: OrganizationSessionDep, project_id: str) -> ProjectPublic:
-    """End a project, for good: its keys are refused, and its jobs that have not ended are cancelled. Its rows stay."""
+    """Archive a project for good: its keys are refused and its unfinished jobs cancelled. Its data is kept."""
     return ProjectPublic.of(end_project(session, project_id))
 
 
 @router.get("/{project_id}/model_permissions", response_model=ModelPermissionsPublic)
 def retrieve_model_permissions(session: OrganizationSessionDep, project_id: str) -> ModelPermissionsPublic:
-    """Which models the project may use."""
+    """Return which models the project may use."""
     return ModelPermissionsPublic.of(projects.get_project(session, project_id))
 
 
@@ -74,12 +74,12 @@ def retrieve_model_permissions(session: OrganizationSessionDep, project_id: str)
 def update_model_permissions(
     session: OrganizationSessionDep, project_id: str, new: ModelPermissionsUpdate
 ) -> ModelPermissionsPublic:
-    """Say which models new jobs and chats may use. A base stands for its snapshots and for what is tuned on it."""
+    """Set which models new jobs and chats may use. A base model includes its snapshots and models tuned from it."""
     return ModelPermissionsPublic.of(model_permissions.permit_models(session, project_id, new.mode, new.model_ids))
 
 
 @router.delete("/{project_id}/model_permissions", response_model=ModelPermissionsDeleted)
 def delete_model_permissions(session: OrganizationSessionDep, project_id: str) -> ModelPermissionsDeleted:
-    """Let the project use every model."""
+    """Allow the project to use every model."""
     model_permissions.permit_all_models(session, project_id)
     return ModelPermissionsDeleted()

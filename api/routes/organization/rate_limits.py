@@ -1,4 +1,4 @@
-"""`/v1/organization/projects/{project_id}/rate_limits`: how much a project and its keys may do."""
+"""`/v1/organization/projects/{project_id}/rate_limits`: limits of a project and of its API keys."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ def list_project_rate_limits(
     before: Annotated[str | None, Query(max_length=64, description="The first id of the page after this one")] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 100,
 ) -> Page[RateLimitPublic]:
-    """The project's own, `rl-` and its id, and one for each of its keys, `rl-` and the key's id."""
+    """List the limits of the project (`rl-` and its id) and of each of its keys (`rl-` and the key's id)."""
     rows = rate_limits.list_rate_limits(session, project_id)
     ids = [row.id for row in rows]
     for name, id in (("after", after), ("before", before)):
@@ -43,9 +43,9 @@ def list_project_rate_limits(
 def update_project_rate_limit(
     session: OrganizationSessionDep, project_id: str, rate_limit_id: str, new: RateLimitUpdate
 ) -> RateLimitPublic:
-    """Change limits of a project or of one of its keys: they count within five seconds.
+    """Change the limits of a project or of one of its keys, within five seconds.
 
-    Requests and bytes are by the minute and for both. `max_jobs_per_1_day` (of any 24 hours) and `max_open_jobs` (that
-    have not ended) are a project's only. Null is again what the settings say, 0 lets nothing through.
+    `max_jobs_per_1_day` (in any 24 hours) and `max_open_jobs` (jobs that have not ended) apply to whole projects only.
+    Null restores the default of the settings, 0 allows nothing. Errors: 400 for a limit that does not apply.
     """
     return RateLimitPublic.of(rate_limits.update_rate_limit(session, project_id, rate_limit_id, new))

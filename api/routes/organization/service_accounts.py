@@ -1,4 +1,4 @@
-"""`/v1/organization/projects/{project_id}/service_accounts`: the programs of a project, and new keys for them."""
+"""`/v1/organization/projects/{project_id}/service_accounts`: the programs of a project, and new API keys for them."""
 
 from typing import Annotated
 
@@ -36,7 +36,10 @@ router = APIRouter(
 def create_service_account(
     session: OrganizationSessionDep, project_id: str, new: ServiceAccountCreate
 ) -> ServiceAccountWithKey:
-    """Make a service account, and unless that is not wanted a key for it, whose secret is shown this once."""
+    """Create a service account with an API key, whose secret only this response has.
+
+    With `create_service_account_only` it gets no key.
+    """
     if new.create_service_account_only:
         if new.expires_in_seconds is not None:
             raise Invalid("An account without a key has no expiry: leave it out", param="expires_in_seconds")
@@ -57,7 +60,7 @@ def list_service_accounts(
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[ServiceAccountPublic]:
-    """The project's service accounts, newest first."""
+    """List the project's service accounts, newest first."""
     projects.get_project(session, project_id)
     rows = list_owned(session, ServiceAccount, project_id, after=after, limit=limit)
     return Page.of([ServiceAccountPublic.of(row) for row in rows], limit)
@@ -67,7 +70,7 @@ def list_service_accounts(
 def retrieve_service_account(
     session: OrganizationSessionDep, project_id: str, service_account_id: str
 ) -> ServiceAccountPublic:
-    """One service account."""
+    """Return a service account."""
     return ServiceAccountPublic.of(accounts.get_account(session, project_id, service_account_id))
 
 
@@ -75,7 +78,7 @@ def retrieve_service_account(
 def update_service_account(
     session: OrganizationSessionDep, project_id: str, service_account_id: str, new: ServiceAccountUpdate
 ) -> ServiceAccountPublic:
-    """Change its name, or make a `member` of one that has had no key."""
+    """Change a service account's name, or its role from `none` to `member`."""
     account = accounts.get_account(session, project_id, service_account_id, lock=True)
     account.name, account.role = new.name or account.name, new.role or account.role
     return ServiceAccountPublic.of(account)
@@ -94,7 +97,7 @@ def delete_service_account(
 def create_service_account_api_key(
     session: OrganizationSessionDep, project_id: str, service_account_id: str, new: AccountKeyCreate
 ) -> AccountKeyWithSecret:
-    """Make another key for a service account; its secret is shown this once."""
+    """Create another API key for a service account; only this response has its secret."""
     account = accounts.get_account(session, project_id, service_account_id, lock=True)
     expires_at = expiry_after(new.expires_in_seconds)
     key, secret = accounts.create_account_key(session, account, new.name, expires_at=expires_at, scopes=new.scopes)
