@@ -1,10 +1,10 @@
-"""Every setting there is: one frozen object, read from the environment once."""
+"""All settings, read once from environment variables and secret files. `.env.example` explains each of them."""
 
 import os
 import re
 from datetime import timedelta
 from functools import cache
-from ipaddress import IPv4Network, IPv6Address, IPv6Network
+from ipaddress import AddressValueError, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,44 +24,47 @@ def _seconds(value: object) -> object:
 
 
 def _with_driver(url: str) -> str:
-    """Name the driver that is installed; `postgres://` and `postgresql://` are what everyone writes."""
+    """Accept the usual `postgres://` and `postgresql://`, and name the installed driver as SQLAlchemy needs it."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.split("+")[0] not in {"postgres", "postgresql"}:
-        raise ValueError("must be a postgresql:// address")
+        raise ValueError("must be a postgresql:// URL")
     return f"postgresql+psycopg://{rest}"
 
 
 def _not_a_cluster(url: str) -> str:
     if not url.startswith(("redis://", "rediss://", "unix://", "sentinel://")):
-        raise ValueError("must be a redis:// address of a single server or a sentinel; a cluster cannot carry Celery")
+        raise ValueError("must be a redis:// URL of one server or a sentinel: Celery does not work with a cluster")
     return url
 
 
-def _folder_or_bucket(place: str) -> str:
-    """`file:///folder` is the folder; anything else with a scheme must be a bucket."""
-    if "://" not in place:
-        return place
-    scheme, _, rest = place.partition("://")
+def _folder_or_bucket(location: str) -> str:
+    """Return a folder as a path, and a bucket as `s3://bucket/prefix`."""
+    if "://" not in location:
+        return location
+    scheme, _, rest = location.partition("://")
     is_folder = scheme == "file"
     if scheme not in {"file", "s3"} or not rest.strip("/") or rest.startswith("/") != is_folder:
-        raise ValueError("must be a folder, as a path or as file:///path, or a bucket, as s3://bucket/prefix")
-    return rest if is_folder else place
+        raise ValueError("must be a folder (a path or file:///path) or a bucket (s3://bucket/prefix)")
+    return rest if is_folder else location
 
 
 def _host(name: str) -> str:
-    """As addresses are compared: a name in lower case, an IPv6 address in its shortest form."""
+    """Normalise for comparison: a name in lower case, an IPv6 address in its shortest form."""
     name = name.lower().removesuffix(".").strip("[]")
-    if ":" in name:
-        return str(IPv6Address(name))
+    try:
+        if ":" in name:
+            return str(IPv6Address(name))
+    except AddressValueError:
+        name = ""
     if not re.fullmatch("[a-z0-9._-]+", name):
-        raise ValueError("must be a host's name or address, without a scheme, a port or a path")
+        raise ValueError("must be a host name or an IP address, without a scheme, a port or a path")
     return name
 
 
 def _host_and_port(address: str | None) -> str | None:
     host, separator, port = (address or "").rpartition(":")
     if address and not (separator and host and port.isdecimal() and int(port) < 65536):
-        raise ValueError("must be an address to listen at, as 0.0.0.0:8001")
+        raise ValueError("must be host:port, such as 0.0.0.0:8001")
     return address or None
 
 
@@ -69,7 +72,7 @@ Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
 class ProviderSettings(BaseModel):
-    """The far side: any service that speaks OpenAI's fine-tuning wire."""
+    """The deployment's own provider: any service that speaks OpenAI's fine-tuning API."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -87,7 +90,7 @@ class ProviderSettings(BaseModel):
 
 
 class SmtpSettings(BaseModel):
-    """The mail server that takes notices, and the address that they come from. Without a host none are sent."""
+    """The mail server for e-mail notifications. Without a host none are sent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -105,7 +108,10 @@ Limit = Annotated[int | None, Field(ge=0)]
 
 
 class RateLimitSettings(BaseModel):
-    """What a project may do unless it has a limit of its own; None is no limit. `failed_…` is of one address."""
+    """Limits of projects that have no limit of their own; None means unlimited.
+
+    `failed_authentications_per_minute` is per IP address.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -117,9 +123,9 @@ class RateLimitSettings(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Names in the environment are `TUNERY_` and the field's, `__` nests; durations are seconds.
+    """Environment variables are named `TUNERY_` and the field, with `__` between nested fields; durations are seconds.
 
-    A file of such a name in the folder `TUNERY_SECRETS_DIR` is read too; the environment goes before it.
+    Files with these names in the folder `TUNERY_SECRETS_DIR` are read too; environment variables take precedence.
     """
 
     model_config = SettingsConfigDict(

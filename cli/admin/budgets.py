@@ -67,7 +67,7 @@ def show_limit(project: Project) -> None:
 
 def _told(session: "Session", project_id: str) -> str:
     from shared.budgets import ledger
-    from shared.budgets.amounts import in_words
+    from shared.budgets.amounts import money
     from shared.budgets.service import budget_of
     from shared.projects import service as projects
 
@@ -79,9 +79,9 @@ def _told(session: "Session", project_id: str) -> str:
     alerts = ", ".join(f"{percent} %" for percent in budget.alert_percentages) if budget and limit is not None else ""
     return "\n".join(
         [
-            f"{name}, {month:%Y-%m}: {in_words(sums.spent)} spent, {in_words(sums.reserved)} reserved for jobs",
-            f"Limit:    {in_words(limit) if limit is not None else 'none'}{f', told at {alerts}' if alerts else ''}",
-            f"Approval: {f'above {in_words(above)} for a job' if above is not None else 'not needed'}",
+            f"{name}, {month:%Y-%m}: {money(sums.spent)} spent, {money(sums.reserved)} reserved for jobs",
+            f"Limit:    {money(limit) if limit is not None else 'none'}{f', told at {alerts}' if alerts else ''}",
+            f"Approval: {f'above {money(above)} for a job' if above is not None else 'not needed'}",
         ]
     )
 

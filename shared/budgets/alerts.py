@@ -1,4 +1,4 @@
-"""Spend alerts: amounts at which people get an e-mail, kept as OpenAI's administration API has them."""
+"""Creates, changes and lists spend alerts: amounts at which people get an e-mail."""
 
 from sqlmodel import Session, select
 
@@ -6,29 +6,31 @@ from shared.budgets import ledger, thresholds
 from shared.budgets.amounts import of_cents
 from shared.budgets.models import SpendAlert
 from shared.budgets.schemas import SpendAlertUpdate
-from shared.budgets.service import locked_or_new
+from shared.budgets.service import lock_or_create
 from shared.db.owned import check_cursor, get_owned, list_owned
 from shared.errors import Invalid
 from shared.projects import service as projects
 
-MOST = 20
+MAX_ALERTS_PER_PROJECT = 20
 
 
 def create(session: Session, project_id: str, new: SpendAlertUpdate) -> SpendAlert:
-    """What is reached already is told at once."""
-    budget = locked_or_new(session, project_id)
-    if len(session.exec(select(SpendAlert.id).where(SpendAlert.project_id == project_id)).all()) >= MOST:
-        raise Invalid(f"A project has {MOST} spend alerts at most: delete one first", code="too_many_spend_alerts")
+    """Create an alert, and notify at once if its amount is reached already. Raises `Invalid` beyond 20 alerts."""
+    budget = lock_or_create(session, project_id)
+    existing = session.exec(select(SpendAlert.id).where(SpendAlert.project_id == project_id)).all()
+    if len(existing) >= MAX_ALERTS_PER_PROJECT:
+        sentence = f"A project may have {MAX_ALERTS_PER_PROJECT} spend alerts: delete one first"
+        raise Invalid(sentence, code="too_many_spend_alerts")
     alert = _set(SpendAlert(project_id=project_id, threshold=of_cents(new.threshold_amount)), new)
     session.add(alert)
-    thresholds.tell_reached(session, budget, ledger.this_month())
+    thresholds.notify_reached(session, budget, ledger.this_month())
     return alert
 
 
 def update(session: Session, project_id: str, alert_id: str, new: SpendAlertUpdate) -> SpendAlert:
-    budget = locked_or_new(session, project_id)
+    budget = lock_or_create(session, project_id)
     alert = _set(get(session, project_id, alert_id), new)
-    thresholds.tell_reached(session, budget, ledger.this_month())
+    thresholds.notify_reached(session, budget, ledger.this_month())
     return alert
 
 
@@ -47,7 +49,7 @@ def get(session: Session, project_id: str, alert_id: str) -> SpendAlert:
 def list_alerts(
     session: Session, project_id: str, *, after: str | None, before: str | None, ascending: bool, limit: int
 ) -> list[SpendAlert]:
-    """One more than `limit`. Before an id stand those that `after` it would not show."""
+    """Return up to `limit` + 1 alerts, newest first unless `ascending`. Raises `NotFound` for an unknown cursor."""
     projects.get_project(session, project_id)
     where = []
     if before is not None:

@@ -1,4 +1,4 @@
-"""Costs by day, project and line item, as OpenAI's administration API has them: sums of the ledger."""
+"""Sums up the ledger by day, project and line item, in the shape of OpenAI's costs endpoint."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ GroupBy = Literal["project_id", "line_item"]
 
 
 class CostAmount(BaseModel):
-    """`value` is OpenAI's number, `exact_value` the same amount as an exact decimal."""
+    """`value` is a float, as at OpenAI; `exact_value` is the same amount as decimal text."""
 
     value: float
     currency: str
@@ -29,7 +29,7 @@ class CostAmount(BaseModel):
 
 
 class CostResult(BaseModel):
-    """What was spent in a day: in all, or of one project or line item if it was asked for by these."""
+    """The cost of a day, or of one project or line item in it if `group_by` names these."""
 
     object: Literal["organization.costs.result"] = "organization.costs.result"
     amount: CostAmount
@@ -40,7 +40,7 @@ class CostResult(BaseModel):
 
 
 class CostBucket(BaseModel):
-    """A day in UTC, from `start_time` on and before `end_time` (Unix seconds)."""
+    """A day in UTC, from `start_time` until before `end_time` (Unix seconds)."""
 
     object: Literal["bucket"] = "bucket"
     start_time: int
@@ -49,7 +49,7 @@ class CostBucket(BaseModel):
 
 
 class CostPage(BaseModel):
-    """OpenAI's page of days, the oldest first; `next_page` is the next one's `page`."""
+    """OpenAI's page of days, oldest first; pass `next_page` as `page` to get the next one."""
 
     object: Literal["page"] = "page"
     data: list[CostBucket]
@@ -58,8 +58,8 @@ class CostPage(BaseModel):
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which costs, and what they are summed up by besides the day and the currency. Empty filters let all pass."""
+class CostFilter:
+    """Which costs to sum up, and by what besides day and currency. An empty filter matches everything."""
 
     group_by: Collection[GroupBy] = ()
     project_ids: Sequence[str] = ()
@@ -77,8 +77,8 @@ def day_of(time: datetime) -> datetime:
     return time.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def page(session: Session, wanted: Wanted, start: datetime, end: datetime | None, limit: int) -> CostPage:
-    """At most `limit` days, from the one of `start` on. What was spent from `start` on, and before `end`, counts."""
+def page(session: Session, wanted: CostFilter, start: datetime, end: datetime | None, limit: int) -> CostPage:
+    """Return up to `limit` days with the costs from `start` until before `end`, beginning with the day of `start`."""
     end = min(end or utc_now(), utc_now())
     first = day_of(start)
     days = max(0, -((first - end) // DAY))
@@ -89,7 +89,7 @@ def page(session: Session, wanted: Wanted, start: datetime, end: datetime | None
     return CostPage(data=data, has_more=more is not None, next_page=f"page_{epoch(more)}" if more else None)
 
 
-def _results(session: Session, wanted: Wanted, start: datetime, end: datetime) -> dict[datetime, list[CostResult]]:
+def _results(session: Session, wanted: CostFilter, start: datetime, end: datetime) -> dict[datetime, list[CostResult]]:
     day = func.date_trunc("day", LedgerEntry.created_at, "UTC")
     groups = [getattr(LedgerEntry, name) for name in ("project_id", "line_item") if name in wanted.group_by]
     sums = func.sum(LedgerEntry.amount), func.sum(LedgerEntry.quantity)
@@ -108,8 +108,7 @@ def _results(session: Session, wanted: Wanted, start: datetime, end: datetime) -
 
 
 def _result(currency: str, amount: Decimal, quantity: int | None, by: dict[str, str]) -> CostResult:
-    """OpenAI gives quantities only where it sums up by line item."""
-    known = quantity is not None and "line_item" in by
+    known = quantity is not None and "line_item" in by  # as at OpenAI: line items have no common unit to sum up
     return CostResult(
         amount=CostAmount(value=float(amount), currency=currency.lower(), exact_value=text_of(amount)),
         line_item=by.get("line_item"),
@@ -121,7 +120,7 @@ def _result(currency: str, amount: Decimal, quantity: int | None, by: dict[str, 
 
 @dataclass(frozen=True)
 class Total:
-    """What a project has spent on something."""
+    """What a project has spent on one line item."""
 
     project_id: str
     project: str
@@ -132,9 +131,9 @@ class Total:
 
 
 def totals(session: Session, start: datetime, end: datetime, project_id: str | None = None) -> list[Total]:
-    """By project and line item: what was spent from `start` on, and before `end`; dearest first in each project."""
+    """Sum up costs from `start` until before `end`, by project and line item, most expensive first in each project."""
     amount = func.sum(LedgerEntry.amount)
-    wanted = Wanted(project_ids=[project_id] if project_id else [])
+    wanted = CostFilter(project_ids=[project_id] if project_id else [])
     names: list[Any] = [Project.id, Project.name, LedgerEntry.line_item]
     query = (
         select(*names)

@@ -1,4 +1,4 @@
-"""The ledger: entries are added, and summed up."""
+"""Reads the ledger: sums of a month, a job's reservation, and lists of entries."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -16,7 +16,7 @@ COSTS = (Kind.SETTLE, Kind.ADJUST)
 
 
 def month_of(time: datetime) -> date:
-    """The first day of the calendar month, in UTC."""
+    """Return the first day of the calendar month in UTC."""
     return time.astimezone(UTC).date().replace(day=1)
 
 
@@ -26,7 +26,7 @@ def this_month() -> date:
 
 @dataclass(frozen=True)
 class Sums:
-    """What a project has spent, and has reserved for jobs that have not ended."""
+    """What a project has spent in a month, and what is reserved for jobs that have not ended."""
 
     spent: Decimal
     reserved: Decimal
@@ -37,7 +37,7 @@ class Sums:
 
 
 def sums(session: Session, project_id: str, month: date) -> Sums:
-    """Of what counts for the month's limit."""
+    """Return the sums that count for the month's limit."""
     query = (
         select(LedgerEntry.kind, func.sum(LedgerEntry.amount))
         .where(LedgerEntry.project_id == project_id, LedgerEntry.month == month, LedgerEntry.currency == CURRENCY)
@@ -51,16 +51,16 @@ def sums(session: Session, project_id: str, month: date) -> Sums:
 
 
 def reservation_of(session: Session, job_id: str) -> tuple[LedgerEntry, Decimal] | None:
-    """The entry that reserved a job's estimate, and what of it is still reserved; None if nothing ever was."""
-    its = LedgerEntry.job_id == job_id, col(LedgerEntry.kind).in_(ESTIMATED)
-    entries = session.exec(select(LedgerEntry).where(*its).order_by(LedgerEntry.id)).all()
+    """Return the entry that reserved a job's estimate, and the amount still reserved; None if there is none."""
+    of_job = LedgerEntry.job_id == job_id, col(LedgerEntry.kind).in_(ESTIMATED)
+    entries = session.exec(select(LedgerEntry).where(*of_job).order_by(LedgerEntry.id)).all()
     return (entries[0], sum((entry.amount for entry in entries), Decimal())) if entries else None
 
 
 def list_entries(
     session: Session, project_id: str, job_id: str | None, *, after: str | None, limit: int
 ) -> list[LedgerEntry]:
-    """One more than `limit`, newest first."""
+    """Return up to `limit` + 1 entries, newest first. Raises `NotFound`."""
     projects.get_project(session, project_id)
     where = [] if job_id is None else [LedgerEntry.job_id == job_id]
     return list_owned(session, LedgerEntry, project_id, *where, after=after, limit=limit)

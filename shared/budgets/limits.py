@@ -1,4 +1,4 @@
-"""What an operator sets: a project's monthly limit, and the amount above which a job needs an approval."""
+"""Sets a project's monthly spend limit, and the amount above which a job needs approval."""
 
 from decimal import Decimal
 
@@ -8,26 +8,29 @@ from shared.budgets import ledger, thresholds
 from shared.budgets.amounts import cents_of, of_cents
 from shared.budgets.models import Budget
 from shared.budgets.schemas import ApprovalLimitPublic, SpendLimitPublic
-from shared.budgets.service import budget_of, locked_or_new
+from shared.budgets.service import budget_of, lock_or_create
 from shared.errors import NotFound
 from shared.projects import service as projects
 
-NO_LIMIT = -1
+NO_LIMIT = -1  # removes a limit in `change`
 
 
 def set_spend_limit(session: Session, project_id: str, cents: int, alert_percentages: list[int]) -> SpendLimitPublic:
-    """It holds from the next job on: what is reserved and spent already is not touched, but told of."""
+    """Set the limit, which applies to new jobs, and notify the thresholds that are reached already.
+
+    Raises `NotFound` and `Invalid`, as do the other functions of this module.
+    """
     projects.get_active_project(session, project_id)
-    budget = locked_or_new(session, project_id)
+    budget = lock_or_create(session, project_id)
     budget.spend_limit, budget.alert_percentages = of_cents(cents), sorted(set(alert_percentages))
     session.add(budget)
-    thresholds.tell_reached(session, budget, ledger.this_month())
-    return _shown(session, budget, budget.spend_limit)
+    thresholds.notify_reached(session, budget, ledger.this_month())
+    return _show(session, budget, budget.spend_limit)
 
 
 def get_spend_limit(session: Session, project_id: str) -> SpendLimitPublic:
     budget, limit = _limit_of(session, project_id)
-    return _shown(session, budget, limit)
+    return _show(session, budget, limit)
 
 
 def delete_spend_limit(session: Session, project_id: str) -> None:
@@ -38,20 +41,20 @@ def delete_spend_limit(session: Session, project_id: str) -> None:
 
 def _limit_of(session: Session, project_id: str, *, lock: bool = False) -> tuple[Budget, Decimal]:
     projects.get_project(session, project_id)
-    budget = locked_or_new(session, project_id) if lock else budget_of(session, project_id)
+    budget = lock_or_create(session, project_id) if lock else budget_of(session, project_id)
     if budget is None or budget.spend_limit is None:
         raise NotFound(f"{project_id} has no spend limit", param="project_id")
     return budget, budget.spend_limit
 
 
-def _shown(session: Session, budget: Budget, limit: Decimal) -> SpendLimitPublic:
+def _show(session: Session, budget: Budget, limit: Decimal) -> SpendLimitPublic:
     return SpendLimitPublic.of(budget, limit, ledger.sums(session, budget.project_id, ledger.this_month()))
 
 
 def set_approval_limit(session: Session, project_id: str, cents: int) -> ApprovalLimitPublic:
-    """It is for jobs of which the provider has not seen anything yet."""
+    """Set the amount above which a job waits for approval; jobs already sent to the provider are not affected."""
     projects.get_active_project(session, project_id)
-    budget = locked_or_new(session, project_id)
+    budget = lock_or_create(session, project_id)
     budget.approval_above = of_cents(cents)
     session.add(budget)
     return ApprovalLimitPublic(threshold_amount=cents)
@@ -62,9 +65,9 @@ def get_approval_limit(session: Session, project_id: str) -> ApprovalLimitPublic
 
 
 def delete_approval_limit(session: Session, project_id: str) -> None:
-    """Jobs that wait for an approval go on waiting for it."""
+    """Remove the limit. Jobs that already wait for approval go on waiting."""
     _approval_above(session, project_id)
-    budget = locked_or_new(session, project_id)
+    budget = lock_or_create(session, project_id)
     budget.approval_above = None
     session.add(budget)
 
@@ -73,7 +76,7 @@ def _approval_above(session: Session, project_id: str) -> Decimal:
     projects.get_project(session, project_id)
     budget = budget_of(session, project_id)
     if budget is None or budget.approval_above is None:
-        raise NotFound(f"{project_id} has no amount above which a job needs an approval", param="project_id")
+        raise NotFound(f"{project_id} has no approval limit", param="project_id")
     return budget.approval_above
 
 
@@ -84,9 +87,9 @@ def change(
     alert_percentages: list[int] | None,
     approval_cents: int | None,
 ) -> None:
-    """Change what is named; what is None stays, and `NO_LIMIT` takes a limit away."""
+    """Change what is not None; `NO_LIMIT` removes a limit."""
     projects.get_active_project(session, project_id)
-    budget = locked_or_new(session, project_id)
+    budget = lock_or_create(session, project_id)
     if cents is not None:
         budget.spend_limit = None if cents == NO_LIMIT else of_cents(cents)
     if alert_percentages is not None:
@@ -94,4 +97,4 @@ def change(
     if approval_cents is not None:
         budget.approval_above = None if approval_cents == NO_LIMIT else of_cents(approval_cents)
     session.add(budget)
-    thresholds.tell_reached(session, budget, ledger.this_month())
+    thresholds.notify_reached(session, budget, ledger.this_month())

@@ -1,4 +1,4 @@
-"""A project's money: what it may spend, whom to tell of it, and every movement, written down once."""
+"""Tables of a project's money: limits, spend alerts, and the ledger, to which entries are only ever added."""
 
 from datetime import date
 from decimal import Decimal
@@ -11,11 +11,11 @@ from sqlmodel import Field
 from shared.db.columns import AmountField, EnumField, JSONField
 from shared.db.tables import Owned
 
-CURRENCY = "USD"  # of limits and alerts: OpenAI's wire knows no other
+CURRENCY = "USD"  # OpenAI's API allows no other currency for limits and alerts
 
 
 class Kind(StrEnum):
-    """`reserve` and `release` are of estimates, and cancel each other out; `settle` and `adjust` are what it cost."""
+    """`reserve` and `release` move a job's estimate and add up to zero; `settle` and `adjust` are actual costs."""
 
     RESERVE = "reserve"
     RELEASE = "release"
@@ -24,11 +24,12 @@ class Kind(StrEnum):
 
 
 class LedgerEntry(Owned, table=True):
-    """One movement of money; what a project has spent and reserved is the sum of its entries. The database refuses to
-    change or delete one.
+    """One movement of money. A project's spent and reserved amounts are sums of its entries.
 
-    `amount` is negative where money becomes free. `month` (its first day, UTC) is the one whose limit it counts for:
-    all entries of a job count for the month in which its estimate was reserved. `quantity` is in tokens.
+    A trigger refuses to change or delete an entry.
+    `amount`: negative where reserved money becomes free. `quantity`: tokens.
+    `month`: first day (UTC) of the month whose limit the entry counts for; all entries of a job count for the month in
+    which its estimate was reserved.
     """
 
     __tablename__ = "ledger_entries"
@@ -51,9 +52,11 @@ class LedgerEntry(Owned, table=True):
 
 
 class Budget(Owned, table=True):
-    """What a project may spend in a calendar month, if that is bounded, and above what amount a job needs approval.
+    """A project's limits; null, like a missing row, means no limit.
 
-    Whoever reserves has locked this row. A project without one is not bounded. `alert_percentages` are of the limit.
+    Transactions that reserve money lock this row first, so that two jobs cannot take the same rest of the limit.
+    `spend_limit`: per calendar month. `alert_percentages`: of the limit, at which the project is notified.
+    `approval_above`: a job with a higher estimate needs approval.
     """
 
     __tablename__ = "budgets"
@@ -67,12 +70,12 @@ class Budget(Owned, table=True):
 
     @property
     def needs_estimates(self) -> bool:
-        """Whether a job must wait until it is known what it will cost."""
+        """Whether a job must wait for its estimate before it may start."""
         return self.spend_limit is not None or self.approval_above is not None
 
 
 class SpendAlert(Owned, table=True):
-    """An amount in a calendar month at which these people get an e-mail."""
+    """An amount per calendar month at which the `recipients` get an e-mail."""
 
     __tablename__ = "spend_alerts"
     __table_args__ = (Index(None, "project_id", "id"),)
@@ -85,11 +88,14 @@ class SpendAlert(Owned, table=True):
 
 
 class ThresholdNotification(Owned, table=True):
-    """That a project was told of having reached an amount: `name` is a percentage (`80%`) or the id of an alert."""
+    """Records that a threshold was notified, so that it is not notified again in the same month.
+
+    `name`: a percentage such as `80%`, or the id of a spend alert.
+    """
 
     __tablename__ = "threshold_notifications"
     __table_args__ = (UniqueConstraint("project_id", "month", "name", "amount"),)
-    id_prefix: ClassVar[str] = "told_"
+    id_prefix: ClassVar[str] = "threshold_"
 
     month: date
     name: str

@@ -1,4 +1,4 @@
-"""Limits, alerts, the ledger and costs as the administration API has them: OpenAI's objects where it has them."""
+"""Requests and responses for limits, alerts and the ledger: OpenAI's objects where its API has them."""
 
 from datetime import date
 from decimal import Decimal
@@ -13,15 +13,15 @@ from shared.db.pages import Listed
 from shared.db.times import epoch
 from shared.notifications.schemas import Addresses
 
-MOST_CENTS = 10**13  # a hundred billion dollars
-Cents = Annotated[int, Field(ge=0, le=MOST_CENTS, strict=True)]
+MAX_CENTS = 10**13  # a hundred billion dollars
+Cents = Annotated[int, Field(ge=0, le=MAX_CENTS, strict=True)]
 USD = Literal["USD"]
 
 
 class SpendLimitUpdate(BaseModel):
     """OpenAI's request: a hard limit for each calendar month (UTC), in cents.
 
-    `alert_percentages` are ours: the project is told once a month of each that it reaches.
+    `alert_percentages` is not in OpenAI's API: the project is notified once a month at each of these percentages.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -37,13 +37,13 @@ class SpendLimitUpdate(BaseModel):
 
 
 class Enforcement(BaseModel):
-    """`enforcing` once the limit is reached: nothing more is accepted this month."""
+    """`enforcing` when the limit is reached: no more jobs are accepted this month."""
 
     status: Literal["inactive", "enforcing"]
 
 
 class SpendLimitPublic(BaseModel):
-    """OpenAI's object, and beside it exact texts of what is spent, and reserved for jobs that have not ended."""
+    """OpenAI's spend limit, with the amounts spent, reserved for unfinished jobs, and remaining, as decimal text."""
 
     object: Literal["project.spend_limit"] = "project.spend_limit"
     currency: USD = "USD"
@@ -74,7 +74,7 @@ class SpendLimitDeleted(BaseModel):
 
 
 class ApprovalLimitUpdate(BaseModel):
-    """A job that is estimated at more than so many cents waits until somebody approves it."""
+    """A job whose estimate is above this amount (in cents), or unknown, waits for approval."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -94,7 +94,7 @@ class ApprovalLimitDeleted(BaseModel):
 
 
 class NotificationChannel(BaseModel):
-    """OpenAI's: who gets the e-mail, and what its subject begins with."""
+    """Recipients of an e-mail, and the beginning of its subject (OpenAI's object)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -104,7 +104,7 @@ class NotificationChannel(BaseModel):
 
 
 class SpendAlertUpdate(BaseModel):
-    """OpenAI's request. The amount is in cents."""
+    """OpenAI's request to create or replace a spend alert. The amount is in cents."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -115,7 +115,7 @@ class SpendAlertUpdate(BaseModel):
 
 
 class SpendAlertPublic(Listed):
-    """OpenAI's object."""
+    """OpenAI's spend alert."""
 
     object: Literal["project.spend_alert"] = "project.spend_alert"
     currency: USD = "USD"
@@ -138,9 +138,9 @@ class SpendAlertDeleted(BaseModel):
 
 
 class ThresholdReached(BaseModel):
-    """What a project is told when its spending reaches a threshold, a percentage of its limit or a spend alert.
+    """Object of a notification: spending has reached a percentage of the limit, or the amount of a spend alert.
 
-    Amounts are exact texts; `id` is the project's.
+    Amounts are decimal text; `id` is the project's.
     """
 
     id: str
@@ -171,7 +171,7 @@ class ThresholdReached(BaseModel):
 
 
 class AdjustmentCreate(BaseModel):
-    """A correction of what was spent, for the bill that says otherwise: an exact text, negative to take off."""
+    """A correction of what was spent. `amount` is decimal text, negative to reduce the sum."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -182,7 +182,7 @@ class AdjustmentCreate(BaseModel):
 
 
 class LedgerEntryPublic(Listed):
-    """One movement of money. `amount` is an exact text; `month` is the one whose limit it counts for."""
+    """One movement of money. `amount` is decimal text; `month` (`2026-11`) is the one whose limit it counts for."""
 
     object: Literal["project.ledger_entry"] = "project.ledger_entry"
     created_at: int

@@ -1,4 +1,4 @@
-"""Thresholds: a project is told once a month of each that its spending reaches, in the transaction that reaches it."""
+"""Notifies a project once a month of each threshold that its spending reaches, in the transaction that reaches it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from shared.webhooks.event_types import EventType
 
 
 @dataclass(frozen=True)
-class _Mark:
-    """An amount, by name; `percent` if it is a part of the limit, `alert` if it is somebody's own."""
+class _Threshold:
+    """An amount: a `percent` of the spend limit, or that of a spend `alert`."""
 
     name: str
     amount: Decimal
@@ -26,47 +26,48 @@ class _Mark:
     alert: SpendAlert | None = None
 
 
-def tell_reached(session: Session, budget: Budget | None, month: date) -> None:
-    """Tell of what has been reached and not been told yet. The budget is locked, so that nobody else does."""
+def notify_reached(session: Session, budget: Budget | None, month: date) -> None:
+    """Notify the thresholds that are reached and were not notified this month. The caller has locked the budget."""
     if budget is None:
         return
     session.flush()
-    marks = list(_marks(session, budget))
-    if not marks:
+    thresholds = list(_thresholds(session, budget))
+    if not thresholds:
         return
     sums = ledger.sums(session, budget.project_id, month)
-    for mark in marks:
-        if 0 < sums.committed >= mark.amount and _is_news(session, budget.project_id, month, mark):
-            _tell(session, budget, month, mark, sums)
+    for threshold in thresholds:
+        if 0 < sums.committed >= threshold.amount and _record(session, budget.project_id, month, threshold):
+            _notify(session, budget, month, threshold, sums)
 
 
-def _marks(session: Session, budget: Budget) -> Iterator[_Mark]:
+def _thresholds(session: Session, budget: Budget) -> Iterator[_Threshold]:
     if budget.spend_limit is not None:
         for percent in budget.alert_percentages:
-            yield _Mark(f"{percent}%", budget.spend_limit * percent / 100, percent=percent)
+            yield _Threshold(f"{percent}%", budget.spend_limit * percent / 100, percent=percent)
     alerts = select(SpendAlert).where(SpendAlert.project_id == budget.project_id)
     for alert in session.exec(alerts.order_by(SpendAlert.id)):
-        yield _Mark(alert.id, alert.threshold, alert=alert)
+        yield _Threshold(alert.id, alert.threshold, alert=alert)
 
 
-def _is_news(session: Session, project_id: str, month: date, mark: _Mark) -> bool:
-    """A limit or an alert that was changed is another amount, and told of again."""
-    told = ThresholdNotification(project_id=project_id, month=month, name=mark.name, amount=mark.amount)
-    new = (
+def _record(session: Session, project_id: str, month: date, threshold: _Threshold) -> bool:
+    """Record the notification; False if it was sent this month. After a change of its amount it is sent again."""
+    row = ThresholdNotification(project_id=project_id, month=month, name=threshold.name, amount=threshold.amount)
+    query = (
         insert(ThresholdNotification)
-        .values(**told.model_dump())
+        .values(**row.model_dump())
         .on_conflict_do_nothing()
         .returning(col(ThresholdNotification.id))
     )
-    return session.exec(new).first() is not None
+    return session.exec(query).first() is not None
 
 
-def _tell(session: Session, budget: Budget, month: date, mark: _Mark, sums: ledger.Sums) -> None:
-    reached = ThresholdReached.of(budget, month, sums, mark.amount, mark.percent, mark.alert)
+def _notify(session: Session, budget: Budget, month: date, threshold: _Threshold, sums: ledger.Sums) -> None:
+    reached = ThresholdReached.of(budget, month, sums, threshold.amount, threshold.percent, threshold.alert)
     data = reached.model_dump(mode="json")
     type = EventType.BUDGET_THRESHOLD_REACHED
     webhooks.emit(session, budget.project_id, type, data)
-    if mark.alert is None:
+    if threshold.alert is None:
         notifications.tell(session, budget.project_id, type, data)
     else:
-        notifications.send(session, budget.project_id, type, data, mark.alert.recipients, mark.alert.subject_prefix)
+        alert = threshold.alert
+        notifications.send(session, budget.project_id, type, data, alert.recipients, alert.subject_prefix)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from sqlmodel import Session
 
 from shared.budgets import service as budgets
-from shared.budgets.amounts import in_words
+from shared.budgets.amounts import money
 from shared.budgets.models import Budget
 from shared.datasets import reports
 from shared.datasets.models import Dataset
@@ -75,7 +75,7 @@ def _await_approval(session: Session, job: Job) -> None:
 def _about(job: Job) -> str:
     if job.estimated_cost is None:
         return "any amount, as its price is not known"
-    return in_words(Decimal(job.estimated_cost["amount"]), job.estimated_cost["currency"])
+    return money(Decimal(job.estimated_cost["amount"]), job.estimated_cost["currency"])
 
 
 def list_jobs(

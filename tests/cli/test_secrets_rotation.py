@@ -105,7 +105,7 @@ def test_nothing_starts_without_a_key_that_is_needed_and_it_can_be_given_up(alic
         check_keys()
         assert tunery("migrate").code == 0
         assert alice.http.get(f"/webhook_endpoints/{endpoint}").json()["disabled_reason"] == "requested"
-        with pytest.raises(ProviderError, match="no key any more") as refusal:
+        with pytest.raises(ProviderError, match="no longer has a key") as refusal:
             get_provider(row(Credential, made))
         assert refusal.value.code == "credential_unreadable"
 

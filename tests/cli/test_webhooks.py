@@ -100,7 +100,7 @@ def test_a_key_that_is_not_known_exits_with_4(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-nobody")
     said = tunery("webhooks", command)
     assert (said.code, said.out) == (4, "")
-    assert said.err.startswith("This API key is not known here")
+    assert said.err.startswith("This API key is unknown")
 
 
 @pytest.mark.parametrize("command", ["list", "listen"])

@@ -1,4 +1,4 @@
-"""Settings: where they are read from, what is refused, and that they tell no secret."""
+"""Settings: where they are read from, which values are refused, and that printing them reveals no secret."""
 
 import os
 import re
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def read(*without: str, **values: str) -> Settings:
-    """The settings in an environment that has what has no default, and these, but not those."""
+    """Read the settings from an environment with the required ones and `values`, but not those in `without`."""
     with environment({**NEEDED, **values}):
         for name in [name for name in os.environ if name.startswith("TUNERY_") and name not in {**NEEDED, **values}]:
             del os.environ[name]
@@ -30,7 +30,7 @@ def read(*without: str, **values: str) -> Settings:
 
 
 def names(model: type[BaseModel], prefix: str) -> set[str]:
-    """The environment's names for every field; a field that has fields of its own is named by these."""
+    """Return the names of all variables; a nested model contributes those of its fields."""
     found: set[str] = set()
     for name, field in model.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -40,7 +40,7 @@ def names(model: type[BaseModel], prefix: str) -> set[str]:
     return found
 
 
-def test_every_setting_stands_in_the_example_and_nothing_else() -> None:
+def test_the_example_lists_every_setting_and_nothing_else() -> None:
     text = (ROOT / ".env.example").read_text()
     listed = set(re.findall(r"^#?\s?((?:TUNERY_\w+|DATABASE_URL|REDIS_URL))=", text, re.MULTILINE))
     assert listed == names(Settings, "TUNERY_")
@@ -69,35 +69,77 @@ def test_a_setting_is_read_from_the_environment(name: str, value: str, field: st
     assert attrgetter(field)(read(**{name: value})) == meant
 
 
-def test_an_address_of_the_provider_ends_without_a_slash() -> None:
+def test_the_providers_url_loses_its_trailing_slash() -> None:
     assert read().provider.base_url == "https://provider.example/v1"
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("DATABASE_URL", "mysql://a/b"),
-        ("REDIS_URL", "redis+cluster://a"),
-        ("REDIS_URL", "amqp://a"),
-        ("TUNERY_SECRET_KEYS", "[]"),
-        ("TUNERY_MAX_FILE_BYTES", "0"),
-        ("TUNERY_MAX_JSON_BYTES", "-1"),
-        ("TUNERY_LOG_LEVEL", "loud"),
-        ("TUNERY_PROVIDER__COLOUR", "red"),
-        ("TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS", '["127.0.0.1/8"]'),
-        ("TUNERY_WEBHOOK_PORTS", "[0]"),
-        ("TUNERY_OWN_HOSTS", '["https://a.example"]'),
-        ("TUNERY_OWN_HOSTS", '["a.example:443"]'),
-        ("TUNERY_CREATE_GRACE", "soon"),
-    ],
-)
-def test_a_wrong_setting_is_refused_at_the_start(name: str, value: str) -> None:
-    with pytest.raises(ValidationError):
+WRONG = [
+    ("DATABASE_URL", "mysql://a/b", "must be a postgresql:// URL"),
+    ("DATABASE_URL", "postgresql", "must be a postgresql:// URL"),
+    ("REDIS_URL", "redis+cluster://a", "must be a redis:// URL of one server"),
+    ("REDIS_URL", "amqp://a", "must be a redis:// URL of one server"),
+    ("TUNERY_SECRET_KEYS", "[]", "at least 1 item"),
+    ("TUNERY_STORAGE", "", "at least 1 character"),
+    ("TUNERY_STORAGE", "gs://bucket", "must be a folder"),
+    ("TUNERY_STORAGE", "s3://", "must be a folder"),
+    ("TUNERY_STORAGE", "s3:///prefix", "must be a folder"),
+    ("TUNERY_STORAGE", "file://relative", "must be a folder"),
+    ("TUNERY_MAX_FILE_BYTES", "0", "greater than 0"),
+    ("TUNERY_MAX_UPLOAD_BYTES", "1.5", "valid integer"),
+    ("TUNERY_MAX_JSON_BYTES", "-1", "greater than 0"),
+    ("TUNERY_MAX_STEP_FAILURES", "0", "greater than 0"),
+    ("TUNERY_QUIET_POLLS_PER_MINUTE", "0", "greater than 0"),
+    ("TUNERY_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+    ("TUNERY_LOG_FORMAT", "xml", "'json' or 'console'"),
+    ("TUNERY_PROVIDER__COLOUR", "red", "Extra inputs are not permitted"),
+    ("TUNERY_PROVIDER__DIALECT", "aws", "'openai' or 'azure'"),
+    ("TUNERY_PROVIDER__SLOTS", '{"*": 0}', "greater than 0"),
+    ("TUNERY_PROVIDER__RESERVED_SLOTS", "-1", "greater than or equal to 0"),
+    ("TUNERY_PROVIDER__MAX_ACTIVE_JOBS", "0", "greater than 0"),
+    ("TUNERY_RATE_LIMITS__OPEN_JOBS", "-1", "greater than or equal to 0"),
+    ("TUNERY_RATE_LIMITS__JOBS_PER_WEEK", "1", "Extra inputs are not permitted"),
+    ("TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS", '["127.0.0.1/8"]', "is not a valid IPv4 network"),
+    ("TUNERY_WEBHOOK_PORTS", "[0]", "greater than 0"),
+    ("TUNERY_WEBHOOK_PORTS", "[65536]", "less than 65536"),
+    ("TUNERY_OWN_HOSTS", '["https://a.example"]', "must be a host name or an IP address"),
+    ("TUNERY_OWN_HOSTS", '["a.example:443"]', "must be a host name or an IP address"),
+    ("TUNERY_OWN_HOSTS", '["a b"]', "must be a host name or an IP address"),
+    ("TUNERY_HEALTH_ADDRESS", "8001", "must be host:port"),
+    ("TUNERY_HEALTH_ADDRESS", ":8001", "must be host:port"),
+    ("TUNERY_HEALTH_ADDRESS", "a:b", "must be host:port"),
+    ("TUNERY_HEALTH_ADDRESS", "a:65536", "must be host:port"),
+    ("TUNERY_SMTP__SENDER", "nobody", "should match pattern"),
+    ("TUNERY_SMTP__SECURITY", "tls", "'starttls', 'ssl' or 'plain'"),
+    ("TUNERY_SMTP__PORT", "0", "greater than 0"),
+    ("TUNERY_CREATE_GRACE", "soon", "could not convert string to float: 'soon'"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "sentence"), WRONG)
+def test_a_wrong_value_is_refused_with_a_sentence(name: str, value: str, sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
         read(**{name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "field", "meant"),
+    [
+        ("TUNERY_STORAGE", "/data", "storage", "/data"),
+        ("TUNERY_STORAGE", "file:///data", "storage", "/data"),
+        ("TUNERY_STORAGE", "s3://bucket/prefix", "storage", "s3://bucket/prefix"),
+        ("TUNERY_HEALTH_ADDRESS", "", "health_address", None),
+        ("TUNERY_HEALTH_ADDRESS", "[::]:8001", "health_address", "[::]:8001"),
+        ("TUNERY_RATE_LIMITS__JOBS_PER_DAY", "none", "rate_limits.jobs_per_day", None),
+        ("TUNERY_RATE_LIMITS__JOBS_PER_DAY", "0", "rate_limits.jobs_per_day", 0),
+        ("REDIS_URL", "rediss://a:1/0", "redis_url", "rediss://a:1/0"),
+    ],
+)
+def test_the_edges_of_values_are_accepted(name: str, value: str, field: str, meant: object) -> None:
+    assert attrgetter(field)(read(**{name: value})) == meant
+
+
 @pytest.mark.parametrize("name", NEEDED)
-def test_a_setting_without_a_default_is_asked_for(name: str) -> None:
+def test_a_missing_required_setting_is_named(name: str) -> None:
     with pytest.raises(ValidationError, match=f"(?i){name.removeprefix('TUNERY_').split('__')[-1]}"):
         read(name)
 
@@ -107,7 +149,7 @@ def test_the_providers_key_is_never_taken_from_the_clients_variable() -> None:
         read("TUNERY_PROVIDER__API_KEY", OPENAI_API_KEY="sk-of-the-client")
 
 
-def test_secrets_are_read_from_files_and_the_environment_goes_before_them(tmp_path: Path) -> None:
+def test_secrets_are_read_from_files_and_variables_take_precedence(tmp_path: Path) -> None:
     written = {
         "TUNERY_SECRET_KEYS": '["from-a-file"]\n',
         "tunery_provider__api_key": "sk-from-a-file\n",
@@ -123,16 +165,16 @@ def test_secrets_are_read_from_files_and_the_environment_goes_before_them(tmp_pa
     assert found.database_url.startswith("postgresql+psycopg://user:password@")
 
 
-def test_a_folder_of_secrets_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_of_secrets_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="does not exist"):
         read(TUNERY_SECRETS_DIR=str(tmp_path / "nothing"))
 
 
-def test_settings_tell_no_secret() -> None:
-    told = f"{read()!r} {read()}"
-    assert "provider.example" in told
+def test_printed_settings_contain_no_secret() -> None:
+    printed = f"{read()!r} {read()}"
+    assert "provider.example" in printed
     for secret in ("password", "sk-of-the-provider", "7mHzuRXCAr8AFnIO0h2pUMVsXDdLkcOTBFFSKRWQZ_o="):
-        assert secret not in told
+        assert secret not in printed
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -141,7 +183,7 @@ def test_settings_cannot_be_changed() -> None:
             setattr(changed, name, "another")
 
 
-def test_what_is_unsafe_says_so_in_its_name() -> None:
+def test_unsafe_settings_begin_with_dangerous() -> None:
     assert [name for name in Settings.model_fields if "allow" in name or "insecure" in name or "skip" in name] == [
         name for name in Settings.model_fields if name.startswith("dangerous_")
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from shared.budgets.amounts import in_words
+from shared.budgets.amounts import money
 from shared.jobs import metrics
 from shared.jobs.models import Job
 from shared.notifications.models import Notification
@@ -54,9 +54,9 @@ def _of_budget(project: Project, data: dict[str, Any]) -> tuple[str, list[str]]:
         "",
         *_table(
             ("Month", data["month"]),
-            ("Spent", in_words(spent, currency)),
-            ("Reserved for jobs", in_words(reserved, currency)),
-            ("Together", in_words(spent + reserved, currency)),
+            ("Spent", money(spent, currency)),
+            ("Reserved for jobs", money(reserved, currency)),
+            ("Together", money(spent + reserved, currency)),
             ("Limit", f"{data['spend_limit']} {currency}" if data["spend_limit"] is not None else "none"),
         ),
         "",
@@ -107,7 +107,7 @@ def _duration(since: datetime, until: datetime) -> str:
 
 
 def _cost(cost: dict[str, Any] | None) -> str | None:
-    return None if cost is None else f"{in_words(Decimal(cost['amount']), cost['currency'])}, {cost['tokens']:,} tokens"
+    return None if cost is None else f"{money(Decimal(cost['amount']), cost['currency'])}, {cost['tokens']:,} tokens"
 
 
 def _losses(session: Session, job: Job) -> str | None:

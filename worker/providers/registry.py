@@ -12,7 +12,7 @@ from shared.jobs.models import JobStatus
 from shared.projects.credentials import Account
 from shared.projects.models import Credential
 from shared.providers.dialects import Dialect
-from shared.security.secrets import NoKeyFits
+from shared.security.secrets import CannotUnseal
 from shared.settings import get_settings
 from worker.providers.errors import ProviderError
 from worker.providers.openai import parsing
@@ -53,7 +53,7 @@ def get_provider(credential: Credential) -> Provider:
         )
     try:
         return _client(Account.of(credential))
-    except (NoKeyFits, LookupError) as error:
+    except (CannotUnseal, LookupError) as error:
         raise ProviderError(f"{credential.id}: {error}", "credential_unreadable", retryable=True) from None
 
 

@@ -62,7 +62,7 @@ def list_costs(
     end = from_epoch(end_time) if end_time is not None else None
     if end is not None and end <= start:
         raise Invalid("end_time must be after start_time", param="end_time")
-    wanted = costs.Wanted(group_by or (), project_ids or (), line_items or ())
+    wanted = costs.CostFilter(group_by or (), project_ids or (), line_items or ())
     return costs.page(session, wanted, start, end, limit)
 
 
