@@ -24,7 +24,7 @@ from shared.database import get_engine
 from shared.migrations import migrate
 from shared.settings import get_settings
 from tests.api.administration import Operator, operating
-from tests.api.people import member
+from tests.api.module_person import module_person
 from tests.brokers import until_it_answers
 from tests.places import BUCKET, Place, s3_server, variables
 from tests.servers import Receiver, free_port, serving, wait_for_port
@@ -173,14 +173,14 @@ def clean(server: str) -> Iterator[str]:
 @pytest.fixture
 def alice(clean: str, sandbox: Sandbox) -> Iterator[Person]:
     """She owns what the test is about."""
-    with member(clean, "alice's team") as alice:
+    with module_person(clean, "alice's team") as alice:
         yield alice
 
 
 @pytest.fixture
 def bob(clean: str) -> Iterator[Person]:
     """He is of another project, and must see nothing of Alice's."""
-    with member(clean, "bob's team") as bob:
+    with module_person(clean, "bob's team") as bob:
         yield bob
 
 

@@ -1,4 +1,4 @@
-"""Bob asks every route for what is Alice's: it is not found, in the very words for what never was."""
+"""Bob requests everything of Alice's by its id: the answers are the same as for ids that never existed."""
 
 import json
 import re
@@ -8,89 +8,48 @@ from http import HTTPMethod
 import pytest
 
 from api.main import create_app
+from tests.api.module_person import module_person
 from tests.api.operations import PREFIX, operations
-from tests.api.people import member
 from tests.api.test_webhook_endpoints import create
-from tests.api.training import model_of, train
 from tests.api.wire import send
-from tests.namings import BY_PATH, Naming, difference, namings, never
+from tests.id_references import BY_PATH, IdReference, difference, id_references, never_existed
+from tests.owned_ids import Ids, create_upload, ids_of_everything
 from tests.servers import Receiver
 from tests.world import Person, Sandbox, empty_tables, work
-
-Ids = dict[str, str]
 
 
 @pytest.fixture(scope="module")
 def alice(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
-    """One Alice for all: that nothing of hers is changed is the point."""
+    """One Alice for all tests: none of them may change anything of hers."""
     sandbox_server.reset()
-    with member(server, "alice's team") as alice:
+    with module_person(server, "alice's team") as alice:
         yield alice
     empty_tables()
 
 
 @pytest.fixture(scope="module")
 def bob(server: str) -> Iterator[Person]:
-    with member(server, "bob's team") as bob:
+    with module_person(server, "bob's team") as bob:
         yield bob
 
 
 @pytest.fixture(scope="module")
 def alices(alice: Person, sandbox_server: Sandbox) -> Ids:
-    """One id of everything that Alice can have, ours and the provider's."""
+    """The ids of everything that Alice can own, by kind."""
     with Receiver.listening() as receiver:
-        return _ids(alice, sandbox_server, receiver)
-
-
-def _ids(alice: Person, sandbox: Sandbox, receiver: Receiver) -> Ids:
-    endpoint_id = create(alice, url=receiver.url).id
-    deleted_job, job = train(alice, sandbox), train(alice, sandbox)
-    work()
-    deleted_endpoint = create(alice).id
-    deleted_file = alice.upload()
-    for path in (
-        f"/models/{model_of(deleted_job)}",
-        f"/webhook_endpoints/{deleted_endpoint}",
-        f"/files/{deleted_file}",
-    ):
-        alice.http.delete(path).raise_for_status()
-    recovery = alice.http.post(f"/webhook_endpoints/{endpoint_id}/recover", json={"since": 0}).json()
-    work()
-    deliveries = alice.http.get(f"/webhook_endpoints/{endpoint_id}/deliveries").json()["data"]
-    upload = alice.openai.uploads.create(filename="a", bytes=1, purpose="fine-tune", mime_type="text/jsonl")
-    [provider_job, provider_file] = [sandbox.jobs()[0].id, sandbox.files()[0].id]
-    return {
-        "file": job.training_file,
-        "result": job.result_files[0],
-        "job": job.id,
-        "event": alice.openai.fine_tuning.jobs.list_events(job.id).data[0].id,
-        "checkpoint": alice.openai.fine_tuning.jobs.checkpoints.list(job.id).data[0].id,
-        "checkpoint_model": alice.openai.fine_tuning.jobs.checkpoints.list(job.id).data[1].fine_tuned_model_checkpoint,
-        "model": model_of(job),
-        "endpoint": endpoint_id,
-        "delivery": deliveries[0]["id"],
-        "recovery": recovery["id"],
-        "told": deliveries[0]["event_id"],
-        "upload": upload.id,
-        "part": alice.openai.uploads.parts.create(upload.id, data=b"x").id,
-        "deleted_model": model_of(deleted_job),
-        "deleted_endpoint": deleted_endpoint,
-        "deleted_file": deleted_file,
-        "provider_job": provider_job,
-        "provider_file": provider_file,
-    }
+        return ids_of_everything(alice, sandbox_server, receiver)
 
 
 @pytest.fixture(scope="module")
 def bobs(bob: Person) -> Ids:
-    """What a request of Bob's needs besides what it names: by the names of the parameters."""
+    """Bob's own ids, by parameter, for the rest of his requests."""
     file_id = bob.upload()
     ids = {
         "file_id": file_id,
         "dataset_id": file_id,
         "fine_tuning_job_id": bob.create_job(training_file=file_id),
         "webhook_endpoint_id": create(bob).id,
-        "upload_id": _own_upload(bob),
+        "upload_id": create_upload(bob),
         "model": "gpt-4o-mini",
     }
     work()
@@ -98,14 +57,10 @@ def bobs(bob: Person) -> Ids:
 
 
 @pytest.fixture(scope="module")
-def all_namings(server: str) -> list[Naming]:
-    """Every way to name something to a route for projects."""
+def references(server: str) -> list[IdReference]:
+    """Every parameter of a project's route that takes an id."""
     for_projects = [each for each in operations(create_app().openapi()) if not each.is_for_admins]
-    return namings([each for each in for_projects if (each.method, f"{PREFIX}{each.path}") not in FOR_PROVIDERS])
-
-
-def _own_upload(person: Person) -> str:
-    return person.openai.uploads.create(filename="a", bytes=1, purpose="fine-tune", mime_type="text/jsonl").id
+    return id_references([each for each in for_projects if (each.method, f"{PREFIX}{each.path}") not in FOR_PROVIDERS])
 
 
 TAKES_NO_ID = {
@@ -127,7 +82,7 @@ LISTS = ("/files", "/datasets", "/fine_tuning/jobs", "/models", "/webhook_endpoi
 
 
 def routes(server: str) -> set[tuple[str, str]]:
-    """Every method and path that the app answers."""
+    """Return every method and path that the app answers."""
     found = set()
     for route in create_app().routes:
         for each in [*getattr(route, "effective_candidates", list)()] or [route]:
@@ -136,60 +91,65 @@ def routes(server: str) -> set[tuple[str, str]]:
     return found
 
 
-def test_every_route_has_a_case(server: str, all_namings: list[Naming]) -> None:
-    known = {(naming.operation.method, f"{PREFIX}{naming.operation.path}") for naming in all_namings}
+def test_every_route_has_a_case(server: str, references: list[IdReference]) -> None:
+    known = {(reference.operation.method, f"{PREFIX}{reference.operation.path}") for reference in references}
     known |= TAKES_NO_ID | FOR_PROVIDERS
     documented = {
         (method, path.replace(":path}", "}")) for method, path in routes(server) if not path.startswith(ADMINISTRATION)
     }
     assert len(documented) > 20
-    assert documented - known == set(), "say in tests/namings.py what these name, or here that they name nothing"
-    assert known - documented == set(), "these are no routes any more"
+    assert documented - known == set(), "list their parameters in tests/id_references.py, or here that they take no id"
+    assert known - documented == set(), "these routes no longer exist"
 
 
-def test_what_is_alices_is_not_found_as_if_it_had_never_been(
-    bob: Person, bobs: Ids, alices: Ids, all_namings: list[Naming]
+def test_alices_ids_are_answered_like_ids_that_never_existed(
+    bob: Person, bobs: Ids, alices: Ids, references: list[IdReference]
 ) -> None:
-    told, asked = [], 0
-    for naming in all_namings:
-        for kind in naming.kinds:
-            id, other = alices[kind], never(alices[kind])
-            hers, nobodys = naming.ask(bob, id, bobs), naming.ask(bob, other, bobs)
+    differences, requests = [], 0
+    for reference in references:
+        for kind in reference.kinds:
+            id, other = alices[kind], never_existed(alices[kind])
+            hers, nobodys = reference.request(bob, id, bobs), reference.request(bob, other, bobs)
             if apart := difference(hers, id, nobodys, other):
-                told.append(f"{naming}, {kind}: {apart}")
-            if hers.status != 404 and not naming.may_answer_anything:
-                told.append(f"{naming}, {kind}: {hers.status} {hers.text[:300]}")
-            asked += 1
-    assert told == []
-    assert asked > 120
+                differences.append(f"{reference}, {kind}: {apart}")
+            if hers.status != 404 and not reference.may_answer_anything:
+                differences.append(f"{reference}, {kind}: {hers.status} {hers.text[:300]}")
+            requests += 1
+    assert differences == []
+    assert requests > 120
 
 
-def test_what_bob_himself_has_deleted_is_not_found_either(bob: Person, bobs: Ids, all_namings: list[Naming]) -> None:
+def test_bobs_own_deleted_ids_are_answered_like_ids_that_never_existed(
+    bob: Person, bobs: Ids, references: list[IdReference]
+) -> None:
     endpoint_id, file_id = create(bob).id, bob.upload()
     bob.http.delete(f"/webhook_endpoints/{endpoint_id}")
     bob.http.delete(f"/files/{file_id}")
     for kind, id in (("deleted_endpoint", endpoint_id), ("deleted_file", file_id)):
-        for naming in all_namings:
-            is_log = "/deliveries" in naming.operation.path or "/recoveries" in naming.operation.path  # which stays
-            if kind in naming.kinds and naming.name not in {*BY_PATH, "object"} and not is_log:
-                his, nobodys = naming.ask(bob, id, bobs), naming.ask(bob, never(id), bobs)
-                assert difference(his, id, nobodys, never(id)) is None, naming
+        for reference in references:
+            # the log of deliveries is kept after the endpoint's deletion
+            is_log = (
+                "/deliveries" in reference.operation.path or "/recoveries" in reference.operation.path
+            )  # kept after the endpoint's deletion
+            if kind in reference.kinds and reference.name not in {*BY_PATH, "object"} and not is_log:
+                his, nobodys = reference.request(bob, id, bobs), reference.request(bob, never_existed(id), bobs)
+                assert difference(his, id, nobodys, never_existed(id)) is None, reference
 
 
 @pytest.mark.parametrize("header", ["openai-project", "openai-organization"])
-def test_a_header_opens_no_other_project(
-    alice: Person, bob: Person, bobs: Ids, alices: Ids, all_namings: list[Naming], header: str
+def test_a_header_gives_no_access_to_another_project(
+    alice: Person, bob: Person, bobs: Ids, alices: Ids, references: list[IdReference], header: str
 ) -> None:
-    for naming in all_namings:
-        if naming.where == "path" and naming.operation.method == "GET" and "job" in naming.kinds:
-            path = naming.operation.address({**bobs, naming.name: alices["job"]})
+    for reference in references:
+        if reference.where == "path" and reference.operation.method == "GET" and "job" in reference.kinds:
+            path = reference.operation.address({**bobs, reference.name: alices["job"]})
             hers = send(bob, "GET", path, headers={header: alice.project_id})
-            nobodys = send(bob, "GET", path, headers={header: never(alice.project_id)})
+            nobodys = send(bob, "GET", path, headers={header: never_existed(alice.project_id)})
             assert hers.status in {401, 403, 404}
-            assert difference(hers, alice.project_id, nobodys, never(alice.project_id)) is None, naming
+            assert difference(hers, alice.project_id, nobodys, never_existed(alice.project_id)) is None, reference
 
 
-def test_her_idempotency_key_means_nothing_to_him(alice: Person, bob: Person) -> None:
+def test_alices_idempotency_key_does_not_replay_for_bob(alice: Person, bob: Person) -> None:
     body, key = b'{"event_type": "dataset.failed"}', {"idempotency-key": "hers"}
     hers, his = (send(person, "POST", "/webhook_events", body, key) for person in (alice, bob))
     assert (hers.status, his.status) == (200, 200)
@@ -197,13 +157,13 @@ def test_her_idempotency_key_means_nothing_to_him(alice: Person, bob: Person) ->
     assert "idempotent-replayed" not in his.headers
 
 
-def test_nothing_that_bob_asked_has_touched_what_is_alices(
-    alice: Person, bob: Person, bobs: Ids, alices: Ids, all_namings: list[Naming]
+def test_bobs_requests_change_nothing_of_alices(
+    alice: Person, bob: Person, bobs: Ids, alices: Ids, references: list[IdReference]
 ) -> None:
     before = everything(alice, alices)
-    for naming in all_namings:
-        for kind in naming.kinds:
-            naming.ask(bob, alices[kind], bobs)
+    for reference in references:
+        for kind in reference.kinds:
+            reference.request(bob, alices[kind], bobs)
     assert everything(alice, alices) == before
 
 
@@ -221,41 +181,40 @@ def everything(person: Person, ids: Ids) -> list[str]:
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_list_shows_nothing_of_hers(bob: Person, alices: Ids, path: str) -> None:
+def test_bobs_lists_show_nothing_of_alices(bob: Person, alices: Ids, path: str) -> None:
     answer = send(bob, "GET", path)
     assert answer.status == 200
     assert [kind for kind, id in alices.items() if id in answer.text] == []
 
 
-def test_a_filter_by_her_metadata_finds_nothing(alice: Person, bob: Person) -> None:
+def test_a_filter_by_alices_metadata_finds_nothing(alice: Person, bob: Person) -> None:
     file_id = alice.upload()
     hers = [alice.create_job(training_file=file_id, metadata=metadata) for metadata in ({"team": "a"}, None)]
     assert bob.openai.fine_tuning.jobs.list(metadata={"team": "a"}).data == []
     assert set(hers).isdisjoint(job["id"] for job in send(bob, "GET", "/fine_tuning/jobs?metadata=null").json["data"])
 
 
-def test_her_parts_do_not_go_into_his_file(bob: Person, alices: Ids) -> None:
-    own = _own_upload(bob)
+def test_alices_parts_cannot_complete_bobs_upload(bob: Person, alices: Ids) -> None:
+    own = create_upload(bob)
     order = {"part_ids": [alices["part"]]}
     answer = send(bob, "POST", f"/uploads/{own}/complete", json.dumps(order).encode())
     assert (answer.status, answer.error["param"]) == (400, "part_ids")
 
 
-def test_her_job_tells_bob_nothing_by_its_webhook(alice: Person, bob: Person, receiver: Receiver) -> None:
+def test_alices_job_sends_no_webhook_to_bob(alice: Person, bob: Person, receiver: Receiver) -> None:
     create(bob, url=receiver.url, event_types=["fine_tuning.job.cancelled"])
     alice.openai.fine_tuning.jobs.cancel(alice.create_job())
     work(2)
     assert receiver.received == []
 
 
-def test_even_alice_finds_nothing_under_the_providers_ids(alice: Person, alices: Ids) -> None:
+def test_the_providers_ids_are_unknown_even_for_alice(alice: Person, alices: Ids) -> None:
     job, file = alices["provider_job"], alices["provider_file"]
     for path in (f"/files/{file}", f"/files/{file}/content", f"/fine_tuning/jobs/{job}"):
         assert send(alice, "GET", path).status == 404
 
 
-def test_a_projects_key_opens_nothing_of_the_administration(server: str, alice: Person, bob: Person) -> None:
-    """Not its own project's either, and whatever the request says beside."""
+def test_a_projects_key_cannot_use_the_administration(server: str, alice: Person, bob: Person) -> None:
     of_admins = [(method, path) for method, path in routes(server) if path.startswith(ADMINISTRATION)]
     assert len(of_admins) > 20
     for method, path in of_admins:

@@ -11,7 +11,7 @@ from openai import OpenAI
 
 from shared.database import transaction
 from shared.projects import service as projects
-from tests.api.people import member
+from tests.api.module_person import module_person
 from tests.servers import free_port, wait_for_port
 from tests.world import Person, Sandbox, empty_tables, variables_of_this_test
 
@@ -75,7 +75,7 @@ def lonely_server(server: str) -> Iterator[str]:
 def mallory(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
     """She has a key, and means no good. One for all inputs: what one of them breaks, the next ones shall feel."""
     sandbox_server.reset()
-    with member(server, "mallory's team") as mallory:
+    with module_person(server, "mallory's team") as mallory:
         yield mallory
     empty_tables()
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from openai import BadRequestError
 
-from tests.api.people import member
+from tests.api.module_person import module_person
 from tests.world import Person, empty_tables
 
 GRADER = {"type": "string_check", "name": "n", "input": "i", "reference": "r", "operation": "eq"}
@@ -15,7 +15,7 @@ GRADER = {"type": "string_check", "name": "n", "input": "i", "reference": "r", "
 @pytest.fixture(scope="module")
 def alice(server: str) -> Iterator[Person]:
     """One for all: no job of hers is ever made here."""
-    with member(server, "alice's team") as alice:
+    with module_person(server, "alice's team") as alice:
         yield alice
     empty_tables()
 

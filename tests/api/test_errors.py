@@ -12,7 +12,7 @@ from shared.db.times import utc_now
 from shared.errors import Invalid
 from shared.projects import service as projects
 from shared.projects.models import ApiKey
-from tests.api.people import member
+from tests.api.module_person import module_person
 from tests.api.wire import MULTIPART, send
 from tests.world import Person, empty_tables
 
@@ -20,7 +20,7 @@ from tests.world import Person, empty_tables
 @pytest.fixture(scope="module")
 def alice(server: str) -> Iterator[Person]:
     """One for all: nothing is ever done for her here."""
-    with member(server, "alice's team") as alice:
+    with module_person(server, "alice's team") as alice:
         yield alice
     empty_tables()
 

@@ -14,7 +14,7 @@ from shared.projects import service as projects
 from shared.projects.models import ApiKey, Project
 from shared.projects.scopes import ADMIN_SCOPES, PROJECT_SCOPES
 from shared.projects.secret_format import sha256
-from tests.api.people import member
+from tests.api.module_person import module_person
 from tests.api.wire import Answer, facts, send
 from tests.test_tenancy import ADMINISTRATION
 from tests.worker.levers import change
@@ -27,7 +27,7 @@ SIGNED = {"/v1/provider_webhooks/{credential_id}"}  # nobody's key: what comes i
 @pytest.fixture(scope="module")
 def alice(server: str) -> Iterator[Person]:
     """One for all: her project stays as it is, and each test makes keys of its own."""
-    with member(server, "alice's team") as alice:
+    with module_person(server, "alice's team") as alice:
         yield alice
     empty_tables()
 
@@ -132,7 +132,7 @@ def test_a_header_that_names_the_keys_own_is_taken(alice: Person) -> None:
 
 
 def test_the_keys_of_an_archived_project_are_refused(alice: Person) -> None:
-    with member(alice.base_url, "a team that was") as gone:
+    with module_person(alice.base_url, "a team that was") as gone:
         change(Project, gone.project_id, archived_at=utc_now())
         answer = send(gone, "GET", "/files")
         assert (answer.status, answer.error["code"]) == (401, "project_archived")

@@ -1,4 +1,4 @@
-"""People who stay for a whole module, where what they have is not changed by any of its tests."""
+"""A person for all tests of a module, for modules whose tests change nothing that the others read."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +9,8 @@ from tests.world import Person
 
 
 @contextmanager
-def member(server: str, project: str) -> Iterator[Person]:
-    """Somebody with a key of a new project."""
+def module_person(server: str, project: str) -> Iterator[Person]:
+    """Yield a person with an API key of a new project."""
     with transaction() as session:
         made = projects.create_project(session, project)
         _, secret = projects.create_api_key(session, made.id, "test")

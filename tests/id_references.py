@@ -1,4 +1,4 @@
-"""Every way in which a request can name a thing: a place in its path, query, body or headers, by operation."""
+"""Finds every parameter of the api that holds an id: in the path, query, body or headers of each operation."""
 
 import json
 import re
@@ -15,8 +15,8 @@ JOBS = ("job", "provider_job")
 MODELS = ("model", "checkpoint_model", "deleted_model")
 HOOKS = ("endpoint", "deleted_endpoint")
 
-# What can be named under a name; of cursors and the like, what by the end of the operation's path.
-NAMED: dict[str, tuple[str, ...]] = {
+# The kinds of ids by parameter; for cursors and `last-event-id`, by the end of the operation's path.
+KINDS_BY_NAME: dict[str, tuple[str, ...]] = {
     "file_id": FILES,
     "dataset_id": FILES,
     "other": FILES,
@@ -30,10 +30,10 @@ NAMED: dict[str, tuple[str, ...]] = {
     "webhook_endpoint_id": HOOKS,
     "delivery_id": ("delivery",),
     "recovery_id": ("recovery",),
-    "webhook_event_id": ("told",),
+    "webhook_event_id": ("webhook_event",),
     "object": ("job", "file"),
 }
-LISTED: dict[str, tuple[str, ...]] = {
+KINDS_BY_PATH: dict[str, tuple[str, ...]] = {
     "/files": FILES,
     "/datasets": FILES,
     "/jobs": JOBS,
@@ -42,8 +42,8 @@ LISTED: dict[str, tuple[str, ...]] = {
     "/uploads/{upload_id}/parts": ("part",),
     "/webhook_endpoints": HOOKS,
     "/deliveries": ("delivery",),
-    "/webhook_events": ("told",),
-    "/datasets/{dataset_id}/errors": (),  # a number, of a line
+    "/webhook_events": ("webhook_event",),
+    "/datasets/{dataset_id}/errors": (),  # the number of a line
 }
 NEVER = "0" * 26
 BY_PATH = {"after", "last-event-id"}
@@ -85,7 +85,7 @@ NO_IDS = {
     "url",
 }
 
-# What a request needs besides, to get as far as the thing that is named.
+# The rest of a valid request, so that it gets as far as looking up the id.
 BODIES: dict[str, dict[str, Any]] = {
     "/fine_tuning/jobs": {"model": "gpt-4o-mini", "training_file": "{file_id}"},
     "/uploads/{upload_id}/complete": {"part_ids": ["part_1"]},
@@ -99,7 +99,7 @@ QUERIES = {
     "/datasets/{dataset_id}/estimate": {"model": "gpt-4o-mini"},
     "/datasets/{dataset_id}/compare": {"other": "{file_id}"},
 }
-# Here a name is looked up nowhere, or is a filter that finds nothing: the answer may be any, but the same.
+# Here the id is not looked up, or is a filter that matches nothing: any status is right, if both ids get the same.
 ANY_ANSWER = {
     ("/datasets/{dataset_id}/estimate", "model"),
     ("/datasets/{dataset_id}/preview", "model"),
@@ -110,8 +110,8 @@ ANY_ANSWER = {
 
 
 @dataclass(frozen=True)
-class Naming:
-    """A place in an operation where an id of these kinds can stand."""
+class IdReference:
+    """A parameter of an operation that takes an id of one of these kinds."""
 
     operation: Operation
     where: Literal["path", "query", "body", "header"]
@@ -125,49 +125,51 @@ class Naming:
     def may_answer_anything(self) -> bool:
         return (self.operation.path, self.name) in ANY_ANSWER
 
-    def ask(self, person: Person, id: str, own: Mapping[str, str]) -> Answer:
-        """A request that names `id` here, and everywhere else what is the person's own."""
+    def request(self, person: Person, id: str, own: Mapping[str, str]) -> Answer:
+        """Send a request with `id` as this parameter, and the person's own ids for all otfirst."""
         path, ids = self.operation.path, {**own, **({self.name: id} if self.where == "path" else {})}
         query = {**QUERIES.get(path, {}), **({self.name: id} if self.where == "query" else {})}
         body = BODIES.get(path) if self.operation.method == "POST" else None
         if self.where == "body":
             body = {**(body or {}), self.name: [id] if self.name.endswith("_ids") else id}
         headers = {"accept": "text/event-stream", self.name: id} if self.where == "header" else {}
-        asked = "&".join(f"{name}={value}" for name, value in query.items()).format(**own)
-        address = self.operation.address(ids) + (f"?{asked}" if asked else "")
+        query_string = "&".join(f"{name}={value}" for name, value in query.items()).format(**own)
+        url = self.operation.address(ids) + (f"?{query_string}" if query_string else "")
         sent = re.sub(r"{(\w+)}", lambda found: own[found[1]], json.dumps(body)).encode() if body is not None else None
-        return send(person, self.operation.method, address, sent, headers)
+        return send(person, self.operation.method, url, sent, headers)
 
 
-def namings(operations: list[Operation]) -> list[Naming]:
-    """All of them. Raises `KeyError` for a name of which nobody has said yet what it names."""
+def id_references(operations: list[Operation]) -> list[IdReference]:
+    """Find the references of these operations. Raises `KeyError` for a parameter that this module does not list."""
     found = []
     for operation in operations:
         fields = tuple(operation.body) if isinstance(operation.body, dict) else ()
-        places: list[tuple[Literal["path", "query", "body", "header"], tuple[str, ...]]] = [
+        parameters: list[tuple[Literal["path", "query", "body", "header"], tuple[str, ...]]] = [
             ("path", operation.in_path),
             ("query", operation.in_query),
             ("body", fields),
             ("header", operation.in_header),
         ]
-        for where, names in places:
-            found += [Naming(operation, where, name, _kinds(operation, name)) for name in names if name not in NO_IDS]
-    return [naming for naming in found if naming.kinds]
+        for where, names in parameters:
+            found += [
+                IdReference(operation, where, name, _kinds(operation, name)) for name in names if name not in NO_IDS
+            ]
+    return [reference for reference in found if reference.kinds]
 
 
 def _kinds(operation: Operation, name: str) -> tuple[str, ...]:
     if name not in BY_PATH:
-        return NAMED[name]
-    return LISTED[max((end for end in LISTED if operation.path.endswith(end)), key=len)]
+        return KINDS_BY_NAME[name]
+    return KINDS_BY_PATH[max((end for end in KINDS_BY_PATH if operation.path.endswith(end)), key=len)]
 
 
-def never(id: str) -> str:
-    """An id of the same form, of something that never was."""
+def never_existed(id: str) -> str:
+    """Return an id of the same form that never existed."""
     return re.sub(r"[^:_-]+$", NEVER[: len(re.split(r"[:_-]", id)[-1])], id)
 
 
-def difference(hers: Answer, id: str, nobodys: Answer, other: str) -> str | None:
-    """What tells the answers apart, but for the ids that are named in them."""
-    if hers.status != nobodys.status or hers.text.replace(id, "{id}") != nobodys.text.replace(other, "{id}"):
-        return f"{hers.status} {hers.text}, but {nobodys.status} {nobodys.text}"
-    return None if hers.headers.keys() == nobodys.headers.keys() else f"{hers.headers}, but {nobodys.headers}"
+def difference(first: Answer, id: str, second: Answer, other: str) -> str | None:
+    """Describe the difference between two answers, apart from the ids in them; None if there is none."""
+    if first.status != second.status or first.text.replace(id, "{id}") != second.text.replace(other, "{id}"):
+        return f"{first.status} {first.text}, but {second.status} {second.text}"
+    return None if first.headers.keys() == second.headers.keys() else f"{first.headers}, but {second.headers}"
