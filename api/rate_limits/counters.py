@@ -166,9 +166,10 @@ class Limit:
             return 0.0
         interval = MINUTE_SECONDS / self.per_minute
         delay = self.paced_until - now - interval * (burst - 1)
-        if delay <= 0:
-            self.paced_until = max(self.paced_until, now) + interval
-        return max(0.0, delay)
+        if delay > 0.001:  # less is rounding: Unix seconds in a float have steps of 0.2 µs, which add up
+            return delay
+        self.paced_until = max(self.paced_until, now) + interval
+        return 0.0
 
     async def take(self, counters: Counters, cost: int, now: float) -> Refusal | None:
         """Spend `cost`, or return why not. A request is let in while anything is left, even if it exceeds the limit."""
