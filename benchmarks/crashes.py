@@ -19,7 +19,7 @@ from benchmarks.stack import Measured, measured_stack, print_table
 from shared.database import get_engine
 from shared.log import set_up_logging
 from shared.webhooks.event_types import EventType
-from tests.api.people import member
+from tests.api.module_person import module_person
 from tests.servers import Receiver
 from tests.worker.boundaries import BOUNDARIES, SENDING, check_webhooks, crash_and_go_on, crash_while_sending
 from tests.worker.crashing import Crashes
@@ -71,7 +71,7 @@ def _world(stack: Measured, crashes: Crashes) -> Iterator[World]:
     empty_tables()
     sandbox = Sandbox(stack.sandbox_url.removesuffix("/v1"), stack.sandbox_key)
     sandbox.reset()
-    with Receiver.listening() as receiver, member(stack.base_url, "alice's team") as alice:
+    with Receiver.listening() as receiver, module_person(stack.base_url, "alice's team") as alice:
         endpoint_of(alice, receiver.url, *TOLD)
         yield World(alice, sandbox, receiver, crashes)
     sandbox.close()

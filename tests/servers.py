@@ -66,10 +66,11 @@ class Receiver:
     @classmethod
     @contextmanager
     def listening(cls) -> Iterator["Receiver"]:
-        handler = type("Handler", (_Handler,), {})
-        with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-            receiver = cls(f"http://127.0.0.1:{server.server_port}/hook")
-            handler.receiver = receiver  # type: ignore[attr-defined]
+        class Handler(_Handler):
+            """A class for each server, since a handler finds its receiver at its class."""
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            receiver = Handler.receiver = cls(f"http://127.0.0.1:{server.server_port}/hook")
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
             yield receiver
             server.shutdown()

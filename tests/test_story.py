@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ def town(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             assert first.process.wait(60) == 0, first.log_tail()
             del town.running["first"]
             for name, port in (("sandbox", sandbox), ("api", api)):
-                town.running[name].wait_until(lambda port=port: ports.is_listening(port))  # type: ignore[misc]
+                town.running[name].wait_until(partial(ports.is_listening, port))
             yield town
         finally:
             for child in town.running.values():
@@ -178,8 +179,8 @@ def test_a_file_becomes_a_model_and_the_webhook_can_be_believed(
     job = succeeds(alice, job_id)
     wait_until(lambda: len(receiver.received) > 0, "the webhook")
     ((headers, body),) = receiver.received
-    event = OpenAI(api_key="-", webhook_secret=secret).webhooks.unwrap(body, headers)
-    assert (event.type, event.data.id) == ("fine_tuning.job.succeeded", job_id)  # type: ignore[union-attr]
+    event: Any = OpenAI(api_key="-", webhook_secret=secret).webhooks.unwrap(body, headers)
+    assert (event.type, event.data.id) == ("fine_tuning.job.succeeded", job_id)
     question: Any = [{"role": "user", "content": "Question 7"}]
     answer = alice.openai.chat.completions.create(model=job.fine_tuned_model, messages=question)
     assert answer.choices[0].message.content == "Answer 7"

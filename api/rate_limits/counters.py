@@ -8,7 +8,7 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry

@@ -95,12 +95,12 @@ def _extremes(rows: Iterator[Sequence[str | None]], total: int, stretches: int) 
     return found
 
 
-def _number(told: object) -> float | None:
+def _number(told: Any) -> float | None:
     """Providers are read leniently: what is no number is as if it had not been told."""
     if told is None:
         return None
     try:
-        number = float(told)  # type: ignore[arg-type]
+        number = float(told)
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

@@ -112,8 +112,13 @@ def _change_files(alice: Person) -> None:
     file_id = alice.upload()
     client.files.delete(file_id)
     content = lines()
-    kind = {"filename": "a.jsonl", "purpose": "fine-tune", "bytes": len(content), "mime_type": "application/jsonl"}
-    first, second = (client.uploads.create(**kind) for _ in range(2))  # type: ignore[arg-type]
+    new: Any = {
+        "filename": "a.jsonl",
+        "purpose": "fine-tune",
+        "bytes": len(content),
+        "mime_type": "application/jsonl",
+    }
+    first, second = (client.uploads.create(**new) for _ in range(2))
     part = client.uploads.parts.create(first.id, data=content)
     client.uploads.complete(first.id, part_ids=[part.id])
     client.uploads.cancel(second.id)

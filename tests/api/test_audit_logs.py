@@ -59,7 +59,8 @@ def test_each_kind_of_change_leaves_one_entry_of_its_type(
 def test_an_entry_says_who_what_on_which_object_from_where_and_in_which_request(alice: Person, auditor: OpenAI) -> None:
     headers = {"x-request-id": "req-7", "x-forwarded-for": "203.0.113.9"}
     file = send(alice, "POST", "/datasets", json.dumps({"examples": _examples()}).encode(), headers).json
-    [entry] = auditor.admin.organization.audit_logs.list(event_types=["dataset.created"])  # type: ignore[list-item]
+    event_types: Any = ["dataset.created"]  # not among OpenAI's
+    [entry] = auditor.admin.organization.audit_logs.list(event_types=event_types)
     said = entry.to_dict()
     [key_id] = {each.api_key_id for each in entries() if each.project_id == alice.project_id}
     assert said["actor"] == {"type": "api_key", "api_key": {"id": key_id}, "session": None}
@@ -110,7 +111,7 @@ def test_the_filters_and_pages_are_openais(alice: Person, bob: Person, auditor: 
     assert _about(logs.list(effective_at={"gt": second})) == []
     assert len(_about(logs.list(effective_at={"gte": second - 60, "lte": second}))) == 4
     assert _about(logs.list(effective_at={"lt": second - 60})) == []
-    with pytest.raises(BadRequestError, match="no e-mail addresses"):
+    with pytest.raises(BadRequestError, match="actor_emails is not supported"):
         logs.list(actor_emails=["alice@example.com"])
 
 

@@ -53,8 +53,8 @@ def test_costs_are_summed_up_by_day_and_read_by_the_sdk(operator: Operator, alic
     page = operator.openai.admin.organization.usage.costs(start_time=int(time.time()) - 2 * DAY)
     assert [len(day.results) for day in page.data] == [0, 1, 1]
     assert results(page)[1:] == [[(None, None, "0.30")], [(None, None, "1.05")]]
-    [result] = page.data[2].results
-    assert (result.object, result.amount.value, result.amount.currency) == ("organization.costs.result", 1.05, "usd")  # type: ignore[union-attr]
+    result: Any = page.data[2].results[0]
+    assert (result.object, result.amount.value, result.amount.currency) == ("organization.costs.result", 1.05, "usd")
     assert [day.end_time - day.start_time for day in page.data] == [DAY] * 3
     assert page.data[0].start_time % DAY == 0
     assert (page.has_more, page.next_page) == (False, None)
@@ -72,8 +72,8 @@ def test_costs_are_split_by_project_and_line_item_and_filtered(operator: Operato
     assert sorted(by_both) == sorted([(a, LARGE, "2.00"), (a, MINI, "1.00")])
     page = costs(start_time=since, group_by=["line_item"], line_items=[MINI])
     assert results(page)[-1] == [(None, MINI, "5.00")]
-    [result] = page.data[-1].results
-    assert (result.quantity, result.quantity_unit) == (2000, "tokens")  # type: ignore[union-attr]
+    result: Any = page.data[-1].results[0]
+    assert (result.quantity, result.quantity_unit) == (2000, "tokens")
 
 
 def test_costs_come_in_pages_of_days(operator: Operator, alice: Person) -> None:

@@ -53,7 +53,8 @@ def test_success_settles_with_what_was_trained_in_place_of_the_estimate(
     assert kinds(entries) == ["reserve", "release", "settle"]
     reserved, released, settled = (Decimal(entry["amount"]) for entry in entries)
     assert (reserved, released) == (estimate_of(alice, file_id), -reserved)
-    assert settled == Decimal(job.trained_tokens or 0) * 3 / 1_000_000 == Decimal(job.to_dict()["cost"]["amount"])  # type: ignore[index]
+    cost: Any = job.to_dict()["cost"]
+    assert settled == Decimal(job.trained_tokens or 0) * 3 / 1_000_000 == Decimal(cost["amount"])
     assert entries[2]["quantity"] == job.trained_tokens
     assert {entry["job_id"] for entry in entries} == {job.id}
 

@@ -1,5 +1,7 @@
 """GET /v1/files."""
 
+from typing import Literal
+
 import pytest
 from openai import BadRequestError, NotFoundError
 
@@ -18,11 +20,11 @@ def test_the_newest_comes_first(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
-def test_pages_follow_each_other_to_the_end(alice: Person, order: str) -> None:
+def test_pages_follow_each_other_to_the_end(alice: Person, order: Literal["asc", "desc"]) -> None:
     ids = sorted((alice.upload() for _ in range(5)), reverse=order == "desc")
     first = alice.http.get("/files", params={"limit": 2, "order": order}).json()
     assert (first["first_id"], first["last_id"], first["has_more"]) == (ids[0], ids[1], True)
-    assert [file.id for file in alice.openai.files.list(limit=2, order=order)] == ids  # type: ignore[arg-type]
+    assert [file.id for file in alice.openai.files.list(limit=2, order=order)] == ids
 
 
 def test_the_last_page_says_that_it_is_the_last(alice: Person) -> None:

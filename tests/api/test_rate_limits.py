@@ -107,8 +107,8 @@ def test_a_key_has_a_limit_of_its_own_beside_its_projects(alice: Person, admin: 
 
 
 def _keys_of(admin: OpenAI, person: Person) -> set[str | None]:
-    listed = admin.admin.organization.projects.rate_limits.list_rate_limits(person.project_id)
-    return {each.to_dict().get("api_key_id") for each in listed}  # type: ignore[misc]
+    listed: Any = admin.admin.organization.projects.rate_limits.list_rate_limits(person.project_id)
+    return {each.to_dict().get("api_key_id") for each in listed}
 
 
 def test_one_of_a_flood_looks_whether_its_limits_have_changed_and_the_others_go_by_those_that_are_known() -> None:

@@ -40,11 +40,11 @@ def test_creating_a_job_reserves_its_estimate(operator: Operator, alice: Person)
     file_id = counted_file(alice)
     operator.limit(alice, 100_000)
     job_id = alice.create_job(training_file=file_id)
-    job = alice.openai.fine_tuning.jobs.retrieve(job_id).to_dict()
+    job: Any = alice.openai.fine_tuning.jobs.retrieve(job_id).to_dict()
     [entry] = operator.entries(alice)
     assert (entry["kind"], entry["job_id"], entry["amount"]) == ("reserve", job_id, f"{estimate_of(alice, file_id):f}")
     assert (entry["quantity"], entry["line_item"]) == (
-        job["estimated_cost"]["tokens"],  # type: ignore[index]
+        job["estimated_cost"]["tokens"],
         "gpt-4o-mini-2024-07-18, training",
     )
     assert operator.limit(alice, 100_000).to_dict()["reserved"] == entry["amount"]

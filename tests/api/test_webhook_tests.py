@@ -16,10 +16,10 @@ from tests.worker.levers import change, ids, settings
 from tests.world import Person, step
 
 
-def tried(person: Person, endpoint_id: str, type: str = "fine_tuning.job.succeeded") -> Any:
+def tried(person: Person, endpoint_id: str, type: Any = "fine_tuning.job.succeeded") -> Any:
     """What a test of the endpoint answers, while a worker works."""
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(person.openai.webhooks.test, endpoint_id, event_type=type)  # type: ignore[arg-type]
+        asked = pool.submit(person.openai.webhooks.test, endpoint_id, event_type=type)
         while not asked.done():
             for delivery_id in ids(WebhookDelivery):
                 step(WebhookDelivery, delivery_id)

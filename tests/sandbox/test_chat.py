@@ -1,5 +1,7 @@
 """Chat: a base says something plain, a tuned model what it remembers."""
 
+from typing import Any
+
 import pytest
 from openai import NotFoundError
 
@@ -13,8 +15,8 @@ EXAMPLES = [
 
 
 def ask(sandbox: Sandbox, model: str, question: str) -> str | None:
-    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": question}]
-    answer = sandbox.openai.chat.completions.create(model=model, messages=messages)  # type: ignore[arg-type]
+    messages: Any = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": question}]
+    answer = sandbox.openai.chat.completions.create(model=model, messages=messages)
     assert answer.system_fingerprint == "sandbox-remembers-does-not-learn"
     assert answer.usage
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens

@@ -2,6 +2,7 @@
 
 import re
 import time
+from typing import Any
 
 import pytest
 from openai import BadRequestError, NotFoundError
@@ -146,8 +147,8 @@ def test_a_job_that_has_not_ended_can_be_cancelled_once(sandbox: Sandbox, status
 def test_jobs_are_found_by_their_metadata(sandbox: Sandbox) -> None:
     ours, other, bare = sandbox.job(metadata={"k": "1", "l": ""}), sandbox.job(metadata={"k": "2"}), sandbox.job()
 
-    def found(**query: object) -> list[str]:
-        return [job.id for job in sandbox.openai.fine_tuning.jobs.list(**query)]  # type: ignore[arg-type]
+    def found(**query: Any) -> list[str]:
+        return [job.id for job in sandbox.openai.fine_tuning.jobs.list(**query)]
 
     assert found() == found(metadata={}) == [bare.id, other.id, ours.id]
     assert found(metadata={"k": "1"}) == found(metadata={"l": ""}) == [ours.id]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session, col, select
@@ -62,7 +63,7 @@ class Shown:
 
 
 def _plan(session: Session, watch: Watch) -> Plan | None:
-    columns = (
+    columns: tuple[Any, ...] = (
         Job.provider_job_id,
         Job.id,
         Job.provider_status,
@@ -73,7 +74,7 @@ def _plan(session: Session, watch: Watch) -> Plan | None:
         Job.unanswered_since,
         Job.created_at,
     )
-    query = select(*columns).where(Job.credential_id == watch.credential_id, text(IS_AT_PROVIDER))  # type: ignore[call-overload]
+    query = select(*columns).where(Job.credential_id == watch.credential_id, text(IS_AT_PROVIDER))
     rows = session.exec(query).all()
     if not rows:
         release(watch, None)
