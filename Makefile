@@ -1,10 +1,10 @@
 # Thin names for what ./tunery does. `make` alone lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint lock
+.PHONY: help demo up test lint migration lock
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## run a whole fine-tuning job on this machine, in seconds
 	@./tunery demo
@@ -17,6 +17,9 @@ test: ## run the test suite; ARGS="tests/cli -x" goes to pytest
 
 lint: ## check style, types, imports, locks and migrations
 	@./tunery lint
+
+migration: ## write a migration of what the models have changed; MESSAGE="add a column"
+	@./tunery migration "$(MESSAGE)"
 
 lock: ## write both locks anew, after a change of pyproject.toml
 	@./tunery lock

@@ -152,6 +152,14 @@ def lint() -> None:
 
 
 @app.command(rich_help_panel=DEVELOP)
+def migration(message: Annotated[str, typer.Argument(help="What it changes; its file is named after it.")]) -> None:
+    """Write a migration: what the models have and the migrations lack. Needs no database of yours."""
+    from cli.dev.migrations import write
+
+    print(write(message), end="")
+
+
+@app.command(rich_help_panel=DEVELOP)
 def lock() -> None:
     """Write both requirements locks anew, after a change of pyproject.toml."""
     from cli.dev.locks import write
