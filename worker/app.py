@@ -33,7 +33,7 @@ from worker.webhooks import deliver, recover
 
 STOP_WITHIN = 20.0  # seconds that steps under way may take to end once the worker is told to stop
 
-kombu_qos.free_places()
+kombu_qos.install()
 app = get_celery()
 # A worker waits for messages, a request must not wait.
 app.conf.broker_transport_options |= {

@@ -1,4 +1,4 @@
-"""How a worker is: what it answers to whoever watches over it, and what it says when nobody sweeps any more."""
+"""A worker's health checks, and what it logs when the scheduler stops."""
 
 import json
 from collections.abc import Iterator
@@ -80,15 +80,16 @@ def test_without_redis_a_worker_is_not_ready_and_says_why(port: int) -> None:
         assert ask(port, "/metrics")[0] == 503
 
 
-def test_it_is_said_once_that_nobody_sweeps_and_once_that_somebody_does_again() -> None:
-    watch = health.Watch()
+def test_it_is_logged_once_that_the_scheduler_has_stopped_and_once_that_it_sweeps_again() -> None:
+    watch = health.SchedulerWatch()
     scheduler.note_sweep()
     with capture_logs() as said:
-        watch.look()
+        watch.check()
         let_the_beat_stop()
         for _ in range(3):
-            watch.look()
+            watch.check()
         scheduler.note_sweep()
         for _ in range(3):
-            watch.look()
-    assert [each["event"].partition(":")[0] for each in said] == ["nobody sweeps", "sweeps are made again"]
+            watch.check()
+    events = [each["event"].partition(":")[0] for each in said]
+    assert events == ["the scheduler does not sweep", "the scheduler sweeps again"]

@@ -145,9 +145,9 @@ def own_broker(redis_url: str) -> Iterator[Redis]:
 
 
 def test_a_bell_that_nobody_hears_is_not_rung_without_end(many: list[str], own_broker: Redis) -> None:
-    own_broker.rpush("celery", *["ring"] * (sweep.MOST_SWEPT - 10))
+    own_broker.rpush("celery", *["ring"] * (sweep.MAX_MESSAGES_AFTER_SWEEP - 10))
     assert [sweep.sweep() for _ in range(3)] == [10, 0, 0]
-    assert own_broker.llen("celery") == sweep.MOST_SWEPT
+    assert own_broker.llen("celery") == sweep.MAX_MESSAGES_AFTER_SWEEP
     own_broker.delete("celery")
     queue._counts.clear()
     assert sweep.sweep() == len(many) - 10
@@ -166,7 +166,7 @@ def test_a_kind_of_which_very_many_are_due_leaves_the_others_their_turn(
     for id in flood:
         change(Job, id, enqueued_at=None, due_at=utc_now() - LONG_AGO)
     own_broker.delete("celery")
-    own_broker.rpush("celery", *["ring"] * (sweep.MOST_SWEPT - 1))
+    own_broker.rpush("celery", *["ring"] * (sweep.MAX_MESSAGES_AFTER_SWEEP - 1))
     for _ in sweep.DUE:
         assert sweep.sweep() == 1
         own_broker.rpop("celery")
@@ -178,9 +178,9 @@ def test_while_rings_are_waiting_to_be_heard_none_is_repeated_for_long(many: lis
     while_ = get_settings().enqueue_again_after
     for id in many:
         change(Credential, id, enqueued_at=utc_now() - 2 * while_, due_at=utc_now() - LONG_AGO)
-    own_broker.rpush("celery", *["ring"] * sweep.AT_ONCE)
+    own_broker.rpush("celery", *["ring"] * sweep.SWEEP_BATCH_ROWS)
     assert sweep.sweep() == 0
-    change(Credential, many[0], enqueued_at=utc_now() - sweep.LOST_AFTER * while_)
+    change(Credential, many[0], enqueued_at=utc_now() - sweep.LOST_AFTER_INTERVALS * while_)
     assert sweep.sweep() == 1
     own_broker.flushdb()
     assert sweep.sweep() == len(many) - 1

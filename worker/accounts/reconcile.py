@@ -1,7 +1,7 @@
-"""Compare what is at a provider with what we know: adopt, cancel or delete there what crashes have left.
+"""Compares an account at a provider with the database, and repairs what crashes have left: adopts, cancels or deletes.
 
-Only what carries our marks is looked at: the id of a job of ours in its metadata, or of a dataset in a file's name. One
-that our database does not know is another installation's, and is left alone.
+Only jobs with our mark and files with a name of ours count. One whose id our database does not know belongs to another
+installation and is not touched.
 """
 
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ from worker.providers.errors import ProviderError
 from worker.providers.protocol import ProviderJob
 from worker.providers.registry import get_provider
 
-LOOK_BACK = timedelta(days=30)  # no job that was made before is still going on
-YOUNG = timedelta(hours=1)  # a file that may yet be recorded, or be named by a job
+MAX_JOB_AGE = timedelta(days=30)  # no older job is still active
+MIN_FILE_AGE = timedelta(hours=1)  # a younger file may not be recorded yet, or a job may be about to name it
 log = structlog.get_logger(__name__)
 
 
@@ -40,7 +40,10 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something at the provider that no row points to: its id there, ours that it carries, and what to do."""
+    """Something at the provider that no row points to, and what to do with it.
+
+    `id` is its id there; `ours` is our id that it carries; `why` is a reason for the operator.
+    """
 
     id: str
     ours: str
@@ -50,15 +53,15 @@ class Finding:
 
 
 def find(credential: Credential, *, restored: bool = False) -> list[Finding]:
-    """What is to be done at this account; nothing is changed. Raises `ProviderError`.
+    """What has to be repaired at this account. Changes nothing. Raises `ProviderError`.
 
-    `restored`: our database has been put back to an earlier state, so a job that it does not know, but that carries our
-    organization's id, is ours and was forgotten. A copy of the database would take the original's jobs for that.
+    `restored` says that the database was put back to an earlier state. Then an unknown job with our organization's id is
+    ours and gets cancelled. Never set it for a copy of a database: its jobs are the original's.
     """
     provider = get_provider(credential)
-    active = [job for job in provider.list_jobs(utc_now() - LOOK_BACK) if not _has_ended(job)]
+    active = [job for job in provider.list_jobs(utc_now() - MAX_JOB_AGE) if not _has_ended(job)]
     files = provider.list_files()
-    with transaction() as session:  # rows are younger than the lists: who is not in these is under way
+    with transaction() as session:  # read after the lists, so that a row newer than a list is seen
         return [*_jobs(session, credential, active, restored), *_files(session, files, active)]
 
 
@@ -90,9 +93,10 @@ def _judge_unknown(job: ProviderJob, organization_id: str, restored: bool) -> tu
 
 
 def _judge(row: Job, provider_job_id: str, credential: Credential) -> tuple[Action, str] | None:
-    """None if the row knows of it, or its own steps will find it."""
+    """What to do with a job at the provider that carries the row's id. None if the row points to it, or its own steps will
+    find it."""
     if row.provider_job_id not in {None, provider_job_id}:
-        return Action.CANCEL, f"{row.provider_job_id} is the job's"
+        return Action.CANCEL, f"the job is {row.provider_job_id} at the provider"
     if row.status.is_final:
         return (Action.CANCEL, f"the job has {row.status}") if row.due_at is None else None
     if row.provider_job_id is not None or row.create_pending_at is not None:
@@ -105,31 +109,35 @@ def _judge(row: Job, provider_job_id: str, credential: Credential) -> tuple[Acti
 def _files(session: Session, files: list[protocol.ProviderFile], active: list[ProviderJob]) -> list[Finding]:
     ours = {file.id: match[1] for file in files if (match := NAME.fullmatch(file.name))}
     known = set(session.exec(select(Dataset.id).where(col(Dataset.id).in_(set(ours.values())))))
-    copies = select(ProviderFile).where(
+    recorded = select(ProviderFile).where(
         or_(col(ProviderFile.provider_file_id).in_(ours), col(ProviderFile.dataset_id).in_(known))
     )
-    rows = session.exec(copies).all()
+    rows = session.exec(recorded).all()
     kept = {row.provider_file_id for row in rows}
     kept |= {file_id for job in active for file_id in (job.training_file, job.validation_file)}
-    on_the_way = {row.dataset_id for row in rows if row.upload_pending_at is not None}
-    young = utc_now() - YOUNG
+    being_sent = {row.dataset_id for row in rows if row.upload_pending_at is not None}
+    newest = utc_now() - MIN_FILE_AGE
     return [
         Finding(file.id, ours[file.id], *_judge_file(ours[file.id] in known), made_at)
         for file in files
         if file.id in ours
         and file.id not in kept
-        and ours[file.id] not in on_the_way
+        and ours[file.id] not in being_sent
         and (made_at := file.created_at) is not None
-        and made_at < young
+        and made_at < newest
     ]
 
 
 def _judge_file(is_known: bool) -> tuple[Action, str]:
-    return (Action.DELETE, "no copy of ours points to it") if is_known else (Action.LEAVE, "another installation's")
+    return (
+        (Action.DELETE, "no provider file of ours points to it")
+        if is_known
+        else (Action.LEAVE, "another installation's")
+    )
 
 
 def carry_out(credential: Credential, found: list[Finding]) -> None:
-    """Do what was found to be done. What the provider refuses is logged, and found again the next time."""
+    """Carry out the findings. What the provider refuses is logged, and found again the next time."""
     provider = get_provider(credential)
     for each in found:
         try:
@@ -143,13 +151,13 @@ def carry_out(credential: Credential, found: list[Finding]) -> None:
                 case Action.LEAVE:
                     continue
         except ProviderError as error:
-            log.warning("what was left at the provider stays there", provider_id=each.id, reason=error.message)
+            log.warning("a finding could not be repaired", provider_id=each.id, reason=error.message)
         else:
-            log.warning("mended what was left", action=each.action, provider_id=each.id, ours=each.ours, why=each.why)
+            log.warning("repaired a finding", action=each.action, provider_id=each.id, ours=each.ours, why=each.why)
 
 
 def _adopt(each: Finding) -> None:
-    """Let the job look for it, as if its create had just been in doubt for long enough."""
+    """Make the job search for it: its create counts as one without an answer whose grace is over."""
     with transaction() as session:
         job = session.get_one(Job, each.ours, with_for_update={"key_share": True})
         if job.status.is_final or job.provider_job_id is not None or job.create_pending_at is not None:
@@ -162,7 +170,7 @@ def _adopt(each: Finding) -> None:
 
 
 def reconcile(credential_id: str) -> None:
-    """Once a day, without anybody watching."""
+    """The daily run, whose results are in the log."""
     with transaction() as session:
         credential = session.get_one(Credential, credential_id)
     try:

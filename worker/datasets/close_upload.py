@@ -1,4 +1,4 @@
-"""End an upload: it expires when its time is over, and what no dataset is made of is removed."""
+"""Expires an upload when its time is over, and removes the bytes of parts that no dataset is made of."""
 
 from dataclasses import dataclass
 
@@ -12,12 +12,12 @@ from shared.db.times import utc_now
 from worker.runtime.errors import StepError
 from worker.runtime.steps import Step, log, try_again
 
-AT_ONCE = 200  # so that a step stays short
+MAX_PARTS_PER_STEP = 200  # so that a step stays far below its lease
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Parts whose bytes are to be removed."""
+    """The parts whose bytes this step removes."""
 
     part_ids: list[str]
 
@@ -32,7 +32,7 @@ def _plan(session: Session, upload: Upload) -> Plan | None:
     if not unused:
         release(upload, None)
         return None
-    return Plan(unused[:AT_ONCE])
+    return Plan(unused[:MAX_PARTS_PER_STEP])
 
 
 def _call(plan: Plan) -> None:

@@ -1,4 +1,4 @@
-"""A dataset's own steps: it gets its bytes, is checked and counted, expires, and once deleted is removed everywhere."""
+"""The steps of a dataset: get its bytes, check it, count its tokens, expire it, and remove a deleted one everywhere."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -26,14 +26,14 @@ from worker.providers.registry import get_provider
 from worker.runtime.errors import StepError
 from worker.runtime.steps import Lease, NotNow, Step, after, reference, try_again
 
-CHECK_PROCESSES = 2
+CHECK_PROCESSES = 2  # of one check; a worker runs several steps at once on the same cores
 
 
 @dataclass(frozen=True)
 class Remove:
-    """Delete its bytes, and its copies at providers."""
+    """Delete the dataset's bytes, and its files at providers."""
 
-    copies: list[tuple[Credential, ProviderFile]]
+    provider_files: list[tuple[Credential, ProviderFile]]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Fetch:
 
 @dataclass(frozen=True)
 class Check:
-    """The structure is checked first, so that errors are told at once; then the tokens are counted in an encoding."""
+    """Check the structure, or count the tokens in an encoding. The structure comes first, in a step of its own, so that
+    its errors are known before the slower count."""
 
     encoding: str | None
 
@@ -65,7 +66,7 @@ def _plan(session: Session, dataset: Dataset) -> Plan | None:
 
 
 def _next(session: Session, dataset: Dataset) -> Remove | Fetch | Part | Check | None:
-    """What to do now; None if there is only to wait, or nothing left."""
+    """What to do now; None if the dataset only waits, or nothing is left to do. Then it has been released."""
     if dataset.deleted_at is not None:
         files = datasets.provider_files(session, dataset.id)
         return Remove([(session.get_one(Credential, file.credential_id), file) for file in files])
@@ -81,11 +82,14 @@ def _next(session: Session, dataset: Dataset) -> Remove | Fetch | Part | Check |
 
 
 def _part(session: Session, dataset: Dataset, source: SplitSource) -> Part | None:
-    """The part to be made of a dataset that has passed its check; until then it waits for that one to ring."""
+    """The part to cut off `source.split_of`. None while that is unchecked, or after an error if it cannot be used.
+
+    The wait has an end of its own, in case the check's wake-up is lost.
+    """
     whole = session.get_one(Dataset, source.split_of)
     if whole.deleted_at is not None or whole.status is DatasetStatus.ERROR:
-        why = "has been deleted" if whole.deleted_at is not None else f"cannot be used: {whole.status_details}"
-        datasets.record_error(dataset, "invalid_source", f"{whole.id}, which it is a part of, {why}")
+        reason = "has been deleted" if whole.deleted_at is not None else f"cannot be used: {whole.status_details}"
+        datasets.record_error(dataset, "invalid_source", f"{whole.id}, which it is a part of, {reason}")
         _wake(session, dataset)
         return None
     if whole.status is DatasetStatus.UPLOADED:
@@ -97,8 +101,8 @@ def _part(session: Session, dataset: Dataset, source: SplitSource) -> Part | Non
 def _call(plan: Plan) -> Answer:
     lease = Lease(plan.dataset)
     match plan.do:
-        case Remove(copies):
-            _remove(plan.dataset, copies)
+        case Remove(provider_files):
+            _remove(plan.dataset, provider_files)
             return None
         case Fetch(url):
             return fetch(plan.dataset.id, url, lease)
@@ -121,36 +125,37 @@ def _check(dataset: Dataset, encoding: str | None, lease: Lease[Dataset]) -> Rep
 
 
 def _show_progress(session: Session, dataset: Dataset, share: float | None) -> None:
-    """On the dataset, and on the jobs that wait for its check; nobody waits for the tokens."""
+    """Write the progress on the dataset, and on the jobs that wait for its check. None waits for the tokens."""
     dataset.check_progress = share
     if dataset.status is DatasetStatus.UPLOADED:
         jobs.show_check_progress(session, dataset.id)
 
 
-def _remove(dataset: Dataset, copies: list[tuple[Credential, ProviderFile]]) -> None:
-    """Our bytes, and each copy, whatever becomes of the others.
+def _remove(dataset: Dataset, provider_files: list[tuple[Credential, ProviderFile]]) -> None:
+    """Delete our bytes and each provider file; a failure of one does not keep the others.
 
-    A copy past its time is asked about too, since one that was only distrusted may still be there; but nobody waits for
-    an account to answer: its provider removes it by itself, or the daily comparison finds it.
+    A provider file past its expiry is deleted too, because `distrust_copies` sets the expiry of files that may still be
+    there. Its failure is not repeated: the provider removes it by itself, or the daily reconciliation finds it.
     """
     store.remove(dataset.id)
-    better_later: StepError | None = None
-    for credential, copy in copies:
-        error = _remove_copy(credential, copy)
-        is_past = copy.expires_at is not None and copy.expires_at <= utc_now()
-        if error is not None and error.retryable and not is_past:
-            better_later = error
-    if better_later is not None:
-        raise better_later
+    repeatable: StepError | None = None
+    for credential, file in provider_files:
+        error = _remove_provider_file(credential, file)
+        is_expired = file.expires_at is not None and file.expires_at <= utc_now()
+        if error is not None and error.retryable and not is_expired:
+            repeatable = error
+    if repeatable is not None:
+        raise repeatable
 
 
-def _remove_copy(credential: Credential, copy: ProviderFile) -> StepError | None:
+def _remove_provider_file(credential: Credential, file: ProviderFile) -> StepError | None:
+    """None if it was deleted; else why not."""
     try:
         check_open(credential)
-        get_provider(credential).delete_file(copy.provider_file_id or "")
+        get_provider(credential).delete_file(file.provider_file_id or "")
     except NotNow as paused:
         wait = paused.until - utc_now() if paused.until is not None else None
-        return StepError("its account is left alone for now", "rate_limited", retryable=True, retry_after=wait)
+        return StepError("its account backs off for now", "rate_limited", retryable=True, retry_after=wait)
     except ProviderError as error:
         return error
     return None
@@ -173,7 +178,7 @@ def _record(session: Session, dataset: Dataset, plan: Plan, answer: Answer | Ste
             _wake(session, dataset)
         case Report():
             _record_report(session, dataset, answer)
-    if dataset.deleted_at is not None and answer is not None:
+    if dataset.deleted_at is not None and answer is not None:  # it was deleted during the step: remove it next
         release(dataset, dataset.due_at if isinstance(answer, StepError) else utc_now())
 
 
@@ -191,7 +196,7 @@ def _record_report(session: Session, dataset: Dataset, report: Report) -> None:
 
 
 def _wake(session: Session, dataset: Dataset) -> None:
-    """Whoever waits for the outcome of the check looks now, or is told."""
+    """Notify the project, and make the jobs and parts due that wait for the check of this dataset."""
     dataset_views.tell_checked(session, dataset)
     jobs.wake_waiting(session, dataset.id)
     datasets.wake_parts(session, dataset)

@@ -1,4 +1,4 @@
-"""Make a dataset's bytes where nobody has uploaded them: fetch them, or split them off another dataset."""
+"""Makes the bytes of a dataset that was not uploaded: fetches them from a URL, or cuts them off another dataset."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from shared.settings import get_settings
 from worker.net import http_client
 from worker.runtime.steps import Lease
 
-FETCHED_WITHIN = timedelta(minutes=2.5)
+FETCH_TIMEOUT = timedelta(minutes=2.5)
 
 
 @dataclass(frozen=True)
@@ -28,24 +28,27 @@ class Part:
 
 @dataclass(frozen=True)
 class NotMade:
-    """There will be none: why, for the caller."""
+    """The bytes cannot be made, with the reason for the caller."""
 
     code: str
     message: str
 
 
 def fetch(dataset_id: str, url: str, lease: Lease[Dataset]) -> Stored | NotMade:
-    """Download from a stranger, bounded in size and time."""
+    """Download from an address that a caller has named, bounded in size and time.
+
+    `pause` is shorter than the lease: a server that sends nothing for so long would cost the step its row.
+    """
     settings = get_settings()
     try:
-        pieces = http_client.get(url, settings.max_file_bytes, FETCHED_WITHIN, pause=settings.lease * 0.6)
+        pieces = http_client.get(url, settings.max_file_bytes, FETCH_TIMEOUT, pause=settings.lease * 0.6)
         return _store(dataset_id, lease.through(pieces))
     except http_client.Undeliverable as error:
         return NotMade("url_not_fetched", f"The address could not be fetched: {error}")
 
 
 def part_of(dataset_id: str, part: Part, lease: Lease[Dataset]) -> Stored | NotMade:
-    """Read the whole twice: to draw the line, and to take one side of it."""
+    """Read the whole dataset twice: to draw the lines of the validation part, and to copy the requested part."""
     source = part.source
     try:
         count = source.validation_examples(part.whole.examples or 0)
@@ -60,5 +63,5 @@ def part_of(dataset_id: str, part: Part, lease: Lease[Dataset]) -> Stored | NotM
 
 
 def _store(dataset_id: str, chunks: Iterable[bytes]) -> Stored:
-    store.remove(dataset_id)  # of an attempt that died before it was recorded
+    store.remove(dataset_id)  # left by an attempt that crashed before its record
     return store.store(dataset_id, chunks)

@@ -1,6 +1,6 @@
-"""How a worker is, for whoever watches over it: is it alive, does everything that it needs work, what is there to do.
+"""Answers a worker's health checks: /livez, /readyz and /metrics; and logs when the scheduler has stopped.
 
-It answers from a thread beside Celery's own work, whose process forks: so it shares no engine and no pool with that.
+It runs in threads beside Celery, whose process forks, so it opens connections of its own and shares no pool with tasks.
 """
 
 import json
@@ -21,8 +21,8 @@ from shared.broker.queue import DELIVERIES, WORK
 from shared.settings import get_settings
 from worker.runtime.sweep import DUE
 
-LOOK_EVERY = 10.0  # seconds
-SILENT_AFTER = 30.0  # seconds without a sweep; one is noted every five
+CHECK_INTERVAL_SECONDS = 10.0
+MAX_SWEEP_AGE_SECONDS = 30.0  # the scheduler notes a sweep every 5 s
 log = structlog.get_logger(__name__)
 
 _SWEEP = "select extract(epoch from now() - max(swept_at)) from sweeps"
@@ -35,8 +35,10 @@ _DUE = " union all ".join(
 
 @dataclass(frozen=True)
 class Facts:
-    """`sweep_age` is in seconds, None if no sweep was ever noted; `due` has, by table, rows that are due and the
-    seconds for which the first of them has been; `messages` are the rings in each queue.
+    """What `/metrics` shows.
+
+    `sweep_age` is in seconds, None if no sweep was ever noted. `due` has by table the number of due rows, and for how
+    many seconds the first has been due. `messages` counts the wake-up messages in each queue.
     """
 
     sweep_age: float | None
@@ -50,7 +52,7 @@ def _sweep_age(connection: psycopg.Connection[Any]) -> float | None:
 
 
 def gather() -> Facts:
-    """Raises psycopg's Error and redis's RedisError."""
+    """Raises `psycopg.Error` and `RedisError`."""
     with _postgres() as connection:
         due = {table: (count, float(since)) for table, count, since in connection.execute(_DUE).fetchall()}
         age = _sweep_age(connection)
@@ -69,35 +71,35 @@ def _redis() -> Redis:
 
 
 def checks() -> dict[str, str]:
-    """Of each thing that the work needs, `ok` or what is wrong with it."""
-    return {"postgres": _checked(_ask_postgres), "redis": _checked(_ask_redis), "sweep": _checked(_ask_sweep)}
+    """By name of what a worker needs: `ok`, or what is wrong with it."""
+    return {"postgres": _checked(_check_postgres), "redis": _checked(_check_redis), "sweep": _checked(_check_sweep)}
 
 
-def _checked(ask: Callable[[], str]) -> str:
+def _checked(check: Callable[[], str]) -> str:
     try:
-        return ask()
+        return check()
     except (psycopg.Error, RedisError) as error:
         return f"unreachable: {type(error).__name__}"
 
 
-def _ask_postgres() -> str:
+def _check_postgres() -> str:
     with _postgres() as connection:
         connection.execute("select 1")
     return "ok"
 
 
-def _ask_redis() -> str:
+def _check_redis() -> str:
     with _redis() as redis:
         redis.ping()
     return "ok"
 
 
-def _ask_sweep() -> str:
+def _check_sweep() -> str:
     with _postgres() as connection:
         age = _sweep_age(connection)
     if age is None:
         return "none was ever made: start `tunery beat`"
-    return "ok" if age <= SILENT_AFTER else f"the last was {age:.0f} s ago: start `tunery beat`"
+    return "ok" if age <= MAX_SWEEP_AGE_SECONDS else f"the last was {age:.0f} s ago: start `tunery beat`"
 
 
 def metrics(facts: Facts) -> bytes:
@@ -122,29 +124,29 @@ def metrics(facts: Facts) -> bytes:
     return generate_latest(registry)
 
 
-class Watch:
-    """Says once when nobody sweeps any more, and once when somebody does again."""
+class SchedulerWatch:
+    """Logs once when the scheduler has stopped sweeping, and once when it sweeps again."""
 
     def __init__(self) -> None:
-        self._is_silent = False
+        self._has_stopped = False
 
-    def look(self) -> None:
+    def check(self) -> None:
         try:
-            said = _ask_sweep()
+            result = _check_sweep()
         except psycopg.Error:
-            return  # that Postgres is away is said by whoever needs it
-        if (said != "ok") == self._is_silent:
+            return  # without Postgres nobody knows; the tasks log that it is down
+        if (result != "ok") == self._has_stopped:
             return
-        self._is_silent = said != "ok"
-        if self._is_silent:
-            log.error("nobody sweeps: what is due waits until somebody rings for it", sweep=said)
+        self._has_stopped = result != "ok"
+        if self._has_stopped:
+            log.error("the scheduler does not sweep: due rows wait", sweep=result)
         else:
-            log.error("sweeps are made again")
+            log.error("the scheduler sweeps again")
 
-    def go_on(self) -> None:
+    def run(self) -> None:
         while True:
-            time.sleep(LOOK_EVERY)
-            self.look()
+            time.sleep(CHECK_INTERVAL_SECONDS)
+            self.check()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -156,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(200, json.dumps({"status": "ok"}))
             case "/readyz":
                 found = checks()
-                is_ready = all(said == "ok" for said in found.values())
+                is_ready = all(result == "ok" for result in found.values())
                 body = {"status": "ok" if is_ready else "unavailable", "checks": found}
                 self._answer(200 if is_ready else 503, json.dumps(body))
             case "/metrics":
@@ -176,12 +178,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *_: object) -> None:
-        """Who watches asks all the time."""
+        """Nothing: a monitor calls every few seconds."""
 
 
 def start(address: str | None) -> ThreadingHTTPServer | None:
-    """Watches the sweeps; and, if there is an address, answers there. Nothing of it keeps the process from ending."""
-    threading.Thread(target=Watch().go_on, daemon=True, name="watch").start()
+    """Watch the scheduler and, if there is an address, serve the checks there, both in daemon threads."""
+    threading.Thread(target=SchedulerWatch().run, daemon=True, name="watch").start()
     if address is None:
         return None
     host, _, port = address.rpartition(":")

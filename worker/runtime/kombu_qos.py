@@ -1,4 +1,4 @@
-"""Acknowledging a message to a Redis that does not answer must not cost the worker its place for the next one."""
+"""Corrects kombu, which loses a worker's slot for each message that it cannot acknowledge while Redis is down."""
 
 from kombu.transport import virtual
 from kombu.transport.redis import Channel, QoS
@@ -6,11 +6,11 @@ from redis.exceptions import RedisError
 
 
 class FreeingQoS(QoS):
-    """As kombu's, but a place is free once its message is done with.
+    """Frees a message's slot when its task is done, also if the acknowledgement fails.
 
-    kombu's own keeps the place of a message that could not be acknowledged, for as long as the process lives: after as
-    many of them as it has places a worker consumes nothing any more, though Redis answers again. The message itself
-    comes again after the visibility timeout, and finds its row not due.
+    kombu's own class keeps that slot for as long as the process lives. After as many failures as it has slots, a worker
+    consumes nothing any more, though Redis answers again. The message itself is delivered again after the visibility
+    timeout, and finds its row not due.
     """
 
     def ack(self, delivery_tag: str) -> None:
@@ -21,5 +21,5 @@ class FreeingQoS(QoS):
             raise
 
 
-def free_places() -> None:
+def install() -> None:
     Channel.QoS = FreeingQoS

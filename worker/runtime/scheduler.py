@@ -1,4 +1,4 @@
-"""The clock: sweeps every half second or so, without needing the broker or a worker to do it. Two are harmless."""
+"""The scheduler process (`tunery beat`): sweeps twice a second, tidies once an hour. Two of them do no harm."""
 
 import signal
 import threading
@@ -26,11 +26,11 @@ from shared.settings import get_settings
 from shared.webhooks import upkeep
 from worker.runtime.sweep import sweep
 
-NOTE_EVERY = 5.0  # seconds
+NOTE_INTERVAL_SECONDS = 5.0  # between two notes in `sweeps`, by which health checks see that the scheduler runs
 TIDY_EVERY = timedelta(hours=1)
+TIDY_AGAIN_AFTER = timedelta(seconds=10)  # if there was more to delete than one round takes
 RECONCILE_EVERY = timedelta(days=1)
-GO_ON_AFTER = timedelta(seconds=10)
-BATCHES = 20
+MAX_DELETE_BATCHES = 20  # of one table in one round, so that the sweep is not held up for long
 log = structlog.get_logger(__name__)
 
 
@@ -41,35 +41,36 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    log.info("the beat has started")
+    log.info("the scheduler has started")
     tidy_at = note_at = time.monotonic()
     while not stop.wait(get_settings().sweep_every.total_seconds()):
         try:
             sweep()
             if time.monotonic() >= note_at:
-                note_at = time.monotonic() + NOTE_EVERY
+                note_at = time.monotonic() + NOTE_INTERVAL_SECONDS
                 note_sweep()
             if time.monotonic() >= tidy_at:
                 tidy_at = time.monotonic() + TIDY_EVERY.total_seconds()
                 if tidy():
-                    tidy_at = time.monotonic() + GO_ON_AFTER.total_seconds()
+                    tidy_at = time.monotonic() + TIDY_AGAIN_AFTER.total_seconds()
         except OperationalError as error:
-            log.error("Postgres cannot be reached, the sweep is tried again", reason=str(error.orig))
+            log.error("Postgres cannot be reached: the sweep is repeated", reason=str(error.orig))
         except Exception:
-            log.exception("the sweep failed, it is tried again")
-    log.info("the beat has stopped")
+            log.exception("the sweep failed and is repeated")
+    log.info("the scheduler has stopped")
 
 
 def note_sweep() -> None:
-    """So that workers see when nobody sweeps any more."""
+    """Record the time of a sweep, so that workers can report that the scheduler has stopped."""
     with transaction() as session:
         sweeps.record_sweep(session)
 
 
 def tidy() -> bool:
-    """Know the provider's account, look after the webhooks, forget what is old, remove bytes of which no row knows.
+    """Do the hourly work: make the default account known, start the daily reconciliation, notify of expiring keys,
+    disable failing endpoints, delete old rows, and remove stored bytes that belong to no row.
 
-    Whether there is more to forget than leaves the sweep its time.
+    Returns whether old rows are left, because the sweep had to go on.
     """
     with transaction() as session:
         default_credential(session)
@@ -80,12 +81,12 @@ def tidy() -> bool:
         upkeep.disable_failing(session)
     is_more = _forget()
     for name in store.remove_leftovers(_known):
-        log.info("removed what an unfinished upload left", name=name)
+        log.info("removed the bytes of an unfinished upload", name=name)
     return is_more
 
 
 def _reconcile() -> None:
-    """Let a worker compare each account with what we know, once a day. One whose message is lost waits for the next."""
+    """Enqueue the reconciliation of each account once a day. If the message is lost, it waits for the next day."""
     long_ago = or_(col(Credential.reconciled_at).is_(None), col(Credential.reconciled_at) < utc_now() - RECONCILE_EVERY)
     with transaction() as session:
         there = col(Credential.deleted_at).is_(None)
@@ -102,8 +103,8 @@ def _forget() -> bool:
 
 
 def _in_batches(forget: Callable[[Session, datetime], int], before: datetime) -> bool:
-    """Whether there may be more."""
-    for _ in range(BATCHES):
+    """Delete rows from before this time. Returns whether there may be more."""
+    for _ in range(MAX_DELETE_BATCHES):
         with transaction() as session:
             forgotten = forget(session, before)
         if forgotten == 0:

@@ -1,4 +1,4 @@
-"""A worker whose Redis stood still goes on consuming."""
+"""A worker goes on consuming after Redis has stood still."""
 
 import importlib
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ def way(redis_url: str) -> Iterator[HalfOpen]:
 
 
 @pytest.mark.usefixtures("server")
-def test_a_message_that_cannot_be_acknowledged_keeps_no_place(way: HalfOpen) -> None:
+def test_a_message_that_cannot_be_acknowledged_keeps_no_slot(way: HalfOpen) -> None:
     importlib.import_module("worker.app")  # it needs the settings that the server has brought
     options = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2, "global_keyprefix": "acknowledging-"}
     with Connection(way.url, transport_options=options) as connection:
-        queue: Any = connection.SimpleQueue("rings")
-        queue.put("ring")
+        queue: Any = connection.SimpleQueue("messages")
+        queue.put("message")
         channel = queue.consumer.channel
         channel.basic_qos(0, 1, False)
         message = queue.get(timeout=5)
