@@ -55,8 +55,8 @@ class Finding:
 def find(credential: Credential, *, restored: bool = False) -> list[Finding]:
     """What has to be repaired at this account. Changes nothing. Raises `ProviderError`.
 
-    `restored` says that the database was put back to an earlier state. Then an unknown job with our organization's id is
-    ours and gets cancelled. Never set it for a copy of a database: its jobs are the original's.
+    `restored` says that the database was put back to an earlier state. Then an unknown job with our organization's id
+    is ours and gets cancelled. Never set it for a copy of a database: its jobs are the original's.
     """
     provider = get_provider(credential)
     active = [job for job in provider.list_jobs(utc_now() - MAX_JOB_AGE) if not _has_ended(job)]
@@ -93,8 +93,8 @@ def _judge_unknown(job: ProviderJob, organization_id: str, restored: bool) -> tu
 
 
 def _judge(row: Job, provider_job_id: str, credential: Credential) -> tuple[Action, str] | None:
-    """What to do with a job at the provider that carries the row's id. None if the row points to it, or its own steps will
-    find it."""
+    """What to do with a job at the provider that carries the row's id. None if the row points to it, or if the row's
+    own steps will find it."""
     if row.provider_job_id not in {None, provider_job_id}:
         return Action.CANCEL, f"the job is {row.provider_job_id} at the provider"
     if row.status.is_final:
@@ -129,11 +129,9 @@ def _files(session: Session, files: list[protocol.ProviderFile], active: list[Pr
 
 
 def _judge_file(is_known: bool) -> tuple[Action, str]:
-    return (
-        (Action.DELETE, "no provider file of ours points to it")
-        if is_known
-        else (Action.LEAVE, "another installation's")
-    )
+    if not is_known:
+        return Action.LEAVE, "another installation's"
+    return Action.DELETE, "no row of ours points to it"
 
 
 def carry_out(credential: Credential, found: list[Finding]) -> None:

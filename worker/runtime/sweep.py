@@ -45,8 +45,8 @@ _rounds = count()
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue in Redis. `room`: how many more messages it takes in this round. `is_short`: workers must have taken every
-    message that was sent more than `enqueue_again_after` ago."""
+    """A queue in Redis. `room`: how many more messages it takes in this round. `is_short`: workers must have taken
+    every message that was sent more than `enqueue_again_after` ago."""
 
     room: int
     is_short: bool
