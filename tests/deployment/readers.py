@@ -1,0 +1,77 @@
+"""Reads Dockerfile and docker-compose.yml, so that tests can check them without a container engine."""
+
+import json
+import re
+import shlex
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dotenv import dotenv_values
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "docker-compose.yml"
+SERVERS = ("api", "worker", "sender", "beat")
+OURS = ("migrate", *SERVERS, "sandbox")
+THEIRS = ("postgres", "redis")
+
+Stage = list[tuple[str, str]]
+
+
+@cache
+def stages() -> list[Stage]:
+    """The Dockerfile's instructions as (name, text), in one list for each FROM."""
+    text = re.sub(r"^\s*#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    found: list[Stage] = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        word, _, rest = line.partition(" ")
+        if word == "FROM":
+            found.append([])
+        found[-1].append((word, rest.strip()))
+    return found
+
+
+def final_instruction(instruction: str) -> str:
+    """The text of an instruction that the last stage has exactly once."""
+    (text,) = (text for word, text in stages()[-1] if word == instruction)
+    return text
+
+
+def words_of(text: str) -> list[str]:
+    words: list[str] = json.loads(text)
+    return words
+
+
+def variables_of(instruction: str) -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in shlex.split(final_instruction(instruction)))
+
+
+def copied_paths() -> set[str]:
+    """The paths that the Dockerfile copies from the repository, in all stages."""
+    copies = [shlex.split(text) for stage in stages() for word, text in stage if word == "COPY"]
+    return {source for words in copies if not words[0].startswith("--from=") for source in words[:-1]}
+
+
+@cache
+def services() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
+    return read
+
+
+def stop_grace_seconds(name: str) -> int:
+    return int(services()[name]["stop_grace_period"].removesuffix("s"))
+
+
+def recipe() -> str:
+    """The shell commands in the compose file's first comment, which write `.env`."""
+    found = re.search(r"^#   cat > \.env .*?^#   END$", COMPOSE.read_text(), re.MULTILINE | re.DOTALL)
+    assert found
+    return re.sub("^#   ", "", found[0], flags=re.MULTILINE)
+
+
+def env_written_by_recipe(folder: Path) -> dict[str, str]:
+    """The variables of `.env` after the recipe ran in this folder."""
+    subprocess.run(["bash", "-euo", "pipefail", "-c", recipe()], cwd=folder, check=True)
+    return {name: value or "" for name, value in dotenv_values(folder / ".env", interpolate=False).items()}

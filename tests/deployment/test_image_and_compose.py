@@ -1,0 +1,143 @@
+"""Dockerfile and docker-compose.yml are safe, complete, and agree with the settings and the command line."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from cli.local import commands
+from shared.settings import Settings
+from tests.deployment.readers import (
+    COMPOSE,
+    OURS,
+    ROOT,
+    SERVERS,
+    THEIRS,
+    copied_paths,
+    env_written_by_recipe,
+    final_instruction,
+    recipe,
+    services,
+    stages,
+    stop_grace_seconds,
+    variables_of,
+)
+
+NOT_SETTINGS = {"HOST", "PORT"}  # read by the command line
+
+
+def test_the_image_runs_as_a_numeric_user_that_is_not_root() -> None:
+    user, _, group = final_instruction("USER").partition(":")
+    assert int(user) > 0 < int(group)  # Kubernetes can check runAsNonRoot only for a number
+
+
+def test_the_image_contains_what_the_commands_need_and_nothing_else() -> None:
+    assert copied_paths() == {
+        "api",
+        "worker",
+        "shared",
+        "cli",
+        "sandbox",
+        "alembic",
+        "pyproject.toml",
+        "requirements.lock",
+    }
+    assert all((ROOT / path).exists() for path in copied_paths())
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignored
+    assert {line.removeprefix("!") for line in ignored if line.startswith("!")} == copied_paths()
+
+
+def test_packages_are_installed_from_the_lock_by_hash_and_compiled() -> None:
+    (install,) = (shlex.split(text) for word, text in stages()[0] if word == "RUN" and " install " in text)
+    assert {"--require-hashes", "--compile", "--requirement", "/build/requirements.lock"} <= set(install)
+
+
+def test_nothing_secret_is_in_the_image() -> None:
+    names = [*variables_of("ENV"), *(text for stage in stages() for word, text in stage if word == "ARG")]
+    assert not [name for name in names if re.search("KEY|SECRET|PASSWORD|TOKEN|_URL", name)]
+
+
+def test_the_image_exposes_the_port_that_it_listens_on() -> None:
+    assert (variables_of("ENV")["HOST"], variables_of("ENV")["PORT"]) == ("0.0.0.0", final_instruction("EXPOSE"))
+
+
+def test_the_version_is_written_in_pyproject_alone_and_the_image_has_that_file() -> None:
+    assert "pyproject.toml" in copied_paths()
+    assert "org.opencontainers.image.version" not in variables_of("LABEL")  # docs/releasing.md: given to the build
+    assert {services()[name]["image"] for name in OURS} == {"tunery"}
+
+
+@pytest.mark.parametrize("name", OURS + THEIRS)
+def test_a_container_has_a_read_only_root_and_no_capabilities(name: str) -> None:
+    service = services()[name]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_containers_have_an_init_process_and_longer_to_stop_than_a_server_needs(name: str) -> None:
+    assert services()[name]["init"]
+    assert stop_grace_seconds(name) > commands.GRACE
+    assert any(mount.startswith("/tmp") for mount in services()[name]["tmpfs"])
+
+
+def test_each_server_starts_after_the_database_is_migrated() -> None:
+    assert services()["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    assert services()["migrate"]["restart"] == "no"
+    for name in SERVERS:
+        assert services()[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+        assert services()[name]["depends_on"]["redis"] == {"condition": "service_healthy"}
+
+
+def test_each_service_that_others_wait_for_has_a_health_check() -> None:
+    assert all(services()[name]["healthcheck"]["test"] for name in (*THEIRS, "sandbox"))
+    assert "healthcheck" not in services()["api"]  # the image's own
+    assert all(services()[name]["healthcheck"] == {"disable": True} for name in ("migrate", "beat"))
+    assert all(" /readyz" in str(services()[name]["healthcheck"]).replace("'", " ") for name in ("worker", "sender"))
+
+
+def test_api_worker_and_beat_share_one_storage_volume() -> None:
+    storage = services()["api"]["environment"]["TUNERY_STORAGE"]
+    assert {name for name in OURS if f"storage:{storage}" in services()[name].get("volumes", [])} == {
+        "api",
+        "worker",
+        "beat",
+    }
+
+
+def test_a_missing_secret_stops_compose_with_a_sentence() -> None:
+    variables = re.findall(r"\$\{(\w+)([^}]*)\}", COMPOSE.read_text())
+    assert {name for name, _ in variables} == {*re.findall(r"^(\w+)=", recipe(), re.MULTILINE), "PUBLISH"}
+    for name, otherwise in variables:
+        assert name == "PUBLISH" or re.fullmatch(r":\?Put the .+ into \.env.+\.", otherwise)
+    for name in OURS + THEIRS:
+        for variable, value in services()[name]["environment"].items():
+            assert "${" in value or not re.search("KEY|SECRET|PASSWORD|_URL", variable)
+
+
+def test_the_recipe_for_env_makes_new_secrets_each_time(tmp_path: Path) -> None:
+    first, second = env_written_by_recipe(tmp_path), env_written_by_recipe(tmp_path)
+    assert [name for name in first if first[name] == second[name]] == ["TUNERY_PROVIDER__BASE_URL"]
+
+
+@pytest.mark.parametrize("name", ["migrate", *SERVERS])
+def test_every_variable_is_a_setting_and_every_needed_setting_a_variable(name: str) -> None:
+    given = services()[name]["environment"].keys() - NOT_SETTINGS
+    known = settings_of(Settings, "TUNERY_")
+    assert {variable for variable, is_needed in known.items() if is_needed} <= given <= known.keys()
+
+
+def settings_of(model: type[BaseModel], prefix: str) -> dict[str, bool]:
+    """Every environment variable that the settings read, and whether it is required."""
+    found: dict[str, bool] = {}
+    for name, info in model.model_fields.items():
+        variable = str(info.validation_alias or prefix + name.upper())
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            found |= settings_of(info.annotation, f"{variable}__")
+        else:
+            found[variable] = info.is_required()
+    return found
