@@ -1,16 +1,32 @@
-"""docs/jobs.md against the code: the same moves, by the same names."""
+"""docs/jobs.md draws the same moves and the same actions as the code has, by the same names."""
 
 import re
 from pathlib import Path
 
-from shared.jobs.models import JobStatus
-from shared.jobs.transitions import ASKABLE, MOVES
+from shared.jobs.models import JobStatus, NextAction
+from shared.jobs.transitions import ASKABLE, MOVES, NEXT_ACTIONS
 
 DOCS = (Path(__file__).parent.parent / "docs" / "jobs.md").read_text()
+DIAGRAMS = re.findall(r"```mermaid\n(.+?)```", DOCS, re.DOTALL)
+ACTIONS = {"ended": None, **{action.value: action for action in NextAction}}
+
+
+def arrows(diagram: str) -> list[tuple[str, str, str]]:
+    return re.findall(r"^    (\w+) --> (\w+): (.+)$", diagram, re.MULTILINE)
+
+
+def test_the_page_has_a_diagram_of_the_states_and_one_of_the_steps() -> None:
+    assert len(DIAGRAMS) == 2
+
+
+def test_the_diagram_of_the_steps_has_every_change_of_the_next_action_and_no_other() -> None:
+    drawn = arrows(DIAGRAMS[1])
+    assert {(ACTIONS[of], ACTIONS[to]): name for of, to, name in drawn} == NEXT_ACTIONS
+    assert len(drawn) == len(NEXT_ACTIONS)
 
 
 def test_the_diagram_has_every_move_and_no_other() -> None:
-    drawn = re.findall(r"^    (\w+) --> (\w+): (.+)$", DOCS, re.MULTILINE)
+    drawn = arrows(DIAGRAMS[0])
     assert {(JobStatus(of), JobStatus(to)): name for of, to, name in drawn} == MOVES
     assert len(drawn) == len(MOVES)
 

@@ -193,7 +193,7 @@ JOBS = {
         *optional(JSON, "method", "integrations", "labels", "error", "estimated_cost", "cost"),
         *required(JSON, "hyperparameters", "result_files"),
         *required(WORD, "status"),
-        *optional(WORD, "request", "approval", "place"),
+        *optional(WORD, "request", "next_action", "approval", "place"),
         *optional(BIGINT, "trained_tokens"),
         *optional(
             TIME,

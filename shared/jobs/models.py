@@ -37,6 +37,15 @@ class JobRequest(StrEnum):
     RESUME = "resume"
 
 
+class NextAction(StrEnum):
+    """What the next step of a job does. docs/jobs.md draws which action follows which."""
+
+    PREPARE = "prepare"  # check its files and its cost, wait for a slot, then create it at the provider
+    FIND = "find"  # search the provider for it, as the create may have arrived or not
+    REQUEST = "request"  # pass `Job.request` on to the provider
+    POLL = "poll"  # ask the provider how it is
+
+
 class Priority(IntEnum):
     """Who of one project goes first; between projects it says nothing."""
 
@@ -111,6 +120,7 @@ class Job(OwnedDue, table=True):
 
     status: JobStatus = EnumField(JobStatus, default=JobStatus.VALIDATING_FILES)
     request: JobRequest | None = EnumField(JobRequest, default=None, nullable=True)
+    next_action: NextAction | None = EnumField(NextAction, default=NextAction.PREPARE, nullable=True)
     error: dict[str, Any] | None = JSONField(default=None)
     fine_tuned_model: str | None = None
     trained_tokens: int | None = Field(default=None, sa_type=BigInteger)

@@ -13,10 +13,10 @@ from shared.db.owned import check_cursor, get_owned, list_owned
 from shared.db.times import utc_now
 from shared.errors import Invalid
 from shared.jobs import new_job, quota, slots, tuned_models
-from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, Place
+from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, NextAction, Place
 from shared.jobs.schemas import JobCreate, JobPublic
 from shared.jobs.spending import costs, reservation
-from shared.jobs.transitions import ASKABLE, MOVES, TOLD
+from shared.jobs.transitions import ASKABLE, MOVES, TOLD, set_next_action
 from shared.notifications import service as notifications
 from shared.projects import service as projects
 from shared.projects.callers import Caller
@@ -112,8 +112,12 @@ def ask(session: Session, project_id: str, job_id: str, request: JobRequest) -> 
 
 
 def set_request(job: Job, request: JobRequest) -> None:
-    """What the provider is to be told next; what it has refused before does not count."""
+    """Let the next step pass the request on, as soon as it is known that the provider has the job.
+
+    Refusals of an earlier request do not count against this one.
+    """
     job.request, job.refusals = request, 0
+    set_next_action(job, NextAction.FIND if job.provider_job_id is None else NextAction.REQUEST)
 
 
 def decide(session: Session, job: Job, request: JobRequest) -> None:
@@ -143,6 +147,7 @@ def move(session: Session, job: Job, status: JobStatus) -> None:
     job.status = status
     if status.is_final:
         job.request, job.estimated_finish_at = None, None
+        set_next_action(job, None)
         job.finished_at = job.finished_at or utc_now()
         job.approval = None if job.approval is Approval.AWAITED else job.approval
         release(job, None)

@@ -1,6 +1,6 @@
-"""The moves from status to status that there are, each with what makes it; docs/jobs.md draws them."""
+"""Which status follows which, and which action of a step; docs/jobs.md draws both, and a test compares them."""
 
-from shared.jobs.models import JobRequest, JobStatus
+from shared.jobs.models import Job, JobRequest, JobStatus, NextAction
 from shared.webhooks.event_types import EventType
 
 _V, _Q, _R, _P = JobStatus.VALIDATING_FILES, JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.PAUSED
@@ -44,3 +44,28 @@ TOLD = {
     _F: EventType.JOB_FAILED,
     _C: EventType.JOB_CANCELLED,
 }
+
+_PREPARE, _FIND, _REQUEST, _POLL = NextAction.PREPARE, NextAction.FIND, NextAction.REQUEST, NextAction.POLL
+
+# None: nothing is left to do. An action also follows itself, until something else is true.
+NEXT_ACTIONS: dict[tuple[NextAction | None, NextAction | None], str] = {
+    (_PREPARE, _FIND): "the create is about to be sent, or reconciliation has found the job",
+    (_PREPARE, None): "the job ends before it is created",
+    (_FIND, _PREPARE): "the provider does not have the job",
+    (_FIND, _POLL): "created, or found",
+    (_FIND, _REQUEST): "created, or found, and a request is waiting",
+    (_FIND, None): "given up, or no search is answered for a day",
+    (_POLL, _REQUEST): "a request is made, or tried again",
+    (_POLL, None): "the job has ended",
+    (_REQUEST, _POLL): "passed on, refused, or not answered",
+    (_REQUEST, None): "the job has ended, or no attempt is answered for a day",
+    (None, _FIND): "given up while it may be at the provider, to be cancelled there",
+    (None, _REQUEST): "given up while it is at the provider, to be cancelled there",
+}
+
+
+def set_next_action(job: Job, action: NextAction | None) -> None:
+    """Raises `ValueError` for an action that cannot follow the present one."""
+    if action is not job.next_action and (job.next_action, action) not in NEXT_ACTIONS:
+        raise ValueError(f"{action} cannot follow {job.next_action}")
+    job.next_action = action

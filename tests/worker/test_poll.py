@@ -10,7 +10,7 @@ from shared.jobs.models import Job, JobEvent, JobStatus, Watch
 from shared.settings import get_settings
 from tests.worker.levers import calls, change, ids, running_job, settings
 from tests.world import Person, Sandbox, row, step
-from worker.jobs import failures
+from worker.jobs.actions.poll import MAX_NOT_FOUND_POLLS
 from worker.jobs.poll import PATIENCE
 
 JOB = "/v1/fine_tuning/jobs/*"
@@ -149,7 +149,7 @@ def test_trouble_is_told_once_and_each_look_comes_later_than_the_one_before(alic
 def test_a_job_that_vanished_fails_when_it_has_been_looked_for_long_enough(alice: Person, sandbox: Sandbox) -> None:
     job_id, _ = running_job(alice, sandbox)
     sandbox.reset()
-    for _ in range(failures.GONE_AFTER):
+    for _ in range(MAX_NOT_FOUND_POLLS):
         step(Job, job_id)
         assert row(Job, job_id).status is JobStatus.RUNNING
     step(Job, job_id)

@@ -7,7 +7,7 @@ import pytest
 
 from shared.database import transaction
 from shared.datasets.models import ProviderFile
-from shared.jobs.models import Job, JobStatus
+from shared.jobs.models import Job, JobStatus, NextAction
 from shared.projects import credentials
 from shared.projects import service as projects
 from shared.projects.credential_schemas import CredentialCreate
@@ -35,7 +35,7 @@ def forgotten_job(person: Person, **values: Any) -> str:
     """The provider has it, and nobody here knows of that."""
     job_id = ready_job(person)
     step_and_die(job_step.advance, job_id)
-    change(Job, job_id, create_pending_at=None, **values)
+    change(Job, job_id, create_pending_at=None, next_action=NextAction.PREPARE, **values)
     return job_id
 
 

@@ -7,16 +7,17 @@ import pytest
 
 from shared.database import transaction
 from shared.db.times import utc_now
-from shared.jobs.models import Job, JobRequest, JobStatus, Watch
+from shared.jobs.models import Job, JobRequest, JobStatus, NextAction, Watch
 from shared.settings import get_settings
 from tests.worker.levers import calls, change, ids, let_the_grace_pass, ready_job, running_job, settings
 from tests.worker.watched import read_list
 from tests.world import Person, Sandbox, row, step, work
-from worker.jobs import failures, watch
+from worker.jobs import watch
+from worker.jobs.actions import failures, request
 
 JOBS = "/v1/fine_tuning/jobs"
 CANCEL, PAUSE = f"{JOBS}/*/cancel", f"{JOBS}/*/pause"
-REFUSED_SOME_TIMES = 2 * failures.PATIENCE
+REFUSED_SOME_TIMES = 2 * request.MAX_IMPOSSIBLE_ANSWERS
 ELSEWHERE = "https://elsewhere.example/v1"
 
 
@@ -25,9 +26,11 @@ def warnings(person: Person, job_id: str) -> list[str]:
     return [event.message for event in events if event.level == "warn"]
 
 
-def unheard(job_id: str, hours: float = 24, attempts: int = failures.ATTEMPTS) -> None:
+def unheard(
+    job_id: str, hours: float = 24, attempts: int = failures.MIN_ATTEMPTS_WITHOUT_ANSWER, **values: Any
+) -> None:
     """As if nobody had answered for so long."""
-    change(Job, job_id, unanswered_since=utc_now() - timedelta(hours=hours), retries=attempts)
+    change(Job, job_id, unanswered_since=utc_now() - timedelta(hours=hours), retries=attempts, **values)
 
 
 def job_to_be_cancelled(person: Person, sandbox: Sandbox, **fault: Any) -> tuple[str, str]:
@@ -53,7 +56,7 @@ def test_a_job_that_cannot_be_looked_for_fails_after_a_day_and_not_before(
 ) -> None:
     job_id = job_in_doubt(alice, sandbox, drop="before")
     sandbox.arm("GET", JOBS, times=3, **fault)
-    for hours, attempts in ((23.9, 1000), (48, failures.ATTEMPTS - 1)):
+    for hours, attempts in ((23.9, 1000), (48, failures.MIN_ATTEMPTS_WITHOUT_ANSWER - 1)):
         unheard(job_id, hours, attempts)
         step(Job, job_id)
         assert row(Job, job_id).status is JobStatus.VALIDATING_FILES
@@ -81,7 +84,7 @@ def test_a_cancel_at_an_account_that_is_gone_ends_after_a_day(alice: Person, san
     with settings(TUNERY_PROVIDER__BASE_URL=ELSEWHERE):
         step(Job, job_id)
         assert row(Job, job_id).request is JobRequest.CANCEL
-        unheard(job_id)
+        unheard(job_id, next_action=NextAction.REQUEST)
         step(Job, job_id)
     job = row(Job, job_id)
     assert (job.status, job.request, job.place, job.due_at) == (JobStatus.CANCELLED, None, None, None)
@@ -99,7 +102,7 @@ def test_a_pause_at_an_account_that_is_gone_ends_no_job(alice: Person, sandbox: 
 
 def test_a_job_whose_cancel_alone_nobody_answers_is_watched_to_its_end(alice: Person, sandbox: Sandbox) -> None:
     job_id, theirs = job_to_be_cancelled(alice, sandbox, times=20, status=503)
-    unheard(job_id, attempts=failures.ATTEMPTS + 1)  # a look comes next
+    unheard(job_id, next_action=NextAction.POLL)
     for _ in range(6):
         step(Job, job_id)
     assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.RUNNING, JobRequest.CANCEL)
@@ -199,8 +202,8 @@ def test_a_pause_that_is_not_possible_is_told_five_times_whatever_else_goes_wron
     alice.openai.fine_tuning.jobs.pause(job_id)
     change(Job, job_id, retries=trouble)
     sandbox.arm("POST", PAUSE, times=50, status=409)
-    work(3 * failures.PATIENCE)
-    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/pause") == failures.PATIENCE
+    work(3 * request.MAX_IMPOSSIBLE_ANSWERS)
+    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/pause") == request.MAX_IMPOSSIBLE_ANSWERS
     assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.RUNNING, None)
     assert any("refused to pause" in warning for warning in warnings(alice, job_id))
     alice.openai.fine_tuning.jobs.pause(job_id)
@@ -212,8 +215,8 @@ def test_a_job_that_was_given_up_is_cancelled_there_though_not_at_the_first_answ
 ) -> None:
     job_id, theirs = running_job(alice, sandbox)
     change(Job, job_id, failures=get_settings().max_step_failures + 1, retries=50, refusals=50)
-    sandbox.arm("POST", CANCEL, times=failures.PATIENCE - 1, status=404)
-    for _ in range(failures.PATIENCE + 1):
+    sandbox.arm("POST", CANCEL, times=request.MAX_IMPOSSIBLE_ANSWERS - 1, status=404)
+    for _ in range(request.MAX_IMPOSSIBLE_ANSWERS + 1):
         step(Job, job_id)
     assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.FAILED, None)
     assert sandbox.openai.fine_tuning.jobs.retrieve(theirs).status == "cancelled"
@@ -223,6 +226,6 @@ def test_a_job_that_was_given_up_and_is_not_known_there_frees_its_place(alice: P
     job_id, _ = running_job(alice, sandbox)
     change(Job, job_id, failures=get_settings().max_step_failures + 1)
     sandbox.arm("POST", CANCEL, times=50, status=404)
-    work(failures.PATIENCE + 3)
-    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/cancel") == failures.PATIENCE
+    work(request.MAX_IMPOSSIBLE_ANSWERS + 3)
+    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/cancel") == request.MAX_IMPOSSIBLE_ANSWERS
     assert (row(Job, job_id).due_at, row(Job, job_id).place) == (None, None)

@@ -25,7 +25,7 @@ from tests.worker.levers import (
 )
 from tests.world import Person, Sandbox, row, step
 from worker.jobs import job_step
-from worker.jobs.actions import Create
+from worker.jobs.actions.prepare import Create
 from worker.runtime.steps import Step, backoff, run
 
 CREATE = "POST /v1/fine_tuning/jobs"
@@ -178,9 +178,9 @@ def test_the_far_side_may_ask_for_an_hour_and_no_more(server: str) -> None:
 def test_a_create_that_nobody_survives_is_tried_so_often_and_no_more(alice: Person, sandbox: Sandbox) -> None:
     job_id, creates = ready_job(alice), 0
 
-    def call(plan: job_step.Plan) -> job_step.Answer:
+    def call(plan: job_step.Plan) -> Any:
         nonlocal creates
-        if isinstance(plan.do, Create):
+        if isinstance(plan.work, Create):
             creates += 1
             raise Killed
         return job_step.advance.call(plan)

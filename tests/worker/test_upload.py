@@ -10,7 +10,7 @@ import pytest
 
 from shared.datasets.models import Dataset, ProviderFile, ProviderFileStatus
 from shared.db.times import utc_now
-from shared.jobs.models import Job
+from shared.jobs.models import Job, NextAction
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from tests.worker.journeys import LARGE, large_copy
@@ -213,6 +213,6 @@ def test_a_copy_that_was_deleted_at_the_provider_is_sent_anew_for_the_next_job(a
 
 def test_a_worker_that_was_killed_before_its_first_word_loses_nothing(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
-    change(Job, job_id, create_pending_at=utc_now())
+    change(Job, job_id, create_pending_at=utc_now(), next_action=NextAction.FIND)
     let_the_grace_pass(job_id)
     assert work_until_created(job_id) == sandbox.jobs()[0].id

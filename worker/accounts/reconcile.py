@@ -16,7 +16,8 @@ from shared.datasets.models import Dataset, ProviderFile
 from shared.db.claims import make_due
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
-from shared.jobs.models import Job, JobRequest, JobStatus, Place
+from shared.jobs.models import Job, JobRequest, JobStatus, NextAction, Place
+from shared.jobs.transitions import set_next_action
 from shared.projects.models import Credential, Organization
 from shared.settings import get_settings
 from worker.datasets.upload_to_provider import NAME
@@ -161,6 +162,7 @@ def _adopt(each: Finding) -> None:
         if job.status.is_final or job.provider_job_id is not None or job.create_pending_at is not None:
             return
         job.create_pending_at = min(each.made_at, utc_now() - get_settings().create_grace)
+        set_next_action(job, NextAction.FIND)
         job.place = Place.HELD
         if job.status is JobStatus.PAUSED:
             jobs.set_request(job, JobRequest.PAUSE)

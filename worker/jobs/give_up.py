@@ -7,6 +7,7 @@ from shared.db.times import utc_now
 from shared.jobs import service as jobs
 from shared.jobs import slots
 from shared.jobs.models import Job, JobRequest
+from shared.jobs.transitions import set_next_action
 from worker.runtime.steps import backoff, log, reference
 
 
@@ -31,5 +32,6 @@ def give_up(session: Session, job: Job) -> None:
 def let_be(session: Session, job: Job) -> None:
     """It has ended, and nothing of it is left at the provider that we could end."""
     job.request = None
+    set_next_action(job, None)
     release(job, None)
     slots.leave(session, job)

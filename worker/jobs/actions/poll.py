@@ -1,0 +1,67 @@
+"""Asks the provider how a job is, and records what is new."""
+
+from sqlmodel import Session
+
+from shared.db.claims import release
+from shared.db.times import utc_now
+from shared.jobs import service as jobs
+from shared.jobs.models import Job, NextAction
+from shared.jobs.transitions import set_next_action
+from worker.jobs import poll_schedule
+from worker.jobs.actions.action import Action
+from worker.jobs.actions.failures import is_answer, note_error, wait
+from worker.jobs.poll import Seen, Unseen, look, look_for_events
+from worker.jobs.record import record_seen
+from worker.providers.protocol import Provider
+from worker.runtime.errors import StepError
+
+MAX_NOT_FOUND_POLLS = 16  # in a row, over some fifty minutes; then the job counts as gone
+
+
+def _plan(session: Session, job: Job) -> bool:
+    """Whether to ask for the status too; the watch knows it otherwise, and only the events are new."""
+    return poll_schedule.is_behind(session, job)
+
+
+def _call(provider: Provider, job: Job, with_status: bool) -> Seen | Unseen:
+    return look(provider, job) if with_status else look_for_events(provider, job)
+
+
+def _record(session: Session, job: Job, claimed: Job, _: bool, answer: Seen | Unseen | StepError) -> None:
+    # While a request waits for its next attempt, polls and attempts alternate. Nobody made it during this poll if the
+    # next action is still the one that was claimed.
+    is_between_attempts = job.request is not None and job.next_action is NextAction.POLL
+    set_next_action(job, NextAction.POLL if job.request is None else NextAction.REQUEST)
+    if isinstance(answer, StepError):
+        note_error(job, is_answer=is_answer(answer))
+        wait(session, job, answer)
+        return
+    job.unanswered_since = None
+    if isinstance(answer, Unseen):
+        _record_not_found(session, job, answer)
+        return
+    job.retries = job.retries + 1 if is_between_attempts else 0  # so that the waits between attempts grow
+    _record_seen(session, job, claimed, answer)
+
+
+def _record_not_found(session: Session, job: Job, unseen: Unseen) -> None:
+    job.misses += 1
+    if job.misses > MAX_NOT_FOUND_POLLS:
+        jobs.fail(session, job, "job_missing_at_provider", "The provider no longer knows this job")
+    else:
+        wait(session, job, unseen.error)
+
+
+def _record_seen(session: Session, job: Job, claimed: Job, seen: Seen) -> None:
+    """If something was requested or reported during the poll, the next step is due now."""
+    before, again = job.status, job.request is not None or job.enqueued_at != claimed.enqueued_at
+    job.misses = 0 if seen.job is not None else job.misses
+    record_seen(session, job, seen)
+    is_new = bool(seen.events) or job.status is not before
+    if is_new:
+        job.changed_at = utc_now()
+    if not job.status.is_final:
+        release(job, utc_now() if again else poll_schedule.next_look(session, job, is_new=is_new))
+
+
+POLL = Action(_plan, _call, _record)

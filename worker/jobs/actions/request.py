@@ -1,0 +1,74 @@
+"""Passes a cancel, a pause or a resume on to the provider."""
+
+from sqlmodel import Session
+
+from shared.db.claims import release
+from shared.db.times import utc_now
+from shared.jobs import service as jobs
+from shared.jobs.models import Job, JobRequest, Level, NextAction
+from shared.jobs.transitions import set_next_action
+from worker.jobs.actions.action import Action
+from worker.jobs.actions.failures import abandon, is_answer, is_unanswered_too_long, note_error, wait, words_of
+from worker.providers.errors import ProviderError
+from worker.providers.protocol import Provider
+from worker.runtime.errors import StepError
+
+# 404: a provider whose replicas lag says it too. 409: a job that is just changing. Both may be over in a moment.
+IMPOSSIBLE_FOR_NOW_STATUSES = {404, 409}
+MAX_IMPOSSIBLE_ANSWERS = 5  # then the request counts as refused
+
+
+def _plan(_: Session, job: Job) -> JobRequest:
+    assert job.request is not None
+    return job.request
+
+
+def _call(provider: Provider, job: Job, request: JobRequest) -> object:
+    pass_on = {
+        JobRequest.CANCEL: provider.cancel_job,
+        JobRequest.PAUSE: provider.pause_job,
+        JobRequest.RESUME: provider.resume_job,
+    }
+    return pass_on[request](job.provider_job_id or "")
+
+
+def _record(session: Session, job: Job, _: Job, request: JobRequest, answer: object) -> None:
+    if not isinstance(answer, StepError):
+        job.unanswered_since, job.retries = None, 0
+        _end(job, request)
+        return
+    is_impossible = isinstance(answer, ProviderError) and answer.status in IMPOSSIBLE_FOR_NOW_STATUSES
+    job.refusals += is_impossible
+    note_error(job, is_answer=is_impossible or is_answer(answer))
+    if isinstance(answer, ProviderError) and _is_refused(job, request, answer, is_impossible=is_impossible):
+        words = words_of(session, job, answer)
+        jobs.add_event(session, job, f"The provider refused to {request} the job: {words}", Level.WARN)
+        _end(job, request)  # most often the job has just ended: poll it
+    elif isinstance(answer, ProviderError) and request is JobRequest.CANCEL and is_unanswered_too_long(job):
+        abandon(session, job, answer)
+    else:
+        _repeat_later(session, job, answer)
+
+
+def _is_refused(job: Job, request: JobRequest, error: ProviderError, *, is_impossible: bool) -> bool:
+    """A cancel of a job that has not ended is repeated until a poll sees that the job has ended."""
+    if not is_impossible:
+        return not error.retryable
+    return job.refusals >= MAX_IMPOSSIBLE_ANSWERS and (request is not JobRequest.CANCEL or job.status.is_final)
+
+
+def _end(job: Job, request: JobRequest) -> None:
+    """The next poll shows what came of it, whatever the watch has read before. A newer request goes first."""
+    job.request = None if job.request is request else job.request
+    job.provider_status = None
+    set_next_action(job, NextAction.POLL if job.request is None else NextAction.REQUEST)
+    release(job, utc_now())
+
+
+def _repeat_later(session: Session, job: Job, error: StepError) -> None:
+    """Poll in between, since the job may have ended; one that has ended for us has nothing to poll."""
+    set_next_action(job, NextAction.REQUEST if job.status.is_final else NextAction.POLL)
+    wait(session, job, error)
+
+
+REQUEST = Action(_plan, _call, _record)
