@@ -1,4 +1,4 @@
-"""Other doorbells than the one of all tests: of nobody else, deaf, or away."""
+"""Other Redis servers than the one that all tests share: private, silent, or not running."""
 
 import socket
 import threading
@@ -42,7 +42,7 @@ def until_it_answers() -> None:
 
 @dataclass
 class DeafRedis:
-    """Takes connections and never says a word; each of them is somebody who waits."""
+    """Accepts connections and never answers; counts those that wait."""
 
     listener: socket.socket
     waits: int = 0
@@ -76,7 +76,7 @@ def hang_up(connection: socket.socket) -> None:
 
 @dataclass
 class Company:
-    """Whoever asks the broker waits a moment for somebody else who asks at the same time."""
+    """A proxy that delays each request a moment, to see how many are sent at the same time."""
 
     meet: threading.Condition = field(default_factory=threading.Condition)
     asking: int = 0
@@ -101,7 +101,7 @@ class Company:
 
 @contextmanager
 def broker_in_company() -> Iterator[Company]:
-    """The broker of all tests, behind a proxy that sees how many ask it at once."""
+    """Use the shared broker through a proxy that sees how many requests it gets at the same time."""
     real = make_url(get_settings().redis_url)
     company = Company()
     with socket.create_server(("127.0.0.1", 0), backlog=100) as listener, ThreadPoolExecutor(100) as threads:

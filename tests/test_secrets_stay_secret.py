@@ -1,4 +1,4 @@
-"""Marked secrets are planted wherever there is room for one, much is done, and all that is told is searched."""
+"""Plants marked secrets wherever one can be stored, uses everything, and searches all output for them."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def variables(alice: Person) -> dict[str, str]:
 
 @pytest.fixture
 def deployment(variables: dict[str, str], tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """All servers, as talkative as they can be, one of them in the other format; the api's address, the sandbox's."""
+    """Run all servers at log level debug, one with the console format; yield the URLs of api and sandbox."""
     api, provider = free_port(), free_port()
     started = {
         "api": (commands.api("127.0.0.1", api), "json"),
@@ -94,7 +94,7 @@ def until(seen: Callable[[], Any]) -> Any:
     return found
 
 
-def test_no_planted_secret_is_told_anywhere(
+def test_no_planted_secret_appears_in_any_output(
     alice: Person, deployment: tuple[str, str], variables: dict[str, str], receiver: Receiver, tmp_path: Path
 ) -> None:
     address, provider = deployment
@@ -135,7 +135,7 @@ def _make_an_endpoint(ask: Callable[..., Any], alice: Person, receiver: Receiver
 
 
 def _use_the_account(ask: Callable[..., Any], alice: Person, admin: str, own: str, provider: str) -> None:
-    """A job and a chat with the deployment's bad key; then with her own, which was wrong at first."""
+    """Run a job and a chat with the deployment's invalid key, then with her own, which is first invalid too."""
     file = {"file": ("train.jsonl", lines())}
     file_id = ask(alice.api_key, "POST", "/files", files=file, data={"purpose": "fine-tune"})["id"]
     job = {"model": "gpt-4o-mini", "training_file": file_id}
@@ -155,7 +155,7 @@ def _use_the_account(ask: Callable[..., Any], alice: Person, admin: str, own: st
 
 
 def _be_refused(ask: Callable[..., Any], alice: Person, admin: str, own: str) -> None:
-    """Secrets where they do not belong: in a field that is no field, in JSON that is none, in an address."""
+    """Send secrets where they do not belong: in an unknown field, in broken JSON, in a URL."""
     ask(f"sk-tun-{STRANGE}", "GET", "/models")
     ask(admin, "GET", "/models")
     ask(alice.api_key, "GET", own)
@@ -182,7 +182,7 @@ def _everything_in_postgres() -> str:
 
 
 def _everything_in_redis(url: str) -> str:
-    """Messages, in clear and with what they carry as base64; whatever is left of them."""
+    """Return all remaining messages, with their base64 bodies decoded."""
     client: Any = redis.Redis.from_url(url)
     read = {b"list": lambda key: client.lrange(key, 0, -1), b"hash": client.hgetall, b"string": client.get}
     read |= {b"set": client.smembers, b"zset": lambda key: client.zrange(key, 0, -1)}

@@ -1,4 +1,4 @@
-"""The operator, and what tests of the administration API do as one."""
+"""The operator, and helpers for tests of the administration API."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from tests.world import Person, lines, step
 
 
 class Operator:
-    """Somebody with an admin key: the SDK's own administration client, strict, and plain HTTP for what it has not."""
+    """A person with an admin key: the SDK's administration client, strict, and plain HTTP for what it lacks."""
 
     def __init__(self, base_url: str, secret: str) -> None:
         self.openai = OpenAI(
@@ -35,7 +35,7 @@ class Operator:
         return answer.raise_for_status().json()
 
     def entries(self, person: Person, **only: str) -> list[dict[str, Any]]:
-        """All of a project's ledger, the oldest first."""
+        """Return all ledger entries of a project, oldest first."""
         answer = self.http.get(f"/projects/{person.project_id}/ledger", params={"limit": "100", **only})
         found: list[dict[str, Any]] = answer.raise_for_status().json()["data"]
         return found[::-1]
@@ -52,7 +52,7 @@ def operating(server: str) -> Iterator[Operator]:
 
 
 def counted_file(person: Person, content: bytes | None = None) -> str:
-    """A file whose tokens have been counted, so that a job's estimate is known at once."""
+    """Upload a file and count its tokens, so that a job's estimate is known at once."""
     file_id = person.upload(content)
     step(Dataset, file_id)
     step(Dataset, file_id)
@@ -65,5 +65,5 @@ def estimate_of(person: Person, file_id: str) -> Decimal:
 
 
 def big_file(person: Person) -> str:
-    """A file whose training costs at least a cent, so that limits in whole cents are of its size."""
+    """Upload a file whose training costs at least a cent, since limits are in whole cents."""
     return counted_file(person, lines(300))

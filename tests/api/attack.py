@@ -1,4 +1,4 @@
-"""What an attacker sends: to every operation a request that would do, with something else in one place of it."""
+"""Sends to every operation a valid request in which one part is hostile."""
 
 import json
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ WAITS = "/test"  # for somebody to answer
 
 @dataclass(frozen=True)
 class Attack:
-    """What Mallory has: her own key, one of an admin that she has stolen, and an id of everything."""
+    """Mallory's own key, a stolen admin key, and an id of every kind."""
 
     mallory: Person
     admin_key: str
@@ -50,7 +50,7 @@ class Attack:
     ids: Mapping[str, str]
 
     def ids_for(self, operation: Operation) -> Mapping[str, str]:
-        """Real ones, where nothing is ended or waited for: the next requests need them."""
+        """Use real ids only where nothing is deleted or waited for: later requests need them."""
         is_safe = operation.method == "GET" or (operation.body is not None and not operation.path.endswith(WAITS))
         return self.ids if is_safe and (operation.method == "GET" or not operation.is_for_admins) else {}
 
@@ -69,7 +69,7 @@ class Attack:
 
 
 def prepare(mallory: Person, admin_key: str) -> Attack:
-    """All operations that the server tells of, and an id of everything in Mallory's project."""
+    """Return all documented operations, and an id of every kind in Mallory's project."""
     file_id = mallory.upload(lines())
     found = []
     for operation in operations(

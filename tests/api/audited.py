@@ -1,4 +1,4 @@
-"""What stands in the audit, and a POST that must leave something there."""
+"""Reads the audit log, and sends a POST that must succeed."""
 
 import json
 from typing import Any

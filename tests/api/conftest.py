@@ -1,4 +1,4 @@
-"""Servers that live under worse conditions than the one of all tests: as processes, each with its own environment."""
+"""Api servers as processes with an environment of their own, for tests of other settings and of outages."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ Elsewhere = Callable[[str], Person]
 
 @contextmanager
 def running_under(**conditions: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The api as an own process on the tests' database, but for these conditions; its address, and the process."""
+    """Run the api as a process on the tests' database, with these variables changed; yield its URL and the process."""
     port = free_port()
     environment = {**os.environ, **variables_of_this_test(), **conditions}
     command = [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app", "--port", str(port)]
@@ -41,7 +41,7 @@ def serving_under(**conditions: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def frugal_server(server: str) -> Iterator[str]:
-    """Takes files up to 100,000 bytes and JSON up to 10,000, and finds nobody at Redis's address."""
+    """A server that accepts files up to 100,000 bytes and JSON up to 10,000, without Redis."""
     conditions = {
         "TUNERY_MAX_FILE_BYTES": "100000",
         "TUNERY_MAX_JSON_BYTES": "10000",
@@ -54,7 +54,7 @@ def frugal_server(server: str) -> Iterator[str]:
 
 @pytest.fixture
 def frugal(frugal_server: str, alice: Person) -> Iterator[Person]:
-    """Alice, at the frugal server."""
+    """Alice, at the server with small limits."""
     person = Person(frugal_server, alice.api_key, alice.project_id)
     yield person
     person.close()
@@ -62,7 +62,7 @@ def frugal(frugal_server: str, alice: Person) -> Iterator[Person]:
 
 @pytest.fixture(scope="session")
 def lonely_server(server: str) -> Iterator[str]:
-    """Finds neither Postgres nor a provider where they should be."""
+    """A server without Postgres and without a provider."""
     conditions = {
         "DATABASE_URL": f"postgresql://nobody:secret@127.0.0.1:{free_port()}/nothing",
         "TUNERY_PROVIDER__BASE_URL": f"http://127.0.0.1:{free_port()}/v1",
@@ -73,7 +73,7 @@ def lonely_server(server: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def mallory(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
-    """She has a key, and means no good. One for all inputs: what one of them breaks, the next ones shall feel."""
+    """An attacker with a key; one for all inputs, so that what one input breaks is noticed by the next."""
     sandbox_server.reset()
     with module_person(server, "mallory's team") as mallory:
         yield mallory
@@ -82,7 +82,7 @@ def mallory(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
 
 @pytest.fixture
 def admin(clean: str) -> Iterator[OpenAI]:
-    """The operator, with the SDK's own administration client: strict, and without repeats of its own."""
+    """The operator, with the SDK's administration client: strict, without retries."""
     with transaction() as session:
         _, secret = projects.create_api_key(session, None, "operator")
     with OpenAI(

@@ -1,4 +1,4 @@
-"""Input that is meant to hurt: values, bodies, texts and headers, and the places in a body where they can stand."""
+"""Hostile input: values, bodies, texts and headers, and a function that puts them into each field of a body."""
 
 import json
 from collections.abc import Iterator
@@ -183,7 +183,7 @@ HEADERS: tuple[dict[str, str], ...] = (
 
 
 def spoilt(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """The value once for each place in it, with something hostile at that place; in an object also as one more key."""
+    """Yield the value once for each field in it, with a hostile value there; objects also with an additional key."""
     yield place, HOSTILE
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else []
     for key, inner in items:
@@ -213,7 +213,7 @@ def assert_harmless(answer: Answer, where: str = "") -> None:
 
 
 def assert_still_serving(person: Person) -> None:
-    """What was taken in can be read, by the lists too."""
+    """Assert that the lists can still be read, with everything that was accepted."""
     for path in ("/files", "/fine_tuning/jobs", "/webhook_endpoints", "/models"):
         answer = send(person, "GET", path)
         assert answer.status == 200, f"{path}: {answer.text[:200]}"

@@ -1,4 +1,4 @@
-"""Every operation of the document, with a request for each in which one thing can then be another."""
+"""Every operation of the OpenAPI document, with a valid example request for each."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ ADMINISTRATION = "/organization"
 
 @dataclass(frozen=True)
 class Operation:
-    """`path` stands under /v1 and has its parameters in braces; `body` is JSON that fits the schema, or None."""
+    """`path` is below /v1, with parameters in braces; `body` is valid JSON for the schema, or None."""
 
     method: str
     path: str
@@ -29,7 +29,7 @@ class Operation:
         return self.path.startswith(ADMINISTRATION)
 
     def address(self, ids: Mapping[str, str]) -> str:
-        """The path with these ids in it; `x` for what has none."""
+        """Return the path with these ids, and `x` for parameters without one."""
         return re.sub(r"{(\w+)}", lambda found: ids.get(found[1], "x"), self.path)
 
 
@@ -58,7 +58,7 @@ def _body(operation: Mapping[str, Any], document: Mapping[str, Any]) -> Any:
 
 
 def example(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Any:
-    """A value that fits a schema, with everything in it that may be there."""
+    """Return a value that fits a schema, with all optional fields."""
     if "$ref" in schema:
         return example(document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]], document)
     for known in ("const", "example", "default"):

@@ -1,4 +1,4 @@
-"""/v1/organization/admin_api_keys: who may look after the deployment."""
+"""/v1/organization/admin_api_keys: the keys that administer the deployment."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from tests.api.wire import facts
 
 
 def with_scopes(admin: OpenAI, *scopes: str) -> OpenAI:
-    """Another operator, who may do no more than this."""
+    """Return a client with a new admin key that has only these scopes."""
     made = admin.admin.organization.admin_api_keys.create(name="limited", extra_body={"scopes": scopes})
     return admin.with_options(admin_api_key=made.value)
 
@@ -28,7 +28,7 @@ def create(admin: OpenAI, scopes: Sequence[str]) -> Any:
     return admin.admin.organization.admin_api_keys.create(name="new", extra_body={"scopes": scopes})
 
 
-def test_an_admin_key_is_shown_once_and_opens_the_administration(admin: OpenAI) -> None:
+def test_an_admin_keys_secret_is_shown_once_and_it_can_administer(admin: OpenAI) -> None:
     keys = admin.admin.organization.admin_api_keys
     made = keys.create(name="second", expires_in_seconds=3600)
     assert list(admin.with_options(admin_api_key=made.value).admin.organization.projects.list()) == []
@@ -44,7 +44,7 @@ def test_admin_keys_are_listed_in_either_order(admin: OpenAI) -> None:
     assert [each.id for each in keys.list(limit=2, order="desc")] == made[::-1]
 
 
-def test_the_last_admin_key_that_makes_others_stays(admin: OpenAI) -> None:
+def test_the_last_admin_key_with_all_scopes_cannot_be_deleted(admin: OpenAI) -> None:
     keys = admin.admin.organization.admin_api_keys
     create(admin, ["admin:projects:write"])
     with pytest.raises(APIStatusError) as refused:
@@ -56,7 +56,7 @@ def test_the_last_admin_key_that_makes_others_stays(admin: OpenAI) -> None:
         assert callers.identify(session, other.value)
 
 
-def test_an_admin_key_does_what_its_scopes_say_and_nothing_else(admin: OpenAI) -> None:
+def test_an_admin_key_can_do_only_what_its_scopes_allow(admin: OpenAI) -> None:
     reader = with_scopes(admin, "admin:projects:read")
     assert list(reader.admin.organization.projects.list()) == []
     for refuse in (
@@ -70,7 +70,7 @@ def test_an_admin_key_does_what_its_scopes_say_and_nothing_else(admin: OpenAI) -
 
 
 @pytest.mark.parametrize("wanted", [[], ["admin:*"], ["admin:admin_api_keys:write", "admin:projects:read"]])
-def test_no_admin_key_makes_one_that_may_do_more(admin: OpenAI, wanted: list[str]) -> None:
+def test_an_admin_key_cannot_create_one_with_more_scopes(admin: OpenAI, wanted: list[str]) -> None:
     limited = with_scopes(admin, "admin:admin_api_keys:write")
     with pytest.raises(APIStatusError) as refused:
         create(limited, wanted)
@@ -78,7 +78,7 @@ def test_no_admin_key_makes_one_that_may_do_more(admin: OpenAI, wanted: list[str
     assert create(limited, ["admin:admin_api_keys:write"])
 
 
-def test_no_admin_key_takes_over_one_that_may_do_more(admin: OpenAI) -> None:
+def test_an_admin_key_cannot_rotate_or_delete_one_with_more_scopes(admin: OpenAI) -> None:
     limited = with_scopes(admin, "admin:admin_api_keys:write")
     path = f"/organization/admin_api_keys/{own_id(admin)}/rotate_secret"
     with pytest.raises(APIStatusError) as refused:
@@ -93,7 +93,7 @@ def test_an_unknown_scope_is_refused(admin: OpenAI) -> None:
     assert (refused.value.status_code, refused.value.param) == (400, "scopes.0")
 
 
-def test_of_two_admins_who_delete_each_other_at_once_one_stays(admin: OpenAI) -> None:
+def test_two_admin_keys_that_delete_each_other_concurrently_leave_one(admin: OpenAI) -> None:
     made = admin.admin.organization.admin_api_keys.create(name="second")
     pairs = [(admin, made.id), (admin.with_options(admin_api_key=made.value), own_id(admin))]
     with ThreadPoolExecutor(2) as pool:

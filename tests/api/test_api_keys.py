@@ -1,4 +1,4 @@
-"""…/projects/{id}/api_keys and …/service_accounts: who may act for a project, with the SDK's administration client."""
+"""…/projects/{id}/api_keys and …/service_accounts, with the SDK's administration client."""
 
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from tests.world import Person, row
 
 
 def who(secret: str) -> Caller:
-    """As the next request would be told that is not answered from what is remembered."""
+    """Identify the caller in the database, past the cache of the api."""
     with transaction() as session:
         return callers.authenticate(session, secret)
 
@@ -43,7 +43,7 @@ def test_a_service_accounts_key_is_shown_once_and_acts_for_its_project(admin: Op
     )
 
 
-def test_a_service_account_may_be_made_alone_and_gets_keys_with_scopes_later(admin: OpenAI, alice: Person) -> None:
+def test_a_service_account_can_be_created_without_a_key_and_get_scoped_keys_later(admin: OpenAI, alice: Person) -> None:
     accounts = admin.admin.organization.projects.service_accounts
     alone = accounts.create(alice.project_id, name="ci", create_service_account_only=True)
     assert (alone.role, alone.api_key) == ("none", None)
@@ -63,7 +63,7 @@ def test_service_accounts_are_listed_changed_and_deleted_with_their_keys(admin: 
         accounts.retrieve(made[0].id, project_id=alice.project_id)
 
 
-def test_nothing_of_another_project_is_found_under_ones_own(admin: OpenAI, alice: Person, bob: Person) -> None:
+def test_another_projects_keys_and_accounts_are_not_found(admin: OpenAI, alice: Person, bob: Person) -> None:
     accounts, keys = admin.admin.organization.projects.service_accounts, admin.admin.organization.projects.api_keys
     hers = accounts.create(alice.project_id, name="ci")
     assert hers.api_key
@@ -101,7 +101,7 @@ def test_a_keys_scopes_and_expiry_are_changed(admin: OpenAI, alice: Person) -> N
     assert (refused.value.status_code, refused.value.param) == (400, "scopes.0")
 
 
-def test_an_expired_key_is_neither_prolonged_nor_rotated(admin: OpenAI, alice: Person) -> None:
+def test_an_expired_key_cannot_be_prolonged_or_rotated(admin: OpenAI, alice: Person) -> None:
     [key_id] = [id for id in ids(ApiKey) if row(ApiKey, id).project_id == alice.project_id]
     change(ApiKey, key_id, expires_at=utc_now())
     with pytest.raises(APIStatusError) as refused:
@@ -109,7 +109,7 @@ def test_an_expired_key_is_neither_prolonged_nor_rotated(admin: OpenAI, alice: P
     assert facts(refused.value) == (400, "api_key_expired", "key_id")
 
 
-def test_after_a_rotation_the_old_secret_is_good_for_a_while(admin: OpenAI, alice: Person) -> None:
+def test_after_a_rotation_the_old_secret_works_until_the_overlap_ends(admin: OpenAI, alice: Person) -> None:
     key_id = who(alice.api_key).key_id
     path = f"/organization/projects/{alice.project_id}/api_keys/{key_id}/rotate_secret"
     rotated = admin.post(path, cast_to=dict[str, object], body={"overlap_seconds": 60})
@@ -129,7 +129,7 @@ def test_a_rotation_without_overlap_ends_the_old_secret_at_once(admin: OpenAI, a
     assert who(str(rotated["value"])).key_id == key_id
 
 
-def test_a_revoked_key_opens_nothing(admin: OpenAI, alice: Person) -> None:
+def test_a_revoked_key_is_refused(admin: OpenAI, alice: Person) -> None:
     keys = admin.admin.organization.projects.api_keys
     made = admin.admin.organization.projects.service_accounts.create(alice.project_id, name="ci").api_key
     assert made

@@ -1,4 +1,4 @@
-"""Jobs that cost so much that somebody must approve them first."""
+"""Jobs that are so expensive that they need approval."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def decide(operator: Operator, person: Person, job_id: str, what: str, **body: A
     return answer.status_code, answer.json()
 
 
-def test_a_dear_job_waits_and_the_provider_sees_nothing_of_it(
+def test_an_expensive_job_waits_and_is_not_sent_to_the_provider(
     operator: Operator, alice: Person, sandbox: Sandbox
 ) -> None:
     job_id = waiting_job(operator, alice)
@@ -104,14 +104,14 @@ def test_a_job_that_is_resumed_goes_on_waiting_for_its_approval(
     assert (job["status"], job["approval"], sandbox.jobs()) == ("queued", "awaited", [])
 
 
-def test_what_costs_no_more_than_the_amount_needs_nobody(operator: Operator, alice: Person) -> None:
+def test_a_job_below_the_approval_limit_needs_no_approval(operator: Operator, alice: Person) -> None:
     operator.post(alice, "approval_limit", currency="USD", threshold_amount=1000)
     job_id = alice.create_job()
     work_until_created(job_id)
     assert shown(alice, job_id)["approval"] is None
 
 
-def test_what_costs_nobody_knows_what_needs_an_approval(operator: Operator, alice: Person, sandbox: Sandbox) -> None:
+def test_a_job_of_unknown_cost_needs_approval(operator: Operator, alice: Person, sandbox: Sandbox) -> None:
     operator.post(alice, "approval_limit", currency="USD", threshold_amount=10**9)
     job_id = alice.create_job(training_file=counted_file(alice), model="gpt-4-0613")
     step(Job, job_id)
@@ -132,19 +132,21 @@ def test_a_job_that_waits_goes_on_waiting_when_the_amount_is_raised(
 
 
 @pytest.mark.parametrize("what", ["approve", "reject"])
-def test_only_a_job_that_waits_is_decided_upon_and_only_once(operator: Operator, alice: Person, what: str) -> None:
+def test_only_a_waiting_job_can_be_approved_or_rejected_and_only_once(
+    operator: Operator, alice: Person, what: str
+) -> None:
     job_id = waiting_job(operator, alice)
     assert decide(operator, alice, job_id, what)[0] == 200
     status, answer = decide(operator, alice, job_id, "approve")
     assert (status, answer["error"]["code"], answer["error"]["param"]) == (400, "invalid_job_status", "job_id")
 
 
-def test_a_job_is_decided_upon_under_its_own_project(operator: Operator, alice: Person, bob: Person) -> None:
+def test_a_job_can_be_approved_only_under_its_own_project(operator: Operator, alice: Person, bob: Person) -> None:
     job_id = waiting_job(operator, alice)
     assert decide(operator, bob, job_id, "approve")[0] == decide(operator, bob, "ftjob-none", "approve")[0] == 404
 
 
-def test_whoever_decides_sees_what_waits(operator: Operator, alice: Person, bob: Person) -> None:
+def test_an_admin_can_list_the_jobs_that_wait_for_approval(operator: Operator, alice: Person, bob: Person) -> None:
     job_id = waiting_job(operator, alice)
     alice.openai.fine_tuning.jobs.cancel(alice.create_job())
     path = "/projects/{}/jobs"
@@ -155,7 +157,7 @@ def test_whoever_decides_sees_what_waits(operator: Operator, alice: Person, bob:
     assert operator.http.get(path.format("proj_none")).status_code == 404
 
 
-def test_the_amount_is_shown_and_taken_away(operator: Operator, alice: Person) -> None:
+def test_the_approval_limit_can_be_read_and_deleted(operator: Operator, alice: Person) -> None:
     path = f"/projects/{alice.project_id}/approval_limit"
     assert operator.http.get(path).status_code == operator.http.delete(path).status_code == 404
     operator.post(alice, "approval_limit", currency="USD", threshold_amount=5000)

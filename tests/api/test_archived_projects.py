@@ -1,4 +1,4 @@
-"""Archived projects: what of them is refused to the operator, and what is still there to be read and taken away."""
+"""Archived projects: their data can be read and deleted, but not changed."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ BILL = {"amount": "1.50", "currency": "USD", "reason": "the bill of November"}
 
 @pytest.fixture
 def operator(admin: OpenAI, alice: Person) -> Iterator[Person]:
-    """Somebody with an admin key, who looks after Alice's project when it has been archived."""
+    """A person with an admin key; Alice's project is archived."""
     with transaction() as session:
         archive_project(session, alice.project_id)
     operator = Person(str(admin.base_url).rstrip("/"), str(admin.admin_api_key), alice.project_id)
@@ -42,7 +42,7 @@ def ask(operator: Person, operation: Operation) -> Answer:
     return send(operator, operation.method, address, body.encode() if operation.method == "POST" else None)
 
 
-def test_nothing_is_made_or_changed_in_an_archived_project(operator: Person) -> None:
+def test_nothing_can_be_created_or_changed_in_an_archived_project(operator: Person) -> None:
     asked = {each.name: ask(operator, each) for each in of_a_project(operator, "POST")}
     done = {name for name, answer in asked.items() if answer.status != 400 or answer.error["code"] != REFUSED}
     assert len(asked) > 15
@@ -50,7 +50,7 @@ def test_nothing_is_made_or_changed_in_an_archived_project(operator: Person) -> 
     assert len(ALLOWED_WHEN_ARCHIVED) == len(done)
 
 
-def test_what_is_in_an_archived_project_can_be_read_and_taken_away(operator: Person) -> None:
+def test_an_archived_projects_data_can_be_read_and_deleted(operator: Person) -> None:
     for each in of_a_project(operator, "GET", "DELETE"):
         answer = ask(operator, each)
         assert answer.status in {200, 404}, f"{each.name}: {answer.text}"
@@ -59,7 +59,7 @@ def test_what_is_in_an_archived_project_can_be_read_and_taken_away(operator: Per
     assert send(operator, "DELETE", f"/organization/projects/{operator.project_id}/api_keys/{key['id']}").status == 200
 
 
-def test_a_bill_that_comes_after_the_end_is_put_down(operator: Person) -> None:
+def test_an_archived_project_accepts_ledger_corrections(operator: Person) -> None:
     post(operator, f"/organization/projects/{operator.project_id}/ledger", BILL)
     entry, *_ = send(operator, "GET", f"/organization/projects/{operator.project_id}/ledger").json["data"]
     assert (entry["kind"], entry["amount"]) == ("adjust", "1.50")

@@ -1,4 +1,4 @@
-"""/v1/organization/audit_logs: every change, by whom, on what, from where, in OpenAI's shape."""
+"""/v1/organization/audit_logs: who changed what and from where, in the shape of OpenAI's API."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from tests.world import Person, Sandbox, lines
 
 @pytest.fixture
 def auditor(admin: OpenAI) -> Iterator[OpenAI]:
-    """The operator, who reads all of it: also what is no type of OpenAI's."""
+    """The operator's client, not strict: some event types are not OpenAI's."""
     with OpenAI(base_url=admin.base_url, api_key="", admin_api_key=admin.admin_api_key, max_retries=0) as auditor:
         yield auditor
 
@@ -38,7 +38,7 @@ def changing_routes() -> dict[str, str]:
 
 
 @pytest.mark.usefixtures("server")
-def test_every_changing_route_has_its_name_in_the_audit() -> None:
+def test_every_changing_route_has_an_audit_event_type() -> None:
     routes = changing_routes()
     assert len(routes) > 20
     assert [routes[name] for name in routes.keys() - CHANGES.keys() - NO_CHANGES.keys()] == []
@@ -56,7 +56,7 @@ def test_each_kind_of_change_leaves_one_entry_of_its_type(
     assert {entry.type for entry in entries() if entry.actor != "api_key"} == set()
 
 
-def test_an_entry_says_who_what_on_which_object_from_where_and_in_which_request(alice: Person, auditor: OpenAI) -> None:
+def test_an_entry_has_actor_resource_address_and_request_id(alice: Person, auditor: OpenAI) -> None:
     headers = {"x-request-id": "req-7", "x-forwarded-for": "203.0.113.9"}
     file = send(alice, "POST", "/datasets", json.dumps({"examples": _examples()}).encode(), headers).json
     event_types: Any = ["dataset.created"]  # not among OpenAI's
@@ -75,7 +75,7 @@ def _examples() -> list[Any]:
     return [json.loads(line) for line in lines().splitlines()]
 
 
-def test_a_header_of_a_proxy_that_is_not_trusted_is_not_believed(alice: Person) -> None:
+def test_a_forwarded_address_of_an_untrusted_proxy_is_ignored(alice: Person) -> None:
     with running_under(FORWARDED_ALLOW_IPS="10.0.0.1") as (address, _):
         there = Person(address, alice.api_key, alice.project_id)
         send(there, "DELETE", f"/files/{alice.upload()}", headers={"x-forwarded-for": "203.0.113.9"})
@@ -83,7 +83,7 @@ def test_a_header_of_a_proxy_that_is_not_trusted_is_not_believed(alice: Person) 
     assert [entry.address for entry in entries(type="file.deleted")] == ["127.0.0.1"]
 
 
-def test_the_sdk_reads_what_openai_has_too_in_its_strict_mode(admin: OpenAI) -> None:
+def test_the_sdk_reads_openais_event_types_in_strict_mode(admin: OpenAI) -> None:
     projects = admin.admin.organization.projects
     made = projects.create(name="search")
     projects.rate_limits.update_rate_limit(f"rl-{made.id}", project_id=made.id, max_requests_per_1_minute=9)
@@ -96,7 +96,7 @@ def test_the_sdk_reads_what_openai_has_too_in_its_strict_mode(admin: OpenAI) -> 
     assert updated.rate_limit_updated.changes_requested.max_requests_per_1_minute == 9
 
 
-def test_the_filters_and_pages_are_openais(alice: Person, bob: Person, auditor: OpenAI) -> None:
+def test_filters_and_pages_work_as_at_openai(alice: Person, bob: Person, auditor: OpenAI) -> None:
     logs = auditor.admin.organization.audit_logs
     hers, his = [alice.upload(name=f"{number}.jsonl") for number in range(3)], bob.upload()
     [key_id] = {entry.api_key_id for entry in entries(project_id=bob.project_id)}
@@ -119,7 +119,7 @@ def _about(page: Any) -> list[str]:
     return [entry.to_dict()[entry.type]["id"] for entry in page]
 
 
-def test_all_of_it_comes_as_json_lines_but_for_the_last_seconds(alice: Person, admin: OpenAI) -> None:
+def test_an_export_has_all_entries_except_those_of_the_last_seconds(alice: Person, admin: OpenAI) -> None:
     old = AuditLog(id="audit_log-01m0000000000000000000000a", type="project.created", actor="operator")
     with transaction() as session:
         session.add(old)

@@ -1,4 +1,4 @@
-"""The audit of what was not done, and that nobody can change what stands in it."""
+"""Audit entries of refused requests, and that entries cannot be changed."""
 
 import json
 
@@ -20,7 +20,7 @@ from tests.api.wire import send
 from tests.world import Person
 
 
-def test_what_is_not_changed_leaves_no_entry(alice: Person) -> None:
+def test_a_request_that_changes_nothing_leaves_no_entry(alice: Person) -> None:
     job_id = alice.create_job()
     for _ in range(2):
         send(alice, "POST", f"/fine_tuning/jobs/{job_id}/cancel")
@@ -61,7 +61,7 @@ def test_failed_authentications_are_counted_when_they_are_many(alice: Person) ->
     assert failed[0].details == {"status": 401, "error_code": "invalid_api_key"}
 
 
-def test_what_was_only_counted_is_written_when_its_time_is_over_though_nothing_more_comes(clean: str) -> None:
+def test_counted_refusals_are_written_at_the_end_of_the_period_without_another_request(clean: str) -> None:
     async def flood() -> None:
         refusals = Refusals(period_seconds=0.3)
         for _ in range(MAX_ENTRIES_PER_KIND + 5):
@@ -74,7 +74,7 @@ def test_what_was_only_counted_is_written_when_its_time_is_over_though_nothing_m
     assert max(entry.count for entry in entries(type=REFUSED)) == 5
 
 
-def test_nothing_secret_is_in_it(alice: Person, admin: OpenAI) -> None:
+def test_the_audit_log_contains_no_secrets(alice: Person, admin: OpenAI) -> None:
     new = {"name": "marked", "url": "https://example.com/marked", "event_types": ["dataset.failed"]}
     secret = post(alice, "/webhook_endpoints", new)["signing_secret"]
     send(alice, "DELETE", "/files/sk-marked0123456789")
@@ -87,14 +87,14 @@ def test_nothing_secret_is_in_it(alice: Person, admin: OpenAI) -> None:
 
 
 @pytest.mark.parametrize("change", ["update audit_logs set count = 2", "delete from audit_logs", "truncate audit_logs"])
-def test_the_database_lets_nobody_change_or_remove_an_entry(alice: Person, change: str) -> None:
+def test_the_database_refuses_to_change_or_delete_an_entry(alice: Person, change: str) -> None:
     alice.upload()
     with pytest.raises(ProgrammingError, match="append-only"), transaction() as session:
         session.execute(text(change))
     assert len(entries()) == 1
 
 
-def test_old_entries_can_be_pruned_and_that_is_said(alice: Person) -> None:
+def test_pruning_old_entries_is_recorded_in_an_entry(alice: Person) -> None:
     alice.upload()
     with transaction() as session:
         assert audit.prune(session, utc_now()) == 1

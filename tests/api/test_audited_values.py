@@ -1,4 +1,4 @@
-"""What an entry of the audit keeps of a change: words of ours and numbers, and of lists our scopes alone."""
+"""Which values of a change an audit entry records: numbers, enums and scopes, never a caller's text."""
 
 from collections.abc import Iterator
 
@@ -11,20 +11,20 @@ from tests.world import Person
 
 @pytest.fixture
 def operator(admin: OpenAI, alice: Person) -> Iterator[Person]:
-    """The operator, as one who sends plain requests."""
+    """The operator, with plain HTTP."""
     operator = Person(str(admin.base_url).rstrip("/"), str(admin.admin_api_key), alice.project_id)
     yield operator
     operator.close()
 
 
-def test_the_scopes_that_a_key_has_had_and_gets_are_kept(operator: Person, alice: Person) -> None:
+def test_old_and_new_scopes_of_a_key_are_recorded(operator: Person, alice: Person) -> None:
     [key] = operator.http.get(f"/organization/projects/{alice.project_id}/api_keys").json()["data"]
     post(operator, f"/organization/projects/{alice.project_id}/api_keys/{key['id']}", {"scopes": ["jobs:read"]})
     [entry] = entries(type="api_key.updated")
     assert entry.details["changed"] == {"scopes": {"before": [], "after": ["jobs:read"]}}
 
 
-def test_of_any_other_list_only_the_name_is_kept(operator: Person, alice: Person) -> None:
+def test_of_any_other_list_only_the_field_name_is_recorded(operator: Person, alice: Person) -> None:
     limit = {"currency": "USD", "interval": "month", "threshold_amount": 1000, "alert_percentages": [70]}
     path = f"/organization/projects/{alice.project_id}/spend_limit"
     for percentages in ([70], [60, 90]):

@@ -38,7 +38,7 @@ def spend(person: Person, amount: str, line_item: str = MINI, *, days_ago: int =
 
 
 def results(page: Any) -> list[list[tuple[Any, ...]]]:
-    """What each day has, without the facts that are the same for all."""
+    """Return the results of each day as (project, line item, amount)."""
     return [
         [(each.project_id, each.line_item, each.amount.to_dict()["exact_value"]) for each in day.results]
         for day in page.data
@@ -100,7 +100,7 @@ def test_costs_come_in_pages_of_days(operator: Operator, alice: Person) -> None:
     ],
 )
 @pytest.mark.usefixtures("clean")
-def test_a_question_that_cannot_be_answered_is_refused(operator: Operator, params: dict[str, str], code: str) -> None:
+def test_an_unsupported_cost_query_is_refused(operator: Operator, params: dict[str, str], code: str) -> None:
     answer = operator.http.get("/costs", params=params)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
 

@@ -1,4 +1,4 @@
-"""POST …/credentials/{credential_id}/test: the worker asks the provider, and the caller is told what it said."""
+"""POST …/credentials/{credential_id}/test: a worker calls the provider, and the caller gets the result."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +15,7 @@ __all__ = ["admin"]
 
 
 def outcome(admin: httpx2.Client, person: Person, credential_id: str, **options: Any) -> Any:
-    """What a test answers, while a worker works."""
+    """Return the answer to a test, while a worker runs its steps."""
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(admin.post, path(person, credential_id, "test"), **options)
         while not asked.done():
@@ -24,7 +24,7 @@ def outcome(admin: httpx2.Client, person: Person, credential_id: str, **options:
         return asked.result().raise_for_status().json()
 
 
-def test_a_good_key_is_told_with_the_models_that_may_be_tuned(
+def test_a_valid_key_returns_the_models_that_can_be_tuned(
     admin: httpx2.Client, alice: Person, sandbox: Sandbox
 ) -> None:
     own = give(admin, alice, sandbox)
@@ -43,7 +43,7 @@ def test_a_good_key_is_told_with_the_models_that_may_be_tuned(
     assert (again.json()["ok"], again.headers["Idempotent-Replayed"]) == (True, "true")
 
 
-def test_a_bad_key_is_told_in_the_providers_words_and_a_new_one_is_asked_anew(
+def test_an_invalid_key_returns_the_providers_error_and_a_new_key_is_tested_again(
     admin: httpx2.Client, alice: Person, sandbox: Sandbox
 ) -> None:
     own = give(admin, alice, sandbox, key="sk-sandbox-mistyped")
@@ -56,7 +56,7 @@ def test_a_bad_key_is_told_in_the_providers_words_and_a_new_one_is_asked_anew(
     assert outcome(admin, alice, own)["ok"]
 
 
-def test_an_address_where_nobody_listens_is_told(admin: httpx2.Client, alice: Person, sandbox: Sandbox) -> None:
+def test_an_address_that_refuses_connections_is_reported(admin: httpx2.Client, alice: Person, sandbox: Sandbox) -> None:
     nobody = give(admin, alice, sandbox, base_url=f"http://127.0.0.1:{free_port()}/v1")
     assert "could not be reached" in outcome(admin, alice, nobody)["error"]["message"]
 
@@ -73,16 +73,14 @@ def test_an_address_is_checked_when_connecting_and_not_only_when_stored(
     assert alice.http.post("/chat/completions", json=CHAT).status_code == 200
 
 
-def test_a_provider_that_repeats_the_key_is_not_quoted_so(
-    admin: httpx2.Client, alice: Person, sandbox: Sandbox
-) -> None:
+def test_a_key_is_masked_in_the_providers_error(admin: httpx2.Client, alice: Person, sandbox: Sandbox) -> None:
     own = give(admin, alice, sandbox, key="sk-sandbox")
     said = {"error": {"message": "what is sk-sandbox?", "code": "no_sk-sandbox", "type": "x", "param": None}}
     sandbox.arm("GET", "/v1/models", times=20, status=401, body=said)
     assert outcome(admin, alice, own)["error"] == {"code": "no_…", "message": "what is …?"}
 
 
-def test_a_test_without_a_worker_says_so(admin: httpx2.Client, alice: Person, sandbox: Sandbox) -> None:
+def test_a_test_without_a_worker_is_answered_with_503(admin: httpx2.Client, alice: Person, sandbox: Sandbox) -> None:
     own = give(admin, alice, sandbox)
     with settings(TUNERY_ENQUEUE_AGAIN_AFTER="0.1", TUNERY_PROVIDER__TIMEOUT="0.1"):
         answer = admin.post(path(alice, own, "test"))

@@ -1,4 +1,4 @@
-"""/v1/organization/projects/{id}/credentials: a project's own accounts, whose keys go in and never come out."""
+"""/v1/organization/projects/{id}/credentials: a project's own accounts, whose keys are never shown."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ __all__ = ["admin"]
 KEY = "sk-of-alices-own-account-wxyz"
 
 
-def test_a_key_goes_in_and_never_comes_out(admin: httpx2.Client, alice: Person) -> None:
+def test_a_stored_key_is_never_shown(admin: httpx2.Client, alice: Person) -> None:
     new = {"name": "own", "base_url": "https://api.openai.com/v1/", "api_key": KEY, "webhook_secret": "whsec_hers"}
     made = admin.post(path(alice), json=new).raise_for_status()
     shown = made.json()
@@ -65,7 +65,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("values", "param"), BAD, ids=str)
-def test_what_cannot_be_right_is_refused_without_repeating_it(
+def test_an_invalid_credential_is_refused_without_repeating_its_values(
     admin: httpx2.Client, alice: Person, values: dict[str, Any], param: str
 ) -> None:
     new = {"name": "own", "base_url": "https://api.openai.com/v1", "api_key": KEY} | values
@@ -75,7 +75,7 @@ def test_what_cannot_be_right_is_refused_without_repeating_it(
     assert KEY not in answer.text
 
 
-def test_one_that_active_jobs_need_is_not_deleted(admin: httpx2.Client, alice: Person, sandbox: Sandbox) -> None:
+def test_a_credential_with_active_jobs_cannot_be_deleted(admin: httpx2.Client, alice: Person, sandbox: Sandbox) -> None:
     own = give(admin, alice, sandbox)
     job_id = alice.create_job()
     refused = admin.delete(path(alice, own))
@@ -91,7 +91,7 @@ def test_one_that_active_jobs_need_is_not_deleted(admin: httpx2.Client, alice: P
     assert row_of(alice, alice.create_job())[0] != own
 
 
-def test_one_at_which_a_job_is_yet_to_be_cancelled_is_not_deleted(
+def test_a_credential_with_a_job_being_cancelled_cannot_be_deleted(
     admin: httpx2.Client, alice: Person, sandbox: Sandbox
 ) -> None:
     own = give(admin, alice, sandbox)
@@ -109,7 +109,7 @@ def test_a_list_has_pages(admin: httpx2.Client, alice: Person, sandbox: Sandbox)
     assert ([each["id"] for each in rest["data"]], rest["has_more"]) == (made[:1], False)
 
 
-def test_the_webhook_secret_can_be_named_and_taken_away(admin: httpx2.Client, alice: Person, sandbox: Sandbox) -> None:
+def test_the_webhook_secret_can_be_set_and_removed(admin: httpx2.Client, alice: Person, sandbox: Sandbox) -> None:
     own = give(admin, alice, sandbox)
     for sent, kept in (
         ({"webhook_secret": "whsec_1"}, "whsec_1"),
@@ -121,7 +121,7 @@ def test_the_webhook_secret_can_be_named_and_taken_away(admin: httpx2.Client, al
         assert webhook_secret(row(Credential, own)) == kept
 
 
-def test_a_credential_is_found_under_its_own_project_only(
+def test_a_credential_is_found_only_under_its_own_project(
     admin: httpx2.Client, alice: Person, bob: Person, sandbox: Sandbox
 ) -> None:
     hers = give(admin, alice, sandbox)
@@ -141,13 +141,13 @@ def test_a_credential_is_found_under_its_own_project_only(
 
 
 def the_deployments(person: Person) -> str:
-    """The id of the deployment's own, known since somebody without one of his own asked for models."""
+    """Return the id of the deployment's credential, whose row exists since a project without its own listed models."""
     person.openai.models.list()
     [default] = [id for id in ids(Credential) if row(Credential, id).project_id is None]
     return default
 
 
-def test_a_repeated_create_makes_one_and_keeps_no_key(admin: httpx2.Client, alice: Person) -> None:
+def test_a_repeated_create_makes_one_credential_and_stores_no_plain_key(admin: httpx2.Client, alice: Person) -> None:
     new = {"name": "own", "base_url": "https://api.openai.com/v1", "api_key": KEY}
     first, again = (admin.post(path(alice), json=new, headers={"Idempotency-Key": "k"}) for _ in range(2))
     assert (first.json(), again.headers["Idempotent-Replayed"]) == (again.json(), "true")
@@ -156,7 +156,7 @@ def test_a_repeated_create_makes_one_and_keeps_no_key(admin: httpx2.Client, alic
     assert other.json()["error"]["code"] == "idempotency_key_reused"
 
 
-def test_the_providers_webhooks_are_believed_by_the_credentials_own_secret(
+def test_the_providers_webhooks_are_verified_with_the_credentials_secret(
     admin: httpx2.Client, alice: Person, sandbox: Sandbox
 ) -> None:
     own = give(admin, alice, sandbox)
@@ -170,7 +170,7 @@ def test_the_providers_webhooks_are_believed_by_the_credentials_own_secret(
 
 
 def told(person: Person, credential_id: str, secret: str) -> int:
-    """What the provider is answered that tells of a job of nobody."""
+    """Send a provider webhook about an unknown job, and return the status of the answer."""
     now, body = utc_now(), '{"type": "fine_tuning.job.failed", "data": {"id": "ftjob-x"}}'
     headers = {
         "webhook-id": "wh_1",

@@ -17,7 +17,7 @@ def test_a_deleted_model_is_gone_here_and_at_the_provider(alice: Person, sandbox
     assert name not in [model.id for model in sandbox.openai.models.list()]
 
 
-def test_a_deleted_model_answers_no_more(alice: Person, sandbox: Sandbox) -> None:
+def test_a_deleted_model_cannot_be_called(alice: Person, sandbox: Sandbox) -> None:
     name = model_of(train(alice, sandbox))
     alice.openai.models.delete(name)
     with pytest.raises(NotFoundError):
@@ -33,7 +33,7 @@ def test_a_model_can_be_deleted_once(alice: Person, sandbox: Sandbox) -> None:
         alice.openai.models.delete(name)
 
 
-def test_its_job_remembers_it(alice: Person, sandbox: Sandbox) -> None:
+def test_the_job_still_shows_its_deleted_model(alice: Person, sandbox: Sandbox) -> None:
     job = train(alice, sandbox)
     alice.openai.models.delete(model_of(job))
     work()
@@ -47,7 +47,7 @@ def test_a_base_model_cannot_be_deleted(alice: Person) -> None:
     assert refused.value.param == "model"
 
 
-def test_a_model_that_never_was_is_not_found(alice: Person) -> None:
+def test_an_unknown_model_is_not_found(alice: Person) -> None:
     with pytest.raises(NotFoundError) as refused:
         alice.openai.models.delete("ft:gpt-4o-mini-2024-07-18:acme::never")
     assert refused.value.code == "model_not_found"

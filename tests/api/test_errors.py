@@ -1,4 +1,4 @@
-"""What every operation has in common when it refuses: OpenAI's envelope, a request id, a status that is meant."""
+"""Errors that every operation has in common: OpenAI's envelope, a request id and the right status."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tests.world import Person, empty_tables
 
 @pytest.fixture(scope="module")
 def alice(server: str) -> Iterator[Person]:
-    """One for all: nothing is ever done for her here."""
+    """One Alice for all tests: none of them changes anything."""
     with module_person(server, "alice's team") as alice:
         yield alice
     empty_tables()
@@ -107,7 +107,7 @@ def test_a_key_that_was_revoked_or_has_expired_is_refused(alice: Person, column:
     assert refused.value.code == code
 
 
-def test_a_key_that_would_never_be_good_is_not_made(alice: Person) -> None:
+def test_a_key_that_has_already_expired_cannot_be_created(alice: Person) -> None:
     with pytest.raises(Invalid), transaction() as session:
         projects.create_api_key(session, alice.project_id, "late", expires_at=utc_now())
 
@@ -124,7 +124,7 @@ def test_an_admin_key_owns_no_files(alice: Person) -> None:
     "path",
     ["/nothing", "/files/a/b", "/fine_tuning", "/fine_tuning/jobs/x/y", "/", "", "/files/", "/../v1/files", "//files"],
 )
-def test_an_address_that_is_none_is_told(alice: Person, path: str) -> None:
+def test_an_unknown_url_is_answered_with_404(alice: Person, path: str) -> None:
     answer = send(alice, "GET", path)
     assert (answer.status, answer.error["code"]) == (404, "unknown_url")
     assert "GET" in answer.error["message"]
@@ -142,46 +142,48 @@ def test_an_address_that_is_none_is_told(alice: Person, path: str) -> None:
         ("OPTIONS", "/files", {"GET", "POST"}),
     ],
 )
-def test_a_method_that_is_not_meant_is_told(alice: Person, method: str, path: str, allowed: set[str]) -> None:
+def test_a_wrong_method_is_answered_with_the_allowed_ones(
+    alice: Person, method: str, path: str, allowed: set[str]
+) -> None:
     answer = send(alice, method, path)
     assert (answer.status, answer.error["code"]) == (405, "method_not_allowed")
     assert set(answer.headers["allow"].split(", ")) == allowed
 
 
 @pytest.mark.parametrize("path", ["/fine_tuning/jobs", "/webhook_endpoints", "/models", "/nothing"])
-def test_a_body_that_says_it_is_larger_than_is_taken_is_refused(frugal: Person, path: str) -> None:
+def test_a_body_with_a_declared_length_over_the_limit_is_refused(frugal: Person, path: str) -> None:
     answer = send(frugal, "POST", path, b"[" * 10_001)
     assert (answer.status, answer.error["code"]) == (413, "request_too_large")
 
 
 @pytest.mark.parametrize("path", ["/fine_tuning/jobs", "/webhook_endpoints"])
-def test_a_body_that_says_nothing_is_counted(frugal: Person, path: str) -> None:
+def test_a_body_without_a_declared_length_is_counted(frugal: Person, path: str) -> None:
     answer = send(frugal, "POST", path, iter([b"[" * 1000] * 11))
     assert (answer.status, answer.error["code"]) == (413, "request_too_large")
 
 
-def test_a_body_that_just_fits_is_read(frugal: Person) -> None:
+def test_a_body_of_exactly_the_limit_is_accepted(frugal: Person) -> None:
     assert send(frugal, "POST", "/fine_tuning/jobs", b"{" + b" " * 9999).error["code"] == "invalid_json"
 
 
-def test_a_form_larger_than_is_taken_is_refused(frugal: Person) -> None:
+def test_a_form_over_the_limit_is_refused(frugal: Person) -> None:
     answer = send(frugal, "POST", "/files", b"x" * ((1 << 20) + 200_000), {"content-type": MULTIPART})
     assert (answer.status, answer.error["code"]) == (413, "request_too_large")
 
 
-def test_an_id_of_the_caller_is_taken_over(alice: Person) -> None:
+def test_the_callers_request_id_is_used(alice: Person) -> None:
     answer = send(alice, "GET", "/models", headers={"x-request-id": "trace-1:a.b_c"})
     assert answer.headers["x-request-id"] == "trace-1:a.b_c"
 
 
 @pytest.mark.parametrize("given", ["", "a" * 129, "a b", "<script>", "ü", "a\tb"])
-def test_an_id_that_cannot_be_used_is_replaced(alice: Person, given: str) -> None:
+def test_an_invalid_request_id_is_replaced(alice: Person, given: str) -> None:
     answer = send(alice, "GET", "/models", headers={"x-request-id": given.encode("latin-1").decode("latin-1")})
     assert re.fullmatch(r"req_[0-9a-z]{26}", answer.headers["x-request-id"])
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_every_answer_has_an_id_of_its_own(alice: Person, method: str, path: str) -> None:
+def test_every_answer_has_a_new_request_id(alice: Person, method: str, path: str) -> None:
     ids = {send(alice, method, path).headers["x-request-id"] for _ in range(2)}
     assert len(ids) == 2
 
@@ -194,16 +196,16 @@ def test_the_sdk_finds_the_request_id_on_answers_and_errors(alice: Person) -> No
     assert (refused.value.request_id or "").startswith("req_")
 
 
-def test_what_is_wrong_in_the_query_is_400_with_its_name(alice: Person) -> None:
+def test_an_invalid_query_parameter_is_answered_with_400_and_its_name(alice: Person) -> None:
     answer = send(alice, "GET", "/fine_tuning/jobs?limit=many")
     assert (answer.status, answer.error["param"], answer.error["code"]) == (400, "limit", "invalid_value")
 
 
-def test_a_body_that_is_no_json_is_400(alice: Person) -> None:
+def test_a_body_that_is_not_json_is_answered_with_400(alice: Person) -> None:
     answer = send(alice, "POST", "/fine_tuning/jobs", b"{")
     assert (answer.status, answer.error["param"], answer.error["code"]) == (400, None, "invalid_json")
 
 
-def test_a_body_that_is_no_object_is_400(alice: Person) -> None:
+def test_a_body_that_is_not_an_object_is_answered_with_400(alice: Person) -> None:
     answer = send(alice, "POST", "/fine_tuning/jobs", b"[1]")
     assert (answer.status, answer.error["type"]) == (400, "invalid_request_error")

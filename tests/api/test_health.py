@@ -1,4 +1,4 @@
-"""GET /livez and /readyz: no key is needed, and nothing is told that an outsider should not know."""
+"""GET /livez and /readyz: they need no key and reveal nothing confidential."""
 
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
@@ -17,24 +17,24 @@ def ask(base_url: str, path: str, **headers: str) -> Answer:
     return answer
 
 
-def test_a_living_server_says_so(server: str) -> None:
+def test_livez_answers_ok(server: str) -> None:
     answer = ask(server, "/livez")
     assert (answer.status, answer.json) == (200, {"status": "ok"})
 
 
-def test_a_server_that_can_work_is_ready(server: str) -> None:
+def test_readyz_answers_ok_with_postgres_and_redis(server: str) -> None:
     answer = ask(server, "/readyz")
     assert answer.status == 200
     assert answer.json == {"status": "ok", "checks": {"postgres": "ok", "redis": "ok"}}
 
 
-def test_a_server_without_redis_goes_on_and_says_so(frugal_server: str) -> None:
+def test_without_redis_readyz_is_degraded_and_requests_are_served(frugal_server: str) -> None:
     answer = ask(frugal_server, "/readyz")
     assert (answer.status, answer.json["status"], answer.json["checks"]["postgres"]) == (200, "degraded", "ok")
     assert answer.json["checks"]["redis"].startswith("unreachable")
 
 
-def test_a_server_without_postgres_lives_and_is_not_ready(lonely_server: str) -> None:
+def test_without_postgres_livez_is_ok_and_readyz_is_not(lonely_server: str) -> None:
     assert ask(lonely_server, "/livez").status == 200
     answer = ask(lonely_server, "/readyz")
     assert (answer.status, answer.json["status"]) == (503, "unavailable")
@@ -42,13 +42,13 @@ def test_a_server_without_postgres_lives_and_is_not_ready(lonely_server: str) ->
     assert "127.0.0.1" not in answer.text
 
 
-def test_without_postgres_a_request_can_be_tried_again(lonely_server: str) -> None:
+def test_without_postgres_a_request_is_answered_with_a_retryable_503(lonely_server: str) -> None:
     answer = ask(lonely_server, "/v1/files", authorization=f"Bearer {new_secret(PROJECT_PREFIX)}")
     assert (answer.status, answer.error["code"]) == (503, "database_unavailable")
     assert (answer.error["type"], answer.headers["retry-after"]) == ("server_error", "2")
     assert "secret" not in answer.text
 
 
-def test_postgres_is_asked_and_not_remembered(alice: Person) -> None:
+def test_readyz_queries_postgres_each_time(alice: Person) -> None:
     assert alice.openai.files.list().data == []
     assert ask(alice.base_url, "/readyz").json["checks"]["postgres"] == "ok"

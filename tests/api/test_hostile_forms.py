@@ -1,4 +1,4 @@
-"""Forms and content types that are meant to hurt: refused, or taken for what they are."""
+"""Hostile forms and content types are refused or handled safely."""
 
 import json
 

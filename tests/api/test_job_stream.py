@@ -40,7 +40,7 @@ def following(
 
 
 def ids_of(messages: Iterator[httpx2.ServerSentEvent], count: int) -> list[str]:
-    """Of the next events; the job itself is passed over."""
+    """Return the ids of the next events, without the job itself."""
     return [each.id for each in islice((each for each in messages if each.event == "fine_tuning.job.event"), count)]
 
 
@@ -61,7 +61,7 @@ def listed(person: Person, job_id: str) -> list[dict[str, Any]]:
 
 
 def happen(person: Person, job_id: str, *times: datetime) -> list[str]:
-    """Events whose ids were made at these times, and which are committed now, together."""
+    """Insert events with ids made at these times in one transaction, and return their ids."""
     rows = [JobEvent(project_id=person.project_id, job_id=job_id, message="Something happened") for _ in times]
     for row, time in zip(rows, times, strict=True):
         row.id = first_id(JobEvent.id_prefix, time)[:-16] + row.id[-16:]
@@ -74,7 +74,7 @@ def ago(seconds: float) -> datetime:
     return utc_now() - timedelta(seconds=seconds)
 
 
-def test_a_stream_tells_of_a_job_from_its_beginning_to_its_end(alice: Person, sandbox: Sandbox) -> None:
+def test_a_stream_sends_a_job_from_its_beginning_to_its_end(alice: Person, sandbox: Sandbox) -> None:
     job_id, theirs = running_job(alice, sandbox)
     with following(alice, job_id) as stream:
         first = next(stream)
@@ -90,7 +90,7 @@ def test_a_stream_tells_of_a_job_from_its_beginning_to_its_end(alice: Person, sa
     assert shown(messages[-1]) == alice.http.get(f"/fine_tuning/jobs/{job_id}").json()
 
 
-def test_of_a_job_that_has_ended_all_is_told_at_once(alice: Person, sandbox: Sandbox) -> None:
+def test_the_stream_of_an_ended_job_sends_everything_and_ends(alice: Person, sandbox: Sandbox) -> None:
     job_id = train(alice, sandbox).id
     happen(alice, job_id, *(utc_now() + timedelta(milliseconds=number) for number in range(450)))
     with following(alice, job_id) as stream:
@@ -101,7 +101,7 @@ def test_of_a_job_that_has_ended_all_is_told_at_once(alice: Person, sandbox: San
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-def test_a_stream_goes_on_after_the_last_event(alice: Person) -> None:
+def test_a_stream_continues_after_the_last_event_id(alice: Person) -> None:
     job_id = alice.create_job()
     happen(alice, job_id, ago(90))
     [_, known] = happen(alice, job_id, ago(31), ago(30))
@@ -110,7 +110,7 @@ def test_a_stream_goes_on_after_the_last_event(alice: Person) -> None:
         assert ids_of(stream, 1) == [after]
 
 
-def test_what_was_committed_late_is_not_missed(alice: Person) -> None:
+def test_an_event_that_was_committed_late_is_not_missed(alice: Person) -> None:
     job_id = alice.create_job()
     [known] = happen(alice, job_id, ago(30))
     [late] = happen(alice, job_id, ago(35))
@@ -122,7 +122,7 @@ def test_what_was_committed_late_is_not_missed(alice: Person) -> None:
         assert ids_of(stream, 1) == older
 
 
-def test_all_who_follow_a_job_are_told_and_nobody_else(alice: Person, bob: Person) -> None:
+def test_every_stream_of_a_job_gets_its_events_and_no_other_stream(alice: Person, bob: Person) -> None:
     [hers, her_other, his] = [alice.create_job(), alice.create_job(), bob.create_job()]
     with following(alice, hers) as one, following(alice, hers) as two, following(bob, his) as other:
         assert [len(ids_of(stream, 1)) for stream in (one, two, other)] == [1, 1, 1]
@@ -131,7 +131,7 @@ def test_all_who_follow_a_job_are_told_and_nobody_else(alice: Person, bob: Perso
         assert (ids_of(one, 1), ids_of(two, 1), ids_of(other, 1)) == (new, new, bobs)
 
 
-def test_who_reads_too_slowly_is_told_to_read_again() -> None:
+def test_a_stream_that_is_too_slow_must_read_the_database_again() -> None:
     feed = Feed(JobStatus.RUNNING)
     slow, quick = Cursor(feed, ""), Cursor(feed, "")
     feed.cursors |= {slow, quick}
@@ -165,17 +165,17 @@ def test_a_stream_outlives_the_api_and_the_api_does_not_wait_for_it(alice: Perso
 
 
 @pytest.mark.parametrize("last", ["ftevent-never", "ftjob-never"])
-def test_nobody_goes_on_after_what_is_not_there(alice: Person, last: str) -> None:
+def test_an_unknown_last_event_id_is_not_found(alice: Person, last: str) -> None:
     answer = alice.http.get(path_of(alice.create_job()), headers=STREAM | {"last-event-id": last})
     assert (answer.status_code, answer.json()["error"]["param"]) == (404, "Last-Event-ID")
 
 
-def test_the_event_of_another_job_is_no_place_to_go_on_from(alice: Person) -> None:
+def test_another_jobs_event_is_not_a_valid_last_event_id(alice: Person) -> None:
     [event] = listed(alice, alice.create_job())
     job_id = alice.create_job()
     for last in (event["id"], job_id):
         assert alice.http.get(path_of(job_id), headers=STREAM | {"last-event-id": last}).status_code == 404
 
 
-def test_a_stream_of_what_is_another_projects_is_not_found(alice: Person, bob: Person) -> None:
+def test_the_stream_of_another_projects_job_is_not_found(alice: Person, bob: Person) -> None:
     assert bob.http.get(path_of(alice.create_job()), headers=STREAM).status_code == 404

@@ -1,4 +1,4 @@
-"""A key at the door: its checksum, its scopes, whose it is said to be, and what is remembered of its use."""
+"""Authentication by API key: checksum, scopes, headers and the record of its last use."""
 
 from collections.abc import Collection, Iterator
 
@@ -26,7 +26,7 @@ SIGNED = {"/v1/provider_webhooks/{credential_id}"}  # nobody's key: what comes i
 
 @pytest.fixture(scope="module")
 def alice(server: str) -> Iterator[Person]:
-    """One for all: her project stays as it is, and each test makes keys of its own."""
+    """One Alice for all tests, each of which creates its own keys."""
     with module_person(server, "alice's team") as alice:
         yield alice
     empty_tables()
@@ -44,7 +44,7 @@ def ask(person: Person, secret: str, method: str = "GET", path: str = "/files", 
 
 
 def scopes_of_routes() -> dict[tuple[str, str], list[ProjectScope | AdminScope]]:
-    """For each method and path, the scopes that are declared on the way to it."""
+    """Return the declared scopes by method and path."""
     found = {}
     for route in create_app().routes:
         for each in [*getattr(route, "effective_candidates", list)()] or [route]:
@@ -85,7 +85,7 @@ def test_every_route_declares_its_scope(server: str) -> None:
         ("inference", "POST", "/chat/completions"),
     ],
 )
-def test_a_key_does_what_its_scopes_say_and_nothing_else(alice: Person, scope: str, method: str, path: str) -> None:
+def test_a_key_can_do_only_what_its_scopes_allow(alice: Person, scope: str, method: str, path: str) -> None:
     others = {"files:read", "files:write", "jobs:read", "jobs:write", "webhooks:read", "inference"} - {scope}
     refused = ask(alice, key_of(alice, others)[1], method, path)
     assert (refused.status, refused.error["code"]) == (403, "insufficient_permissions")
@@ -93,7 +93,7 @@ def test_a_key_does_what_its_scopes_say_and_nothing_else(alice: Person, scope: s
     assert ask(alice, key_of(alice, {scope})[1], method, path).status in {200, 400, 404}
 
 
-def test_a_typing_error_is_told_apart_from_an_unknown_key(alice: Person) -> None:
+def test_a_mistyped_key_gets_another_message_than_an_unknown_key(alice: Person) -> None:
     _, secret = key_of(alice)
     wrong, unknown = ask(alice, secret[:-1]), ask(alice, "sk-tun-" + "a" * 43)
     assert [each.error["code"] for each in (wrong, unknown)] == ["invalid_api_key"] * 2
@@ -101,7 +101,7 @@ def test_a_typing_error_is_told_apart_from_an_unknown_key(alice: Person) -> None
     assert "is unknown" in unknown.error["message"]
 
 
-def test_a_key_from_before_there_were_checksums_goes_on_working(alice: Person) -> None:
+def test_a_key_without_a_checksum_still_works(alice: Person) -> None:
     key, _ = key_of(alice)
     older = "sk-tun-" + "older_-key" * 4 + "abc"
     change(ApiKey, key.id, secret_sha256=sha256(older))
@@ -121,7 +121,7 @@ def test_a_header_that_names_another_project_or_organization_is_refused(alice: P
         assert facts(refused.value)[:2] == (401, code)
 
 
-def test_a_header_that_names_the_keys_own_is_taken(alice: Person) -> None:
+def test_a_header_that_names_the_keys_own_project_is_accepted(alice: Person) -> None:
     with transaction() as session:
         organization_id = projects.the_organization(session).id
     client = OpenAI(
@@ -138,14 +138,14 @@ def test_the_keys_of_an_archived_project_are_refused(alice: Person) -> None:
         assert (answer.status, answer.error["code"]) == (401, "project_archived")
 
 
-def test_a_keys_use_is_noted_behind_the_request(alice: Person) -> None:
+def test_a_keys_last_use_is_recorded_after_the_request(alice: Person) -> None:
     key, secret = key_of(alice)
     assert ask(alice, secret).status == 200
     last_used.writer.submit(int).result()  # it stands behind
     assert row(ApiKey, key.id).last_used_at
 
 
-def test_a_use_is_written_once_a_minute_by_whichever_process(alice: Person) -> None:
+def test_the_last_use_is_written_at_most_once_a_minute(alice: Person) -> None:
     key, _ = key_of(alice)
     last_used.write(key.id)
     first = row(ApiKey, key.id).last_used_at

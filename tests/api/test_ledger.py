@@ -1,4 +1,4 @@
-"""/v1/organization/projects/{id}/ledger: every movement of money, once, exactly, and for good."""
+"""/v1/organization/projects/{id}/ledger: each movement of money once, exact and unchangeable."""
 
 from collections import Counter
 from decimal import Decimal
@@ -27,7 +27,7 @@ def kinds(entries: list[dict[str, Any]]) -> list[str]:
 
 
 def end(job_id: str, status: JobStatus, trained_tokens: int | None = None) -> None:
-    """As the worker records it when the provider says so."""
+    """Record the end of a job as the worker does."""
     with transaction() as session:
         job = session.get_one(Job, job_id, with_for_update={"key_share": True})
         job.trained_tokens = trained_tokens
@@ -37,14 +37,14 @@ def end(job_id: str, status: JobStatus, trained_tokens: int | None = None) -> No
 
 
 def create_many(person: Person, file_id: str, count: int) -> list[str]:
-    """As so many requests would, but for HTTP."""
+    """Create jobs without HTTP."""
     new = JobCreate(model="gpt-4o-mini", training_file=file_id)
     with transaction() as session:
         caller = require_project(identify(session, person.api_key))
         return [jobs.create(session, caller, new).id for _ in range(count)]
 
 
-def test_success_settles_with_what_was_trained_in_place_of_the_estimate(
+def test_success_settles_the_actual_cost_in_place_of_the_estimate(
     operator: Operator, alice: Person, sandbox: Sandbox
 ) -> None:
     file_id = counted_file(alice)
@@ -60,7 +60,7 @@ def test_success_settles_with_what_was_trained_in_place_of_the_estimate(
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
-def test_a_job_that_brings_nothing_costs_nothing(
+def test_a_job_that_ends_without_a_model_costs_nothing(
     operator: Operator, alice: Person, sandbox: Sandbox, status: str
 ) -> None:
     job_id, theirs = running_job(alice, sandbox, training_file=counted_file(alice))
@@ -72,9 +72,7 @@ def test_a_job_that_brings_nothing_costs_nothing(
     assert entries[1]["reason"] == f"The job is {status}"
 
 
-def test_a_job_that_is_cancelled_before_anybody_knows_its_estimate_leaves_no_entry(
-    operator: Operator, alice: Person
-) -> None:
+def test_a_job_cancelled_before_its_estimate_is_known_leaves_no_entry(operator: Operator, alice: Person) -> None:
     job_id = alice.create_job()
     alice.openai.fine_tuning.jobs.cancel(job_id)
     work(3)
@@ -82,7 +80,7 @@ def test_a_job_that_is_cancelled_before_anybody_knows_its_estimate_leaves_no_ent
     assert operator.entries(alice) == []
 
 
-def test_an_estimate_that_comes_while_the_job_runs_is_reserved_then(
+def test_an_estimate_known_only_while_the_job_runs_is_reserved_then(
     operator: Operator, alice: Person, sandbox: Sandbox
 ) -> None:
     job_id, _ = running_job(alice, sandbox)
@@ -93,7 +91,7 @@ def test_an_estimate_that_comes_while_the_job_runs_is_reserved_then(
     assert row(Job, job_id).status is JobStatus.RUNNING
 
 
-def test_success_without_a_word_of_tokens_settles_with_the_estimate(operator: Operator, alice: Person) -> None:
+def test_success_without_trained_tokens_settles_the_estimate(operator: Operator, alice: Person) -> None:
     job_id = alice.create_job(training_file=counted_file(alice))
     end(job_id, JobStatus.SUCCEEDED)
     reserved, _, settled = operator.entries(alice)
@@ -101,7 +99,7 @@ def test_success_without_a_word_of_tokens_settles_with_the_estimate(operator: Op
     assert "does not say" in settled["reason"]
 
 
-def test_a_hundred_jobs_through_every_end_sum_up_to_the_last_digit(operator: Operator, alice: Person) -> None:
+def test_a_hundred_jobs_with_all_kinds_of_ends_add_up_exactly(operator: Operator, alice: Person) -> None:
     chance, file_id = Random(7), counted_file(alice)
     estimate = estimate_of(alice, file_id)
     operator.limit(alice, 10**12)
@@ -138,7 +136,7 @@ def test_a_job_settles_in_the_month_in_which_it_was_reserved(operator: Operator,
 
 
 @pytest.mark.parametrize("change", ["update ledger_entries set amount = 0", "delete from ledger_entries"])
-def test_the_database_itself_refuses_to_change_an_entry(alice: Person, change: str) -> None:
+def test_the_database_refuses_to_change_a_ledger_entry(alice: Person, change: str) -> None:
     alice.create_job(training_file=counted_file(alice))
     with pytest.raises(DatabaseError, match="only added to"), transaction() as session:
         session.execute(text(change))
@@ -170,7 +168,7 @@ def test_a_correction_that_is_not_exact_or_has_no_reason_is_refused(
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, next(iter(body)))
 
 
-def test_a_ledger_shows_its_own_projects_jobs_only(operator: Operator, alice: Person, bob: Person) -> None:
+def test_a_ledger_shows_only_its_own_projects_entries(operator: Operator, alice: Person, bob: Person) -> None:
     job_id = alice.create_job(training_file=counted_file(alice))
     [entry] = operator.entries(alice, job_id=job_id)
     assert operator.entries(bob, job_id=job_id) == operator.entries(bob) == []
@@ -179,7 +177,7 @@ def test_a_ledger_shows_its_own_projects_jobs_only(operator: Operator, alice: Pe
     assert operator.http.get(f"/projects/{bob.project_id}/ledger", params={"after": entry["id"]}).status_code == 404
 
 
-def test_a_price_that_ends_meanwhile_is_settled_with_the_estimate(operator: Operator, alice: Person) -> None:
+def test_a_job_whose_price_is_no_longer_known_settles_the_estimate(operator: Operator, alice: Person) -> None:
     job_id = alice.create_job(training_file=counted_file(alice))
     change(Job, job_id, provider="elsewhere")
     end(job_id, JobStatus.SUCCEEDED, 1000)

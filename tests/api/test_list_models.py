@@ -6,12 +6,12 @@ from tests.api.training import meet_the_base_models, model_of, train
 from tests.world import Person, Sandbox
 
 
-def test_base_models_are_listed_once_the_provider_has_told_of_them(alice: Person) -> None:
+def test_base_models_are_listed_after_the_provider_has_been_asked_for_them(alice: Person) -> None:
     assert alice.openai.models.list().data == []
     assert {"gpt-4o-mini-2024-07-18", "gpt-4.1-2025-04-14"} <= set(meet_the_base_models(alice))
 
 
-def test_base_models_say_when_they_stop(alice: Person) -> None:
+def test_base_models_show_their_shutdown_date(alice: Person) -> None:
     meet_the_base_models(alice)
     days = {model.id: model.shutdown_date for model in alice.openai.models.list()}
     assert str(days["gpt-4o-mini-2024-07-18"]) == "2027-01-14"

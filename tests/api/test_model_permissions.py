@@ -1,4 +1,4 @@
-"""…/model_permissions: what a project may train and ask."""
+"""…/model_permissions: which models a project may train and use."""
 
 from typing import Literal
 
@@ -16,7 +16,7 @@ REFUSED = (403, "model_not_found", "model")
 
 
 def permit(admin: OpenAI, person: Person, mode: Literal["allow_list", "deny_list"], *ids: str) -> None:
-    """What was known of her key is a second old at most; so she takes a new one."""
+    """Set the rule and give the person a new key, since the api caches a key's caller for a second."""
     admin.admin.organization.projects.model_permissions.update(person.project_id, mode=mode, model_ids=list(ids))
     with transaction() as session:
         person.openai.api_key = projects.create_api_key(session, person.project_id, "new")[1]
@@ -27,7 +27,7 @@ def ask(person: Person, model: str) -> str:
 
 
 def refusal(person: Person, model: str) -> list[object]:
-    """Of a job, and of a chat."""
+    """Return the errors of a job and of a chat with this model."""
     file_id = person.upload()
     with pytest.raises(APIStatusError) as of_job:
         person.create_job(model=model, training_file=file_id)
@@ -38,7 +38,7 @@ def refusal(person: Person, model: str) -> list[object]:
 
 @pytest.mark.parametrize("listed", [MINI, SNAPSHOT])
 @pytest.mark.parametrize("named", [MINI, SNAPSHOT])
-def test_a_denied_model_is_neither_trained_nor_asked_under_any_name(
+def test_a_denied_model_cannot_be_trained_or_used_under_any_of_its_names(
     admin: OpenAI, alice: Person, listed: str, named: str
 ) -> None:
     meet_the_base_models(alice)
@@ -47,7 +47,7 @@ def test_a_denied_model_is_neither_trained_nor_asked_under_any_name(
     assert alice.create_job(model=OTHER)
 
 
-def test_only_what_is_allowed_is_trained_and_asked(admin: OpenAI, alice: Person, bob: Person) -> None:
+def test_only_allowed_models_can_be_trained_and_used(admin: OpenAI, alice: Person, bob: Person) -> None:
     meet_the_base_models(alice)
     permit(admin, alice, "allow_list", MINI)
     assert alice.create_job(model=SNAPSHOT)
@@ -56,7 +56,7 @@ def test_only_what_is_allowed_is_trained_and_asked(admin: OpenAI, alice: Person,
     assert bob.create_job(model=OTHER)
 
 
-def test_a_tuned_model_is_judged_by_its_base(admin: OpenAI, alice: Person, sandbox: Sandbox) -> None:
+def test_a_tuned_model_follows_the_rule_of_its_base_model(admin: OpenAI, alice: Person, sandbox: Sandbox) -> None:
     tuned = model_of(train(alice, sandbox))
     permit(admin, alice, "deny_list", MINI)
     assert refusal(alice, tuned) == [REFUSED, REFUSED]
@@ -64,7 +64,7 @@ def test_a_tuned_model_is_judged_by_its_base(admin: OpenAI, alice: Person, sandb
     assert ask(alice, tuned)
 
 
-def test_a_rule_is_seen_and_taken_away(admin: OpenAI, alice: Person) -> None:
+def test_a_rule_can_be_read_and_deleted(admin: OpenAI, alice: Person) -> None:
     permissions = admin.admin.organization.projects.model_permissions
     before = permissions.retrieve(alice.project_id)
     assert (before.mode, before.api_model_ids) == ("deny_list", [])

@@ -1,4 +1,4 @@
-"""What OpenAI's administration API has and we have not: said to admins, in the envelope, and never an empty success."""
+"""Endpoints of OpenAI's administration API that Tunery does not have are answered with 501, in OpenAI's envelope."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ METHODS = {"get": "GET", "get_api_list": "GET", "post": "POST", "delete": "DELET
 
 
 def calls() -> set[tuple[str, str]]:
-    """Every request that the SDK's administration client can make."""
+    """Return every method and path that the SDK's administration client can call."""
     texts = [path.read_text() for path in sorted(RESOURCES.rglob("*.py"))]
     return {(METHODS[verb], path) for text in texts for verb, path in CALL.findall(text)}
 
@@ -36,7 +36,7 @@ def operator(server: str) -> Iterator[Person]:
     empty_tables()
 
 
-def test_every_call_of_the_sdks_administration_is_answered_in_its_words(operator: Person) -> None:
+def test_every_administrative_call_of_the_sdk_is_answered_in_openais_envelope(operator: Person) -> None:
     assert len(calls()) > 100
     for method, path in sorted(calls()):
         answer = send(operator, method, re.sub(r"\{.*?\}", "proj_none", path), b"{}" if method == "POST" else None)
@@ -45,7 +45,7 @@ def test_every_call_of_the_sdks_administration_is_answered_in_its_words(operator
         assert answer.status != 501 or answer.error["code"] == "not_implemented"
 
 
-def test_the_sdk_does_not_repeat_what_will_never_be_there(clean: str, operator: Person) -> None:
+def test_the_sdk_does_not_retry_a_501(clean: str, operator: Person) -> None:
     client = OpenAI(base_url=clean, api_key="", admin_api_key=operator.api_key)
     with client, pytest.raises(APIStatusError) as refused:
         client.admin.organization.users.list()
@@ -53,7 +53,7 @@ def test_the_sdk_does_not_repeat_what_will_never_be_there(clean: str, operator: 
     assert refused.value.response.headers["x-should-retry"] == "false"
 
 
-def test_nothing_that_is_there_is_said_not_to_be() -> None:
+def test_no_existing_route_is_listed_as_not_implemented() -> None:
     there = {
         each.path
         for route in create_app().routes

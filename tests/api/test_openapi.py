@@ -1,4 +1,4 @@
-"""GET /openapi.json and /docs: what the server says of itself."""
+"""GET /openapi.json and /docs."""
 
 import re
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 
 def everything(value: Any) -> Iterator[dict[str, Any]]:
-    """Every object in the document."""
+    """Yield every JSON object in the document."""
     if isinstance(value, dict):
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
@@ -40,14 +40,14 @@ def test_the_document_carries_the_version(document: dict[str, Any]) -> None:
     assert document["info"]["version"] == VERSION
 
 
-def test_the_document_is_of_3_1_and_has_nothing_else(document: dict[str, Any]) -> None:
+def test_the_document_is_openapi_3_1_without_newer_keywords(document: dict[str, Any]) -> None:
     assert re.fullmatch(r"3\.1\.\d+", document["openapi"])
     assert document.keys() <= KEYWORDS_OF_3_1
     assert document["info"]["title"]
     assert all(method in METHODS for _, method, _ in operations(document))
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+def test_every_reference_has_a_target(document: dict[str, Any]) -> None:
     references = [each["$ref"] for each in everything(document) if isinstance(each.get("$ref"), str)]
     assert references
     for reference in references:
@@ -91,7 +91,7 @@ def test_every_error_is_the_envelope_and_none_is_422(document: dict[str, Any]) -
 
 
 def unbounded(schema: dict[str, Any], document: dict[str, Any], where: str) -> Iterator[str]:
-    """Texts and whole numbers in a schema that may be of any length or size."""
+    """Yield strings without a maximal length and integers without bounds."""
     if "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
     bounds = {
@@ -138,13 +138,13 @@ def test_an_events_example_has_the_fields_of_its_schema(document: dict[str, Any]
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
-def test_nothing_is_loaded_from_elsewhere(server: str, path: str) -> None:
+def test_the_docs_load_nothing_from_other_hosts(server: str, path: str) -> None:
     answer = ask(server, path)
     assert answer.status == 200
     assert re.findall(r"""(?:src|href|url)\s*[=:(]\s*["']?(?:https?:)?//[^"'\s>]+""", answer.text) == []
 
 
-def test_the_docs_find_all_that_they_need_here(server: str) -> None:
+def test_the_docs_find_their_scripts_on_this_server(server: str) -> None:
     needed = re.findall(r"""(?:src|href)=["']([^"']+)["']""", ask(server, "/docs").text)
     assert len(needed) >= 2
     for address in needed:

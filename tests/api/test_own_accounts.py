@@ -1,4 +1,4 @@
-"""Whose account a job or a chat goes to: the project's own before the deployment's."""
+"""Which credential a job or a chat uses: the project's own before the deployment's."""
 
 import httpx2
 
@@ -59,7 +59,7 @@ def test_a_new_key_counts_at_once_in_the_worker_and_in_chats(
     assert alice.http.post("/chat/completions", json=CHAT).status_code == 200
 
 
-def test_of_several_accounts_the_newest_that_has_the_model_takes_the_job(
+def test_the_newest_account_that_has_the_model_gets_the_job(
     admin: httpx2.Client, alice: Person, sandbox: Sandbox
 ) -> None:
     older, newer = give(admin, alice, sandbox), give(admin, alice, sandbox)
@@ -96,7 +96,7 @@ def test_with_the_dialect_of_azure_the_key_goes_in_its_own_header(
     assert alice.http.post("/chat/completions", json=CHAT).status_code == 200
 
 
-def test_nobody_elses_chat_or_job_uses_her_account(
+def test_no_other_projects_chat_or_job_uses_a_projects_account(
     admin: httpx2.Client, alice: Person, bob: Person, sandbox: Sandbox
 ) -> None:
     own = give(admin, alice, sandbox)
@@ -106,7 +106,7 @@ def test_nobody_elses_chat_or_job_uses_her_account(
     assert row(Credential, row_of(bob, bob.create_job(model="hers"))[0]).project_id is None
 
 
-def test_an_account_that_was_not_asked_for_its_models_yet_is_used_at_once(
+def test_a_new_account_is_used_before_its_models_are_known(
     admin: httpx2.Client, alice: Person, sandbox: Sandbox
 ) -> None:
     meet_the_base_models(alice)
@@ -117,7 +117,7 @@ def test_an_account_that_was_not_asked_for_its_models_yet_is_used_at_once(
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
 
 
-def test_an_account_that_was_not_asked_for_its_models_yet_lends_nobody_elses(
+def test_a_new_account_does_not_offer_another_accounts_models(
     admin: httpx2.Client, alice: Person, bob: Person, sandbox: Sandbox
 ) -> None:
     job = train(alice, sandbox)

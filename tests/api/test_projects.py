@@ -20,7 +20,7 @@ from tests.worker.levers import until_another_waits
 from tests.world import Person, Sandbox, row, work
 
 
-def test_an_admin_makes_projects_and_finds_them_again(admin: OpenAI) -> None:
+def test_an_admin_creates_lists_and_reads_projects(admin: OpenAI) -> None:
     made = [admin.admin.organization.projects.create(name=f"team {number}") for number in range(3)]
     assert admin.admin.organization.projects.retrieve(made[0].id).name == "team 0"
     assert [each.id for each in admin.admin.organization.projects.list(limit=2)] == [each.id for each in made[::-1]]
@@ -33,7 +33,7 @@ def test_an_unknown_project_is_not_found(admin: OpenAI) -> None:
             ask("proj_none")
 
 
-def test_a_projects_name_and_its_part_in_the_queue_are_changed(admin: OpenAI) -> None:
+def test_a_projects_name_and_queue_share_can_be_changed(admin: OpenAI) -> None:
     project = admin.admin.organization.projects.create(name="team")
     for changes, name, weight, most in [
         ({"name": " new "}, "new", 1.0, None),
@@ -49,14 +49,14 @@ def test_a_projects_name_and_its_part_in_the_queue_are_changed(admin: OpenAI) ->
     "body",
     [{"weight": 0}, {"weight": 1e9}, {"max_active_jobs": -1}, {"name": " "}, {"name": "x" * 65}, {"geography": "EU"}],
 )
-def test_what_a_project_cannot_be_is_refused_with_the_field(admin: OpenAI, body: dict[str, object]) -> None:
+def test_an_invalid_project_is_refused_with_the_field(admin: OpenAI, body: dict[str, object]) -> None:
     project = admin.admin.organization.projects.create(name="team")
     with pytest.raises(APIStatusError) as refused:
         admin.admin.organization.projects.update(project.id, extra_body=body)
     assert (refused.value.status_code, refused.value.param) == (400, next(iter(body)))
 
 
-def test_an_archived_project_is_listed_only_if_asked_for_and_cannot_be_changed(admin: OpenAI) -> None:
+def test_an_archived_project_is_listed_only_on_request_and_cannot_be_changed(admin: OpenAI) -> None:
     projects = admin.admin.organization.projects
     gone, there = projects.create(name="gone"), projects.create(name="there")
     archived = projects.archive(gone.id)
@@ -85,7 +85,7 @@ def test_the_jobs_of_an_archived_project_are_cancelled(alice: Person, sandbox: S
     assert {job.status for job in sandbox.jobs()} == {"cancelled", "succeeded"}
 
 
-def test_no_job_is_made_in_a_project_that_has_just_been_archived(alice: Person) -> None:
+def test_no_job_can_be_created_in_a_project_that_was_just_archived(alice: Person) -> None:
     file_id = alice.upload()
     with transaction() as session:
         archive_project(session, alice.project_id)
@@ -99,7 +99,7 @@ def end(project_id: str) -> None:
         archive_project(session, project_id)
 
 
-def test_a_job_that_is_recorded_while_its_project_is_archived_holds_nobody_up(alice: Person) -> None:
+def test_archiving_does_not_deadlock_with_a_job_being_recorded(alice: Person) -> None:
     job_id = alice.create_job()
     with ThreadPoolExecutor(1) as pool:
         with transaction() as session:
@@ -111,7 +111,7 @@ def test_a_job_that_is_recorded_while_its_project_is_archived_holds_nobody_up(al
     assert row(Job, job_id).status is JobStatus.CANCELLED
 
 
-def test_a_job_that_is_made_while_its_project_is_archived_is_cancelled_too(alice: Person) -> None:
+def test_a_job_created_while_its_project_is_archived_is_cancelled_too(alice: Person) -> None:
     new = JobCreate(model="gpt-4o-mini", training_file=alice.upload())
     with ThreadPoolExecutor(1) as pool:
         with transaction() as session:
@@ -123,7 +123,7 @@ def test_a_job_that_is_made_while_its_project_is_archived_is_cancelled_too(alice
     assert row(Job, job_id).status is JobStatus.CANCELLED
 
 
-def test_a_project_is_changed_while_jobs_are_made_in_it(alice: Person) -> None:
+def test_a_project_can_be_changed_while_jobs_are_created_in_it(alice: Person) -> None:
     with transaction() as session:
         projects.get_active_project(session, alice.project_id)  # as every job does
         with transaction() as other:

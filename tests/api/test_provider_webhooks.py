@@ -1,4 +1,4 @@
-"""POST /v1/provider_webhooks/{credential_id}: the provider says that a job has ended."""
+"""POST /v1/provider_webhooks/{credential_id}: the provider reports that a job has ended."""
 
 import json
 import time
@@ -28,7 +28,7 @@ def configured(clean: str) -> Iterator[None]:
 
 @pytest.fixture
 def job(alice: Person, sandbox: Sandbox) -> Job:
-    """It trains, the list has told of it, and its next look is far away."""
+    """A running job that was just polled and is not due for a long time."""
     job_id, _ = running_job(alice, sandbox)
     step(Watch, ids(Watch)[0])
     change(Job, job_id, due_at=utc_now() + timedelta(minutes=1))
@@ -59,9 +59,7 @@ def is_due(job: Job) -> bool:
     return bool(row(Job, job.id).due_at <= utc_now())
 
 
-def test_a_job_of_which_the_provider_tells_is_looked_at_and_the_look_decides(
-    clean: str, sandbox: Sandbox, job: Job
-) -> None:
+def test_a_provider_webhook_makes_the_job_due_and_the_poll_decides(clean: str, sandbox: Sandbox, job: Job) -> None:
     answer = send(clean, job.credential_id, ended(job))
     assert (answer.status_code, answer.json()) == (200, {"received": True})
     assert is_due(job)
@@ -73,7 +71,7 @@ def test_a_job_of_which_the_provider_tells_is_looked_at_and_the_look_decides(
     assert row(Job, job.id).status is JobStatus.FAILED
 
 
-def test_the_same_again_changes_nothing(clean: str, sandbox: Sandbox, job: Job) -> None:
+def test_a_repeated_webhook_changes_nothing(clean: str, sandbox: Sandbox, job: Job) -> None:
     sandbox.move(str(job.provider_job_id), status="succeeded")
     for _ in range(2):
         assert send(clean, job.credential_id, ended(job)).status_code == 200
@@ -115,7 +113,7 @@ def test_an_unknown_account_is_not_found(clean: str, job: Job, credential_id: st
     assert (answer.status_code, answer.json()["error"]["code"]) in {(404, "not_found"), (400, "invalid_text")}
 
 
-def test_one_that_comes_during_a_look_makes_it_look_again_at_once(clean: str, sandbox: Sandbox, job: Job) -> None:
+def test_a_webhook_that_arrives_during_a_poll_causes_another_poll(clean: str, sandbox: Sandbox, job: Job) -> None:
     change(Job, job.id, provider_status=None)
     step_while(job_step.advance, job.id, lambda: send(clean, job.credential_id, ended(job)))
     assert is_due(job)
@@ -141,9 +139,7 @@ def test_an_account_without_a_secret_is_not_found_either(clean: str, job: Job) -
     ],
     ids=str,
 )
-def test_what_is_signed_and_not_about_a_job_of_ours_is_taken_and_passed_over(
-    clean: str, job: Job, event: object
-) -> None:
+def test_a_signed_webhook_about_an_unknown_job_is_accepted_and_ignored(clean: str, job: Job, event: object) -> None:
     assert send(clean, job.credential_id, event).status_code == 200
     assert not is_due(job)
 
@@ -152,7 +148,7 @@ def test_a_body_of_more_than_64_kb_is_refused(clean: str, job: Job) -> None:
     assert send(clean, job.credential_id, " " * (64 * 1024 + 1)).status_code == 413
 
 
-def test_the_sandboxs_own_webhook_is_believed(clean: str, sandbox: Sandbox, job: Job) -> None:
+def test_the_sandboxs_own_webhook_is_accepted(clean: str, sandbox: Sandbox, job: Job) -> None:
     address = f"{clean}/provider_webhooks/{job.credential_id}"
     sandbox.http.post("/sandbox/webhook", json={"url": address, "secret": SECRET}).raise_for_status()
     sandbox.move(str(job.provider_job_id), status="succeeded")

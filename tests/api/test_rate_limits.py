@@ -1,4 +1,4 @@
-"""Limits of requests and bytes by the minute: of a project, of a key, of an address, with Redis and without."""
+"""Limits of requests and bytes per minute, by project, key and IP address, with Redis and without."""
 
 import json
 import socket
@@ -28,7 +28,7 @@ NO_LIMIT = 2**31 - 1
 
 @pytest.fixture(scope="session")
 def tiny_server(server: str) -> Iterator[str]:
-    """Lets a project send 5 requests and 1,000 bytes a minute, an address 3 unknown keys; its Redis never answers."""
+    """Allows a project 5 requests and 1,000 bytes, and an address 3 unknown keys per minute; Redis never answers."""
     silent = socket.create_server(("127.0.0.1", 0))
     conditions = {
         "TUNERY_RATE_LIMITS__REQUESTS_PER_MINUTE": "5",
@@ -42,7 +42,7 @@ def tiny_server(server: str) -> Iterator[str]:
 
 @pytest.fixture
 def tiny(tiny_server: str, alice: Person) -> Iterator[Person]:
-    """Alice, at the tiny server."""
+    """Alice, at the server with tiny limits."""
     within_a_minute()
     person = Person(tiny_server, alice.api_key, alice.project_id)
     yield person
@@ -50,7 +50,7 @@ def tiny(tiny_server: str, alice: Person) -> Iterator[Person]:
 
 
 def within_a_minute() -> None:
-    """What is counted by the minute of the clock is counted in one of them."""
+    """Wait for the next minute if this one ends within 6 seconds: limits are counted by the minute of the clock."""
     if (left := 60 - time.time() % 60) < 6:
         time.sleep(left)
 
@@ -68,7 +68,7 @@ def statuses(answers: list[Answer]) -> list[int]:
     return [answer.status for answer in answers]
 
 
-def test_a_project_that_is_over_its_limit_is_told_so_and_when_again(alice: Person, bob: Person, admin: OpenAI) -> None:
+def test_a_project_over_its_limit_gets_429_with_the_time_to_retry(alice: Person, bob: Person, admin: OpenAI) -> None:
     within_a_minute()
     limit(admin, alice.project_id, alice.project_id, max_requests_per_1_minute=3)
     answers = ask(alice, 6)
@@ -86,14 +86,14 @@ def test_a_project_that_is_over_its_limit_is_told_so_and_when_again(alice: Perso
     assert statuses(ask(bob, 4)) == [200] * 4
 
 
-def test_the_sdk_meets_a_rate_limit_error(alice: Person, admin: OpenAI) -> None:
+def test_the_sdk_raises_a_rate_limit_error(alice: Person, admin: OpenAI) -> None:
     limit(admin, alice.project_id, alice.project_id, max_requests_per_1_minute=0)
     with pytest.raises(RateLimitError) as refused:
         alice.openai.files.list()
     assert (refused.value.code, refused.value.type) == ("rate_limit_exceeded", "requests")
 
 
-def test_a_key_has_a_limit_of_its_own_beside_its_projects(alice: Person, admin: OpenAI) -> None:
+def test_a_key_can_have_its_own_limit_beside_its_projects(alice: Person, admin: OpenAI) -> None:
     within_a_minute()
     [key_id] = [id for id in ids(ApiKey) if id in _keys_of(admin, alice)]
     with transaction() as session:
@@ -111,7 +111,7 @@ def _keys_of(admin: OpenAI, person: Person) -> set[str | None]:
     return {each.to_dict().get("api_key_id") for each in listed}
 
 
-def test_one_of_a_flood_looks_whether_its_limits_have_changed_and_the_others_go_by_those_that_are_known() -> None:
+def test_in_a_flood_one_request_refreshes_the_limits_and_the_others_use_the_cached_ones() -> None:
     looked, refused = [], []
 
     async def app(*request: Any) -> None:
@@ -134,11 +134,11 @@ def test_one_of_a_flood_looks_whether_its_limits_have_changed_and_the_others_go_
     assert (len(looked), refused.count("http.response.start")) == (1, 19)
 
 
-def test_with_a_redis_that_hangs_a_process_counts_for_itself(tiny: Person) -> None:
+def test_with_a_hanging_redis_a_process_counts_alone(tiny: Person) -> None:
     assert statuses(ask(tiny, 7)) == [200] * 5 + [429] * 2
 
 
-def test_bytes_are_counted_and_the_body_that_reaches_the_limit_is_taken(tiny: Person) -> None:
+def test_bytes_are_counted_and_the_body_that_exceeds_the_limit_is_accepted(tiny: Person) -> None:
     body = json.dumps({"model": "gpt-4o-mini", "training_file": "file-never", "suffix": "s" * 600}).encode()
     answers = [send(tiny, "POST", "/fine_tuning/jobs", body) for _ in range(3)]
     assert statuses(answers)[2] == 429
@@ -148,7 +148,7 @@ def test_bytes_are_counted_and_the_body_that_reaches_the_limit_is_taken(tiny: Pe
     assert send(tiny, "GET", "/files").status == 200
 
 
-def test_bytes_that_nobody_has_declared_are_counted_too(tiny: Person) -> None:
+def test_bytes_without_a_declared_length_are_counted_too(tiny: Person) -> None:
     body = json.dumps({"model": "gpt-4o-mini", "training_file": "file-never", "suffix": "s" * 1200}).encode()
     for status in (400, 429):
         answer = tiny.http.post("/fine_tuning/jobs", content=iter([body]), headers={"content-type": "application/json"})
@@ -157,7 +157,7 @@ def test_bytes_that_nobody_has_declared_are_counted_too(tiny: Person) -> None:
     assert send(tiny, "GET", "/files").headers["x-ratelimit-remaining-bytes"] == "0"
 
 
-def test_an_address_that_tries_keys_is_let_in_with_known_ones_only(tiny: Person) -> None:
+def test_an_address_that_guesses_keys_is_let_in_only_with_known_keys(tiny: Person) -> None:
     with transaction() as session:
         _, secret = projects.create_api_key(session, None, "operator")
     operator = Person(tiny.base_url, secret, tiny.project_id)
@@ -207,7 +207,7 @@ def test_an_operator_sees_the_limits_of_a_project_and_of_its_keys(alice: Person,
     assert again.max_requests_per_1_minute == get_settings().rate_limits.requests_per_minute
 
 
-def test_what_is_no_limit_of_ours_is_refused(alice: Person, bob: Person, admin: OpenAI) -> None:
+def test_unsupported_and_foreign_limits_are_refused(alice: Person, bob: Person, admin: OpenAI) -> None:
     limits = admin.admin.organization.projects.rate_limits
     own = f"rl-{alice.project_id}"
     key_limit = list(limits.list_rate_limits(alice.project_id))[1].id

@@ -40,7 +40,7 @@ def test_a_name_with_slashes_is_found(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("name", ["gpt-never", "ft:gpt-4o-mini-2024-07-18:acme::never"])
-def test_a_model_that_never_was_is_not_found(alice: Person, name: str) -> None:
+def test_an_unknown_model_is_not_found(alice: Person, name: str) -> None:
     with pytest.raises(NotFoundError) as refused:
         alice.openai.models.retrieve(name)
     assert facts(refused.value) == (404, "model_not_found", "model")

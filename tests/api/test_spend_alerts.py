@@ -1,4 +1,4 @@
-"""Alerts: spend alerts in OpenAI's shape, percentages of the limit, and that each is told once a month."""
+"""Spend alerts in OpenAI's shape and percentages of the limit, each notified once a month."""
 
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -29,7 +29,7 @@ def alert(operator: Operator, person: Person, cents: int) -> Any:
 
 
 def told() -> list[tuple[int | None, str]]:
-    """Every threshold that was told: its percentage, and its amount."""
+    """Return the percentage and amount of every threshold that was notified."""
     events = [row(WebhookEvent, id) for id in ids(WebhookEvent)]
     reached = [event.data for event in events if event.type == EventType.BUDGET_THRESHOLD_REACHED]
     return [(data["threshold_percent"], data["threshold_amount"]) for data in reached]
@@ -74,7 +74,7 @@ def test_an_alert_is_found_under_its_own_project_only(operator: Operator, alice:
 
 
 @pytest.mark.parametrize("address", ["no address", "a@b@c", "a@example.com\nbcc: b@example.com", "<a@example.com>", ""])
-def test_what_is_no_address_gets_no_mail(operator: Operator, alice: Person, address: str) -> None:
+def test_an_invalid_email_address_is_refused(operator: Operator, alice: Person, address: str) -> None:
     alerts = operator.openai.admin.organization.projects.spend_alerts
     with pytest.raises(BadRequestError) as refused:
         alerts.create(
@@ -87,7 +87,7 @@ def test_what_is_no_address_gets_no_mail(operator: Operator, alice: Person, addr
     assert refused.value.param == "notification_channel.recipients.0"
 
 
-def test_percentages_and_alerts_are_told_once_each_as_they_are_reached(operator: Operator, alice: Person) -> None:
+def test_each_percentage_and_alert_is_notified_once_when_it_is_reached(operator: Operator, alice: Person) -> None:
     operator.limit(alice, 10_000, alert_percentages=[50, 100])
     alert(operator, alice, 6000)
     spend(operator, alice, "49.99")
@@ -103,7 +103,7 @@ def test_percentages_and_alerts_are_told_once_each_as_they_are_reached(operator:
     assert len(told()) == 3
 
 
-def test_what_is_reached_already_is_told_when_it_is_set(operator: Operator, alice: Person) -> None:
+def test_a_threshold_that_is_already_reached_is_notified_when_it_is_set(operator: Operator, alice: Person) -> None:
     spend(operator, alice, "90")
     operator.limit(alice, 10_000)
     assert told() == [(50, "50.00"), (80, "80.00")]
@@ -113,12 +113,12 @@ def test_what_is_reached_already_is_told_when_it_is_set(operator: Operator, alic
     assert len(told()) == 4
 
 
-def test_a_limit_of_nothing_is_not_reached_by_nothing(operator: Operator, alice: Person) -> None:
+def test_a_limit_of_zero_is_not_reached_without_spending(operator: Operator, alice: Person) -> None:
     operator.limit(alice, 0)
     assert told() == []
 
 
-def test_jobs_at_once_reach_a_threshold_once(operator: Operator, alice: Person) -> None:
+def test_concurrent_jobs_notify_a_threshold_once(operator: Operator, alice: Person) -> None:
     file_id = big_file(alice)
     estimate = estimate_of(alice, file_id)
     operator.limit(alice, int(estimate * 10 * 100) + 1, alert_percentages=[50])
@@ -134,7 +134,7 @@ def test_jobs_at_once_reach_a_threshold_once(operator: Operator, alice: Person) 
     assert [percent for percent, _ in told()] == [50]
 
 
-def test_a_webhook_tells_of_a_threshold_with_its_amounts(
+def test_the_webhook_of_a_threshold_has_its_amounts(
     operator: Operator, alice: Person, bob: Person, receiver: Receiver
 ) -> None:
     secret = endpoint_of(alice, receiver.url, EventType.BUDGET_THRESHOLD_REACHED)["signing_secret"]

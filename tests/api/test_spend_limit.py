@@ -50,7 +50,7 @@ def test_creating_a_job_reserves_its_estimate(operator: Operator, alice: Person)
     assert operator.limit(alice, 100_000).to_dict()["reserved"] == entry["amount"]
 
 
-def test_a_job_beyond_the_limit_is_refused_and_nothing_of_it_stays(
+def test_a_job_beyond_the_limit_is_refused_and_leaves_nothing_behind(
     operator: Operator, alice: Person, sandbox: Sandbox
 ) -> None:
     file_id = counted_file(alice)
@@ -70,7 +70,7 @@ def test_a_job_beyond_the_limit_is_refused_and_nothing_of_it_stays(
     assert calls(sandbox, "POST /v1/files") == 0
 
 
-def test_of_a_hundred_jobs_at_once_that_cost_a_tenth_each_exactly_ten_are_accepted(
+def test_of_a_hundred_concurrent_jobs_that_cost_a_tenth_each_ten_are_accepted(
     operator: Operator, alice: Person
 ) -> None:
     file_id = big_file(alice)
@@ -136,7 +136,7 @@ def test_a_model_of_unknown_price_is_refused_where_spending_is_limited(
     assert (refused.value.code, refused.value.param) == ("cost_unknown", "model")
 
 
-def test_bob_does_not_spend_alices_money(operator: Operator, alice: Person, bob: Person) -> None:
+def test_bobs_jobs_do_not_use_alices_budget(operator: Operator, alice: Person, bob: Person) -> None:
     operator.limit(alice, 0)
     bob.create_job(training_file=counted_file(bob))
     assert operator.limit(alice, 0).to_dict()["reserved"] == "0.00"
@@ -153,9 +153,7 @@ def test_bob_does_not_spend_alices_money(operator: Operator, alice: Person, bob:
         ({"threshold_amount": 1, "alert_percentages": [101]}, "alert_percentages.0"),
     ],
 )
-def test_a_limit_that_makes_no_sense_is_refused(
-    operator: Operator, alice: Person, body: dict[str, Any], param: str
-) -> None:
+def test_an_invalid_limit_is_refused(operator: Operator, alice: Person, body: dict[str, Any], param: str) -> None:
     new = {"currency": "USD", "interval": "month", **body}
     answer = operator.http.post(f"/projects/{alice.project_id}/spend_limit", json=new)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)

@@ -168,7 +168,7 @@ def test_the_stream_outlives_the_api_and_the_api_does_not_wait_for_it(alice: Per
         assert stream.ids(2) == [last, missed]
 
 
-def test_nobody_goes_on_after_what_is_not_there(alice: Person, bob: Person) -> None:
+def test_an_unknown_last_event_id_is_not_found(alice: Person, bob: Person) -> None:
     hers = happen(alice)
     for person, last in ((bob, hers), (alice, "evt_never")):
         answer = person.http.get(PATH, headers=STREAM | {"last-event-id": last})

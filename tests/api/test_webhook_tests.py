@@ -64,7 +64,7 @@ def test_an_endpoint_that_is_disabled_or_left_alone_can_be_tested(alice: Person,
     assert tried(alice, made.id).status_code == 200
 
 
-def test_a_test_without_a_worker_says_so(alice: Person) -> None:
+def test_a_test_without_a_worker_is_answered_with_503(alice: Person) -> None:
     made = create(alice)
     with (
         settings(TUNERY_ENQUEUE_AGAIN_AFTER="0.1", TUNERY_WEBHOOK_TIMEOUT="0.1"),

@@ -1,4 +1,4 @@
-"""HTTP as the SDK would never speak it: any bytes, any path, any header, and what must hold of every refusal."""
+"""Sends raw HTTP, as the SDK never would, and checks what every error must have."""
 
 import json
 import socket
@@ -34,7 +34,7 @@ class Answer:
 
     @property
     def error(self) -> dict[str, Any]:
-        """The error, of which everything that OpenAI's envelope promises has been seen to be there."""
+        """Return the error after checking that OpenAI's envelope is complete."""
         body = self.json
         assert body.keys() == {"error"}
         error: dict[str, Any] = body["error"]
@@ -55,7 +55,7 @@ def send(
     body: bytes | Iterable[bytes] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One request with a person's key, on a connection of its own. The path is sent as it is, and stands under /v1."""
+    """Send one request with a person's key on a new connection. The path is below /v1 and is sent unchanged."""
     parts = urlsplit(person.base_url)
     connection = HTTPConnection(parts.netloc, timeout=TIMEOUT)
     sent = {"authorization": f"Bearer {person.api_key}", "content-type": "application/json", **(headers or {})}
@@ -86,7 +86,7 @@ def post_form(person: Person, body: bytes | Iterable[bytes], content_type: str =
 
 
 def open_upload(person: Person, declared: int, *, key: str | None = None, path: str = "/files") -> socket.socket:
-    """A connection on which the head of an upload of so many bytes has been sent, and nothing of its body."""
+    """Open a connection and send only the head of an upload with this declared length."""
     parts = urlsplit(person.base_url)
     connection = socket.create_connection((parts.hostname or "", parts.port or 80), timeout=TIMEOUT)
     head = (
@@ -98,5 +98,5 @@ def open_upload(person: Person, declared: int, *, key: str | None = None, path: 
 
 
 def facts(error: APIStatusError) -> tuple[int, str | None, str | None]:
-    """What a program looks at: the status, the code and the field."""
+    """Return what a program reads of an error: status, code and field."""
     return error.status_code, error.code, error.param

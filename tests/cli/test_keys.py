@@ -52,7 +52,7 @@ def test_a_projects_keys_are_listed_without_their_secrets(alice: Person, bob: Pe
     assert alice.api_key not in "".join(rows)
 
 
-def test_a_revoked_key_opens_nothing(alice: Person, tunery: Tunery) -> None:
+def test_a_revoked_key_is_refused(alice: Person, tunery: Tunery) -> None:
     key = newest(alice.project_id)
     assert tunery("key", "revoke", key.id).code == 0
     with pytest.raises(Unauthorized):

@@ -1,4 +1,4 @@
-"""Ids sort in the order they were made, and are never made twice."""
+"""Ids sort in the order in which they were made, and are unique."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from shared.db.ids import first_id, made_at, new_id
 
 
-def test_an_id_is_its_prefix_and_26_signs_that_stand_in_a_path() -> None:
+def test_an_id_is_its_prefix_and_26_url_safe_characters() -> None:
     assert re.fullmatch(r"ftjob-[0-9a-z]{26}", new_id("ftjob-"))
 
 
@@ -30,7 +30,7 @@ def test_an_id_cannot_be_guessed_from_the_time() -> None:
     assert first.startswith("0")
 
 
-def test_an_id_tells_when_it_was_made() -> None:
+def test_the_time_of_an_id_can_be_read_from_it() -> None:
     time = datetime(2026, 11, 22, 12, 0, 0, 123_000, UTC)
     assert made_at(first_id("ftevent-", time)) == time
     before, made, after = datetime.now(UTC), made_at(new_id("ftevent-")), datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The log: a line an event, with the ids at hand, and without a secret, wherever it came from."""
+"""The log: one line per event, with the ids of the request, and without secrets."""
 
 import json
 from typing import Any
@@ -44,7 +44,7 @@ def logged(code: str, **environment: str) -> str:
 
 @pytest.fixture(scope="module", params=["json", "console"])
 def told(request: pytest.FixtureRequest) -> dict[str, str]:
-    """What stands in the log when every secret is logged in every way."""
+    """Return the log after every secret was logged in every way."""
     code = f"import sys\nsecrets = {list(SECRETS.values())!r}\n"
     for way in WAYS.values():
         code += "for secret in secrets:\n" + "\n".join("    " + line for line in way.split("\n"))
@@ -83,7 +83,7 @@ def test_a_line_is_json_with_its_time_level_and_ids() -> None:
     assert (ours["level"], ours["logger"], theirs["level"], theirs["logger"]) == ("info", "tests", "warning", "other")
 
 
-def test_what_looks_like_an_address_leaves_the_line_json() -> None:
+def test_text_that_looks_like_a_url_leaves_the_line_valid_json() -> None:
     [line] = lines(logged("log.info('http://a:80', b='c@d', e={'f': 'http://g:1', 'h': 'i@j'})"))
     assert (line["event"], line["b"], line["e"]) == ("http://a:80", "c@d", {"f": "http://g:1", "h": "i@j"})
 

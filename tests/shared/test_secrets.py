@@ -27,17 +27,17 @@ def opened(sealed: str, *with_keys: str) -> str:
         return unseal(sealed, CONTEXT)
 
 
-def test_what_was_sealed_comes_back(server: str) -> None:
+def test_a_sealed_secret_is_unsealed_unchanged(server: str) -> None:
     assert unseal(seal("whsec_ü\0", CONTEXT), CONTEXT) == "whsec_ü\0"
 
 
-def test_what_is_sealed_cannot_be_read_nor_compared(server: str) -> None:
+def test_a_sealed_secret_cannot_be_read_or_compared(server: str) -> None:
     first, second = seal("whsec_mine", CONTEXT), seal("whsec_mine", CONTEXT)
     assert "whsec" not in first
     assert set(first.split(".")[2:]).isdisjoint(second.split(".")[2:])
 
 
-def test_what_was_sealed_for_one_row_does_not_open_in_another(server: str) -> None:
+def test_a_secret_sealed_for_one_context_does_not_open_in_another(server: str) -> None:
     sealed = seal("whsec_mine", CONTEXT)
     for attempt in (unseal, reseal):
         with pytest.raises(CannotUnseal, match="sealed for another context"):
@@ -45,19 +45,19 @@ def test_what_was_sealed_for_one_row_does_not_open_in_another(server: str) -> No
 
 
 @pytest.mark.parametrize("part", [2, 3])
-def test_what_was_changed_does_not_open(server: str, part: int) -> None:
+def test_a_changed_secret_does_not_open(server: str, part: int) -> None:
     ours, others = (seal(secret, CONTEXT).split(".") for secret in ("whsec_mine", "whsec_other"))
     with pytest.raises(CannotUnseal, match="has been changed"):
         unseal(".".join([*ours[:part], others[part], *ours[part + 1 :]]), CONTEXT)
 
 
 @pytest.mark.parametrize("odd", ["", "v1.", "v1.a.b", "v1.{id}.ü.ü", "v1.{id}..", "gAAAA"])
-def test_what_was_never_sealed_does_not_open(server: str, odd: str) -> None:
+def test_text_that_was_never_sealed_does_not_open(server: str, odd: str) -> None:
     with pytest.raises(CannotUnseal):
         unseal(odd.replace("{id}", key_ids()[0]), CONTEXT)
 
 
-def test_keys_rotate_without_losing_what_was_sealed(server: str) -> None:
+def test_after_a_rotation_of_keys_old_secrets_still_open(server: str) -> None:
     old = sealed_with(OLD)
     assert opened(old, NEW, OLD) == "whsec_mine"
     assert opened(sealed_with(NEW, OLD), NEW) == "whsec_mine"
@@ -65,7 +65,7 @@ def test_keys_rotate_without_losing_what_was_sealed(server: str) -> None:
         opened(old, NEW)
 
 
-def test_sealed_again_it_has_the_first_keys_id_and_the_same_ciphertext(server: str) -> None:
+def test_resealing_changes_the_key_id_and_keeps_the_ciphertext(server: str) -> None:
     old = sealed_with(OLD)
     with settings(TUNERY_SECRET_KEYS=keys(NEW, OLD)):
         new = reseal(old, CONTEXT)
@@ -75,7 +75,7 @@ def test_sealed_again_it_has_the_first_keys_id_and_the_same_ciphertext(server: s
     assert opened(new, NEW) == "whsec_mine"
 
 
-def test_what_an_older_version_sealed_still_opens_and_is_bound_when_sealed_again(server: str) -> None:
+def test_a_fernet_token_still_opens_and_is_bound_to_its_context_when_resealed(server: str) -> None:
     token = Fernet(get_settings().secret_keys[0].get_secret_value()).encrypt(b"whsec_mine").decode()
     assert unseal(token, CONTEXT) == "whsec_mine"
     new = reseal(token, CONTEXT)

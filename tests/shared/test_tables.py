@@ -1,4 +1,4 @@
-"""Rows: their times, and the claim that lets one worker at a time have them."""
+"""Rows: the types of their columns, and claims, which give a row to one worker at a time."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -33,13 +33,13 @@ def claimed(id: str, lease: timedelta = LEASE) -> Dataset | None:
         return claim(session, Dataset, col(Dataset.id) == id, lease)
 
 
-def test_a_time_without_a_zone_is_refused(alice: Person) -> None:
+def test_a_naive_time_is_refused(alice: Person) -> None:
     naive = datetime(2026, 1, 1)  # noqa: DTZ001
     with pytest.raises(StatementError, match="naive"):
         made(alice, expires_at=naive)
 
 
-def test_a_time_of_another_zone_is_the_same_moment(alice: Person) -> None:
+def test_a_time_in_another_zone_is_stored_as_the_same_moment(alice: Person) -> None:
     moment = datetime(2026, 1, 1, 12, tzinfo=timezone(timedelta(hours=9)))
     kept = row(Dataset, made(alice, expires_at=moment)).expires_at
     assert kept == moment
@@ -58,13 +58,13 @@ def test_fourteen_threads_on_twenty_rows_make_twenty_claims(alice: Person) -> No
     assert [row(Dataset, id).failures for id in ids] == [1] * 20
 
 
-def test_a_row_that_is_not_due_is_not_taken(alice: Person) -> None:
+def test_a_row_that_is_not_due_cannot_be_claimed(alice: Person) -> None:
     assert claimed(made(alice, due_at=None)) is None
     assert claimed(made(alice, due_at=utc_now() + timedelta(seconds=60))) is None
     assert claimed("file-never") is None
 
 
-def test_a_claim_is_counted_before_the_work_and_leased(alice: Person) -> None:
+def test_a_claim_counts_the_attempt_and_sets_the_lease(alice: Person) -> None:
     id = made(alice)
     taken = claimed(id)
     assert taken is not None
@@ -73,7 +73,7 @@ def test_a_claim_is_counted_before_the_work_and_leased(alice: Person) -> None:
     assert timedelta(seconds=50) < kept.due_at - utc_now() <= LEASE
 
 
-def test_a_lease_that_ran_out_is_taken_by_another_and_the_late_record_is_dropped(alice: Person) -> None:
+def test_after_an_expired_lease_another_claims_the_row_and_the_first_cannot_record(alice: Person) -> None:
     id = made(alice)
     late = claimed(id, timedelta())
     prompt = claimed(id)
@@ -87,7 +87,7 @@ def test_a_lease_that_ran_out_is_taken_by_another_and_the_late_record_is_dropped
     assert (row(Dataset, id).due_at, row(Dataset, id).failures) == (None, 0)
 
 
-def test_a_step_under_way_is_not_disturbed_by_a_wish_for_one(alice: Person) -> None:
+def test_making_a_claimed_row_due_keeps_its_lease(alice: Person) -> None:
     id = made(alice)
     taken = claimed(id)
     assert taken is not None
@@ -98,7 +98,7 @@ def test_a_step_under_way_is_not_disturbed_by_a_wish_for_one(alice: Person) -> N
         assert still_held(session, taken) is not None
 
 
-def test_a_row_at_rest_is_due_at_once_when_it_is_wished(alice: Person) -> None:
+def test_making_an_idle_row_due_lets_it_be_claimed_at_once(alice: Person) -> None:
     id = made(alice, due_at=None)
     with transaction() as session:
         make_due(session, session.get_one(Dataset, id))
@@ -106,7 +106,7 @@ def test_a_row_at_rest_is_due_at_once_when_it_is_wished(alice: Person) -> None:
     assert claimed(id) is not None
 
 
-def test_what_fails_in_a_transaction_leaves_nothing(alice: Person) -> None:
+def test_a_failed_transaction_leaves_nothing_behind(alice: Person) -> None:
     def begin_and_fail() -> None:
         with transaction() as session:
             session.add(dataset(alice))
