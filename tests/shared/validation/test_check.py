@@ -1,23 +1,20 @@
 """The check of a file as a whole: which are accepted, what is said of the others, and where."""
 
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from shared.datasets.validation import overlap as overlapping
 from shared.datasets.validation.check import check
 from shared.datasets.validation.findings.codes import Severity
 from shared.datasets.validation.findings.report import MAX_PROBLEMS, Report
-from shared.datasets.validation.overlap import overlap
 from shared.datasets.validation.rules.limits import rules
 from shared.datasets.validation.scanning import processes
 from shared.datasets.validation.scanning.scanner import ScanOptions
 from tests.shared.dataset_lines import GOOD, NUMBERS, chat, checked, codes, lines
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 
 
 def verdicts() -> list[tuple[str, str]]:
@@ -154,31 +151,6 @@ def test_progress_is_told_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyP
     checked(GOOD, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (len(GOOD), len(GOOD))
     assert sorted(seen) == seen
-
-
-def test_two_files_that_share_examples_overlap() -> None:
-    validation = lines(chat(50), chat(3)) + lines(chat(4)).replace(b"What", b"WHAT")
-    found = overlap(BytesIO(validation), BytesIO(GOOD))
-    assert (found.examples, found.exact, found.near, found.complete) == (3, 1, 1, True)
-    assert [(problem.line, problem.message) for problem in found.problems] == [
-        (2, "the example is the same as line 4 of the other file"),
-        (3, "the example is nearly the same as line 5 of the other file"),
-    ]
-
-
-def test_the_larger_of_two_files_can_be_looked_at_too() -> None:
-    validation = lines(chat(3)) + lines(chat(4)).replace(b"What", b"WHAT")
-    found = overlap(BytesIO(GOOD), BytesIO(validation))
-    assert (found.examples, found.exact, found.near, found.complete) == (12, 1, 1, True)
-    assert [problem.line for problem in found.problems] == [4, 5]
-
-
-def test_of_larger_files_the_beginnings_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    cut = overlap(BytesIO(GOOD), BytesIO(GOOD), max_bytes=len(lines(*map(chat, range(6)))))
-    assert (cut.examples, cut.exact, cut.complete) == (6, 6, False)
-    monkeypatch.setattr(overlapping, "MAX_COMPARED_LINES", 5)
-    few = overlap(BytesIO(GOOD), BytesIO(GOOD + GOOD))
-    assert (few.examples, few.exact, few.complete) == (5, 5, False)
 
 
 def test_the_rules_say_when_they_were_checked() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.datasets.validation.reading.blocks import BLOCK_BYTES
 from shared.datasets.validation.scanning.scanner import RangeScanner, ScanOptions
-from tests.shared.dataset_reference import ROLES, codes_of
+from tests.shared.validation.reference import ROLES, codes_of
 
 words = st.sampled_from(
     ["", "hello", "Grüße, Welt", '{"a": "b"}', 'say "content": "x"', "a\nb", "𝕏 \\ /", "\0", "\\u0000", "\ud800"]

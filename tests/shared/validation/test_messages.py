@@ -1,0 +1,154 @@
+"""The rules of one message: each row is a message between others without findings, and what is found in it."""
+
+from typing import Any
+
+import pytest
+
+from tests.shared.validation.paths import Case, chat, found
+
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+TEXT = {"type": "text", "text": "a"}
+CALLED = [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]
+M = "$.messages[1]"
+
+
+def user(content: Any = "a", **more: Any) -> dict[str, Any]:
+    return {"role": "user", "content": content, **more}
+
+
+def answer(content: Any = "a", **more: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": content, **more}
+
+
+def image(url: Any, **more: Any) -> dict[str, Any]:
+    return user([{"type": "image_url", "image_url": {"url": url, **more}}])
+
+
+ROLES: list[Case] = [
+    (user(), []),
+    ({"role": "developer", "content": "a"}, []),
+    ({"role": "function", "content": "a", "name": "f"}, []),
+    ({"role": "function", "content": None, "name": "f"}, []),
+    ({"role": "function", "content": "a"}, [f"error message_missing_key {M}"]),
+    ({"role": "tool", "content": "a"}, [f"error message_missing_key {M}"]),
+    ({"role": "tool", "content": "a", "tool_call_id": 1}, [f"error message_missing_key {M}"]),
+    ({"role": "bot", "content": "a"}, [f"error unrecognized_role {M}.role"]),
+    ({"role": "User", "content": "a"}, [f"error unrecognized_role {M}.role"]),
+    ({"role": "", "content": "a"}, [f"error unrecognized_role {M}.role"]),
+    ({"role": None, "content": "a"}, [f"error unrecognized_role {M}.role"]),
+    ({"role": 1, "content": "a"}, [f"error unrecognized_role {M}.role"]),
+    ({"role": ["user"], "content": "a"}, [f"error unrecognized_role {M}.role"]),
+    ({"content": "a"}, [f"error message_missing_key {M}"]),
+    ({}, [f"error message_missing_key {M}", f"error message_missing_key {M}"]),
+    ("user: a", [f"error invalid_type {M}"]),
+    (None, [f"error invalid_type {M}"]),
+    ([user()], [f"error invalid_type {M}"]),
+]
+
+KEYS: list[Case] = [
+    (user(name="bob_1-x"), []),
+    (user(name=None), []),
+    (user(name="x" * 64), []),
+    (user(name="x" * 65), [f"warning invalid_name {M}.name"]),
+    (user(name="bob b"), [f"warning invalid_name {M}.name"]),
+    (user(name="bob\n"), [f"warning invalid_name {M}.name"]),
+    (user(name="böb"), [f"warning invalid_name {M}.name"]),
+    (user(name=""), [f"warning invalid_name {M}.name"]),
+    (user(name=1), [f"error invalid_type {M}.name"]),
+    (user(id="1"), [f"error message_unrecognized_key {M}"]),
+    (user(refusal="no"), [f"error message_unrecognized_key {M}"]),
+    (user(tool_call_id="c"), [f"error message_unrecognized_key {M}"]),
+    (user(a=1, b=2), [f"error message_unrecognized_key {M}", f"error message_unrecognized_key {M}"]),
+    (answer(audio=None), [f"error message_unrecognized_key {M}"]),
+    (answer(weight=0), []),
+    (answer(weight=1), []),
+    (answer(weight=None), []),
+    (answer(weight=2), [f"error invalid_weight {M}.weight"]),
+    (answer(weight=-1), [f"error invalid_weight {M}.weight"]),
+    (answer(weight=1.0), [f"error invalid_weight {M}.weight"]),
+    (answer(weight=0.5), [f"error invalid_weight {M}.weight"]),
+    (answer(weight=True), [f"error invalid_weight {M}.weight"]),
+    (answer(weight="1"), [f"error invalid_weight {M}.weight"]),
+    (answer(weight=[]), [f"error invalid_weight {M}.weight"]),
+    (user(weight=0), [f"warning misplaced_weight {M}.weight"]),
+    (user(weight=None), []),
+    (user(weight=7), [f"error invalid_weight {M}.weight"]),
+]
+
+CONTENT: list[Case] = [
+    (user(""), [f"warning empty_content {M}.content"]),
+    (user(" "), []),
+    (answer(""), [f"error missing_content {M}.content"]),
+    (answer("", weight=0), [f"warning empty_content {M}.content"]),
+    (answer("", refusal="no"), []),
+    (answer(None, refusal="no"), []),
+    ({"role": "assistant", "refusal": "no"}, []),
+    (answer(None, refusal=""), [f"error missing_content {M}.content"]),
+    (answer(refusal=1), [f"error invalid_type {M}.refusal"]),
+    (answer(refusal=None), []),
+    ({"role": "assistant"}, [f"error message_missing_key {M}"]),
+    ({"role": "user"}, [f"error message_missing_key {M}"]),
+    (user(None), [f"error missing_content {M}.content"]),
+    (answer(None), [f"error missing_content {M}.content"]),
+    (user(1), [f"error missing_content {M}.content"]),
+    (user({}), [f"error missing_content {M}.content"]),
+    (user([]), [f"error missing_content {M}.content"]),
+]
+
+PARTS: list[Case] = [
+    (user([TEXT]), []),
+    (user([TEXT, TEXT]), []),
+    (user([{"type": "text", "text": ""}]), []),
+    (answer([TEXT]), []),
+    (answer([{"type": "refusal", "refusal": "no"}]), []),
+    (answer([{"type": "refusal"}]), [f"error invalid_part {M}.content[0].refusal"]),
+    (user([{"type": "refusal", "refusal": "no"}]), [f"error invalid_part {M}.content[0]"]),
+    (user(["a"]), [f"error invalid_part {M}.content[0]"]),
+    (user([TEXT, None]), [f"error invalid_part {M}.content[1]"]),
+    (user([{}]), [f"error invalid_part {M}.content[0]"]),
+    (user([{"text": "a"}]), [f"error invalid_part {M}.content[0]"]),
+    (user([{"type": "audio"}]), [f"error invalid_part {M}.content[0]"]),
+    (user([{"type": ["text"]}]), [f"error invalid_part {M}.content[0]"]),
+    (user([{"type": "text"}]), [f"error invalid_part {M}.content[0].text"]),
+    (user([{"type": "text", "text": 1}]), [f"error invalid_part {M}.content[0].text"]),
+]
+
+IMAGES: list[Case] = [
+    (user([TEXT, IMAGE]), []),
+    (user([IMAGE] * 10), []),
+    (user([IMAGE] * 11), ["error too_many_images $.messages"]),
+    ({"role": "system", "content": [IMAGE]}, [f"error misplaced_image {M}.content[0]"]),
+    (answer([IMAGE]), [f"error misplaced_image {M}.content[0]"]),
+    (image("https://example.com/a.png", detail="low"), []),
+    (image("https://example.com/a.png", detail="auto"), []),
+    (
+        image("https://example.com/a.png", detail="tiny"),
+        [f"error invalid_part {M}.content[0].image_url.detail"],
+    ),
+    (image("https://example.com/a.png", detail=[]), [f"error invalid_part {M}.content[0].image_url.detail"]),
+    (image("http://example.com/a.png"), []),
+    (image("ftp://example.com/a.png"), [f"error invalid_image_url {M}.content[0].image_url.url"]),
+    (image("https://example.com/a b.png"), [f"error invalid_image_url {M}.content[0].image_url.url"]),
+    (image("a.png"), [f"error invalid_image_url {M}.content[0].image_url.url"]),
+    (image(""), [f"error invalid_image_url {M}.content[0].image_url.url"]),
+    (image("data:image/png;base64,aGk="), []),
+    (image("data:image/gif;base64,aGk="), [f"error invalid_image_url {M}.content[0].image_url.url"]),
+    (image("data:image/png;base64,a b"), [f"error invalid_image_url {M}.content[0].image_url.url"]),
+    (image("data:image/png;base64,"), [f"error invalid_image_url {M}.content[0].image_url.url"]),
+    (image("data:image/png;base64," + "A" * 13_981_014), []),  # 10 MiB
+    (image("data:image/png;base64," + "A" * 13_981_016), [f"error image_too_large {M}.content[0].image_url.url"]),
+    (image(None), [f"error invalid_part {M}.content[0].image_url"]),
+    (user([{"type": "image_url"}]), [f"error invalid_part {M}.content[0].image_url"]),
+    (user([{"type": "image_url", "image_url": "https://x.y"}]), [f"error invalid_part {M}.content[0].image_url"]),
+]
+
+CASES = [(chat(message), expected) for message, expected in [*ROLES, *KEYS, *CONTENT, *PARTS, *IMAGES]]
+
+
+@pytest.mark.parametrize(("example", "expected"), CASES)
+def test_a_message_has_these_findings(example: Any, expected: list[str]) -> None:
+    assert found(example) == sorted(expected)
+
+
+def test_images_of_several_messages_are_counted_together() -> None:
+    assert found(chat(user([IMAGE] * 6), user([IMAGE] * 5))) == ["error too_many_images $.messages"]
