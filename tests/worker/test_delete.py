@@ -1,4 +1,4 @@
-"""What is deleted or expires here is removed at the provider too."""
+"""Datasets and models that are deleted or expire here are removed at the provider too."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_a_model_is_deleted_later_if_the_provider_cannot_now(alice: Person, sand
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_model_that_the_provider_will_not_delete_is_left_alone(alice: Person, sandbox: Sandbox, status: int) -> None:
+def test_a_delete_that_the_provider_refuses_is_not_repeated(alice: Person, sandbox: Sandbox, status: int) -> None:
     name = tuned_model(alice, sandbox)
     alice.openai.models.delete(name)
     sandbox.arm("DELETE", MODELS, status=status)
@@ -71,7 +71,7 @@ def test_a_model_that_the_provider_will_not_delete_is_left_alone(alice: Person, 
         alice.openai.models.retrieve(name)
 
 
-def test_a_deleted_dataset_leaves_neither_bytes_nor_copies(alice: Person, sandbox: Sandbox) -> None:
+def test_a_deleted_dataset_leaves_neither_bytes_nor_provider_files(alice: Person, sandbox: Sandbox) -> None:
     file_id = sent_file(alice, sandbox)
     alice.openai.files.delete(file_id)
     work()
@@ -81,7 +81,7 @@ def test_a_deleted_dataset_leaves_neither_bytes_nor_copies(alice: Person, sandbo
 
 
 @pytest.mark.parametrize("fault", [{"status": 401}, {"status": 500}, {"drop": "before"}, {"drop": "after"}], ids=str)
-def test_a_copy_that_cannot_be_deleted_now_is_deleted_later(
+def test_a_provider_file_that_cannot_be_deleted_now_is_deleted_later(
     alice: Person, sandbox: Sandbox, fault: dict[str, Any]
 ) -> None:
     file_id = sent_file(alice, sandbox)
@@ -101,7 +101,9 @@ def sent_file_of_a_gone_account(person: Person, sandbox: Sandbox) -> tuple[str, 
     return sent_file(person, sandbox, file_id), copy
 
 
-def test_an_account_that_is_gone_keeps_neither_the_bytes_nor_the_other_copies(alice: Person, sandbox: Sandbox) -> None:
+def test_a_deleted_account_keeps_neither_the_bytes_nor_the_other_provider_files(
+    alice: Person, sandbox: Sandbox
+) -> None:
     file_id, copy = sent_file_of_a_gone_account(alice, sandbox)
     alice.openai.files.delete(file_id)
     for _ in range(2):  # the second time the other copy is not found any more
@@ -113,7 +115,7 @@ def test_an_account_that_is_gone_keeps_neither_the_bytes_nor_the_other_copies(al
     assert sandbox.files() == []
 
 
-def test_an_account_that_is_left_alone_for_a_while_keeps_neither_the_bytes_nor_the_other_copies(
+def test_an_account_that_backs_off_keeps_neither_the_bytes_nor_the_other_provider_files(
     alice: Person, sandbox: Sandbox
 ) -> None:
     file_id, copy = sent_file_of_a_gone_account(alice, sandbox)
@@ -129,7 +131,7 @@ def test_an_account_that_is_left_alone_for_a_while_keeps_neither_the_bytes_nor_t
     assert sandbox.files() == []
 
 
-def test_nobody_waits_for_an_account_whose_copy_is_past_its_time(alice: Person, sandbox: Sandbox) -> None:
+def test_an_expired_provider_file_is_not_waited_for(alice: Person, sandbox: Sandbox) -> None:
     file_id, copy = sent_file_of_a_gone_account(alice, sandbox)
     change(ProviderFile, copy, expires_at=utc_now())
     alice.openai.files.delete(file_id)
@@ -137,7 +139,7 @@ def test_nobody_waits_for_an_account_whose_copy_is_past_its_time(alice: Person, 
     assert (row(Dataset, file_id).due_at, ids(ProviderFile)) == (None, [])
 
 
-def test_a_copy_that_was_only_distrusted_is_removed_too(alice: Person, sandbox: Sandbox) -> None:
+def test_a_distrusted_provider_file_is_deleted_too(alice: Person, sandbox: Sandbox) -> None:
     file_id = sent_file(alice, sandbox)
     change(ProviderFile, ids(ProviderFile)[0], expires_at=utc_now())
     alice.openai.files.delete(file_id)
@@ -145,7 +147,9 @@ def test_a_copy_that_was_only_distrusted_is_removed_too(alice: Person, sandbox: 
     assert sandbox.files() == []
 
 
-def test_a_copy_of_an_account_that_is_no_longer_configured_waits_for_it(alice: Person, sandbox: Sandbox) -> None:
+def test_a_provider_file_of_an_account_that_is_not_configured_any_more_waits_for_it(
+    alice: Person, sandbox: Sandbox
+) -> None:
     file_id = sent_file(alice, sandbox)
     alice.openai.files.delete(file_id)
     with settings(TUNERY_PROVIDER__BASE_URL="https://elsewhere.example/v1"):
@@ -173,7 +177,7 @@ def form(expiry: dict[str, object]) -> dict[str, object]:
     return {f"expires_after[{name}]": value for name, value in expiry.items()}
 
 
-def test_an_expired_dataset_takes_its_copies_with_it(alice: Person, sandbox: Sandbox) -> None:
+def test_an_expired_dataset_takes_its_provider_files_with_it(alice: Person, sandbox: Sandbox) -> None:
     file_id = sent_file(alice, sandbox)
     change(Dataset, file_id, expires_at=utc_now() - timedelta(seconds=1), due_at=utc_now())
     work()
@@ -199,9 +203,7 @@ def test_a_dataset_that_is_deleted_while_it_is_checked_is_removed_afterwards(ali
     assert row(Dataset, file_id).due_at is None
 
 
-def test_a_dataset_whose_bytes_are_gone_is_an_error_in_the_end_and_fails_its_jobs(
-    alice: Person, sandbox: Sandbox
-) -> None:
+def test_a_dataset_whose_bytes_are_gone_becomes_an_error_and_fails_its_jobs(alice: Person, sandbox: Sandbox) -> None:
     file_id = alice.upload()
     job_id = alice.create_job(training_file=file_id)
     (Path(get_settings().storage) / file_id).unlink()

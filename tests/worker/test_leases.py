@@ -1,4 +1,4 @@
-"""Leases: nobody takes what another holds, and who comes too late is not heard."""
+"""Leases: a row that is held is not claimed, and a record that comes too late is dropped."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -37,7 +37,7 @@ def test_a_record_that_comes_too_late_is_dropped_and_the_job_is_still_there_once
     assert row(Job, job_id).provider_job_id == theirs.id
 
 
-def test_a_step_that_fails_too_late_leaves_the_lease_of_another_alone(alice: Person, sandbox: Sandbox) -> None:
+def test_a_step_that_raises_too_late_does_not_touch_the_lease_of_another(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     taken = utc_now() + timedelta(minutes=1)
 
@@ -55,7 +55,7 @@ def renewing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "LEASE_RENEWAL_SECONDS", 0.0)
 
 
-def test_a_check_and_a_count_keep_their_row_as_long_as_they_make_headway(alice: Person, renewing: None) -> None:
+def test_a_check_and_a_count_renew_their_lease_while_they_read(alice: Person, renewing: None) -> None:
     dataset_id = alice.upload()
     for _ in range(2):
         first, last = lease_during(dataset_step.advance, dataset_id)
@@ -64,7 +64,7 @@ def test_a_check_and_a_count_keep_their_row_as_long_as_they_make_headway(alice: 
     assert (row(Dataset, dataset_id).due_at, row(Dataset, dataset_id).failures) == (None, 0)
 
 
-def test_a_copy_keeps_its_row_too(alice: Person, sandbox: Sandbox, receiver: Receiver, renewing: None) -> None:
+def test_a_fetch_renews_its_lease_too(alice: Person, sandbox: Sandbox, receiver: Receiver, renewing: None) -> None:
     receiver.body = lines(20)
     body = {"url": receiver.url, "split": {"count": 3}}
     made = alice.http.post("/datasets", json=body).json()
@@ -76,7 +76,7 @@ def test_a_copy_keeps_its_row_too(alice: Person, sandbox: Sandbox, receiver: Rec
     assert row(Dataset, made["validation_dataset"]).bytes > 0
 
 
-def test_a_file_on_its_way_to_the_provider_keeps_its_row_too(alice: Person, sandbox: Sandbox, renewing: None) -> None:
+def test_an_upload_to_the_provider_renews_its_lease_too(alice: Person, sandbox: Sandbox, renewing: None) -> None:
     alice.create_job()
     step(Dataset, ids(Dataset)[0])
     step(Job, ids(Job)[0])
@@ -86,13 +86,13 @@ def test_a_file_on_its_way_to_the_provider_keeps_its_row_too(alice: Person, sand
     assert row(ProviderFile, file_id).provider_file_id == sandbox.files()[0].id
 
 
-def test_a_look_keeps_its_row_from_one_call_to_the_next(alice: Person, sandbox: Sandbox, renewing: None) -> None:
+def test_a_poll_renews_its_lease_between_calls(alice: Person, sandbox: Sandbox, renewing: None) -> None:
     job_id, _ = running_job(alice, sandbox)
     first, last = lease_during(job_step.advance, job_id)
     assert first < last
 
 
-def test_a_step_that_has_lost_its_row_stops_and_leaves_it_alone(alice: Person, renewing: None) -> None:
+def test_a_step_that_has_lost_its_lease_stops_and_does_not_touch_the_row(alice: Person, renewing: None) -> None:
     dataset_id = alice.upload()
     taken = utc_now() + timedelta(minutes=1)
 
@@ -107,7 +107,7 @@ def test_a_step_that_has_lost_its_row_stops_and_leaves_it_alone(alice: Person, r
     assert (lost.due_at, lost.failures, lost.status) == (taken, 1, DatasetStatus.UPLOADED)
 
 
-def test_who_is_just_changing_the_row_is_waited_for(alice: Person, sandbox: Sandbox) -> None:
+def test_a_row_that_is_locked_for_a_moment_is_claimed_afterwards(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     change(Job, job_id, due_at=utc_now())
     with transaction() as session:
@@ -119,7 +119,7 @@ def test_who_is_just_changing_the_row_is_waited_for(alice: Person, sandbox: Sand
     assert row(Job, job_id).provider_job_id
 
 
-def test_nobody_takes_what_another_holds_until_its_lease_has_run_out(alice: Person, sandbox: Sandbox) -> None:
+def test_a_held_row_is_claimed_only_after_its_lease_has_run_out(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     change(Job, job_id, due_at=utc_now())
     with transaction() as session:
@@ -131,7 +131,7 @@ def test_nobody_takes_what_another_holds_until_its_lease_has_run_out(alice: Pers
     assert calls(sandbox, CREATE) == 1
 
 
-def test_nobody_waits_long_for_a_row_that_is_locked(alice: Person, sandbox: Sandbox) -> None:
+def test_a_step_does_not_wait_long_for_a_locked_row(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     change(Job, job_id, due_at=utc_now())
     with transaction() as session:

@@ -1,4 +1,4 @@
-"""What a provider should never say: as much of it is kept as can be, and a job that is paid for goes on."""
+"""Odd answers of a provider: what can be stored is kept, and a job that is paid for goes on."""
 
 import json
 from typing import Any
@@ -108,7 +108,7 @@ def test_an_odd_event_is_kept_as_far_as_it_can_be(alice: Person, sandbox: Sandbo
     assert row(Job, job_id).step is None
 
 
-def test_odd_checkpoints_hold_nothing_up(alice: Person, sandbox: Sandbox) -> None:
+def test_odd_checkpoints_do_not_hold_a_job_up(alice: Person, sandbox: Sandbox) -> None:
     job_id, theirs = running_job(alice, sandbox)
     odd: list[dict[str, Any]] = [
         {"fine_tuned_model_checkpoint": "ft:\0", "step_number": 1, "metrics": {"train_loss": float("inf"), "step": 1}},

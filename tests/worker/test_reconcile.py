@@ -1,4 +1,4 @@
-"""What crashes have left at the provider is adopted, cancelled or deleted, and nothing else is touched."""
+"""Reconciliation adopts, cancels or deletes what crashes have left at a provider, and touches nothing else."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,7 +32,7 @@ def account() -> str:
 
 
 def forgotten_job(person: Person, **values: Any) -> str:
-    """The provider has it, and nobody here knows of that."""
+    """The id of a job that is at the provider, while its row does not say so."""
     job_id = ready_job(person)
     step_and_die(job_step.advance, job_id)
     change(Job, job_id, create_pending_at=None, next_action=NextAction.PREPARE, **values)
@@ -40,7 +40,7 @@ def forgotten_job(person: Person, **values: Any) -> str:
 
 
 def again(sandbox: Sandbox, **metadata: str) -> str:
-    """Another job like the one that is there, with other marks."""
+    """Create a second job at the provider, like the first but with these marks. Returns its id."""
     (first,) = sandbox.jobs()
     marks = {**first.metadata, **metadata}
     return sandbox.openai.fine_tuning.jobs.create(
@@ -49,7 +49,7 @@ def again(sandbox: Sandbox, **metadata: str) -> str:
 
 
 def statuses(sandbox: Sandbox) -> dict[str, bool]:
-    """Of each job there, whether it was cancelled."""
+    """By id of each job at the provider: whether it is cancelled."""
     return {job.id: job.status == "cancelled" for job in sandbox.jobs()}
 
 
@@ -62,14 +62,14 @@ def grown_old(sandbox: Sandbox, hours: float = 2, odd: Sequence[dict[str, Any]] 
     sandbox.arm("GET", FILES, status=200, body=listed)
 
 
-def test_a_job_that_does_not_know_of_its_own_is_given_it(alice: Person, sandbox: Sandbox) -> None:
+def test_a_job_at_the_provider_is_adopted_by_its_row(alice: Person, sandbox: Sandbox) -> None:
     job_id = forgotten_job(alice)
     reconcile(account())
     step(Job, job_id)
     assert [row(Job, job_id).provider_job_id] == [job.id for job in sandbox.jobs()]
 
 
-def test_a_job_that_will_look_for_it_by_itself_is_left_to_do_so(alice: Person, sandbox: Sandbox) -> None:
+def test_a_job_whose_own_step_will_search_is_not_touched(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     step_and_die(job_step.advance, job_id)
     before = row(Job, job_id)
@@ -79,13 +79,13 @@ def test_a_job_that_will_look_for_it_by_itself_is_left_to_do_so(alice: Person, s
 
 
 @pytest.mark.parametrize("status", [JobStatus.CANCELLED, JobStatus.FAILED])
-def test_a_job_that_has_ended_here_does_not_go_on_there(alice: Person, sandbox: Sandbox, status: JobStatus) -> None:
+def test_a_job_that_has_ended_here_is_cancelled_there(alice: Person, sandbox: Sandbox, status: JobStatus) -> None:
     forgotten_job(alice, status=status, due_at=None)
     reconcile(account())
     assert list(statuses(sandbox).values()) == [True]
 
 
-def test_a_second_one_of_a_job_is_cancelled_and_the_first_is_not(alice: Person, sandbox: Sandbox) -> None:
+def test_the_second_of_two_jobs_at_the_provider_is_cancelled(alice: Person, sandbox: Sandbox) -> None:
     step(Job, ready_job(alice))
     (first,) = sandbox.jobs()
     second = again(sandbox)
@@ -93,9 +93,7 @@ def test_a_second_one_of_a_job_is_cancelled_and_the_first_is_not(alice: Person, 
     assert statuses(sandbox) == {first.id: False, second: True}
 
 
-def test_what_carries_no_marks_or_those_of_another_installation_is_left_alone(
-    alice: Person, sandbox: Sandbox, tunery: Tunery
-) -> None:
+def test_a_job_without_our_marks_is_not_touched(alice: Person, sandbox: Sandbox, tunery: Tunery) -> None:
     step(Job, ready_job(alice))
     others = again(sandbox, tunery_job="ftjob-other", tunery_organization="org-other")
     sandbox.openai.fine_tuning.jobs.create(model="gpt-4o-mini", training_file=sandbox.files()[0].id)
@@ -115,7 +113,7 @@ ODD_JOBS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("odd", ODD_JOBS, ids=str)
-def test_an_odd_job_there_keeps_no_other_from_being_mended(
+def test_an_odd_job_in_the_list_keeps_no_other_from_being_repaired(
     alice: Person, sandbox: Sandbox, odd: dict[str, Any]
 ) -> None:
     job_id = forgotten_job(alice)
@@ -128,7 +126,7 @@ def test_an_odd_job_there_keeps_no_other_from_being_mended(
 
 
 @pytest.mark.parametrize("odd", [{"filename": None}, {"filename": 5}, {"id": ["file"]}, {"id": None}], ids=str)
-def test_an_odd_file_there_keeps_no_other_from_being_removed(
+def test_an_odd_file_in_the_list_keeps_no_other_from_being_deleted(
     alice: Person, sandbox: Sandbox, odd: dict[str, Any]
 ) -> None:
     ready_job(alice)
@@ -139,7 +137,7 @@ def test_an_odd_file_there_keeps_no_other_from_being_removed(
     assert [file.id for file in sandbox.files()] == [copy.id]
 
 
-def test_a_job_that_a_restored_database_has_forgotten_is_cancelled_only_if_the_operator_says_so(
+def test_a_job_that_a_restored_database_does_not_know_is_cancelled_only_with_the_option_restored(
     alice: Person, sandbox: Sandbox, tunery: Tunery
 ) -> None:
     step(Job, ready_job(alice))
@@ -161,7 +159,7 @@ def test_a_file_that_nothing_points_to_is_deleted_after_an_hour(alice: Person, s
     assert [file.id for file in sandbox.files()] == [copy.id]
 
 
-def test_a_file_is_kept_while_a_job_there_needs_it_or_it_may_yet_be_found(alice: Person, sandbox: Sandbox) -> None:
+def test_a_file_is_kept_while_a_job_there_needs_it_or_its_own_step_may_find_it(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     step(Job, job_id)
     (copy_id,) = ids(ProviderFile)
@@ -176,7 +174,7 @@ def test_a_file_is_kept_while_a_job_there_needs_it_or_it_may_yet_be_found(alice:
     assert len(sandbox.files()) == 1
 
 
-def test_other_files_are_left_alone_however_old(alice: Person, sandbox: Sandbox) -> None:
+def test_files_of_other_names_are_kept_however_old(alice: Person, sandbox: Sandbox) -> None:
     for name in ("train.jsonl", f"file-{'0' * 26}-{'0' * 12}.jsonl"):
         sandbox.openai.files.create(file=(name, b"{}"), purpose="fine-tune")
     grown_old(sandbox)
@@ -197,19 +195,19 @@ def test_a_dry_run_shows_what_would_be_done_and_changes_nothing(
     assert row(Job, job_id).create_pending_at is not None
 
 
-def test_where_nothing_is_left_it_says_so(alice: Person, sandbox: Sandbox, tunery: Tunery) -> None:
+def test_it_says_that_there_is_nothing_to_repair(alice: Person, sandbox: Sandbox, tunery: Tunery) -> None:
     work()
     assert "Nothing is left" in tunery("reconcile").err
 
 
-def test_a_provider_that_cannot_be_asked_is_asked_the_next_day(alice: Person, sandbox: Sandbox) -> None:
+def test_a_provider_that_gives_no_answer_is_called_again_the_next_day(alice: Person, sandbox: Sandbox) -> None:
     forgotten_job(alice)
     sandbox.arm("GET", "/v1/fine_tuning/jobs", status=500)
     reconcile(account())
     assert not any(statuses(sandbox).values())
 
 
-def test_an_account_that_cannot_be_asked_is_named_and_the_others_are_mended(
+def test_an_account_without_an_answer_is_named_and_the_others_are_repaired(
     alice: Person, sandbox: Sandbox, tunery: Tunery
 ) -> None:
     job_id = forgotten_job(alice)

@@ -1,4 +1,4 @@
-"""What a killed upload left in the storage is removed, and nothing else."""
+"""The hourly work of the scheduler: leftovers in the storage, the default account, the daily reconciliation."""
 
 import os
 import time
@@ -28,7 +28,7 @@ def aged(path: Path, hours: float) -> Path:
     return path
 
 
-def test_bytes_of_which_no_row_knows_are_removed_after_an_hour(alice: Person) -> None:
+def test_bytes_without_a_row_are_removed_after_an_hour(alice: Person) -> None:
     orphan, young = stored(new_dataset_id(), 1.1), stored(new_dataset_id(), 0.9)
     tidy()
     assert (orphan.exists(), young.exists()) == (False, True)
@@ -56,20 +56,20 @@ def test_an_upload_that_was_cut_off_leaves_nothing_and_one_that_goes_on_is_not_d
         writer.discard()
 
 
-def test_files_that_are_none_of_ours_are_left_alone(alice: Person) -> None:
+def test_files_of_other_names_are_kept(alice: Person) -> None:
     other = stored("lost+found", 10_000)
     tidy()
     assert other.exists()
     other.unlink()
 
 
-def test_a_storage_that_is_not_there_yet_is_no_trouble_and_the_account_gets_to_be_known(alice: Person) -> None:
+def test_a_storage_that_does_not_exist_yet_is_no_error_and_the_default_account_is_made(alice: Person) -> None:
     assert ids(Credential) == []
     tidy()
     assert len(ids(Credential)) == 1
 
 
-def test_each_account_is_compared_with_what_we_know_once_a_day(alice: Person) -> None:
+def test_each_account_is_reconciled_once_a_day(alice: Person) -> None:
     tidy()
     (account,) = ids(Credential)
     first = row(Credential, account).reconciled_at

@@ -1,4 +1,4 @@
-"""The step of any row: claimed before, recorded after, counted always, and dropped when it comes too late."""
+"""Steps that raise: counted, put off, and given up in the end."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -32,7 +32,7 @@ CREATE = "POST /v1/fine_tuning/jobs"
 
 
 def fail(*_: object) -> Any:
-    raise ZeroDivisionError("nobody foresaw this")
+    raise ZeroDivisionError("an unforeseen error")
 
 
 BROKEN = {
@@ -86,7 +86,7 @@ def test_a_job_that_is_given_up_is_cancelled_at_the_provider(alice: Person, sand
     assert (job.status, job.due_at, job.place) == (JobStatus.FAILED, None, None)
 
 
-def test_one_that_cannot_be_cancelled_either_is_let_be(alice: Person, sandbox: Sandbox) -> None:
+def test_a_given_up_job_that_cannot_be_cancelled_either_ends(alice: Person, sandbox: Sandbox) -> None:
     job_id, _ = running_job(alice, sandbox)
     with settings(TUNERY_MAX_STEP_FAILURES="1"):
         for _ in range(4):
@@ -95,7 +95,7 @@ def test_one_that_cannot_be_cancelled_either_is_let_be(alice: Person, sandbox: S
     assert (job.status, job.due_at, job.request, job.place) == (JobStatus.FAILED, None, None, None)
 
 
-def test_one_of_which_nobody_knows_is_looked_for_and_cancelled(alice: Person, sandbox: Sandbox) -> None:
+def test_a_given_up_job_whose_create_is_unknown_is_searched_for_and_cancelled(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     with settings(TUNERY_MAX_STEP_FAILURES="1"):
         step_and_die(job_step.advance, job_id)
@@ -109,7 +109,7 @@ def test_one_of_which_nobody_knows_is_looked_for_and_cancelled(alice: Person, sa
     assert (row(Job, job_id).status, row(Job, job_id).due_at) == (JobStatus.FAILED, None)
 
 
-def test_a_step_whose_worker_is_killed_again_and_again_ends_too(alice: Person, sandbox: Sandbox) -> None:
+def test_a_step_whose_worker_is_killed_each_time_is_given_up_too(alice: Person, sandbox: Sandbox) -> None:
     job_id, _ = running_job(alice, sandbox)
     for _ in range(5):
         step_and_die(job_step.advance, job_id)
@@ -121,7 +121,7 @@ def test_a_step_whose_worker_is_killed_again_and_again_ends_too(alice: Person, s
     assert f"{job_id} (task task-1)" in error["message"]
 
 
-def test_a_step_that_goes_well_again_begins_to_count_anew(alice: Person, sandbox: Sandbox) -> None:
+def test_a_step_that_succeeds_resets_the_count(alice: Person, sandbox: Sandbox) -> None:
     job_id, _ = running_job(alice, sandbox)
     take(BROKEN["call"], job_id)
     assert row(Job, job_id).failures == 1
@@ -129,7 +129,7 @@ def test_a_step_that_goes_well_again_begins_to_count_anew(alice: Person, sandbox
     assert row(Job, job_id).failures == 0
 
 
-def test_a_pause_that_is_asked_for_while_a_step_is_put_off_is_kept_and_does_not_hurry_it(
+def test_a_pause_that_is_requested_while_a_step_is_put_off_is_kept_and_does_not_hurry_it(
     alice: Person, sandbox: Sandbox
 ) -> None:
     job_id, _ = running_job(alice, sandbox)
@@ -150,7 +150,7 @@ def test_a_cancel_does_not_wait_for_a_step_that_is_put_off(alice: Person, sandbo
     assert after.due_at <= utc_now()
 
 
-def test_a_cancel_leaves_a_step_under_way_alone(alice: Person, sandbox: Sandbox) -> None:
+def test_a_cancel_does_not_disturb_a_step_under_way(alice: Person, sandbox: Sandbox) -> None:
     job_id, _ = running_job(alice, sandbox)
     take(BROKEN["call"], job_id)
     change(Job, job_id, due_at=utc_now())
@@ -161,7 +161,7 @@ def test_a_cancel_leaves_a_step_under_way_alone(alice: Person, sandbox: Sandbox)
     assert row(Job, job_id).due_at == held.due_at
 
 
-def test_waits_double_up_to_a_limit_and_never_are_the_same_for_all(server: str) -> None:
+def test_back_off_doubles_up_to_a_limit_with_jitter(server: str) -> None:
     base, cap = get_settings().retry_base, get_settings().retry_cap
     for count in range(40):
         middle = min(cap, base * 2.0 ** min(count, 30))
@@ -169,13 +169,13 @@ def test_waits_double_up_to_a_limit_and_never_are_the_same_for_all(server: str) 
         assert middle * 0.8 <= min(waits) < max(waits) <= middle * 1.2
 
 
-def test_the_far_side_may_ask_for_an_hour_and_no_more(server: str) -> None:
+def test_at_most_an_hour_of_retry_after_is_respected(server: str) -> None:
     assert backoff(0, timedelta(minutes=50)) == timedelta(minutes=50)
     assert backoff(0, timedelta(days=365)) == timedelta(hours=1)
     assert backoff(20, timedelta(seconds=1)) > timedelta(minutes=3)
 
 
-def test_a_create_that_nobody_survives_is_tried_so_often_and_no_more(alice: Person, sandbox: Sandbox) -> None:
+def test_a_create_that_kills_its_worker_is_tried_a_limited_number_of_times(alice: Person, sandbox: Sandbox) -> None:
     job_id, creates = ready_job(alice), 0
 
     def call(plan: job_step.Plan) -> Any:

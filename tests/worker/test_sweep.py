@@ -1,4 +1,4 @@
-"""The sweep: no message is needed for anything, only for speed."""
+"""The sweep enqueues every due row, so that a lost message only delays a step."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def test_every_kind_of_row_that_has_steps_is_swept() -> None:
     assert set(sweep.DUE) == {table for table in tables if issubclass(table, Due)}
 
 
-def test_a_due_row_that_was_not_rung_is_rung_once(alice: Person, broker: Redis) -> None:
+def test_a_due_row_without_a_message_is_enqueued_once(alice: Person, broker: Redis) -> None:
     job_id = sleeping_job(alice)
     before = len(rings(broker, job_id))
     change(Job, job_id, due_at=utc_now(), enqueued_at=None)
@@ -83,7 +83,7 @@ def test_a_due_row_that_was_not_rung_is_rung_once(alice: Person, broker: Redis) 
     assert rings(broker, job_id)[before:] == ["jobs.advance"]
 
 
-def test_a_row_whose_time_has_come_since_it_was_rung_is_rung(alice: Person) -> None:
+def test_a_row_that_became_due_after_its_last_message_is_enqueued(alice: Person) -> None:
     job_id = sleeping_job(alice)
     change(Job, job_id, due_at=utc_now(), enqueued_at=utc_now() - timedelta(seconds=1))
     assert sweep.sweep() == 1
@@ -97,7 +97,7 @@ def test_a_message_that_was_lost_is_sent_again_after_a_while(alice: Person) -> N
     assert sweep.sweep() == 1
 
 
-def test_what_is_not_due_is_left_alone(alice: Person) -> None:
+def test_a_row_that_is_not_due_is_not_enqueued(alice: Person) -> None:
     job_id = sleeping_job(alice)
     change(Job, job_id, enqueued_at=None)
     assert sweep.sweep() == 0
@@ -105,9 +105,7 @@ def test_what_is_not_due_is_left_alone(alice: Person) -> None:
     assert sweep.sweep() == 0
 
 
-def test_the_row_of_a_worker_that_was_killed_is_rung_when_its_lease_has_run_out(
-    alice: Person, sandbox: Sandbox
-) -> None:
+def test_the_row_of_a_killed_worker_is_enqueued_when_its_lease_has_run_out(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     assert sweep.sweep() == 0
     step_and_die(job_step.advance, job_id)
@@ -115,7 +113,7 @@ def test_the_row_of_a_worker_that_was_killed_is_rung_when_its_lease_has_run_out(
     assert sweep.sweep() == 1
 
 
-def test_several_sweeps_at_once_share_the_rows_out(many: list[str], broker: Redis) -> None:
+def test_several_sweeps_at_once_take_different_rows(many: list[str], broker: Redis) -> None:
     together = Barrier(4)
 
     def one() -> int:
@@ -128,7 +126,7 @@ def test_several_sweeps_at_once_share_the_rows_out(many: list[str], broker: Redi
     assert [rings(broker, id) for id in many] == [["credentials.refresh"]] * len(many)
 
 
-def test_a_row_that_is_being_worked_on_is_not_waited_for(many: list[str]) -> None:
+def test_a_locked_row_is_not_waited_for(many: list[str]) -> None:
     with transaction() as session:
         session.get_one(Credential, many[0], with_for_update={"key_share": True})
         assert sweep.sweep() == len(many) - 1
@@ -144,7 +142,7 @@ def own_broker(redis_url: str) -> Iterator[Redis]:
         yield broker
 
 
-def test_a_bell_that_nobody_hears_is_not_rung_without_end(many: list[str], own_broker: Redis) -> None:
+def test_a_queue_that_no_worker_reads_does_not_grow_without_end(many: list[str], own_broker: Redis) -> None:
     own_broker.rpush("celery", *["ring"] * (sweep.MAX_MESSAGES_AFTER_SWEEP - 10))
     assert [sweep.sweep() for _ in range(3)] == [10, 0, 0]
     assert own_broker.llen("celery") == sweep.MAX_MESSAGES_AFTER_SWEEP
@@ -153,13 +151,13 @@ def test_a_bell_that_nobody_hears_is_not_rung_without_end(many: list[str], own_b
     assert sweep.sweep() == len(many) - 10
 
 
-def test_who_rings_all_the_time_leaves_the_sweep_room(many: list[str], own_broker: Redis) -> None:
+def test_a_process_that_enqueues_all_the_time_leaves_the_sweep_room(many: list[str], own_broker: Redis) -> None:
     own_broker.rpush("celery", *["ring"] * queue.MAX_QUEUED_MESSAGES)
     assert not queue.enqueue(Task.REFRESH_CREDENTIAL, many[-1])
     assert sweep.sweep() == len(many)
 
 
-def test_a_kind_of_which_very_many_are_due_leaves_the_others_their_turn(
+def test_a_table_with_very_many_due_rows_leaves_the_others_room(
     alice: Person, many: list[str], own_broker: Redis
 ) -> None:
     flood = [alice.create_job() for _ in sweep.DUE]
@@ -173,7 +171,7 @@ def test_a_kind_of_which_very_many_are_due_leaves_the_others_their_turn(
     assert any(row(Credential, id).enqueued_at is not None for id in many)
 
 
-def test_while_rings_are_waiting_to_be_heard_none_is_repeated_for_long(many: list[str], own_broker: Redis) -> None:
+def test_while_a_queue_is_long_no_message_is_repeated_for_a_while(many: list[str], own_broker: Redis) -> None:
     assert sweep.sweep() == len(many)
     while_ = get_settings().enqueue_again_after
     for id in many:
@@ -186,7 +184,7 @@ def test_while_rings_are_waiting_to_be_heard_none_is_repeated_for_long(many: lis
     assert sweep.sweep() == len(many) - 1
 
 
-def test_a_sweep_without_redis_ends_well_and_its_rows_are_rung_when_redis_is_back(
+def test_a_sweep_without_redis_ends_well_and_its_rows_are_enqueued_when_redis_is_back(
     many: list[str], broker: Redis
 ) -> None:
     with broker_at("redis://127.0.0.1:1/0"):

@@ -193,7 +193,10 @@ class Provider(Protocol):
         ...
 
     def job_pages(self) -> Iterator[list[ProviderJob]]:
-        """All jobs of the account, newest first, page by page, so that a caller can stop."""
+        """All jobs of the account, newest first, page by page, so that a caller can stop.
+
+        Only `id`, `status`, `created_at`, `estimated_finish` and the facts have to be set.
+        """
         ...
 
     def list_jobs(self, since: datetime) -> list[ProviderJob]:

@@ -147,7 +147,7 @@ class OpenAIProvider:
         while True:
             with self._errors():
                 page = next(pages, None)
-                jobs = [parsing.job(raw) for raw in page or ()]
+                jobs = [parsing.summary(raw) for raw in page or ()]
             if page is None:
                 return
             yield jobs

@@ -1,4 +1,4 @@
-"""What a provider's account is asked now and then: which base models it has."""
+"""The refresh of an account: its base models, and how many jobs it takes at once."""
 
 from datetime import timedelta
 from typing import Any
@@ -35,18 +35,16 @@ def credential(person: Person) -> str:
         ([], []),
     ],
 )
-def test_of_the_models_of_a_provider_those_are_kept_that_can_be_tuned(
-    server: str, offered: list[str], kept: list[str]
-) -> None:
+def test_only_models_that_can_be_tuned_are_kept(server: str, offered: list[str], kept: list[str]) -> None:
     assert [model.id for model in chosen(listed(*offered), ())] == kept
 
 
-def test_the_operators_choice_wins(server: str) -> None:
+def test_the_models_that_the_operator_names_win(server: str) -> None:
     offered = listed("gpt-4o", "gpt-5", "ft:gpt-5:acme::x")
     assert [model.id for model in chosen(offered, ["gpt-5", "gpt-6"])] == ["gpt-5"]
 
 
-def test_the_models_of_the_provider_are_listed_and_asked_for_again_later(alice: Person, sandbox: Sandbox) -> None:
+def test_the_models_of_the_provider_are_listed_and_refreshed_later(alice: Person, sandbox: Sandbox) -> None:
     credential_id = credential(alice)
     step(Credential, credential_id)
     models = {model.id: model for model in alice.openai.models.list()}
@@ -66,7 +64,7 @@ FAULTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_provider_that_cannot_be_asked_keeps_the_models_that_are_known(
+def test_the_known_models_are_kept_while_the_provider_gives_no_answer(
     alice: Person, sandbox: Sandbox, fault: dict[str, Any]
 ) -> None:
     credential_id = credential(alice)
@@ -78,7 +76,7 @@ def test_a_provider_that_cannot_be_asked_keeps_the_models_that_are_known(
     assert before
 
 
-def test_it_is_learned_how_many_jobs_the_provider_takes_at_once(alice: Person, sandbox: Sandbox) -> None:
+def test_the_slots_that_the_provider_says_are_kept(alice: Person, sandbox: Sandbox) -> None:
     credential_id = credential(alice)
     limits = {"gpt-4o-2024-08-06": {"max_concurrent_jobs": 5}, "gpt-4o": {"max_concurrent_jobs": 2}, "odd": 7}
     sandbox.arm("GET", "/v1/fine_tuning/model_limits", status=200, body=limits)
@@ -89,7 +87,7 @@ def test_it_is_learned_how_many_jobs_the_provider_takes_at_once(alice: Person, s
 @pytest.mark.parametrize(
     ("fault", "known"), [({"status": 404}, {}), ({"status": 200, "body": [1]}, {}), ({"status": 503}, {"gpt-4o": 2})]
 )
-def test_a_provider_that_does_not_say_how_many_still_has_models(
+def test_a_provider_that_does_not_say_its_slots_still_has_models(
     alice: Person, sandbox: Sandbox, fault: dict[str, Any], known: dict[str, int]
 ) -> None:
     credential_id = credential(alice)
@@ -100,7 +98,7 @@ def test_a_provider_that_does_not_say_how_many_still_has_models(
     assert (after.job_slots, bool(after.base_models), after.retries) == (known, True, 0)
 
 
-def test_a_list_without_times_and_owners_will_do(alice: Person, sandbox: Sandbox) -> None:
+def test_a_list_without_times_and_owners_is_enough(alice: Person, sandbox: Sandbox) -> None:
     credential_id = credential(alice)
     sandbox.arm("GET", "/v1/models", status=200, body={"object": "list", "data": [{"id": "llama"}]})
     step(Credential, credential_id)

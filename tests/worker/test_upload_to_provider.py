@@ -1,4 +1,4 @@
-"""A dataset's way to the provider."""
+"""Sending a dataset to a provider: once, whole or in parts, and found again after a crash."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -24,7 +24,7 @@ UNKNOWN_ENDS: list[dict[str, Any]] = [{"drop": "after"}, {"status": 500, "after_
 
 
 def waiting_file(person: Person) -> str:
-    """The copy that a new job needs, before anything was sent."""
+    """The provider file that a new job needs, before anything was sent."""
     person.create_job()
     work()
     (file_id,) = ids(ProviderFile)
@@ -47,7 +47,7 @@ def test_a_dataset_is_sent_once_however_many_jobs_need_it(alice: Person, sandbox
     assert sandbox.openai.files.content(copy.id).content == lines()
 
 
-def test_each_account_gets_a_copy_of_its_own(alice: Person, sandbox: Sandbox) -> None:
+def test_each_account_gets_a_provider_file_of_its_own(alice: Person, sandbox: Sandbox) -> None:
     file_id = alice.upload()
     work_until_created(alice.create_job(training_file=file_id))
     with settings(TUNERY_PROVIDER__BASE_URL=f"{sandbox.address}/./v1"):
@@ -64,7 +64,7 @@ def test_a_small_file_goes_in_one_request_under_a_name_that_can_be_found(alice: 
     assert calls(sandbox, "POST /v1/uploads") == 0
 
 
-def test_a_large_file_goes_in_parts_one_to_a_step_and_is_found_after_its_completion_was_lost(
+def test_a_large_file_is_sent_one_part_a_step_and_found_after_the_answer_to_its_completion_was_lost(
     large_file: str, sandbox: Sandbox
 ) -> None:
     sandbox.arm("POST", "/v1/uploads/*/complete", drop="after")
@@ -93,7 +93,7 @@ def test_a_large_file_whose_parts_are_refused_fails_in_the_end(large_file: str, 
 
 
 @pytest.mark.parametrize("fault", UNKNOWN_ENDS, ids=str)
-def test_a_file_of_which_only_the_answer_was_lost_is_found_again(
+def test_a_file_whose_upload_had_no_answer_is_found_again(
     alice: Person, sandbox: Sandbox, fault: dict[str, Any]
 ) -> None:
     sandbox.arm("POST", FILES, **fault)
@@ -104,7 +104,7 @@ def test_a_file_of_which_only_the_answer_was_lost_is_found_again(
     assert sandbox.jobs()[0].training_file == copy.id
 
 
-def test_a_file_is_found_again_by_the_worker_that_follows_one_that_was_killed(alice: Person, sandbox: Sandbox) -> None:
+def test_a_file_sent_by_a_killed_worker_is_found_by_the_next_one(alice: Person, sandbox: Sandbox) -> None:
     file_id = waiting_file(alice)
     step_and_die(upload_to_provider.upload, file_id)
     step(ProviderFile, file_id)
@@ -120,7 +120,7 @@ def test_a_file_that_did_not_arrive_is_sent_again(alice: Person, sandbox: Sandbo
     assert calls(sandbox, "POST /v1/files") == 2
 
 
-def test_a_file_that_may_still_arrive_is_not_looked_for_before_the_grace_is_over(
+def test_a_file_that_may_still_arrive_is_not_searched_for_before_the_grace_is_over(
     alice: Person, sandbox: Sandbox
 ) -> None:
     file_id = waiting_file(alice)
@@ -130,7 +130,7 @@ def test_a_file_that_may_still_arrive_is_not_looked_for_before_the_grace_is_over
     assert get_settings().create_grace - timedelta(seconds=30) < wait <= get_settings().create_grace
 
 
-def test_a_provider_that_is_not_there_has_certainly_no_file(alice: Person, sandbox: Sandbox) -> None:
+def test_a_file_is_not_searched_for_after_a_refused_connection(alice: Person, sandbox: Sandbox) -> None:
     file_id = waiting_file(alice)
     with settings(TUNERY_PROVIDER__BASE_URL="http://127.0.0.1:9/v1"):
         change(Credential, row(ProviderFile, file_id).credential_id, base_url="http://127.0.0.1:9/v1")
@@ -148,7 +148,7 @@ def test_somebody_elses_file_of_the_same_name_is_not_taken_for_ours(alice: Perso
     assert row(ProviderFile, file_id).provider_file_id not in {None, other.id}
 
 
-def test_the_provider_says_when_it_wants_to_be_asked_again(alice: Person, sandbox: Sandbox) -> None:
+def test_a_retry_waits_as_long_as_the_provider_asks(alice: Person, sandbox: Sandbox) -> None:
     file_id = waiting_file(alice)
     sandbox.arm("POST", FILES, status=429, headers={"retry-after": "1000"})
     step(ProviderFile, file_id)
@@ -177,7 +177,7 @@ def test_a_new_job_gives_a_refused_file_another_try(alice: Person, sandbox: Sand
     assert work_until_created(alice.create_job(training_file=file_id)) == sandbox.jobs()[0].id
 
 
-def test_a_dataset_that_was_deleted_meanwhile_is_not_sent(alice: Person, sandbox: Sandbox) -> None:
+def test_a_dataset_that_was_deleted_in_the_meantime_is_not_sent(alice: Person, sandbox: Sandbox) -> None:
     file_id = alice.upload()
     job_id = alice.create_job(training_file=file_id)
     work()
@@ -189,7 +189,9 @@ def test_a_dataset_that_was_deleted_meanwhile_is_not_sent(alice: Person, sandbox
     assert sandbox.files() == []
 
 
-def test_a_copy_that_is_about_to_expire_is_replaced_before_a_job_uses_it(alice: Person, sandbox: Sandbox) -> None:
+def test_a_provider_file_that_is_about_to_expire_is_replaced_before_a_job_uses_it(
+    alice: Person, sandbox: Sandbox
+) -> None:
     file_id = alice.upload()
     work_until_created(alice.create_job(training_file=file_id))
     (copy_id,) = ids(ProviderFile)
@@ -201,7 +203,7 @@ def test_a_copy_that_is_about_to_expire_is_replaced_before_a_job_uses_it(alice: 
     assert new != old
 
 
-def test_a_copy_that_was_deleted_at_the_provider_is_sent_anew_for_the_next_job(alice: Person, sandbox: Sandbox) -> None:
+def test_a_provider_file_that_was_deleted_there_is_sent_again_for_the_next_job(alice: Person, sandbox: Sandbox) -> None:
     file_id = alice.upload()
     job_id = ready_job(alice, training_file=file_id)
     sandbox.openai.files.delete(sandbox.files()[0].id)
@@ -211,7 +213,7 @@ def test_a_copy_that_was_deleted_at_the_provider_is_sent_anew_for_the_next_job(a
     assert len(sandbox.jobs()) == 1
 
 
-def test_a_worker_that_was_killed_before_its_first_word_loses_nothing(alice: Person, sandbox: Sandbox) -> None:
+def test_a_worker_that_was_killed_before_its_call_loses_nothing(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     change(Job, job_id, create_pending_at=utc_now(), next_action=NextAction.FIND)
     let_the_grace_pass(job_id)
