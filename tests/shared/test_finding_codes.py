@@ -15,7 +15,7 @@ def reported(path: Path) -> Iterator[str]:
     """Codes that stand as the first argument of a call that reports one."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in REPORTING and node.args:
-            yield from (each.value for each in ast.walk(node.args[0]) if isinstance(each, ast.Constant))
+            yield from (str(each.value) for each in ast.walk(node.args[0]) if isinstance(each, ast.Constant))
 
 
 def test_each_reported_code_has_a_severity_and_a_hint() -> None:
