@@ -26,8 +26,8 @@ def run_tests(state: Path, arguments: list[str]) -> int:
     if version and (programs := postgres_versions.find_or_fetch(state, version)):
         environ["TUNERY_PG_BIN"] = str(programs)
     in_parallel = [] if any(argument.startswith("-n") for argument in arguments) else PROCESSES
-    runner = ["-m", "coverage", "run", "-m", "pytest"] if with_coverage else ["-m", "pytest"]
-    code = _run(environ, *runner, *in_parallel, *arguments)
+    plugin = ["-p", "cli.dev.coverage_plugin"] if with_coverage else []
+    code = _run(environ, "-m", "pytest", *plugin, *in_parallel, *arguments)
     if with_coverage and code == 0:
         code = _run(environ, "-m", "coverage", "combine", "--quiet") or _run(environ, "-m", "coverage", "report")
     return code
