@@ -79,8 +79,8 @@ class Team:
         self.openai = OpenAI(base_url=stack.base_url, api_key=create_project_with_key(name).secret, max_retries=10)
         self.files: list[str] = []
         self.jobs: list[str] = []
-        told = [f"fine_tuning.job.{status}" for status in ("created", *FINAL)]
-        endpoint = self.openai.webhooks.create(name=name, url=listener.url, event_types=told)  # type: ignore[arg-type]
+        types: Any = [f"fine_tuning.job.{status}" for status in ("created", *FINAL)]
+        endpoint = self.openai.webhooks.create(name=name, url=listener.url, event_types=types)
         listener.secret = endpoint.signing_secret
 
     def prepare(self) -> None:

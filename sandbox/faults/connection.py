@@ -14,8 +14,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        extended: dict[str, Any] = self.scope  # type: ignore[assignment]  # a TypedDict without keys of our own
-        extended["extensions"] = {TRANSPORT: self.transport}
+        scope: Any = self.scope  # a TypedDict that knows uvicorn's own keys only
+        scope["extensions"] = {TRANSPORT: self.transport}
 
 
 async def cut(scope: Scope, receive: Receive) -> None:
