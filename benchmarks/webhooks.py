@@ -174,7 +174,9 @@ def _emit(project_id: str, count: int, per_second: float = 0) -> dict[str, float
     committed, started = {}, time.monotonic()
     for number in range(count):
         with transaction() as session:
-            event = webhooks.emit(session, project_id, TYPE, {"id": f"ftjob-{number}", "object": "fine_tuning.job"})
+            event = webhooks.write_event(
+                session, project_id, TYPE, {"id": f"ftjob-{number}", "object": "fine_tuning.job"}
+            )
         committed[event.id] = time.monotonic()
         if per_second:
             time.sleep(max(0.0, started + (number + 1) / per_second - time.monotonic()))

@@ -11,8 +11,7 @@ from sqlmodel import Session, col, select
 from shared.budgets import ledger
 from shared.budgets.models import Budget, SpendAlert, ThresholdNotification
 from shared.budgets.schemas import ThresholdReached
-from shared.notifications import service as notifications
-from shared.webhooks import service as webhooks
+from shared.notifications import events
 from shared.webhooks.event_types import EventType
 
 
@@ -64,10 +63,6 @@ def _record(session: Session, project_id: str, month: date, threshold: _Threshol
 def _notify(session: Session, budget: Budget, month: date, threshold: _Threshold, sums: ledger.Sums) -> None:
     reached = ThresholdReached.of(budget, month, sums, threshold.amount, threshold.percent, threshold.alert)
     data = reached.model_dump(mode="json")
-    type = EventType.BUDGET_THRESHOLD_REACHED
-    webhooks.emit(session, budget.project_id, type, data)
-    if threshold.alert is None:
-        notifications.tell(session, budget.project_id, type, data)
-    else:
-        alert = threshold.alert
-        notifications.send(session, budget.project_id, type, data, alert.recipients, alert.subject_prefix)
+    alert = threshold.alert
+    email_to = events.Recipients(alert.recipients, alert.subject_prefix) if alert else None
+    events.emit(session, budget.project_id, EventType.BUDGET_THRESHOLD_REACHED, data, email_to)

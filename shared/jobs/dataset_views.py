@@ -6,7 +6,7 @@ from shared.datasets import collection
 from shared.datasets.models import Dataset, DatasetStatus
 from shared.datasets.views import DatasetPublic
 from shared.jobs import service as jobs
-from shared.webhooks import service as webhooks
+from shared.notifications import events
 from shared.webhooks.event_types import EventType
 
 
@@ -22,4 +22,4 @@ def tell_checked(session: Session, dataset: Dataset) -> None:
     if dataset.deleted_at is None:
         is_good = dataset.status is DatasetStatus.PROCESSED
         type = EventType.DATASET_PROCESSED if is_good else EventType.DATASET_FAILED
-        webhooks.emit(session, dataset.project_id, type, show(session, dataset).model_dump(mode="json"))
+        events.emit(session, dataset.project_id, type, show(session, dataset).model_dump(mode="json"))

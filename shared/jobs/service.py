@@ -17,11 +17,10 @@ from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, 
 from shared.jobs.schemas import JobCreate, JobPublic
 from shared.jobs.spending import costs, reservation
 from shared.jobs.transitions import ASKABLE, MOVES, TOLD, set_next_action
-from shared.notifications import service as notifications
+from shared.notifications import events
 from shared.projects import service as projects
 from shared.projects.callers import Caller
 from shared.projects.model_permissions import rule_of
-from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 
 
@@ -160,9 +159,8 @@ def move(session: Session, job: Job, status: JobStatus) -> None:
 
 
 def tell(session: Session, job: Job, type: EventType) -> None:
-    """Let the project's webhooks know what happened to a job."""
-    webhooks.emit(session, job.project_id, type, JobPublic.of(job).model_dump(mode="json"))
-    notifications.tell(session, job.project_id, type, {"id": job.id})
+    """Notifies the project of what happened to a job."""
+    events.emit(session, job.project_id, type, JobPublic.of(job).model_dump(mode="json"))
 
 
 def fail(session: Session, job: Job, code: str, message: str, param: str | None = None) -> None:

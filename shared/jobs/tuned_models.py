@@ -12,10 +12,10 @@ from shared.db.times import utc_now
 from shared.errors import Forbidden, NotFound
 from shared.jobs.models import Checkpoint, Job, TunedModel
 from shared.jobs.schemas import ModelPublic
+from shared.notifications import events
 from shared.projects import credentials
 from shared.projects.model_permissions import ModelRule
 from shared.projects.models import Credential
-from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
@@ -61,7 +61,7 @@ def tell_shutdowns(session: Session, credential: Credential) -> None:
         if date is not None and date != model.shutdown_date_notified:
             model.shutdown_date_notified = date
             told = ModelPublic.of(model, date).model_dump(mode="json")
-            webhooks.emit(session, model.project_id, EventType.MODEL_SHUTDOWN_SCHEDULED, told)
+            events.emit(session, model.project_id, EventType.MODEL_SHUTDOWN_SCHEDULED, told)
 
 
 def delete_model(session: Session, project_id: str, name: str) -> None:

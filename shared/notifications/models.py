@@ -1,4 +1,4 @@
-"""Whom to tell by e-mail, what was told, and how sending it went."""
+"""The addresses that get e-mail about a project's events, and each e-mail with its outcome."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,12 +12,12 @@ from shared.db.tables import Owned, OwnedDue
 
 
 class NotificationRecipients(Owned, table=True):
-    """The addresses of a project that are told of its events, and of which."""
+    """The addresses of a project that get e-mail, and the types of event they get it for."""
 
     __tablename__ = "notification_recipients"
     __table_args__ = (UniqueConstraint("project_id"),)
     id_prefix: ClassVar[str] = "nlist_"
-    called: ClassVar[str] = "list of addresses for notices"
+    called: ClassVar[str] = "list of addresses for notifications"
 
     recipients: list[str] = JSONField(default_factory=list)
     event_types: list[str] = JSONField(default_factory=list)
@@ -30,15 +30,15 @@ class NotificationStatus(StrEnum):
 
 
 class Notification(OwnedDue, table=True):
-    """One e-mail to one address. Its step sends it; `data` is the object that it is about.
+    """One e-mail to one address; `data` is the object that the event is about.
 
-    `attempts` counts what was tried, `failure_reason` is the mail server's last word.
+    `attempts` counts the attempts so far. `failure_reason` is the mail server's last answer, if it was a refusal.
     """
 
     __tablename__ = "notifications"
     __table_args__ = (Index(None, "project_id", "id"),)
-    id_prefix: ClassVar[str] = "notice_"
-    called: ClassVar[str] = "notice"
+    id_prefix: ClassVar[str] = "notification_"
+    called: ClassVar[str] = "notification"
     task: ClassVar[Task] = Task.SEND_NOTIFICATION
 
     type: str

@@ -1,4 +1,4 @@
-"""Notices by e-mail as the administration API has them."""
+"""E-mail notifications as the administration API shows them."""
 
 from typing import Annotated, Literal
 
@@ -19,20 +19,20 @@ NotificationType = Literal[
     EventType.JOB_APPROVAL_REQUIRED,
     EventType.BUDGET_THRESHOLD_REACHED,
 ]
-ENDS: tuple[NotificationType, ...] = (EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELLED)
+JOB_ENDS: tuple[NotificationType, ...] = (EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELLED)
 
 
 class NotificationRecipientsUpdate(BaseModel):
-    """Who is told by e-mail, and of what: of the ends of jobs, if that is not said."""
+    """Who gets e-mail and about which events; about the ends of jobs, if no types are given."""
 
     model_config = ConfigDict(extra="forbid")
 
     recipients: Addresses
-    event_types: Annotated[list[NotificationType], Field(min_length=1)] = list(ENDS)
+    event_types: Annotated[list[NotificationType], Field(min_length=1)] = list(JOB_ENDS)
 
 
 class NotificationRecipientsPublic(BaseModel):
-    """`enabled` is false where the installation sends no e-mail: its operator has named no mail server."""
+    """`enabled` is false when the installation sends no e-mail, because its operator has configured no mail server."""
 
     object: Literal["project.email_notifications"] = "project.email_notifications"
     enabled: bool
@@ -54,9 +54,9 @@ class NotificationRecipientsDeleted(BaseModel):
 
 
 class NotificationPublic(Listed):
-    """One e-mail to one address: `failure_reason` is the mail server's last word, if it was not taken."""
+    """One e-mail to one address. `failure_reason` is the mail server's last answer, if it was a refusal."""
 
-    object: Literal["project.email_notice"] = "project.email_notice"
+    object: Literal["project.email_notification"] = "project.email_notification"
     created_at: int
     type: str
     recipient: str

@@ -97,7 +97,7 @@ def disable(session: Session, endpoint: WebhookEndpoint, reason: DisabledReason)
     _give_up_pending(session, endpoint.id, FailureReason.DISABLED)
     if reason is not DisabledReason.REQUESTED:
         told = WebhookEndpointPublic.of(endpoint).model_dump(mode="json")
-        emit(session, endpoint.project_id, EventType.ENDPOINT_DISABLED, told)
+        write_event(session, endpoint.project_id, EventType.ENDPOINT_DISABLED, told)
 
 
 def note_missed(endpoint: WebhookEndpoint, since: datetime) -> None:
@@ -177,10 +177,10 @@ def _hint(secret: str) -> str:
     return f"whsec_…{secret[-5:]}"
 
 
-def emit(session: Session, project_id: str, type: EventType, data: dict[str, Any]) -> WebhookEvent:
-    """Write an event, and a delivery for each endpoint that wants it, in the caller's transaction.
+def write_event(session: Session, project_id: str, type: EventType, data: dict[str, Any]) -> WebhookEvent:
+    """Writes an event, and a delivery for each endpoint that wants it, in the caller's transaction.
 
-    `data` is the object that it happened to, as the API gives it, with its `id`.
+    `shared.notifications.events.emit` calls this and writes the e-mails too; only webhooks' own events come directly.
     """
     event = WebhookEvent(project_id=project_id, type=type, object_id=data["id"], data=data)
     session.add(event)

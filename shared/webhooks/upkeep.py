@@ -39,7 +39,7 @@ def tell_expiring_keys(session: Session) -> None:
     for key in session.exec(expiring.order_by(ApiKey.id).with_for_update(skip_locked=True)):
         key.expiry_notified_at = now
         told = keys.show(session, [key])[0].model_dump(mode="json")
-        webhooks.emit(session, key.project_id or "", EventType.API_KEY_EXPIRING, told)
+        webhooks.write_event(session, key.project_id or "", EventType.API_KEY_EXPIRING, told)
 
 
 def disable_failing(session: Session) -> None:

@@ -43,7 +43,7 @@ def test_after_it_the_old_key_can_be_removed_and_what_cannot_be_opened_is_named(
     new, foreign = (Fernet.generate_key().decode() for _ in range(2))
     first = create(alice, url=receiver.url)
     with transaction() as session:
-        webhooks.emit(session, alice.project_id, EventType.JOB_SUCCEEDED, sample(EventType.JOB_SUCCEEDED))
+        webhooks.write_event(session, alice.project_id, EventType.JOB_SUCCEEDED, sample(EventType.JOB_SUCCEEDED))
     second = alice.openai.webhooks.rotate_secret(first.id, keep_old_secret_active_for_24_hours=True)
     done, lost = create(alice).id, create(alice).id
     answer = alice.http.post("/webhook_events", **ASKED)

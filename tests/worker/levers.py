@@ -142,7 +142,7 @@ def _read_settings(values: dict[str, str]) -> None:
 def happen(person: Person, type: EventType = EventType.JOB_CANCELLED, **data: Any) -> str:
     """Something happens in a person's project; the id of the event."""
     with transaction() as session:
-        return webhooks.emit(session, person.project_id, type, {"id": "ftjob-1", **data}).id
+        return webhooks.write_event(session, person.project_id, type, {"id": "ftjob-1", **data}).id
 
 
 def endpoint_of(person: Person, url: str, *types: str, **values: Any) -> Any:

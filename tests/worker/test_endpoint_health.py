@@ -191,7 +191,7 @@ def test_what_is_on_its_way_while_the_endpoint_is_disabled_ends_with_it(alice: P
 def test_what_was_told_while_the_endpoint_was_being_disabled_counts_as_missed(alice: Person) -> None:
     endpoint_id = dead(alice)
     with transaction() as session:  # it has seen the endpoint enabled, and ends later than the other
-        webhooks.emit(session, alice.project_id, EventType.JOB_CANCELLED, {"id": "ftjob-1"})
+        webhooks.write_event(session, alice.project_id, EventType.JOB_CANCELLED, {"id": "ftjob-1"})
         session.flush()
         update(alice, endpoint_id, enabled=False)
     [event_id, delivery_id] = ids(WebhookEvent) + ids(WebhookDelivery)

@@ -114,7 +114,7 @@ def test_a_worker_that_dies_before_it_records_has_told_nothing(alice: Person, sa
 def test_what_is_rolled_back_is_told_to_nobody(alice: Person) -> None:
     endpoint_of(alice, f"http://127.0.0.1:{free_port()}/")
     with suppress(ZeroDivisionError), transaction() as session:
-        webhooks.emit(session, alice.project_id, EventType.JOB_CANCELLED, {"id": "ftjob-1"})
+        webhooks.write_event(session, alice.project_id, EventType.JOB_CANCELLED, {"id": "ftjob-1"})
         session.flush()
         raise ZeroDivisionError
     assert (ids(WebhookEvent), ids(WebhookDelivery)) == ([], [])

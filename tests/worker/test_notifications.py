@@ -1,4 +1,4 @@
-"""A notice's way to a mail server."""
+"""A notification's way to a mail server."""
 
 import ssl
 import subprocess
@@ -45,13 +45,13 @@ def ended_job(operator: Operator, person: Person, sandbox: Sandbox, status: str 
     return job_id
 
 
-def the_notice() -> Notification:
+def the_notification() -> Notification:
     [id] = ids(Notification)
-    notice: Notification = row(Notification, id)
-    return notice
+    notification: Notification = row(Notification, id)
+    return notification
 
 
-def test_the_end_of_a_job_is_told_with_what_one_wants_to_know(
+def test_the_end_of_a_job_is_sent_with_the_facts_about_it(
     operator: Operator, alice: Person, sandbox: Sandbox, mail: MailServer
 ) -> None:
     job_id = ended_job(operator, alice, sandbox, recipients=["alice@example.com", "bob@example.com"])
@@ -79,10 +79,10 @@ def test_the_end_of_a_job_is_told_with_what_one_wants_to_know(
 
 def the_statuses() -> list[tuple[NotificationStatus, int, str | None]]:
     found = [row(Notification, id) for id in ids(Notification)]
-    return [(notice.status, notice.attempts, notice.failure_reason) for notice in found]
+    return [(notification.status, notification.attempts, notification.failure_reason) for notification in found]
 
 
-def test_a_failed_jobs_notice_has_the_reason_and_no_cost(
+def test_a_failed_jobs_notification_has_the_reason_and_no_cost(
     operator: Operator, alice: Person, sandbox: Sandbox, mail: MailServer
 ) -> None:
     job_id = ended_job(operator, alice, sandbox, "failed")
@@ -93,7 +93,7 @@ def test_a_failed_jobs_notice_has_the_reason_and_no_cost(
     assert "\nCost:" not in text
 
 
-def test_only_what_was_asked_for_is_told_and_nobody_who_was_not_named(
+def test_only_the_chosen_events_are_sent_and_only_to_the_projects_own_addresses(
     operator: Operator, alice: Person, bob: Person, sandbox: Sandbox, mail: MailServer
 ) -> None:
     operator.post(bob, "email_notifications", recipients=["bob@example.com"])
@@ -117,16 +117,16 @@ def test_a_server_that_says_try_later_is_tried_on_the_schedule(
 ) -> None:
     ended_job(operator, alice, sandbox)
     mail.refusals = ["451 4.7.1 Greylisted"]
-    step(Notification, the_notice().id)
-    notice = the_notice()
-    assert (notice.status, notice.attempts, notice.failure_reason) == (
+    step(Notification, the_notification().id)
+    notification = the_notification()
+    assert (notification.status, notification.attempts, notification.failure_reason) == (
         NotificationStatus.PENDING,
         1,
         "451 4.7.1 Greylisted",
     )
-    assert notice.due_at
-    assert 50 < (notice.due_at - utc_now()).total_seconds() <= 60
-    step(Notification, notice.id)
+    assert notification.due_at
+    assert 50 < (notification.due_at - utc_now()).total_seconds() <= 60
+    step(Notification, notification.id)
     assert the_statuses() == [(NotificationStatus.SENT, 2, None)]
     assert len(mail.taken) == 1
 
@@ -142,31 +142,31 @@ def test_an_address_that_is_refused_is_not_tried_again(
     assert [(each["status"], each["failure_reason"]) for each in sent] == [("failed", "550 5.1.1 No such user")]
 
 
-def test_when_nobody_listens_it_is_given_up_in_the_end(
+def test_a_mail_server_that_cannot_be_reached_is_given_up_after_the_schedule(
     operator: Operator, alice: Person, sandbox: Sandbox, clean: str
 ) -> None:
     with sending_to(free_port(), TUNERY_SMTP__SCHEDULE="[60]"):
         ended_job(operator, alice, sandbox)
-        step(Notification, the_notice().id)
-        assert the_notice().status is NotificationStatus.PENDING
-        step(Notification, the_notice().id)
-    notice = the_notice()
-    assert (notice.status, notice.attempts, notice.due_at) == (NotificationStatus.FAILED, 2, None)
-    assert "ConnectionRefusedError" in (notice.failure_reason or "")
+        step(Notification, the_notification().id)
+        assert the_notification().status is NotificationStatus.PENDING
+        step(Notification, the_notification().id)
+    notification = the_notification()
+    assert (notification.status, notification.attempts, notification.due_at) == (NotificationStatus.FAILED, 2, None)
+    assert "ConnectionRefusedError" in (notification.failure_reason or "")
 
 
 def test_a_worker_that_dies_after_sending_sends_the_same_message_again(
     operator: Operator, alice: Person, sandbox: Sandbox, mail: MailServer
 ) -> None:
     ended_job(operator, alice, sandbox)
-    step_and_die(send.send, the_notice().id)
+    step_and_die(send.send, the_notification().id)
     work()
     first, second = (message["Message-ID"] for _, message in mail.taken)
-    assert first == second == f"<{the_notice().id}@example.com>"
-    assert the_notice().status is NotificationStatus.SENT
+    assert first == second == f"<{the_notification().id}@example.com>"
+    assert the_notification().status is NotificationStatus.SENT
 
 
-def test_one_who_rings_sends_all_that_is_due(
+def test_one_task_sends_everything_that_is_due(
     operator: Operator, alice: Person, sandbox: Sandbox, mail: MailServer
 ) -> None:
     recipients = [f"a{number}@example.com" for number in range(7)]
@@ -208,28 +208,28 @@ def test_a_login_goes_over_tls_alone_to_a_server_whose_certificate_is_trusted(
         sending_to(server.port, **login),
     ):
         ended_job(operator, alice, sandbox)
-        step(Notification, the_notice().id)
-        assert "CERTIFICATE_VERIFY_FAILED" in (the_notice().failure_reason or "")
+        step(Notification, the_notification().id)
+        assert "CERTIFICATE_VERIFY_FAILED" in (the_notification().failure_reason or "")
         assert server.logins == []
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-        step(Notification, the_notice().id)
+        step(Notification, the_notification().id)
         assert (server.logins, len(server.taken)) == ([(b"tunery", b"right")], 1)
 
 
-def test_a_wrong_password_is_tried_again_and_never_told(
+def test_a_wrong_password_is_tried_again_and_never_shown(
     operator: Operator, alice: Person, sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     login = {"TUNERY_SMTP__USER": "tunery", "TUNERY_SMTP__PASSWORD": "wr0ng-secret"}
     with mail_server(auth_require_tls=False) as server, sending_to(server.port, **login):
         ended_job(operator, alice, sandbox)
-        step(Notification, the_notice().id)
-    notice = the_notice()
-    assert (notice.status, notice.attempts) == (NotificationStatus.PENDING, 1)
-    assert (notice.failure_reason or "").startswith("535")
-    assert "wr0ng-secret" not in f"{notice!r}{capsys.readouterr()}"
+        step(Notification, the_notification().id)
+    notification = the_notification()
+    assert (notification.status, notification.attempts) == (NotificationStatus.PENDING, 1)
+    assert (notification.failure_reason or "").startswith("535")
+    assert "wr0ng-secret" not in f"{notification!r}{capsys.readouterr()}"
 
 
-def test_a_threshold_and_an_approval_are_told_by_mail(operator: Operator, alice: Person, mail: MailServer) -> None:
+def test_a_threshold_and_an_approval_are_sent_by_e_mail(operator: Operator, alice: Person, mail: MailServer) -> None:
     types = ["budget.threshold_reached", "fine_tuning.job.approval_required"]
     operator.post(alice, "email_notifications", recipients=["alice@example.com"], event_types=types)
     operator.post(

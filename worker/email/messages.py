@@ -1,8 +1,10 @@
-"""The words of a notice: plain text, with what one wants to know of what happened, and where to look."""
+"""Writes the plain-text message of each event that is sent by e-mail."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from sqlmodel import Session
@@ -14,38 +16,29 @@ from shared.notifications.models import Notification
 from shared.projects.models import Project
 from shared.webhooks.event_types import EventType
 
-_HAPPENED = {
-    EventType.JOB_SUCCEEDED: "has succeeded",
-    EventType.JOB_FAILED: "has failed",
-    EventType.JOB_CANCELLED: "was cancelled",
-    EventType.JOB_APPROVAL_REQUIRED: "waits for an approval",
-}
+LABEL_WIDTH = 20
 
 
 @dataclass(frozen=True)
-class Letter:
+class Message:
     """`subject` is one line."""
 
     subject: str
-    text: str
+    body: str
 
 
-def letter(session: Session, notice: Notification) -> Letter:
-    project = session.get_one(Project, notice.project_id)
-    type = EventType(notice.type)
-    if type is EventType.BUDGET_THRESHOLD_REACHED:
-        subject, lines = _of_budget(project, notice.data)
-    else:
-        subject, lines = _of_job(session, project, session.get_one(Job, notice.data["id"]), type)
-    prefix = f"{notice.subject_prefix} " if notice.subject_prefix else ""
-    return Letter(_one_line(prefix + subject), "\n".join(lines) + "\n")
+def write_message(session: Session, notification: Notification) -> Message:
+    project = session.get_one(Project, notification.project_id)
+    subject, lines = MESSAGES[EventType(notification.type)](session, project, notification.data)
+    prefix = f"{notification.subject_prefix} " if notification.subject_prefix else ""
+    return Message(_one_line(prefix + subject), "\n".join(lines) + "\n")
 
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _of_budget(project: Project, data: dict[str, Any]) -> tuple[str, list[str]]:
+def _budget_message(_: Session, project: Project, data: dict[str, Any]) -> tuple[str, list[str]]:
     currency, reached = data["currency"], f"{data['threshold_amount']} {data['currency']}"
     spent, reserved = Decimal(data["spent"]), Decimal(data["reserved"])
     percent = f", {data['threshold_percent']} % of the limit" if data["threshold_percent"] is not None else ""
@@ -60,12 +53,13 @@ def _of_budget(project: Project, data: dict[str, Any]) -> tuple[str, list[str]]:
             ("Limit", f"{data['spend_limit']} {currency}" if data["spend_limit"] is not None else "none"),
         ),
         "",
-        f"Where to look, with an admin key: GET /v1/organization/projects/{project.id}/ledger",
+        f"Details, with an admin key: GET /v1/organization/projects/{project.id}/ledger",
     ]
 
 
-def _of_job(session: Session, project: Project, job: Job, type: EventType) -> tuple[str, list[str]]:
-    happened = _HAPPENED[type]
+def _job_message(happened: str, session: Session, project: Project, data: dict[str, Any]) -> tuple[str, list[str]]:
+    """About the job as it is now, which may be later than the event: its cost is known only after its end."""
+    job = session.get_one(Job, data["id"])
     reason = f"{job.error['message']} ({job.error['code']})" if job.error else None
     return f"Fine-tuning job {job.id} {happened}", [
         f"The fine-tuning job {job.id} of the project {project.name} {happened}.",
@@ -82,26 +76,35 @@ def _of_job(session: Session, project: Project, job: Job, type: EventType) -> tu
             ("Last losses", _losses(session, job)),
         ),
         "",
-        f"Where to look, with a key of the project: GET /v1/fine_tuning/jobs/{job.id}",
+        f"Details, with a key of the project: GET /v1/fine_tuning/jobs/{job.id}",
         f"and GET /v1/fine_tuning/jobs/{job.id}/events",
-        *_for_approvers(project, job, type),
     ]
 
 
-def _for_approvers(project: Project, job: Job, type: EventType) -> list[str]:
-    if type is not EventType.JOB_APPROVAL_REQUIRED:
-        return []
-    path = f"/v1/organization/projects/{project.id}/jobs/{job.id}"
-    return ["", f"To decide, with an admin key: POST {path}/approve", f"or POST {path}/reject"]
+def _approval_message(session: Session, project: Project, data: dict[str, Any]) -> tuple[str, list[str]]:
+    subject, lines = _job_message("waits for an approval", session, project, data)
+    path = f"/v1/organization/projects/{project.id}/jobs/{data['id']}"
+    return subject, [*lines, "", f"To decide, with an admin key: POST {path}/approve", f"or POST {path}/reject"]
+
+
+# Every type in shared.notifications.schemas.NotificationType has its entry; a test compares the two.
+MESSAGES: dict[EventType, Callable[[Session, Project, dict[str, Any]], tuple[str, list[str]]]] = {
+    EventType.JOB_SUCCEEDED: partial(_job_message, "has succeeded"),
+    EventType.JOB_FAILED: partial(_job_message, "has failed"),
+    EventType.JOB_CANCELLED: partial(_job_message, "was cancelled"),
+    EventType.JOB_APPROVAL_REQUIRED: _approval_message,
+    EventType.BUDGET_THRESHOLD_REACHED: _budget_message,
+}
 
 
 def _table(*rows: tuple[str, str | None]) -> list[str]:
-    return [f"{name + ':':<20}{_one_line(value)}" for name, value in rows if value is not None]
+    """One line for each row that has a value. A value that a caller wrote cannot begin a line of its own."""
+    return [f"{label + ':':<{LABEL_WIDTH}}{_one_line(value)}" for label, value in rows if value is not None]
 
 
-def _duration(since: datetime, until: datetime) -> str:
-    """From the request to the end: `1 h 5 min 7 s`."""
-    seconds = max(0, round((until - since).total_seconds()))
+def _duration(start: datetime, end: datetime) -> str:
+    """`1 h 5 min 7 s`"""
+    seconds = max(0, round((end - start).total_seconds()))
     parts = ((seconds // 3600, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s"))
     return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"
 
@@ -115,5 +118,5 @@ def _losses(session: Session, job: Job) -> str | None:
     if point is None:
         return None
     losses = {"training": point.train_loss, "validation": point.valid_loss, "full validation": point.full_valid_loss}
-    told = [f"{name} {loss:g}" for name, loss in losses.items() if loss is not None]
-    return f"{', '.join(told)} (step {point.step})" if told else None
+    known = [f"{name} {loss:g}" for name, loss in losses.items() if loss is not None]
+    return f"{', '.join(known)} (step {point.step})" if known else None

@@ -1,4 +1,4 @@
-"""One attempt at a notice: hand the e-mail to the mail server, write down what it said."""
+"""Sends notifications: hands each e-mail to the mail server and records the answer."""
 
 import smtplib
 import ssl
@@ -17,74 +17,74 @@ from shared.db.claims import release
 from shared.notifications import service as notifications
 from shared.notifications.models import Notification
 from shared.settings import get_settings
-from worker.email.messages import Letter, letter
+from worker.email.messages import Message, write_message
 from worker.runtime.errors import StepError
 from worker.runtime.steps import Step, after, log, run_one
 
-LINES = 4  # at once, so that a mail server that hangs leaves the webhooks their threads
-AT_ONE_GO = 10.0  # seconds, since a worker may have to stop
-REASON_LENGTH = 500
-UNFOLDED = 400  # a subject stays one line: SMTP takes 998 characters, and to fold one can add a space to it
+MAX_CONNECTIONS_PER_PROCESS = 4  # so that a mail server that hangs leaves the webhooks their threads
+MAX_SECONDS_PER_TASK = 10.0  # a worker that is asked to stop waits for its tasks
+MAX_REASON_CHARS = 500
+MAX_LINE_CHARS = 400  # below SMTP's 998, and long enough that no subject is folded, which could add a space to it
 
-_lines = threading.BoundedSemaphore(LINES)
+_connections = threading.BoundedSemaphore(MAX_CONNECTIONS_PER_PROCESS)
 
 
 @dataclass(frozen=True)
 class Plan:
-    notice: Notification
-    letter: Letter
+    notification: Notification
+    message: Message
 
 
 @dataclass(frozen=True)
-class Refused:
-    """The mail server's words, or why it could not be asked. One that is final is not asked again."""
+class Refusal:
+    """The mail server's words, or why it was not reached. After a final one there is no further attempt."""
 
     reason: str
     is_final: bool
 
 
 def send_due() -> None:
-    """Send what is due, the oldest first. Who finds no line free leaves it to those on one."""
-    if not _lines.acquire(blocking=False):
+    """Sends due notifications, the oldest first. Returns when all connections are in use: their tasks send the rest."""
+    if not _connections.acquire(blocking=False):
         return
     try:
-        stop_at = time.monotonic() + AT_ONE_GO
+        stop_at = time.monotonic() + MAX_SECONDS_PER_TASK
         while time.monotonic() < stop_at and run_one(send, col(Notification.due_at).is_not(None)):
             pass
     finally:
-        _lines.release()
+        _connections.release()
 
 
-def _plan(session: Session, notice: Notification) -> Plan | None:
+def _plan(session: Session, notification: Notification) -> Plan | None:
     if get_settings().smtp.host is None:
-        notifications.finish(notice, "The installation sends no e-mail any more")
+        notifications.finish(notification, "The installation sends no e-mail any more")
         return None
-    return Plan(notice, letter(session, notice))
+    return Plan(notification, write_message(session, notification))
 
 
-def _call(plan: Plan) -> Refused | None:
+def _call(plan: Plan) -> Refusal | None:
     try:
         with _connected() as server:
-            server.send_message(_message(plan))
+            server.send_message(_email(plan))
     except smtplib.SMTPRecipientsRefused as error:
         [(code, said)] = error.recipients.values()
-        return _refused(code, said)
-    except smtplib.SMTPAuthenticationError as error:  # the operator's to mend, meanwhile
-        return Refused(_said(error.smtp_code, error.smtp_error), is_final=False)
+        return _refusal(code, said)
+    except smtplib.SMTPAuthenticationError as error:  # never final: the operator may correct the password
+        return Refusal(_said(error.smtp_code, error.smtp_error), is_final=False)
     except smtplib.SMTPResponseException as error:
-        return _refused(error.smtp_code, error.smtp_error)
+        return _refusal(error.smtp_code, error.smtp_error)
     except (OSError, smtplib.SMTPException) as error:
-        return Refused(f"{type(error).__name__}: {error}"[:REASON_LENGTH], is_final=False)
+        return Refusal(f"{type(error).__name__}: {error}"[:MAX_REASON_CHARS], is_final=False)
     return None
 
 
-def _refused(code: int, said: bytes | str) -> Refused:
-    return Refused(_said(code, said), is_final=500 <= code < 600)
+def _refusal(code: int, said: bytes | str) -> Refusal:
+    return Refusal(_said(code, said), is_final=500 <= code < 600)
 
 
 def _said(code: int, said: bytes | str) -> str:
     text = said.decode(errors="replace") if isinstance(said, bytes) else said
-    return f"{code} {text}".replace("\0", "")[:REASON_LENGTH]
+    return f"{code} {text}".replace("\0", "")[:MAX_REASON_CHARS]
 
 
 @contextmanager
@@ -104,45 +104,49 @@ def _connected() -> Iterator[smtplib.SMTP]:
             server.login(settings.user, settings.password.get_secret_value())
         yield server
     finally:
-        with suppress(OSError):  # whatever is said at parting, what was taken was taken
+        with suppress(OSError):  # an error after the message was accepted does not undo that
             server.quit()
         server.close()
 
 
-def _message(plan: Plan) -> EmailMessage:
-    """Its id is the notice's at every attempt, so that a mailbox can tell a repeat."""
+def _email(plan: Plan) -> EmailMessage:
+    """The Message-ID is the same at every attempt, so that a mailbox recognises a repeated message."""
     sender = get_settings().smtp.sender
-    message = EmailMessage(policy=SMTP.clone(max_line_length=UNFOLDED, cte_type="7bit"))
-    message["From"], message["To"], message["Subject"] = sender, plan.notice.recipient, plan.letter.subject
-    message["Date"] = format_datetime(plan.notice.created_at)
-    message["Message-ID"] = f"<{plan.notice.id}@{sender.rpartition('@')[2]}>"
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(plan.letter.text)
-    return message
+    email = EmailMessage(policy=SMTP.clone(max_line_length=MAX_LINE_CHARS, cte_type="7bit"))
+    email["From"], email["To"], email["Subject"] = sender, plan.notification.recipient, plan.message.subject
+    email["Date"] = format_datetime(plan.notification.created_at)
+    email["Message-ID"] = f"<{plan.notification.id}@{sender.rpartition('@')[2]}>"
+    email["Auto-Submitted"] = "auto-generated"
+    email.set_content(plan.message.body)
+    return email
 
 
-def _record(_: Session, notice: Notification, plan: Plan, answer: Refused | StepError | None) -> None:
+def _record(_: Session, notification: Notification, plan: Plan, answer: Refusal | StepError | None) -> None:
     if isinstance(answer, StepError):
-        raise answer  # `_call` turns every failure of the mail server into `Refused`
-    notice.attempts += 1
+        raise answer  # `_call` turns every failure of the mail server into a `Refusal`
+    notification.attempts += 1
     schedule = get_settings().smtp.schedule
     if answer is None:
-        log.info("notice sent", row=notice.id, type=notice.type)
-        notifications.finish(notice, None)
+        log.info("notification sent", row=notification.id, type=notification.type)
+        notifications.finish(notification, None)
         return
-    is_over = answer.is_final or notice.attempts > len(schedule)
+    is_given_up = answer.is_final or notification.attempts > len(schedule)
     log.warning(
-        "a notice was not taken", row=notice.id, attempts=notice.attempts, reason=answer.reason, given_up=is_over
+        "the mail server refused a notification",
+        row=notification.id,
+        attempts=notification.attempts,
+        reason=answer.reason,
+        given_up=is_given_up,
     )
-    if is_over:
-        notifications.finish(notice, answer.reason)
+    if is_given_up:
+        notifications.finish(notification, answer.reason)
     else:
-        notice.failure_reason = answer.reason
-        release(notice, after(schedule[notice.attempts - 1]))
+        notification.failure_reason = answer.reason
+        release(notification, after(schedule[notification.attempts - 1]))
 
 
-def _give_up(_: Session, notice: Notification) -> None:
-    notifications.finish(notice, "It could not be written on our side")
+def _give_up(_: Session, notification: Notification) -> None:
+    notifications.finish(notification, "It could not be written on our side")
 
 
 send = Step(Notification, _plan, _call, _record, _give_up)

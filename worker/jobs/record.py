@@ -13,7 +13,7 @@ from shared.jobs import service as jobs
 from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, TunedModel
 from shared.jobs.schemas import CheckpointPublic, progress
 from shared.jobs.spending import costs
-from shared.webhooks import service as webhooks
+from shared.notifications import events
 from shared.webhooks.event_types import EventType
 from worker.jobs.poll import Seen, status_of
 from worker.providers import sanitize
@@ -113,7 +113,7 @@ def _add_checkpoints(session: Session, job: Job, checkpoints: list[ProviderCheck
         new = insert(Checkpoint).values(**row.model_dump()).on_conflict_do_nothing().returning(col(Checkpoint.id))
         if session.exec(new).first() is not None:
             made = CheckpointPublic.of(row).model_dump(mode="json")
-            webhooks.emit(session, job.project_id, EventType.JOB_CHECKPOINT_CREATED, made)
+            events.emit(session, job.project_id, EventType.JOB_CHECKPOINT_CREATED, made)
 
 
 def _copy_facts(job: Job, seen: ProviderJob) -> None:

@@ -27,7 +27,7 @@ router = APIRouter(
 @router.get("", response_model=NotificationRecipientsPublic)
 def retrieve_email_notifications(session: OrganizationSessionDep, project_id: str) -> NotificationRecipientsPublic:
     """Return who receives e-mail notifications, and for which events."""
-    return NotificationRecipientsPublic.of(notifications.list_of(session, project_id))
+    return NotificationRecipientsPublic.of(notifications.get_recipients(session, project_id))
 
 
 @router.post("", response_model=NotificationRecipientsPublic)
@@ -35,13 +35,13 @@ def update_email_notifications(
     session: OrganizationSessionDep, project_id: str, new: NotificationRecipientsUpdate
 ) -> NotificationRecipientsPublic:
     """Set the recipients and events of e-mail notifications, in place of the previous ones."""
-    return NotificationRecipientsPublic.of(notifications.set_list(session, project_id, new))
+    return NotificationRecipientsPublic.of(notifications.set_recipients(session, project_id, new))
 
 
 @router.delete("", response_model=NotificationRecipientsDeleted)
 def delete_email_notifications(session: OrganizationSessionDep, project_id: str) -> NotificationRecipientsDeleted:
     """Stop e-mail notifications. Those that are already waiting are still sent."""
-    notifications.delete_list(session, project_id)
+    notifications.delete_recipients(session, project_id)
     return NotificationRecipientsDeleted()
 
 
