@@ -10,7 +10,7 @@ from shared.projects.models import Credential
 from tests.worker.levers import change, ids
 from tests.world import Person, Sandbox, row, step
 from worker.accounts.refresh import REFRESH_EVERY, chosen
-from worker.providers.openai.base_models import base_models
+from worker.providers.openai.model_list import base_models
 from worker.providers.protocol import BaseModel
 
 

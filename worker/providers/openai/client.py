@@ -12,9 +12,9 @@ from openai import Omit, omit
 from shared.projects.credentials import Account
 from worker.providers import sanitize
 from worker.providers.openai import parsing
-from worker.providers.openai.base_models import base_models
 from worker.providers.openai.calls import JsonCalls, path, sdk_client
 from worker.providers.openai.errors import provider_errors
+from worker.providers.openai.model_list import base_models
 from worker.providers.protocol import (
     MAX_CLOCK_SKEW,
     BaseModel,
