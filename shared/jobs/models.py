@@ -82,15 +82,10 @@ IS_HELD = "place = 'held' AND status <> 'paused'"  # the provider takes the plac
 
 
 class Job(OwnedDue, table=True):
-    """The work.
+    """The work. `provider_…` columns hold the provider's words; `changed_at` is when its status last changed.
 
-    `provider_…` columns hold the far side's words; `create_pending_at` marks a create whose end is not known. `place`
-    is null before the files are ready, and at the end. `queue_position` is from 1; null when it is far behind.
-    `provider_status` is null while the provider is known to say something new; `changed_at` is when it last did.
-    `misses` counts the polls, since the last one that found what it asked for, to which the provider said that it does
-    not know the job, or refused the events of one that has ended. `refusals` counts the answers that what is asked
-    for is not possible now. `unanswered_since` is when what was asked about it first got no usable answer,
-    and has got none since. `cleared_at` is when its money was in order: before that the provider sees nothing of it.
+    `create_pending_at` marks a create whose result is not known. `queue_position` counts from 1; null far behind.
+    `misses` counts polls answered «not found»; before `cleared_at`, when its money was in order, no provider sees it.
     """
 
     __tablename__ = "jobs"
@@ -148,8 +143,8 @@ class Job(OwnedDue, table=True):
     last_provider_event_id: str | None = None
     changed_at: datetime | None = TimeField(default=None)
     misses: int = 0
-    refusals: int = 0
-    unanswered_since: datetime | None = TimeField(default=None)
+    refusals: int = 0  # answers that what was requested is not possible now
+    unanswered_since: datetime | None = TimeField(default=None)  # the first poll without a usable answer
 
 
 class Watch(DueTable, table=True):
@@ -173,10 +168,9 @@ class Watch(DueTable, table=True):
 class JobQueue(DueTable, table=True):
     """The jobs of one account for one base model, which share its places. Its step admits who is next.
 
-    It has a `due_at` as long as somebody waits or its limit is lowered. `clock` is the virtual time of the fair share,
-    which only grows. `lowered_to` is how many jobs the provider lets us have until `lowered_until`; since it refused
-    one, jobs are created one at a time (`is_careful`) until nobody waits. `retries` counts its refusals in a row.
-    `held` and `freed_at` (Unix seconds) tell how fast places become free, `ahead` who has been told a position.
+    `due_at` is set while a job waits or the limit is lowered. `clock` is the fair share's virtual time and only grows.
+    `lowered_to` is the provider's limit until `lowered_until`. After a refusal jobs are created one at a time. `retries`
+    counts refusals in a row; `held` and `freed_at` (Unix seconds) tell how fast slots become free.
     """
 
     __tablename__ = "job_queues"
