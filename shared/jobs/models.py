@@ -169,7 +169,7 @@ class JobQueue(DueTable, table=True):
     """The jobs of one account for one base model, which share its places. Its step admits who is next.
 
     `due_at` is set while a job waits or the limit is lowered. `clock` is the fair share's virtual time and only grows.
-    `lowered_to` is the provider's limit until `lowered_until`. After a refusal jobs are created one at a time. `retries`
+    `lowered_to` is the provider's limit until `lowered_until`. After a refusal, jobs are created singly. `retries`
     counts refusals in a row; `held` and `freed_at` (Unix seconds) tell how fast slots become free.
     """
 
