@@ -26,8 +26,8 @@ from shared.settings import get_settings
 from tests.api.administration import Operator, operating
 from tests.api.module_person import module_person
 from tests.brokers import until_it_answers
-from tests.places import BUCKET, Place, s3_server, variables
 from tests.servers import Receiver, free_port, serving, wait_for_port
+from tests.storage_locations import BUCKET, StorageLocation, s3_server, variables
 from tests.worker.levers import settings
 from tests.world import Person, RunningStack, Sandbox, empty_tables, environment
 
@@ -137,22 +137,22 @@ def server(
 
 @pytest.fixture(scope="session")
 def s3_address() -> Iterator[str]:
-    """A server of buckets, for whoever asks for `place`."""
+    """A server of buckets, for tests that use `location`."""
     with s3_server() as address:
         yield address
 
 
 @pytest.fixture(params=["folder", "bucket"])
-def place(request: pytest.FixtureRequest, server: str, tmp_path: Path) -> Iterator[Place]:
+def location(request: pytest.FixtureRequest, server: str, tmp_path: Path) -> Iterator[StorageLocation]:
     """The api's and the worker's storage, empty: the test runs once with each kind."""
     if request.param == "folder":
-        place = Place(str(tmp_path / "files"))
-        with settings(TUNERY_STORAGE=place.setting):
-            yield place
+        location = StorageLocation(str(tmp_path / "files"))
+        with settings(TUNERY_STORAGE=location.setting):
+            yield location
         return
-    place = Place(f"s3://{BUCKET}/{tmp_path.name}", endpoint=request.getfixturevalue("s3_address"))
-    with environment(variables(place.endpoint or "")), settings(TUNERY_STORAGE=place.setting):
-        yield place
+    location = StorageLocation(f"s3://{BUCKET}/{tmp_path.name}", endpoint=request.getfixturevalue("s3_address"))
+    with environment(variables(location.endpoint or "")), settings(TUNERY_STORAGE=location.setting):
+        yield location
 
 
 @pytest.fixture

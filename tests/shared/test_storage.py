@@ -18,10 +18,10 @@ from shared.datasets.validation.check import check
 from shared.datasets.validation.scanning import processes
 from shared.datasets.validation.scanning.child_process import open_again
 from shared.settings import get_settings
-from tests.places import Place, variables
 from tests.servers import Receiver, free_port
 from tests.shared.dataset_lines import GOOD
 from tests.shared.process import ROOT
+from tests.storage_locations import StorageLocation, variables
 from tests.worker.levers import settings
 from tests.world import environment
 
@@ -43,14 +43,14 @@ def store(id: str, data: bytes, at_once: int = 1 << 20) -> str:
 
 
 @pytest.mark.parametrize("size", [0, 1, 1 << 20, PIECE_BYTES, LARGE])
-def test_what_was_written_is_read(place: Place, size: int) -> None:
+def test_what_was_written_is_read(location: StorageLocation, size: int) -> None:
     data = content(size)
     assert store("file-1", data) == sha256(data).hexdigest()
     with storage.open_dataset("file-1") as file:
         assert file.read() == data
 
 
-def test_a_file_can_be_read_by_range_and_by_line(place: Place) -> None:
+def test_a_file_can_be_read_by_range_and_by_line(location: StorageLocation) -> None:
     data = content(LARGE)
     store("file-1", data)
     with storage.open_dataset("file-1") as file:
@@ -69,22 +69,22 @@ def test_a_file_can_be_read_by_range_and_by_line(place: Place) -> None:
             file.seek(-1)
 
 
-def test_parts_are_joined_without_being_copied_and_go_with_the_dataset(place: Place) -> None:
+def test_parts_are_joined_without_being_copied_and_go_with_the_dataset(location: StorageLocation) -> None:
     parts = {"part_a": content(LARGE, 1), "part_b": content(700, 2), "part_c": content(1, 3)}
     for id, data in parts.items():
         store(id, data)
-    before = place.names()
+    before = location.names()
     order = ["part_c", "part_a", "part_b"]
     storage.join("file-1", order)
-    assert set(place.names()) - set(before) == {"file-1.parts"}
+    assert set(location.names()) - set(before) == {"file-1.parts"}
     with storage.open_dataset("file-1") as joined, storage.open_parts(order) as apart:
         assert joined.read() == apart.read() == b"".join(parts[id] for id in order)
     storage.remove("file-1")
-    assert place.names() == []
+    assert location.names() == []
 
 
 def test_several_processes_check_what_lies_there(
-    place: Place, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    location: StorageLocation, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     data = GOOD * 2000
     for number, start in enumerate(range(0, len(data), 1_500_000)):
@@ -101,14 +101,14 @@ def test_several_processes_check_what_lies_there(
     assert capfd.readouterr().err == ""
 
 
-def test_parts_outlive_a_join_that_is_undone(place: Place) -> None:
+def test_parts_outlive_a_join_that_is_undone(location: StorageLocation) -> None:
     store("part_a", b"a")
     storage.join("file-1", ["part_a"])
     storage.unjoin("file-1")
-    assert place.names() == ["part_a"]
+    assert location.names() == ["part_a"]
 
 
-def test_nothing_can_be_read_before_all_is_written(place: Place) -> None:
+def test_nothing_can_be_read_before_all_is_written(location: StorageLocation) -> None:
     writer = storage.Writer("file-1")
     writer.write(content(LARGE))
     with pytest.raises(FileNotFoundError):
@@ -119,28 +119,28 @@ def test_nothing_can_be_read_before_all_is_written(place: Place) -> None:
 
 
 @pytest.mark.parametrize("finished", [False, True])
-def test_what_is_discarded_leaves_nothing(place: Place, finished: bool) -> None:
+def test_what_is_discarded_leaves_nothing(location: StorageLocation, finished: bool) -> None:
     writer = storage.Writer("file-1")
     writer.write(content(LARGE))
     if finished:
         writer.finish()
     writer.discard()
-    assert place.names() == []
+    assert location.names() == []
 
 
-def test_to_remove_what_is_not_there_is_no_trouble(place: Place) -> None:
+def test_to_remove_what_is_not_there_is_no_trouble(location: StorageLocation) -> None:
     storage.remove("file-1", "part_a")
     store("file-1", content(LARGE))
     for _ in range(2):
         storage.remove("file-1")
-    assert place.names() == []
+    assert location.names() == []
 
 
-def test_what_an_attempt_left_is_in_nobodys_way(place: Place) -> None:
+def test_what_an_attempt_left_is_in_nobodys_way(location: StorageLocation) -> None:
     kill_while_it_writes()
     storage.remove("file-1")
     store("file-1", b"again")
-    assert place.names() == ["file-1"]
+    assert location.names() == ["file-1"]
 
 
 KILLED = """
@@ -153,18 +153,18 @@ input()
 """
 
 
-def test_what_a_killed_process_left_is_removed_and_nothing_else(place: Place) -> None:
+def test_what_a_killed_process_left_is_removed_and_nothing_else(location: StorageLocation) -> None:
     store("file-known", content(LARGE))
     store("part_known", b"a")
     store("part_orphan", content(LARGE))
     storage.join("file-orphan", ["part_known"])
     kill_while_it_writes()
-    assert any(name.startswith("file-1") for name in place.names())
-    before = len(place.names())
+    assert any(name.startswith("file-1") for name in location.names())
+    before = len(location.names())
     assert storage.remove_leftovers(lambda ids: set(ids), timedelta(hours=1)) == []
     removed = storage.remove_leftovers(lambda ids: {"file-known", "part_known"} & set(ids), NOW)
-    assert len(removed) == before - len(place.names())
-    assert {name.split(".")[0].split("/")[0] for name in place.names()} == {"file-known", "part_known"}
+    assert len(removed) == before - len(location.names())
+    assert {name.split(".")[0].split("/")[0] for name in location.names()} == {"file-known", "part_known"}
     with storage.open_dataset("file-known") as file:
         assert file.read() == content(LARGE)
 
@@ -187,12 +187,12 @@ def kill_while_it_writes() -> None:
         process.send_signal(signal.SIGKILL)
 
 
-def test_more_leftovers_than_are_judged_at_once(place: Place) -> None:
-    if place.endpoint is not None:
+def test_more_leftovers_than_are_judged_at_once(location: StorageLocation) -> None:
+    if location.endpoint is not None:
         pytest.skip("a thousand requests, to see the same code")
     for number in range(storage.JUDGED_AT_ONCE + 5):
-        (Path(place.setting) / f"part_{number}").parent.mkdir(exist_ok=True)
-        (Path(place.setting) / f"part_{number}").touch()
+        (Path(location.setting) / f"part_{number}").parent.mkdir(exist_ok=True)
+        (Path(location.setting) / f"part_{number}").touch()
     assert len(storage.remove_leftovers(lambda _: set(), NOW)) == storage.JUDGED_AT_ONCE + 5
 
 
@@ -219,11 +219,11 @@ def test_a_bucket_that_is_away_is_an_os_error_and_not_a_missing_file(server: str
         storage.Writer("file-1").discard()
 
 
-def test_bytes_that_are_cut_off_are_noticed(place: Place) -> None:
-    if place.endpoint is not None:
+def test_bytes_that_are_cut_off_are_noticed(location: StorageLocation) -> None:
+    if location.endpoint is not None:
         pytest.skip("an object is whole, or is not there")
     store("part_a", b"abc")
     storage.join("file-1", ["part_a"])
-    (Path(place.setting) / "part_a").write_bytes(b"a")
+    (Path(location.setting) / "part_a").write_bytes(b"a")
     with storage.open_dataset("file-1") as file, pytest.raises(OSError, match="part_a ends before its 3 bytes"):
         file.read()

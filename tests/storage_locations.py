@@ -1,4 +1,4 @@
-"""Where datasets can lie in a test: a folder, or a bucket of moto's server, which speaks S3 over HTTP."""
+"""The storage locations of tests: a folder, or a bucket of moto's server, which speaks S3 over HTTP."""
 
 import re
 import subprocess
@@ -17,14 +17,14 @@ BUCKET = "tunery"
 
 
 @dataclass(frozen=True)
-class Place:
-    """A storage as the setting names it; `endpoint` is the server of a bucket."""
+class StorageLocation:
+    """`setting` is the value of TUNERY_STORAGE; `endpoint` is the address of the server of a bucket."""
 
     setting: str
     endpoint: str | None = None
 
     def names(self) -> list[str]:
-        """Everything that lies there."""
+        """The names of all that is stored there, sorted."""
         if self.endpoint is None:
             return sorted(path.name for path in Path(self.setting).glob("*"))
         prefix = self.setting.removeprefix(f"s3://{BUCKET}/") + "/"
@@ -34,7 +34,7 @@ class Place:
 
 @contextmanager
 def s3_server() -> Iterator[str]:
-    """A server of buckets, with one of them; its address."""
+    """Start an S3 server with one bucket, and yield its address."""
     port = free_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -49,7 +49,7 @@ def s3_server() -> Iterator[str]:
 
 
 def variables(endpoint: str) -> dict[str, str]:
-    """What whoever uses that server finds in its environment."""
+    """The environment variables with which a process uses that server."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": "us-east-1",
