@@ -166,6 +166,7 @@ class RateLimitMiddleware:
             # This request reads the limits again in `admit`; until it has, the others go on with the cached ones. Else
             # every request of a flood would read them.
             limits.until = time.monotonic() + REFRESH_SECONDS
+            metered.limits = limits  # for the headers of an answer that is refused before `admit`
             return None
         metered.limits, metered.is_counted = limits, True
         return await limits.take(self.cache.counters, metered.cost, now)
