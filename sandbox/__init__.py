@@ -1,1 +1,1 @@
-"""A small OpenAI of our own, to try, demo and test against: it speaks the wire, it remembers, and it does not learn."""
+"""A stand-in for OpenAI's API for trials, demos and tests: it keeps files and jobs in memory, and trains nothing."""

@@ -1,4 +1,4 @@
-"""`python -m sandbox`: one process that says where it listens and forgets everything at its end."""
+"""`python -m sandbox`: starts the server, logs its address, and deletes its files when it stops."""
 
 import logging
 import signal

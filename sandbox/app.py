@@ -1,4 +1,4 @@
-"""Puts the sandbox together: the routes, the errors, the memory and the gate before them."""
+"""Builds the ASGI app from the routes, the error handlers, the state and the middleware."""
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute

@@ -1,4 +1,4 @@
-"""The one place that knows how OpenAI says no: an envelope of four keys, whatever went wrong."""
+"""Turns every error into OpenAI's envelope: `{"error": {"message", "type", "param", "code"}}`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_pa
 
 
 class ApiError(Exception):
-    """A refusal: the HTTP status, and what the four keys of OpenAI's envelope say."""
+    """An error answer: the HTTP status and the four keys of OpenAI's envelope."""
 
     def __init__(
         self,
@@ -45,8 +45,8 @@ def handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(UnicodeEncodeError, _refuse_text)
-    app.add_exception_handler(ClientDisconnect, _give_up)
-    app.add_exception_handler(Exception, _confess)
+    app.add_exception_handler(ClientDisconnect, _refuse_unfinished_body)
+    app.add_exception_handler(Exception, _answer_server_error)
 
 
 async def _refuse(_: Request, error: Exception) -> Response:
@@ -58,7 +58,7 @@ async def _refuse_text(_: Request, __: Exception) -> Response:
     return ApiError(400, "The request has text that is not valid Unicode.", code="invalid_value").response()
 
 
-async def _give_up(_: Request, __: Exception) -> Response:
+async def _refuse_unfinished_body(_: Request, __: Exception) -> Response:
     return ApiError(400, "The connection was closed before the body had ended.").response()
 
 
@@ -77,7 +77,7 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
     return ApiError(error.status_code, str(error.detail), headers=error.headers).response()
 
 
-async def _confess(_: Request, __: Exception) -> Response:
+async def _answer_server_error(_: Request, __: Exception) -> Response:
     return ApiError(500, "The sandbox had an error of its own; its log says more.", type="server_error").response()
 
 

@@ -1,4 +1,4 @@
-"""When a file deletes itself: the same object in a file's form and in an upload's JSON."""
+"""`expires_after`, which a file's form and an upload's JSON share."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ExpiresAfter(BaseModel):
-    """So many seconds after the file's creation, from an hour to thirty days."""
+    """Seconds after the creation, from an hour to 30 days."""
 
     model_config = ConfigDict(extra="forbid")
 

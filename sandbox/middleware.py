@@ -1,4 +1,4 @@
-"""What every request passes: a request id, the key, the count, and the faults armed for it."""
+"""Runs before every request: checks the key, counts the call, applies an armed fault, and sets OpenAI's headers."""
 
 import hmac
 import logging
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Gate:
-    """The outermost layer: it sees requests that no route matches, and answers that no route wrote."""
+    """The outermost ASGI layer, so that it also sees requests that match no route."""
 
     def __init__(self, app: ASGIApp, state: State, template: Callable[[Scope], str]) -> None:
         self._app = app
@@ -36,7 +36,7 @@ class Gate:
         await self._next(scope)(scope, receive, send)
 
     def _next(self, scope: Scope) -> ASGIApp:
-        """Who answers: the app, a refusal, or a fault that was armed for this call."""
+        """The app that answers: the real one, a refusal, or one with a fault."""
         path: str = scope.get("path", "")
         if not path.startswith(("/v1/", "/sandbox/")):
             return self.app
@@ -56,7 +56,7 @@ class Gate:
             log.exception("%s %s failed", scope["method"], scope["path"])
 
     def _refuse(self, scope: Scope) -> Response | None:
-        """401 before a byte of the body is read."""
+        """A 401 answer, or None for the right key; the body is not read before."""
         headers = Headers(scope=scope)
         scheme, _, key = headers.get("authorization", "").partition(" ")
         if "authorization" not in headers:  # as Azure has it

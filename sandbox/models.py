@@ -1,4 +1,4 @@
-"""The models there are: the bases OpenAI had, from a table with their closing dates, and what was tuned on them here.
+"""Finds models: OpenAI's base models with their shutdown dates (models.json), and those tuned in this sandbox.
 
 The sandbox goes on serving a base after its date, so that a tutorial written in its time still runs.
 """

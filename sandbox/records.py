@@ -1,4 +1,4 @@
-"""What the sandbox keeps in memory: OpenAI's objects, with exactly the fields of the wire."""
+"""OpenAI's objects as the sandbox keeps them in memory, with exactly the fields of the wire."""
 
 import secrets
 import string
@@ -11,7 +11,7 @@ from sandbox.training_file import Dataset, Example
 
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
 ACTIVE = frozenset({"validating_files", "queued", "running"})
-"""The statuses that take one of a model's places; a paused job gives its place back."""
+"""The statuses that take one of a model's slots; a paused job frees its slot."""
 
 _LETTERS = string.ascii_letters + string.digits
 

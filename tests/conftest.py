@@ -1,4 +1,4 @@
-"""What every test may ask for: real servers, started once per run and shared by all xdist workers."""
+"""Fixtures for all tests: real servers, started once per run and shared by all xdist workers."""
 
 import json
 import os
@@ -32,7 +32,7 @@ from tests.worker.levers import settings
 from tests.world import Person, RunningStack, Sandbox, empty_tables, environment
 
 SERVERS_FOLDER = "TUNERY_TEST_SERVERS"
-PATIENCE = 60.0  # seconds until the servers must be there; they take one
+SERVERS_START_SECONDS = 60.0  # at most; usually one
 servers = pytest.StashKey[subprocess.Popen[bytes]]()
 
 
@@ -67,7 +67,7 @@ def _address(name: str) -> str:
     if given := os.environ.get(f"TUNERY_TEST_{name.upper()}_URL"):
         return given
     folder = Path(os.environ[SERVERS_FOLDER])
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + SERVERS_START_SECONDS
     while not (file := folder / f"{name}_url").exists():
         if time.monotonic() > deadline or (folder / "failed").exists():
             pytest.exit(f"The embedded servers did not start: {(folder / 'log').read_text()}", returncode=3)
@@ -89,7 +89,7 @@ def redis_url() -> str:
 
 @pytest.fixture(scope="session")
 def sandbox_server() -> Iterator[Sandbox]:
-    """The provider, as a process. Its clock runs fast; tests that care move jobs by hand."""
+    """The provider's stand-in, as a process. Its clock runs fast; tests set a job's status where it matters."""
     port = free_port()
     command = [sys.executable, "-m", "sandbox", "--port", str(port)]
     fast = {**os.environ, "SANDBOX_SPEED": "5", "SANDBOX_API_KEY": "sk-sandbox"}
@@ -157,7 +157,7 @@ def location(request: pytest.FixtureRequest, server: str, tmp_path: Path) -> Ite
 
 @pytest.fixture
 def sandbox(sandbox_server: Sandbox) -> Sandbox:
-    """The provider, as if it had just started."""
+    """The provider's stand-in, emptied."""
     sandbox_server.reset()
     return sandbox_server
 
@@ -172,28 +172,28 @@ def clean(server: str) -> Iterator[str]:
 
 @pytest.fixture
 def alice(clean: str, sandbox: Sandbox) -> Iterator[Person]:
-    """She owns what the test is about."""
+    """The member of a project who owns what the test is about."""
     with module_person(clean, "alice's team") as alice:
         yield alice
 
 
 @pytest.fixture
 def bob(clean: str) -> Iterator[Person]:
-    """He is of another project, and must see nothing of Alice's."""
+    """A member of another project, who must see nothing of Alice's."""
     with module_person(clean, "bob's team") as bob:
         yield bob
 
 
 @pytest.fixture
 def operator(clean: str) -> Iterator[Operator]:
-    """They have an admin key, and set what projects may do."""
+    """Has an admin key and manages the organization."""
     with operating(clean) as operator:
         yield operator
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    """Somebody who is told by webhooks, and remembers."""
+    """A webhook receiver that keeps every request."""
     with Receiver.listening() as receiver:
         yield receiver
 

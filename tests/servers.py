@@ -50,7 +50,7 @@ def serving(app: FastAPI, connection: type[Connection] = Connection) -> Iterator
 
 
 class Receiver:
-    """A stranger's server: what was posted to it, and what it shall answer next (200 when nothing is said)."""
+    """A webhook receiver: keeps the requests, and answers with the statuses in `answers`, then with 200."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -97,11 +97,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(self.receiver.body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Keeps the log of the tests empty."""
 
 
 class Visits:
-    """Who came to a TCP server: how many connections were taken, and an end for all of them."""
+    """Counts the connections of a TCP server; `over` ends them all."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -111,7 +111,7 @@ class Visits:
 
 @contextmanager
 def talking(talk: Callable[[socket.socket, threading.Event], None]) -> Iterator[Visits]:
-    """A TCP server that says whatever it likes to whoever connects, until it is hung up on, or all is over."""
+    """A TCP server that calls `talk` with every connection, until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         visits = Visits(listener.getsockname()[1])
         thread = threading.Thread(target=_take_visits, args=(listener, talk, visits))

@@ -1,4 +1,4 @@
-"""The whole story with real processes, killed at the worst moments: nothing is lost, and nothing is made twice."""
+"""End to end with real processes killed at the worst moments: nothing is lost, and nothing is created twice."""
 
 import json
 import os
@@ -29,7 +29,7 @@ from tests.world import Person, Sandbox, lines
 JOBS, FILES = "/v1/fine_tuning/jobs", "/v1/files"
 KEY = "sk-sandbox"
 ENDS = ["fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled"]
-HURRY = {
+FAST_SETTINGS = {
     "SANDBOX_SPEED": "50",
     "TUNERY_POLL_EVERY": "0.2",
     "TUNERY_SWEEP_EVERY": "0.1",
@@ -48,8 +48,8 @@ def wait_until(is_so: Callable[[], bool], what: str, patience: float = 30) -> No
 
 
 @dataclass
-class Town:
-    """All processes by name, and whoever uses them."""
+class Deployment:
+    """All server processes by name, and how to start and kill them."""
 
     folder: Path
     environ: dict[str, str]
@@ -84,11 +84,11 @@ class Town:
         child.wait_until(lambda: self.broker.is_ready(self.broker_port))
 
     def kill(self, name: str) -> None:
-        """With -9, its whole family, and at once."""
+        """Kills the process and its children with SIGKILL."""
         self.running.pop(name).kill()
 
-    def say(self) -> None:
-        """How everybody fared, for whoever reads why a test failed."""
+    def print_logs(self) -> None:
+        """Prints exit codes and the ends of logs, which pytest shows when a test fails."""
         for child in self.running.values():
             print(child.program.name, child.process.poll(), child.log_tail())  # noqa: T201
 
@@ -117,52 +117,54 @@ def environment(folder: Path, database_url: str, redis_url: str, sandbox_port: i
         "SANDBOX_API_KEY": KEY,
     }
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TUNERY_", "OPENAI_"))}
-    return inherited | ours | HURRY
+    return inherited | ours | FAST_SETTINGS
 
 
 @pytest.fixture(scope="module")
-def town(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+def deployment(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     folder = tmp_path_factory.mktemp("story")
     broker = valkey.find_or_prepare(folder)
     with ports.held() as redis, ports.held() as api, ports.held() as sandbox:
-        town = Town(folder, environment(folder, database_url, broker.url(redis), sandbox), broker, redis, api, sandbox)
+        deployment = Deployment(
+            folder, environment(folder, database_url, broker.url(redis), sandbox), broker, redis, api, sandbox
+        )
         try:
-            town.start_redis()
-            first, *_ = [town.start(name) for name in ("first", "sandbox", "api", "worker", "sender", "beat")]
+            deployment.start_redis()
+            first, *_ = [deployment.start(name) for name in ("first", "sandbox", "api", "worker", "sender", "beat")]
             assert first.process.wait(60) == 0, first.log_tail()
-            del town.running["first"]
+            del deployment.running["first"]
             for name, port in (("sandbox", sandbox), ("api", api)):
-                town.running[name].wait_until(partial(ports.is_listening, port))
-            yield town
+                deployment.running[name].wait_until(partial(ports.is_listening, port))
+            yield deployment
         finally:
-            for child in town.running.values():
+            for child in deployment.running.values():
                 child.kill()
 
 
 @pytest.fixture
-def provider(town: Town) -> Iterator[Sandbox]:
-    """The far side, with nothing in it."""
-    sandbox = Sandbox(f"http://127.0.0.1:{town.sandbox_port}", KEY)
+def provider(deployment: Deployment) -> Iterator[Sandbox]:
+    """The sandbox, emptied."""
+    sandbox = Sandbox(f"http://127.0.0.1:{deployment.sandbox_port}", KEY)
     sandbox.reset()
     yield sandbox
     sandbox.close()
 
 
 @pytest.fixture
-def alice(town: Town) -> Iterator[Person]:
-    """She has the first project's key, and no patience: her client waits for a second and a half at most."""
-    first = secret_files.read_json(town.folder / "first.json")
-    alice = Person(f"http://127.0.0.1:{town.api_port}/v1", first["api_key"], first["project_id"])
+def alice(deployment: Deployment) -> Iterator[Person]:
+    """Has the first project's key and a client with a timeout of 1.5 seconds."""
+    first = secret_files.read_json(deployment.folder / "first.json")
+    alice = Person(f"http://127.0.0.1:{deployment.api_port}/v1", first["api_key"], first["project_id"])
     alice.openai.timeout = 1.5
     try:
         yield alice
     finally:
         alice.close()
-        town.say()
+        deployment.print_logs()
 
 
 def succeeds(person: Person, job_id: str) -> Any:
-    """The job at its good end."""
+    """Waits until the job has succeeded, and returns it."""
     wait_until(
         lambda: person.openai.fine_tuning.jobs.retrieve(job_id).status == "succeeded", f"the success of {job_id}"
     )
@@ -193,40 +195,40 @@ def test_a_file_becomes_a_model_and_the_webhook_can_be_believed(
 
 
 def test_a_worker_that_is_killed_between_the_create_and_its_record_leaves_one_job(
-    town: Town, alice: Person, provider: Sandbox
+    deployment: Deployment, alice: Person, provider: Sandbox
 ) -> None:
     provider.arm("POST", JOBS, delay_after=60)
     job_id = alice.create_job()
     wait_until(lambda: len(provider.jobs()) == 1, "the create")
-    town.kill("worker")
+    deployment.kill("worker")
     assert alice.http.get(f"/fine_tuning/jobs/{job_id}").json()["provider_job_id"] is None
-    town.start("worker")
+    deployment.start("worker")
     succeeds(alice, job_id)
     (job,) = provider.jobs()
     assert alice.http.get(f"/fine_tuning/jobs/{job_id}").json()["provider_job_id"] == job.id
 
 
 def test_a_worker_that_is_killed_during_the_upload_leaves_one_file(
-    town: Town, alice: Person, provider: Sandbox
+    deployment: Deployment, alice: Person, provider: Sandbox
 ) -> None:
     provider.arm("POST", FILES, delay_after=60)
     job_id = alice.create_job()
     wait_until(lambda: len(provider.files()) == 1, "the upload")
-    town.kill("worker")
-    town.start("worker")
+    deployment.kill("worker")
+    deployment.start("worker")
     succeeds(alice, job_id)
     (job,), (file,) = provider.jobs(), provider.files()
     assert job.training_file == file.id
 
 
 def test_without_redis_a_job_is_accepted_at_once_and_done_when_redis_is_back(
-    town: Town, alice: Person, provider: Sandbox
+    deployment: Deployment, alice: Person, provider: Sandbox
 ) -> None:
-    worker = town.running["worker"]
-    town.kill("redis")
-    job_id = alice.create_job()  # within the second and a half that she waits for an answer
+    worker = deployment.running["worker"]
+    deployment.kill("redis")
+    job_id = alice.create_job()  # within the client's timeout
     assert alice.openai.fine_tuning.jobs.retrieve(job_id).status == "validating_files"
-    town.start_redis()  # empty: every message that was in it is lost
+    deployment.start_redis()  # empty: every message that was in it is lost
     succeeds(alice, job_id)
     assert worker.is_alive
     assert len(provider.jobs()) == 1

@@ -1,4 +1,4 @@
-"""What tests speak with: the people, the sandbox behind its HTTP, and a worker whose clock they turn."""
+"""What most tests use: API clients, the sandbox's control interface, and worker steps that run at once."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -45,14 +45,14 @@ class RunningStack:
 
 
 def official_sdk(base_url: str, api_key: str, **options: Any) -> OpenAI:
-    """Without repeats of its own; it speaks plain HTTP: reading whom to trust costs 18 ms for each client."""
+    """The SDK's client without retries, and without TLS certificates: reading these costs 18 ms for each client."""
     return OpenAI(
         base_url=base_url, api_key=api_key, max_retries=0, http_client=DefaultHttpxClient(verify=False), **options
     )
 
 
 class Person:
-    """A member of one project, with the official SDK: strict, and without repeats of its own."""
+    """A member of one project, with the official SDK in strict mode and without retries."""
 
     def __init__(self, base_url: str, api_key: str, project_id: str) -> None:
         self.base_url = base_url
@@ -75,7 +75,7 @@ class Person:
 
 
 class Sandbox:
-    """The provider, and the levers that only tests pull."""
+    """A client of the provider's stand-in and of its control interface, which only tests use."""
 
     def __init__(self, address: str, api_key: str) -> None:
         self.address = address
@@ -104,7 +104,7 @@ class Sandbox:
         self._post(f"/sandbox/jobs/{provider_job_id}", where)
 
     def copies(self, provider_job_id: str, count: int) -> list[str]:
-        """So many more jobs that are where this one is, and stay there: their ids."""
+        """Creates `count` jobs with this one's status, which they keep; returns their ids."""
         answer = self.http.post(f"/sandbox/jobs/{provider_job_id}/copies", json={"count": count})
         return [str(job["id"]) for job in answer.raise_for_status().json()["data"]]
 

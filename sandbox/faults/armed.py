@@ -1,4 +1,4 @@
-"""Faults that a test arms: what goes wrong with the next calls of a path, and how far a call gets before it does."""
+"""Faults that a test arms: which calls they hit, what goes wrong, and whether the call still takes effect."""
 
 import re
 from collections.abc import Mapping, MutableMapping
@@ -10,7 +10,7 @@ from sandbox.faults.refusals import JOB_ERRORS, REFUSALS
 from sandbox.records import JobError, new_id
 
 JOB_ERROR_KEY = "sandbox.job_error"
-"""Where in an ASGI scope the create route finds the end that its job was armed with."""
+"""The key of the ASGI scope with the error that the new job must fail with."""
 
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 Moment = Literal["before", "after"]
@@ -30,7 +30,7 @@ class ArmedJobError(BaseModel):
 
 
 class Fault(BaseModel):
-    """What goes wrong, where, and how many times.
+    """One kind of failure of the calls that match `method` and `path`.
 
     - `method`, `path`: which calls. In a path `*` and `{anything}` stand for one segment, `**` for any rest.
     - `skip`: how many such calls pass unharmed first. `times`: how many are then hit.
@@ -81,21 +81,21 @@ class Fault(BaseModel):
 
     @property
     def answers(self) -> bool:
-        """Whether it has an answer of its own."""
+        """Whether the fault replaces the whole answer."""
         return self.status is not None or self.refusal is not None
 
     @property
-    def lets_work(self) -> bool:
+    def takes_effect(self) -> bool:
         """Whether the call has its effect."""
         return self.drop == "after" or (self.drop is None and (self.after_effect or not self.answers))
 
     @property
     def patch(self) -> dict[str, Any] | None:
-        """What to lay over the real answer."""
+        """The keys that replace those of the real answer."""
         return self.body if isinstance(self.body, dict) and not self.answers else None
 
     def answer(self) -> tuple[int, Any, Mapping[str, str]]:
-        """Its own status, body and headers."""
+        """The fault's own status, body and headers."""
         if self.refusal:
             known = REFUSALS[self.refusal]
             return self.status or known.status, known.body(), known.headers | self.headers

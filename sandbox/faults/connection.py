@@ -1,4 +1,4 @@
-"""Lets a request's connection be cut, which ASGI has no word for, by uvicorn's protocol with its transport in reach."""
+"""Closes a request's TCP connection without an answer; ASGI cannot, so uvicorn's protocol exposes its transport."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""Carries a fault out: the same app, with a delay, another answer, or no answer at all."""
+"""Runs a call with its fault: delays it, changes or replaces the answer, or closes the connection."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ from sandbox.wire import answer
 
 
 class Faulty:
-    """The app as one fault lets a caller see it."""
+    """The app with one fault applied to this call."""
 
     def __init__(self, app: ASGIApp, fault: Fault) -> None:
         self.app = app
@@ -26,7 +26,7 @@ class Faulty:
             receive = await _read_ahead(receive)
             await asyncio.sleep(fault.delay)
         done = None
-        if fault.lets_work:
+        if fault.takes_effect:
             fault.arm(scope)
             done = _Recording()
             await self.app(scope, receive, done.send)
@@ -40,7 +40,7 @@ class Faulty:
 
 
 async def _read_ahead(receive: Receive) -> Receive:
-    """Take the whole body now: a caller who loses patience during a delay must not undo the call, as at OpenAI."""
+    """Reads the whole body now, so that a caller who disconnects during the delay does not undo the call."""
     messages = [await receive()]
     while messages[-1].get("more_body"):
         messages.append(await receive())
@@ -52,7 +52,7 @@ async def _read_ahead(receive: Receive) -> Receive:
 
 
 class _Recording:
-    """An answer held back until the fault has had its way."""
+    """Holds the answer back until the fault's delay is over."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []

@@ -1,4 +1,4 @@
-"""The refusals that OpenAI is known for, by name, so that a test can arm one without spelling it out."""
+"""OpenAI's well-known error answers by name, for the faults' `refusal` and `job_error`."""
 
 from typing import Any, NamedTuple
 

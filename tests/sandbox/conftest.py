@@ -1,4 +1,4 @@
-"""One sandbox for all tests of this folder, forgetting everything between two of them."""
+"""One sandbox process for all tests of this folder, emptied before each of them."""
 
 from collections.abc import Iterator
 
@@ -15,6 +15,6 @@ def running_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(running_sandbox: Sandbox) -> Sandbox:
-    """A sandbox in which nothing has happened yet: 200 times as fast as life, three jobs a model, six a day."""
+    """An empty sandbox whose clock runs 200 times as fast; it allows three active jobs per model and six a day."""
     running_sandbox.control("reset")
     return running_sandbox

@@ -1,4 +1,4 @@
-"""The sandbox as a process of its own, and the two voices a test speaks to it with: OpenAI's SDK and plain HTTP."""
+"""Starts the sandbox as a process; tests call it with OpenAI's SDK and with plain HTTP."""
 
 import json
 import os
