@@ -119,9 +119,9 @@ def _check_keys(**_: object) -> None:
 
 
 @signals.worker_init.connect
-def _share_lanes(sender: Any, **_: object) -> None:
+def _share_delivery_slots(sender: Any, **_: object) -> None:
     """No project may have more than half of what this worker can send at once."""
-    deliver.lanes.of_a_project = max(1, sender.concurrency // 2)
+    deliver.slots.max_per_project = max(1, sender.concurrency // 2)
 
 
 @signals.worker_init.connect

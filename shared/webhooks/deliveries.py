@@ -1,4 +1,4 @@
-"""The log of what was sent, for those who ask «why did you not call me», and mending what went wrong."""
+"""The log of deliveries, and the ways to send again: redelivery, recovery and tests."""
 
 import json
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from shared.webhooks.models import (
     WebhookRecovery,
 )
 
-CLOCKS_DIFFER = 60.0  # seconds
+CLOCK_SKEW_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +53,11 @@ def made_between(since: float | None, until: float | None) -> list[ColumnElement
     """
     found: list[ColumnElement[bool]] = []
     if since is not None:
-        earliest = from_epoch(max(since - CLOCKS_DIFFER, 0))
+        earliest = from_epoch(max(since - CLOCK_SKEW_SECONDS, 0))
         found.append(col(WebhookEvent.id) >= first_id(WebhookEvent.id_prefix, earliest))
         found.append(col(WebhookEvent.created_at) >= from_epoch(since))
     if until is not None:
-        latest = from_epoch(until + 1 + CLOCKS_DIFFER)
+        latest = from_epoch(until + 1 + CLOCK_SKEW_SECONDS)
         found.append(col(WebhookEvent.id) < first_id(WebhookEvent.id_prefix, latest))
         found.append(col(WebhookEvent.created_at) < from_epoch(until + 1))
     return found

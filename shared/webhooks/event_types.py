@@ -1,4 +1,4 @@
-"""What can happen, by name: OpenAI's three, and ours beside them."""
+"""The types of event that a project can be notified of: OpenAI's three for the ends of jobs, and our own."""
 
 from enum import StrEnum
 

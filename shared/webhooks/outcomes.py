@@ -1,4 +1,4 @@
-"""What an attempt means for its delivery and for its endpoint: done, tried again, waited for, or given up."""
+"""Decides after each attempt whether its delivery is done, tried again or given up, and whether the endpoint pauses."""
 
 from datetime import datetime, timedelta
 from zlib import crc32
@@ -20,8 +20,8 @@ from shared.webhooks.models import (
 )
 
 GONE = 410
-FAILURES_UNTIL_IT_WAITS = 3
-FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=10), timedelta(minutes=5)
+FAILURES_BEFORE_PAUSE = 3
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=5)
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 
 
@@ -59,20 +59,20 @@ def _locked(session: Session, endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
 
 def _count_failure(session: Session, endpoint: WebhookEndpoint, *, is_gone: bool) -> None:
-    """An endpoint that keeps failing is left alone for a while, and after days of it, or if it is gone, for good."""
+    """Pauses an endpoint that keeps failing; disables it after days of failures, or at once when it is gone (410)."""
     now = utc_now()
     endpoint.failing_since = endpoint.failing_since or now
     endpoint.consecutive_failures += 1
     if is_gone or now - endpoint.failing_since >= get_settings().webhook_disable_after:
         webhooks.disable(session, endpoint, DisabledReason.GONE if is_gone else DisabledReason.FAILING)
         return
-    surplus = endpoint.consecutive_failures - FAILURES_UNTIL_IT_WAITS
+    surplus = endpoint.consecutive_failures - FAILURES_BEFORE_PAUSE
     if surplus >= 0:
-        endpoint.paused_until = now + min(FIRST_WAIT * 2.0 ** min(surplus, 20), LONGEST_WAIT)
+        endpoint.paused_until = now + min(FIRST_PAUSE * 2.0 ** min(surplus, 20), LONGEST_PAUSE)
 
 
 def _next_attempt(delivery: WebhookDelivery, retry_after: timedelta | None) -> datetime:
-    """As planned, ±20 %; later if the receiver asked for it. Whatever is due waits while the endpoint is left alone."""
+    """The schedule's time ±20 %, or later if the receiver asked for it. A paused endpoint can delay it further."""
     planned = get_settings().webhook_schedule[delivery.attempts - 1]
     wait = max(planned * (1 + _jitter(delivery)), min(retry_after or timedelta(), LONGEST_RETRY_AFTER))
     return utc_now() + wait

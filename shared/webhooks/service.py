@@ -1,4 +1,4 @@
-"""Endpoints: where a project is told what happens, with which secret; and telling."""
+"""Creates, changes and disables webhook endpoints, and writes events with a delivery for each endpoint."""
 
 import base64
 import secrets
@@ -46,7 +46,7 @@ def create_endpoint(session: Session, project_id: str, new: WebhookEndpointCreat
         signing_secret_hint="",
     )
     session.add(endpoint)
-    return endpoint, replace_secret(endpoint)  # it is sealed for its place, which has the id in it
+    return endpoint, replace_secret(endpoint)  # sealed for this row, so it needs the row's id first
 
 
 def _check_room(session: Session, project_id: str) -> None:
@@ -57,7 +57,7 @@ def _check_room(session: Session, project_id: str) -> None:
 
 
 def update_endpoint(session: Session, project_id: str, endpoint_id: str, new: WebhookEndpointUpdate) -> WebhookEndpoint:
-    """Change what is named. An update that changes nothing leaves `updated_at` as it is."""
+    """Changes the fields that are given. An update that changes nothing leaves `updated_at` as it is."""
     endpoint = get_owned(session, WebhookEndpoint, endpoint_id, project_id, lock=True)
     if new.url is not None:
         check_url(new.url)
@@ -86,18 +86,18 @@ def _switched(session: Session, endpoint: WebhookEndpoint, enabled: bool | None)
 
 
 def forgive(endpoint: WebhookEndpoint) -> None:
-    """What failed does not count any more: it answers again, or a person wants it tried now."""
+    """Forgets past failures: the endpoint answers again, or its owner wants it tried now."""
     endpoint.failing_since, endpoint.consecutive_failures, endpoint.paused_until = None, 0, None
 
 
 def disable(session: Session, endpoint: WebhookEndpoint, reason: DisabledReason) -> None:
-    """Send nothing more to it, and tell the project, unless it was the project's wish."""
+    """Stops sending to it, and notifies the project unless the project asked for it."""
     endpoint.disabled_at, endpoint.disabled_reason = utc_now(), reason
     note_missed(endpoint, _oldest_unanswered(session, endpoint) or endpoint.disabled_at)
     _give_up_pending(session, endpoint.id, FailureReason.DISABLED)
     if reason is not DisabledReason.REQUESTED:
-        told = WebhookEndpointPublic.of(endpoint).model_dump(mode="json")
-        write_event(session, endpoint.project_id, EventType.ENDPOINT_DISABLED, told)
+        data = WebhookEndpointPublic.of(endpoint).model_dump(mode="json")
+        write_event(session, endpoint.project_id, EventType.ENDPOINT_DISABLED, data)
 
 
 def note_missed(endpoint: WebhookEndpoint, since: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What is done about webhooks now and then: warnings that a time draws near, and an end to what is old."""
+"""Runs from time to time: warns of keys that expire, disables failing endpoints and deletes old rows."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -23,18 +23,18 @@ from shared.webhooks.models import (
     WebhookRecovery,
 )
 
-TOLD_BEFORE = timedelta(days=7)
-AT_ONCE = 1000
+KEY_EXPIRY_NOTICE = timedelta(days=7)
+DELETE_BATCH_ROWS = 1000
 
 
 def tell_expiring_keys(session: Session) -> None:
-    """Tell each project once, a week before, of a key that will be refused. Admin keys have no project to be told."""
+    """Notifies each project once, a week ahead, of a key that expires. Admin keys belong to no project."""
     now = utc_now()
     expiring = select(ApiKey).where(
         col(ApiKey.project_id).is_not(None),
         col(ApiKey.revoked_at).is_(None),
         col(ApiKey.expiry_notified_at).is_(None),
-        col(ApiKey.expires_at).between(now, now + TOLD_BEFORE),
+        col(ApiKey.expires_at).between(now, now + KEY_EXPIRY_NOTICE),
     )
     for key in session.exec(expiring.order_by(ApiKey.id).with_for_update(skip_locked=True)):
         key.expiry_notified_at = now
@@ -43,7 +43,7 @@ def tell_expiring_keys(session: Session) -> None:
 
 
 def disable_failing(session: Session) -> None:
-    """Disable endpoints that have failed for days and have nothing left to be tried: no attempt would do it."""
+    """Disables endpoints that have failed for days and have nothing pending, so that no attempt would disable them."""
     pending = select(WebhookDelivery.id).where(
         WebhookDelivery.endpoint_id == WebhookEndpoint.id, col(WebhookDelivery.due_at).is_not(None)
     )
@@ -58,23 +58,25 @@ def disable_failing(session: Session) -> None:
 
 
 def _forget_deliveries(session: Session, before: datetime) -> int:
-    """With their attempts, which nobody could find without them."""
+    """Deletes a batch of old deliveries with their attempts."""
     old = select(WebhookDelivery.id).where(
         WebhookDelivery.id < first_id(WebhookDelivery.id_prefix, before),
         col(WebhookDelivery.due_at).is_(None),
         func.coalesce(WebhookDelivery.finished_at, WebhookDelivery.created_at) < before,
     )
-    ids = session.exec(old.order_by(WebhookDelivery.id).limit(AT_ONCE).with_for_update(skip_locked=True)).all()
+    ids = session.exec(
+        old.order_by(WebhookDelivery.id).limit(DELETE_BATCH_ROWS).with_for_update(skip_locked=True)
+    ).all()
     session.exec(delete(WebhookAttempt).where(col(WebhookAttempt.delivery_id).in_(ids)))
     session.exec(delete(WebhookDelivery).where(col(WebhookDelivery.id).in_(ids)))
     return len(ids)
 
 
 def _forget_events(session: Session, before: datetime) -> int:
-    """Those without deliveries: one that is still to be delivered, or was lately, stays."""
+    """Deletes a batch of old events that have no delivery left."""
     its = select(WebhookDelivery.id).where(WebhookDelivery.event_id == WebhookEvent.id)
     old = select(WebhookEvent.id).where(WebhookEvent.id < first_id(WebhookEvent.id_prefix, before), ~its.exists())
-    ids = session.exec(old.order_by(WebhookEvent.id).limit(AT_ONCE).with_for_update(skip_locked=True)).all()
+    ids = session.exec(old.order_by(WebhookEvent.id).limit(DELETE_BATCH_ROWS).with_for_update(skip_locked=True)).all()
     session.exec(delete(WebhookEvent).where(col(WebhookEvent.id).in_(ids)))
     return len(ids)
 
@@ -83,5 +85,5 @@ def _forget_recoveries(session: Session, before: datetime) -> int:
     return delete_batch(session, WebhookRecovery, col(WebhookRecovery.finished_at) < before)
 
 
-# Each removes up to `AT_ONCE` rows that were finished before a time, and says how many; in this order.
+# In this order, since an event goes only after its deliveries. Each deletes one batch and returns its size.
 FORGET: tuple[Callable[[Session, datetime], int], ...] = (_forget_deliveries, _forget_events, _forget_recoveries)

@@ -1,7 +1,7 @@
-"""How many deliveries may be on their way at once: to one endpoint, and for one project.
+"""Limits how many deliveries one worker process sends at the same time: to one endpoint, and for one project.
 
-Each worker process counts its own. An endpoint begins with one lane and gets more as it answers, so one that hangs
-holds one thread. What finds no lane free is taken by whoever of its project comes back next.
+An endpoint begins with one concurrency slot and gets one more with each answer, up to eight, so an endpoint that hangs
+holds one thread. Slots are per process and in memory: a restart begins anew with one each.
 """
 
 import threading
@@ -9,25 +9,25 @@ from collections import Counter
 
 from shared.webhooks.models import WebhookEndpoint
 
-LANES_OF_AN_ENDPOINT = 8
-KNOWN_ENDPOINTS = 10_000
+MAX_SLOTS_PER_ENDPOINT = 8
+MAX_ENDPOINTS_REMEMBERED = 10_000
 
 
-class Lanes:
-    """Lanes of this process, `of_a_project` at most. Safe to use from many threads."""
+class ConcurrencySlots:
+    """Slots of this process, `max_per_project` at most for one project. Safe to use from many threads."""
 
     def __init__(self) -> None:
-        self.of_a_project = LANES_OF_AN_ENDPOINT
+        self.max_per_project = MAX_SLOTS_PER_ENDPOINT
         self._lock = threading.Lock()
-        self._taken: Counter[str] = Counter()
-        self._answered: Counter[str] = Counter()
+        self._in_use: Counter[str] = Counter()  # by project id and by endpoint id
+        self._answers: Counter[str] = Counter()
 
-    def take(self, project_id: str, endpoint_id: str) -> bool:
-        """Whether there was a lane free. Who takes one gives it back."""
+    def acquire(self, project_id: str, endpoint_id: str) -> bool:
+        """Takes a slot if one is free; the caller then calls `release`."""
         with self._lock:
             if not self._is_free(project_id, endpoint_id):
                 return False
-            self._taken.update((project_id, endpoint_id))
+            self._in_use.update((project_id, endpoint_id))
             return True
 
     def is_free(self, project_id: str, endpoint_id: str) -> bool:
@@ -35,33 +35,32 @@ class Lanes:
             return self._is_free(project_id, endpoint_id)
 
     def _is_free(self, project_id: str, endpoint_id: str) -> bool:
-        return self._taken[project_id] < self.of_a_project and not self._is_full(endpoint_id)
+        return self._in_use[project_id] < self.max_per_project and not self._is_full(endpoint_id)
 
     def _is_full(self, endpoint_id: str) -> bool:
-        return self._taken[endpoint_id] >= min(LANES_OF_AN_ENDPOINT, 1 + self._answered[endpoint_id])
+        return self._in_use[endpoint_id] >= min(MAX_SLOTS_PER_ENDPOINT, 1 + self._answers[endpoint_id])
 
     def is_full(self, endpoint_id: str) -> bool:
         with self._lock:
             return self._is_full(endpoint_id)
 
-    def full(self) -> list[str]:
-        """The endpoints to which no lane is free."""
+    def full_endpoints(self) -> list[str]:
         with self._lock:
-            return [id for id in self._taken if id.startswith(WebhookEndpoint.id_prefix) and self._is_full(id)]
+            return [id for id in self._in_use if id.startswith(WebhookEndpoint.id_prefix) and self._is_full(id)]
 
-    def give_back(self, project_id: str, endpoint_id: str) -> None:
+    def release(self, project_id: str, endpoint_id: str) -> None:
         with self._lock:
             for id in (project_id, endpoint_id):
-                self._taken[id] -= 1
-                if not self._taken[id]:
-                    del self._taken[id]
+                self._in_use[id] -= 1
+                if not self._in_use[id]:
+                    del self._in_use[id]
 
-    def note(self, endpoint_id: str, has_answered: bool) -> None:
-        """One that answers may have more lanes; one that does not has one again."""
+    def record_answer(self, endpoint_id: str, succeeded: bool) -> None:
+        """A success adds a slot; a failure takes the endpoint back to one."""
         with self._lock:
-            if not has_answered:
-                self._answered.pop(endpoint_id, None)
-            elif self._answered[endpoint_id] < LANES_OF_AN_ENDPOINT:
-                self._answered[endpoint_id] += 1
-            if len(self._answered) > KNOWN_ENDPOINTS:
-                self._answered.clear()
+            if not succeeded:
+                self._answers.pop(endpoint_id, None)
+            elif self._answers[endpoint_id] < MAX_SLOTS_PER_ENDPOINT:
+                self._answers[endpoint_id] += 1
+            if len(self._answers) > MAX_ENDPOINTS_REMEMBERED:
+                self._answers.clear()

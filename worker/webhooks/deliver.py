@@ -1,4 +1,4 @@
-"""One attempt at a delivery: sign it afresh, post it, write down what came back."""
+"""Sends webhook deliveries: signs each attempt anew, posts it and records the answer."""
 
 import time
 from dataclasses import dataclass, replace
@@ -22,25 +22,25 @@ from worker.net import http_client
 from worker.net.retry_after import retry_after
 from worker.runtime.errors import StepError
 from worker.runtime.steps import NotNow, Step, log, run_one
-from worker.webhooks.concurrency import Lanes
+from worker.webhooks.concurrency import ConcurrencySlots
 
 USER_AGENT = f"Tunery/{VERSION} (webhooks)"
-KEPT_BYTES = 2048
-AT_ONE_GO = 10.0  # seconds: tasks are short
-ENQUEUES_AFTER = {2, 4, 8, 16, 32}
+MAX_ANSWER_BYTES_KEPT = 2048
+MAX_SECONDS_PER_TASK = 10.0  # a worker that is asked to stop waits for its tasks
+# After so many deliveries a task enqueues another, so that threads double while there is work and a slot is free.
+ENQUEUES_AFTER_DELIVERIES = {2, 4, 8, 16, 32}
 
-lanes = Lanes()
-stopping = Event()  # set when this worker shall end
+slots = ConcurrencySlots()
+stopping = Event()  # set when this worker is asked to stop
 
 
 def deliver(endpoint_id: str) -> None:
-    """Deliver what is due for this endpoint, and then go on with whatever else is due for its project.
+    """Delivers what is due for this endpoint, and then whatever else is due for its project.
 
-    Who finds no lane free leaves it to those on one: each looks again after giving its lane back. Who finds more than
-    one thing to do rings for others, as often as there may be lanes.
+    If the endpoint has no free concurrency slot, returns: a running delivery checks again when it releases one.
     """
-    stop_at, which = time.monotonic() + AT_ONE_GO, col(WebhookDelivery.endpoint_id) == endpoint_id
-    if lanes.is_full(endpoint_id):
+    stop_at, which = time.monotonic() + MAX_SECONDS_PER_TASK, col(WebhookDelivery.endpoint_id) == endpoint_id
+    if slots.is_full(endpoint_id):
         return
     for number in count(1):
         visit = Visit()
@@ -51,7 +51,7 @@ def deliver(endpoint_id: str) -> None:
         if visit.found_nothing_to_do():
             return
         is_over = stopping.is_set() or time.monotonic() >= stop_at
-        if is_over or (number in ENQUEUES_AFTER and not lanes.is_full(visit.endpoint_id)):
+        if is_over or (number in ENQUEUES_AFTER_DELIVERIES and not slots.is_full(visit.endpoint_id)):
             enqueue(Task.DELIVER_WEBHOOKS, visit.endpoint_id)
         if is_over:
             return
@@ -59,13 +59,15 @@ def deliver(endpoint_id: str) -> None:
 
 
 def _of_project(project_id: str) -> ColumnElement[bool]:
-    """What may be delivered for a project now: not where no lane is free, or what is left alone for a while."""
-    left_alone = select(WebhookEndpoint.id).where(
+    """A project's deliveries, but for endpoints that have no free slot or are paused after failures."""
+    paused = select(WebhookEndpoint.id).where(
         WebhookEndpoint.project_id == project_id, col(WebhookEndpoint.paused_until) > utc_now()
     )
     endpoint_id = col(WebhookDelivery.endpoint_id)
     return and_(
-        col(WebhookDelivery.project_id) == project_id, endpoint_id.not_in(lanes.full()), endpoint_id.not_in(left_alone)
+        col(WebhookDelivery.project_id) == project_id,
+        endpoint_id.not_in(slots.full_endpoints()),
+        endpoint_id.not_in(paused),
     )
 
 
@@ -83,26 +85,26 @@ class Outcome:
 
 
 class Visit:
-    """One delivery, and the lane that it is on its way on, if there was one to take."""
+    """One delivery, and whether it has a concurrency slot."""
 
     def __init__(self) -> None:
         self.project_id = self.endpoint_id = ""
-        self._has_lane = False
+        self._has_slot = False
 
     def plan(self, session: Session, delivery: WebhookDelivery) -> Plan | None:
         self.project_id, self.endpoint_id = delivery.project_id, delivery.endpoint_id
-        self._has_lane = lanes.take(self.project_id, self.endpoint_id)
-        if not self._has_lane:
+        self._has_slot = slots.acquire(self.project_id, self.endpoint_id)
+        if not self._has_slot:
             raise NotNow
         return _plan(session, delivery)
 
     def end(self) -> None:
-        if self._has_lane:
-            lanes.give_back(self.project_id, self.endpoint_id)
+        if self._has_slot:
+            slots.release(self.project_id, self.endpoint_id)
 
     def found_nothing_to_do(self) -> bool:
-        """No delivery was due, or no lane free; one that has been given back meanwhile may not have seen this one."""
-        return not self._has_lane and not (self.project_id and lanes.is_free(self.project_id, self.endpoint_id))
+        """Nothing was due, or no slot is free: one that was released meanwhile could leave this delivery unseen."""
+        return not self._has_slot and not (self.project_id and slots.is_free(self.project_id, self.endpoint_id))
 
 
 def _plan(session: Session, delivery: WebhookDelivery) -> Plan | None:
@@ -141,11 +143,11 @@ def _call(plan: Plan) -> Outcome:
     else:
         made.response_status, made.address = response.status, response.address
         made.response_headers = [list(header) for header in response.headers]
-        made.response_body = _text(response.body[:KEPT_BYTES])
+        made.response_body = _text(response.body[:MAX_ANSWER_BYTES_KEPT])
         made.error = None if 200 <= response.status < 300 else f"HTTP {response.status}"
         asked_for = retry_after(dict(response.headers).get("retry-after", ""))
     made.duration_ms, made.finished_at = round((time.monotonic() - started) * 1000), utc_now()
-    lanes.note(plan.endpoint.id, has_answered=made.error is None)
+    slots.record_answer(plan.endpoint.id, succeeded=made.error is None)
     return Outcome(made, asked_for)
 
 

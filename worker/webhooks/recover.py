@@ -20,7 +20,7 @@ from shared.webhooks.models import (
 from worker.runtime.errors import StepError
 from worker.runtime.steps import Step
 
-AT_ONCE = 500  # so that a step stays short
+MAX_EVENTS_PER_STEP = 500  # keeps the transaction short
 
 
 def _plan(session: Session, recovery: WebhookRecovery) -> None:
@@ -35,11 +35,11 @@ def _plan(session: Session, recovery: WebhookRecovery) -> None:
     for delivery in again:
         if delivery.status is DeliveryStatus.FAILED:
             deliveries.begin_anew(delivery)
-        delivery.due_at, delivery.enqueued_at = utc_now(), None  # the sweep rings for all of them, in their order
+        delivery.due_at, delivery.enqueued_at = utc_now(), None  # the sweep enqueues all of them, in order
         session.add(delivery)
     recovery.events += len(events)
     recovery.deliveries += len(again)
-    if len(events) < AT_ONCE:
+    if len(events) < MAX_EVENTS_PER_STEP:
         _forget_missed(endpoint, recovery)
         _finish(recovery, RecoveryStatus.COMPLETED)
     else:
@@ -55,7 +55,7 @@ def _next_events(session: Session, recovery: WebhookRecovery) -> list[WebhookEve
     )
     if recovery.last_event_id is not None:
         query = query.where(WebhookEvent.id > recovery.last_event_id)
-    return list(session.exec(query.order_by(WebhookEvent.id).limit(AT_ONCE)))
+    return list(session.exec(query.order_by(WebhookEvent.id).limit(MAX_EVENTS_PER_STEP)))
 
 
 def _missed(session: Session, endpoint: WebhookEndpoint, events: list[WebhookEvent]) -> list[WebhookDelivery]:

@@ -1,4 +1,4 @@
-"""Lanes: a receiver that hangs holds one thread, and nobody else up; what finds no lane free is not forgotten."""
+"""Concurrency slots: a receiver that hangs holds one thread, and a delivery that finds no free slot is not lost."""
 
 import socket
 import threading
@@ -12,7 +12,7 @@ from tests.servers import PATIENCE, Receiver, talking
 from tests.worker.levers import change, endpoint_of, ids
 from tests.world import Person, row
 from worker.webhooks import deliver
-from worker.webhooks.concurrency import LANES_OF_AN_ENDPOINT, Lanes
+from worker.webhooks.concurrency import MAX_SLOTS_PER_ENDPOINT, ConcurrencySlots
 
 
 class Gate:
@@ -61,7 +61,7 @@ def on_its_way(delivery_id: str, gate: Gate) -> threading.Thread:
     return thread
 
 
-def test_what_finds_no_lane_free_is_taken_by_who_comes_back(alice: Person, gate: Gate) -> None:
+def test_a_delivery_that_finds_no_free_slot_is_sent_by_a_task_that_releases_one(alice: Person, gate: Gate) -> None:
     endpoint_of(alice, gate.url)
     first, *others = told(alice, 3)
     thread = on_its_way(first, gate)
@@ -124,25 +124,27 @@ def test_a_delivery_that_is_not_due_is_left_alone(alice: Person, receiver: Recei
     assert receiver.received == []
 
 
-def test_an_endpoint_gets_more_lanes_as_it_answers_and_one_when_it_does_not() -> None:
-    lanes = Lanes()
-    assert [lanes.take("proj_1", "we_1") for _ in range(2)] == [True, False]
+def test_an_endpoint_gets_more_slots_as_it_answers_and_one_again_when_it_fails() -> None:
+    slots = ConcurrencySlots()
+    assert [slots.acquire("proj_1", "we_1") for _ in range(2)] == [True, False]
     for _ in range(100):
-        lanes.note("we_1", has_answered=True)
-    lanes.of_a_project = 100
-    assert [lanes.take("proj_1", "we_1") for _ in range(LANES_OF_AN_ENDPOINT)].count(True) == LANES_OF_AN_ENDPOINT - 1
-    assert lanes.full() == ["we_1"]
-    lanes.note("we_1", has_answered=False)
-    for _ in range(LANES_OF_AN_ENDPOINT):
-        assert not lanes.take("proj_1", "we_1")
-        lanes.give_back("proj_1", "we_1")
-    assert lanes.take("proj_1", "we_1")
+        slots.record_answer("we_1", succeeded=True)
+    slots.max_per_project = 100
+    assert [slots.acquire("proj_1", "we_1") for _ in range(MAX_SLOTS_PER_ENDPOINT)].count(
+        True
+    ) == MAX_SLOTS_PER_ENDPOINT - 1
+    assert slots.full_endpoints() == ["we_1"]
+    slots.record_answer("we_1", succeeded=False)
+    for _ in range(MAX_SLOTS_PER_ENDPOINT):
+        assert not slots.acquire("proj_1", "we_1")
+        slots.release("proj_1", "we_1")
+    assert slots.acquire("proj_1", "we_1")
 
 
-def test_a_project_has_its_share_of_the_lanes_and_no_more() -> None:
-    lanes = Lanes()
-    lanes.of_a_project = 2
-    assert [lanes.take("proj_1", f"we_{number}") for number in range(3)] == [True, True, False]
-    assert lanes.take("proj_2", "we_9")
-    lanes.give_back("proj_1", "we_0")
-    assert lanes.is_free("proj_1", "we_2")
+def test_a_project_uses_its_share_of_the_slots_and_no_more() -> None:
+    slots = ConcurrencySlots()
+    slots.max_per_project = 2
+    assert [slots.acquire("proj_1", f"we_{number}") for number in range(3)] == [True, True, False]
+    assert slots.acquire("proj_2", "we_9")
+    slots.release("proj_1", "we_0")
+    assert slots.is_free("proj_1", "we_2")
