@@ -24,12 +24,12 @@ from worker.jobs import admission, fair_share
 from worker.runtime.steps import run
 
 Row = tuple[str, str, str]
-PLACES = 3
+SLOTS = 3
 MODEL = "gpt-4o-mini"
 
 
 def main() -> None:
-    with measured_stack(TUNERY_PROVIDER__SLOTS=f'{{"*": {PLACES}}}', TUNERY_LOG_LEVEL="warning") as stack:
+    with measured_stack(TUNERY_PROVIDER__SLOTS=f'{{"*": {SLOTS}}}', TUNERY_LOG_LEVEL="warning") as stack:
         os.environ.update(stack.environ)
         bench = Bench(stack)
         rows = [*bench.cost(100), *bench.cost(50_000), *bench.fairness()]
@@ -72,7 +72,7 @@ class Bench:
             ).scalar_one()
         rows = [
             (f"{count:,} waiting: picking the next", "≤ 10 ms", _ms(picks)),
-            (f"{count:,} waiting: a round that admits {PLACES}", "-", _ms(rounds)),
+            (f"{count:,} waiting: a round that admits {SLOTS}", "-", _ms(rounds)),
             (f"{count:,} waiting: a round that tells {admission.POSITIONS} positions", "-", _ms(ranks)),
             (f"{count:,} waiting: retrieve", "as with 100", _ms(self._ask(f"/fine_tuning/jobs/{job_id}"))),
             (f"{count:,} waiting: list of 20", "as with 100", _ms(self._ask("/fine_tuning/jobs?limit=20"))),
@@ -149,7 +149,7 @@ class Bench:
         return time.perf_counter() - started
 
     def _end_all(self) -> Counter[str]:
-        """Who had a place."""
+        """Ends all running jobs; how many each project had."""
         with transaction() as session:
             ended = text(
                 "update jobs set status = 'succeeded', place = null, due_at = null where place = 'held'"
@@ -183,9 +183,9 @@ class Bench:
 
 
 def _worst(given: list[Counter[str]], jobs: dict[str, int], weights: dict[str, float]) -> float:
-    """How far, at most, what a project was given while it waited is from its weight's part of the places.
+    """The largest relative distance between the slots a waiting project got and its share by weight.
 
-    Of one with fewer jobs than ten nothing is said: a place cannot be halved.
+    Projects with fewer than ten jobs do not count, because a slot cannot be halved.
     """
     left, had, due = dict(jobs), dict.fromkeys(jobs, 0), dict.fromkeys(jobs, 0.0)
     worst = 0.0
