@@ -8,12 +8,22 @@ from typing import Annotated
 
 import typer
 
-from cli.admin import admin_keys, audit, budgets, credentials, keys, projects, rate_limits, reconcile, secrets_rotation
+from cli.admin import (
+    admin_keys,
+    audit,
+    budgets,
+    costs,
+    credentials,
+    keys,
+    projects,
+    rate_limits,
+    reconcile,
+    secrets_rotation,
+)
 from cli.datasets import commands as datasets
 from cli.failure import Failure
 from cli.local import commands
 from cli.webhooks import commands as webhooks
-from shared.audit.actor import acting_as_operator
 from shared.version import VERSION
 
 STATE = Path(os.environ.get("TUNERY_STATE") or commands.ROOT / ".state")
@@ -29,8 +39,8 @@ app = typer.Typer(
 app.add_typer(projects.app, name="project", rich_help_panel="Operate")
 app.add_typer(keys.app, name="key", rich_help_panel="Operate")
 app.add_typer(admin_keys.app, name="admin-key", rich_help_panel="Operate")
-app.add_typer(budgets.limits, name="limit", rich_help_panel="Operate")
-app.command(rich_help_panel="Operate")(budgets.cost)
+app.add_typer(budgets.app, name="limit", rich_help_panel="Operate")
+app.command(rich_help_panel="Operate")(costs.cost)
 app.add_typer(credentials.app, name="credential", rich_help_panel="Operate")
 app.add_typer(secrets_rotation.app, name="secrets", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(reconcile.reconcile)
@@ -178,8 +188,7 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a tick shows a question mark
     try:
-        with acting_as_operator(audit.changes_of(sys.argv[1:])):
-            app(prog_name="tunery")
+        app(prog_name="tunery")
     except Failure as failure:
         print(failure, file=sys.stderr)
         sys.exit(failure.exit_code)

@@ -61,6 +61,7 @@ CHANGES: Mapping[str, Changes] = {
     "update_service_account": {"service_accounts": "service_account.updated"},
     "delete_service_account": {"service_accounts": "service_account.deleted", "api_keys": "api_key.deleted"},
     "create_service_account_api_key": {"api_keys": "api_key.created"},
+    "create_api_key": {"api_keys": "api_key.created"},
     "update_api_key": {"api_keys": "api_key.updated"},
     "rotate_api_key_secret": {"api_keys": "api_key.secret_rotated"},
     "delete_api_key": {"api_keys": "api_key.deleted"},

@@ -24,9 +24,9 @@ from openai import OpenAI, OpenAIError
 
 from benchmarks.chaos.havoc import PROVIDER_TIMEOUT, Havoc, Provider
 from benchmarks.stack import Measured, lines, measured_stack, print_table
-from cli.admin.deployment import create_project_with_key
 from cli.local.receiver import Receiver
-from shared.database import get_engine
+from shared.database import get_engine, transaction
+from shared.projects import service as projects
 
 PROJECTS = 5
 DATASETS = 4  # of each project
@@ -70,13 +70,18 @@ class Listener(Receiver):
         return status
 
 
+def api_key_of_new_project(name: str) -> str:
+    with transaction() as session:
+        return projects.create_api_key(session, projects.create_project(session, name).id, "first")[1]
+
+
 class Team:
     """A project: its client, its receiver, and the jobs that it was told it has."""
 
     def __init__(self, stack: Measured, name: str, listener: Listener) -> None:
         self.name = name
         self.listener = listener
-        self.openai = OpenAI(base_url=stack.base_url, api_key=create_project_with_key(name).secret, max_retries=10)
+        self.openai = OpenAI(base_url=stack.base_url, api_key=api_key_of_new_project(name), max_retries=10)
         self.files: list[str] = []
         self.jobs: list[str] = []
         types: Any = [f"fine_tuning.job.{status}" for status in ("created", *FINAL)]

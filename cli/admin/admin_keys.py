@@ -1,41 +1,84 @@
-"""`tunery admin-key`: the keys that open `/v1/organization`, made, listed, rotated and revoked in the database."""
+"""`tunery admin-key`: the keys that open `/v1/organization`, in the database.
+
+These commands need no server and no key, since they make the first admin key, and replace one that was lost or leaked.
+"""
 
 import typer
 
-from cli.admin.keys import Days, KeyId, Name, Overlap, Scopes, expiry, print_keys, revoke_key, rotate_key, show_once
+from cli.admin.keys import (
+    DAY_SECONDS,
+    Days,
+    KeyId,
+    Name,
+    Overlap,
+    Scopes,
+    print_keys,
+    show_once,
+    show_revoked,
+    show_rotated,
+)
 
 app = typer.Typer(help="The admin keys, which look after projects and act for none.", no_args_is_help=True)
+
+MAX_KEYS_SHOWN = 10_000
 
 
 @app.command()
 def create(name: Name = "admin", expires_in_days: Days = None, scope: Scopes = None) -> None:
-    """Make an admin key and print it: OPENAI_ADMIN_KEY of the official SDK. It is never shown again.
+    """Create an admin key and print it: OPENAI_ADMIN_KEY of the official SDK. It is never shown again.
 
     Example: `tunery admin-key create --name audits --scope admin:audit_logs:read`
     """
+    from shared.audit.actor import acting_as_operator
     from shared.database import transaction
     from shared.projects import service as projects
+    from shared.projects.key_schemas import AdminKeyPublic, expiry_after
     from shared.projects.scopes import ADMIN_SCOPES, check_known
 
     scopes = check_known(scope or [], ADMIN_SCOPES)
-    with transaction() as session:
-        key, secret = projects.create_api_key(session, None, name, expires_at=expiry(expires_in_days), scopes=scopes)
-    show_once(key, secret, "is made")
+    expires_at = expiry_after(expires_in_days and expires_in_days * DAY_SECONDS)
+    with acting_as_operator({"api_keys": "api_key.created"}), transaction() as session:
+        key, secret = projects.create_api_key(session, None, name, expires_at=expires_at, scopes=scopes)
+    show_once({**AdminKeyPublic.of(key).model_dump(), "value": secret}, "is created")
 
 
 @app.command("list")
 def list_keys() -> None:
     """Show the admin keys, the newest first."""
-    print_keys(None)
+    from shared.database import transaction
+    from shared.projects import keys
+    from shared.projects.key_schemas import AdminKeyPublic
+
+    with transaction() as session:
+        found = keys.page_of_keys(session, None, after=None, limit=MAX_KEYS_SHOWN, include_revoked=True)
+        print_keys([AdminKeyPublic.of(key).model_dump() for key in found])
 
 
 @app.command()
 def rotate(key_id: KeyId, overlap_hours: Overlap = 24) -> None:
     """Give an admin key a new secret and print it. The old one stays good for a day, or as long as you say."""
-    rotate_key(key_id, overlap_hours)
+    from datetime import timedelta
+
+    from shared.audit.actor import acting_as_operator
+    from shared.database import transaction
+    from shared.projects import keys
+    from shared.projects.key_schemas import AdminKeyPublic
+
+    with acting_as_operator({"api_keys": "api_key.secret_rotated"}), transaction() as session:
+        key = keys.find_key(session, key_id, is_admin=True, lock=True)
+        secret = keys.rotate_key(session, key, timedelta(hours=overlap_hours))
+    show_rotated({**AdminKeyPublic.of(key).model_dump(), "value": secret})
 
 
 @app.command()
 def revoke(key_id: KeyId) -> None:
     """Let an admin key open nothing any more; the last one too, as this command can make another."""
-    revoke_key(key_id)
+    from shared.audit.actor import acting_as_operator
+    from shared.database import transaction
+    from shared.projects import keys
+    from shared.projects.key_schemas import AdminKeyPublic
+
+    with acting_as_operator({"api_keys": "api_key.deleted"}), transaction() as session:
+        key = keys.find_key(session, key_id, is_admin=True, lock=True)
+        keys.revoke(key)
+    show_revoked(AdminKeyPublic.of(key).model_dump())

@@ -1,6 +1,5 @@
-"""`tunery limit` and `tunery cost`: what projects may spend, and what they have spent, in the database."""
+"""`tunery limit`: shows and changes what a project may spend, through the API."""
 
-import json as json_module
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,29 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:  # half a second that the help need not wait for
-    from sqlmodel import Session
+from cli.api_client import Found, admin_client, get, of_project, post
+from cli.failure import Failure
 
-limits = typer.Typer(help="What a project may spend in a calendar month (UTC).", no_args_is_help=True)
+if TYPE_CHECKING:  # the import takes half a second
+    from openai import OpenAI
+
+app = typer.Typer(help="What a project may spend in a calendar month (UTC).", no_args_is_help=True)
 
 Project = Annotated[str, typer.Argument(metavar="PROJECT_ID", show_default=False)]
-AsJSON = Annotated[bool, typer.Option("--json", help="For programs; its fields are stable.")]
+NO_LIMIT = "none"
 
 
-def _cents(amount: str | None) -> int | None:
-    """`500` and `499.99` are amounts, and `none` takes a limit away."""
-    from shared.budgets.limits import NO_LIMIT
-
-    if amount is None:
-        return None
-    if amount == "none":
-        return NO_LIMIT
-    if not re.fullmatch(r"\d{1,11}(\.\d{1,2})?", amount):
-        raise typer.BadParameter("must be an amount in USD such as 500 or 499.99, or none")
-    return int(Decimal(amount) * 100)
-
-
-@limits.command("set")
+@app.command("set")
 def set_limit(
     project: Project,
     amount: Annotated[
@@ -38,7 +27,7 @@ def set_limit(
     ] = None,
     alert: Annotated[
         list[int] | None,
-        typer.Option(min=1, max=100, metavar="PERCENT", help="Tell the project at so many percent; repeat it."),
+        typer.Option(min=1, max=100, metavar="PERCENT", help="Alert the project at so many percent; repeat it."),
     ] = None,
     approval_above: Annotated[
         str | None, typer.Option(metavar="AMOUNT", help="A job that may cost more waits for an approval; none: no job.")
@@ -48,92 +37,81 @@ def set_limit(
 
     Example: `tunery limit set proj_… 500 --alert 50 --alert 90 --approval-above 100`
     """
-    from shared.budgets import limits
-    from shared.database import transaction
+    spend, approval = _checked(amount), _checked(approval_above)
+    with admin_client() as client:
+        if spend is not None or alert is not None:
+            _set_spend_limit(client, project, spend, alert)
+        if approval == NO_LIMIT:
+            _delete(client, of_project(project, "approval_limit"))
+        elif approval is not None:
+            new = {"currency": "USD", "threshold_amount": _cents(approval)}
+            post(client, of_project(project, "approval_limit"), new)
+        print(_description(client, project))
 
-    with transaction() as session:
-        limits.change(session, project, _cents(amount), alert, _cents(approval_above))
-        print(_told(session, project))
 
-
-@limits.command("show")
+@app.command("show")
 def show_limit(project: Project) -> None:
     """Show what a project may spend, what it has spent this month, and what is reserved for jobs."""
-    from shared.database import transaction
-
-    with transaction() as session:
-        print(_told(session, project))
+    with admin_client() as client:
+        print(_description(client, project))
 
 
-def _told(session: "Session", project_id: str) -> str:
-    from shared.budgets import ledger
-    from shared.budgets.amounts import money
-    from shared.budgets.service import budget_of
-    from shared.projects import service as projects
+def _checked(amount: str | None) -> str | None:
+    if amount is None or amount == NO_LIMIT or re.fullmatch(r"\d{1,11}(\.\d{1,2})?", amount):
+        return amount
+    raise typer.BadParameter("must be an amount in USD such as 500 or 499.99, or none")
 
-    name, budget = projects.get_project(session, project_id).name, budget_of(session, project_id)
-    month = ledger.this_month()
-    sums = ledger.sums(session, project_id, month)
-    limit = budget.spend_limit if budget else None
-    above = budget.approval_above if budget else None
-    alerts = ", ".join(f"{percent} %" for percent in budget.alert_percentages) if budget and limit is not None else ""
+
+def _cents(amount: str) -> int:
+    return int(Decimal(amount) * 100)
+
+
+def _set_spend_limit(client: "OpenAI", project: str, amount: str | None, alerts: list[int] | None) -> None:
+    """The API replaces the limit as a whole, so what is left out is read first."""
+    address = of_project(project, "spend_limit")
+    if amount == NO_LIMIT:
+        _delete(client, address)
+        return
+    now = _find(client, address)
+    if amount is None and now is None:
+        raise Failure(f"{project} has no spend limit to alert of: name its amount too.")
+    new: Found = {"currency": "USD", "interval": "month"}
+    new["threshold_amount"] = _cents(amount) if amount is not None else now and now["threshold_amount"]
+    percentages = alerts if alerts is not None else now and now["alert_percentages"]
+    post(client, address, new | ({} if percentages is None else {"alert_percentages": percentages}))
+
+
+def _find(client: "OpenAI", address: str) -> Found | None:
+    from openai import NotFoundError
+
+    try:
+        found: Found = get(client, address)
+    except NotFoundError:
+        return None
+    return found
+
+
+def _delete(client: "OpenAI", address: str) -> None:
+    """A limit that is not there needs no removal."""
+    if _find(client, address) is not None:
+        client.delete(address, cast_to=object)
+
+
+def _description(client: "OpenAI", project_id: str) -> str:
+    name = client.admin.organization.projects.retrieve(project_id).name
+    limit = _find(client, of_project(project_id, "spend_limit"))
+    approval = _find(client, of_project(project_id, "approval_limit"))
+    usage = get(client, of_project(project_id, "usage")) if limit is None else {}
+    spent, reserved = (limit["spent"], limit["reserved"]) if limit else (usage["cost"], usage["reserved"])
+    alerts = ", ".join(f"{percent} %" for percent in limit["alert_percentages"]) if limit else ""
     return "\n".join(
         [
-            f"{name}, {month:%Y-%m}: {money(sums.spent)} spent, {money(sums.reserved)} reserved for jobs",
-            f"Limit:    {money(limit) if limit is not None else 'none'}{f', told at {alerts}' if alerts else ''}",
-            f"Approval: {f'above {money(above)} for a job' if above is not None else 'not needed'}",
+            f"{name}, {datetime.now(UTC):%Y-%m}: {spent} USD spent, {reserved} USD reserved for jobs",
+            f"Limit:    {_usd(limit) if limit else NO_LIMIT}{f', alerts at {alerts}' if alerts else ''}",
+            f"Approval: {f'above {_usd(approval)} for a job' if approval else 'not needed'}",
         ]
     )
 
 
-def cost(
-    month: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m"], help="A calendar month in UTC; this one, if left out.")
-    ] = None,
-    project: Annotated[str | None, typer.Option(metavar="PROJECT_ID", help="Of this one alone.")] = None,
-    json: AsJSON = False,
-) -> None:
-    """Show what was spent in a month, by project and line item.
-
-    Example: `tunery cost --month 2026-11 --json`
-    """
-    from shared.budgets import costs
-    from shared.budgets.amounts import text_of
-    from shared.database import transaction
-
-    start = (month or datetime.now(UTC)).replace(day=1, hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
-    end = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
-    with transaction() as session:
-        found = costs.totals(session, start, end, project)
-    rows = [
-        {
-            "project_id": each.project_id,
-            "project": each.project,
-            "line_item": each.line_item,
-            "amount": text_of(each.amount),
-            "currency": each.currency,
-            "tokens": each.quantity and int(each.quantity),
-        }
-        for each in found
-    ]
-    print(json_module.dumps(rows, indent=2)) if json else _print_costs(rows)
-
-
-def _print_costs(rows: list[dict[str, str | int | None]]) -> None:
-    """The last line of each currency is the sum."""
-    from cli.columns import print_table
-    from shared.budgets.amounts import text_of
-
-    cells = [
-        [
-            f"{row['project']} ({row['project_id']})",
-            str(row["line_item"]),
-            f"{row['amount']} {row['currency']}",
-            f"{row['tokens']:,}" if row["tokens"] is not None else "",
-        ]
-        for row in rows
-    ]
-    for currency in sorted({str(row["currency"]) for row in rows}):
-        total = sum((Decimal(str(row["amount"])) for row in rows if row["currency"] == currency), Decimal())
-        cells.append(["together", "", f"{text_of(total)} {currency}", ""])
-    print_table(("PROJECT", "LINE ITEM", "AMOUNT", "TOKENS"), cells)
+def _usd(limit: Found) -> str:
+    return f"{limit['threshold_amount'] / Decimal(100):.2f} USD"

@@ -1,14 +1,13 @@
-"""`tunery key`: the API keys of the projects, made, listed, rotated and revoked in the database."""
+"""`tunery key`: creates, lists, rotates and revokes the API keys of projects, through the API."""
 
-import sys
-from typing import TYPE_CHECKING, Annotated
+import time
+from collections.abc import Iterable
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:  # half a second that the help need not wait for
-    from datetime import datetime
-
-    from shared.projects.models import ApiKey
+from cli.api_client import Found, admin_client, get, list_all, of_project, path, post
+from cli.columns import print_table, tell, utc
 
 app = typer.Typer(help="The API keys of a project. Only a hint of each can be seen again.", no_args_is_help=True)
 
@@ -22,29 +21,26 @@ Scopes = Annotated[
     list[str] | None, typer.Option("--scope", help="What it may do, as jobs:read; again for more. All, if left out.")
 ]
 Overlap = Annotated[float, typer.Option(min=0, max=720, help="For how many hours the old secret is good as well.")]
+DAY_SECONDS, HOUR_SECONDS = 86400, 3600
 
 
 @app.command()
 def create(project: Project, name: Name = "key", expires_in_days: Days = None, scope: Scopes = None) -> None:
-    """Make a key for a project and print it. It is never shown again.
+    """Create a key for a project and print it. It is never shown again.
 
     Example: `tunery key create proj_… --name ci --scope files:write --scope jobs:write --expires-in-days 90`
     """
-    from shared.database import transaction
-    from shared.projects import service as projects
-    from shared.projects.scopes import PROJECT_SCOPES, check_known
-
-    scopes = check_known(scope or [], PROJECT_SCOPES)
-    with transaction() as session:
-        projects.get_active_project(session, project)
-        key, secret = projects.create_api_key(session, project, name, expires_at=expiry(expires_in_days), scopes=scopes)
-    show_once(key, secret, "is made")
+    lifetime = expires_in_days and expires_in_days * DAY_SECONDS
+    new = {"name": name, "expires_in_seconds": lifetime, "scopes": scope or []}
+    with admin_client() as client:
+        show_once(post(client, of_project(project, "api_keys"), new), "is created")
 
 
 @app.command("list")
 def list_keys(project: Project) -> None:
     """Show a project's keys, the newest first."""
-    print_keys(project)
+    with admin_client() as client:
+        print_keys(list_all(client, of_project(project, "api_keys"), {"include_revoked": True}))
 
 
 @app.command()
@@ -53,81 +49,60 @@ def rotate(key_id: KeyId, overlap_hours: Overlap = 24) -> None:
 
     Example: `tunery key rotate key_… --overlap-hours 2`
     """
-    rotate_key(key_id, overlap_hours)
+    overlap = {"overlap_seconds": round(overlap_hours * HOUR_SECONDS)}
+    with admin_client() as client:
+        project = get(client, path("organization", "api_keys", key_id))["project_id"]
+        show_rotated(post(client, of_project(project, "api_keys", key_id, "rotate_secret"), overlap))
 
 
 @app.command()
 def revoke(key_id: KeyId) -> None:
     """Let a key open nothing any more. Every server refuses it within a second."""
-    revoke_key(key_id)
+    with admin_client() as client:
+        key = get(client, path("organization", "api_keys", key_id))
+        if key["revoked_at"] is None:
+            client.admin.organization.projects.api_keys.delete(key_id, project_id=key["project_id"])
+    show_revoked(key)
 
 
-def expiry(days: int | None) -> "datetime | None":
-    from datetime import timedelta
-
-    from shared.db.times import utc_now
-
-    return utc_now() + timedelta(days=days) if days else None
+def show_once(key: Found, what_happened: str) -> None:
+    """The secret goes to standard output alone, so that a script can read it from there."""
+    tell(f"Key {key['id']} ({key['redacted_value']}, {_until(key)}) {what_happened}. It is not shown again:")
+    print(key["value"])
 
 
-def show_once(key: "ApiKey", secret: str, done: str) -> None:
-    print(f"Key {key.id} ({key.hint}, {_until(key)}) {done}. It is not shown again:", file=sys.stderr)
-    print(secret)
+def show_rotated(key: Found) -> None:
+    old_until = key["previous_valid_until"]
+    old = f"; its old secret is good until {utc(old_until):%Y-%m-%d %H:%M} UTC" if old_until else ""
+    show_once(key, f"has a new secret{old}")
 
 
-def print_keys(project: str | None) -> None:
-    """A project's, or with None the deployment's admin keys."""
-    from cli.columns import print_table
-    from shared.database import transaction
-    from shared.projects.keys import list_api_keys
+def show_revoked(key: Found) -> None:
+    tell(f"Key {key['id']} ({key['redacted_value']}) is revoked.")
 
-    with transaction() as session:
-        rows = [
-            [
-                key.id,
-                _state(key),
-                key.name,
-                key.hint,
-                f"{key.created_at:%Y-%m-%d}",
-                _until(key),
-                f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used",
-                " ".join(key.scopes) or "all",
-            ]
-            for key in list_api_keys(session, project)
+
+def print_keys(keys: Iterable[Found]) -> None:
+    rows = [
+        [
+            key["id"],
+            _state(key),
+            key["name"],
+            key["redacted_value"],
+            f"{utc(key['created_at']):%Y-%m-%d}",
+            _until(key),
+            f"{utc(key['last_used_at']):%Y-%m-%d %H:%M}" if key["last_used_at"] else "never used",
+            " ".join(key["scopes"]) or "all",
         ]
+        for key in keys
+    ]
     print_table(("KEY", "STATE", "NAME", "HINT", "CREATED", "EXPIRES", "LAST USED", "SCOPES"), rows)
 
 
-def rotate_key(key_id: str, overlap_hours: float) -> None:
-    from datetime import timedelta
-
-    from shared.database import transaction
-    from shared.projects import keys
-
-    with transaction() as session:
-        key = keys.find_key(session, key_id)
-        secret = keys.rotate_key(session, key, timedelta(hours=overlap_hours))
-    until = f"; its old secret is good until {key.previous_until:%Y-%m-%d %H:%M} UTC" if key.previous_until else ""
-    show_once(key, secret, f"has a new secret{until}")
+def _until(key: Found) -> str:
+    return f"until {utc(key['expires_at']):%Y-%m-%d}" if key["expires_at"] else "never expires"
 
 
-def revoke_key(key_id: str) -> None:
-    from shared.database import transaction
-    from shared.projects import keys
-
-    with transaction() as session:
-        key = keys.find_key(session, key_id, even_if_archived=True)
-        keys.revoke(key)
-    print(f"Key {key.id} ({key.hint}) is revoked.", file=sys.stderr)
-
-
-def _until(key: "ApiKey") -> str:
-    return f"until {key.expires_at:%Y-%m-%d}" if key.expires_at else "never expires"
-
-
-def _state(key: "ApiKey") -> str:
-    from shared.db.times import utc_now
-
-    if key.revoked_at:
+def _state(key: Found) -> str:
+    if key["revoked_at"]:
         return "revoked"
-    return "expired" if key.expires_at and key.expires_at <= utc_now() else "active"
+    return "expired" if key["expires_at"] and key["expires_at"] <= time.time() else "active"

@@ -1,23 +1,31 @@
-"""`tunery project`: the tenants of this deployment, made, listed, changed and archived in the database."""
+"""`tunery project`: creates, lists, changes and archives the projects of a deployment, through its API."""
 
-import sys
+import math
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The projects of this deployment, each with API keys of its own.", no_args_is_help=True)
+from cli.api_client import PAGE_ITEMS, Found, admin_client, of_project, post
+from cli.columns import print_table, tell, utc
+from cli.failure import Failure
+
+app = typer.Typer(
+    help="The projects of a deployment, each with API keys of its own. OPENAI_BASE_URL and OPENAI_ADMIN_KEY say which.",
+    no_args_is_help=True,
+)
 
 ProjectId = Annotated[str, typer.Argument(metavar="ID")]
+SETTINGS_DECIDE = "as the settings say"
 
 
 @app.command()
 def create(name: Annotated[str, typer.Argument(help="The team's name.")]) -> None:
     """Create a project and print its first API key, which is never shown again."""
-    from cli.admin.deployment import create_project_with_key
-
-    created = create_project_with_key(name)
-    print(f"Project {created.id} is made. This is its key; it is not shown again:", file=sys.stderr)
-    print(created.secret)
+    with admin_client() as client:
+        project = client.admin.organization.projects.create(name=name)
+        tell(f"Project {project.id} is created. This is its key; it is not shown again:")
+        key = post(client, of_project(project.id, "api_keys"), {"name": "first"})
+    print(key["value"])
 
 
 @app.command("list")
@@ -25,19 +33,19 @@ def list_projects(
     archived: Annotated[bool, typer.Option("--archived", help="Show archived ones too.")] = False,
 ) -> None:
     """Show the projects, the newest first."""
-    from cli.admin.deployment import all_projects
-    from cli.columns import print_table
-
+    with admin_client() as client:
+        found = client.admin.organization.projects.list(include_archived=archived, limit=PAGE_ITEMS)
+        projects: list[Found] = [project.to_dict() for project in found]
     rows = [
         [
-            each.id,
-            "archived" if each.archived_at else "active",
-            each.name,
-            f"{each.created_at:%Y-%m-%d}",
-            f"{each.weight:g}",
-            str(each.max_active_jobs or "as the settings say"),
+            each["id"],
+            each["status"],
+            each["name"],
+            f"{utc(each['created_at']):%Y-%m-%d}",
+            f"{each['weight']:g}",
+            str(each["max_active_jobs"] or SETTINGS_DECIDE),
         ]
-        for each in all_projects(include_archived=archived)
+        for each in projects
     ]
     print_table(("PROJECT", "STATE", "NAME", "CREATED", "WEIGHT", "ACTIVE JOBS"), rows)
 
@@ -45,16 +53,23 @@ def list_projects(
 @app.command()
 def update(
     project_id: ProjectId,
-    name: Annotated[str | None, typer.Option(help="What it is called from now on.")] = None,
-    weight: Annotated[float | None, typer.Option(help="Its share of free places beside others' (new ones: 1).")] = None,
+    name: Annotated[str | None, typer.Option(help="Its new name.")] = None,
+    weight: Annotated[
+        float | None, typer.Option(help="Its share of the free slots beside other projects (new ones: 1).")
+    ] = None,
     max_active_jobs: Annotated[
         int | None, typer.Option(help="The most jobs of one model at the provider; 0: as the settings say.")
     ] = None,
 ) -> None:
-    """Change a project's name, or its part in the queue for the provider's places: from the next free place on."""
-    from cli.admin.deployment import update_project
-
-    print(update_project(project_id, weight, max_active_jobs, name))
+    """Change a project's name, or its share of the provider's slots, which counts from the next free slot on."""
+    if weight is not None and not math.isfinite(weight):  # JSON has no such number
+        raise Failure("A project's weight is from 0.001 to 1000.")
+    given = {"name": name, "weight": weight, "max_active_jobs": max_active_jobs}
+    with admin_client() as client:
+        changes = {field: value for field, value in given.items() if value is not None}
+        project = post(client, of_project(project_id), changes)
+    most = project["max_active_jobs"] or SETTINGS_DECIDE
+    print(f"{project['name']}: weight {project['weight']:g}, active jobs of one model at most: {most}.")
 
 
 @app.command()
@@ -62,11 +77,8 @@ def archive(
     project_id: ProjectId,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """End a project, for good: its keys are refused, and its jobs that have not ended are cancelled."""
-    from shared.database import transaction
-    from shared.jobs.archiving import archive_project
-
+    """End a project for good: its keys are refused, and its jobs that have not ended are cancelled."""
     yes or typer.confirm(f"Archive {project_id} and cancel its jobs? There is no way back", abort=True)
-    with transaction() as session:
-        project = archive_project(session, project_id)
+    with admin_client() as client:
+        project = client.admin.organization.projects.archive(project_id)
     print(f"{project.name} is archived: its keys are refused, and its jobs that had not ended are cancelled.")

@@ -1,32 +1,29 @@
-"""`tunery rate-limit`: how much a project, or one of its keys, may do."""
+"""`tunery rate-limit`: shows and changes how much a project and its keys may send and create, through the API."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from cli.api_client import Found, admin_client, list_all, of_project, post
+from cli.columns import print_table
 from cli.failure import Failure
-
-if TYPE_CHECKING:  # half a second that the help need not wait for
-    from shared.projects.rate_limits import RateLimit
 
 app = typer.Typer(help="How much a project and its keys may send and create.", no_args_is_help=True)
 
 Project = Annotated[str, typer.Argument(metavar="PROJECT_ID", show_default=False)]
 Number = Annotated[str | None, typer.Option(metavar="N|default")]
 DEFAULT = "default"
-DIGITS = 15
+MAX_DIGITS = 15
+NO_LIMIT = 2**31 - 1  # the API's number of requests where there is no limit, since OpenAI's type has no null
+TITLES = ("OF", "REQUESTS/MIN", "BYTES/MIN", "JOBS/DAY", "OPEN JOBS")
 
 
 @app.command("list")
 def list_limits(project: Project) -> None:
     """Show the limits of a project and of its keys."""
-    from cli.columns import print_table
-    from shared.database import transaction
-    from shared.projects.rate_limits import list_rate_limits
-
-    with transaction() as session:
-        rows = [_row(limit) for limit in list_rate_limits(session, project)]
-    print_table(("OF", "REQUESTS/MIN", "BYTES/MIN", "JOBS/DAY", "OPEN JOBS"), rows)
+    with admin_client() as client:
+        rows = [_row(limit) for limit in list_all(client, of_project(project, "rate_limits"))]
+    print_table(TITLES, rows)
 
 
 @app.command("set")
@@ -42,34 +39,28 @@ def set_limits(
 
     Example: `tunery rate-limit set proj_… --requests-per-minute 600 --open-jobs 20`
     """
-    from cli.columns import print_table
-    from shared.database import transaction
-    from shared.projects.rate_limits import RateLimitUpdate, update_rate_limit
-
-    asked = {
+    given = {
         "max_requests_per_1_minute": requests_per_minute,
         "max_bytes_per_1_minute": bytes_per_minute,
         "max_jobs_per_1_day": jobs_per_day,
         "max_open_jobs": open_jobs,
     }
-    new = {name: _number(value) for name, value in asked.items() if value is not None}
-    with transaction() as session:
-        limit = update_rate_limit(session, project, f"rl-{key or project}", RateLimitUpdate.model_validate(new))
-        row = _row(limit)
-    print_table(("OF", "REQUESTS/MIN", "BYTES/MIN", "JOBS/DAY", "OPEN JOBS"), [row])
+    new = {name: _number(value) for name, value in given.items() if value is not None}
+    with admin_client() as client:
+        limit = post(client, of_project(project, "rate_limits", f"rl-{key or project}"), new)
+    print_table(TITLES, [_row(limit)])
 
 
 def _number(text: str) -> int | None:
     if text == DEFAULT:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) <= DIGITS):
-        raise Failure(f"A limit is a number of at most {DIGITS} digits, or `{DEFAULT}`: not {text}")
+    if not (text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS):
+        raise Failure(f"A limit is a number of at most {MAX_DIGITS} digits, or `{DEFAULT}`: not {text}")
     return int(text)
 
 
-def _row(limit: "RateLimit") -> list[str]:
-    from shared.projects.rate_limits import limits_of
-
-    found = limits_of(limit)
-    shown = (found.requests_per_minute, found.bytes_per_minute, found.jobs_per_day, found.open_jobs)
-    return [limit.api_key_id or limit.project_id, *("none" if each is None else str(each) for each in shown)]
+def _row(limit: Found) -> list[str]:
+    requests = limit["max_requests_per_1_minute"]
+    others = [limit[name] for name in ("max_bytes_per_1_minute", "max_jobs_per_1_day", "max_open_jobs")]
+    numbers = [None if requests == NO_LIMIT else requests, *others]
+    return [limit["id"].removeprefix("rl-"), *("none" if each is None else str(each) for each in numbers)]

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.columns import print_table, tell
+
 if TYPE_CHECKING:  # half a second that the help need not wait for
     from worker.accounts.reconcile import Finding
 
@@ -20,7 +22,6 @@ def reconcile(
     """
     from sqlmodel import col, select
 
-    from cli.columns import print_table, tell
     from cli.failure import Failure
     from shared.database import transaction
     from shared.projects.models import Credential

@@ -30,15 +30,22 @@ EVENTS = ["fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.jo
 
 
 def keep_project(session: Session, kept: dict[str, Any]) -> None:
-    """Its keys are made anew when this database does not know them: it may be another one than before."""
+    """Creates a project with a key, unless the kept key is good: this may be another database than before."""
     try:
         kept["project_id"] = callers.authenticate(session, kept.get("api_key", "")).project_id
     except ServiceError:
         project = projects.create_project(session, "first")
         _, kept["api_key"] = projects.create_api_key(session, project.id, "first")
-        _, kept["admin_key"] = projects.create_api_key(session, None, "first")
         kept["project_id"] = project.id
         kept.pop("endpoint", None)
+
+
+def keep_admin_key(session: Session, kept: dict[str, Any]) -> None:
+    """Creates an admin key, unless the kept one is good: somebody may have revoked it."""
+    try:
+        callers.identify(session, kept.get("admin_key", ""))
+    except ServiceError:
+        _, kept["admin_key"] = projects.create_api_key(session, None, "first")
 
 
 def keep_endpoint(session: Session, kept: dict[str, Any], url: str | None) -> None:
@@ -67,6 +74,7 @@ def main(file: Path) -> None:
     kept = secret_files.read_json(file)
     with acting_as_operator({"projects": "project.created", "api_keys": "api_key.created"}), transaction() as session:
         keep_project(session, kept)
+        keep_admin_key(session, kept)
         keep_endpoint(session, kept, os.environ.get("TUNERY_WEBHOOK_URL"))
     secret_files.write_json(file, kept)
 

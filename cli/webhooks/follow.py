@@ -8,8 +8,8 @@ from typing import Any
 import httpx2
 from openai import OpenAI
 
+from cli.api_client import plainly, refusal, unreachable
 from cli.failure import Failure
-from cli.webhooks.client import plainly, refusal, unreachable
 
 SILENCE = httpx2.Timeout(10, read=45)  # the server says every 15 s that it is there
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 15.0

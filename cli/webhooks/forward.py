@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 from standardwebhooks import Webhook
 
-from cli.webhooks.client import plainly
+from cli.api_client import plainly
 from shared.version import VERSION
 from shared.webhooks.event_types import EventType
 

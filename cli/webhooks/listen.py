@@ -6,8 +6,8 @@ from typing import Any
 from openai import OpenAI
 from rich.text import Text
 
+from cli.api_client import project_client
 from cli.columns import at, printable, screen, tell
-from cli.webhooks.client import connected
 from cli.webhooks.follow import Following
 from cli.webhooks.forward import Answer, Forwarder, signing_secret
 from shared.webhooks.event_types import EventType
@@ -17,13 +17,13 @@ ID_WIDTH = 32  # of a job's
 
 def print_secret() -> None:
     """It needs no server: it is made of the key alone."""
-    with connected() as client:
+    with project_client() as client:
         print(signing_secret(client.api_key))
 
 
 def listen(forward_to: str | None, wanted: list[EventType], is_full: bool, as_json: bool) -> None:
     """Without end, but for Ctrl-C."""
-    with connected() as client:
+    with project_client() as client:
         forwarder = _forwarder(client, forward_to, is_full) if forward_to else None
         show = _JSONLines() if as_json else _Lines(wanted or list(EventType))
         for event in Following(client, tell).events():

@@ -6,9 +6,9 @@ from typing import Any, cast
 import typer
 from openai import NotFoundError, OpenAI
 
+from cli.api_client import project_client
 from cli.columns import at, print_table, tell
 from cli.failure import Failure
-from cli.webhooks.client import connected
 
 Found = dict[str, Any]
 TESTED_IN_VAIN = 1
@@ -16,7 +16,7 @@ TYPES_SHOWN = 3
 
 
 def trigger(type: str, endpoint: str | None, as_json: bool) -> None:
-    with connected() as client:
+    with project_client() as client:
         if endpoint is None:
             event = _post(client, "/webhook_events", {"event_type": type})
             _print(event, as_json, f"{event['id']}  {event['type']}  {event['data']['id']}")
@@ -30,7 +30,7 @@ def trigger(type: str, endpoint: str | None, as_json: bool) -> None:
 
 
 def show_deliveries(endpoint: str | None, wanted: Found, limit: int, as_json: bool) -> None:
-    with connected() as client:
+    with project_client() as client:
         ids = [endpoint] if endpoint else [each["id"] for each in _endpoints(client)]
         params = {name: value for name, value in wanted.items() if value is not None} | {"limit": limit}
         found = [
@@ -48,7 +48,7 @@ def show_deliveries(endpoint: str | None, wanted: Found, limit: int, as_json: bo
 
 
 def redeliver(delivery_id: str, as_json: bool) -> None:
-    with connected() as client:
+    with project_client() as client:
         delivery = _post(client, f"{_address_of(client, delivery_id)}/redeliver")
     _print(delivery, as_json, f"{delivery['id']}  {delivery['status']}  {delivery['event_type']}")
     tell(f"It is sent again now. How that goes: tunery webhooks deliveries --object {delivery['object_id']}")
@@ -66,7 +66,7 @@ def _address_of(client: OpenAI, delivery_id: str) -> str:
 
 
 def show_endpoints(as_json: bool) -> None:
-    with connected() as client:
+    with project_client() as client:
         endpoints = _endpoints(client)
     if as_json:
         print(json.dumps({"object": "list", "data": endpoints}, indent=2))
@@ -78,7 +78,7 @@ def show_endpoints(as_json: bool) -> None:
 
 
 def create(url: str, name: str, types: list[str], is_full: bool, as_json: bool) -> None:
-    with connected() as client:
+    with project_client() as client:
         full = {"full_payloads": is_full}
         new = client.webhooks.create(name=name, url=url, event_types=cast(Any, types), extra_body=full)
     made = new.model_dump()
@@ -87,7 +87,7 @@ def create(url: str, name: str, types: list[str], is_full: bool, as_json: bool) 
 
 
 def rotate(endpoint: str, keep_old: bool, as_json: bool) -> None:
-    with connected() as client:
+    with project_client() as client:
         answer = client.webhooks.rotate_secret(endpoint, keep_old_secret_active_for_24_hours=keep_old)
     rotated = answer.model_dump()
     old = "signs too for 24 hours" if keep_old else "is worth nothing any more"
@@ -96,7 +96,7 @@ def rotate(endpoint: str, keep_old: bool, as_json: bool) -> None:
 
 
 def recover(endpoint: str, since: int | None, until: int | None, as_json: bool) -> None:
-    with connected() as client:
+    with project_client() as client:
         address = f"/webhook_endpoints/{endpoint}"
         since = since if since is not None else _get(client, address)["missed_since"]
         if since is None:

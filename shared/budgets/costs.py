@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement
@@ -14,7 +14,6 @@ from shared.budgets.amounts import text_of
 from shared.budgets.ledger import COSTS
 from shared.budgets.models import LedgerEntry
 from shared.db.times import epoch, utc_now
-from shared.projects.models import Project
 
 DAY = timedelta(days=1)
 GroupBy = Literal["project_id", "line_item"]
@@ -116,32 +115,3 @@ def _result(currency: str, amount: Decimal, quantity: int | None, by: dict[str, 
         quantity=float(quantity) if quantity is not None and known else None,
         quantity_unit="tokens" if known else None,
     )
-
-
-@dataclass(frozen=True)
-class Total:
-    """What a project has spent on one line item."""
-
-    project_id: str
-    project: str
-    line_item: str
-    amount: Decimal
-    currency: str
-    quantity: int | None
-
-
-def totals(session: Session, start: datetime, end: datetime, project_id: str | None = None) -> list[Total]:
-    """Sum up costs from `start` until before `end`, by project and line item, most expensive first in each project."""
-    amount = func.sum(LedgerEntry.amount)
-    wanted = CostFilter(project_ids=[project_id] if project_id else [])
-    names: list[Any] = [Project.id, Project.name, LedgerEntry.line_item]
-    query = (
-        select(*names)
-        .add_columns(amount, col(LedgerEntry.currency), func.sum(LedgerEntry.quantity))
-        .select_from(LedgerEntry)
-        .join(Project, col(Project.id) == LedgerEntry.project_id)
-        .where(*wanted.conditions(), LedgerEntry.created_at >= start, LedgerEntry.created_at < end)
-        .group_by(*names, LedgerEntry.currency)
-        .order_by(Project.name, Project.id, amount.desc())
-    )
-    return [Total(*row) for row in session.execute(query)]

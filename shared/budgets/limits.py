@@ -12,8 +12,6 @@ from shared.budgets.service import budget_of, lock_or_create
 from shared.errors import NotFound
 from shared.projects import service as projects
 
-NO_LIMIT = -1  # removes a limit in `change`
-
 
 def set_spend_limit(session: Session, project_id: str, cents: int, alert_percentages: list[int]) -> SpendLimitPublic:
     """Set the limit, which applies to new jobs, and notify the thresholds that are reached already.
@@ -78,23 +76,3 @@ def _approval_above(session: Session, project_id: str) -> Decimal:
     if budget is None or budget.approval_above is None:
         raise NotFound(f"{project_id} has no approval limit", param="project_id")
     return budget.approval_above
-
-
-def change(
-    session: Session,
-    project_id: str,
-    cents: int | None,
-    alert_percentages: list[int] | None,
-    approval_cents: int | None,
-) -> None:
-    """Change what is not None; `NO_LIMIT` removes a limit."""
-    projects.get_active_project(session, project_id)
-    budget = lock_or_create(session, project_id)
-    if cents is not None:
-        budget.spend_limit = None if cents == NO_LIMIT else of_cents(cents)
-    if alert_percentages is not None:
-        budget.alert_percentages = sorted(set(alert_percentages))
-    if approval_cents is not None:
-        budget.approval_above = None if approval_cents == NO_LIMIT else of_cents(approval_cents)
-    session.add(budget)
-    thresholds.notify_reached(session, budget, ledger.this_month())

@@ -33,8 +33,8 @@ class AdminKeyCreate(BaseModel):
     scopes: list[AdminScope] = []
 
 
-class AccountKeyCreate(BaseModel):
-    """A new key for a service account. An empty list of `scopes` means all project scopes."""
+class ApiKeyCreate(BaseModel):
+    """A new key for a project or a service account. An empty list of `scopes` means all project scopes."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -84,7 +84,7 @@ class ServiceAccountUpdate(BaseModel):
 
 
 class KeyOwner(BaseModel):
-    """The service account of a key; nulls for a key that was made on the command line."""
+    """The service account of a key; nulls for a key of the project itself."""
 
     type: Literal["service_account"] | None = None
     service_account: "ServiceAccountPublic | None" = None
@@ -101,6 +101,7 @@ class KeyFacts(Listed):
     redacted_value: str
     created_at: int
     expires_at: int | None
+    revoked_at: int | None
     last_used_at: int | None
     scopes: list[str]
     previous_valid_until: int | None
@@ -113,6 +114,7 @@ def _facts(row: ApiKey) -> KeyFacts:
         redacted_value=row.hint,
         created_at=epoch(row.created_at),
         expires_at=_epoch(row.expires_at),
+        revoked_at=_epoch(row.revoked_at),
         last_used_at=_epoch(row.last_used_at),
         scopes=row.scopes,
         previous_valid_until=_epoch(row.previous_until),
@@ -123,16 +125,18 @@ class ApiKeyPublic(KeyFacts):
     """OpenAI's project API key, with its `scopes`; an empty list means all project scopes."""
 
     object: Literal["organization.project.api_key"] = "organization.project.api_key"
+    project_id: str
     owner: KeyOwner
     owner_project_access: Literal["active"] = "active"
 
     @classmethod
     def of(cls, row: ApiKey, account: ServiceAccount | None) -> "ApiKeyPublic":
-        return cls(**_facts(row).model_dump(), owner=KeyOwner.of(account) if account else KeyOwner())
+        owner = KeyOwner.of(account) if account else KeyOwner()
+        return cls(**_facts(row).model_dump(), project_id=row.project_id or "", owner=owner)
 
 
 class ApiKeyWithSecret(ApiKeyPublic):
-    """A key right after its rotation; `value` is its new secret and is never shown again."""
+    """A key right after it was created or rotated; `value` is its secret and is never shown again."""
 
     value: Secret
 

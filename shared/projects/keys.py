@@ -15,19 +15,22 @@ from shared.projects.scopes import may_grant
 from shared.projects.secret_format import ADMIN_PREFIX, PROJECT_PREFIX, hint_of, new_secret, sha256
 
 
-def list_api_keys(session: Session, project_id: str | None) -> list[ApiKey]:
-    """Return every key of a project, or with None every admin key, newest first, revoked ones included."""
-    if project_id is not None:
-        projects.get_project(session, project_id)
-    keys = select(ApiKey).where(ApiKey.project_id == project_id).order_by(col(ApiKey.id).desc())
-    return list(session.exec(keys))
-
-
 def page_of_keys(
-    session: Session, project_id: str | None, *, after: str | None, limit: int, ascending: bool = False
+    session: Session,
+    project_id: str | None,
+    *,
+    after: str | None,
+    limit: int,
+    ascending: bool = False,
+    include_revoked: bool = False,
 ) -> list[ApiKey]:
-    """Return up to `limit` + 1 keys that are not revoked, newest first unless `ascending`. Raises `NotFound`."""
-    query = select(ApiKey).where(ApiKey.project_id == project_id, col(ApiKey.revoked_at).is_(None)).limit(limit + 1)
+    """Return up to `limit` + 1 keys of a project, or with None admin keys, newest first unless `ascending`.
+
+    Raises `NotFound` for an `after` that is no key of it.
+    """
+    query = select(ApiKey).where(ApiKey.project_id == project_id).limit(limit + 1)
+    if not include_revoked:
+        query = query.where(col(ApiKey.revoked_at).is_(None))
     if after is not None:
         known = select(ApiKey.id).where(ApiKey.id == after, ApiKey.project_id == project_id)
         if session.exec(known).one_or_none() is None:
@@ -98,12 +101,11 @@ def revoke(key: ApiKey) -> None:
     key.revoked_at = key.revoked_at or utc_now()
 
 
-def find_key(session: Session, key_id: str, *, even_if_archived: bool = False) -> ApiKey:
-    """Return any key, locked, revoked or not, for the operator at the command line. Raises `NotFound`, `Invalid`."""
-    project_id = session.exec(select(ApiKey.project_id).where(ApiKey.id == key_id)).one_or_none()
-    if project_id is not None and not even_if_archived:
-        projects.get_active_project(session, project_id)
-    key = session.get(ApiKey, key_id, with_for_update=True)
+def find_key(session: Session, key_id: str, *, is_admin: bool, lock: bool = False) -> ApiKey:
+    """Return an admin key, or a key of any project, revoked or not. Raises `NotFound`."""
+    owner = col(ApiKey.project_id)
+    query = select(ApiKey).where(ApiKey.id == key_id, owner.is_(None) if is_admin else owner.is_not(None))
+    key = session.exec(query.with_for_update() if lock else query).one_or_none()
     if key is None:
         raise NotFound(f"No such API key: {key_id}", param="key_id")
     return key

@@ -68,6 +68,7 @@ def _administer(admin: OpenAI, alice: Person) -> None:
     key = accounts.api_keys.create(account, project_id=project).id
     operator = Person(str(admin.base_url).rstrip("/"), str(admin.admin_api_key), "")
     path = f"/organization/projects/{project}/api_keys/{key}"
+    post(operator, f"/organization/projects/{project}/api_keys", {"name": "of the project"})
     post(operator, path, {"scopes": ["jobs:read"]})
     post(operator, f"{path}/rotate_secret", {})
     keys.delete(key, project_id=project)

@@ -1,6 +1,7 @@
 """…/projects/{id}/api_keys and …/service_accounts, with the SDK's administration client."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from openai import APIStatusError, AuthenticationError, NotFoundError, OpenAI
@@ -136,3 +137,40 @@ def test_a_revoked_key_is_refused(admin: OpenAI, alice: Person) -> None:
     keys.delete(made.id, project_id=alice.project_id)
     with OpenAI(base_url=alice.base_url, api_key=made.value) as late, pytest.raises(AuthenticationError):
         late.files.list()
+
+
+def test_an_operator_makes_a_key_that_belongs_to_the_project_itself(admin: OpenAI, alice: Person) -> None:
+    path = f"/organization/projects/{alice.project_id}/api_keys"
+    body = {"name": "trainer", "scopes": ["jobs:write", "jobs:read"], "expires_in_seconds": 60}
+    made: dict[str, Any] = admin.post(path, cast_to=dict[str, object], body=body)
+    assert who(made["value"]).scopes == {"jobs:read", "jobs:write"}
+    assert (made["name"], made["project_id"], made["owner"]["type"]) == ("trainer", alice.project_id, None)
+    assert made["expires_at"] == pytest.approx(epoch(utc_now()) + 60, abs=5)
+    shown = admin.admin.organization.projects.api_keys.retrieve(made["id"], project_id=alice.project_id)
+    assert made["value"] not in shown.to_json()
+    with pytest.raises(NotFoundError):
+        admin.post("/organization/projects/proj_never/api_keys", cast_to=object, body={})
+
+
+def test_revoked_keys_are_listed_only_on_request(admin: OpenAI, alice: Person) -> None:
+    keys = admin.admin.organization.projects.api_keys
+    [key] = keys.list(alice.project_id)
+    keys.delete(key.id, project_id=alice.project_id)
+    assert list(keys.list(alice.project_id)) == []
+    [revoked] = keys.list(alice.project_id, extra_query={"include_revoked": True})
+    assert (revoked.id, revoked.to_dict()["revoked_at"]) == (key.id, pytest.approx(epoch(utc_now()), abs=5))
+
+
+def test_a_key_is_found_by_its_id_alone_also_when_it_is_revoked(admin: OpenAI, alice: Person, bob: Person) -> None:
+    for person in (alice, bob):
+        key_id = who(person.api_key).key_id
+        path = f"/organization/api_keys/{key_id}"
+        found: dict[str, Any] = admin.get(path, cast_to=dict[str, object])
+        assert (found["id"], found["project_id"], found["revoked_at"]) == (key_id, person.project_id, None)
+        admin.admin.organization.projects.api_keys.delete(key_id, project_id=person.project_id)
+        assert admin.get(path, cast_to=dict[str, object])["revoked_at"]
+        assert person.api_key not in str(found)
+    [admin_key] = admin.admin.organization.admin_api_keys.list()
+    for other in ("key_never", admin_key.id):
+        with pytest.raises(NotFoundError):
+            admin.get(f"/organization/api_keys/{other}", cast_to=object)

@@ -65,6 +65,8 @@ OPERATIONS = [
     ("POST", "/organization/projects/proj_x"),
     ("POST", "/organization/projects/proj_x/archive"),
     ("GET", "/organization/projects/proj_x/api_keys"),
+    ("POST", "/organization/projects/proj_x/api_keys"),
+    ("GET", "/organization/api_keys/key_x"),
     ("DELETE", "/organization/projects/proj_x/api_keys/key_x"),
     ("POST", "/organization/projects/proj_x/api_keys/key_x/rotate_secret"),
     ("POST", "/organization/projects/proj_x/service_accounts"),

@@ -1,4 +1,4 @@
-"""`tunery limit` and `tunery cost`, against the database."""
+"""`tunery limit` and `tunery cost`."""
 
 import json
 
@@ -9,18 +9,20 @@ from tests.api.test_costs import LARGE, MINI, spend
 from tests.cli.terminal import Tunery
 from tests.world import Person
 
+pytestmark = pytest.mark.usefixtures("as_admin")
+
 
 def test_a_limit_is_set_in_parts_shown_and_taken_away(alice: Person, tunery: Tunery) -> None:
     month = f"{utc_now():%Y-%m}"
     said = tunery("limit", "set", alice.project_id, "499.99", "--alert", "90", "--alert", "50")
     assert said.out.splitlines() == [
         f"alice's team, {month}: 0.00 USD spent, 0.00 USD reserved for jobs",
-        "Limit:    499.99 USD, told at 50 %, 90 %",
+        "Limit:    499.99 USD, alerts at 50 %, 90 %",
         "Approval: not needed",
     ]
     said = tunery("limit", "set", alice.project_id, "--approval-above", "100")
     assert said.out.splitlines()[1:] == [
-        "Limit:    499.99 USD, told at 50 %, 90 %",
+        "Limit:    499.99 USD, alerts at 50 %, 90 %",
         "Approval: above 100.00 USD for a job",
     ]
     tunery("limit", "set", alice.project_id, "none", "--approval-above", "none")
@@ -37,10 +39,10 @@ def test_what_is_no_amount_is_refused_with_a_sentence(alice: Person, tunery: Tun
     assert "must be an amount in USD such as 500 or 499.99" in " ".join(said.err.split()).replace("│ ", "")
 
 
-@pytest.mark.usefixtures("clean")
 def test_a_project_that_never_was_is_said_in_a_sentence(tunery: Tunery) -> None:
     for command in (("limit", "show", "proj_never"), ("limit", "set", "proj_never", "1")):
-        assert tunery(*command).code == "No such project: proj_never."
+        said = tunery(*command)
+        assert (said.code, said.err) == (1, "No such project: proj_never.\n")
 
 
 def test_costs_are_shown_by_project_and_line_item(alice: Person, bob: Person, tunery: Tunery) -> None:

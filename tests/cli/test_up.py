@@ -145,6 +145,15 @@ def test_it_uses_the_servers_and_the_provider_that_it_is_given(
     assert not (state / "valkey").exists()
     client = OpenAI(base_url=variables["OPENAI_BASE_URL"], api_key=variables["OPENAI_API_KEY"])
     assert [endpoint.url for endpoint in client.webhooks.list()] == ["http://127.0.0.1:9/hook"]
+    listed = subprocess.run(
+        [commands.PYTHON, "-m", "cli", "project", "list"],
+        env={"PATH": os.environ["PATH"], **variables},
+        cwd=commands.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert " first " in listed.stdout
     assert up.end(signal.SIGINT) == 130
 
 

@@ -69,14 +69,14 @@ class Host:
     def _given(self, variable: re.Match[str]) -> str:
         return self.env_file[variable[1]]
 
-    def start(self, name: str, *arguments: str) -> Child:
-        """The entrypoint with the service's own command, or with these arguments."""
+    def start(self, name: str, *arguments: str, **variables: str) -> Child:
+        """The entrypoint with the service's own command, or with these arguments; `variables` as with `exec --env`."""
         service = services()[name]
         words = service.get("entrypoint", words_of(final_instruction("ENTRYPOINT"))) + (
             list(arguments) or service["command"]
         )
         log = self.folder.parent / f"{name}-{len(self.children)}.log"
-        child = Program(name, with_this_python(words), log, self.environment(name), self.folder).start()
+        child = Program(name, with_this_python(words), log, self.environment(name) | variables, self.folder).start()
         self.children.append(child)
         return child
 
@@ -176,7 +176,9 @@ def test_the_servers_become_ready_answer_and_stop_on_sigterm(host: Host) -> None
     assert host.is_healthy("api", check)
     its_check = [word.replace("8001", host.health_port) for word in services()["worker"]["healthcheck"]["test"][1:]]
     worker.wait_until(lambda: host.is_healthy("worker", its_check))
-    *_, key = host.finish(host.start("api", "project", "create", "first")).split()
+    *_, admin_key = host.finish(host.start("api", "admin-key", "create")).split()
+    as_admin = {"OPENAI_BASE_URL": f"http://127.0.0.1:{host.overrides['PORT']}/v1", "OPENAI_ADMIN_KEY": admin_key}
+    *_, key = host.finish(host.start("api", "project", "create", "first", **as_admin)).split()
     assert host.status("/v1/files", key) == 200
     for child in (api, worker, sender, beat):
         child.process.terminate()

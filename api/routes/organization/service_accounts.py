@@ -13,8 +13,8 @@ from shared.errors import Invalid
 from shared.projects import service as projects
 from shared.projects import service_accounts as accounts
 from shared.projects.key_schemas import (
-    AccountKeyCreate,
     AccountKeyWithSecret,
+    ApiKeyCreate,
     ServiceAccountCreate,
     ServiceAccountDeleted,
     ServiceAccountPublic,
@@ -95,7 +95,7 @@ def delete_service_account(
 
 @router.post("/{service_account_id}/api_keys", response_model=AccountKeyWithSecret)
 def create_service_account_api_key(
-    session: OrganizationSessionDep, project_id: str, service_account_id: str, new: AccountKeyCreate
+    session: OrganizationSessionDep, project_id: str, service_account_id: str, new: ApiKeyCreate
 ) -> AccountKeyWithSecret:
     """Create another API key for a service account; only this response has its secret."""
     account = accounts.get_account(session, project_id, service_account_id, lock=True)

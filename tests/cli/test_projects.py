@@ -1,0 +1,43 @@
+"""`tunery project`: a project's name and its share of the slots, and what the server refuses."""
+
+import io
+
+import pytest
+
+from tests.cli.terminal import Tunery
+from tests.world import Person
+
+pytestmark = pytest.mark.usefixtures("as_admin")
+
+
+def test_an_operator_changes_a_projects_share_of_the_slots(alice: Person, tunery: Tunery) -> None:
+    update = ("project", "update", alice.project_id)
+    said = tunery(*update, "--weight", "2.5", "--max-active-jobs", "4")
+    assert (said.code, said.out) == (0, "alice's team: weight 2.5, active jobs of one model at most: 4.\n")
+    said = tunery(*update, "--max-active-jobs", "0")
+    assert said.out.endswith("weight 2.5, active jobs of one model at most: as the settings say.\n")
+
+
+@pytest.mark.parametrize(
+    "option", [("--weight", "0"), ("--weight", "nan"), ("--weight", "1001"), ("--max-active-jobs", "-1")]
+)
+def test_a_share_that_cannot_be_is_refused(alice: Person, tunery: Tunery, option: tuple[str, str]) -> None:
+    said = tunery("project", "update", alice.project_id, *option)
+    assert (said.code, said.out) == (1, "")
+    assert len(said.err.splitlines()) == 1
+
+
+def test_a_project_is_not_archived_without_a_yes(
+    alice: Person, tunery: Tunery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert tunery("project", "archive", alice.project_id).code == 1
+    assert " active " in tunery("project", "list").out
+
+
+def test_more_projects_than_a_page_holds_are_listed(tunery: Tunery, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.admin.projects.PAGE_ITEMS", 2)
+    for name in ("first", "second", "third"):
+        tunery("project", "create", name)
+    rows = tunery("project", "list").out.splitlines()[1:]
+    assert [row.split()[2] for row in rows] == ["third", "second", "first"]
