@@ -190,10 +190,10 @@ def kill_while_it_writes() -> None:
 def test_more_leftovers_than_are_judged_at_once(location: StorageLocation) -> None:
     if location.endpoint is not None:
         pytest.skip("a thousand requests, to see the same code")
-    for number in range(storage.JUDGED_AT_ONCE + 5):
+    for number in range(storage.LEFTOVER_BATCH_IDS + 5):
         (Path(location.setting) / f"part_{number}").parent.mkdir(exist_ok=True)
         (Path(location.setting) / f"part_{number}").touch()
-    assert len(storage.remove_leftovers(lambda _: set(), NOW)) == storage.JUDGED_AT_ONCE + 5
+    assert len(storage.remove_leftovers(lambda _: set(), NOW)) == storage.LEFTOVER_BATCH_IDS + 5
 
 
 @pytest.fixture

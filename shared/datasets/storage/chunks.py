@@ -1,4 +1,4 @@
-"""What every storage is made of: pieces with a name and a size, and a file that is read across them."""
+"""The protocol of a storage location, the pieces that are stored there, and a file that is read across them."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,14 +17,14 @@ class Piece(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where a file lies, for whoever will open it again: the storage, as a setting names it, and its pieces there."""
+    """The location of a file, from which another process can open it: the storage setting, and the pieces there."""
 
     storage: str
     pieces: list[Piece]
 
 
-class Lying(NamedTuple):
-    """Something that lies in a storage, and when it was last changed, in Unix seconds."""
+class StoredObject(NamedTuple):
+    """The key of something stored, and when it was last changed, in Unix seconds."""
 
     key: str
     changed_at: float
@@ -38,17 +38,17 @@ class Sink(Protocol):
     def finish(self) -> list[Piece]: ...
 
     def close(self) -> None:
-        """Let go of what was not finished."""
+        """Release what was not finished."""
 
 
-class Place(Protocol):
+class Location(Protocol):
     """A folder or a bucket. Every failure is an `OSError`, a `FileNotFoundError` if there is nothing of that name."""
 
     def sink(self, id: str) -> Sink: ...
 
     def open(self, key: str) -> BinaryIO: ...
 
-    def open_across(self, pieces: Sequence[Piece]) -> BinaryIO: ...
+    def open_joined(self, pieces: Sequence[Piece]) -> BinaryIO: ...
 
     def size(self, key: str) -> int: ...
 
@@ -58,27 +58,27 @@ class Place(Protocol):
         """Store something small, whole or not at all."""
 
     def remove(self, keys: Iterable[str]) -> None:
-        """What is not there need not be removed."""
+        """Remove these keys; one that does not exist is no error."""
 
     def remains(self, id: str) -> Iterable[str]:
-        """All names that the bytes of an id may lie under, finished or not."""
+        """All keys under which the bytes of an id may be stored, finished or not."""
 
-    def lying(self) -> Iterator[Lying]:
-        """Everything, in the order of the names."""
+    def list_objects(self) -> Iterator[StoredObject]:
+        """Everything that is stored, in the order of the keys."""
 
 
 class ReadInto(Protocol):
-    """Reads from a piece, at an offset, as much as the buffer takes and is there; how much it was."""
+    """Reads from a piece at an offset into the buffer, and returns the number of bytes read."""
 
     def __call__(self, key: str, offset: int, buffer: memoryview) -> int: ...
 
 
-def across(read_into: ReadInto, source: Source, read_ahead: int) -> BinaryIO:
+def join_pieces(read_into: ReadInto, source: Source, read_ahead: int) -> BinaryIO:
     """One file out of many pieces: `read`, `readline`, `seek`, in constant memory."""
-    return BufferedReader(Across(read_into, source), read_ahead)
+    return BufferedReader(JoinedFile(read_into, source), read_ahead)
 
 
-class Across(RawIOBase):
+class JoinedFile(RawIOBase):
     def __init__(self, read_into: ReadInto, source: Source) -> None:
         self.source = source
         self._read_into = read_into
@@ -103,7 +103,7 @@ class Across(RawIOBase):
         return self._position
 
     def readinto(self, buffer: Buffer) -> int:
-        """What one piece has; the next call goes on with the next piece."""
+        """Read from one piece only; the next call continues with the next piece."""
         if self._position >= self._size:
             return 0
         index = bisect_right(self._ends, self._position)
@@ -116,7 +116,7 @@ class Across(RawIOBase):
         return received
 
     def readall(self) -> bytes:
-        """The inherited one asks for 8 kB at a time."""
+        """Read the rest at once; the inherited method asks for 8 kB at a time."""
         rest = memoryview(bytearray(max(0, self._size - self._position)))
         received = 0
         while received < len(rest):

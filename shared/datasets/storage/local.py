@@ -1,11 +1,11 @@
-"""Bytes in a folder. Written here and not by obstore, whose local store neither syncs to the disk nor can abort."""
+"""Stores bytes in a folder. obstore's local store is not used: it neither syncs to disk nor can abort a write."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from shared.datasets.storage.chunks import Lying, Piece, Source, across
+from shared.datasets.storage.chunks import Piece, Source, StoredObject, join_pieces
 
 UNFINISHED = ".part"
 READ_AHEAD = 1 << 20
@@ -24,8 +24,8 @@ class Folder:
     def open(self, key: str) -> BinaryIO:
         return (self._path / key).open("rb")
 
-    def open_across(self, pieces: Sequence[Piece]) -> BinaryIO:
-        return across(self._read_into, Source(str(self._path.absolute()), list(pieces)), READ_AHEAD)
+    def open_joined(self, pieces: Sequence[Piece]) -> BinaryIO:
+        return join_pieces(self._read_into, Source(str(self._path.absolute()), list(pieces)), READ_AHEAD)
 
     def _read_into(self, key: str, offset: int, buffer: memoryview) -> int:
         with (self._path / key).open("rb", buffering=0) as file:
@@ -55,11 +55,11 @@ class Folder:
     def remains(self, id: str) -> Iterable[str]:
         return id + UNFINISHED, id
 
-    def lying(self) -> Iterator[Lying]:
+    def list_objects(self) -> Iterator[StoredObject]:
         names = sorted(entry.name for entry in os.scandir(self._path)) if self._path.is_dir() else []
         for name in names:
             try:
-                yield Lying(name, (self._path / name).stat().st_mtime)
+                yield StoredObject(name, (self._path / name).stat().st_mtime)
             except FileNotFoundError:
                 continue
 
@@ -89,7 +89,7 @@ class FileSink:
 
 
 def _sync(folder: Path) -> None:
-    """Without this a power cut may take the new name back."""
+    """Sync the folder, or a power cut may undo the rename."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

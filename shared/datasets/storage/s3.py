@@ -10,17 +10,17 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from shared.datasets.storage.chunks import Lying, Piece, Source, across
+from shared.datasets.storage.chunks import Piece, Source, StoredObject, join_pieces
 
 PIECE_BYTES = 8 << 20
 READ_AHEAD = (4 << 20) + (1 << 16)  # a range of a check and the end of its last line, in one request
 
 
 class Bucket:
-    """What is larger than a piece lies in several objects below its id.
+    """A file larger than a piece is stored as several objects below its id.
 
-    S3's own multipart uploads are not used: what a killed process leaves of one is in no listing, and so would stay and
-    cost for ever. Pieces are seen, and removed when nobody knows them.
+    S3's own multipart uploads are not used: an unfinished one is in no listing, so it would stay and cost money for
+    ever after a killed process. Pieces are listed, and removed if no row knows them.
     """
 
     def __init__(self, url: str) -> None:
@@ -36,10 +36,10 @@ class Bucket:
         return PieceSink(self, id)
 
     def open(self, key: str) -> BinaryIO:
-        return self.open_across([Piece(key, self.size(key))])
+        return self.open_joined([Piece(key, self.size(key))])
 
-    def open_across(self, pieces: Sequence[Piece]) -> BinaryIO:
-        return across(self._read_into, Source(self._url, list(pieces)), READ_AHEAD)
+    def open_joined(self, pieces: Sequence[Piece]) -> BinaryIO:
+        return join_pieces(self._read_into, Source(self._url, list(pieces)), READ_AHEAD)
 
     def _read_into(self, key: str, offset: int, buffer: memoryview) -> int:
         with _os_errors():
@@ -68,19 +68,19 @@ class Bucket:
         with _os_errors():
             return id, *(each["path"] for page in obstore.list(self._store, prefix=id) for each in page)
 
-    def lying(self) -> Iterator[Lying]:
+    def list_objects(self) -> Iterator[StoredObject]:
         with _os_errors():
             for page in obstore.list(self._store):
-                yield from (Lying(each["path"], each["last_modified"].timestamp()) for each in page)
+                yield from (StoredObject(each["path"], each["last_modified"].timestamp()) for each in page)
 
 
 class PieceSink:
-    """Fills one piece in memory again and again, and lets go of each as an object of its own."""
+    """Collects one piece at a time in memory, and stores each as an object of its own."""
 
     def __init__(self, bucket: Bucket, id: str) -> None:
         self._bucket = bucket
         self._id = id
-        self._buffer = memoryview(bytearray(PIECE_BYTES))  # one for all: to make them anew would fragment the memory
+        self._buffer = memoryview(bytearray(PIECE_BYTES))  # reused: allocating one for each piece would fragment memory
         self._filled = 0
         self._pieces: list[Piece] = []
 
@@ -114,7 +114,7 @@ class PieceSink:
 
 @contextmanager
 def _os_errors() -> Iterator[None]:
-    """What went wrong, in one line: the rest of it is Rust's."""
+    """Turn obstore's errors into `OSError` with the first line of the message; the others are Rust's debug output."""
     try:
         yield
     except BaseError as error:

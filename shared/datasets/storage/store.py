@@ -1,4 +1,4 @@
-"""Where the bytes of datasets lie: a folder, or a bucket, as one setting says. Nothing else knows."""
+"""Stores the bytes of datasets and parts in a folder or a bucket, as one setting says; no other module knows which."""
 
 import json
 import re
@@ -10,29 +10,29 @@ from hashlib import sha256
 from itertools import groupby, islice
 from typing import BinaryIO, NamedTuple
 
-from shared.datasets.storage.chunks import Lying, Piece, Place
+from shared.datasets.storage.chunks import Location, Piece, StoredObject
 from shared.datasets.storage.local import UNFINISHED
-from shared.datasets.storage.location import place_at
+from shared.datasets.storage.location import location_at
 from shared.settings import get_settings
 
 MANIFEST = ".parts"
 ABANDONED_AFTER = timedelta(hours=1)
-JUDGED_AT_ONCE = 500
+LEFTOVER_BATCH_IDS = 500
 _OURS = re.compile(r"((?:file-|part_)\w+)(?:[./].*)?")
 
 
-def _place() -> Place:
-    return place_at(get_settings().storage)
+def _location() -> Location:
+    return location_at(get_settings().storage)
 
 
 class Writer:
-    """Bytes on their way in, of a dataset or of a part. They can be read only after `finish`, complete and safe."""
+    """Writes the bytes of a dataset or of a part. They can be read only after `finish`, when they are safely stored."""
 
     def __init__(self, id: str) -> None:
         self.id = id
         self.bytes = 0
-        self._place = _place()
-        self._sink = self._place.sink(id)
+        self._location = _location()
+        self._sink = self._location.sink(id)
         self._hash = sha256()
 
     def write(self, chunk: bytes | bytearray) -> None:
@@ -42,17 +42,17 @@ class Writer:
         self._sink.write(view)
 
     def finish(self) -> str:
-        """Keep what was written; its SHA-256 in hexadecimal."""
+        """Store what was written, and return its SHA-256 in hexadecimal."""
         pieces = self._sink.finish()
         if pieces != [Piece(self.id, self.bytes)]:
-            _put_manifest(self._place, self.id, pieces)
+            _put_manifest(self._location, self.id, pieces)
         return self._hash.hexdigest()
 
     def discard(self) -> None:
-        """Leave nothing behind, whether or not it was finished; what cannot be removed now, `remove_leftovers` will."""
+        """Remove what was written, finished or not. `remove_leftovers` removes later what cannot be removed now."""
         self._sink.close()
         with suppress(OSError):
-            _remove(self._place, self.id)
+            _remove(self._location, self.id)
 
 
 class Stored(NamedTuple):
@@ -64,7 +64,7 @@ class Stored(NamedTuple):
 
 
 def store(id: str, chunks: Iterable[bytes]) -> Stored:
-    """Keep what comes, or nothing of it if it does not come to its end."""
+    """Store all chunks; if one raises, store nothing."""
     writer = Writer(id)
     try:
         for chunk in chunks:
@@ -77,63 +77,63 @@ def store(id: str, chunks: Iterable[bytes]) -> Stored:
 
 def open_dataset(dataset_id: str) -> BinaryIO:
     """The bytes, to `read`, `readline` and `seek`. In a folder, and not sent in parts, it is a file with a path."""
-    place = _place()
+    location = _location()
     try:
-        return place.open(dataset_id)
+        return location.open(dataset_id)
     except FileNotFoundError:
-        return place.open_across(_manifest(place, dataset_id))
+        return location.open_joined(_manifest(location, dataset_id))
 
 
 def open_parts(part_ids: Iterable[str]) -> BinaryIO:
     """The bytes of parts, one after the other."""
-    place = _place()
-    return place.open_across(_pieces(place, part_ids))
+    location = _location()
+    return location.open_joined(_pieces(location, part_ids))
 
 
 def join(dataset_id: str, part_ids: Iterable[str]) -> None:
-    """Let a dataset consist of these parts from now on: their bytes stay where they are, and go when it goes."""
-    place = _place()
-    _put_manifest(place, dataset_id, _pieces(place, part_ids))
+    """Make a dataset of these parts. Their bytes are not copied, and are removed with the dataset."""
+    location = _location()
+    _put_manifest(location, dataset_id, _pieces(location, part_ids))
 
 
 def unjoin(dataset_id: str) -> None:
     """Undo a `join`; the parts stay."""
-    _place().remove([dataset_id + MANIFEST])
+    _location().remove([dataset_id + MANIFEST])
 
 
 def remove(*ids: str) -> None:
     """Remove the bytes of datasets or parts, and what killed attempts to write them left. It may be repeated."""
-    place = _place()
+    location = _location()
     for id in ids:
         with suppress(FileNotFoundError):
-            pieces = [piece.key for piece in _manifest(place, id)]
+            pieces = [piece.key for piece in _manifest(location, id)]
             owners = {match[1] for key in pieces if (match := _OURS.fullmatch(key))} - {id}
-            place.remove([*pieces, *(owner + MANIFEST for owner in sorted(owners))])
-        _remove(place, id)
+            location.remove([*pieces, *(owner + MANIFEST for owner in sorted(owners))])
+        _remove(location, id)
 
 
-def _remove(place: Place, id: str) -> None:
-    """The manifest goes last: it knows what is left when this is cut off."""
-    place.remove([*place.remains(id), id + MANIFEST + UNFINISHED])
-    place.remove([id + MANIFEST])
+def _remove(location: Location, id: str) -> None:
+    """Remove the manifest last: if this is interrupted, it still lists what is left."""
+    location.remove([*location.remains(id), id + MANIFEST + UNFINISHED])
+    location.remove([id + MANIFEST])
 
 
-def _pieces(place: Place, ids: Iterable[str]) -> list[Piece]:
+def _pieces(location: Location, ids: Iterable[str]) -> list[Piece]:
     found: list[Piece] = []
     for id in ids:
         try:
-            found.append(Piece(id, place.size(id)))
+            found.append(Piece(id, location.size(id)))
         except FileNotFoundError:
-            found += _manifest(place, id)
+            found += _manifest(location, id)
     return found
 
 
-def _manifest(place: Place, id: str) -> list[Piece]:
-    return [Piece(key, size) for key, size in json.loads(place.get(id + MANIFEST))]
+def _manifest(location: Location, id: str) -> list[Piece]:
+    return [Piece(key, size) for key, size in json.loads(location.get(id + MANIFEST))]
 
 
-def _put_manifest(place: Place, id: str, pieces: list[Piece]) -> None:
-    place.put(id + MANIFEST, json.dumps(pieces).encode())
+def _put_manifest(location: Location, id: str, pieces: list[Piece]) -> None:
+    location.put(id + MANIFEST, json.dumps(pieces).encode())
 
 
 def chunks(file: BinaryIO, size: int = 1 << 18) -> Iterator[bytes]:
@@ -144,23 +144,23 @@ def chunks(file: BinaryIO, size: int = 1 << 18) -> Iterator[bytes]:
 
 
 def remove_leftovers(known: Callable[[list[str]], set[str]], older_than: timedelta = ABANDONED_AFTER) -> list[str]:
-    """Remove what a killed process left: what is unfinished, and bytes of which no row knows.
+    """Remove what killed processes left: unfinished files, and bytes without a row. Returns the removed keys.
 
-    `known` tells which of some ids have a row. An id is judged by the youngest of all that lies under it, so that
-    nothing is taken from one that is still being written.
+    `known` returns which of some ids have a row. An id counts as abandoned by the newest of its objects, so that
+    nothing is removed from one that is still being written.
     """
-    place, removed = _place(), list[str]()
-    ours = ((match[1], each) for each in place.lying() if (match := _OURS.fullmatch(each.key)))
+    location, removed = _location(), list[str]()
+    ours = ((match[1], each) for each in location.list_objects() if (match := _OURS.fullmatch(each.key)))
     grouped = ((id, [each for _, each in group]) for id, group in groupby(ours, key=lambda pair: pair[0]))
     before = time.time() - older_than.total_seconds()
     abandoned = (pair for pair in grouped if max(each.changed_at for each in pair[1]) < before)
-    while batch := dict(islice(abandoned, JUDGED_AT_ONCE)):
+    while batch := dict(islice(abandoned, LEFTOVER_BATCH_IDS)):
         keys = list(_leftovers(batch, known(list(batch))))
-        place.remove(keys)
+        location.remove(keys)
         removed += keys
     return removed
 
 
-def _leftovers(lying: dict[str, list[Lying]], known: set[str]) -> Iterator[str]:
+def _leftovers(lying: dict[str, list[StoredObject]], known: set[str]) -> Iterator[str]:
     for id, all_of_it in lying.items():
         yield from (each.key for each in all_of_it if id not in known or each.key.endswith(UNFINISHED))

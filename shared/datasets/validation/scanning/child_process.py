@@ -5,15 +5,15 @@ from typing import BinaryIO
 
 from shared.datasets.storage.chunks import Source
 from shared.datasets.storage.local import Folder
-from shared.datasets.storage.location import place_at
+from shared.datasets.storage.location import location_at
 from shared.datasets.validation.scanning.processes import ByteRange, receive, send
 from shared.datasets.validation.scanning.scanner import RangeScanner, ScanOptions
 
 
 def open_again(source: Source) -> BinaryIO:
-    place = place_at(source.storage)
-    is_one = isinstance(place, Folder) and len(source.pieces) == 1
-    return place.open(source.pieces[0].key) if is_one else place.open_across(source.pieces)
+    location = location_at(source.storage)
+    is_one = isinstance(location, Folder) and len(source.pieces) == 1
+    return location.open(source.pieces[0].key) if is_one else location.open_joined(source.pieces)
 
 
 def serve() -> None:

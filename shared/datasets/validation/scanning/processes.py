@@ -17,7 +17,7 @@ from typing import IO, Any, BinaryIO, NamedTuple, TypeVar
 
 import msgspec
 
-from shared.datasets.storage.chunks import Across, Piece, Source
+from shared.datasets.storage.chunks import JoinedFile, Piece, Source
 from shared.datasets.validation.reading.digest import path_of
 from shared.datasets.validation.scanning.range_result import RangeResult
 from shared.datasets.validation.scanning.scanner import RangeScanner, ScanOptions
@@ -63,7 +63,7 @@ def scan_file(file: BinaryIO, options: ScanOptions, size: int, processes: int) -
 
 def source_of(file: BinaryIO) -> Source | None:
     """The storage and the pieces of an open file; None if no other process can open it."""
-    if isinstance(file, BufferedReader) and isinstance(file.raw, Across):
+    if isinstance(file, BufferedReader) and isinstance(file.raw, JoinedFile):
         return file.raw.source
     path = path_of(file)
     return None if path is None else Source(str(path.parent), [Piece(path.name, path.stat().st_size)])
