@@ -68,12 +68,12 @@ class Bench:
             self._end_all()
         with get_engine().connect() as connection:
             job_id = connection.execute(
-                text("select max(id) from jobs where project_id = :id and place = 'waiting'"), {"id": names[0]}
+                text("select max(id) from jobs where project_id = :id and slot = 'waiting'"), {"id": names[0]}
             ).scalar_one()
         rows = [
             (f"{count:,} waiting: picking the next", "≤ 10 ms", _ms(picks)),
             (f"{count:,} waiting: a round that admits {SLOTS}", "-", _ms(rounds)),
-            (f"{count:,} waiting: a round that tells {admission.POSITIONS} positions", "-", _ms(ranks)),
+            (f"{count:,} waiting: a round that tells {admission.MAX_RANKED_JOBS} positions", "-", _ms(ranks)),
             (f"{count:,} waiting: retrieve", "as with 100", _ms(self._ask(f"/fine_tuning/jobs/{job_id}"))),
             (f"{count:,} waiting: list of 20", "as with 100", _ms(self._ask("/fine_tuning/jobs?limit=20"))),
         ]
@@ -112,9 +112,9 @@ class Bench:
         """Copies of the one job that wait; their ids sort by their number."""
         with transaction() as session:
             names = [
-                name for name in Job.model_fields if name not in {"id", "project_id", "queue_id", "status", "place"}
+                name for name in Job.model_fields if name not in {"id", "project_id", "queue_id", "status", "slot"}
             ]
-            columns = ", ".join(f'"{name}"' for name in [*names, "id", "project_id", "queue_id", "status", "place"])
+            columns = ", ".join(f'"{name}"' for name in [*names, "id", "project_id", "queue_id", "status", "slot"])
             copied = ", ".join("NULL" if name == "due_at" else f'"{name}"' for name in names)
             session.connection().execute(
                 text(
@@ -125,7 +125,7 @@ class Bench:
             )
             session.connection().execute(
                 text(
-                    "insert into queue_shares (id, created_at, queue_id, project_id, passed)"
+                    "insert into queue_shares (id, created_at, queue_id, project_id, virtual_time)"
                     " values ('share_' || :project, now(), :queue, :project, 0)"
                 ),
                 {"project": project_id, "queue": self.queue_id},
@@ -152,7 +152,7 @@ class Bench:
         """Ends all running jobs; how many each project had."""
         with transaction() as session:
             ended = text(
-                "update jobs set status = 'succeeded', place = null, due_at = null where place = 'held'"
+                "update jobs set status = 'succeeded', slot = null, due_at = null where slot = 'held'"
                 " returning project_id"
             )
             return Counter(session.connection().execute(ended).scalars())
@@ -163,7 +163,8 @@ class Bench:
                 "delete from job_events",
                 f"delete from jobs where id <> '{self.job_id}'",
                 "delete from queue_shares",
-                "update job_queues set due_at = null, clock = 0, ahead = '[]', freed_at = '[]', held = 0",
+                "update job_queues set due_at = null, virtual_time = 0, ranked_job_ids = '[]', freed_at = '[]',"
+                " held = 0",
             ):
                 session.connection().execute(text(statement))
 

@@ -188,7 +188,7 @@ def test_a_file_becomes_a_model_and_the_webhook_can_be_believed(
     assert answer.choices[0].message.content == "Answer 7"
     messages = [event.message for event in alice.openai.fine_tuning.jobs.list_events(job_id, limit=100)]
     assert messages[0] == "The job has successfully completed"
-    assert [message for message in messages if "place" not in message][-2:] == [
+    assert [message for message in messages if "slot" not in message][-2:] == [
         f"Created fine-tuning job: {job_id}",
         "Job accepted: its files are checked and sent to the provider",
     ]

@@ -30,9 +30,9 @@ create index ix_webhook_recoveries_endpoint_id on webhook_recoveries (endpoint_i
 
 create index ix_jobs_at_provider on jobs (credential_id, provider_job_id)
     where provider_job_id is not null and status not in ('succeeded', 'failed', 'cancelled');
-create index ix_jobs_held on jobs (queue_id, project_id) where place = 'held' and status <> 'paused';
+create index ix_jobs_held on jobs (queue_id, project_id) where slot = 'held' and status <> 'paused';
 create index ix_jobs_open on jobs (project_id) where status not in ('succeeded', 'failed', 'cancelled');
-create index ix_jobs_waiting on jobs (queue_id, project_id, priority, id) where place = 'waiting' and status = 'queued';
+create index ix_jobs_waiting on jobs (queue_id, project_id, priority, id) where slot = 'waiting' and status = 'queued';
 create index ix_webhook_deliveries_endpoint_due on webhook_deliveries (endpoint_id, due_at) where due_at is not null;
 create index ix_webhook_deliveries_project_due on webhook_deliveries (project_id, due_at) where due_at is not null;
 

@@ -183,4 +183,4 @@ def _result(project_id: str, job_id: str) -> Iterator[str]:
         with transaction(project_id) as session:
             rows = metrics.result_rows(session, job_id, after)
         yield metrics.csv_lines(cells for _, cells in rows)
-        after = rows[-1][0] if len(rows) == metrics.AT_ONCE else None
+        after = rows[-1][0] if len(rows) == metrics.ROWS_PER_FETCH else None

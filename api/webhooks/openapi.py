@@ -14,7 +14,7 @@ from shared.webhooks.schemas import WebhookEndpointPublic
 
 _TOLD_WHEN = {
     EventType.JOB_CREATED: "A job was accepted.",
-    EventType.JOB_QUEUED: "Its files are checked, and it waits for a place at the provider.",
+    EventType.JOB_QUEUED: "Its files are checked, and it waits for a slot at the provider.",
     EventType.JOB_APPROVAL_REQUIRED: "It costs so much that somebody must approve it first.",
     EventType.JOB_RUNNING: "It trains, or trains again after a pause.",
     EventType.JOB_PAUSED: "It is paused.",

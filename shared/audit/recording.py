@@ -20,7 +20,7 @@ from shared.projects.scopes import ADMIN_SCOPES, PROJECT_SCOPES
 _ROWS = "audit rows"  # key of `session.info`: changed rows by id, with the changed columns
 _TABLES = "audit tables"  # key of `session.info`: tables changed by a statement, which does not tell its rows
 # Set whenever a step is scheduled.
-_STEP_COLUMNS = {"due_at", "enqueued_at", "failures", "retries", "refusals", "next_action"}
+_STEP_COLUMNS = {"due_at", "enqueued_at", "failures", "retries", "refusal_count", "next_action"}
 _SCOPES = (*PROJECT_SCOPES, *ADMIN_SCOPES)
 ChangedColumns = dict[str, dict[str, Any]]
 

@@ -24,7 +24,7 @@ RESULT_COLUMNS = {
 }
 """The columns of OpenAI's result file, and the metric that fills each."""
 
-AT_ONCE = 5_000
+ROWS_PER_FETCH = 5_000
 _data = col(JobEvent.data)
 
 
@@ -78,7 +78,7 @@ def _steps_of(job_id: str) -> tuple[ColumnElement[bool], ...]:
 def _telling(session: Session, job_id: str, losses: list[str], total: int, stretches: int) -> set[str | None]:
     """The ids of those with the extremes: read as columns, and some at a time, for there may be a hundred thousand."""
     query = select(JobEvent.id, *(_data[name].astext for name in losses)).where(*_steps_of(job_id))
-    with session.execute(query.order_by(JobEvent.id), execution_options={"yield_per": AT_ONCE}) as rows:
+    with session.execute(query.order_by(JobEvent.id), execution_options={"yield_per": ROWS_PER_FETCH}) as rows:
         return _extremes(iter(rows), total, stretches)
 
 
@@ -107,9 +107,9 @@ def _number(told: Any) -> float | None:
 
 
 def result_rows(session: Session, job_id: str, after: str) -> list[tuple[str, list[str]]]:
-    """The next `AT_ONCE` rows of the result as they were told, each with the id of its event, to go on after."""
+    """The next `ROWS_PER_FETCH` rows of the result as they were told, each with the id of its event, to go on after."""
     query = select(JobEvent.id, *(_data[name].astext for name in RESULT_COLUMNS.values())).where(*_steps_of(job_id))
-    rows = session.execute(query.where(JobEvent.id > after).order_by(JobEvent.id).limit(AT_ONCE))
+    rows = session.execute(query.where(JobEvent.id > after).order_by(JobEvent.id).limit(ROWS_PER_FETCH))
     return [(id, [text if _number(text) is not None else "" for text in texts]) for id, *texts in rows]
 
 

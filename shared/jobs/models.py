@@ -30,7 +30,7 @@ class JobStatus(StrEnum):
 
 
 class JobRequest(StrEnum):
-    """What the caller has asked for and the provider has not yet been told."""
+    """What the caller wants and the provider has not been sent yet."""
 
     CANCEL = "cancel"
     PAUSE = "pause"
@@ -47,18 +47,18 @@ class NextAction(StrEnum):
 
 
 class Priority(IntEnum):
-    """Who of one project goes first; between projects it says nothing."""
+    """The order of the jobs of one project. It does not count between projects."""
 
     HIGH = 0
     NORMAL = 1
     LOW = 2
 
 
-class Place(StrEnum):
-    """A job's part in its queue. Waiting, it costs no call; held, it is at the provider or about to be."""
+class Slot(StrEnum):
+    """Whether a job has one of the slots at the provider."""
 
-    WAITING = "waiting"
-    HELD = "held"
+    WAITING = "waiting"  # in its queue, without steps and calls
+    HELD = "held"  # at the provider, or about to be created there
 
 
 class Approval(StrEnum):
@@ -75,18 +75,14 @@ class Level(StrEnum):
     ERROR = "error"
 
 
-IS_WAITING = "place = 'waiting' AND status = 'queued'"  # one that is paused keeps its turn, and is passed over
+IS_WAITING = "slot = 'waiting' AND status = 'queued'"  # one that is paused keeps its turn, and is passed over
 IS_OPEN = "status NOT IN ('succeeded', 'failed', 'cancelled')"
 IS_AT_PROVIDER = f"provider_job_id IS NOT NULL AND {IS_OPEN}"
-IS_HELD = "place = 'held' AND status <> 'paused'"  # the provider takes the place of a paused one for others
+IS_HELD = "slot = 'held' AND status <> 'paused'"  # the provider gives the slot of a paused one to others
 
 
 class Job(OwnedDue, table=True):
-    """The work. `provider_…` columns hold the provider's words; `changed_at` is when its status last changed.
-
-    `create_pending_at` marks a create whose result is not known. `queue_position` counts from 1; null far behind.
-    `misses` counts polls answered «not found»; before `cleared_at`, when its money was in order, no provider sees it.
-    """
+    """A fine-tuning job. The `provider_…` columns hold the provider's own words."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -121,6 +117,7 @@ class Job(OwnedDue, table=True):
     trained_tokens: int | None = Field(default=None, sa_type=BigInteger)
     estimated_cost: dict[str, Any] | None = JSONField(default=None)
     cost: dict[str, Any] | None = JSONField(default=None)
+    # When its cost was reserved and approved. Before that the provider sees neither the job nor its files.
     cleared_at: datetime | None = TimeField(default=None)
     approval: Approval | None = EnumField(Approval, default=None, nullable=True)
     result_files: list[str] = JSONField(default_factory=list)
@@ -133,26 +130,26 @@ class Job(OwnedDue, table=True):
 
     priority: int = Priority.NORMAL
     queue_id: str | None = Field(default=None, foreign_key="job_queues.id")
-    place: Place | None = EnumField(Place, default=None, nullable=True)
-    queue_position: int | None = None
+    slot: Slot | None = EnumField(Slot, default=None, nullable=True)  # None before its files are ready, and at the end
+    queue_position: int | None = None  # from 1; None if the job is far behind
     estimated_start_at: datetime | None = TimeField(default=None)
 
-    create_pending_at: datetime | None = TimeField(default=None)
+    create_pending_at: datetime | None = TimeField(default=None)  # when a create was sent whose outcome is not known
     provider_job_id: str | None = None
+    # None while the provider is known to have something new, so that the next poll asks for the status.
     provider_status: str | None = None
     last_provider_event_id: str | None = None
+    # When a poll last found something new. The longer ago, the less often the job is polled.
     changed_at: datetime | None = TimeField(default=None)
-    misses: int = 0
-    refusals: int = 0  # answers that what was requested is not possible now
-    unanswered_since: datetime | None = TimeField(default=None)  # the first poll without a usable answer
+    # Polls in a row in which the provider did not know the job, or refused the events of one that has ended.
+    not_found_count: int = 0
+    refusal_count: int = 0  # answers that the present request is not possible now
+    # Since when no call about the job has had a usable answer.
+    unanswered_since: datetime | None = TimeField(default=None)
 
 
 class Watch(DueTable, table=True):
-    """Looks at all jobs of one account at once, by the provider's list. It has a `due_at` as long as there are any.
-
-    `changed_at`: when the list last showed something new, or a job came to it; the longer ago, the slower it looks.
-    `listed_at`: when it was last read. `next_poll_at`: when the next job of which nothing is new may be looked at.
-    """
+    """Watches all jobs of one account by the provider's list. Has a `due_at` as long as there are any."""
 
     __tablename__ = "watches"
     id_prefix: ClassVar[str] = "watch_"
@@ -160,17 +157,17 @@ class Watch(DueTable, table=True):
     task: ClassVar[Task] = Task.WATCH_JOBS
 
     credential_id: str = Field(foreign_key="credentials.id", unique=True)
+    # When the list last showed something new, or a job was created. The longer ago, the less often it is read.
     changed_at: datetime = TimeField(default_factory=utc_now)
     listed_at: datetime | None = TimeField(default=None)
+    # When the next job without news may be polled: those jobs take turns.
     next_poll_at: datetime | None = TimeField(default=None)
 
 
 class JobQueue(DueTable, table=True):
-    """The jobs of one account for one base model, which share its places. Its step admits who is next.
+    """The jobs of one account for one base model, which share its slots. Its step admits the next ones.
 
-    `due_at` is set while a job waits or the limit is lowered. `clock` is the fair share's virtual time and only grows.
-    `lowered_to` is the provider's limit until `lowered_until`. After a refusal, jobs are created singly. `retries`
-    counts refusals in a row; `held` and `freed_at` (Unix seconds) tell how fast slots become free.
+    Has a `due_at` as long as a job waits or the provider's limit is known. `retries` counts its refusals in a row.
     """
 
     __tablename__ = "job_queues"
@@ -181,18 +178,21 @@ class JobQueue(DueTable, table=True):
 
     credential_id: str = Field(foreign_key="credentials.id")
     model: str
-    clock: float = 0.0
-    is_careful: bool = False
-    lowered_to: int | None = None
-    lowered_until: datetime | None = TimeField(default=None)
+    # The virtual time of the last admitted job. It only grows; a project that comes back starts here.
+    virtual_time: float = 0.0
+    creates_one_at_a_time: bool = False  # True from a refusal for the number of jobs until no job waits any more
+    # How many jobs the provider has shown to accept at once, until `provider_limit_until`.
+    provider_limit: int | None = None
+    provider_limit_until: datetime | None = TimeField(default=None)
+    # Slots held at the last step, and the Unix times at which slots became free: they tell how fast that goes.
     held: int = 0
     freed_at: list[float] = JSONField(default_factory=list)
-    ahead: list[str] = JSONField(default_factory=list)
+    ranked_job_ids: list[str] = JSONField(default_factory=list)  # the jobs that show a `queue_position`
     ranked_at: datetime | None = TimeField(default=None)
 
 
 class QueueShare(Owned, table=True):
-    """What a project has had of a queue: `passed` grows by 1/weight with each job that is admitted."""
+    """What a project has had of a queue."""
 
     __tablename__ = "queue_shares"
     __table_args__ = (UniqueConstraint("queue_id", "project_id"),)
@@ -200,7 +200,7 @@ class QueueShare(Owned, table=True):
     called: ClassVar[str] = "share"
 
     queue_id: str = Field(foreign_key="job_queues.id")
-    passed: float = 0.0
+    virtual_time: float = 0.0  # grows by 1/weight with each admitted job; the project with the smallest goes next
 
 
 class JobEvent(Owned, table=True):

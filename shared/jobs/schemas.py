@@ -73,8 +73,8 @@ class JobPublic(Listed):
     `check_progress` (0–1) is how far the check of its files is, null when the job does not wait for one.
     `estimated_cost` is there once the tokens have been counted, `cost` once the provider has said how many it trained;
     both are null where the price is not known. `approval` is `awaited` while the job, `queued`, waits until somebody
-    says that it may cost so much; null where nobody needs to. While it waits for a free place at the provider,
-    `queue_position` is its place in the order in which jobs are expected to be admitted (from 1), and
+    says that it may cost so much; null where nobody needs to. While it waits for a free slot at the provider,
+    `queue_position` is its position in the order in which jobs are expected to be admitted (from 1), and
     `estimated_start` (Unix seconds) when that may be; null when it is not known.
     """
 

@@ -1,4 +1,4 @@
-"""Jobs: accepted, asked to stop, moved from status to status, and told about."""
+"""Creates jobs, takes requests to cancel, pause or resume them, changes their status, and notifies their project."""
 
 from datetime import timedelta
 from typing import Literal
@@ -13,7 +13,7 @@ from shared.db.owned import check_cursor, get_owned, list_owned
 from shared.db.times import utc_now
 from shared.errors import Invalid
 from shared.jobs import new_job, quota, slots, tuned_models
-from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, NextAction, Place
+from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, NextAction, Slot
 from shared.jobs.schemas import JobCreate, JobPublic
 from shared.jobs.spending import costs, reservation
 from shared.jobs.transitions import ASKABLE, MOVES, TOLD, set_next_action
@@ -115,7 +115,7 @@ def set_request(job: Job, request: JobRequest) -> None:
 
     Refusals of an earlier request do not count against this one.
     """
-    job.request, job.refusals = request, 0
+    job.request, job.refusal_count = request, 0
     set_next_action(job, NextAction.FIND if job.provider_job_id is None else NextAction.REQUEST)
 
 
@@ -126,7 +126,7 @@ def decide(session: Session, job: Job, request: JobRequest) -> None:
         move(session, job, JobStatus.CANCELLED)
         return
     move(session, job, JobStatus.PAUSED if request is JobRequest.PAUSE else JobStatus.QUEUED)
-    if job.place is not None:
+    if job.slot is not None:
         slots.wait(session, job)
     elif request is JobRequest.RESUME and job.approval is not Approval.AWAITED:
         make_due(session, job)
@@ -152,8 +152,8 @@ def move(session: Session, job: Job, status: JobStatus) -> None:
         release(job, None)
         reservation.end(session, job)
         slots.leave(session, job)
-    elif status is JobStatus.PAUSED and job.place is Place.HELD:
-        slots.ring(session, job)
+    elif status is JobStatus.PAUSED and job.slot is Slot.HELD:
+        slots.wake_queue(session, job)
     if status in TOLD:
         tell(session, job, TOLD[status])
 
@@ -183,7 +183,7 @@ def _names(dataset_id: str) -> ColumnElement[bool]:
 
 
 def wake_waiting(session: Session, dataset_id: str) -> None:
-    """Let the jobs that wait for this dataset look at it now."""
+    """Make the jobs due that wait for this dataset."""
     waiting = select(Job).where(*_waits_for(dataset_id))
     for job in session.exec(waiting.order_by(Job.id).with_for_update()):
         job.check_progress = None
@@ -195,7 +195,7 @@ def _waits_for(dataset_id: str) -> tuple[ColumnElement[bool], ...]:
         _names(dataset_id),
         or_(
             col(Job.status) == JobStatus.VALIDATING_FILES,
-            and_(col(Job.status) == JobStatus.QUEUED, col(Job.place).is_(None)),  # it waited to be approved
+            and_(col(Job.status) == JobStatus.QUEUED, col(Job.slot).is_(None)),  # it waited to be approved
         ),
         col(Job.provider_job_id).is_(None),
     )
@@ -232,7 +232,7 @@ def delete_dataset(session: Session, project_id: str, dataset_id: str) -> None:
     using = select(Job.id).where(
         Job.project_id == project_id,
         _names(dataset_id) if is_fit else col(Job.validation_file) == dataset_id,
-        or_(yet_to_go, col(Job.place) == Place.WAITING),
+        or_(yet_to_go, col(Job.slot) == Slot.WAITING),
     )
     job_id = session.exec(using.limit(1)).first()
     if job_id is not None and datasets.is_fit(session, dataset, "validation_file"):

@@ -1,17 +1,17 @@
-"""A job's part in its queue: found, waited in, and left. Who is next the worker decides."""
+"""Lets a job enter and leave the queue for slots. The worker decides which job is next."""
 
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, select
 
 from shared.datasets.validation.rules.limits import rules
 from shared.db.claims import make_due, release
-from shared.jobs.models import Job, JobQueue, Place, QueueShare
+from shared.jobs.models import Job, JobQueue, QueueShare, Slot
 from shared.projects.models import Credential
 from shared.settings import get_settings
 
 
 def base_of(model: str) -> str:
-    """The model whose places are taken: that of a snapshot, an alias or a tuned model."""
+    """The model whose slots are taken: that of a snapshot, an alias or a tuned model."""
     known = rules().model(model)
     return (known.alias or known.name) if known is not None else model
 
@@ -42,31 +42,33 @@ def queue_of(session: Session, job: Job) -> JobQueue:
 
 
 def wait(session: Session, job: Job) -> None:
-    """Let a job wait, without steps, until its queue admits it. One that is paused is passed over until it is not."""
+    """Let a job wait, without steps, until its queue admits it. A paused one is skipped until it is resumed."""
     queue_id = queue_of(session, job).id
-    job.place, job.queue_position, job.estimated_start_at = Place.WAITING, None, None
+    job.slot, job.queue_position, job.estimated_start_at = Slot.WAITING, None, None
     release(job, None)
-    queue = locked(session, queue_id)  # before the share, as whoever finds it full has it then
+    queue = locked(
+        session, queue_id
+    )  # before the share, as another job that finds the queue full locks it in that order
     share = QueueShare(queue_id=queue_id, project_id=job.project_id)
     session.exec(insert(QueueShare).values(**share.model_dump()).on_conflict_do_nothing())
     make_due(session, queue)
 
 
 def leave(session: Session, job: Job) -> None:
-    """Give the place back, or stop waiting for one."""
-    if job.place is None:
+    """Give the slot back, or stop waiting for one."""
+    if job.slot is None:
         return
-    job.place, job.queue_position, job.estimated_start_at = None, None, None
-    ring(session, job)
+    job.slot, job.queue_position, job.estimated_start_at = None, None, None
+    wake_queue(session, job)
 
 
-def ring(session: Session, job: Job) -> None:
-    """Let the queue look again, if somebody waits in it. The lock makes whoever is about to wait be seen."""
+def wake_queue(session: Session, job: Job) -> None:
+    """Make the queue's step due if a job waits in it. The lock makes sure that a job about to wait is seen."""
     if job.queue_id is not None and (queue := locked(session, job.queue_id)).due_at is not None:
         make_due(session, queue)
 
 
 def locked(session: Session, queue_id: str) -> JobQueue:
-    """Always locked after the job, never before: the queue's step, which has it first, passes over locked jobs."""
+    """Lock the queue. Lock order: job, then queue. The queue's step, which locks the queue first, skips locked jobs."""
     session.flush()
     return session.get_one(JobQueue, queue_id, with_for_update={"key_share": True}, populate_existing=True)

@@ -7,7 +7,7 @@ _V, _Q, _R, _P = JobStatus.VALIDATING_FILES, JobStatus.QUEUED, JobStatus.RUNNING
 _S, _F, _C = JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED
 
 MOVES: dict[tuple[JobStatus, JobStatus], str] = {
-    (_V, _Q): "an approval or a place is awaited, or the provider has checked the files",
+    (_V, _Q): "an approval or a slot is awaited, or the provider has checked the files",
     (_V, _R): "seen training",
     (_V, _P): "seen paused",
     (_V, _S): "seen trained",
@@ -23,7 +23,7 @@ MOVES: dict[tuple[JobStatus, JobStatus], str] = {
     (_R, _S): "trained",
     (_R, _F): "the provider's word, or given up",
     (_R, _C): "cancel",
-    (_P, _Q): "resume, to wait for a place",
+    (_P, _Q): "resume, to wait for a slot",
     (_P, _R): "resume, to go on",
     (_P, _S): "seen trained",
     (_P, _F): "the provider's word, or given up",

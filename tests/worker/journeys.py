@@ -74,7 +74,7 @@ def _admitted(world: World) -> Stop:
 def _created(world: World) -> Stop:
     job_id, _, queue_id = _admitted(world)
     step(JobQueue, queue_id)
-    assert row(Job, job_id).place == "held"
+    assert row(Job, job_id).slot == "held"
     return job_id, Job, job_id
 
 

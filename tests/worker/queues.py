@@ -1,4 +1,4 @@
-"""Jobs that wait for a place, and the moves of their queue."""
+"""Jobs that wait for a slot, and the moves of their queue."""
 
 from typing import Any
 
@@ -7,7 +7,8 @@ from sqlmodel import select
 
 from shared.database import transaction
 from shared.db.times import utc_now
-from shared.jobs.models import Job, JobEvent, JobQueue, Place
+from shared.jobs import slots
+from shared.jobs.models import Job, JobEvent, JobQueue, Slot
 from shared.projects.models import Project
 from tests.worker.levers import change, ids, ready_job
 from tests.world import Person, row, step
@@ -22,12 +23,12 @@ def queued_job(person: Person, **values: Any) -> str:
     change(Project, person.project_id, max_active_jobs=1000)
     step(Job, job_id)
     change(Project, person.project_id, max_active_jobs=None)
-    assert row(Job, job_id).place is Place.WAITING
+    assert row(Job, job_id).slot is Slot.WAITING
     return job_id
 
 
 def waiting_job(person: Person, file_id: str, **values: Any) -> str:
-    """A job whose files are at the provider already, and that has asked its queue for a place."""
+    """A job whose files are at the provider already, and that has asked its queue for a slot."""
     job_id = person.create_job(training_file=file_id, **values)
     step(Job, job_id)
     return job_id
@@ -48,13 +49,13 @@ def end(job_id: str) -> None:
     """As if the provider had trained it."""
     with transaction() as session:
         session.execute(
-            text("update jobs set status = 'succeeded', place = null, due_at = null where id = :id"), {"id": job_id}
+            text("update jobs set status = 'succeeded', slot = null, due_at = null where id = :id"), {"id": job_id}
         )
 
 
 def held() -> list[str]:
     with transaction() as session:
-        return list(session.exec(select(Job.id).where(Job.place == Place.HELD).order_by(Job.id)))
+        return list(session.exec(select(Job.id).where(Job.slot == Slot.HELD).order_by(Job.id)))
 
 
 def file_of(job_id: str) -> str:
@@ -68,4 +69,9 @@ def shown(person: Person, job_id: str) -> dict[str, Any]:
 def messages(job_id: str) -> list[str]:
     with transaction() as session:
         query = select(JobEvent.message).where(JobEvent.job_id == job_id).order_by(JobEvent.id)
-        return [message for message in session.exec(query) if "place" in message]
+        return [message for message in session.exec(query) if "slot" in message]
+
+
+def begin_to_wait(job: Job) -> None:
+    with transaction() as session:
+        slots.wait(session, session.merge(job))

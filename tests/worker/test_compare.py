@@ -46,7 +46,7 @@ def test_examples_that_are_in_both_files_are_told_with_the_address_of_the_rest(a
 def test_of_large_files_it_is_said_how_much_was_compared(
     alice: Person, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overlap, "MOST_BYTES", len(lines(2)))
+    monkeypatch.setattr(overlap, "MAX_COMPARED_BYTES", len(lines(2)))
     job_id = alice.create_job(**files(alice))
     work_until_created(job_id)
     [told] = warnings(alice, job_id)

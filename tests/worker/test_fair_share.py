@@ -1,11 +1,11 @@
-"""Who gets the free places: projects by weight, whoever came late too."""
+"""Who gets the free slots: projects by weight, whoever came late too."""
 
 from collections import Counter
 
 from sqlmodel import select
 
 from shared.database import transaction
-from shared.jobs.models import Job, Place
+from shared.jobs.models import Job, Slot
 from shared.projects import service as projects
 from tests.worker.levers import settings
 from tests.worker.queues import admit, end, queued_job
@@ -15,14 +15,14 @@ CREATE = "POST /v1/fine_tuning/jobs"
 JOBS = "/v1/fine_tuning/jobs"
 
 
-def rounds(places: int, count: int) -> Counter[str]:
-    """So many times all jobs that have a place end; how many each project was given."""
+def rounds(slots: int, count: int) -> Counter[str]:
+    """So many times all jobs that have a slot end; how many each project was given."""
     given: Counter[str] = Counter()
     for _ in range(count):
         admit()
         with transaction() as session:
-            found = session.exec(select(Job.project_id, Job.id).where(Job.place == Place.HELD)).all()
-        assert len(found) <= places
+            found = session.exec(select(Job.project_id, Job.id).where(Job.slot == Slot.HELD)).all()
+        assert len(found) <= slots
         given.update(project_id for project_id, _ in found)
         for _, job_id in found:
             end(job_id)
@@ -37,7 +37,7 @@ def copies(job_id: str, count: int) -> None:
             session.add(Job(**job.model_dump(exclude={"id", "queue_position", "estimated_start_at"})))
 
 
-def test_free_places_are_shared_by_weight_and_many_jobs_give_no_more(
+def test_free_slots_are_shared_by_weight_and_many_jobs_give_no_more(
     alice: Person, bob: Person, sandbox: Sandbox
 ) -> None:
     with transaction() as session:

@@ -11,7 +11,7 @@ from shared.settings import get_settings
 from tests.worker.levers import calls, change, ids, running_job, settings
 from tests.world import Person, Sandbox, row, step
 from worker.jobs.actions.poll import MAX_NOT_FOUND_POLLS
-from worker.jobs.poll import PATIENCE
+from worker.jobs.poll import MAX_REFUSED_EVENT_POLLS
 
 JOB = "/v1/fine_tuning/jobs/*"
 
@@ -163,9 +163,9 @@ def test_looks_that_failed_otherwise_do_not_count_against_a_job_that_is_not_foun
     change(Job, job_id, retries=50)
     sandbox.arm("GET", JOB, status=404)
     step(Job, job_id)
-    assert (row(Job, job_id).status, row(Job, job_id).misses) == (JobStatus.RUNNING, 1)
+    assert (row(Job, job_id).status, row(Job, job_id).not_found_count) == (JobStatus.RUNNING, 1)
     step(Job, job_id)
-    assert (row(Job, job_id).retries, row(Job, job_id).misses) == (0, 0)
+    assert (row(Job, job_id).retries, row(Job, job_id).not_found_count) == (0, 0)
 
 
 @pytest.mark.parametrize("fully", [True, False])
@@ -175,10 +175,10 @@ def test_a_provider_without_events_does_not_hold_up_or_fail_a_job(alice: Person,
     if not fully:
         was_just_listed()
     step(Job, job_id)
-    assert (row(Job, job_id).retries, row(Job, job_id).misses) == (0, 0)
+    assert (row(Job, job_id).retries, row(Job, job_id).not_found_count) == (0, 0)
     sandbox.move(theirs, status="succeeded")
     change(Job, job_id, provider_status=None, retries=50)
-    for _ in range(PATIENCE):
+    for _ in range(MAX_REFUSED_EVENT_POLLS):
         step(Job, job_id)
         assert row(Job, job_id).status is JobStatus.RUNNING
     step(Job, job_id)

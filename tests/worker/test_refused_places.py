@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from shared.db.times import utc_now
-from shared.jobs.models import Job, JobQueue, Place
+from shared.jobs.models import Job, JobQueue, Slot
 from tests.worker.levers import calls, change, ids, ready_job, running_job
 from tests.worker.queues import admit, file_of, held, waiting_job
 from tests.world import Person, Sandbox, row, step
@@ -30,9 +30,9 @@ def test_jobs_that_the_provider_refuses_for_their_number_wait_without_asking_aga
     later = [waiting_job(alice, file_id) for _ in range(3)]
     admit()
     assert calls(sandbox, CREATE) == 1
-    assert [row(Job, id).place for id in (first, *later)] == [Place.WAITING] * 4
+    assert [row(Job, id).slot for id in (first, *later)] == [Slot.WAITING] * 4
     queue = row(JobQueue, ids(JobQueue)[0])
-    assert timedelta(seconds=890) < queue.lowered_until - utc_now() <= timedelta(seconds=900)
+    assert timedelta(seconds=890) < queue.provider_limit_until - utc_now() <= timedelta(seconds=900)
     other = waiting_job(alice, file_id, model="gpt-4.1-mini")
     assert row(Job, other).provider_job_id is not None
 
@@ -42,7 +42,7 @@ def test_when_the_pause_is_over_they_are_tried_one_at_a_time(alice: Person, sand
     full(sandbox, "8 fine-tuning requests per day")
     step(Job, first)
     second = waiting_job(alice, file_of(first))
-    change(JobQueue, ids(JobQueue)[0], lowered_until=utc_now())
+    change(JobQueue, ids(JobQueue)[0], provider_limit_until=utc_now())
     admit()
     assert held() == [first]
     admit()
@@ -53,7 +53,7 @@ def test_when_the_pause_is_over_they_are_tried_one_at_a_time(alice: Person, sand
     step(Job, second)
     admit()
     queue = row(JobQueue, ids(JobQueue)[0])
-    assert (queue.is_careful, queue.retries, queue.due_at) == (False, 0, None)
+    assert (queue.creates_one_at_a_time, queue.retries, queue.due_at) == (False, 0, None)
     assert len(sandbox.jobs()) == 2
 
 
@@ -62,7 +62,7 @@ def test_of_jobs_at_once_the_next_goes_when_one_has_ended(alice: Person, sandbox
     full(sandbox, "1 active fine-tuning jobs")
     second = waiting_job(alice, file_of(first))
     admit()
-    assert row(JobQueue, ids(JobQueue)[0]).lowered_to == 1
+    assert row(JobQueue, ids(JobQueue)[0]).provider_limit == 1
     assert held() == [first]
     sandbox.move(row(Job, first).provider_job_id, status="succeeded")
     step(Job, first)
@@ -76,8 +76,8 @@ def test_each_refusal_makes_the_pause_longer(alice: Person, sandbox: Sandbox) ->
         full(sandbox, "8 fine-tuning requests per day")
         step(Job, first)
         queue_id = ids(JobQueue)[0]
-        pauses.append(row(JobQueue, queue_id).lowered_until - utc_now())
-        change(JobQueue, queue_id, lowered_until=utc_now())
+        pauses.append(row(JobQueue, queue_id).provider_limit_until - utc_now())
+        change(JobQueue, queue_id, provider_limit_until=utc_now())
         admit()
     assert pauses == sorted(pauses)
     assert len([m for m in alice.openai.fine_tuning.jobs.list_events(first) if "has reached" in m.message]) == 1

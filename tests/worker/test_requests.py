@@ -85,7 +85,7 @@ def test_a_cancel_during_a_create_that_is_refused_ends_the_job_at_once(
     sandbox.arm("POST", JOBS, **fault)
     step_while(job_step.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
     job = row(Job, job_id)
-    assert (job.status, job.request, job.place, job.due_at) == (status, None, None, None)
+    assert (job.status, job.request, job.slot, job.due_at) == (status, None, None, None)
     assert (sandbox.jobs(), calls(sandbox, CREATE)) == ([], 1)
 
 
@@ -104,7 +104,7 @@ def test_a_pause_during_a_create_that_had_no_effect_holds_until_the_resume_and_n
     assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.PAUSED, None)
     alice.http.post(f"/fine_tuning/jobs/{job_id}/resume").raise_for_status()
     for queue_id in ids(JobQueue):
-        change(JobQueue, queue_id, lowered_to=None, lowered_until=None)
+        change(JobQueue, queue_id, provider_limit=None, provider_limit_until=None)
         step(JobQueue, queue_id)
     change(Credential, row(Job, job_id).credential_id, paused_until=None)
     work(2)
@@ -138,7 +138,7 @@ def test_a_job_that_ends_while_its_cancel_cannot_be_told_is_seen_to_end(alice: P
     sandbox.move(theirs, status="succeeded")
     work(2)
     job = row(Job, job_id)
-    assert (job.status, job.request, job.place, job.due_at) == (JobStatus.SUCCEEDED, None, None, None)
+    assert (job.status, job.request, job.slot, job.due_at) == (JobStatus.SUCCEEDED, None, None, None)
 
 
 def test_a_cancel_during_a_look_is_told_next(alice: Person, sandbox: Sandbox) -> None:

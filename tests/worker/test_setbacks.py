@@ -63,7 +63,7 @@ def test_a_job_that_cannot_be_looked_for_fails_after_a_day_and_not_before(
     step(Job, job_id)
     job = alice.openai.fine_tuning.jobs.retrieve(job_id)
     assert (job.status, job.error.code if job.error else None) == ("failed", "create_unknown")
-    assert (row(Job, job_id).due_at, row(Job, job_id).place) == (None, None)
+    assert (row(Job, job_id).due_at, row(Job, job_id).slot) == (None, None)
 
 
 def test_a_job_that_cannot_be_looked_for_is_cancelled_after_a_day_if_that_was_asked_for(
@@ -87,7 +87,7 @@ def test_a_cancel_at_an_account_that_is_gone_ends_after_a_day(alice: Person, san
         unheard(job_id, next_action=NextAction.REQUEST)
         step(Job, job_id)
     job = row(Job, job_id)
-    assert (job.status, job.request, job.place, job.due_at) == (JobStatus.CANCELLED, None, None, None)
+    assert (job.status, job.request, job.slot, job.due_at) == (JobStatus.CANCELLED, None, None, None)
     assert "it may go on there" in warnings(alice, job_id)[0]
 
 
@@ -207,14 +207,14 @@ def test_a_pause_that_is_not_possible_is_told_five_times_whatever_else_goes_wron
     assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.RUNNING, None)
     assert any("refused to pause" in warning for warning in warnings(alice, job_id))
     alice.openai.fine_tuning.jobs.pause(job_id)
-    assert row(Job, job_id).refusals == 0
+    assert row(Job, job_id).refusal_count == 0
 
 
 def test_a_job_that_was_given_up_is_cancelled_there_though_not_at_the_first_answer(
     alice: Person, sandbox: Sandbox
 ) -> None:
     job_id, theirs = running_job(alice, sandbox)
-    change(Job, job_id, failures=get_settings().max_step_failures + 1, retries=50, refusals=50)
+    change(Job, job_id, failures=get_settings().max_step_failures + 1, retries=50, refusal_count=50)
     sandbox.arm("POST", CANCEL, times=request.MAX_IMPOSSIBLE_ANSWERS - 1, status=404)
     for _ in range(request.MAX_IMPOSSIBLE_ANSWERS + 1):
         step(Job, job_id)
@@ -222,10 +222,10 @@ def test_a_job_that_was_given_up_is_cancelled_there_though_not_at_the_first_answ
     assert sandbox.openai.fine_tuning.jobs.retrieve(theirs).status == "cancelled"
 
 
-def test_a_job_that_was_given_up_and_is_not_known_there_frees_its_place(alice: Person, sandbox: Sandbox) -> None:
+def test_a_job_that_was_given_up_and_is_not_known_there_frees_its_slot(alice: Person, sandbox: Sandbox) -> None:
     job_id, _ = running_job(alice, sandbox)
     change(Job, job_id, failures=get_settings().max_step_failures + 1)
     sandbox.arm("POST", CANCEL, times=50, status=404)
     work(request.MAX_IMPOSSIBLE_ANSWERS + 3)
     assert calls(sandbox, f"POST {JOBS}/{{job_id}}/cancel") == request.MAX_IMPOSSIBLE_ANSWERS
-    assert (row(Job, job_id).due_at, row(Job, job_id).place) == (None, None)
+    assert (row(Job, job_id).due_at, row(Job, job_id).slot) == (None, None)

@@ -83,7 +83,7 @@ def test_a_job_that_is_given_up_is_cancelled_at_the_provider(alice: Person, sand
         step(Job, job_id)
     assert sandbox.openai.fine_tuning.jobs.retrieve(provider_job_id).status == "cancelled"
     job = row(Job, job_id)
-    assert (job.status, job.due_at, job.place) == (JobStatus.FAILED, None, None)
+    assert (job.status, job.due_at, job.slot) == (JobStatus.FAILED, None, None)
 
 
 def test_a_given_up_job_that_cannot_be_cancelled_either_ends(alice: Person, sandbox: Sandbox) -> None:
@@ -92,7 +92,7 @@ def test_a_given_up_job_that_cannot_be_cancelled_either_ends(alice: Person, sand
         for _ in range(4):
             take(BROKEN["call"], job_id)
     job = row(Job, job_id)
-    assert (job.status, job.due_at, job.request, job.place) == (JobStatus.FAILED, None, None, None)
+    assert (job.status, job.due_at, job.request, job.slot) == (JobStatus.FAILED, None, None, None)
 
 
 def test_a_given_up_job_whose_create_is_unknown_is_searched_for_and_cancelled(alice: Person, sandbox: Sandbox) -> None:

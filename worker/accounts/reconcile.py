@@ -16,7 +16,7 @@ from shared.datasets.models import Dataset, ProviderFile
 from shared.db.claims import make_due
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
-from shared.jobs.models import Job, JobRequest, JobStatus, NextAction, Place
+from shared.jobs.models import Job, JobRequest, JobStatus, NextAction, Slot
 from shared.jobs.transitions import set_next_action
 from shared.projects.models import Credential, Organization
 from shared.settings import get_settings
@@ -163,7 +163,7 @@ def _adopt(each: Finding) -> None:
             return
         job.create_pending_at = min(each.made_at, utc_now() - get_settings().create_grace)
         set_next_action(job, NextAction.FIND)
-        job.place = Place.HELD
+        job.slot = Slot.HELD
         if job.status is JobStatus.PAUSED:
             jobs.set_request(job, JobRequest.PAUSE)
         make_due(session, job)

@@ -134,7 +134,7 @@ def _show_progress(session: Session, dataset: Dataset, share: float | None) -> N
 def _remove(dataset: Dataset, provider_files: list[tuple[Credential, ProviderFile]]) -> None:
     """Delete our bytes and each provider file; a failure of one does not keep the others.
 
-    A provider file past its expiry is deleted too, because `distrust_copies` sets the expiry of files that may still be
+    A provider file past its expiry is deleted too: `expire_provider_files` sets the expiry of files that may still be
     there. Its failure is not repeated: the provider removes it by itself, or the daily reconciliation finds it.
     """
     store.remove(dataset.id)

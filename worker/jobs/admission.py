@@ -1,4 +1,4 @@
-"""Who gets a free place at the provider: a job takes one or waits, and the queue's step admits who is next."""
+"""Gives the free slots of a provider to jobs: a job takes one or waits, and the queue's step admits the next."""
 
 from datetime import datetime, timedelta
 
@@ -9,7 +9,7 @@ from shared.db.row_security import across_projects
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
 from shared.jobs import slots
-from shared.jobs.models import Job, JobQueue, JobStatus, Place, Priority
+from shared.jobs.models import Job, JobQueue, JobStatus, Priority, Slot
 from shared.projects.models import Project
 from shared.settings import get_settings
 from worker.jobs import fair_share
@@ -18,22 +18,22 @@ from worker.providers.errors import ProviderError
 from worker.runtime.errors import StepError
 from worker.runtime.steps import Step, after, backoff, log
 
-AT_ONCE = 100
-POSITIONS = 200  # so many are told theirs
-RANK_EVERY = timedelta(seconds=1)
-LOOK_AGAIN = timedelta(seconds=30)  # only if a ring is lost
-RECENT = 20  # places that became free, by which the next are expected
-COUNTED = 1000
+MAX_ADMISSIONS_PER_STEP = 100
+MAX_RANKED_JOBS = 200  # those after them show no position
+RANK_INTERVAL = timedelta(seconds=1)
+ADMIT_INTERVAL = timedelta(seconds=30)  # between steps that nothing has asked for, in case a wake-up is lost
+MAX_FREED_TIMES = 20  # the latest slots that became free, from which `estimated_start_at` is computed
+MAX_COUNTED_JOBS = 1000
 
 
 def take(session: Session, job: Job) -> bool:
-    """Whether the job has a place. Where nobody waits it takes a free one; else it waits for the queue's step."""
-    if job.place is Place.HELD:
+    """Whether the job has a slot. Where nobody waits it takes a free one; else it waits for the queue's step."""
+    if job.slot is Slot.HELD:
         return True
     queue = slots.queue_of(session, job)
-    if job.place is None:
+    if job.slot is None:
         if queue.due_at is None and _is_free(session, queue, job):
-            job.place = Place.HELD
+            job.slot = Slot.HELD
             return True
         _say_why(session, job, queue)
     jobs.move(session, job, JobStatus.QUEUED)
@@ -42,7 +42,7 @@ def take(session: Session, job: Job) -> bool:
 
 
 def _is_free(session: Session, queue: JobQueue, job: Job) -> bool:
-    """Whether there is a place for it. If its project may have only so many, the queue's step counts them."""
+    """Whether a slot is free for it. If its project may have only so many, the queue's step counts them."""
     of_all = get_settings().provider.max_active_jobs
     if of_all is not None or session.get_one(Project, job.project_id).max_active_jobs is not None:
         return False
@@ -60,20 +60,20 @@ def _held(session: Session, queue: JobQueue) -> tuple[int, int]:
 
 
 def _say_why(session: Session, job: Job, queue: JobQueue) -> None:
-    """Nothing is said to one that will find a place free."""
+    """No event if a slot will be free for it."""
     held, creating = _held(session, queue)
     with across_projects(session):
-        waiting = fair_share.waiting(session, queue, COUNTED)
+        waiting = fair_share.waiting(session, queue, MAX_COUNTED_JOBS)
     if waiting == 0 and _free(session, queue, held, creating) > 0:
         return
-    others = f"{COUNTED} or more" if waiting == COUNTED else str(waiting)
-    sentence = f"Waiting for a free place at the provider: {queue.model} has {held} running and {others} waiting"
-    refused = "; the provider takes no more for now" if queue.lowered_to is not None else ""
+    others = f"{MAX_COUNTED_JOBS} or more" if waiting == MAX_COUNTED_JOBS else str(waiting)
+    sentence = f"Waiting for a free slot at the provider: {queue.model} has {held} running and {others} waiting"
+    refused = "; the provider takes no more for now" if queue.provider_limit is not None else ""
     jobs.add_event(session, job, sentence + refused)
 
 
 def is_full(error: ProviderError) -> bool:
-    """Whether the provider takes no more jobs for this model, for now."""
+    """Whether the provider accepts no more jobs for this model for now."""
     known = error.code in {"daily_rate_limit_exceeded", "active_job_limit_exceeded"}
     return error.status == 429 and (known or "has reached the maximum of" in error.message)
 
@@ -90,48 +90,50 @@ def step_back(session: Session, job: Job, error: StepError) -> None:
     queue = slots.locked(session, job.queue_id or "")
     held, creating = _held(session, queue)
     is_daily = error.code == "daily_rate_limit_exceeded" or "per day" in error.message
-    queue.lowered_to = 0 if is_daily else held - creating
-    queue.lowered_until = after(backoff(queue.retries, error.retry_after))
-    queue.is_careful = True
+    queue.provider_limit = 0 if is_daily else held - creating
+    queue.provider_limit_until = after(backoff(queue.retries, error.retry_after))
+    queue.creates_one_at_a_time = True
     queue.retries += 1
 
 
 def note_created(session: Session, job: Job) -> None:
     """The provider has taken one: if it had refused some, the next may be tried."""
-    if job.queue_id is not None and session.get_one(JobQueue, job.queue_id).is_careful:
+    if job.queue_id is not None and session.get_one(JobQueue, job.queue_id).creates_one_at_a_time:
         queue = slots.locked(session, job.queue_id)
         queue.retries = 0
         make_due(session, queue)
 
 
 def _plan(session: Session, queue: JobQueue) -> None:
-    """Nobody is asked anything: all is in Postgres."""
-    if queue.lowered_until is not None and queue.lowered_until <= utc_now():
-        queue.lowered_to = queue.lowered_until = None
+    """Calls nobody: everything is in Postgres."""
+    if queue.provider_limit_until is not None and queue.provider_limit_until <= utc_now():
+        queue.provider_limit = queue.provider_limit_until = None
     held, creating = fair_share.held(session, queue)
     _note_freed(queue, held)
     free = _free(session, queue, held, creating)
     admitted = _admit(session, queue, free, _reserve(session, queue))
     queue.held = held + len(admitted)
-    release(queue, _next_look(session, queue, is_trying=queue.is_careful and creating + len(admitted) > 0))
-    if len(admitted) == AT_ONCE:
+    release(
+        queue, _next_step_at(session, queue, is_trying=queue.creates_one_at_a_time and creating + len(admitted) > 0)
+    )
+    if len(admitted) == MAX_ADMISSIONS_PER_STEP:
         make_due(session, queue)
 
 
 def _free(session: Session, queue: JobQueue, held: int, creating: int) -> int:
     """How many may be admitted now."""
-    limits = [AT_ONCE]
+    limits = [MAX_ADMISSIONS_PER_STEP]
     if (most := slots.most(session, queue)) is not None:
         limits.append(most - held)
-    if queue.lowered_to is not None:
-        limits.append(queue.lowered_to - held)
-    if queue.is_careful:
+    if queue.provider_limit is not None:
+        limits.append(queue.provider_limit - held)
+    if queue.creates_one_at_a_time:
         limits.append(1 - creating)
     return max(0, min(limits))
 
 
 def _reserve(session: Session, queue: JobQueue) -> int:
-    """How many places jobs of low priority leave free; one at least is theirs too."""
+    """How many slots jobs of low priority leave free; one at least is theirs too."""
     most = slots.most(session, queue)
     return 0 if most is None else min(get_settings().provider.reserved_slots, most - 1)
 
@@ -143,16 +145,16 @@ def _admit(session: Session, queue: JobQueue, free: int, reserve: int) -> list[T
 
 
 def _let_go(session: Session, queue: JobQueue, turns: list[Turn]) -> list[Turn]:
-    """Give places to those whose turn it is. One that is just being changed is passed over: that will ring again."""
+    """Give slots to the jobs whose turn it is. A locked job is skipped: its change wakes this queue again."""
     if not turns:
         return []
     query = select(Job).where(
-        col(Job.id).in_([turn.job_id for turn in turns]), Job.place == Place.WAITING, Job.status == JobStatus.QUEUED
+        col(Job.id).in_([turn.job_id for turn in turns]), Job.slot == Slot.WAITING, Job.status == JobStatus.QUEUED
     )
     found = {job.id: job for job in session.exec(query.with_for_update(skip_locked=True, key_share=True))}
     for job in found.values():
-        job.place, job.queue_position, job.estimated_start_at = Place.HELD, None, None
-        jobs.add_event(session, job, "A place is free: the job goes to the provider")
+        job.slot, job.queue_position, job.estimated_start_at = Slot.HELD, None, None
+        jobs.add_event(session, job, "A slot is free: the job goes to the provider")
         make_due(session, job)
     admitted = [turn for turn in turns if turn.job_id in found]
     fair_share.charge(session, queue, admitted)
@@ -160,47 +162,47 @@ def _let_go(session: Session, queue: JobQueue, turns: list[Turn]) -> list[Turn]:
     return admitted
 
 
-def _next_look(session: Session, queue: JobQueue, is_trying: bool) -> datetime | None:
+def _next_step_at(session: Session, queue: JobQueue, is_trying: bool) -> datetime | None:
     """None if nobody waits; then no refusal is remembered either, once its time and the try after it are over."""
     now = utc_now()
-    soon = now + LOOK_AGAIN
+    soon = now + ADMIT_INTERVAL
     waits = fair_share.waiting(session, queue, 1) > 0
-    if waits or is_trying or queue.lowered_until is not None:
-        return min(_rank(session, queue, now) if waits else soon, queue.lowered_until or soon)
-    queue.is_careful, queue.retries = False, 0
+    if waits or is_trying or queue.provider_limit_until is not None:
+        return min(_rank(session, queue, now) if waits else soon, queue.provider_limit_until or soon)
+    queue.creates_one_at_a_time, queue.retries = False, 0
     return None
 
 
 def _rank(session: Session, queue: JobQueue, now: datetime) -> datetime:
     """Tell the first their positions, not too often; when to do so next if it is too early now."""
-    if queue.ranked_at is not None and queue.ranked_at + RANK_EVERY > now:
-        return queue.ranked_at + RANK_EVERY
-    turns = fair_share.turns(session, queue, POSITIONS)
-    positions: dict[str, int | None] = dict.fromkeys(queue.ahead)
+    if queue.ranked_at is not None and queue.ranked_at + RANK_INTERVAL > now:
+        return queue.ranked_at + RANK_INTERVAL
+    turns = fair_share.turns(session, queue, MAX_RANKED_JOBS)
+    positions: dict[str, int | None] = dict.fromkeys(queue.ranked_job_ids)
     positions |= {turn.job_id: number for number, turn in enumerate(turns, 1)}
     fair_share.tell(session, positions, _starts(queue, turns, now))
-    queue.ahead, queue.ranked_at = [turn.job_id for turn in turns], now
-    return now + LOOK_AGAIN
+    queue.ranked_job_ids, queue.ranked_at = [turn.job_id for turn in turns], now
+    return now + ADMIT_INTERVAL
 
 
 def _starts(queue: JobQueue, turns: list[Turn], now: datetime) -> dict[str, datetime | None]:
-    """When each may start, if places go on becoming free as fast as lately."""
+    """When each may start, if slots become free as fast as lately."""
     if len(queue.freed_at) < 2:
         return {}
     apart = timedelta(seconds=(now.timestamp() - queue.freed_at[0]) / (len(queue.freed_at) - 1))
-    earliest = max(now, queue.lowered_until or now)
+    earliest = max(now, queue.provider_limit_until or now)
     return {turn.job_id: max(earliest, now + apart * number) for number, turn in enumerate(turns, 1)}
 
 
 def _note_freed(queue: JobQueue, held: int) -> None:
-    freed = min(RECENT, max(0, queue.held - held))
+    freed = min(MAX_FREED_TIMES, max(0, queue.held - held))
     if freed:
-        queue.freed_at = [*queue.freed_at, *[utc_now().timestamp()] * freed][-RECENT:]
+        queue.freed_at = [*queue.freed_at, *[utc_now().timestamp()] * freed][-MAX_FREED_TIMES:]
     queue.held = held
 
 
 def _give_up(_: Session, queue: JobQueue) -> None:
-    release(queue, after(LOOK_AGAIN))
+    release(queue, after(ADMIT_INTERVAL))
 
 
 def _nothing(*_: object) -> None:

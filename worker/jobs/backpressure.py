@@ -1,4 +1,4 @@
-"""An account that says «too many calls» is left alone for a while, whatever else there is to ask of it."""
+"""Backs off from an account that answers «too many calls»: all calls to it wait, whatever they are for."""
 
 import secrets
 from datetime import datetime, timedelta
@@ -16,11 +16,11 @@ from worker.runtime import steps
 from worker.runtime.errors import StepError
 from worker.runtime.steps import NotNow, backoff, log
 
-SPREAD = 0.2  # of the pause, and a second: those who waited come back in this time, and not all at once
+SPREAD = 0.2  # rows come back over this part of the pause and a second, not all at once
 
 
 def open_credential(session: Session, credential_id: str) -> Credential:
-    """The account that a plan is about to ask. Raises `NotNow` while it is left alone: then nothing is counted."""
+    """The account that a step is about to call. Raises `NotNow` while calls to it back off, which counts no failure."""
     credential = session.get_one(Credential, credential_id)
     check_open(credential)
     return credential
@@ -33,7 +33,7 @@ def check_open(credential: Credential) -> None:
 
 
 def is_slow_down(error: StepError) -> bool:
-    """Whether this is about the number of calls: not of jobs, which their queue knows of, and not of money."""
+    """Whether the error is about the number of calls. One about jobs is for their queue, one about money is final."""
     return (
         isinstance(error, ProviderError)
         and error.retryable
@@ -43,21 +43,23 @@ def is_slow_down(error: StepError) -> bool:
 
 
 def try_again(session: Session, row: DueTable | OwnedDue, credential_id: str, error: StepError) -> None:
-    """The far side could not answer for now. If it is asked too often, that is no failure of this row."""
+    """Release the row until its back-off is over. Too many calls are no failure of this row: the account backs off."""
     if is_slow_down(error):
-        release(row, pause(session, credential_id, error))  # it tries first, the others after it
+        release(row, pause(session, credential_id, error))  # this row tries first, the others after it
     else:
         steps.try_again(row, error)
 
 
 def pause(session: Session, credential_id: str, error: StepError) -> datetime:
-    """Leave the account alone, as long as it asks for or longer each time; until when. It begins anew with an account
-    that was then asked for longer than it had been left alone. Of calls that were under way together the first one
-    counts."""
+    """Back off from the account, for as long as it asks or longer each time. Returns until when.
+
+    The pauses begin short again after an account was called for longer than its last pause. Of calls that were under
+    way together only the first counts.
+    """
     with across_projects(session):  # the deployment's account is no project's to change
         credential = _paused(session, credential_id, error)
     log.warning(
-        "the provider asks for fewer calls, its account is left alone",
+        "the provider asks for fewer calls: calls to this account back off",
         credential=credential_id,
         until=str(credential.paused_until),
         code=error.code,

@@ -1,4 +1,4 @@
-"""What the create of a job names: its files, by the provider's ids, and what its caller has asked for."""
+"""Builds the create of a job: its files, by the provider's ids, and the parameters that its caller set."""
 
 from sqlmodel import Session
 
@@ -56,8 +56,8 @@ def checked(session: Session, job: Job) -> dict[str, Dataset] | None:
     return found
 
 
-def distrust_copies(session: Session, job: Job) -> None:
-    """Something that the create names is not there: perhaps a file. The next job that needs it sends it anew."""
+def expire_provider_files(session: Session, job: Job) -> None:
+    """The create names something that the provider does not have, perhaps a file: let the next job upload it again."""
     for dataset_id in filter(None, (job.training_file, job.validation_file)):
         for file in datasets.provider_files(session, dataset_id):
             if file.credential_id == job.credential_id:

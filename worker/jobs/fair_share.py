@@ -1,8 +1,8 @@
-"""In which order the jobs of a queue are admitted: by fair shares between projects, in turn inside each.
+"""Orders the waiting jobs of a queue: by fair shares between projects, by priority and age inside each.
 
-Stride scheduling: each waiting job has a virtual time, its project's `passed` and 1/weight for each of the project's
-jobs before it; the smallest is next. A project that comes, or comes back, starts at the queue's clock: to have been
-away gives no credit, and no debt.
+Stride scheduling: the virtual time of a waiting job is the `virtual_time` of its project, plus 1/weight for each of the
+project's jobs before it. The smallest is next. A project that comes, or comes back, starts at the `virtual_time` of the
+queue, so having been away gives neither credit nor debt.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Turn:
 _TURNS = text(f"""
 WITH held AS (SELECT project_id, count(*) AS jobs FROM jobs WHERE queue_id = :queue AND {IS_HELD} GROUP BY 1),
 shares AS (
-    SELECT s.project_id, greatest(s.passed, :clock) AS start, 1 / p.weight AS stride,
+    SELECT s.project_id, greatest(s.virtual_time, :clock) AS start, 1 / p.weight AS stride,
         coalesce(p.max_active_jobs, CAST(:most AS int), 2147483647) - coalesce(held.jobs, 0) AS room
     FROM queue_shares s JOIN projects p ON p.id = s.project_id LEFT JOIN held ON held.project_id = s.project_id
     WHERE s.queue_id = :queue AND EXISTS (
@@ -54,7 +54,7 @@ def turns(session: Session, queue: JobQueue, count: int, lowest: Priority = Prio
         return []
     values = {
         "queue": queue.id,
-        "clock": queue.clock,
+        "clock": queue.virtual_time,
         "most": get_settings().provider.max_active_jobs,
         "count": count,
         "lowest": int(lowest),
@@ -63,7 +63,8 @@ def turns(session: Session, queue: JobQueue, count: int, lowest: Priority = Prio
 
 
 _CHARGE = text("""
-UPDATE queue_shares SET passed = greatest(passed, :clock) + :cost WHERE queue_id = :queue AND project_id = :project
+UPDATE queue_shares SET virtual_time = greatest(virtual_time, :clock) + :cost
+WHERE queue_id = :queue AND project_id = :project
 """)
 
 
@@ -73,9 +74,9 @@ def charge(session: Session, queue: JobQueue, admitted: list[Turn]) -> None:
     for turn in admitted:
         costs[turn.project_id] = costs.get(turn.project_id, 0.0) + turn.stride
     for project_id, cost in costs.items():
-        values = {"queue": queue.id, "project": project_id, "clock": queue.clock, "cost": cost}
+        values = {"queue": queue.id, "project": project_id, "clock": queue.virtual_time, "cost": cost}
         session.connection().execute(_CHARGE, values)
-    queue.clock = max([queue.clock, *(turn.virtual for turn in admitted)])
+    queue.virtual_time = max([queue.virtual_time, *(turn.virtual for turn in admitted)])
 
 
 _COUNT = text(f"""
@@ -87,7 +88,7 @@ SELECT count(*) FROM (SELECT FROM jobs WHERE queue_id = :queue AND {IS_WAITING} 
 
 
 def held(session: Session, queue: JobQueue) -> tuple[int, int]:
-    """How many jobs have a place, and how many of those the provider is not known to have yet."""
+    """How many jobs have a slot, and how many of those the provider is not known to have yet."""
     session.flush()
     jobs, creating = session.connection().execute(_COUNT, {"queue": queue.id}).one()
     return jobs, creating

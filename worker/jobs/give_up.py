@@ -1,4 +1,4 @@
-"""How a job ends that cannot be carried on: it may go on at the provider, where nobody would stop it."""
+"""Ends a job whose steps keep failing, and cancels what may run, and cost, at the provider."""
 
 from sqlmodel import Session
 
@@ -12,25 +12,26 @@ from worker.runtime.steps import backoff, log, reference
 
 
 def give_up(session: Session, job: Job) -> None:
-    """What may be at the provider is cancelled there, and has its place until then. If that fails too, it is let be.
+    """Fail the job. If it may be at the provider it is cancelled there, and keeps its slot until then.
 
-    It waits its turn like any repetition: what has kept failing, or killing its process, is likely to do so again.
+    If that keeps failing too, the job is let be. The cancel backs off first: a step that has kept failing, or killing
+    its process, is likely to do so again.
     """
     if job.status.is_final:
         log.error("a job that was given up may go on at the provider", row=job.id, provider_job_id=job.provider_job_id)
         let_be(session, job)
         return
-    place, its_turn = job.place, utc_now() + backoff(job.failures)
+    slot, its_turn = job.slot, utc_now() + backoff(job.failures)
     sentence = f"The job could not be carried on, by our fault; tell your operator its id, {reference(job.id)}"
     jobs.fail(session, job, "internal_error", sentence)
     if jobs.may_exist_at_provider(job):
         jobs.set_request(job, JobRequest.CANCEL)
-        job.place = place
+        job.slot = slot
         release(job, its_turn)
 
 
 def let_be(session: Session, job: Job) -> None:
-    """It has ended, and nothing of it is left at the provider that we could end."""
+    """End the steps of a job that has ended, and of which nothing is left at the provider that could be cancelled."""
     job.request = None
     set_next_action(job, None)
     release(job, None)

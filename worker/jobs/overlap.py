@@ -1,4 +1,4 @@
-"""Tell of the examples that a job would both train and validate on, before it is created."""
+"""Warns of examples that are in both files of a job, before the job is created."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ from shared.jobs import service as jobs
 from shared.jobs.models import Job, Level
 from worker.runtime.steps import Lease, log
 
-MOST_BYTES = 1 << 30
-MOST_ATTEMPTS = 2
+MAX_COMPARED_BYTES = 1 << 30
+MAX_COMPARISON_CRASHES = 2
 
 
 @dataclass(frozen=True)
 class Compare:
-    """See what the two files share, while they are on their way to the provider."""
+    """Compare these two files, while they are on their way to the provider."""
 
     training_file: str
     validation_file: str
@@ -34,10 +34,10 @@ class Compared:
 
 
 def comparison(job: Job) -> Compare | None:
-    """The comparison that this job still needs. One that ends in a crash twice is done without."""
+    """The comparison that this job still needs. After two crashes the job goes on without it."""
     if job.validation_file is None or job.compared_at is not None:
         return None
-    if job.failures > MOST_ATTEMPTS:
+    if job.failures > MAX_COMPARISON_CRASHES:
         job.compared_at = utc_now()
         return None
     return Compare(job.training_file, job.validation_file)
@@ -48,7 +48,9 @@ def compare(job: Job, files: Compare) -> Compared:
     try:
         with store.open_dataset(files.validation_file) as ours, store.open_dataset(files.training_file) as theirs:
             found = overlap(
-                call_before_reads(ours, lease.renew), call_before_reads(theirs, lease.renew), max_bytes=MOST_BYTES
+                call_before_reads(ours, lease.renew),
+                call_before_reads(theirs, lease.renew),
+                max_bytes=MAX_COMPARED_BYTES,
             )
         return Compared(files, found)
     except OSError as error:
@@ -67,7 +69,7 @@ def record_comparison(session: Session, job: Job, compared: Compared) -> None:
 def _sentence(files: Compare, found: Overlap) -> str:
     shared = found.exact + found.near
     nearly = f" ({found.near:,} of them nearly)" if found.near else ""
-    most = f"{MOST_BYTES >> 20:,} MiB of each, and {MAX_COMPARED_LINES:,} lines of the smaller one"
+    most = f"{MAX_COMPARED_BYTES >> 20:,} MiB of each, and {MAX_COMPARED_LINES:,} lines of the smaller one"
     cut = "" if found.complete else f" Only the beginnings of the files were compared: at most {most}."
     return (
         f"{shared:,} of the {found.examples:,} examples of the validation file are also in the training file{nearly}: "

@@ -1,4 +1,4 @@
-"""A look at a provider's job: how it is found, what is fetched of it, and what its words for a status mean."""
+"""Fetches a job from the provider: its status, its new events, checkpoints and results."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from worker.providers.protocol import Provider, ProviderCheckpoint, ProviderEven
 from worker.runtime.steps import log
 
 GONE = ProviderError("it does not know this job", "not_found", retryable=True, status=404)
-PATIENCE = 3  # looks in which the events of a job that has ended are refused
+MAX_REFUSED_EVENT_POLLS = 3  # then the end of a job is recorded without its last events
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Unseen:
 
 @dataclass(frozen=True)
 class Seen:
-    """`job` is None where only its events were looked at."""
+    """`job` is None if only the events were fetched."""
 
     job: ProviderJob | None
     events: list[ProviderEvent]
@@ -34,7 +34,7 @@ class Seen:
 
 
 def look(provider: Provider, job: Job) -> Seen | Unseen:
-    """Fetch the job and what is new of it. The status comes first, so that a final one has all events behind it."""
+    """Fetch the job and everything new. The status comes first, so that a final one has all its events."""
     id = job.provider_job_id or ""
     try:
         seen = provider.get_job(id)
@@ -59,25 +59,25 @@ def look(provider: Provider, job: Job) -> Seen | Unseen:
 
 
 def look_for_events(provider: Provider, job: Job) -> Seen:
-    """Fetch what is new of a job of whose status the list has told."""
+    """Fetch what is new of a job whose status the watch knows."""
     id = job.provider_job_id or ""
     events = _events(provider, job, final=False)
     return Seen(None, events, _optional(provider.checkpoints, id) if _saved(events) else [], [])
 
 
 def _events(provider: Provider, job: Job, *, final: bool) -> list[ProviderEvent]:
-    """Those of one that goes on can be fetched the next time as well, and who has none at all holds no job up."""
+    """Refused events hold no job up: a job that goes on is polled again, and some providers have no events."""
     try:
         return provider.new_events(job.provider_job_id or "", None if final else job.last_provider_event_id)
     except ProviderError as error:
-        if error.retryable or (final and job.misses < PATIENCE):
+        if error.retryable or (final and job.not_found_count < MAX_REFUSED_EVENT_POLLS):
             raise
         log.warning("the events of a job are refused", job_id=job.id, code=error.code, reason=error.message)
         return []
 
 
 def find(provider: Provider, job_id: str, since: datetime) -> list[ProviderJob]:
-    """The jobs that carry our id. There should be one at most; of several, all but the oldest are cancelled."""
+    """The provider's jobs that carry our id: one at most. Of several, which should not be, only the oldest is kept."""
     found = provider.find_jobs(job_id, since)
     for extra in found[1:]:
         log.error("the provider has a job twice", job_id=job_id, kept=found[0].id, cancelled=extra.id)
@@ -90,7 +90,7 @@ def find(provider: Provider, job_id: str, since: datetime) -> list[ProviderJob]:
 
 
 def status_of(provider_job: ProviderJob, now: JobStatus) -> JobStatus:
-    """A status that we do not know changes nothing."""
+    """An unknown status changes nothing."""
     return provider_job.status or now
 
 
@@ -109,7 +109,7 @@ def _optional(call: Callable[[str], list[ProviderCheckpoint]], id: str) -> list[
 
 
 def _fetch(provider: Provider, file_id: str) -> Stored | None:
-    """Bring a result file here, so that it outlives the provider. One that is gone does not hold the job up."""
+    """Copy a result file here, so that it outlives the provider. A missing one does not hold the job up."""
     try:
         return store.store(datasets.new_dataset_id(), provider.read_file(file_id))
     except ProviderError as error:

@@ -1,4 +1,4 @@
-"""When a job at the provider is looked at next, and whether it must be asked for its status."""
+"""Decides when a job at the provider is polled next, and whether the poll must ask for its status."""
 
 import secrets
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from worker.runtime.steps import after
 
 
 def begin(session: Session, credential_id: str) -> None:
-    """A job has come to this account: let its watch look soon. One that is just looking is not disturbed."""
+    """A job was created at this account: let its watch read the list soon. A step under way is not disturbed."""
     soon = after(get_settings().poll_every)
     new = Watch(credential_id=credential_id, due_at=soon, enqueued_at=None)
     sooner = func.least(func.coalesce(col(Watch.due_at), soon), soon)
@@ -27,8 +27,8 @@ def begin(session: Session, credential_id: str) -> None:
 
 
 def is_behind(session: Session, job: Job) -> bool:
-    """Whether a look at the job must ask for its status too: something new is known to be there, or the list was not
-    read since long before the look that brought the last news."""
+    """Whether a poll must ask for the status too: something new is known to be there, or the list was last read long
+    before the poll that brought the last news."""
     if job.provider_status is None:
         return True
     credential = session.get_one(Credential, job.credential_id)
@@ -40,9 +40,11 @@ def is_behind(session: Session, job: Job) -> bool:
     return listed_at is None or listed_at < utc_now() - recent
 
 
-def next_look(session: Session, job: Job, *, is_new: bool) -> datetime:
-    """When to look at a job again: soon after something new, then after twice as long each time. As long as the list
-    tells of its status, those of which nothing is new, or that do not train, wait for each other."""
+def next_poll_at(session: Session, job: Job, *, is_new: bool) -> datetime:
+    """When to poll a job again: soon after something new, then after twice as long each time.
+
+    While the list shows the status of jobs, those without news, and those that do not train, take turns.
+    """
     watch = session.exec(select(Watch).where(Watch.credential_id == job.credential_id)).first()
     if watch is None or watch.due_at is None:
         begin(session, job.credential_id)
@@ -64,7 +66,7 @@ def jitter(wait: timedelta) -> timedelta:
 
 
 def _apart() -> timedelta:
-    """Between two looks at jobs of which nothing is new."""
+    """The time between two polls of jobs without news, for all jobs of an account together."""
     return timedelta(minutes=1) / get_settings().quiet_polls_per_minute
 
 
@@ -78,7 +80,7 @@ UPDATE watches SET next_poll_at = greatest(next_poll_at, :now) + :apart WHERE id
 
 
 def _book(session: Session, watch: Watch) -> datetime:
-    """The next time at which a job may be looked at of which nothing is new: whoever comes first is first again."""
+    """The next free turn to poll a job without news: jobs keep the order in which they come."""
     found = session.connection().execute(_BOOK, {"id": watch.id, "now": utc_now(), "apart": _apart()}).scalar_one()
     assert isinstance(found, datetime)
     return found
@@ -95,7 +97,7 @@ WHERE id IN (
 
 
 def let_none_wait_too_long(session: Session, watch: Watch, count: int) -> None:
-    """They were more when they booked their looks."""
+    """Bring forward turns that were taken when there were more jobs."""
     now, longest = utc_now(), max(get_settings().poll_ceiling, count * _apart())
     if watch.next_poll_at is not None and watch.next_poll_at > now + longest:
         watch.next_poll_at = now + longest

@@ -1,4 +1,4 @@
-"""How what a look at a provider's job shows is written down: events, checkpoints, results, status."""
+"""Records what a poll of a job has shown: events, checkpoints, results, status."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,9 +24,9 @@ RESULT_FILENAME = "step_metrics.csv"
 
 
 def record_seen(session: Session, job: Job, seen: Seen) -> None:
-    """Write down everything new in one transaction, and the status after what it tells of; nothing leaves a final one.
+    """Record everything new in one transaction, and the status last, since nothing leaves a final status.
 
-    Of several tenths of its progress since the last look only the newest is told.
+    Emits one event of progress, also if several tenths were passed since the last poll.
     """
     in_our_words = translator(session, job)
     before = progress(job) or 0.0

@@ -1,4 +1,4 @@
-"""Delete a tuned model at the provider, after it has been deleted here."""
+"""Deletes a tuned model at the provider after it has been deleted here."""
 
 from dataclasses import dataclass
 

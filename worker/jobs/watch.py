@@ -1,4 +1,4 @@
-"""How all jobs of an account do, by the provider's list: one call for a hundred, instead of some for each."""
+"""Watches all jobs of an account by the provider's list: one call for a hundred jobs, instead of several for each."""
 
 import time
 from collections.abc import Iterator
@@ -22,21 +22,21 @@ from worker.providers.registry import get_provider
 from worker.runtime.errors import StepError
 from worker.runtime.steps import CLAIM_RETRY_SECONDS, Lease, Step, after, log
 
-PAGE_EVERY = timedelta(seconds=0.5)  # at most, over time, of a list that is read as often as may be
-SLOWING = 4  # the list is read again after a part of the time since its last change
-TRY_LIST_EVERY = 10  # ceilings, at a provider that has no list
+PAGE_INTERVAL = timedelta(seconds=0.5)  # the shortest average time between two pages of a long list
+SLOWDOWN_DIVISOR = 4  # the list is read again after this part of the time since its last change
+LIST_RETRY_CEILINGS = 10  # poll ceilings between two tries at a provider without a list
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is recorded of a job; `is_hot` if something was new of it a moment ago, `is_unheard` if its own steps get no
-    answer that is of use."""
+    """What is recorded of a job. `is_hot`: something new a moment ago. `is_unanswered`: its own steps get no usable
+    answer."""
 
     job_id: str
     facts: tuple[str | None, int | None, str | None]
     estimated_finish: datetime | None
     is_hot: bool
-    is_unheard: bool
+    is_unanswered: bool
 
 
 @dataclass(frozen=True)
@@ -91,16 +91,16 @@ def _plan(session: Session, watch: Watch) -> Plan | None:
 
 
 def _call(plan: Plan) -> Shown:
-    shown, unseen, in_vain = Shown(utc_now()), dict(plan.known), 0
+    shown, unseen, pages_without_ours = Shown(utc_now()), dict(plan.known), 0
     for page in _pages(plan):
         ours = [(known, job) for job in page if (known := unseen.pop(job.id, None)) is not None]
         for known, job in ours:
             _compare(shown, known, job)
         shown.pages += 1
-        in_vain += not ours  # a page that shows none of ours
-        if in_vain >= len(unseen) or _is_older(page, plan.oldest):  # the rest costs less looked at singly
+        pages_without_ours += not ours
+        if pages_without_ours >= len(unseen) or _is_older(page, plan.oldest):  # polling the rest one by one costs less
             break
-    shown.heard = [known.job_id for theirs, known in plan.known.items() if known.is_unheard and theirs not in unseen]
+    shown.heard = [known.job_id for theirs, known in plan.known.items() if known.is_unanswered and theirs not in unseen]
     shown.missing = [known.job_id for known in unseen.values()]
     _tell_jobs(shown)
     return shown
@@ -117,7 +117,7 @@ def _is_older(page: list[ProviderJob], time: datetime) -> bool:
 
 
 def _compare(shown: Shown, known: Known, job: ProviderJob) -> None:
-    """One of which news are known to be there already has its own next step."""
+    """A job with known news is skipped: its own next step is due already."""
     if known.facts[0] is None:
         return
     if job.facts != known.facts:
@@ -136,7 +136,7 @@ def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | StepError
     if shown.heard:
         session.connection().execute(_HEARD, {"ids": shown.heard})
     if shown.missing:
-        _look_singly(session, shown.missing)
+        _poll_singly(session, shown.missing)
     let_none_wait_too_long(session, watch, len(plan.known))
     release(watch, after(_wait(watch, plan, shown)))
 
@@ -145,9 +145,9 @@ def _wait(watch: Watch, plan: Plan, shown: Shown) -> timedelta:
     """Soon after a change, then ever later; a long list less often. If more jobs have news than the list has pages it
     is read as often as they are looked at, since then none of them needs a call of its own for its status."""
     settings = get_settings()
-    wait = max(settings.poll_every, min((shown.pages - 1) * PAGE_EVERY, settings.poll_ceiling))
+    wait = max(settings.poll_every, min((shown.pages - 1) * PAGE_INTERVAL, settings.poll_ceiling))
     if sum(known.is_hot for known in plan.known.values()) <= shown.pages:
-        wait = max(wait, min((utc_now() - watch.changed_at) / SLOWING, settings.poll_ceiling))
+        wait = max(wait, min((utc_now() - watch.changed_at) / SLOWDOWN_DIVISOR, settings.poll_ceiling))
     # half a sweep early, which is what a row waits for its ring, so that the list is read every `poll_every`
     return jitter(wait) - min(settings.sweep_every, wait) / 2
 
@@ -169,7 +169,7 @@ def _tell_jobs(shown: Shown) -> None:
 
 
 def _tell(session: Session, job: Job, shown: Shown) -> None:
-    """A look that is under way is told too, and looks again."""
+    """Make the job's next step due. A poll under way sees that, and polls again."""
     if job.status.is_final:
         return
     if job.id in shown.estimates:
@@ -196,8 +196,8 @@ WHERE id IN (
 """)
 
 
-def _look_singly(session: Session, job_ids: list[str]) -> None:
-    """The list does not tell of these: each is looked at within a ceiling's time, and asked for its status."""
+def _poll_singly(session: Session, job_ids: list[str]) -> None:
+    """The list does not show these jobs: poll each within `poll_ceiling`, with its status."""
     ceiling, now = get_settings().poll_ceiling, utc_now()
     values = {"ids": job_ids, "now": now, "ceiling": ceiling, "latest": now + ceiling}
     session.connection().execute(_SINGLY, values)
@@ -207,10 +207,12 @@ def _record_error(session: Session, watch: Watch, plan: Plan, error: StepError) 
     if error.retryable:
         try_again(session, watch, watch.credential_id, error)
     else:
-        log.warning("the provider does not list its jobs, each is looked at", code=error.code, reason=error.message)
-        release(watch, after(TRY_LIST_EVERY * get_settings().poll_ceiling))
+        log.warning(
+            "the provider does not list its jobs: each is polled by itself", code=error.code, reason=error.message
+        )
+        release(watch, after(LIST_RETRY_CEILINGS * get_settings().poll_ceiling))
     if not is_listed(watch):
-        _look_singly(session, [known.job_id for known in plan.known.values()])
+        _poll_singly(session, [known.job_id for known in plan.known.values()])
 
 
 def _give_up(_: Session, watch: Watch) -> None:

@@ -45,8 +45,8 @@ def _record(session: Session, job: Job, claimed: Job, _: bool, answer: Seen | Un
 
 
 def _record_not_found(session: Session, job: Job, unseen: Unseen) -> None:
-    job.misses += 1
-    if job.misses > MAX_NOT_FOUND_POLLS:
+    job.not_found_count += 1
+    if job.not_found_count > MAX_NOT_FOUND_POLLS:
         jobs.fail(session, job, "job_missing_at_provider", "The provider no longer knows this job")
     else:
         wait(session, job, unseen.error)
@@ -55,13 +55,13 @@ def _record_not_found(session: Session, job: Job, unseen: Unseen) -> None:
 def _record_seen(session: Session, job: Job, claimed: Job, seen: Seen) -> None:
     """If something was requested or reported during the poll, the next step is due now."""
     before, again = job.status, job.request is not None or job.enqueued_at != claimed.enqueued_at
-    job.misses = 0 if seen.job is not None else job.misses
+    job.not_found_count = 0 if seen.job is not None else job.not_found_count
     record_seen(session, job, seen)
     is_new = bool(seen.events) or job.status is not before
     if is_new:
         job.changed_at = utc_now()
     if not job.status.is_final:
-        release(job, utc_now() if again else poll_schedule.next_look(session, job, is_new=is_new))
+        release(job, utc_now() if again else poll_schedule.next_poll_at(session, job, is_new=is_new))
 
 
 POLL = Action(_plan, _call, _record)

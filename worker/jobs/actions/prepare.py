@@ -100,7 +100,7 @@ def _record_create_error(session: Session, job: Job, error: ProviderError) -> No
         set_next_action(job, NextAction.PREPARE)
     if not error.retryable:
         if error.status == 404:
-            create_request.distrust_copies(session, job)
+            create_request.expire_provider_files(session, job)
         jobs.fail(session, job, error.code, words_of(session, job, error), error.param)
         return
     wait(session, job, error, is_full=admission.is_full(error))

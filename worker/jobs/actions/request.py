@@ -38,7 +38,7 @@ def _record(session: Session, job: Job, _: Job, request: JobRequest, answer: obj
         _end(job, request)
         return
     is_impossible = isinstance(answer, ProviderError) and answer.status in IMPOSSIBLE_FOR_NOW_STATUSES
-    job.refusals += is_impossible
+    job.refusal_count += is_impossible
     note_error(job, is_answer=is_impossible or is_answer(answer))
     if isinstance(answer, ProviderError) and _is_refused(job, request, answer, is_impossible=is_impossible):
         words = words_of(session, job, answer)
@@ -54,7 +54,7 @@ def _is_refused(job: Job, request: JobRequest, error: ProviderError, *, is_impos
     """A cancel of a job that has not ended is repeated until a poll sees that the job has ended."""
     if not is_impossible:
         return not error.retryable
-    return job.refusals >= MAX_IMPOSSIBLE_ANSWERS and (request is not JobRequest.CANCEL or job.status.is_final)
+    return job.refusal_count >= MAX_IMPOSSIBLE_ANSWERS and (request is not JobRequest.CANCEL or job.status.is_final)
 
 
 def _end(job: Job, request: JobRequest) -> None:
