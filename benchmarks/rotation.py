@@ -58,12 +58,12 @@ class Bench:
 
     def __init__(self, stack: Measured) -> None:
         self.stack = stack
-        first = stack.crew.members["api"][1].program
+        first = stack.supervisor.members["api"][1].program
         with ports.held() as port:
             command = commands.api(LOCALHOST, port, 5)
         other = replace(first, name="api2", command=command, log=first.log.with_name("api2.log"))
-        stack.crew.start(other, Tier.SERVERS)
-        stack.crew.wait_until(lambda: ports.is_listening(port), "the other api")
+        stack.supervisor.start(other, Tier.SERVERS)
+        stack.supervisor.wait_until(lambda: ports.is_listening(port), "the other api")
         self.addresses = [stack.base_url, f"http://{LOCALHOST}:{port}/v1"]
         self.keys = [self._project(number) for number in range(PROJECTS)]
         self.stopped = threading.Event()
@@ -113,12 +113,12 @@ class Bench:
         theirs["TUNERY_SECRET_KEYS"] = os.environ["TUNERY_SECRET_KEYS"] = json.dumps(keys)
         get_settings.cache_clear()
         for name in ("api", "api2", "worker", "sender", "beat"):
-            tier, child = self.stack.crew.members[name]
+            tier, child = self.stack.supervisor.members[name]
             child.stop(30)
-            self.stack.crew.start(child.program, tier)
+            self.stack.supervisor.start(child.program, tier)
             if name.startswith("api"):
                 address = self.addresses[name == "api2"]
-                self.stack.crew.wait_until(partial(_is_ready, address), name)
+                self.stack.supervisor.wait_until(partial(_is_ready, address), name)
 
     def _work(self, key: str) -> None:
         with httpx2.Client(headers={"authorization": f"Bearer {key}"}, timeout=60) as client:

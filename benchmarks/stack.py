@@ -13,10 +13,10 @@ import psutil
 from openai import OpenAI
 
 from cli.embedded import postgres_home
-from cli.local.environment import Wishes
+from cli.local.environment import StackOptions
 from cli.local.stack import running
-from cli.processes.ports import Book
-from cli.processes.supervisor import Crew
+from cli.processes.ports import PortReservations
+from cli.processes.supervisor import Supervisor
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Measured:
     sandbox_key: str
     processes: Mapping[str, psutil.Process]
     environ: Mapping[str, str]
-    crew: Crew
+    supervisor: Supervisor
 
     @property
     def openai(self) -> OpenAI:
@@ -44,8 +44,8 @@ def measured_stack(**settings: str) -> Iterator[Measured]:
         state = Path(folder)
         state.chmod(0o755)
         unlimited = {"TUNERY_RATE_LIMITS__REQUESTS_PER_MINUTE": "none"}  # one project is all the load there is
-        wishes = Wishes(state, isolated=True, settings=unlimited | settings)
-        with Book(state / "ports.json") as book, running(wishes, book) as stack:
+        options = StackOptions(state, isolated=True, settings=unlimited | settings)
+        with PortReservations(state / "ports.json") as ports_held, running(options, ports_held) as stack:
             yield Measured(
                 stack.base_url,
                 stack.first["api_key"],
@@ -53,9 +53,9 @@ def measured_stack(**settings: str) -> Iterator[Measured]:
                 stack.first["project_id"],
                 stack.environ["TUNERY_PROVIDER__BASE_URL"],
                 stack.environ["TUNERY_PROVIDER__API_KEY"],
-                {name: psutil.Process(child.process.pid) for name, (_, child) in stack.crew.members.items()},
+                {name: psutil.Process(child.process.pid) for name, (_, child) in stack.supervisor.members.items()},
                 stack.environ,
-                stack.crew,
+                stack.supervisor,
             )
         postgres_home.remove(state)
 

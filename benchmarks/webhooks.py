@@ -137,9 +137,9 @@ class Bench:
 
     def _kill_sender(self) -> None:
         """And start another: `up` or a container engine would."""
-        tier, sender = self.stack.crew.members["sender"]
+        tier, sender = self.stack.supervisor.members["sender"]
         sender.kill()
-        self.stack.crew.start(sender.program, tier)
+        self.stack.supervisor.start(sender.program, tier)
 
     @contextmanager
     def _endpoints(self, good: int, hanging: int = 0) -> Iterator[str]:

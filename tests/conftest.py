@@ -16,9 +16,9 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 
 from api.main import create_app
 from cli.embedded import postgres_home
-from cli.local.environment import Wishes
+from cli.local.environment import StackOptions
 from cli.local.stack import running
-from cli.processes.ports import Book
+from cli.processes.ports import PortReservations
 from shared.broker.queue import get_celery
 from shared.database import get_engine
 from shared.migrations import migrate
@@ -203,7 +203,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """Everything as `tunery up` starts it, as processes of their own, with the first project's key."""
     state = tmp_path_factory.mktemp("stack")
     fast = {"SANDBOX_SPEED": "5", "TUNERY_POLL_EVERY": "0.5"}
-    wishes = Wishes(state, isolated=True, durable=False, settings=fast)
-    with Book(state / "ports.json") as book, running(wishes, book) as stack:
+    options = StackOptions(state, isolated=True, durable=False, settings=fast)
+    with PortReservations(state / "ports.json") as ports_held, running(options, ports_held) as stack:
         yield RunningStack(stack.base_url, stack.first["api_key"])
     postgres_home.remove(state)

@@ -86,11 +86,11 @@ class Havoc:
         self.stack = stack
         self.killed: Counter[str] = Counter()
         self._wanted = {"redis": redis, "postgres": postgres}
-        command, (_, first) = commands.worker(concurrency=4), stack.crew.members["worker"]
+        command, (_, first) = commands.worker(concurrency=4), stack.supervisor.members["worker"]
         self._workers = ["worker", *[f"worker{number}" for number in range(2, WORKERS + 1)]]
         for name in self._workers[1:]:
             log = first.program.log.with_name(f"{name}.log")
-            stack.crew.start(Program(name, command, log, first.program.environ, first.program.cwd), Tier.SERVERS)
+            stack.supervisor.start(Program(name, command, log, first.program.environ, first.program.cwd), Tier.SERVERS)
         self._ready_at: dict[str, float] = {}
         now = time.monotonic()
         self._times = {"worker": _every(now, 2), "redis": _every(now, 12), "postgres": _every(now + 6, 12)}
@@ -137,7 +137,7 @@ class Havoc:
 
     def _children(self, name: str) -> list[psutil.Process]:
         try:
-            return psutil.Process(self.stack.crew.members[name][1].pid).children()
+            return psutil.Process(self.stack.supervisor.members[name][1].pid).children()
         except psutil.NoSuchProcess:
             return []
 
@@ -148,12 +148,12 @@ class Havoc:
                 self._ready_at.setdefault(name, time.monotonic())
 
     def _kill(self, name: str, how: signal.Signals = signal.SIGKILL) -> None:
-        tier, child = self.stack.crew.members[name]
+        tier, child = self.stack.supervisor.members[name]
         child.process.send_signal(how)
         if how is signal.SIGQUIT:
             child.process.wait(30)
         child.kill()
-        self.stack.crew.start(child.program, tier)
+        self.stack.supervisor.start(child.program, tier)
 
 
 def _every(start: float, seconds: float) -> Callable[[], float]:

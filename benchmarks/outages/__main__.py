@@ -135,7 +135,7 @@ def _takes_a_job(bench: Bench) -> bool:
 
 def unavailable_redis(bench: Bench, how: str, seconds: float) -> list[Row]:
     milliseconds, ids = [], []
-    tier, valkey = bench.stack.crew.members["valkey"]
+    tier, valkey = bench.stack.supervisor.members["valkey"]
     valkey.stop() if how == "refuses" else valkey.process.send_signal(signal.SIGSTOP)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -144,7 +144,7 @@ def unavailable_redis(bench: Bench, how: str, seconds: float) -> list[Row]:
         milliseconds.append((time.monotonic() - started) * 1000)
         time.sleep(0.2)
     if how == "refuses":
-        bench.stack.crew.start(valkey.program, Tier(tier))
+        bench.stack.supervisor.start(valkey.program, Tier(tier))
     else:
         valkey.process.send_signal(signal.SIGCONT)
     drained = bench.seconds_until_at_provider(*ids)

@@ -59,7 +59,7 @@ class Bench:
     @contextmanager
     def suspended(self, *names: str) -> Iterator[None]:
         """These servers and their child processes get no processor time inside the block."""
-        parents = [psutil.Process(self.stack.crew.members[name][1].pid) for name in names]
+        parents = [psutil.Process(self.stack.supervisor.members[name][1].pid) for name in names]
         processes = [each for parent in parents for each in (parent, *parent.children(recursive=True))]
         for process in processes:
             process.suspend()
@@ -70,10 +70,10 @@ class Bench:
                 process.resume()
 
     def restart(self, name: str, pause_seconds: float) -> None:
-        tier, child = self.stack.crew.members[name]
+        tier, child = self.stack.supervisor.members[name]
         child.stop(30)
         time.sleep(pause_seconds)
-        self.stack.crew.start(child.program, tier)
+        self.stack.supervisor.start(child.program, tier)
 
     @contextmanager
     def another_worker(

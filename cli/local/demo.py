@@ -11,11 +11,11 @@ from threading import Thread
 from typing import Any
 
 from cli.failure import Failure
-from cli.local.environment import FOR_CLIENTS, Wishes, only_one, without_proxy
+from cli.local.environment import FOR_CLIENTS, StackOptions, only_one, without_proxy
 from cli.local.receiver import Receiver
 from cli.local.screen import Screen
 from cli.local.stack import Stack, running
-from cli.processes.ports import Book
+from cli.processes.ports import PortReservations
 
 SETTINGS = {
     "SANDBOX_SPEED": "12",  # a job of two seconds
@@ -36,10 +36,10 @@ def run(state: Path) -> None:
     screen = Screen()
     screen.title("A whole fine-tuning job on this machine. Nothing leaves it, and nothing is paid for.")
     events: queue.Queue[dict[str, Any]] = queue.Queue()
-    with only_one(state), Book(state / "ports.json") as book:
-        receiver = Receiver(book.claim("webhooks"), on_event=events.put)
-        wishes = Wishes(state, isolated=True, durable=False, settings=SETTINGS, stop_patience=QUICK)
-        with receiver, running(wishes, book) as stack:
+    with only_one(state), PortReservations(state / "ports.json") as ports_held:
+        receiver = Receiver(ports_held.claim("webhooks"), on_event=events.put)
+        options = StackOptions(state, isolated=True, durable=False, settings=SETTINGS, stop_patience=QUICK)
+        with receiver, running(options, ports_held) as stack:
             screen.done(
                 f"Postgres, Valkey, the sandbox, api, worker, sender and beat run ({time.monotonic() - started:.1f} s)"
             )
@@ -66,7 +66,7 @@ def _tell_story(stack: Stack, screen: Screen, receiver: Receiver, events: "queue
 
 
 def _sentence(step: str, reason: Exception, stack: Stack) -> str:
-    dead = "".join(f"\n{child.last_words()}" for child in stack.crew.dead())
+    dead = "".join(f"\n{child.last_words()}" for child in stack.supervisor.dead())
     return f"The demo could not {step}: {reason}.\nThe servers' logs are in {stack.logs}.{dead}"
 
 

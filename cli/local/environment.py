@@ -25,8 +25,8 @@ DEFAULTS = {
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What is to be started. `settings` are defaults of the servers' environment, and the caller's own variables win.
+class StackOptions:
+    """What `running` starts. `settings` are defaults of the servers' environment; the caller's variables override them.
 
     When it is `isolated` the caller's variables do not count: no other database, and no provider that costs money.
     """
@@ -40,18 +40,18 @@ class Wishes:
     stop_patience: float = 10
 
 
-def environment_for(wishes: Wishes) -> dict[str, str]:
+def environment_for(options: StackOptions) -> dict[str, str]:
     """The caller's variables but a client's; ours where there are none."""
-    hidden = FOR_CLIENTS + (FOR_DEPLOYMENTS if wishes.isolated else ())
+    hidden = FOR_CLIENTS + (FOR_DEPLOYMENTS if options.isolated else ())
     theirs = {name: value for name, value in commands.environment().items() if not name.startswith(hidden)}
     ours = {
-        "TUNERY_STORAGE": str(wishes.state / "files"),
-        "TUNERY_SECRET_KEYS": f'["{secret_files.find_or_make(wishes.state / "secret_key", _new_key)}"]',
+        "TUNERY_STORAGE": str(options.state / "files"),
+        "TUNERY_SECRET_KEYS": f'["{secret_files.find_or_make(options.state / "secret_key", _new_key)}"]',
         **DEFAULTS,
-        **wishes.settings,
+        **options.settings,
     }
-    if wishes.webhook_url:
-        theirs["TUNERY_WEBHOOK_URL"] = wishes.webhook_url
+    if options.webhook_url:
+        theirs["TUNERY_WEBHOOK_URL"] = options.webhook_url
     return ours | theirs | without_proxy()
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cli.local import loss_chart
 
-PLAIN_WISHES = ("NO_COLOR", "CI")
+NO_MOTION_IF = ("NO_COLOR", "CI")
 PLAIN_EVERY = 25  # steps from one plain line to the next
 
 
@@ -22,7 +22,7 @@ class Screen:
     """Shows one job. `plain` is for pipes, for CI, for who has set NO_COLOR, and for terminals without Unicode."""
 
     def __init__(self, stream: TextIO = sys.stdout) -> None:
-        self.plain = not stream.isatty() or not _shows_unicode(stream) or any(map(os.environ.get, PLAIN_WISHES))
+        self.plain = not stream.isatty() or not _shows_unicode(stream) or any(map(os.environ.get, NO_MOTION_IF))
         self.console = Console(file=stream, highlight=False, soft_wrap=self.plain, force_terminal=not self.plain)
 
     def title(self, text: str) -> None:

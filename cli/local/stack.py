@@ -9,11 +9,11 @@ from typing import Any
 from cli import secret_files
 from cli.embedded import postgres, valkey
 from cli.local import commands
-from cli.local.environment import PROVIDER, Wishes, environment_for, names_provider
+from cli.local.environment import PROVIDER, StackOptions, environment_for, names_provider
 from cli.processes import ports
 from cli.processes.child import Child, Program
-from cli.processes.ports import LOCALHOST, Book
-from cli.processes.supervisor import Crew, Tier
+from cli.processes.ports import LOCALHOST, PortReservations
+from cli.processes.supervisor import Supervisor, Tier
 
 API_GRACE = 5  # seconds that answers may take when all is stopped
 FIRST = "first.json"
@@ -21,10 +21,10 @@ IsReady = Callable[[], bool]
 
 
 @contextmanager
-def running(wishes: Wishes, book: Book) -> Iterator["Stack"]:
+def running(options: StackOptions, ports_held: PortReservations) -> Iterator["Stack"]:
     """Everything is ready inside of the block, and nothing is left of it afterwards."""
-    with Crew(wishes.stop_patience) as crew:
-        stack = Stack(wishes, book, crew)
+    with Supervisor(options.stop_patience) as supervisor:
+        stack = Stack(options, ports_held, supervisor)
         stack.start()
         yield stack
 
@@ -32,17 +32,17 @@ def running(wishes: Wishes, book: Book) -> Iterator["Stack"]:
 class Stack:
     """The servers of one state folder."""
 
-    def __init__(self, wishes: Wishes, book: Book, crew: Crew) -> None:
-        self.wishes = wishes
-        self.state = wishes.state
-        self.logs = wishes.state / "logs"
-        self.book = book
-        self.crew = crew
-        self.environ = environment_for(wishes)
+    def __init__(self, options: StackOptions, ports_held: PortReservations, supervisor: Supervisor) -> None:
+        self.options = options
+        self.state = options.state
+        self.logs = options.state / "logs"
+        self.ports_held = ports_held
+        self.supervisor = supervisor
+        self.environ = environment_for(options)
         for folder in (self.logs, self.state / "files"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.uses_sandbox = not names_provider(self.environ)
-        self.address = f"http://{LOCALHOST}:{book.claim('api', wishes.port)}"
+        self.address = f"http://{LOCALHOST}:{ports_held.claim('api', options.port)}"
         self.base_url = f"{self.address}/v1"
 
     @property
@@ -62,30 +62,30 @@ class Stack:
         """Everything at once, since importing is what takes the time; what must wait for another one does so itself."""
         start_postgres, valkey_is_ready = self._prepare_postgres(), self._start_valkey()
         sandbox_is_ready = self._start_sandbox()
-        self._start("api", commands.api(LOCALHOST, self.book.numbers["api"], API_GRACE))
+        self._start("api", commands.api(LOCALHOST, self.ports_held.numbers["api"], API_GRACE))
         self._start("worker", commands.worker(concurrency=2))
         self._start("sender", commands.sender(concurrency=64))
         migrate = self._start("migrate", commands.first(self.state / FIRST))
         postgres_is_ready = start_postgres()
-        self.crew.wait_until(valkey_is_ready, "Valkey", but=migrate)
-        self.crew.wait_until(postgres_is_ready, "Postgres", but=migrate)
-        self.crew.finish(migrate)
+        self.supervisor.wait_until(valkey_is_ready, "Valkey", but=migrate)
+        self.supervisor.wait_until(postgres_is_ready, "Postgres", but=migrate)
+        self.supervisor.finish(migrate)
         self._start("beat", commands.beat())
-        self.crew.wait_until(sandbox_is_ready, "The sandbox")
-        self.crew.wait_until(self._api_is_ready, "The api")
-        self.book.release()
+        self.supervisor.wait_until(sandbox_is_ready, "The sandbox")
+        self.supervisor.wait_until(self._api_is_ready, "The api")
+        self.ports_held.release()
 
     def _prepare_postgres(self) -> Callable[[], IsReady]:
         """Its address is known before its data folder is made, which takes half a second at the first start."""
         if self.environ.get("DATABASE_URL"):
             return lambda: _at_once
-        port = self.book.claim("postgres")
+        port = self.ports_held.claim("postgres")
         cluster = postgres.find_or_prepare(self.state)
         self.environ["DATABASE_URL"] = cluster.url(port)
 
         def start() -> IsReady:
-            program = cluster.ready_to_start(port, log=self._log("postgres"), durable=self.wishes.durable)
-            server = self.crew.start(program, Tier.STORES)
+            program = cluster.ready_to_start(port, log=self._log("postgres"), durable=self.options.durable)
+            server = self.supervisor.start(program, Tier.STORES)
             return lambda: cluster.is_ready(server)
 
         return start
@@ -93,29 +93,31 @@ class Stack:
     def _start_valkey(self) -> IsReady:
         if self.environ.get("REDIS_URL"):
             return _at_once
-        port = self.book.claim("valkey")
+        port = self.ports_held.claim("valkey")
         broker = valkey.find_or_prepare(self.state)
         self.environ["REDIS_URL"] = broker.url(port)
-        self.crew.start(broker.ready_to_start(port, log=self._log("valkey"), durable=self.wishes.durable), Tier.STORES)
+        self.supervisor.start(
+            broker.ready_to_start(port, log=self._log("valkey"), durable=self.options.durable), Tier.STORES
+        )
         return lambda: broker.is_ready(port)
 
     def _start_sandbox(self) -> IsReady:
         if not self.uses_sandbox:
             return _at_once
-        port, key = self.book.claim("sandbox"), secret_files.find_or_make(self.state / "sandbox_key")
+        port, key = self.ports_held.claim("sandbox"), secret_files.find_or_make(self.state / "sandbox_key")
         self.environ |= dict(zip(PROVIDER, (f"http://{LOCALHOST}:{port}/v1", key), strict=True))
         self.environ["SANDBOX_API_KEY"] = key
         self._start("sandbox", commands.sandbox(port), Tier.PROVIDER)
         return lambda: ports.is_listening(port)
 
     def _start(self, name: str, command: list[str], tier: Tier = Tier.SERVERS) -> Child:
-        return self.crew.start(Program(name, command, self._log(name), self.environ, commands.ROOT), tier)
+        return self.supervisor.start(Program(name, command, self._log(name), self.environ, commands.ROOT), tier)
 
     def _log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 
     def _api_is_ready(self) -> bool:
-        connection = http.client.HTTPConnection(LOCALHOST, self.book.numbers["api"], timeout=5)
+        connection = http.client.HTTPConnection(LOCALHOST, self.ports_held.numbers["api"], timeout=5)
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200

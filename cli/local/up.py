@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cli import secret_files
-from cli.local.environment import Wishes, only_one
+from cli.local.environment import StackOptions, only_one
 from cli.local.receiver import Receiver
 from cli.local.stack import Stack, running
 from cli.processes.child import Child, ProcessDied
-from cli.processes.ports import Book
-from cli.processes.supervisor import Crew, Tier
+from cli.processes.ports import PortReservations
+from cli.processes.supervisor import Supervisor, Tier
 
 RESTARTS = 5
 RESTARTS_WITHIN = 60.0  # seconds
@@ -33,16 +33,16 @@ def run(state: Path, *, port: int, webhook_url: str | None) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
     try:
-        with only_one(state), Book(state / "ports.json") as book:
-            receiver = None if webhook_url else Receiver(book.claim("webhooks"), _tell_event, _tell_refusal)
-            wishes = Wishes(state, port=port, webhook_url=receiver.url if receiver else webhook_url)
+        with only_one(state), PortReservations(state / "ports.json") as ports_held:
+            receiver = None if webhook_url else Receiver(ports_held.claim("webhooks"), _tell_event, _tell_refusal)
+            options = StackOptions(state, port=port, webhook_url=receiver.url if receiver else webhook_url)
             _tell("Starting …")
-            with receiver or nullcontext(), running(wishes, book) as stack:
+            with receiver or nullcontext(), running(options, ports_held) as stack:
                 secret = stack.first["endpoint"]["secret"]
                 if receiver:
                     receiver.secret = secret
                 with _announced(stack, secret):
-                    _watch(stack.crew)
+                    _watch(stack.supervisor)
     except Terminated:
         return
 
@@ -70,23 +70,23 @@ def _announced(stack: Stack, webhook_secret: str) -> Iterator[None]:
         _tell("Stopping …")
 
 
-def _watch(crew: Crew) -> NoReturn:
+def _watch(supervisor: Supervisor) -> NoReturn:
     """Starts a server again that has ended, unless it keeps ending; without Postgres or Valkey there is no going on."""
     restarted_at: deque[float] = deque(maxlen=RESTARTS)
     while True:
-        for child in crew.dead():
+        for child in supervisor.dead():
             too_many = len(restarted_at) == RESTARTS and time.monotonic() - restarted_at[0] < RESTARTS_WITHIN
-            if too_many or crew.tier_of(child) is Tier.STORES:
+            if too_many or supervisor.tier_of(child) is Tier.STORES:
                 raise ProcessDied(child.last_words())
             restarted_at.append(time.monotonic())
-            _restart(crew, child)
+            _restart(supervisor, child)
         time.sleep(WATCH_EVERY)
 
 
-def _restart(crew: Crew, child: Child) -> None:
+def _restart(supervisor: Supervisor, child: Child) -> None:
     _tell(f"{child.last_words()}\nIt is started again.")
     child.kill()  # what may be left of its group
-    crew.start(child.program, crew.tier_of(child))
+    supervisor.start(child.program, supervisor.tier_of(child))
 
 
 def _tell(text: str) -> None:

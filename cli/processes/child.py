@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cli.failure import Failure
 
-LEASH = Path(__file__).with_name("die_with_parent.py")
+DIE_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 TAIL_LINES = 20
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -48,11 +48,12 @@ class Program:
     def start(self) -> "Child":
         """Call it from a thread that lives as long as the process shall: to the kernel that thread is its parent."""
         uid, gid = (self.account.uid, self.account.gid) if self.account else (os.getuid(), os.getgid())
-        leash = [sys.executable, "-I", "-S", str(LEASH), *map(str, (os.getpid(), int(self.farewell), uid, gid))]
+        arguments = map(str, (os.getpid(), int(self.farewell), uid, gid))
+        wrapper = [sys.executable, "-I", "-S", str(DIE_WITH_PARENT), *arguments]
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             process = subprocess.Popen(
-                leash + self.command,
+                wrapper + self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""Run as a program, it ties itself to the life of its parent, steps down from root, and becomes another program.
+"""Runs a command that the kernel ends when its parent dies (Linux only), without root rights if another user is named.
 
 A wrapper rather than Popen's `preexec_fn`: that one runs Python between fork and exec, which may hang when the parent
 has threads. It needs nothing but the standard library, so `python -I -S` starts it in 15 ms.
@@ -13,7 +13,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """`leash.py PARENT SIGNAL UID GID COMMAND…`; the signal is what the command receives when the parent dies."""
+    """`die_with_parent.py PARENT SIGNAL UID GID COMMAND…`: the command receives the signal when the parent dies."""
     parent, farewell, uid, gid = map(int, sys.argv[1:5])
     command = sys.argv[5:]
     if uid != os.getuid():

@@ -41,15 +41,15 @@ def held(port: int = 0) -> Iterator[int]:
         yield holder.getsockname()[1]
 
 
-class Book:
-    """Ports by name: held until the block ends, and the same ones at the next start if they are free by then."""
+class PortReservations:
+    """Ports by name, held until the block ends. The next start gets the same ones, if they are free by then."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.numbers: dict[str, int] = secret_files.read_json(path)
         self.holders = ExitStack()
 
-    def __enter__(self) -> "Book":
+    def __enter__(self) -> "PortReservations":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""The processes that work together: started as they come, watched, and stopped in the opposite order of their tiers."""
+"""Starts processes that depend on each other, watches them, and stops them in the reverse order of their tiers."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from cli.processes.child import Child, ProcessDied, Program, undisturbed
 
 
 class Tier(IntEnum):
-    """What stands on what."""
+    """A process needs those of lower tiers, so it is stopped before them."""
 
     STORES = 1
     PROVIDER = 2
@@ -17,13 +17,13 @@ class Tier(IntEnum):
 
 
 @dataclass
-class Crew:
-    """Used as a `with` block, at whose end none of them is left; `stop_patience` is each tier's, in seconds."""
+class Supervisor:
+    """A `with` block at whose end no process is left; each tier has `stop_patience` seconds to stop."""
 
     stop_patience: float = 10
     members: dict[str, tuple[Tier, Child]] = field(default_factory=dict)
 
-    def __enter__(self) -> "Crew":
+    def __enter__(self) -> "Supervisor":
         return self
 
     def __exit__(self, *_: object) -> None:

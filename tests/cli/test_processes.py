@@ -11,7 +11,7 @@ import pytest
 
 from cli.local import commands
 from cli.processes.child import ProcessDied, Program
-from cli.processes.supervisor import Crew, Tier
+from cli.processes.supervisor import Supervisor, Tier
 
 SLEEP = ["sleep", "60"]
 STUBBORN = ["sh", "-c", "trap '' TERM; sleep 60 & sleep 60 & echo deaf; wait"]
@@ -33,7 +33,7 @@ def test_a_child_dies_when_its_starter_is_killed(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=commands.ROOT) as starter:
         assert starter.stdout is not None
         child = psutil.Process(int(starter.stdout.readline()))
-        while child.name() != "sleep":  # until then it is still the leash
+        while child.name() != "sleep":  # until then it is still the wrapper
             time.sleep(0.01)
         starter.kill()
     gone, _ = psutil.wait_procs([child], timeout=10)
@@ -63,8 +63,10 @@ def test_a_program_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_signals_that_python_ignores_or_we_put_off_are_not_inherited(tmp_path: Path) -> None:
-    with Crew() as crew:
-        child = crew.start(program(tmp_path, "sh", "-c", "grep -E 'Sig(Ign|Blk)' /proc/self/status"), Tier.SERVERS)
+    with Supervisor() as supervisor:
+        child = supervisor.start(
+            program(tmp_path, "sh", "-c", "grep -E 'Sig(Ign|Blk)' /proc/self/status"), Tier.SERVERS
+        )
         child.process.wait()
         masks = [int(line.split(":")[1], 16) for line in (tmp_path / "it.log").read_text().splitlines()]
     assert masks == [0, 0]
@@ -73,27 +75,27 @@ def test_signals_that_python_ignores_or_we_put_off_are_not_inherited(tmp_path: P
 def test_a_crew_is_stopped_from_the_top(tmp_path: Path) -> None:
     said = tmp_path / "said"
     waits = f"trap 'echo $0 >> {said}; exit' TERM; echo ready; while :; do sleep 0.01; done"
-    with Crew() as crew:
+    with Supervisor() as supervisor:
         for name, tier in (("store", Tier.STORES), ("provider", Tier.PROVIDER), ("server", Tier.SERVERS)):
-            child = crew.start(program(tmp_path, "sh", "-c", waits, name, name=name), tier)
+            child = supervisor.start(program(tmp_path, "sh", "-c", waits, name, name=name), tier)
             child.wait_until(lambda child=child: "ready" in child.log_tail())  # type: ignore[misc]
     assert said.read_text().split() == ["server", "provider", "store"]
-    assert crew.members == {}
+    assert supervisor.members == {}
 
 
 def test_while_waiting_for_one_the_death_of_another_is_noticed(tmp_path: Path) -> None:
-    with Crew() as crew:
-        crew.start(program(tmp_path, *SLEEP, name="api"), Tier.SERVERS)
-        crew.start(program(tmp_path, "false", name="worker"), Tier.SERVERS)
+    with Supervisor() as supervisor:
+        supervisor.start(program(tmp_path, *SLEEP, name="api"), Tier.SERVERS)
+        supervisor.start(program(tmp_path, "false", name="worker"), Tier.SERVERS)
         with pytest.raises(ProcessDied, match="worker ended with code 1"):
-            crew.wait_until(lambda: False, "The api")
+            supervisor.wait_until(lambda: False, "The api")
 
 
 def test_one_that_is_meant_to_end_must_end_well(tmp_path: Path) -> None:
-    with Crew() as crew:
-        crew.finish(crew.start(program(tmp_path, "true", name="first"), Tier.SERVERS))
+    with Supervisor() as supervisor:
+        supervisor.finish(supervisor.start(program(tmp_path, "true", name="first"), Tier.SERVERS))
         with pytest.raises(ProcessDied, match="first ended with code 1"):
-            crew.finish(crew.start(program(tmp_path, "false", name="first"), Tier.SERVERS))
+            supervisor.finish(supervisor.start(program(tmp_path, "false", name="first"), Tier.SERVERS))
 
 
 def test_the_signal_that_asks_is_each_programs_own(tmp_path: Path) -> None:
