@@ -19,7 +19,7 @@ from shared.errors import Invalid, ProviderUnavailable
 from shared.jobs import tuned_models
 from shared.projects.callers import Caller
 from shared.projects.credentials import Account
-from shared.security.guarded_network import AsyncGuardedBackend
+from shared.security.guarded_network import AsyncGuardedBackend, install
 from shared.security.secrets import CannotUnseal
 
 log = get_logger(__name__)
@@ -57,19 +57,20 @@ class Asked(msgspec.Struct):
     model: Annotated[str, msgspec.Meta(max_length=256)]
 
 
-_clients: dict[str | None, httpx2.AsyncClient] = {}
+_clients: dict[tuple[str | None, str], httpx2.AsyncClient] = {}
 
 
 def _client(account: Account) -> httpx2.AsyncClient:
-    """One for each account, kept; its key goes with each request, so that a new one counts at once."""
-    if account.credential_id not in _clients:
-        _clients[account.credential_id] = httpx2.AsyncClient(
+    """One for each account and scheme, kept. The key goes with each request, so that a new one counts at once."""
+    scheme = urlsplit(account.base_url).scheme
+    if (account.credential_id, scheme) not in _clients:
+        _clients[account.credential_id, scheme] = httpx2.AsyncClient(
             headers={"content-type": "application/json", "accept-encoding": "identity"},
             timeout=httpx2.Timeout(600, connect=5),
             follow_redirects=False,
-            transport=_guarded_transport(account.base_url) if account.project_id is not None else None,
+            transport=_guarded_transport(scheme) if account.project_id is not None else None,
         )
-    return _clients[account.credential_id]
+    return _clients[account.credential_id, scheme]
 
 
 async def close_clients() -> None:
@@ -77,10 +78,10 @@ async def close_clients() -> None:
         await _clients.popitem()[1].aclose()
 
 
-def _guarded_transport(base_url: str) -> httpx2.AsyncHTTPTransport:
-    """For requests below `base_url`. Uses no proxy of the environment, which would connect without the guard."""
+def _guarded_transport(scheme: str) -> httpx2.AsyncHTTPTransport:
+    """For requests of this scheme. Uses no proxy of the environment, which would connect without the guard."""
     transport = httpx2.AsyncHTTPTransport(trust_env=False)
-    transport._pool._network_backend = AsyncGuardedBackend(urlsplit(base_url).scheme)  # httpx2 has no parameter for it
+    install(AsyncGuardedBackend(scheme), transport)
     return transport
 
 

@@ -155,6 +155,17 @@ class AsyncGuardedBackend(AsyncNetworkBackend):
         raise failure
 
 
+def install(backend: NetworkBackend | AsyncNetworkBackend, transport: Any) -> None:
+    """Let a transport of httpx2 connect through `backend`. httpx2 has no parameter for it, only a private attribute.
+
+    Raises `TypeError` if the attribute is not where it was, so that no version of httpx2 leaves the guard off.
+    """
+    pool = getattr(transport, "_pool", None)
+    if not isinstance(getattr(pool, "_network_backend", None), NetworkBackend | AsyncNetworkBackend):
+        raise TypeError(f"{type(transport).__name__} keeps its network backend elsewhere in this version of httpx2")
+    pool._network_backend = backend
+
+
 def root_cause(error: BaseException) -> str:
     """What the operating system says of an error, or else its type; never a word from the other side."""
     while error.__cause__ is not None:

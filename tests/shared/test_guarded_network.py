@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable
 from threading import BoundedSemaphore
 
+import httpx2
 import pytest
 from httpcore2 import ConnectError, ConnectTimeout
 
-from shared.security.guarded_network import AsyncGuardedBackend, GuardedBackend, Resolver
+from shared.security.guarded_network import AsyncGuardedBackend, GuardedBackend, Resolver, install
 from tests.network import AsyncRecordingBackend, Lookup, RecordingBackend, hanging, resolving_to
 from tests.worker.levers import settings
 
@@ -144,3 +145,12 @@ def test_connecting_ends_at_the_deadline() -> None:
     with pytest.raises(ConnectTimeout, match="no time was left to connect"):
         GuardedBackend("https", backend, Resolver(lambda name: ["8.8.8.8"]), deadline=0).connect_tcp(NAME, 443)
     assert backend.addresses == []
+
+
+def test_the_guard_refuses_a_transport_that_keeps_its_backend_elsewhere() -> None:
+    backend = GuardedBackend("https")
+    transport = httpx2.HTTPTransport()
+    install(backend, transport)
+    assert transport._pool._network_backend is backend
+    with pytest.raises(TypeError, match="keeps its network backend elsewhere"):
+        install(backend, object())

@@ -4,11 +4,11 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from shared.security.guarded_network import GuardedBackend
+from shared.security.guarded_network import GuardedBackend, install
 
 
 def guarded_transport(base_url: str) -> httpx2.HTTPTransport:
     """For requests below `base_url`. Uses no proxy of the environment, which would connect without the guard."""
     transport = httpx2.HTTPTransport(trust_env=False)
-    transport._pool._network_backend = GuardedBackend(urlsplit(base_url).scheme)  # httpx2 has no parameter for it
+    install(GuardedBackend(urlsplit(base_url).scheme), transport)
     return transport
