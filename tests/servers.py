@@ -24,7 +24,7 @@ def free_port() -> int:
         return port
 
 
-def wait_for_port(port: int, patience: float = PATIENCE) -> None:
+def wait_for_port(port: int, patience: float = 60.0) -> None:
     deadline = time.monotonic() + patience
     while True:
         try:

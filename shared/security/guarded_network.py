@@ -160,7 +160,7 @@ def install(backend: NetworkBackend | AsyncNetworkBackend, transport: Any) -> No
 
     Raises `TypeError` if the attribute is not where it was, so that no version of httpx2 leaves the guard off.
     """
-    pool = getattr(transport, "_pool", None)
+    pool: Any = getattr(transport, "_pool", None)
     if not isinstance(getattr(pool, "_network_backend", None), NetworkBackend | AsyncNetworkBackend):
         raise TypeError(f"{type(transport).__name__} keeps its network backend elsewhere in this version of httpx2")
     pool._network_backend = backend
