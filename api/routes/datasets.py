@@ -32,7 +32,7 @@ def create_dataset(session: SessionDep, caller: CallerDep, new: DatasetCreate) -
     check; their ids are returned now and can be used in a job at once. Returns the dataset, which is checked in the
     background. Errors: 404 for an unknown `file_id`, 400 for a URL that may not be fetched.
     """
-    written = collection.write(new.examples) if new.examples is not None else None
+    written = collection.store_examples(new.examples) if new.examples is not None else None
     try:
         dataset = collection.create(session, caller.project_id, new, written)
         session.flush()
@@ -90,7 +90,7 @@ def preview_dataset(
     """
     with transaction(caller.project_id) as session:  # ends before the file is read, which may be slow
         dataset = collection.get_dataset(session, caller.project_id, dataset_id)
-        report = collection.checked(session, dataset)
+        report = collection.get_report(session, dataset)
     if report.format is None:
         raise Invalid(f"{dataset.id} has no examples that could be read", code="invalid_training_file")
     with store.open_dataset(dataset.id) as file:
@@ -112,7 +112,7 @@ def estimate_dataset(
     the request in a moment. Errors: 400 `dataset_not_checked` while the dataset is being checked, 400 if it is invalid.
     """
     dataset = collection.get_dataset(session, caller.project_id, dataset_id)
-    report = collection.checked(session, dataset)
+    report = collection.get_report(session, dataset)
     if dataset.status is DatasetStatus.ERROR:
         raise Invalid(dataset.status_details or "The dataset is invalid", code=dataset.error_code)
     if report.encoding is None:
@@ -137,6 +137,6 @@ def compare_datasets(caller: CallerDep, dataset_id: str, other: Annotated[str, Q
     with transaction(caller.project_id) as session:  # ends before the files are read
         first, second = (collection.get_dataset(session, caller.project_id, each) for each in (dataset_id, other))
         for each in (first, second):
-            collection.checked(session, each)
+            collection.get_report(session, each)
     with store.open_dataset(first.id) as ours, store.open_dataset(second.id) as theirs:
         return Overlapping.of(first.id, second.id, overlap(ours, theirs, max_bytes=COMPARED_BYTES))

@@ -1,4 +1,4 @@
-"""`/v1/datasets`: datasets made of uploaded files, of examples in a request, of an address, or of one another."""
+"""Creates, lists and shows the datasets of `/v1/datasets`: from a file, from examples, from a URL, or by a split."""
 
 from itertools import islice
 from typing import Any
@@ -20,15 +20,16 @@ from shared.errors import Invalid, NotFound
 from shared.security.ssrf import check_url
 
 
-def write(examples: list[dict[str, Any]]) -> Stored:
-    """Store examples as JSON lines, before there is a row: a row never speaks of bytes that are not there."""
+def store_examples(examples: list[dict[str, Any]]) -> Stored:
+    """Store examples as JSON Lines. Called before the row is written, so that no row refers to missing bytes."""
     return store.store(datasets.new_dataset_id(), (msgspec.json.encode(example) + b"\n" for example in examples))
 
 
 def create(session: Session, project_id: str, new: DatasetCreate, written: Stored | None) -> Dataset:
-    """A dataset from whatever `new` names; and with a split, the two that will be made of it.
+    """Create the dataset that `new` describes; with `split`, also its two parts, which the worker fills later.
 
-    Raises `Invalid` for a split of which it is known already that nothing will come of it.
+    `written` are the stored `new.examples`, if any. Raises `NotFound` for an unknown `file_id`, and `Invalid` for a
+    file with another purpose, a URL that may not be called, or a split that cannot work.
     """
     if new.file_id is not None:
         if new.split is not None:
@@ -37,7 +38,7 @@ def create(session: Session, project_id: str, new: DatasetCreate, written: Store
         if dataset.purpose is not Purpose.FINE_TUNE:
             raise Invalid(f"{new.file_id} was uploaded with purpose {dataset.purpose}, not fine-tune", param="file_id")
         dataset.name, dataset.labels = new.name or dataset.name, new.metadata or dataset.labels
-        make_due(session, dataset)  # a worker who came while it was locked here has gone away again
+        make_due(session, dataset)  # a worker that found the row locked by this transaction has skipped it
     else:
         dataset = _new(session, project_id, new, written)
     if new.split is not None:
@@ -63,7 +64,7 @@ def _new(session: Session, project_id: str, new: DatasetCreate, written: Stored 
 
 
 def _add_parts(session: Session, whole: Dataset, split: Split, examples: int | None) -> None:
-    """`examples` is how many the whole has, if that is known by now."""
+    """Create the two parts. `examples`: how many `whole` has; None before its check has counted them."""
     session.flush()
     stem = whole.filename.removesuffix(".jsonl")[:200]
     for part in ("training", "validation"):
@@ -84,10 +85,10 @@ def _add_parts(session: Session, whole: Dataset, split: Split, examples: int | N
 
 
 def list_datasets(session: Session, project_id: str, *, after: str | None, limit: int) -> list[DatasetPublic]:
-    """One more than `limit`, newest first, each with what its check has said."""
+    """Return up to `limit` + 1 datasets, newest first, with their reports. The extra one means: there is more."""
     rows = list_owned(session, Dataset, project_id, Dataset.purpose == Purpose.FINE_TUNE, after=after, limit=limit)
-    found = reports.of_datasets(session, [row.id for row in rows])
-    return [DatasetPublic.of(row, found.get(row.id)) for row in rows]
+    reports_by_id = reports.of_datasets(session, [row.id for row in rows])
+    return [DatasetPublic.of(row, reports_by_id.get(row.id)) for row in rows]
 
 
 def get_dataset(session: Session, project_id: str, dataset_id: str) -> Dataset:
@@ -98,7 +99,7 @@ def get_dataset(session: Session, project_id: str, dataset_id: str) -> Dataset:
 
 
 def show(session: Session, dataset: Dataset) -> DatasetPublic:
-    """One dataset whole, with its statistics and its parts."""
+    """Return one dataset in full, with its statistics and the ids of its parts."""
     report = reports.of_dataset(session, dataset.id)
     public = DatasetPublic.of(dataset, report, msgspec.to_builtins(report.statistics) if report else None)
     for part in parts(session, dataset):
@@ -110,15 +111,15 @@ def show(session: Session, dataset: Dataset) -> DatasetPublic:
 
 
 def parts(session: Session, whole: Dataset) -> list[Dataset]:
-    """The newest two that are split off it."""
-    living = datasets.split_off(whole).where(col(Dataset.deleted_at).is_(None))
-    return list(session.exec(living.order_by(col(Dataset.id).desc()).limit(2)))[::-1]
+    """Return the parts of the newest split, training first; parts that were deleted are left out."""
+    existing = datasets.split_off(whole).where(col(Dataset.deleted_at).is_(None))
+    return list(session.exec(existing.order_by(col(Dataset.id).desc()).limit(2)))[::-1]
 
 
 def list_problems(
     session: Session, dataset: Dataset, *, code: str | None, severity: str | None, after: str | None, limit: int
 ) -> list[ProblemPublic]:
-    """One more than `limit` of the first 1,000 problems, in the order of the file."""
+    """Return up to `limit` + 1 of the first 1,000 problems, in the order of the file. Raises `NotFound` for `after`."""
     numbered = [ProblemPublic.of(number, each) for number, each in enumerate(reports.problems(session, dataset.id))]
     ids = [problem.id for problem in numbered]
     if after is not None and after not in ids:
@@ -128,9 +129,9 @@ def list_problems(
     return list(islice(wanted, limit + 1))
 
 
-def checked(session: Session, dataset: Dataset) -> Report:
-    """The report of a dataset whose check has ended. Raises `Invalid` before that."""
+def get_report(session: Session, dataset: Dataset) -> Report:
+    """Return the report of the check. Raises `Invalid` before the check has ended."""
     report = reports.of_dataset(session, dataset.id)
     if report is None or dataset.status is DatasetStatus.UPLOADED:
-        raise Invalid(f"{dataset.id} is still being checked: ask again in a moment", code="dataset_not_checked")
+        raise Invalid(f"{dataset.id} is still being checked: try again in a moment", code="dataset_not_checked")
     return report

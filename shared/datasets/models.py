@@ -1,4 +1,4 @@
-"""Training data: ours, and the copies of it at providers."""
+"""The tables of datasets, of their files at providers, and of uploads in parts."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -31,10 +31,12 @@ class DatasetStatus(StrEnum):
 
 
 class Dataset(OwnedDue, Deletable, table=True):
-    """A file of a project.
+    """A file of a project: OpenAI's `file` object.
 
-    Its steps: get its bytes if nobody uploads them (`source`), be checked, have its tokens counted, expire, and have
-    its bytes removed once it is deleted.
+    The worker's steps, in order: fetch or split the bytes if they were not uploaded (`source`), check them, count their
+    tokens, expire the dataset, and remove the bytes of a deleted one.
+
+    `sha256` is empty until the bytes are stored. `check_progress` (0 to 1) is null while no check runs.
     """
 
     __tablename__ = "datasets"
@@ -65,7 +67,11 @@ class ProviderFileStatus(StrEnum):
 
 
 class ProviderFile(OwnedDue, table=True):
-    """A dataset's copy at a provider: made when a job first needs it, once per credential."""
+    """A dataset's file at a provider: uploaded when a job first needs it, once per credential.
+
+    `upload_pending_at` is set before the upload begins: after a crash the worker looks for the file at the
+    provider before it uploads again. `provider_upload_id` and `part_ids` are of an upload in parts that has not ended.
+    """
 
     __tablename__ = "provider_files"
     __table_args__ = (UniqueConstraint("dataset_id", "credential_id"),)
@@ -92,7 +98,10 @@ class UploadStatus(StrEnum):
 
 
 class Upload(OwnedDue, table=True):
-    """A file that is sent in parts. Its steps: expire, and have the bytes removed that no dataset is made of."""
+    """A file that a client sends in parts. The worker expires it, and removes the parts that no dataset uses.
+
+    `file_seconds` is the lifetime of the resulting file. `part_ids` is the order in which it was completed.
+    """
 
     __tablename__ = "uploads"
     id_prefix: ClassVar[str] = "upload_"
@@ -110,7 +119,7 @@ class Upload(OwnedDue, table=True):
 
 
 class UploadPart(Owned, table=True):
-    """A part that has been received: its bytes are stored under its id."""
+    """A received part of an upload. Its bytes are stored under its id."""
 
     __tablename__ = "upload_parts"
     id_prefix: ClassVar[str] = "part_"

@@ -1,4 +1,4 @@
-"""What a training will cost, from a report and a table of prices by provider, base, method and date (`prices.json`)."""
+"""Estimates what a training will cost, from a dataset's report and the list prices in `prices.json`."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,13 +12,14 @@ from shared.datasets.validation.findings.report import Report
 from shared.datasets.validation.rules.formats import PREFERENCE, REINFORCEMENT
 from shared.datasets.validation.rules.limits import Model, rules
 
+# The rule by which OpenAI chooses the number of epochs, as its cookbook publishes it (examples × epochs).
 TARGET_EPOCHS, MAX_EPOCHS = 3, 25
 MIN_TARGET_EXAMPLES, MAX_TARGET_EXAMPLES = 100, 25_000
-Currency = Literal["USD"]  # that of every limit: a price in another one would pass them all
+Currency = Literal["USD"]  # budgets are in USD: an amount in another currency could not be compared with them
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from"}):
-    """A price of training, in force from `since` until the day before `until`."""
+    """A list price of training a base model: per million tokens, or per hour. Valid from `since` to before `until`."""
 
     provider: str
     base: str
@@ -31,10 +32,10 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from"})
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """What a job would cost. `amount` is exact for its assumptions, and None, with a `reason`, when it is not known.
+    """What a job would cost. `amount` is exact under its assumptions; None if unknown, and `reason` says why.
 
-    `tokens` are those of one epoch, ends beyond the model's limit left out; `billed_tokens` those of all epochs.
-    `epochs_chosen_by` is `request`, or `auto` for the rule by which the provider chooses. `allowed` is for budgets.
+    `tokens` counts one epoch, without what exceeds the model's limit per example; `billed_tokens` counts all epochs.
+    `epochs_chosen_by` is `request`, or `auto` if the provider's rule applies. `allowed`: no budget forbids it.
     """
 
     provider: str
@@ -61,8 +62,8 @@ def prices() -> list[Price]:
 
 
 def price_of(provider: str, base: str, method: str, on: date) -> Price | None:
-    """The price in force on a day; the newest, if several are."""
-    fitting = [
+    """Return the price that is valid on a day, the newest if there are several; None if there is none."""
+    valid = [
         price
         for price in prices()
         if (price.provider, price.base) == (provider, base)
@@ -70,11 +71,11 @@ def price_of(provider: str, base: str, method: str, on: date) -> Price | None:
         and price.since <= on
         and (price.until is None or on < price.until)
     ]
-    return max(fitting, key=lambda price: price.since, default=None)
+    return max(valid, key=lambda price: price.since, default=None)
 
 
 def auto_epochs(examples: int) -> int:
-    """How many epochs a provider chooses: three, more for few examples, fewer for very many."""
+    """Return how many epochs the provider chooses: 3; up to 25 for few examples; down to 1 for very many."""
     if examples <= 0:
         return TARGET_EPOCHS
     if examples * TARGET_EPOCHS < MIN_TARGET_EXAMPLES:
@@ -93,7 +94,11 @@ def estimate(
     provider: str | None = None,
     on: date | None = None,
 ) -> Estimate:
-    """The price of training `model` on a checked file. `n_epochs` may be a number, `auto` or nothing."""
+    """Estimate the price of training `model` on a checked file.
+
+    `n_epochs` is a number; `auto` or None leave the choice to the provider. `method` and `provider` default to those
+    that fit the report, `on` to today (UTC).
+    """
     provider = provider or report.provider
     method = method or _method_for(report.format)
     base = rules().model(model)
@@ -126,7 +131,7 @@ def _method_for(format: str | None) -> str:
 
 
 def _tokens(report: Report, base: Model | None) -> int | None:
-    """Of one epoch, in the base's own encoding; each example up to the limit."""
+    """Return the tokens of one epoch, each example cut at the model's limit; None if not counted in its encoding."""
     counted = report.statistics.tokens
     if counted is None or base is None or base.encoding != report.encoding:
         return None
@@ -143,27 +148,24 @@ def _amount(price: Price | None, billed: int | None) -> Decimal | None:
 def _reason(report: Report, base: Model | None, price: Price | None, method: str, provider: str) -> str:
     if base is None or price is None:
         name = base.name if base else "this model"
-        return f"The price of {name} with the method {method} at {provider} is not known here for this day"
+        return f"No price is known for training {name} with the method {method} at {provider} on this day"
     if price.per_hour is not None:
-        return (
-            f"Training is billed by time, {price.per_hour} {price.currency} per hour: it does not follow from the file"
-        )
+        return f"Training is billed by time, {price.per_hour} {price.currency} per hour, which a file cannot predict"
     if report.statistics.tokens is None:
         return "The tokens were not counted"
-    how = f"in {report.encoding}, but {base.name} reads {base.encoding}"
-    return f"The tokens were counted {how}: check the file for this model"
+    return f"The tokens were counted in {report.encoding}, but {base.name} uses {base.encoding}: check the file for it"
 
 
 def _assumptions(report: Report, base: Model | None, n_epochs: int | str | None) -> list[str]:
-    found = ["Prices are list prices; the provider's bill counts", "A validation file costs nothing"]
+    found = ["Prices are list prices; the provider's bill may differ", "A validation file costs nothing"]
     if not isinstance(n_epochs, int):
-        found.append("The provider chooses the epochs by the published rule; it tells them once the job runs")
+        found.append("The provider chooses the epochs by its published rule; the job shows them once it runs")
     if base and base.example_tokens:
-        found.append(f"Examples are cut off after {base.example_tokens:,} tokens")
+        found.append(f"Each example is truncated after {base.example_tokens:,} tokens")
     if report.format == PREFERENCE:
         found.append("The input and both outputs are billed; no provider publishes the rule for preference files")
     if report.statistics.images:
-        found.append("Images in high or automatic detail are counted as if of 1024 × 1024 pixels")
+        found.append("Each image in high or automatic detail is counted as 1024 × 1024 pixels")
     if any("tool" in shape or "function" in shape for shape in report.statistics.shapes):
-        found.append("Tools and calls are counted by their JSON; no provider publishes the rule")
+        found.append("Tools and tool calls are counted as their JSON text; no provider publishes the rule")
     return found

@@ -1,4 +1,4 @@
-"""What the check of a dataset has said, kept: the report, and its problems page by page."""
+"""Stores the report of a dataset's check, its problems, and its tokens counted in other encodings."""
 
 from typing import Any, ClassVar
 
@@ -18,10 +18,10 @@ from shared.db.tables import Owned
 
 
 class DatasetReport(Owned, table=True):
-    """The newest report of a dataset. Its problems stand apart, so that a look at the rest does not read them.
+    """The newest report of a dataset. Problems have their own column, so that reading the report does not load them.
 
-    `tokens_in` has the statistics in other encodings than the report's, null for one that has yet to be counted in.
-    Whoever writes it has locked the dataset.
+    `tokens_in` maps the name of another encoding to its statistics; null means: requested, not counted yet. Lock the
+    dataset's row before writing it, since it is read, extended and written back.
     """
 
     __tablename__ = "dataset_reports"
@@ -33,8 +33,8 @@ class DatasetReport(Owned, table=True):
     tokens_in: dict[str, Any] | None = JSONField(default=None)
 
 
-def keep(session: Session, dataset: Dataset, report: Report) -> None:
-    """Store the report in place of an earlier one; of a count in another encoding, only what that has found."""
+def save(session: Session, dataset: Dataset, report: Report) -> None:
+    """Replace the stored report. Of a report in another than the default encoding only the statistics are stored."""
     if report.encoding not in {None, DEFAULT_ENCODING}:
         _set_tokens_in(session, dataset.id, {str(report.encoding): msgspec.to_builtins(report.statistics)})
         return
@@ -46,7 +46,7 @@ def keep(session: Session, dataset: Dataset, report: Report) -> None:
 
 
 def of_dataset(session: Session, dataset_id: str) -> Report | None:
-    """The report without its problems; None before the check has ended."""
+    """Return the report without its problems; None before the check has ended."""
     query = select(DatasetReport.report).where(DatasetReport.dataset_id == dataset_id)
     stored = session.exec(query).one_or_none()
     return None if stored is None else msgspec.convert(stored, Report)
@@ -58,7 +58,10 @@ def of_datasets(session: Session, dataset_ids: list[str]) -> dict[str, Report]:
 
 
 def next_encoding(session: Session, dataset_id: str) -> str | None:
-    """In what the tokens of a checked dataset are to be counted now; None if there is nothing left to count."""
+    """Return the encoding in which a dataset's tokens must be counted next; None if nothing is left to count.
+
+    The default encoding comes first; the others when a request needs them (`in_encoding`).
+    """
     report = of_dataset(session, dataset_id)
     if report is None or report.encoding is None:
         return None if report is None else DEFAULT_ENCODING
@@ -66,7 +69,7 @@ def next_encoding(session: Session, dataset_id: str) -> str | None:
 
 
 def in_encoding(session: Session, dataset: Dataset, report: Report, encoding: str) -> Report | None:
-    """The report with its tokens as another encoding counts them; None until they are, which is asked for here."""
+    """Return the report with the tokens of this encoding. If they are not counted yet, request it and return None."""
     if report.encoding == encoding:
         return report
     counted = _tokens_in(session, dataset.id).get(encoding)
@@ -90,6 +93,6 @@ def _set_tokens_in(session: Session, dataset_id: str, more: dict[str, Any]) -> N
 
 
 def problems(session: Session, dataset_id: str) -> list[Problem]:
-    """The first 1,000 of them, in the order of the file."""
+    """Return the first 1,000 problems, in the order of the file."""
     query = select(DatasetReport.problems).where(DatasetReport.dataset_id == dataset_id)
     return msgspec.convert(session.exec(query).one_or_none() or [], list[Problem])

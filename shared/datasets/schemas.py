@@ -1,4 +1,4 @@
-"""A dataset as OpenAI's `file` object, and the `upload` that one sent in parts begins as."""
+"""The bodies of `/v1/files` and `/v1/uploads`: OpenAI's `file`, `upload` and `upload.part` objects."""
 
 from typing import Annotated, Literal
 
@@ -8,13 +8,13 @@ from shared.datasets.models import Dataset, DatasetStatus, Purpose, Upload, Uplo
 from shared.db.pages import Listed
 from shared.db.times import epoch
 
-Unsaid = Field(exclude_if=lambda value: value is None)  # the SDKs of some languages refuse a null here
-MOST_PARTS = 10_000
+OmittedIfNone = Field(exclude_if=lambda value: value is None)  # the SDKs of some languages refuse a null here
+MAX_PARTS_PER_UPLOAD = 10_000  # bounds the request that names them in order, and the manifest
 UploadPurpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
 
 
 class ExpiresAfter(BaseModel):
-    """How long a file is kept: `seconds` after its creation, an hour to thirty days."""
+    """When a file expires: `seconds` after its creation, 3600 (an hour) to 2592000 (30 days)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -23,7 +23,7 @@ class ExpiresAfter(BaseModel):
 
 
 class FilePublic(Listed):
-    """OpenAI's file object. `expires_at` and `status_details` are left out when there is nothing to say."""
+    """OpenAI's file object. `expires_at` and `status_details` are omitted, not null, when they have no value."""
 
     object: Literal["file"] = "file"
     bytes: int
@@ -31,8 +31,8 @@ class FilePublic(Listed):
     filename: str
     purpose: Purpose
     status: DatasetStatus
-    status_details: Annotated[str | None, Unsaid] = None
-    expires_at: Annotated[int | None, Unsaid] = None
+    status_details: Annotated[str | None, OmittedIfNone] = None
+    expires_at: Annotated[int | None, OmittedIfNone] = None
 
     @classmethod
     def of(cls, row: Dataset) -> "FilePublic":
@@ -55,7 +55,7 @@ class FileDeleted(BaseModel):
 
 
 class UploadCreate(BaseModel):
-    """What is to come: `bytes` in all, in parts whose sum must be exactly that. `expires_after` is the file's."""
+    """A file to be sent in parts, whose sizes must add up to `bytes`. `expires_after` applies to the resulting file."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -67,16 +67,18 @@ class UploadCreate(BaseModel):
 
 
 class UploadComplete(BaseModel):
-    """The parts in the order of the file, and optionally the MD5 of the whole in hexadecimal."""
+    """The ids of the parts in the order of the file. `md5`: of the whole file in hexadecimal, verified if given."""
 
     model_config = ConfigDict(extra="forbid")
 
-    part_ids: Annotated[list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=MOST_PARTS)]
+    part_ids: Annotated[
+        list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=MAX_PARTS_PER_UPLOAD)
+    ]
     md5: Annotated[str | None, Field(pattern=r"^[0-9a-fA-F]{32}$")] = None
 
 
 class UploadPublic(Listed):
-    """OpenAI's upload object. `expires_at` is when it stops taking parts; `file` is there once it is completed."""
+    """OpenAI's upload object. No part is accepted after `expires_at`. `file` is omitted until it is completed."""
 
     object: Literal["upload"] = "upload"
     bytes: int
@@ -85,7 +87,7 @@ class UploadPublic(Listed):
     purpose: Purpose
     status: UploadStatus
     expires_at: int
-    file: Annotated[FilePublic | None, Unsaid] = None
+    file: Annotated[FilePublic | None, OmittedIfNone] = None
 
     @classmethod
     def of(cls, row: Upload, status: UploadStatus, dataset: Dataset | None) -> "UploadPublic":
@@ -102,7 +104,7 @@ class UploadPublic(Listed):
 
 
 class UploadPartPublic(Listed):
-    """OpenAI's part object, and beside it how many `bytes` were received and their SHA-256 in hexadecimal."""
+    """OpenAI's part object, with two fields of Tunery: the received `bytes` and their SHA-256 in hexadecimal."""
 
     object: Literal["upload.part"] = "upload.part"
     created_at: int

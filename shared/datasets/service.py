@@ -1,4 +1,4 @@
-"""Datasets: taken in, checked, found again, deleted; and their copies at providers."""
+"""Creates and deletes datasets, records their checks, and keeps account of their files at providers."""
 
 from datetime import datetime, timedelta
 
@@ -18,7 +18,7 @@ from shared.db.times import utc_now
 from shared.errors import Invalid
 from shared.settings import get_settings
 
-FILENAME_LENGTH = 255
+MAX_FILENAME_CHARACTERS = 255
 
 
 def new_dataset_id() -> str:
@@ -26,17 +26,20 @@ def new_dataset_id() -> str:
 
 
 def clean_filename(name: str, param: str = "file") -> str:
-    """The name as a label, never as a path: NUL is refused, folders are dropped, the length is bounded."""
+    """Return the last component of a name. It is only shown, never used as a path.
+
+    Raises `Invalid` if it is empty, has unprintable characters (NUL too) or has more than 255 characters.
+    """
     label = name.replace("\\", "/").rsplit("/", 1)[-1].strip()
     if not label or not label.isprintable():
         raise Invalid("The file needs a name of printable characters", param=param)
-    if len(label) > FILENAME_LENGTH:
-        raise Invalid(f"The file's name is longer than {FILENAME_LENGTH} characters", param=param)
+    if len(label) > MAX_FILENAME_CHARACTERS:
+        raise Invalid(f"The file's name is longer than {MAX_FILENAME_CHARACTERS} characters", param=param)
     return label
 
 
 def create(session: Session, dataset: Dataset, expires_after: ExpiresAfter | None) -> Dataset:
-    """Take a dataset in whose bytes are stored. `fine-tune` files are checked by the next step, others need none."""
+    """Add a dataset. The worker checks it if its purpose is `fine-tune`; with another purpose it is ready at once."""
     if expires_after is not None:
         dataset.expires_at = dataset.created_at + timedelta(seconds=expires_after.seconds)
     session.add(dataset)
@@ -63,41 +66,44 @@ def record_error(dataset: Dataset, code: str, message: str) -> None:
 
 
 def split_off(whole: Dataset) -> SelectOfScalar[Dataset]:
-    """The datasets that are parts of this one."""
-    of_it = col(Dataset.source).contains({"split_of": whole.id})
-    return select(Dataset).where(Dataset.project_id == whole.project_id, of_it)
+    """Return a query for the datasets that are parts of this one, deleted ones too."""
+    is_part = col(Dataset.source).contains({"split_of": whole.id})
+    return select(Dataset).where(Dataset.project_id == whole.project_id, is_part)
 
 
 def wake_parts(session: Session, whole: Dataset) -> None:
-    """Let the datasets that are split off this one be made now."""
+    """Make the parts of this dataset due now. They are locked in order of id, so that two calls cannot deadlock."""
     for part in session.exec(split_off(whole).order_by(Dataset.id).with_for_update(key_share=True)):
         make_due(session, part)
 
 
 def delete(session: Session, dataset: Dataset) -> None:
-    """From now on it is not found. Its bytes and its copies at providers are removed by its next step."""
+    """Hide a dataset from now on. The worker then removes its bytes and its files at providers."""
     dataset.deleted_at = utc_now()
     make_due(session, dataset)
 
 
 def get_for_training(session: Session, project_id: str, dataset_id: str, param: str) -> Dataset:
-    """A dataset that a job may name; one still to be checked will do."""
+    """Return and lock a dataset that a job may use; its check may still be running.
+
+    Raises `NotFound`; raises `Invalid` for another purpose, and with the check's code if the check has failed.
+    """
     dataset = get_owned(session, Dataset, dataset_id, project_id, param=param, lock=True)
     if dataset.purpose is not Purpose.FINE_TUNE:
         raise Invalid(
             f"{dataset_id} was uploaded with purpose {dataset.purpose}: upload it with purpose fine-tune", param=param
         )
-    if not is_fit(session, dataset, param):
+    if not is_usable_as(session, dataset, param):
         listed = reports.of_dataset(session, dataset_id) is not None
         more = f" GET /v1/datasets/{dataset_id}/errors lists them all." if listed else ""
         raise Invalid(f"{dataset.status_details}{more}", code=dataset.error_code, param=param)
     return dataset
 
 
-def is_fit(session: Session, dataset: Dataset, param: str) -> bool:
-    """Whether a job may name a checked dataset so; `training_file` or `validation_file`.
+def is_usable_as(session: Session, dataset: Dataset, param: str) -> bool:
+    """Whether a job may name the dataset as `param`: `training_file` or `validation_file`.
 
-    Only training needs ten examples: a file in which nothing but some of these are missing can be validated on.
+    Only a training file needs ten examples. A file whose only error is that it has fewer can be a validation file.
     """
     if dataset.status is not DatasetStatus.ERROR:
         return True
@@ -108,9 +114,10 @@ def is_fit(session: Session, dataset: Dataset, param: str) -> bool:
 
 
 def provider_file(session: Session, dataset: Dataset, credential_id: str) -> ProviderFile:
-    """The dataset's copy at this credential's provider; made due where it is missing or about to expire.
+    """Return the dataset's file at this credential's provider; if it is missing or expires soon, make its upload due.
 
-    An existing row is read without a lock: whoever records an upload wakes jobs, and must not wait for one that waits.
+    An existing row is read without a lock. The transaction that records an upload locks this row and then the jobs that
+    wait for it; a job's transaction that locked this row as well would deadlock with it.
     """
     query = select(ProviderFile).where(
         ProviderFile.dataset_id == dataset.id, ProviderFile.credential_id == credential_id
@@ -121,20 +128,20 @@ def provider_file(session: Session, dataset: Dataset, credential_id: str) -> Pro
         session.exec(insert(ProviderFile).values(**new.model_dump()).on_conflict_do_nothing())
         file = session.exec(query).one()
         make_due(session, file)
-    elif file.expires_at is not None and file.expires_at < utc_now() + _margin():
+    elif file.expires_at is not None and file.expires_at < utc_now() + _min_remaining_lifetime():
         file = session.exec(query.with_for_update()).one()
         file.status, file.provider_file_id, file.expires_at = ProviderFileStatus.PENDING, None, None
         make_due(session, file)
     return file
 
 
-def _margin() -> timedelta:
-    """How long a copy must still live to be worth naming in a job."""
+def _min_remaining_lifetime() -> timedelta:
+    """How long a provider file must still exist to be named in a new job."""
     return min(timedelta(days=1), get_settings().provider.file_expiry / 2)
 
 
 def forget_refusal(session: Session, dataset_id: str, credential_id: str) -> None:
-    """A new job gives a file that the provider refused another try."""
+    """Delete the record that a provider refused this file, so that a new job uploads it again."""
     session.exec(
         sql_delete(ProviderFile).where(
             col(ProviderFile.dataset_id) == dataset_id,
@@ -166,6 +173,6 @@ def provider_files(session: Session, dataset_id: str) -> list[ProviderFile]:
     return list(session.exec(query.where(col(ProviderFile.provider_file_id).is_not(None))))
 
 
-def forget_copies(session: Session, dataset_id: str) -> None:
-    """The copies of a deleted dataset have been removed at their providers."""
+def delete_provider_files(session: Session, dataset_id: str) -> None:
+    """Delete the rows of a dataset's provider files, after they were removed at the providers."""
     session.exec(sql_delete(ProviderFile).where(col(ProviderFile.dataset_id) == dataset_id))

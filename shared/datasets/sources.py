@@ -1,4 +1,4 @@
-"""Where a dataset's bytes come from when nobody has uploaded them: an address, or another dataset that is split."""
+"""The origins of a dataset that was not uploaded: a URL to fetch, or another dataset to split."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from shared.errors import Invalid
 
 
 class UrlSource(BaseModel):
-    """An https address. The worker fetches it, under the same rules as it sends webhooks."""
+    """An https URL, which the worker fetches. The same addresses are permitted as for webhooks."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -16,7 +16,7 @@ class UrlSource(BaseModel):
 
 
 class SplitSource(BaseModel):
-    """One part of another dataset, made once that one has passed its check."""
+    """One part of another dataset, made after the check of that one has succeeded. `fraction` or `count` is set."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -27,7 +27,7 @@ class SplitSource(BaseModel):
     seed: int
 
     def validation_examples(self, examples: int) -> int:
-        """How many examples validation gets, of so many in all; a fraction leaves neither part empty.
+        """Return how many of `examples` are for validation. A `fraction` gives at least 1, at most all but one.
 
         Raises `Invalid` for a count that leaves no example for training.
         """
@@ -35,8 +35,8 @@ class SplitSource(BaseModel):
             return max(1, min(round((self.fraction or 0) * examples), examples - 1))
         if self.count >= examples:
             raise Invalid(
-                f"{self.count} examples cannot be kept apart for validation: there are {examples}, and training needs "
-                "some of them",
+                f"The dataset has {examples} examples, so {self.count} for validation would leave none for training: "
+                "name a smaller count",
                 param="split.count",
             )
         return self.count
@@ -51,9 +51,9 @@ def read_source(stored: dict[str, object]) -> UrlSource | SplitSource:
 
 
 class Split(BaseModel):
-    """Keep `fraction` of the examples, or `count` of them, apart for validation; the same `seed` gives the same parts.
+    """How to split: `fraction` (0 to 1) or `count` of the examples are for validation. A `seed` repeats the same split.
 
-    Examples that differ only in case, spaces or punctuation stay on one side, so that it may be some more or fewer.
+    Examples that differ only in case, spaces or punctuation go to the same part, so its size may differ slightly.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -63,7 +63,7 @@ class Split(BaseModel):
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
 
     @model_validator(mode="after")
-    def _says_one_size(self) -> "Split":
+    def _has_one_size(self) -> "Split":
         if (self.fraction is None) == (self.count is None):
             raise ValueError("give either fraction or count")
         return self

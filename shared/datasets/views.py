@@ -1,4 +1,4 @@
-"""A dataset as `/v1/datasets` shows it: the file's facts beside what the check has found."""
+"""The bodies of `/v1/datasets`: a dataset with the results of its check, its problems, comparisons and estimates."""
 
 from typing import Annotated, Any, Literal
 
@@ -19,9 +19,9 @@ State = Literal["uploaded", "checking", "processed", "error"]
 
 
 class DatasetCreate(BaseModel):
-    """From one of: a file already uploaded (`file_id`), `examples` written into the request, or an https `url`.
+    """Exactly one source: an uploaded file (`file_id`), `examples` in the request, or an https `url`.
 
-    `split` makes two more datasets of it, for training and for validation, once it has passed its check.
+    `split` also creates two datasets, for training and for validation, filled once the check has succeeded.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -36,16 +36,17 @@ class DatasetCreate(BaseModel):
     @model_validator(mode="after")
     def _has_one_source(self) -> "DatasetCreate":
         if sum(source is not None for source in (self.file_id, self.examples, self.url)) != 1:
-            raise ValueError("give one of file_id, examples and url")
+            raise ValueError("give exactly one of file_id, examples and url")
         return self
 
 
 class DatasetPublic(Listed):
-    """`id` is the file's, to be named in a job. `report` is null until the first check has ended.
+    """A dataset. `id` is the id of its file, which a job names. `valid` and `format` are null until it is checked.
 
-    `status` is `uploaded`, `checking`, `processed` or `error`. `progress` (0–1) is how far a check, or a count of the
-    tokens, is; null while none is under way. `tokens_counted` tells whether the statistics have
-    tokens yet: the structure is checked first. `counts` are all problems by code; `errors` lists them.
+    `status` is `uploaded`, `checking`, `processed` or `error`. `progress` (0 to 1) is that of a running check or token
+    count, else null. The structure is checked first; `tokens_counted` says whether `statistics` contains tokens yet.
+    `counts` are the problems by code; `/v1/datasets/{id}/errors` lists them. Only a retrieved dataset has `statistics`,
+    `training_dataset`, `validation_dataset` and `jobs`.
     """
 
     object: Literal["dataset"] = "dataset"
@@ -103,7 +104,7 @@ def _state(row: Dataset) -> State:
 
 
 class ProblemPublic(Listed):
-    """One thing that is wrong. `line` counts from 1, `offset` is the line's in bytes, `path` leads into its JSON."""
+    """One problem. `line` counts from 1, `offset` is where the line starts in bytes, `path` is the path in its JSON."""
 
     object: Literal["dataset.problem"] = "dataset.problem"
     code: str
@@ -129,9 +130,10 @@ class ProblemPublic(Listed):
 
 
 class Overlapping(BaseModel):
-    """How many of the `compared` examples of `id` are in `other` too, to the letter or nearly; the first 1,000 of them.
+    """How many of the `compared` examples of `id` also occur in `other`.
 
-    `complete` is false if the files are so large that only their beginnings were compared.
+    `exact` counts equal ones, `near` those that differ a little; `examples` has the first 1,000 of both. `complete` is
+    false if the files are so large that only their beginnings were compared.
     """
 
     object: Literal["dataset.comparison"] = "dataset.comparison"
@@ -158,9 +160,9 @@ class Overlapping(BaseModel):
 
 
 class EstimatePublic(BaseModel):
-    """What a training would cost. `amount` is an exact decimal as a text; null, with a `reason`, if it is not known.
+    """What a training would cost. `amount` is a decimal as a string; null if unknown, and `reason` says why.
 
-    `tokens` are those of one epoch, as far as the model reads them; `billed_tokens` those of all epochs.
+    `tokens` counts one epoch, without what exceeds the model's limit per example; `billed_tokens` counts all epochs.
     """
 
     object: Literal["dataset.estimate"] = "dataset.estimate"

@@ -228,13 +228,13 @@ def delete_dataset(session: Session, project_id: str, dataset_id: str) -> None:
     """Delete a file, unless a job has yet to send it to the provider."""
     yet_to_go = col(Job.status).in_([JobStatus.VALIDATING_FILES, JobStatus.QUEUED])
     dataset = get_owned(session, Dataset, dataset_id, project_id, lock=True)
-    is_fit = datasets.is_fit(session, dataset, "training_file")
+    is_fit = datasets.is_usable_as(session, dataset, "training_file")
     using = select(Job.id).where(
         Job.project_id == project_id,
         _names(dataset_id) if is_fit else col(Job.validation_file) == dataset_id,
         or_(yet_to_go, col(Job.slot) == Slot.WAITING),
     )
     job_id = session.exec(using.limit(1)).first()
-    if job_id is not None and datasets.is_fit(session, dataset, "validation_file"):
+    if job_id is not None and datasets.is_usable_as(session, dataset, "validation_file"):
         raise Invalid(f"{dataset_id} is needed by {job_id}: cancel that job, or wait until it runs", code="file_in_use")
     datasets.delete(session, dataset)

@@ -101,7 +101,7 @@ def test_a_wrong_md5_is_told_and_the_parts_stay(alice: Person, location: Storage
     assert alice.openai.uploads.complete(upload.id, part_ids=sent).status == "completed"
 
 
-def test_a_wrong_size_is_told_when_all_parts_are_there(alice: Person) -> None:
+def test_a_wrong_total_size_is_an_error_when_the_upload_is_completed(alice: Person) -> None:
     declared = len(DATA) + 1
     upload = begin(alice, declared)
     sent = send_parts(alice, upload.id, cut(DATA))
@@ -109,7 +109,7 @@ def test_a_wrong_size_is_told_when_all_parts_are_there(alice: Person) -> None:
         alice.openai.uploads.complete(upload.id, part_ids=sent)
     assert facts(error.value) == (400, "size_mismatch", "part_ids")
     assert f"{len(DATA)} bytes" in error.value.message
-    assert f"{declared} were declared" in error.value.message
+    assert f"created for {declared}" in error.value.message
     assert ids(Dataset) == []
 
 

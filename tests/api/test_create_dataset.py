@@ -68,15 +68,15 @@ def test_a_split_that_leaves_nothing_for_training_is_refused(alice: Person, spli
     for whole in ({"file_id": file_id}, {"examples": [json.loads(line) for line in lines().splitlines()]}):
         error = alice.http.post("/datasets", json={**whole, "split": split}).json()["error"]
         assert (error["code"], error["param"]) == ("invalid_value", "split.count")
-        assert "there are 12" in error["message"]
+        assert "has 12 examples" in error["message"]
     assert ids(Dataset) == [file_id]
 
 
-def test_a_split_is_told_when_the_file_turns_out_to_be_too_small(alice: Person) -> None:
+def test_both_parts_say_that_the_file_is_too_small_to_be_split(alice: Person) -> None:
     made = create(alice, file_id=alice.upload(), split={"count": 12})
     work(2)
     for part in ("training_dataset", "validation_dataset"):
-        assert "there are 12" in show(alice, made[part])["status_details"]
+        assert "has 12 examples" in show(alice, made[part])["status_details"]
 
 
 def test_a_file_with_errors_is_not_split(alice: Person) -> None:

@@ -57,7 +57,7 @@ def test_more_than_was_declared_is_not_taken(alice: Person, location: StorageLoc
     with pytest.raises(BadRequestError) as error:
         alice.openai.uploads.parts.create(upload.id, data=b"b" * 401)
     assert facts(error.value) == (400, "size_mismatch", "data")
-    for number in ("401 bytes", "the 1000 that were declared", "600 have been received", "400 can still come"):
+    for number in ("401 bytes", "created for 1000 bytes", "600 have been received", "only 400 are left"):
         assert number in error.value.message
     assert (ids(UploadPart), location.names()) == (sent, sent)
     last = send_parts(alice, upload.id, [b"b" * 400])
@@ -79,7 +79,7 @@ def test_of_many_parts_at_once_no_more_are_kept_than_were_declared(alice: Person
 
 
 def test_an_upload_has_so_many_parts_and_no_more(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MOST_PARTS", 2)
+    monkeypatch.setattr(uploads, "MAX_PARTS_PER_UPLOAD", 2)
     upload = begin(alice)
     sent = send_parts(alice, upload.id, [b"a", b"b"])
     with refused(code="invalid_value", param="data"):

@@ -48,9 +48,9 @@ def test_a_number_of_epochs_may_be_asked_for() -> None:
 @pytest.mark.parametrize(
     ("model", "method", "why"),
     [
-        ("llama-3", None, "not known"),
-        ("gpt-3.5-turbo", None, "not known"),
-        ("gpt-4o-mini", "reinforcement", "not known"),
+        ("llama-3", None, "No price is known"),
+        ("gpt-3.5-turbo", None, "No price is known"),
+        ("gpt-4o-mini", "reinforcement", "No price is known"),
     ],
 )
 def test_an_unknown_price_says_so(model: str, method: str | None, why: str) -> None:

@@ -168,7 +168,7 @@ def _record(session: Session, dataset: Dataset, plan: Plan, answer: Answer | Ste
         case StepError():
             try_again(dataset, answer)
         case None:
-            datasets.forget_copies(session, dataset.id)
+            datasets.delete_provider_files(session, dataset.id)
             release(dataset, None)
         case Stored():
             dataset.bytes, dataset.sha256 = answer.bytes, answer.sha256
@@ -183,7 +183,7 @@ def _record(session: Session, dataset: Dataset, plan: Plan, answer: Answer | Ste
 
 
 def _record_report(session: Session, dataset: Dataset, report: Report) -> None:
-    reports.keep(session, dataset, report)
+    reports.save(session, dataset, report)
     if dataset.status is DatasetStatus.UPLOADED:
         datasets.record_check(dataset, report)
         _wake(session, dataset)

@@ -45,7 +45,7 @@ def checked(session: Session, job: Job) -> dict[str, Dataset] | None:
         if dataset_id is None:
             continue
         dataset = session.get_one(Dataset, dataset_id)
-        if dataset.deleted_at is not None or not datasets.is_fit(session, dataset, param):
+        if dataset.deleted_at is not None or not datasets.is_usable_as(session, dataset, param):
             code, message = dataset.error_code or "file_deleted", dataset.status_details or f"{dataset_id} was deleted"
             jobs.fail(session, job, code, message, param)
             return None

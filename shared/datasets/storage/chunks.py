@@ -1,4 +1,4 @@
-"""The protocol of a storage location, the pieces that are stored there, and a file that is read across them."""
+"""The protocol that a storage location implements, and a file object that reads several pieces as one."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,21 +10,21 @@ from typing_extensions import Buffer
 
 
 class Piece(NamedTuple):
-    """Bytes under a name: `file-…` or `part_…`, or one of many below such an id."""
+    """Stored bytes: their key (`file-…`, `part_…`, or `<id>/00001` below one of these), and their size."""
 
     key: str
     size: int
 
 
 class Source(NamedTuple):
-    """The location of a file, from which another process can open it: the storage setting, and the pieces there."""
+    """All that another process needs to open a file: the storage setting, and the pieces in order."""
 
     storage: str
     pieces: list[Piece]
 
 
 class StoredObject(NamedTuple):
-    """The key of something stored, and when it was last changed, in Unix seconds."""
+    """A stored object: its key, and when it was last changed in Unix seconds."""
 
     key: str
     changed_at: float
@@ -38,11 +38,11 @@ class Sink(Protocol):
     def finish(self) -> list[Piece]: ...
 
     def close(self) -> None:
-        """Release what was not finished."""
+        """Release the resources of an unfinished write; stored bytes stay until they are removed."""
 
 
 class Location(Protocol):
-    """A folder or a bucket. Every failure is an `OSError`, a `FileNotFoundError` if there is nothing of that name."""
+    """A folder or a bucket. Every failure raises `OSError`; a key that does not exist raises `FileNotFoundError`."""
 
     def sink(self, id: str) -> Sink: ...
 
@@ -55,27 +55,27 @@ class Location(Protocol):
     def get(self, key: str) -> bytes: ...
 
     def put(self, key: str, content: bytes) -> None:
-        """Store something small, whole or not at all."""
+        """Store small content atomically: after a failure nothing of it is readable."""
 
     def remove(self, keys: Iterable[str]) -> None:
-        """Remove these keys; one that does not exist is no error."""
+        """Remove these keys. Keys that do not exist are ignored."""
 
-    def remains(self, id: str) -> Iterable[str]:
-        """All keys under which the bytes of an id may be stored, finished or not."""
+    def keys_of(self, id: str) -> Iterable[str]:
+        """Return all keys under which bytes of an id may be stored, finished or not."""
 
     def list_objects(self) -> Iterator[StoredObject]:
-        """Everything that is stored, in the order of the keys."""
+        """Yield everything that is stored, in the order of the keys."""
 
 
 class ReadInto(Protocol):
-    """Reads from a piece at an offset into the buffer, and returns the number of bytes read."""
+    """Reads bytes of a piece from an offset into the buffer, and returns how many."""
 
     def __call__(self, key: str, offset: int, buffer: memoryview) -> int: ...
 
 
-def join_pieces(read_into: ReadInto, source: Source, read_ahead: int) -> BinaryIO:
-    """One file out of many pieces: `read`, `readline`, `seek`, in constant memory."""
-    return BufferedReader(JoinedFile(read_into, source), read_ahead)
+def join_pieces(read_into: ReadInto, source: Source, read_ahead_bytes: int) -> BinaryIO:
+    """Return a file that reads the pieces as one, with `read`, `readline` and `seek`, in constant memory."""
+    return BufferedReader(JoinedFile(read_into, source), read_ahead_bytes)
 
 
 class JoinedFile(RawIOBase):
@@ -98,7 +98,7 @@ class JoinedFile(RawIOBase):
     def seek(self, offset: int, whence: int = SEEK_SET) -> int:
         start = 0 if whence == SEEK_SET else self._position if whence == SEEK_CUR else self._size
         if start + offset < 0:
-            raise ValueError("a position before the beginning")
+            raise ValueError("cannot seek to before the start of the file")
         self._position = start + offset
         return self._position
 
@@ -111,7 +111,7 @@ class JoinedFile(RawIOBase):
         piece = self._pieces[index]
         received = self._read_into(piece.key, piece.size - left, memoryview(buffer)[:left])
         if received == 0:
-            raise OSError(f"{piece.key} ends before its {piece.size} bytes")
+            raise OSError(f"{piece.key} ends before its {piece.size} bytes: it was cut off in the storage")
         self._position += received
         return received
 

@@ -8,11 +8,11 @@ from typing import BinaryIO
 from shared.datasets.storage.chunks import Piece, Source, StoredObject, join_pieces
 
 UNFINISHED = ".part"
-READ_AHEAD = 1 << 20
+READ_AHEAD_BYTES = 1 << 20
 
 
 class Folder:
-    """One file per id. While it is written its name ends in `.part`."""
+    """Stores one file per id. Its name ends in `.part` while it is written."""
 
     def __init__(self, path: str) -> None:
         self._path = Path(path)
@@ -25,7 +25,7 @@ class Folder:
         return (self._path / key).open("rb")
 
     def open_joined(self, pieces: Sequence[Piece]) -> BinaryIO:
-        return join_pieces(self._read_into, Source(str(self._path.absolute()), list(pieces)), READ_AHEAD)
+        return join_pieces(self._read_into, Source(str(self._path.absolute()), list(pieces)), READ_AHEAD_BYTES)
 
     def _read_into(self, key: str, offset: int, buffer: memoryview) -> int:
         with (self._path / key).open("rb", buffering=0) as file:
@@ -52,7 +52,7 @@ class Folder:
         for key in keys:
             (self._path / key).unlink(missing_ok=True)
 
-    def remains(self, id: str) -> Iterable[str]:
+    def keys_of(self, id: str) -> Iterable[str]:
         return id + UNFINISHED, id
 
     def list_objects(self) -> Iterator[StoredObject]:
@@ -61,11 +61,11 @@ class Folder:
             try:
                 yield StoredObject(name, (self._path / name).stat().st_mtime)
             except FileNotFoundError:
-                continue
+                continue  # another process has removed it since the listing
 
 
 class FileSink:
-    """A file that gets its name when it is complete and on the disk."""
+    """Writes a file under a temporary name, and renames it when it is complete and synced to disk."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -89,7 +89,7 @@ class FileSink:
 
 
 def _sync(folder: Path) -> None:
-    """Sync the folder, or a power cut may undo the rename."""
+    """Sync the folder: without it a power failure may undo the rename."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

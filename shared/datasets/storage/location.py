@@ -1,4 +1,4 @@
-"""Opens the storage location that a setting names: a folder, or a bucket of S3."""
+"""Turns `TUNERY_STORAGE` into a storage location: `s3://bucket/prefix` is a bucket, anything else a folder."""
 
 from functools import cache
 
@@ -12,6 +12,6 @@ BUCKET = "s3://"
 def location_at(storage: str) -> Location:
     if not storage.startswith(BUCKET):
         return Folder(storage)
-    from shared.datasets.storage.s3 import Bucket
+    from shared.datasets.storage.s3 import Bucket  # loads obstore, which a folder does not need
 
     return Bucket(storage)

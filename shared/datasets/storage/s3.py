@@ -1,4 +1,4 @@
-"""Bytes in a bucket of any service that speaks S3, through obstore; endpoint, region and keys are AWS_* variables."""
+"""Stores bytes in a bucket of any S3-compatible service. Endpoint, region and keys come from AWS_* variables."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,15 +12,15 @@ from obstore.store import S3Store
 
 from shared.datasets.storage.chunks import Piece, Source, StoredObject, join_pieces
 
-PIECE_BYTES = 8 << 20
-READ_AHEAD = (4 << 20) + (1 << 16)  # a range of a check and the end of its last line, in one request
+PIECE_BYTES = 8 << 20  # the memory that each open write holds
+READ_AHEAD_BYTES = (4 << 20) + (1 << 16)  # one request gets a whole range of a check, with the end of its last line
 
 
 class Bucket:
-    """A file larger than a piece is stored as several objects below its id.
+    """Stores a file of at most one piece as one object, a larger one as several objects below its id.
 
-    S3's own multipart uploads are not used: an unfinished one is in no listing, so it would stay and cost money for
-    ever after a killed process. Pieces are listed, and removed if no row knows them.
+    S3's own multipart uploads are not used. After a killed process an unfinished one would stay, cost money, and appear
+    in no listing; pieces are listed, so `store.remove_leftovers` removes them.
     """
 
     def __init__(self, url: str) -> None:
@@ -39,7 +39,7 @@ class Bucket:
         return self.open_joined([Piece(key, self.size(key))])
 
     def open_joined(self, pieces: Sequence[Piece]) -> BinaryIO:
-        return join_pieces(self._read_into, Source(self._url, list(pieces)), READ_AHEAD)
+        return join_pieces(self._read_into, Source(self._url, list(pieces)), READ_AHEAD_BYTES)
 
     def _read_into(self, key: str, offset: int, buffer: memoryview) -> int:
         with _os_errors():
@@ -64,7 +64,7 @@ class Bucket:
             if listed := list(keys):
                 obstore.delete(self._store, listed)
 
-    def remains(self, id: str) -> Iterable[str]:
+    def keys_of(self, id: str) -> Iterable[str]:
         with _os_errors():
             return id, *(each["path"] for page in obstore.list(self._store, prefix=id) for each in page)
 
@@ -75,7 +75,7 @@ class Bucket:
 
 
 class PieceSink:
-    """Collects one piece at a time in memory, and stores each as an object of its own."""
+    """Collects one piece at a time in memory, and stores each as a separate object."""
 
     def __init__(self, bucket: Bucket, id: str) -> None:
         self._bucket = bucket
@@ -114,7 +114,7 @@ class PieceSink:
 
 @contextmanager
 def _os_errors() -> Iterator[None]:
-    """Turn obstore's errors into `OSError` with the first line of the message; the others are Rust's debug output."""
+    """Turn obstore's errors into `OSError` with the first line of their message; the rest is Rust's debug output."""
     try:
         yield
     except BaseError as error:

@@ -1,4 +1,4 @@
-"""Stores the bytes of datasets and parts in a folder or a bucket, as one setting says; no other module knows which."""
+"""Stores the bytes of datasets and parts in the configured folder or bucket; callers need not know which."""
 
 import json
 import re
@@ -15,10 +15,10 @@ from shared.datasets.storage.local import UNFINISHED
 from shared.datasets.storage.location import location_at
 from shared.settings import get_settings
 
-MANIFEST = ".parts"
-ABANDONED_AFTER = timedelta(hours=1)
-LEFTOVER_BATCH_IDS = 500
-_OURS = re.compile(r"((?:file-|part_)\w+)(?:[./].*)?")
+MANIFEST = ".parts"  # suffix of the object that lists the pieces of an id: JSON, [[key, size], …]
+ABANDONED_AFTER = timedelta(hours=1)  # longer than any single write takes
+LEFTOVER_BATCH_IDS = 500  # ids looked up in one query
+_KEY = re.compile(r"((?:file-|part_)\w+)(?:[./].*)?")
 
 
 def _location() -> Location:
@@ -26,7 +26,7 @@ def _location() -> Location:
 
 
 class Writer:
-    """Writes the bytes of a dataset or of a part. They can be read only after `finish`, when they are safely stored."""
+    """Writes the bytes of a dataset or of a part. They can be read only after `finish` has stored them durably."""
 
     def __init__(self, id: str) -> None:
         self.id = id
@@ -42,21 +42,21 @@ class Writer:
         self._sink.write(view)
 
     def finish(self) -> str:
-        """Store what was written, and return its SHA-256 in hexadecimal."""
+        """Complete the write, and return the SHA-256 of all bytes in hexadecimal."""
         pieces = self._sink.finish()
         if pieces != [Piece(self.id, self.bytes)]:
             _put_manifest(self._location, self.id, pieces)
         return self._hash.hexdigest()
 
     def discard(self) -> None:
-        """Remove what was written, finished or not. `remove_leftovers` removes later what cannot be removed now."""
+        """Remove what was written, finished or not. If that fails, `remove_leftovers` does it later."""
         self._sink.close()
         with suppress(OSError):
             _remove(self._location, self.id)
 
 
 class Stored(NamedTuple):
-    """Bytes that are complete and safe under an id; their SHA-256 in hexadecimal."""
+    """Bytes that are stored under an id: how many, and their SHA-256 in hexadecimal."""
 
     id: str
     bytes: int
@@ -76,7 +76,10 @@ def store(id: str, chunks: Iterable[bytes]) -> Stored:
 
 
 def open_dataset(dataset_id: str) -> BinaryIO:
-    """The bytes, to `read`, `readline` and `seek`. In a folder, and not sent in parts, it is a file with a path."""
+    """Open the bytes for `read`, `readline` and `seek`. Raises `FileNotFoundError`.
+
+    A dataset in a folder that was not sent in parts is a real file with a path.
+    """
     location = _location()
     try:
         return location.open(dataset_id)
@@ -85,36 +88,36 @@ def open_dataset(dataset_id: str) -> BinaryIO:
 
 
 def open_parts(part_ids: Iterable[str]) -> BinaryIO:
-    """The bytes of parts, one after the other."""
+    """Open the bytes of several parts as one file."""
     location = _location()
     return location.open_joined(_pieces(location, part_ids))
 
 
 def join(dataset_id: str, part_ids: Iterable[str]) -> None:
-    """Make a dataset of these parts. Their bytes are not copied, and are removed with the dataset."""
+    """Make a dataset of these parts. Their bytes are not copied; removing the dataset removes them."""
     location = _location()
     _put_manifest(location, dataset_id, _pieces(location, part_ids))
 
 
 def unjoin(dataset_id: str) -> None:
-    """Undo a `join`; the parts stay."""
+    """Undo a `join`. The parts stay."""
     _location().remove([dataset_id + MANIFEST])
 
 
 def remove(*ids: str) -> None:
-    """Remove the bytes of datasets or parts, and what killed attempts to write them left. It may be repeated."""
+    """Remove the bytes of datasets or parts, and what killed processes left of them. Ids without bytes are ignored."""
     location = _location()
     for id in ids:
         with suppress(FileNotFoundError):
             pieces = [piece.key for piece in _manifest(location, id)]
-            owners = {match[1] for key in pieces if (match := _OURS.fullmatch(key))} - {id}
+            owners = {match[1] for key in pieces if (match := _KEY.fullmatch(key))} - {id}
             location.remove([*pieces, *(owner + MANIFEST for owner in sorted(owners))])
         _remove(location, id)
 
 
 def _remove(location: Location, id: str) -> None:
     """Remove the manifest last: if this is interrupted, it still lists what is left."""
-    location.remove([*location.remains(id), id + MANIFEST + UNFINISHED])
+    location.remove([*location.keys_of(id), id + MANIFEST + UNFINISHED])
     location.remove([id + MANIFEST])
 
 
@@ -137,7 +140,7 @@ def _put_manifest(location: Location, id: str, pieces: list[Piece]) -> None:
 
 
 def chunks(file: BinaryIO, size: int = 1 << 18) -> Iterator[bytes]:
-    """The file from where it stands, piece by piece; it is closed at the end."""
+    """Yield the rest of the file in chunks of `size` bytes, and close it at the end."""
     with file:
         while chunk := file.read(size):
             yield chunk
@@ -146,12 +149,12 @@ def chunks(file: BinaryIO, size: int = 1 << 18) -> Iterator[bytes]:
 def remove_leftovers(known: Callable[[list[str]], set[str]], older_than: timedelta = ABANDONED_AFTER) -> list[str]:
     """Remove what killed processes left: unfinished files, and bytes without a row. Returns the removed keys.
 
-    `known` returns which of some ids have a row. An id counts as abandoned by the newest of its objects, so that
-    nothing is removed from one that is still being written.
+    `known` returns those ids that have a row. The newest object of an id must be older than `older_than`, so that
+    nothing of an id is removed while it is still being written.
     """
     location, removed = _location(), list[str]()
-    ours = ((match[1], each) for each in location.list_objects() if (match := _OURS.fullmatch(each.key)))
-    grouped = ((id, [each for _, each in group]) for id, group in groupby(ours, key=lambda pair: pair[0]))
+    matched = ((match[1], each) for each in location.list_objects() if (match := _KEY.fullmatch(each.key)))
+    grouped = ((id, [each for _, each in group]) for id, group in groupby(matched, key=lambda pair: pair[0]))
     before = time.time() - older_than.total_seconds()
     abandoned = (pair for pair in grouped if max(each.changed_at for each in pair[1]) < before)
     while batch := dict(islice(abandoned, LEFTOVER_BATCH_IDS)):
@@ -161,6 +164,6 @@ def remove_leftovers(known: Callable[[list[str]], set[str]], older_than: timedel
     return removed
 
 
-def _leftovers(lying: dict[str, list[StoredObject]], known: set[str]) -> Iterator[str]:
-    for id, all_of_it in lying.items():
-        yield from (each.key for each in all_of_it if id not in known or each.key.endswith(UNFINISHED))
+def _leftovers(stored: dict[str, list[StoredObject]], known: set[str]) -> Iterator[str]:
+    for id, objects in stored.items():
+        yield from (each.key for each in objects if id not in known or each.key.endswith(UNFINISHED))
