@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,16 @@ COMPOSE = ROOT / "docker-compose.yml"
 SERVERS = ("api", "worker", "sender", "beat")
 OURS = ("migrate", *SERVERS, "sandbox")
 THEIRS = ("postgres", "redis")
+# The variables without which compose stops, each with a value.
+REQUIRED = {
+    "POSTGRES_PASSWORD": "pw",
+    "REDIS_PASSWORD": "rpw",
+    "TUNERY_SECRET_KEYS": '["key"]',
+    "TUNERY_PROVIDER__BASE_URL": "http://sandbox:8790/v1",
+    "TUNERY_PROVIDER__API_KEY": "sk-1",
+}
+# ${NAME}, ${NAME:-default} and ${NAME:?sentence}, where a default may contain one more of them.
+VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])((?:[^{}]|\{[^{}]*\})*))?\}")
 
 Stage = list[tuple[str, str]]
 
@@ -74,4 +85,29 @@ def recipe() -> str:
 def env_written_by_recipe(folder: Path) -> dict[str, str]:
     """The variables of `.env` after the recipe ran in this folder."""
     subprocess.run(["bash", "-euo", "pipefail", "-c", recipe()], cwd=folder, check=True)
-    return {name: value or "" for name, value in dotenv_values(folder / ".env", interpolate=False).items()}
+    return variables_in((folder / ".env").read_text())
+
+
+def variables_in(env_file: str) -> dict[str, str]:
+    """The variables of an env file, read as compose reads them where no value without single quotes has a `$`."""
+    return {name: value or "" for name, value in dotenv_values(stream=StringIO(env_file), interpolate=False).items()}
+
+
+def environment_of(name: str, env_file: dict[str, str]) -> dict[str, str]:
+    """The variables of a service's container, the last taking precedence: the image's, `env_file`, `environment`."""
+    service = services()[name]
+    from_image = variables_of("ENV") if name in OURS else {}
+    from_file = env_file if service.get("env_file") == ".env" else {}
+    return from_image | from_file | {n: interpolated(str(v), env_file) for n, v in service["environment"].items()}
+
+
+def interpolated(text: str, variables: dict[str, str]) -> str:
+    """Replaces each `${…}` as compose does. Raises `LookupError` with the sentence of a `:?` without a value."""
+
+    def value(found: re.Match[str]) -> str:
+        name, operator, rest = found.groups(default="")
+        if operator == "?" and not variables.get(name):
+            raise LookupError(rest)
+        return variables.get(name) or interpolated(rest, variables)
+
+    return VARIABLE.sub(value, text)

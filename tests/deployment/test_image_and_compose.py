@@ -2,30 +2,24 @@
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 
 from cli.local import commands
-from shared.settings import Settings
 from tests.deployment.readers import (
-    COMPOSE,
     OURS,
+    REQUIRED,
     ROOT,
     SERVERS,
     THEIRS,
     copied_paths,
-    env_written_by_recipe,
+    environment_of,
     final_instruction,
-    recipe,
     services,
     stages,
     stop_grace_seconds,
     variables_of,
 )
-
-NOT_SETTINGS = {"HOST", "PORT"}  # read by the command line
 
 
 def test_the_image_runs_as_a_numeric_user_that_is_not_root() -> None:
@@ -101,43 +95,6 @@ def test_each_service_that_others_wait_for_has_a_health_check() -> None:
 
 
 def test_api_worker_and_beat_share_one_storage_volume() -> None:
-    storage = services()["api"]["environment"]["TUNERY_STORAGE"]
-    assert {name for name in OURS if f"storage:{storage}" in services()[name].get("volumes", [])} == {
-        "api",
-        "worker",
-        "beat",
-    }
-
-
-def test_a_missing_secret_stops_compose_with_a_sentence() -> None:
-    variables = re.findall(r"\$\{(\w+)([^}]*)\}", COMPOSE.read_text())
-    assert {name for name, _ in variables} == {*re.findall(r"^(\w+)=", recipe(), re.MULTILINE), "PUBLISH"}
-    for name, otherwise in variables:
-        assert name == "PUBLISH" or re.fullmatch(r":\?Put the .+ into \.env.+\.", otherwise)
-    for name in OURS + THEIRS:
-        for variable, value in services()[name]["environment"].items():
-            assert "${" in value or not re.search("KEY|SECRET|PASSWORD|_URL", variable)
-
-
-def test_the_recipe_for_env_makes_new_secrets_each_time(tmp_path: Path) -> None:
-    first, second = env_written_by_recipe(tmp_path), env_written_by_recipe(tmp_path)
-    assert [name for name in first if first[name] == second[name]] == ["TUNERY_PROVIDER__BASE_URL"]
-
-
-@pytest.mark.parametrize("name", ["migrate", *SERVERS])
-def test_every_variable_is_a_setting_and_every_needed_setting_a_variable(name: str) -> None:
-    given = services()[name]["environment"].keys() - NOT_SETTINGS
-    known = settings_of(Settings, "TUNERY_")
-    assert {variable for variable, is_needed in known.items() if is_needed} <= given <= known.keys()
-
-
-def settings_of(model: type[BaseModel], prefix: str) -> dict[str, bool]:
-    """Every environment variable that the settings read, and whether it is required."""
-    found: dict[str, bool] = {}
-    for name, info in model.model_fields.items():
-        variable = str(info.validation_alias or prefix + name.upper())
-        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
-            found |= settings_of(info.annotation, f"{variable}__")
-        else:
-            found[variable] = info.is_required()
-    return found
+    storage = environment_of("api", REQUIRED)["TUNERY_STORAGE"]
+    mounted = {name for name in OURS if f"storage:{storage}" in services()[name].get("volumes", [])}
+    assert mounted == {"api", "worker", "beat"}

@@ -25,10 +25,10 @@ from tests.deployment.readers import (
     SERVERS,
     copied_paths,
     env_written_by_recipe,
+    environment_of,
     final_instruction,
     services,
     stop_grace_seconds,
-    variables_of,
     words_of,
 )
 
@@ -58,16 +58,12 @@ class Host:
     children: list[Child] = field(default_factory=list)
 
     def environment(self, name: str) -> dict[str, str]:
-        """The variables of the image and the service, with `overrides` for those that they have."""
-        ours = services()[name]["environment"]
-        variables = variables_of("ENV") | {name: re.sub(r"\$\{(\w+)[^}]*\}", self._given, ours[name]) for name in ours}
+        """The variables of the container, with `overrides` for those that it has."""
+        variables = environment_of(name, self.env_file)
         overrides = {name: value for name, value in self.overrides.items() if name in variables}
         if name == "sender":  # both would listen on the same port of this machine
             overrides["TUNERY_HEALTH_ADDRESS"] = ""
         return variables | overrides | {"PATH": os.environ["PATH"], "PYTHONPATH": str(self.folder)}
-
-    def _given(self, variable: re.Match[str]) -> str:
-        return self.env_file[variable[1]]
 
     def start(self, name: str, *arguments: str, **variables: str) -> Child:
         """The entrypoint with the service's own command, or with these arguments; `variables` as with `exec --env`."""
