@@ -28,7 +28,7 @@ from tests.worker.levers import endpoint_of
 from tests.world import Sandbox, empty_tables
 
 Row = tuple[str, str, str]
-TOLD = [type for type in EventType if type.startswith("fine_tuning.job.")]
+EVENT_ON_ENTERING = [type for type in EventType if type.startswith("fine_tuning.job.")]
 
 
 def main() -> None:
@@ -72,7 +72,7 @@ def _world(stack: Measured, crashes: Crashes) -> Iterator[World]:
     sandbox = Sandbox(stack.sandbox_url.removesuffix("/v1"), stack.sandbox_key)
     sandbox.reset()
     with Receiver.listening() as receiver, module_person(stack.base_url, "alice's team") as alice:
-        endpoint_of(alice, receiver.url, *TOLD)
+        endpoint_of(alice, receiver.url, *EVENT_ON_ENTERING)
         yield World(alice, sandbox, receiver, crashes)
     sandbox.close()
 

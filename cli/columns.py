@@ -19,7 +19,7 @@ def screen() -> "Console":
     return Console(file=sys.stdout, highlight=False, soft_wrap=True)
 
 
-def tell(sentence: str) -> None:
+def say(sentence: str) -> None:
     """What is not data goes to standard error."""
     print(sentence, file=sys.stderr, flush=True)
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from shared.jobs.models import JobStatus, NextAction
-from shared.jobs.transitions import ASKABLE, MOVES, NEXT_ACTIONS
+from shared.jobs.transitions import MOVES, NEXT_ACTIONS, PERMITTED_WHEN
 
 DOCS = (Path(__file__).parent.parent / "docs" / "jobs.md").read_text()
 DIAGRAMS = re.findall(r"```mermaid\n(.+?)```", DOCS, re.DOTALL)
@@ -38,5 +38,5 @@ def test_every_state_but_the_final_ones_is_left_and_those_never() -> None:
 
 def test_what_may_be_asked_for_leads_somewhere() -> None:
     to = {"cancel": {JobStatus.CANCELLED}, "pause": {JobStatus.PAUSED}, "resume": {JobStatus.QUEUED, JobStatus.RUNNING}}
-    for request, states in ASKABLE.items():
+    for request, states in PERMITTED_WHEN.items():
         assert all((state, end) in MOVES for state in states for end in to[request])

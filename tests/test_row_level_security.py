@@ -44,7 +44,7 @@ ACROSS = {
     "worker/runtime/sweep.py sweep": "enqueues due rows of all projects",
     "worker/jobs/backpressure.py pause": "pauses the deployment's credential for the jobs of all projects",
     "worker/datasets/upload_to_provider.py wake_waiting_jobs": "finds a file's project, then limits the session to it",
-    "worker/jobs/watch.py _tell_jobs": "makes the jobs of a credential due, of all projects",
+    "worker/jobs/watch.py _enqueue_changed": "makes the jobs of a credential due, of all projects",
 }
 
 

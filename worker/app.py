@@ -137,7 +137,7 @@ def _prepare_for_children(**_: object) -> None:
 
 
 @signals.worker_ready.connect
-def _tell_how_it_is(**_: object) -> None:
+def _serve_health(**_: object) -> None:
     health.start(get_settings().health_address)
 
 

@@ -81,19 +81,19 @@ def cancel_job(session: SessionDep, caller: CallerDep, fine_tuning_job_id: str) 
     A job at the provider becomes `cancelled` when the provider has confirmed it, any other at once. Errors: 400
     `invalid_job_status` if the job has ended.
     """
-    return JobPublic.of(jobs.ask(session, caller.project_id, fine_tuning_job_id, JobRequest.CANCEL))
+    return JobPublic.of(jobs.make_request(session, caller.project_id, fine_tuning_job_id, JobRequest.CANCEL))
 
 
 @router.post("/{fine_tuning_job_id}/pause", response_model=JobPublic)
 def pause_job(session: SessionDep, caller: CallerDep, fine_tuning_job_id: str) -> JobPublic:
     """Request a pause; the job becomes `paused` when the provider confirms it. Errors: 400 `invalid_job_status`."""
-    return JobPublic.of(jobs.ask(session, caller.project_id, fine_tuning_job_id, JobRequest.PAUSE))
+    return JobPublic.of(jobs.make_request(session, caller.project_id, fine_tuning_job_id, JobRequest.PAUSE))
 
 
 @router.post("/{fine_tuning_job_id}/resume", response_model=JobPublic)
 def resume_job(session: SessionDep, caller: CallerDep, fine_tuning_job_id: str) -> JobPublic:
     """Request that a paused job continues. Errors: 400 `invalid_job_status`."""
-    return JobPublic.of(jobs.ask(session, caller.project_id, fine_tuning_job_id, JobRequest.RESUME))
+    return JobPublic.of(jobs.make_request(session, caller.project_id, fine_tuning_job_id, JobRequest.RESUME))
 
 
 _AS_STREAM: dict[int | str, dict[str, Any]] = {

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cli.api_client import Found, admin_client, list_all, of_project, post
-from cli.columns import print_table, tell
+from cli.columns import print_table, say
 from cli.failure import Failure
 
 app = typer.Typer(help="A project's own accounts at providers. A key is sealed, and never shown.", no_args_is_help=True)
@@ -47,7 +47,7 @@ def create(
     with admin_client() as client:
         made = post(client, _path(project), new)
     hint = made["redacted_value"]
-    tell(f"Credential {made['id']} ({hint}) is created; `tunery credential test` tries its key.")
+    say(f"Credential {made['id']} ({hint}) is created; `tunery credential test` tries its key.")
     print(made["id"])
 
 
@@ -86,7 +86,7 @@ def update(
     new |= {"webhook_secret": _read(webhook_secret_file)} if webhook_secret_file is not None else {}
     with admin_client() as client:
         changed = post(client, _path(project, credential_id), new)
-    tell(f"Credential {changed['id']} ({changed['redacted_value']}) is changed.")
+    say(f"Credential {changed['id']} ({changed['redacted_value']}) is changed.")
 
 
 @app.command()
@@ -94,7 +94,7 @@ def delete(project: Project, credential_id: Id) -> None:
     """Delete it with its key, once no active job needs it."""
     with admin_client() as client:
         client.delete(_path(project, credential_id), cast_to=object)
-    tell(f"Credential {credential_id} is deleted.")
+    say(f"Credential {credential_id} is deleted.")
 
 
 def _path(project: str, *more: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.api_client import Found, admin_client, get, list_all, of_project, path, post
-from cli.columns import print_table, tell, utc
+from cli.columns import print_table, say, utc
 
 app = typer.Typer(help="The API keys of a project. Only a hint of each can be seen again.", no_args_is_help=True)
 
@@ -67,7 +67,7 @@ def revoke(key_id: KeyId) -> None:
 
 def show_once(key: Found, what_happened: str) -> None:
     """The secret goes to standard output alone, so that a script can read it from there."""
-    tell(f"Key {key['id']} ({key['redacted_value']}, {_until(key)}) {what_happened}. It is not shown again:")
+    say(f"Key {key['id']} ({key['redacted_value']}, {_until(key)}) {what_happened}. It is not shown again:")
     print(key["value"])
 
 
@@ -78,7 +78,7 @@ def show_rotated(key: Found) -> None:
 
 
 def show_revoked(key: Found) -> None:
-    tell(f"Key {key['id']} ({key['redacted_value']}) is revoked.")
+    say(f"Key {key['id']} ({key['redacted_value']}) is revoked.")
 
 
 def print_keys(keys: Iterable[Found]) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.api_client import PAGE_ITEMS, Found, admin_client, of_project, post
-from cli.columns import print_table, tell, utc
+from cli.columns import print_table, say, utc
 from cli.failure import Failure
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ def create(name: Annotated[str, typer.Argument(help="The team's name.")]) -> Non
     """Create a project and print its first API key, which is never shown again."""
     with admin_client() as client:
         project = client.admin.organization.projects.create(name=name)
-        tell(f"Project {project.id} is created. This is its key; it is not shown again:")
+        say(f"Project {project.id} is created. This is its key; it is not shown again:")
         key = post(client, of_project(project.id, "api_keys"), {"name": "first"})
     print(key["value"])
 

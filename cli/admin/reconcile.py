@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.columns import print_table, tell
+from cli.columns import print_table, say
 
 if TYPE_CHECKING:  # half a second that the help need not wait for
     from worker.accounts.reconcile import Finding
@@ -44,7 +44,7 @@ def reconcile(
     if rows:
         print_table(("ACTION", "AT THE PROVIDER", "OURS", "MADE", "WHY"), rows)
     elif not unasked:
-        tell("Nothing is left at the provider that is not known here.")
+        say("Nothing is left at the provider that is not known here.")
     if unasked:
         raise Failure("\n".join(["These accounts could not be asked:", *unasked]))
 

@@ -43,12 +43,12 @@ def run(state: Path) -> None:
             screen.done(
                 f"Postgres, Valkey, the sandbox, api, worker, sender and beat run ({time.monotonic() - started:.1f} s)"
             )
-            _tell_story(stack, screen, receiver, events)
+            _run_story(stack, screen, receiver, events)
     seconds = time.monotonic() - started
     screen.title(f"Every step was seen to happen, in {seconds:.1f} s. Now ./tunery up, and your own client.")
 
 
-def _tell_story(stack: Stack, screen: Screen, receiver: Receiver, events: "queue.Queue[dict[str, Any]]") -> None:
+def _run_story(stack: Stack, screen: Screen, receiver: Receiver, events: "queue.Queue[dict[str, Any]]") -> None:
     from openai import OpenAI, OpenAIError
 
     from cli.local.story import Story

@@ -34,9 +34,9 @@ def run(state: Path, *, port: int, webhook_url: str | None) -> None:
         signal.signal(number, _terminate)
     try:
         with only_one(state), PortReservations(state / "ports.json") as ports_held:
-            receiver = None if webhook_url else Receiver(ports_held.claim("webhooks"), _tell_event, _tell_refusal)
+            receiver = None if webhook_url else Receiver(ports_held.claim("webhooks"), _print_event, _print_refusal)
             options = StackOptions(state, port=port, webhook_url=receiver.url if receiver else webhook_url)
-            _tell("Starting …")
+            _print("Starting …")
             with receiver or nullcontext(), running(options, ports_held) as stack:
                 secret = stack.first["endpoint"]["secret"]
                 if receiver:
@@ -61,13 +61,13 @@ def _announced(stack: Stack, webhook_secret: str) -> Iterator[None]:
     secret_files.write(file, "\n".join([*lines, f"# Docs: {stack.address}/docs", ""]))
     try:
         print(*lines, f"# Docs: {stack.address}/docs", sep="\n", flush=True)
-        _tell(
+        _print(
             f"Ready, with {stack.provider}. These lines are also in {file}, the logs in {stack.logs}. Ctrl-C stops it."
         )
         yield
     finally:
         file.unlink(missing_ok=True)
-        _tell("Stopping …")
+        _print("Stopping …")
 
 
 def _watch(supervisor: Supervisor) -> NoReturn:
@@ -84,21 +84,21 @@ def _watch(supervisor: Supervisor) -> NoReturn:
 
 
 def _restart(supervisor: Supervisor, child: Child) -> None:
-    _tell(f"{child.last_words()}\nIt is started again.")
+    _print(f"{child.last_words()}\nIt is started again.")
     child.kill()  # what may be left of its group
     supervisor.start(child.program, supervisor.tier_of(child))
 
 
-def _tell(text: str) -> None:
+def _print(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _tell_event(event: dict[str, Any]) -> None:
-    _tell(f"{_time()} webhook {event['type']} {event['data']['id']}, signature verified")
+def _print_event(event: dict[str, Any]) -> None:
+    _print(f"{_time()} webhook {event['type']} {event['data']['id']}, signature verified")
 
 
-def _tell_refusal(reason: str) -> None:
-    _tell(f"{_time()} a webhook was refused: {reason}")
+def _print_refusal(reason: str) -> None:
+    _print(f"{_time()} a webhook was refused: {reason}")
 
 
 def _terminate(*_: object) -> None:

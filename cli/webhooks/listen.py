@@ -7,7 +7,7 @@ from openai import OpenAI
 from rich.text import Text
 
 from cli.api_client import project_client
-from cli.columns import at, printable, screen, tell
+from cli.columns import at, printable, say, screen
 from cli.webhooks.follow import Following
 from cli.webhooks.forward import Answer, Forwarder, signing_secret
 from shared.webhooks.event_types import EventType
@@ -26,15 +26,15 @@ def listen(forward_to: str | None, wanted: list[EventType], is_full: bool, as_js
     with project_client() as client:
         forwarder = _forwarder(client, forward_to, is_full) if forward_to else None
         show = _JSONLines() if as_json else _Lines(wanted or list(EventType))
-        for event in Following(client, tell).events():
+        for event in Following(client, say).events():
             if not wanted or event["type"] in wanted:
                 show(event, forwarder.forward(event) if forwarder else None)
 
 
 def _forwarder(client: OpenAI, url: str, is_full: bool) -> Forwarder:
     secret = signing_secret(client.api_key)
-    tell(f"Forwarding to {url}. Your receiver verifies with this secret, which stays the same for this API key:")
-    tell(f"export OPENAI_WEBHOOK_SECRET={secret}")
+    say(f"Forwarding to {url}. Your receiver verifies with this secret, which stays the same for this API key:")
+    say(f"export OPENAI_WEBHOOK_SECRET={secret}")
     return Forwarder(url, secret, is_full)
 
 

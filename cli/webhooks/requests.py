@@ -7,7 +7,7 @@ import typer
 from openai import NotFoundError, OpenAI
 
 from cli.api_client import project_client
-from cli.columns import at, print_table, tell
+from cli.columns import at, print_table, say
 from cli.failure import Failure
 
 Found = dict[str, Any]
@@ -25,7 +25,7 @@ def trigger(type: str, endpoint: str | None, as_json: bool) -> None:
     status = result["status_code"]
     _print(result, as_json, f"{status}  {type}  {endpoint}  {result['delivery_id']}")
     if not 200 <= status < 300:
-        tell(f"The test failed: the receiver answered {status}, and only 2xx counts as received.")
+        say(f"The test failed: the receiver answered {status}, and only 2xx counts as received.")
         raise typer.Exit(TESTED_IN_VAIN)
 
 
@@ -40,9 +40,9 @@ def show_deliveries(endpoint: str | None, wanted: Found, limit: int, as_json: bo
     if as_json:
         print(json.dumps({"object": "list", "data": newest}, indent=2))
     elif not ids:
-        tell("The project has no webhook endpoint. Make one: tunery webhooks create URL")
+        say("The project has no webhook endpoint. Make one: tunery webhooks create URL")
     elif not newest:
-        tell("Nothing was sent that fits.")
+        say("Nothing was sent that fits.")
     else:
         _print_deliveries(newest, with_endpoint=len(ids) > 1)
 
@@ -51,7 +51,7 @@ def redeliver(delivery_id: str, as_json: bool) -> None:
     with project_client() as client:
         delivery = _post(client, f"{_address_of(client, delivery_id)}/redeliver")
     _print(delivery, as_json, f"{delivery['id']}  {delivery['status']}  {delivery['event_type']}")
-    tell(f"It is sent again now. How that goes: tunery webhooks deliveries --object {delivery['object_id']}")
+    say(f"It is sent again now. How that goes: tunery webhooks deliveries --object {delivery['object_id']}")
 
 
 def _address_of(client: OpenAI, delivery_id: str) -> str:
@@ -74,7 +74,7 @@ def show_endpoints(as_json: bool) -> None:
         titles = ("ENDPOINT", "STATE", "NAME", "ADDRESS", "EVENTS")
         print_table(titles, [_endpoint_row(endpoint) for endpoint in endpoints])
     else:
-        tell("The project has no webhook endpoint. Make one: tunery webhooks create URL")
+        say("The project has no webhook endpoint. Make one: tunery webhooks create URL")
 
 
 def create(url: str, name: str, types: list[str], is_full: bool, as_json: bool) -> None:
@@ -82,7 +82,7 @@ def create(url: str, name: str, types: list[str], is_full: bool, as_json: bool) 
         full = {"full_payloads": is_full}
         new = client.webhooks.create(name=name, url=url, event_types=cast(Any, types), extra_body=full)
     made = new.model_dump()
-    tell(f"Endpoint {made['id']} is made. This is its signing secret; it is not shown again:")
+    say(f"Endpoint {made['id']} is made. This is its signing secret; it is not shown again:")
     _print(made, as_json, made["signing_secret"])
 
 
@@ -91,7 +91,7 @@ def rotate(endpoint: str, keep_old: bool, as_json: bool) -> None:
         answer = client.webhooks.rotate_secret(endpoint, keep_old_secret_active_for_24_hours=keep_old)
     rotated = answer.model_dump()
     old = "signs too for 24 hours" if keep_old else "is worth nothing any more"
-    tell(f"The old secret of {endpoint} {old}. This is the new one; it is not shown again:")
+    say(f"The old secret of {endpoint} {old}. This is the new one; it is not shown again:")
     _print(rotated, as_json, rotated["signing_secret"])
 
 
@@ -104,7 +104,7 @@ def recover(endpoint: str, since: int | None, until: int | None, as_json: bool) 
         asked = {"since": since} | ({} if until is None else {"until": until})
         recovery = _post(client, f"{address}/recover", asked)
     _print(recovery, as_json, f"{recovery['id']}  {recovery['status']}")
-    tell(f"What was missed since {at(since):%Y-%m-%d %H:%M} is sent now: tunery webhooks deliveries {endpoint}")
+    say(f"What was missed since {at(since):%Y-%m-%d %H:%M} is sent now: tunery webhooks deliveries {endpoint}")
 
 
 def _endpoint_row(endpoint: Found) -> list[str]:

@@ -68,7 +68,7 @@ def _await_approval(session: Session, job: Job) -> None:
         job.approval = Approval.AWAITED
         jobs.add_event(session, job, f"Waiting for approval: the job may cost {_about(job)}")
         jobs.move(session, job, JobStatus.QUEUED)
-        jobs.tell(session, job, EventType.JOB_APPROVAL_REQUIRED)
+        jobs.notify(session, job, EventType.JOB_APPROVAL_REQUIRED)
     release(job, None)
 
 

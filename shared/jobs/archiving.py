@@ -14,5 +14,5 @@ def archive_project(session: Session, project_id: str) -> Project:
     project = projects.archive_project(session, project_id)
     unfinished = select(Job.id).where(Job.project_id == project.id, text(IS_OPEN)).order_by(Job.id)
     for job_id in session.exec(unfinished.with_for_update(key_share=True)).all():
-        jobs.ask(session, project.id, job_id, JobRequest.CANCEL)
+        jobs.make_request(session, project.id, job_id, JobRequest.CANCEL)
     return project

@@ -17,7 +17,7 @@ def show(session: Session, dataset: Dataset) -> DatasetPublic:
     return public
 
 
-def tell_checked(session: Session, dataset: Dataset) -> None:
+def notify_checked(session: Session, dataset: Dataset) -> None:
     """Let the project's webhooks know how the check has ended. Of a dataset that was deleted nothing is told."""
     if dataset.deleted_at is None:
         is_good = dataset.status is DatasetStatus.PROCESSED

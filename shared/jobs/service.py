@@ -16,7 +16,7 @@ from shared.jobs import new_job, quota, slots, tuned_models
 from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, NextAction, Slot
 from shared.jobs.schemas import JobCreate, JobPublic
 from shared.jobs.spending import costs, reservation
-from shared.jobs.transitions import ASKABLE, MOVES, TOLD, set_next_action
+from shared.jobs.transitions import EVENT_ON_ENTERING, MOVES, PERMITTED_WHEN, set_next_action
 from shared.notifications import events
 from shared.projects import service as projects
 from shared.projects.callers import Caller
@@ -47,7 +47,7 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     costs.note_estimate(session, job)
     copied = f", a copy of {new.from_job}" if new.from_job else ""
     add_event(session, job, f"Job accepted{copied}: its files are checked and sent to the provider")
-    tell(session, job, EventType.JOB_CREATED)
+    notify(session, job, EventType.JOB_CREATED)
     make_due(session, job)
     reservation.begin(session, job)  # last, since others may wait for its lock
     return job
@@ -88,14 +88,15 @@ def list_checkpoints(
     return list(session.exec(query.order_by(col(Checkpoint.step_number).desc()).limit(limit + 1)))
 
 
-def ask(session: Session, project_id: str, job_id: str, request: JobRequest) -> Job:
-    """Ask for a cancel, a pause or a resume. The worker tells the provider, and the provider decides.
+def make_request(session: Session, project_id: str, job_id: str, request: JobRequest) -> Job:
+    """Request a cancel, a pause or a resume. The worker passes it on, and the provider decides.
 
-    Of a job of which the provider cannot know yet we decide, at once.
+    If the provider cannot have the job yet, the request is carried out here, at once. Raises `Invalid`
+    (`invalid_job_status`) if the job's status does not permit it.
     """
     job = get_owned(session, Job, job_id, project_id, param="fine_tuning_job_id", lock=True)
-    if job.status not in ASKABLE[request]:
-        allowed = " or ".join(sorted(ASKABLE[request]))
+    if job.status not in PERMITTED_WHEN[request]:
+        allowed = " or ".join(sorted(PERMITTED_WHEN[request]))
         raise Invalid(
             f"The job is {job.status}: {request} is for a job that is {allowed}",
             code="invalid_job_status",
@@ -154,11 +155,11 @@ def move(session: Session, job: Job, status: JobStatus) -> None:
         slots.leave(session, job)
     elif status is JobStatus.PAUSED and job.slot is Slot.HELD:
         slots.wake_queue(session, job)
-    if status in TOLD:
-        tell(session, job, TOLD[status])
+    if status in EVENT_ON_ENTERING:
+        notify(session, job, EVENT_ON_ENTERING[status])
 
 
-def tell(session: Session, job: Job, type: EventType) -> None:
+def notify(session: Session, job: Job, type: EventType) -> None:
     """Notifies the project of what happened to a job."""
     events.emit(session, job.project_id, type, JobPublic.of(job).model_dump(mode="json"))
 

@@ -30,13 +30,13 @@ MOVES: dict[tuple[JobStatus, JobStatus], str] = {
     (_P, _C): "cancel, or not approved",
 }
 
-ASKABLE = {
+PERMITTED_WHEN = {
     JobRequest.CANCEL: {_V, _Q, _R, _P},
     JobRequest.PAUSE: {_Q, _R},
     JobRequest.RESUME: {_P},
 }
 
-TOLD = {
+EVENT_ON_ENTERING = {
     _Q: EventType.JOB_QUEUED,
     _R: EventType.JOB_RUNNING,
     _P: EventType.JOB_PAUSED,

@@ -53,7 +53,7 @@ def _find_base(session: Session, project_id: str, name: str) -> tuple[Credential
     return None
 
 
-def tell_shutdowns(session: Session, credential: Credential) -> None:
+def notify_shutdowns(session: Session, credential: Credential) -> None:
     """Tell each project once of each day on which a model of its own at this account will stop."""
     alive = select(TunedModel).where(TunedModel.credential_id == credential.id, col(TunedModel.deleted_at).is_(None))
     for model in session.exec(alive.order_by(TunedModel.id)):

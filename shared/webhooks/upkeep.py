@@ -27,7 +27,7 @@ KEY_EXPIRY_NOTICE = timedelta(days=7)
 DELETE_BATCH_ROWS = 1000
 
 
-def tell_expiring_keys(session: Session) -> None:
+def notify_expiring_keys(session: Session) -> None:
     """Notifies each project once, a week ahead, of a key that expires. Admin keys belong to no project."""
     now = utc_now()
     expiring = select(ApiKey).where(

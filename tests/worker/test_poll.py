@@ -11,7 +11,7 @@ from shared.settings import get_settings
 from tests.worker.levers import calls, change, ids, running_job, settings
 from tests.world import Person, Sandbox, row, step
 from worker.jobs.actions.poll import MAX_NOT_FOUND_POLLS
-from worker.jobs.poll import MAX_REFUSED_EVENT_POLLS
+from worker.jobs.fetch import MAX_REFUSED_EVENT_POLLS
 
 JOB = "/v1/fine_tuning/jobs/*"
 

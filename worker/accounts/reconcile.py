@@ -21,7 +21,7 @@ from shared.jobs.transitions import set_next_action
 from shared.projects.models import Credential, Organization
 from shared.settings import get_settings
 from worker.datasets.upload_to_provider import NAME
-from worker.jobs.poll import status_of
+from worker.jobs.fetch import status_of
 from worker.providers import protocol
 from worker.providers.errors import ProviderError
 from worker.providers.protocol import ProviderJob

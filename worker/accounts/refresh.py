@@ -62,7 +62,7 @@ def _record(session: Session, credential: Credential, asked: Credential, answer:
     if answer.job_slots is not None:
         credential.job_slots = _by_base(answer.job_slots)
     credential.retries = 0
-    tuned_models.tell_shutdowns(session, credential)
+    tuned_models.notify_shutdowns(session, credential)
     release(credential, after(REFRESH_EVERY))
 
 

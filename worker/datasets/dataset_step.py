@@ -197,7 +197,7 @@ def _record_report(session: Session, dataset: Dataset, report: Report) -> None:
 
 def _wake(session: Session, dataset: Dataset) -> None:
     """Notify the project, and make the jobs and parts due that wait for the check of this dataset."""
-    dataset_views.tell_checked(session, dataset)
+    dataset_views.notify_checked(session, dataset)
     jobs.wake_waiting(session, dataset.id)
     datasets.wake_parts(session, dataset)
 

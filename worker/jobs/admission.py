@@ -180,7 +180,7 @@ def _rank(session: Session, queue: JobQueue, now: datetime) -> datetime:
     turns = fair_share.turns(session, queue, MAX_RANKED_JOBS)
     positions: dict[str, int | None] = dict.fromkeys(queue.ranked_job_ids)
     positions |= {turn.job_id: number for number, turn in enumerate(turns, 1)}
-    fair_share.tell(session, positions, _starts(queue, turns, now))
+    fair_share.write_positions(session, positions, _starts(queue, turns, now))
     queue.ranked_job_ids, queue.ranked_at = [turn.job_id for turn in turns], now
     return now + ADMIT_INTERVAL
 

@@ -100,18 +100,19 @@ def waiting(session: Session, queue: JobQueue, most: int) -> int:
     return int(session.connection().execute(_WAITING, {"queue": queue.id, "most": most}).scalar_one())
 
 
-_TELL = text(f"""
-WITH told AS (
+_WRITE_POSITIONS = text(f"""
+WITH ranked AS (
     SELECT jobs.id, new.position, new.start FROM jobs
     JOIN unnest(CAST(:ids AS text[]), CAST(:positions AS int[]), CAST(:starts AS timestamptz[]))
         AS new(id, position, start) ON new.id = jobs.id
     WHERE {IS_WAITING} FOR NO KEY UPDATE OF jobs SKIP LOCKED
 )
-UPDATE jobs SET queue_position = told.position, estimated_start_at = told.start FROM told WHERE jobs.id = told.id
+UPDATE jobs SET queue_position = ranked.position, estimated_start_at = ranked.start
+FROM ranked WHERE jobs.id = ranked.id
 """)
 
 
-def tell(session: Session, positions: dict[str, int | None], starts: dict[str, datetime | None]) -> None:
+def write_positions(session: Session, positions: dict[str, int | None], starts: dict[str, datetime | None]) -> None:
     """Write positions and expected starts on the jobs that wait; one that is being changed just now is passed over."""
     if positions:
         values = {
@@ -119,4 +120,4 @@ def tell(session: Session, positions: dict[str, int | None], starts: dict[str, d
             "positions": list(positions.values()),
             "starts": [starts.get(id) for id in positions],
         }
-        session.connection().execute(_TELL, values)
+        session.connection().execute(_WRITE_POSITIONS, values)

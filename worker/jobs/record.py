@@ -15,7 +15,7 @@ from shared.jobs.schemas import CheckpointPublic, progress
 from shared.jobs.spending import costs
 from shared.notifications import events
 from shared.webhooks.event_types import EventType
-from worker.jobs.poll import Seen, status_of
+from worker.jobs.fetch import Seen, status_of
 from worker.providers import sanitize
 from worker.providers.hints import with_hint
 from worker.providers.protocol import JobError, ProviderCheckpoint, ProviderEvent, ProviderJob
@@ -35,7 +35,7 @@ def record_seen(session: Session, job: Job, seen: Seen) -> None:
     if seen.job is not None:
         _record_status(session, job, seen.job, seen.results, in_our_words)
     if not job.status.is_final and int(10 * (progress(job) or 0.0)) > int(10 * before):
-        jobs.tell(session, job, EventType.JOB_PROGRESSED)
+        jobs.notify(session, job, EventType.JOB_PROGRESSED)
 
 
 def _record_status(

@@ -102,7 +102,7 @@ def _call(plan: Plan) -> Shown:
             break
     shown.heard = [known.job_id for theirs, known in plan.known.items() if known.is_unanswered and theirs not in unseen]
     shown.missing = [known.job_id for known in unseen.values()]
-    _tell_jobs(shown)
+    _enqueue_changed(shown)
     return shown
 
 
@@ -152,7 +152,7 @@ def _wait(watch: Watch, plan: Plan, shown: Shown) -> timedelta:
     return jitter(wait) - min(settings.sweep_every, wait) / 2
 
 
-def _tell_jobs(shown: Shown) -> None:
+def _enqueue_changed(shown: Shown) -> None:
     """Let the next step of each be now. One whose row is locked, most often by a step that begins or ends just then, is
     told a moment later: until the list is read again would be long. Not in the transaction that records the list, which
     holds the watch's row, for which a job's may wait."""
@@ -165,10 +165,10 @@ def _tell_jobs(shown: Shown) -> None:
             free = select(Job).where(col(Job.id).in_(untold)).with_for_update(skip_locked=True, key_share=True)
             for job in session.exec(free).all():
                 untold.remove(job.id)
-                _tell(session, job, shown)
+                _enqueue(session, job, shown)
 
 
-def _tell(session: Session, job: Job, shown: Shown) -> None:
+def _enqueue(session: Session, job: Job, shown: Shown) -> None:
     """Make the job's next step due. A poll under way sees that, and polls again."""
     if job.status.is_final:
         return

@@ -76,7 +76,7 @@ def tidy() -> bool:
         default_credential(session)
     _reconcile()
     with transaction() as session:
-        upkeep.tell_expiring_keys(session)
+        upkeep.notify_expiring_keys(session)
     with transaction() as session:
         upkeep.disable_failing(session)
     is_more = _forget()

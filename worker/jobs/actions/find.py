@@ -13,7 +13,7 @@ from shared.settings import get_settings
 from worker.jobs.actions.action import Action
 from worker.jobs.actions.failures import abandon, is_answer, is_unanswered_too_long, note_error, wait
 from worker.jobs.actions.prepare import record_created
-from worker.jobs.poll import find
+from worker.jobs.fetch import find
 from worker.providers.errors import ProviderError
 from worker.providers.protocol import Provider, ProviderJob
 from worker.runtime.errors import StepError

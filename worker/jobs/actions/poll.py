@@ -10,7 +10,7 @@ from shared.jobs.transitions import set_next_action
 from worker.jobs import poll_schedule
 from worker.jobs.actions.action import Action
 from worker.jobs.actions.failures import is_answer, note_error, wait
-from worker.jobs.poll import Seen, Unseen, look, look_for_events
+from worker.jobs.fetch import Seen, Unseen, fetch_events, fetch_job
 from worker.jobs.record import record_seen
 from worker.providers.protocol import Provider
 from worker.runtime.errors import StepError
@@ -24,7 +24,7 @@ def _plan(session: Session, job: Job) -> bool:
 
 
 def _call(provider: Provider, job: Job, with_status: bool) -> Seen | Unseen:
-    return look(provider, job) if with_status else look_for_events(provider, job)
+    return fetch_job(provider, job) if with_status else fetch_events(provider, job)
 
 
 def _record(session: Session, job: Job, claimed: Job, _: bool, answer: Seen | Unseen | StepError) -> None:

@@ -33,7 +33,7 @@ class Seen:
     results: list[Stored]
 
 
-def look(provider: Provider, job: Job) -> Seen | Unseen:
+def fetch_job(provider: Provider, job: Job) -> Seen | Unseen:
     """Fetch the job and everything new. The status comes first, so that a final one has all its events."""
     id = job.provider_job_id or ""
     try:
@@ -58,7 +58,7 @@ def look(provider: Provider, job: Job) -> Seen | Unseen:
     )
 
 
-def look_for_events(provider: Provider, job: Job) -> Seen:
+def fetch_events(provider: Provider, job: Job) -> Seen:
     """Fetch what is new of a job whose status the watch knows."""
     id = job.provider_job_id or ""
     events = _events(provider, job, final=False)
