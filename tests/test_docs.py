@@ -81,3 +81,17 @@ def test_the_index_names_each_page_of_docs() -> None:
     index = docs / "README.md"
     linked = {(docs / link).resolve() for link in re.findall(r"\]\(([^)#\s:]+)\)", index.read_text())}
     assert [name(page) for page in sorted(docs.rglob("*.md")) if page != index and page.resolve() not in linked] == []
+
+
+def test_the_readme_can_be_read_in_two_minutes() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 120
+    assert [cell for line in lines if line.startswith("|") for cell in line.split("|") if len(cell) > 120] == []
+
+
+def test_the_connections_to_postgres_are_those_of_the_pool() -> None:
+    text = (ROOT / "docs" / "deploying.md").read_text()
+    assert "| api | 40 for each of its `WEB_CONCURRENCY` processes |" in text
+    assert "of those 40, 10 stay open" in text
+    source = (ROOT / "shared" / "database.py").read_text()
+    assert re.findall(r"(?:pool_size|max_overflow)=(\d+)", source) == ["10", "30"]
