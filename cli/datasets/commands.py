@@ -1,6 +1,5 @@
 """`tunery datasets`: check a file without a server, and make chat lines of other files."""
 
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -58,22 +57,44 @@ def check(
 @app.command()
 def convert(
     source: File,
-    target: Annotated[Path | None, typer.Argument(help="Where to write; the terminal if left out.")] = None,
-    system: Annotated[str | None, typer.Option(help="A system message for every example.")] = None,
+    target: Annotated[
+        Path | None, typer.Argument(dir_okay=False, help="Where to write; the terminal if left out.")
+    ] = None,
+    system: Annotated[str | None, typer.Option(help="A system message for every example without one.")] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(help="A field to leave out, knowingly; may be repeated.", metavar="FIELD")
+    ] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(help="Read a field under a known name: --rename Customer=question.", metavar="OLD=NEW"),
+    ] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="What a role means: --role agent=assistant.", metavar="OLD=NEW"),
+    ] = None,
+    rows: Annotated[str | None, typer.Option(help="The key that holds the rows, if several do.", metavar="KEY")] = None,
+    encoding: Annotated[str | None, typer.Option(help="The file's encoding, if it is not recognised.")] = None,
+    skip_invalid: Annotated[
+        bool, typer.Option("--skip-invalid", help="Leave out rows that cannot be converted, and write the others.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse the file if a field would be lost that --drop does not name.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Say what happened as one JSON object.")] = False,
 ) -> None:
-    """Make chat lines of prompt/completion lines, or of a CSV file with such columns.
+    """Make JSON lines that can be trained on of what you have: chats, questions and answers, preferences, tables.
 
-    The columns or keys are called prompt/completion, question/answer, input/output, instruction/response or
-    user/assistant; a column `system` gives an example its own system message. No file is left if a line cannot be read.
+    Reads JSON lines, arrays, pretty-printed objects and CSV; Alpaca, ShareGPT, prompt/completion, question/answer and
+    prompt/chosen/rejected. Says on standard error how many rows came in and went out, and what was left out or lost.
+    The target is written only if all went well, and is then checked. All shapes: docs/datasets.md.
 
-    Exit status: 0 if all lines are converted, 3 if one cannot be.
+    Exit status: 0 if the target is written, 3 if the data cannot be converted, 2 if the command itself is wrong.
+
+    Examples: `tunery datasets convert alpaca.json train.jsonl`,
+    `tunery datasets convert faq.csv train.jsonl --rename Customer=question --rename Agent=answer --drop Id`
     """
-    from cli.datasets.convert import Unconvertible, convert_file
+    from cli.datasets.conversion_command import run
 
-    try:
-        examples = convert_file(source, target, system)
-    except Unconvertible as error:
-        print(f"{source}:{error.line}: {error}", file=sys.stderr)
-        raise typer.Exit(DATA_IS_INVALID) from None
-    if target:
-        print(f"{examples:,} examples are in {target}. Next: tunery datasets check {target}", file=sys.stderr)
+    options = {"system": system, "drop": drop, "rename": rename, "role": role, "rows": rows, "encoding": encoding}
+    if not run(source, target, options, skip_invalid=skip_invalid, strict=strict, as_json=as_json):
+        raise typer.Exit(DATA_IS_INVALID)

@@ -1,124 +1,142 @@
-"""Makes chat lines of prompt/completion lines and of CSV, line by line, all or nothing."""
+"""Converts a file into JSON lines that can be trained on, row by row, and counts what became of each row."""
 
-import csv
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import IO, Any, TextIO
+from typing import IO, Any
 
 import msgspec
 
-PAIRS = (
-    ("prompt", "completion"),
-    ("question", "answer"),
-    ("input", "output"),
-    ("instruction", "response"),
-    ("user", "assistant"),
-)
-MAX_FIELD = 32 << 20
+from cli.datasets.conversion.csv_rows import csv_rows
+from cli.datasets.conversion.encoding import find_encoding
+from cli.datasets.conversion.examples import example_of, texts_of
+from cli.datasets.conversion.json_rows import json_rows
+from cli.datasets.conversion.names import plain
+from cli.datasets.conversion.rows import FileProblem, Options, Row, RowProblem, SourceNotes
+from cli.datasets.output import publish, unfinished_file
+from cli.datasets.report import check_with_progress
+from shared.datasets.validation.findings.report import Report
+
+MAX_LEFT_OUT_LISTED = 1_000
+MAX_LOST_NAMES = 1_000
+END_MARK = "<|endoftext|>"
+SNIFFED_CHARACTERS = 4_096
 
 
-class Unconvertible(Exception):
-    """A line of which no example can be made."""
+class LeftOut(msgspec.Struct, frozen=True):
+    """A row that is not in the output. `row` counts a table's or an array's rows from 1."""
 
-    def __init__(self, line: int, message: str) -> None:
-        super().__init__(message)
-        self.line = line
-
-
-def convert_file(source: Path, target: Path | None, system: str | None) -> int:
-    """The number of examples written. `target` is replaced only once all are; it may be the source."""
-    examples = 0
-    with _writer(target) as write:
-        for number, row in _rows(source):
-            write.write(msgspec.json.encode(_example(number, row, system)).decode() + "\n")
-            examples += 1
-    return examples
+    line: int
+    row: int | None
+    reason: str
 
 
-@contextmanager
-def _writer(target: Path | None) -> Iterator[IO[str]]:
-    if target is None:
-        yield sys.stdout
-        return
-    with NamedTemporaryFile("w", dir=target.parent, prefix=f".{target.name}.", encoding="utf-8", delete=False) as file:
-        unfinished = Path(file.name)
+@dataclass
+class Outcome:
+    """What became of a file. `refusal` says why nothing was written; None if the target is complete."""
+
+    notes: SourceNotes = field(default_factory=SourceNotes)
+    rows_in: int = 0
+    rows_out: int = 0
+    empty_rows: int = 0
+    rows_left_out: int = 0
+    left_out: list[LeftOut] = field(default_factory=list)
+    lost_fields: Counter[str] = field(default_factory=Counter)
+    dropped_fields: Counter[str] = field(default_factory=Counter)
+    shapes: Counter[str] = field(default_factory=Counter)
+    trimmed_rows: int = 0
+    end_marks: int = 0
+    refusal: str | None = None
+    file_problem: FileProblem | None = None
+    report: Report | None = None
+
+    def leave_out(self, row: Row, reason: str) -> None:
+        self.rows_left_out += 1
+        if len(self.left_out) < MAX_LEFT_OUT_LISTED:
+            self.left_out.append(LeftOut(row.line, row.number, reason))
+
+    def lose(self, names: Iterable[str], options: Options) -> None:
+        """Count fields that are in no example; those that the caller dropped knowingly are counted apart."""
+        for name in names:
+            if plain(name) in options.drop:
+                self.dropped_fields[plain(name)] += 1
+            elif name in self.lost_fields or len(self.lost_fields) < MAX_LOST_NAMES:
+                self.lost_fields[name] += 1
+
+
+def convert_file(source: Path, target: Path | None, options: Options, *, skip_invalid: bool, strict: bool) -> Outcome:
+    """Convert `source`, check the result, and make it `target`, which may be the source; None is standard output.
+
+    Nothing is written if a row cannot be converted, unless `skip_invalid`; if a field would be lost and the caller is
+    `strict`; or if there is no row at all. Raises OSError if the target cannot be written.
+    """
+    outcome = Outcome()
+    with unfinished_file(target) as file:
         try:
-            yield file
+            for row in _rows(source, options, outcome.notes):
+                _convert(row, options, outcome, file)
+        except FileProblem as problem:
+            outcome.file_problem = problem
+        outcome.lose(sorted(outcome.notes.outside_rows), options)
+        outcome.refusal = _refusal(outcome, skip_invalid=skip_invalid, strict=strict)
+        if outcome.refusal is None:
             file.flush()
-            os.fsync(file.fileno())
-            unfinished.chmod(0o666 & ~_umask())
-            unfinished.replace(target)
-        finally:
-            unfinished.unlink(missing_ok=True)
+            outcome.report = check_with_progress(Path(file.name), None, None, "openai", tokens=False)
+            publish(file, target)
+    return outcome
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _rows(source: Path, options: Options, notes: SourceNotes) -> Iterator[Row]:
+    encoding = find_encoding(source, options.encoding, notes)
+    with source.open(encoding=encoding, newline="") as file:
+        start = file.read(SNIFFED_CHARACTERS).lstrip("\ufeff \t\r\n")
+        file.seek(0)
+        read = json_rows if start.startswith(("{", "[")) else csv_rows
+        yield from read(file, options, notes)
 
 
-def _rows(source: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each row with its line, from 1. What begins with a brace is JSON lines, anything else is CSV."""
+def _convert(row: Row, options: Options, outcome: Outcome, file: IO[bytes]) -> None:
+    outcome.rows_in += 1
+    if row.value is None and row.problem is None:
+        outcome.empty_rows += 1
+        return
     try:
-        with source.open(encoding="utf-8-sig", newline="") as file:
-            start = file.read(4096).lstrip()
-            file.seek(0)
-            yield from _json_rows(file) if start.startswith("{") else _csv_rows(file)
-    except UnicodeDecodeError as error:
-        raise Unconvertible(1, f"the file is not UTF-8: {error.reason} at byte {error.start}") from None
+        if row.problem:
+            raise RowProblem(row.problem)
+        example, fields = example_of(row.value, options)
+    except RowProblem as problem:
+        outcome.leave_out(row, str(problem))
+        return
+    except RecursionError:
+        outcome.leave_out(row, "it is nested too deeply")
+        return
+    file.write(_encoded(example.value) + b"\n")
+    outcome.rows_out += 1
+    outcome.shapes[example.shape] += 1
+    outcome.trimmed_rows += fields.is_trimmed
+    texts = texts_of(example.value)
+    outcome.end_marks += any(text.endswith(END_MARK) for text in texts)
+    outcome.lose([*fields.lost(texts), *fields.dropped], options)
 
 
-def _json_rows(file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(file, start=1):
-        if not line.strip("\ufeff \t\r\n"):
-            continue
-        try:
-            row = msgspec.json.decode(line.removeprefix("\ufeff").encode())
-        except (ValueError, RecursionError) as error:
-            raise Unconvertible(number, f"not JSON: {error}") from None
-        if not isinstance(row, dict):
-            raise Unconvertible(number, "expected a JSON object")
-        yield number, row
-
-
-def _csv_rows(file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
-    csv.field_size_limit(MAX_FIELD)
-    reader = csv.DictReader(file, strict=True)
+def _encoded(example: dict[str, Any]) -> bytes:
     try:
-        reader.fieldnames = [(name or "").strip("\ufeff ").lower() for name in reader.fieldnames or ()]
-        for row in reader:
-            if None in row:
-                raise Unconvertible(reader.line_num, "the row has more fields than the header")
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise Unconvertible(reader.line_num, f"not CSV: {error}") from None
+        return msgspec.json.encode(example)
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can write
+        return json.dumps(example).encode()
 
 
-def _example(line: int, row: dict[str, Any], system: str | None) -> dict[str, Any]:
-    if "messages" in row:
-        return row
-    pair = next((pair for pair in PAIRS if set(pair) <= row.keys()), None)
-    if pair is None:
-        known = ", ".join("/".join(pair) for pair in PAIRS)
-        keys = ", ".join(str(key)[:40] for key in list(row)[:8])
-        raise Unconvertible(line, f"none of the pairs {known} is there; there is: {keys}")
-    question, answer = (_text(line, row, key) for key in pair)
-    said = row.get("system") or system
-    opening = [{"role": "system", "content": str(said)}] if said else []
-    return {
-        "messages": [*opening, {"role": "user", "content": question}, {"role": "assistant", "content": answer}],
-    }
-
-
-def _text(line: int, row: dict[str, Any], key: str) -> str:
-    value = row[key]
-    if not isinstance(value, str) or not value.strip():
-        raise Unconvertible(
-            line, f"`{key}` is empty" if value in (None, "") or isinstance(value, str) else f"`{key}` is no text"
-        )
-    return value.strip()
+def _refusal(outcome: Outcome, *, skip_invalid: bool, strict: bool) -> str | None:
+    if outcome.file_problem:
+        return "The file cannot be read, so nothing is written."
+    if outcome.rows_left_out and not skip_invalid:
+        left_out = f"{outcome.rows_left_out:,} of {outcome.rows_in:,} rows cannot be converted"
+        others = " To write the others, add --skip-invalid." if outcome.rows_out else ""
+        return f"{left_out}, so nothing is written.{others}"
+    if not outcome.rows_out:
+        return "There is no row to convert, so nothing is written."
+    if strict and outcome.lost_fields:
+        return "Fields would be lost, and --strict is given, so nothing is written. Agree with --drop FIELD."
+    return None

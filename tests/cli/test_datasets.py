@@ -98,11 +98,11 @@ def test_csv_becomes_chat(tmp_path: Path) -> None:
     [
         (b"prompt,completion\na,b\nc,\n", 3, "`completion` is empty"),
         (b"prompt,completion\na,b,c\n", 2, "more fields"),
-        (b"first,second\na,b\n", 2, "none of the pairs"),
+        (b"first,second\na,b\n", 2, "none of the fields is known"),
         (b'{"prompt": "a", "completion": "b"}\n{"prompt": 1, "completion": "b"}\n', 2, "`prompt` is no text"),
         (b'{"prompt": "a", "completion": "b"}\n{"prompt": \n', 2, "not JSON"),
-        (b'prompt,completion\n"a,b\n', 1, "not CSV"),
-        (b"prompt,completion\na,\xff\n", 1, "not UTF-8"),
+        (b'prompt,completion\n"a,b\n', 2, "not CSV"),
+        (b"prompt,completion\na,\x81\n", 2, "not UTF-8"),
     ],
 )
 def test_a_line_that_cannot_be_converted_is_named_and_nothing_is_left(
