@@ -1,4 +1,4 @@
-"""docs/jobs.md draws the same moves and the same actions as the code has, by the same names."""
+"""docs/jobs.md draws the states, and docs/how-jobs-work.md the actions, as the code has them and by the same names."""
 
 import re
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 from shared.jobs.models import JobStatus, NextAction
 from shared.jobs.transitions import MOVES, NEXT_ACTIONS, PERMITTED_WHEN
 
-DOCS = (Path(__file__).parent.parent / "docs" / "jobs.md").read_text()
-DIAGRAMS = re.findall(r"```mermaid\n(.+?)```", DOCS, re.DOTALL)
+PAGES = [Path(__file__).parent.parent / "docs" / name for name in ("jobs.md", "how-jobs-work.md")]
+DIAGRAMS = [diagram for page in PAGES for diagram in re.findall(r"```mermaid\n(.+?)```", page.read_text(), re.DOTALL)]
 ACTIONS = {"ended": None, **{action.value: action for action in NextAction}}
 
 
@@ -15,7 +15,7 @@ def arrows(diagram: str) -> list[tuple[str, str, str]]:
     return re.findall(r"^    (\w+) --> (\w+): (.+)$", diagram, re.MULTILINE)
 
 
-def test_the_page_has_a_diagram_of_the_states_and_one_of_the_steps() -> None:
+def test_the_pages_have_a_diagram_of_the_states_and_one_of_the_steps() -> None:
     assert len(DIAGRAMS) == 2
 
 

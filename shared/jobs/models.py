@@ -38,7 +38,7 @@ class JobRequest(StrEnum):
 
 
 class NextAction(StrEnum):
-    """What the next step of a job does. docs/jobs.md draws which action follows which."""
+    """What the next step of a job does. docs/how-jobs-work.md draws which action follows which."""
 
     PREPARE = "prepare"  # check its files and its cost, wait for a slot, then create it at the provider
     FIND = "find"  # search the provider for it, as the create may have arrived or not

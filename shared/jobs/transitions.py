@@ -1,4 +1,4 @@
-"""Which status follows which, and which action of a step; docs/jobs.md draws both, and a test compares them."""
+"""Which status follows which, and which action of a step; docs/jobs.md and docs/how-jobs-work.md draw the two."""
 
 from shared.jobs.models import Job, JobRequest, JobStatus, NextAction
 from shared.webhooks.event_types import EventType
