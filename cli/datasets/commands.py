@@ -54,33 +54,39 @@ def check(
         raise typer.Exit(DATA_IS_INVALID)
 
 
+Target = Annotated[Path | None, typer.Argument(dir_okay=False, help="Where to write; the terminal if left out.")]
+System = Annotated[str | None, typer.Option(help="A system message for every example without one.")]
+Drop = Annotated[
+    list[str] | None, typer.Option(help="A field to leave out, knowingly; may be repeated.", metavar="FIELD")
+]
+Rename = Annotated[
+    list[str] | None, typer.Option(help="Read a field by a known name: --rename Customer=question.", metavar="OLD=NEW")
+]
+Role = Annotated[list[str] | None, typer.Option(help="What a role means: --role agent=assistant.", metavar="OLD=NEW")]
+Rows = Annotated[str | None, typer.Option(help="The key that holds the rows, if several do.", metavar="KEY")]
+Encoding = Annotated[str | None, typer.Option(help="The file's encoding, if it is not recognised.")]
+SkipInvalid = Annotated[
+    bool, typer.Option("--skip-invalid", help="Leave out rows that cannot be converted, and write the others.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse the file if a field would be lost that --drop does not name.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Say what happened as one JSON object.")]
+
+
 @app.command()
 def convert(
     source: File,
-    target: Annotated[
-        Path | None, typer.Argument(dir_okay=False, help="Where to write; the terminal if left out.")
-    ] = None,
-    system: Annotated[str | None, typer.Option(help="A system message for every example without one.")] = None,
-    drop: Annotated[
-        list[str] | None, typer.Option(help="A field to leave out, knowingly; may be repeated.", metavar="FIELD")
-    ] = None,
-    rename: Annotated[
-        list[str] | None,
-        typer.Option(help="Read a field under a known name: --rename Customer=question.", metavar="OLD=NEW"),
-    ] = None,
-    role: Annotated[
-        list[str] | None,
-        typer.Option(help="What a role means: --role agent=assistant.", metavar="OLD=NEW"),
-    ] = None,
-    rows: Annotated[str | None, typer.Option(help="The key that holds the rows, if several do.", metavar="KEY")] = None,
-    encoding: Annotated[str | None, typer.Option(help="The file's encoding, if it is not recognised.")] = None,
-    skip_invalid: Annotated[
-        bool, typer.Option("--skip-invalid", help="Leave out rows that cannot be converted, and write the others.")
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse the file if a field would be lost that --drop does not name.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Say what happened as one JSON object.")] = False,
+    target: Target = None,
+    system: System = None,
+    drop: Drop = None,
+    rename: Rename = None,
+    role: Role = None,
+    rows: Rows = None,
+    encoding: Encoding = None,
+    skip_invalid: SkipInvalid = False,
+    strict: Strict = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make JSON lines that can be trained on of what you have: chats, questions and answers, preferences, tables.
 
