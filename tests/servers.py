@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from api.http.slow_heads import Connection
 
-PATIENCE = 20.0
+PATIENCE = 60.0  # seconds
 
 
 def free_port() -> int:
@@ -24,7 +24,7 @@ def free_port() -> int:
         return port
 
 
-def wait_for_port(port: int, patience: float = 60.0) -> None:
+def wait_for_port(port: int, patience: float = PATIENCE) -> None:
     deadline = time.monotonic() + patience
     while True:
         try:

@@ -32,7 +32,9 @@ class Sandbox:
         found = re.search(r"http://\S+", self.first_line)
         assert found, self.first_line
         self.url = found[0]
-        self.http = httpx2.Client(base_url=self.url, headers={"authorization": f"Bearer {KEY}"}, verify=False)
+        self.http = httpx2.Client(
+            base_url=self.url, headers={"authorization": f"Bearer {KEY}"}, timeout=30, verify=False
+        )
         self.openai = self.client(strict=True)
         self.lenient = self.client(strict=False)
 
@@ -48,7 +50,7 @@ class Sandbox:
         if self.process.returncode is None:
             self.stop()
 
-    def client(self, *, strict: bool = True, key: str = KEY, timeout: float = 10) -> OpenAI:
+    def client(self, *, strict: bool = True, key: str = KEY, timeout: float = 30) -> OpenAI:
         return OpenAI(
             api_key=key,
             base_url=f"{self.url}/v1",
@@ -60,7 +62,7 @@ class Sandbox:
     def stop(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """End it by a signal; its exit code, and what it had to say after the first line."""
         self.process.send_signal(number)
-        _, said = self.process.communicate(timeout=10)
+        _, said = self.process.communicate(timeout=30)
         return self.process.returncode, said
 
     def control(self, lever: str, /, **body: Any) -> Any:
