@@ -12,7 +12,7 @@ from shared.db.owned import get_owned, list_owned
 from shared.db.pages import Page
 from shared.webhooks import deliveries
 from shared.webhooks import service as webhooks
-from shared.webhooks.deliveries import Filter
+from shared.webhooks.deliveries import EventFilter
 from shared.webhooks.delivery_schemas import (
     RecoveryCreate,
     Time,
@@ -44,11 +44,11 @@ def wanted_events(
     object: Annotated[str | None, Query(max_length=256, description="The id of the resource")] = None,
     since: Annotated[Time | None, Query(description="Unix seconds, included")] = None,
     until: Annotated[Time | None, Query(description="Unix seconds, included")] = None,
-) -> Filter:
-    return Filter(type=type, object_id=object, since=since, until=until)
+) -> EventFilter:
+    return EventFilter(type=type, object_id=object, since=since, until=until)
 
 
-FilterDep = Annotated[Filter, Depends(wanted_events)]
+FilterDep = Annotated[EventFilter, Depends(wanted_events)]
 
 
 @router.post("", response_model=WebhookEndpointWithSecret)

@@ -20,7 +20,7 @@ from shared.db.row_security import limit_to_project
 from shared.db.times import utc_now
 from shared.errors import Forbidden, Unauthorized
 from shared.projects import callers
-from shared.webhooks.deliveries import Filter
+from shared.webhooks.deliveries import EventFilter
 from shared.webhooks.models import WebhookEvent
 from shared.webhooks.schemas import WebhookEventPublic
 
@@ -32,7 +32,7 @@ KEEP_ALIVE = b": alive\n\n"
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
-def follow(request: Request, wanted: Filter, since: datetime | None) -> StreamingResponse:
+def follow(request: Request, wanted: EventFilter, since: datetime | None) -> StreamingResponse:
     """Stream the matching events of the caller's project, from `since` or from now on."""
     cursor = _Cursor(secret_of(request), wanted, since - COMMIT_WINDOW if since else utc_now())
     return StreamingResponse(_events(cursor), media_type=MEDIA_TYPE, headers=HEADERS)
@@ -70,7 +70,7 @@ def is_stopping() -> bool:
 class _Cursor:
     """How far one client has read: all events before the id `_from`, and those in `_seen`."""
 
-    def __init__(self, secret: str, wanted: Filter, since: datetime) -> None:
+    def __init__(self, secret: str, wanted: EventFilter, since: datetime) -> None:
         self._secret = secret
         self._wanted = wanted.conditions()
         self._from = first_id(WebhookEvent.id_prefix, since)

@@ -1,4 +1,4 @@
-"""A sample of each event's object: for tests of an endpoint, and as the examples of the documentation."""
+"""Sample objects for each type of event: for test deliveries, and for the examples in /openapi.json."""
 
 from typing import Any
 
@@ -162,5 +162,5 @@ _SAMPLES: dict[EventType, dict[str, Any]] = {
 
 
 def sample(type: EventType) -> dict[str, Any]:
-    """The object that an event of this type is about, as the API would give it."""
+    """Return a sample of the object that an event of this type is about, as the API shows it."""
     return _SAMPLES[type]

@@ -1,4 +1,4 @@
-"""A test of a webhook endpoint: the worker sends it, as everything that goes to a stranger, and the caller waits."""
+"""Tests a webhook endpoint: the worker sends a sample event, and the request waits for the receiver's answer."""
 
 from functools import partial
 
@@ -18,16 +18,19 @@ from shared.webhooks.schemas import WebhookEndpointTest
 
 
 async def send_and_wait(project_id: str, endpoint_id: str, type: EventType) -> WebhookEndpointTest:
-    """What the receiver answered. Raises `Invalid` if no answer came, `WorkerUnavailable` if it was not even sent.
+    """Send a sample and return the receiver's answer.
 
-    Asked again under the same `Idempotency-Key`, it waits for the answer to what was sent the first time.
+    Raises `Invalid` if the receiver gave no answer, `WorkerUnavailable` if no worker has sent the sample in time. A
+    repeated request with the same `Idempotency-Key` sends nothing and waits for the first one's answer.
     """
     delivery_id = await run_in_threadpool(_send, project_id, endpoint_id, type)
     settings = get_settings()
     timeout = settings.enqueue_again_after + settings.webhook_timeout
     attempt = await wait_for(partial(_attempt, project_id, delivery_id), timeout)
     if attempt is None:
-        raise WorkerUnavailable("The test has not been sent yet: no worker is free. Its delivery stays in the log")
+        raise WorkerUnavailable(
+            "No worker was free to send the test in time; its delivery in the log shows when it is sent"
+        )
     return _result(endpoint_id, type, attempt)
 
 
@@ -47,7 +50,7 @@ def _attempt(project_id: str, delivery_id: str) -> WebhookAttempt | None:
 
 def _result(endpoint_id: str, type: EventType, attempt: WebhookAttempt) -> WebhookEndpointTest:
     if attempt.response_status is None:
-        sentence = f"The receiver gave no answer: {attempt.error}. See delivery {attempt.delivery_id}"
+        sentence = f"The receiver gave no answer: {attempt.error}. GET its delivery {attempt.delivery_id} for details"
         raise Invalid(sentence, code="webhook_test_failed", param="webhook_endpoint_id")
     return WebhookEndpointTest(
         webhook_endpoint_id=endpoint_id,

@@ -29,7 +29,7 @@ def _contexts(row: Row) -> dict[str, str]:
     """Return the seal context of each sealed column."""
     if isinstance(row, Credential):
         return seal_contexts(row)
-    return dict.fromkeys(sealed_columns(WebhookEndpoint), row.place)
+    return dict.fromkeys(sealed_columns(WebhookEndpoint), row.seal_context)
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Result:
 def reseal_all() -> Result:
     """Reseal all secrets that are still needed, and all stored answers, a batch of rows in each transaction.
 
-    Stored answers that no key opens are left alone: they expire.
+    Stored answers that no key opens are skipped: they expire.
     """
     result = Result()
     for model in SEALED:

@@ -1,4 +1,4 @@
-"""The log of deliveries, and the ways to send again: redelivery, recovery and tests."""
+"""Reads the log of deliveries, and sends again: redelivers one, recovers missed events, sends a test."""
 
 import json
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ from shared.webhooks.models import (
     WebhookRecovery,
 )
 
-CLOCK_SKEW_SECONDS = 60.0
+CLOCK_SKEW_SECONDS = 60.0  # ids are made by the clocks of several processes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Filter:
-    """Which events: of a type, about an object, and made between two times (Unix seconds, both included)."""
+class EventFilter:
+    """Selects events by type, by the object they are about, and by time (Unix seconds, both bounds included)."""
 
     type: EventType | None = None
     object_id: str | None = None
@@ -47,9 +47,9 @@ class Filter:
 
 
 def made_between(since: float | None, until: float | None) -> list[ColumnElement[bool]]:
-    """Of events made between two times, the whole second of `until` included.
+    """Return conditions for events made between two times in Unix seconds; all of the second `until` is included.
 
-    Ids begin with the time and have an index, so they narrow the search, with room for clocks that are set.
+    Ids begin with the time and are indexed, so the conditions on ids make the query fast; they allow for clock skew.
     """
     found: list[ColumnElement[bool]] = []
     if since is not None:
@@ -64,7 +64,7 @@ def made_between(since: float | None, until: float | None) -> list[ColumnElement
 
 
 def body_of(event: WebhookEvent, is_full: bool) -> bytes:
-    """What is sent, byte for byte the same at each attempt."""
+    """Return the request body. It is the same, byte for byte, in each attempt."""
     payload = {
         "id": event.id,
         "object": "event",
@@ -76,7 +76,7 @@ def body_of(event: WebhookEvent, is_full: bool) -> bytes:
 
 
 def list_events(
-    session: Session, project_id: str, wanted: Filter, *, after: str | None, limit: int
+    session: Session, project_id: str, wanted: EventFilter, *, after: str | None, limit: int
 ) -> list[WebhookEvent]:
     return list_owned(session, WebhookEvent, project_id, *wanted.conditions(), after=after, limit=limit)
 
@@ -85,13 +85,13 @@ def list_deliveries(
     session: Session,
     project_id: str,
     endpoint_id: str,
-    wanted: Filter,
+    wanted: EventFilter,
     status: DeliveryStatus | None,
     *,
     after: str | None,
     limit: int,
 ) -> list[WebhookDeliveryPublic]:
-    """One more than `limit` deliveries of an endpoint with their attempts, newest first."""
+    """Return up to `limit` + 1 deliveries of an endpoint with their attempts, newest first. Raises `NotFound`."""
     check_endpoint(session, project_id, endpoint_id)
     query = (
         select(WebhookDelivery, WebhookEvent)
@@ -120,9 +120,11 @@ def _attempts(session: Session, delivery_ids: Sequence[str]) -> dict[str, list[W
 
 
 def check_endpoint(session: Session, project_id: str, endpoint_id: str) -> None:
-    """Refuse what is not the project's. The log of an endpoint outlives it, as long as there is one."""
-    its = select(WebhookEndpoint.id).where(WebhookEndpoint.id == endpoint_id, WebhookEndpoint.project_id == project_id)
-    if session.exec(its).first() is None:
+    """Raises `NotFound` for an endpoint of another project. A deleted one passes: its log can still be read."""
+    query = select(WebhookEndpoint.id).where(
+        WebhookEndpoint.id == endpoint_id, WebhookEndpoint.project_id == project_id
+    )
+    if session.exec(query).first() is None:
         raise NotFound(f"No such {WebhookEndpoint.called}: {endpoint_id}", param="webhook_endpoint_id")
 
 
@@ -135,7 +137,7 @@ def get_delivery(
 
 
 def show_delivery(session: Session, delivery: WebhookDelivery) -> WebhookDeliveryWithBody:
-    """A delivery with everything that is known of it."""
+    """Return a delivery with its attempts and the request body."""
     event = session.get_one(WebhookEvent, delivery.event_id)
     attempts = _attempts(session, [delivery.id]).get(delivery.id, [])
     body = body_of(event, delivery.is_full).decode()
@@ -143,24 +145,25 @@ def show_delivery(session: Session, delivery: WebhookDelivery) -> WebhookDeliver
 
 
 def redeliver(session: Session, project_id: str, endpoint_id: str, delivery_id: str) -> WebhookDelivery:
-    """Send it again now, under the same `webhook-id`; if that fails, the schedule begins anew."""
+    """Send a delivery again now, under the same `webhook-id`; if that fails, the retry schedule starts again."""
     delivery = get_delivery(session, project_id, endpoint_id, delivery_id, lock=True)
-    _to_be_tried_now(session, project_id, endpoint_id)  # locked in this order, as by who records an attempt
-    begin_anew(delivery)
+    _end_pause(session, project_id, endpoint_id)  # locks the endpoint after the delivery, as `outcomes` does
+    restart(delivery)
     make_due(session, delivery)
     return delivery
 
 
-def begin_anew(delivery: WebhookDelivery) -> None:
+def restart(delivery: WebhookDelivery) -> None:
     delivery.status, delivery.failure_reason, delivery.finished_at = DeliveryStatus.PENDING, None, None
     delivery.attempts = 0
 
 
-def _to_be_tried_now(session: Session, project_id: str, endpoint_id: str) -> WebhookEndpoint:
+def _end_pause(session: Session, project_id: str, endpoint_id: str) -> WebhookEndpoint:
+    """Lock the endpoint and let it be tried at once. Raises `Invalid` if it is disabled."""
     endpoint = get_owned(session, WebhookEndpoint, endpoint_id, project_id, lock=True)
     if endpoint.disabled_at is not None:
         raise Invalid(
-            "The endpoint is disabled: enable it first (`enabled: true`), then ask again",
+            "The endpoint is disabled: enable it first (`enabled: true`), then try again",
             code="webhook_endpoint_disabled",
             param="webhook_endpoint_id",
         )
@@ -168,17 +171,18 @@ def _to_be_tried_now(session: Session, project_id: str, endpoint_id: str) -> Web
     return endpoint
 
 
-def recover(session: Session, project_id: str, endpoint_id: str, asked: RecoveryCreate) -> WebhookRecovery:
-    """Begin to deliver what the endpoint has missed: events that it wants and has not answered with 2xx.
+def recover(session: Session, project_id: str, endpoint_id: str, new: RecoveryCreate) -> WebhookRecovery:
+    """Start a recovery: the worker delivers the events that the endpoint wants and has not answered with 2xx.
 
-    It begins when all that happened until then is there to be seen.
+    It starts `COMMIT_WINDOW` after `until`, when every transaction that wrote an event before `until` has committed.
+    Raises `Invalid` for an empty period, and if the endpoint is disabled.
     """
     now = utc_now()
-    until = min(now, from_epoch(asked.until)) if asked.until is not None else now
-    since = from_epoch(asked.since)
+    until = min(now, from_epoch(new.until)) if new.until is not None else now
+    since = from_epoch(new.since)
     if since >= until:
         raise Invalid("`since` must be before `until`, and in the past", param="since")
-    _to_be_tried_now(session, project_id, endpoint_id)
+    _end_pause(session, project_id, endpoint_id)
     begins_at = max(now, until + COMMIT_WINDOW)
     recovery = WebhookRecovery(
         project_id=project_id, endpoint_id=endpoint_id, since=since, until=until, due_at=begins_at, enqueued_at=None
@@ -196,7 +200,7 @@ def get_recovery(session: Session, project_id: str, endpoint_id: str, recovery_i
 def send_test(
     session: Session, project_id: str, endpoint_id: str, type: EventType, data: dict[str, Any]
 ) -> WebhookDelivery:
-    """A sample event for this endpoint alone, whatever it asked for: sent once, also while it is disabled."""
+    """Send a sample event to this endpoint alone, once, whatever its event types are and even if it is disabled."""
     endpoint = get_owned(session, WebhookEndpoint, endpoint_id, project_id)
     event = make_sample(session, project_id, type, data)
     delivery = webhooks.new_delivery(event, endpoint.id, endpoint.full_payloads)
@@ -205,7 +209,7 @@ def send_test(
 
 
 def make_sample(session: Session, project_id: str, type: EventType, data: dict[str, Any]) -> WebhookEvent:
-    """An event that did not happen: only those see it who read or follow the events."""
+    """Write an event that did not happen. It gets no deliveries; only the list and the stream of events show it."""
     event = WebhookEvent(project_id=project_id, type=type, object_id=data["id"], data=data, is_test=True)
     session.add(event)
     session.flush()

@@ -1,4 +1,4 @@
-"""How telling went: deliveries with their attempts, and recoveries of what was missed."""
+"""The bodies of the delivery log: deliveries with their attempts, and recoveries of missed events."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -17,11 +17,11 @@ from shared.webhooks.models import (
     WebhookRecovery,
 )
 
-Time = Annotated[int, Field(ge=0, le=2**33)]
+Time = Annotated[int, Field(ge=0, le=2**33)]  # Unix seconds, to the year 2242
 
 
 class RecoveryCreate(BaseModel):
-    """The time, in Unix seconds, from which on (and until which, else now) what was missed is delivered."""
+    """Deliver the events missed from `since` to `until`, both in Unix seconds. `until` defaults to now."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,9 +30,9 @@ class RecoveryCreate(BaseModel):
 
 
 class WebhookAttemptPublic(BaseModel):
-    """One request: `response_status` is null when no answer came, and `error` says why it counts as failed.
+    """One HTTP request. `response_status` is null if no answer came. `error` says why the attempt failed, else null.
 
-    `address` is the IP address and port that were dialled; `response_body` the first 2 KiB of what came back.
+    `address` is the IP address and port connected to; `response_body` has the first 2 KiB of the answer.
     """
 
     id: str
@@ -66,8 +66,7 @@ class WebhookAttemptPublic(BaseModel):
 
 
 class WebhookDeliveryPublic(Listed):
-    """One event on its way to one endpoint. `next_attempt_at` is null while an attempt is under way, and once it
-    succeeded or was given up."""
+    """One event for one endpoint. `next_attempt_at` is null during an attempt and after the last one."""
 
     object: Literal["webhook_delivery"] = "webhook_delivery"
     created_at: int
@@ -101,13 +100,13 @@ class WebhookDeliveryPublic(Listed):
 
 
 class WebhookDeliveryWithBody(WebhookDeliveryPublic):
-    """`request_body` is, byte for byte, what every attempt sends."""
+    """A delivery with `request_body`: the exact body that every attempt sends."""
 
     request_body: str
 
 
 class WebhookRecoveryPublic(Listed):
-    """How far it has come: the `events` looked at so far, and the `deliveries` made due again."""
+    """The progress of a recovery: the `events` examined so far, and the `deliveries` that are sent again."""
 
     object: Literal["webhook_recovery"] = "webhook_recovery"
     created_at: int

@@ -1,4 +1,4 @@
-"""Where to tell, what to tell, and how telling went."""
+"""The tables of webhook endpoints, of events, and of their deliveries, attempts and recoveries."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -19,10 +19,11 @@ class DisabledReason(StrEnum):
 
 
 class WebhookEndpoint(Owned, Deletable, table=True):
-    """An address of a project that is told of its events. The signing secrets are sealed.
+    """A URL to which a project's events are sent. Its signing secrets are sealed.
 
-    `failing_since` and `consecutive_failures` are of the attempts since the last that succeeded; until `paused_until`
-    nothing is sent, so that an address that keeps failing costs little.
+    `failing_since` and `consecutive_failures` count from the first failure after the last success. Nothing is sent
+    before `paused_until`, so a receiver that keeps failing holds no sender. Events since `missed_since` may not have
+    arrived.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -48,13 +49,13 @@ class WebhookEndpoint(Owned, Deletable, table=True):
     missed_since: datetime | None = TimeField(default=None)
 
     @property
-    def place(self) -> str:
-        """Where its secrets are sealed for."""
+    def seal_context(self) -> str:
+        """The context of its sealed secrets: copied to another row they cannot be opened."""
         return f"{self.project_id}/{self.id}"
 
 
 class WebhookEvent(Owned, table=True):
-    """What happened. It never changes: a retry repeats it. One that only tries out a receiver `is_test`."""
+    """Something that happened in a project. A row never changes: each attempt sends the same. `is_test`: a sample."""
 
     __tablename__ = "webhook_events"
     __table_args__ = (Index(None, "project_id", "id"), Index(None, "object_id"))
@@ -85,9 +86,10 @@ _IS_DUE = text("due_at IS NOT NULL")
 
 
 class WebhookDelivery(OwnedDue, table=True):
-    """One event for one endpoint. Its id is the `webhook-id` of every attempt.
+    """One event for one endpoint. Its id is the `webhook-id` header of every attempt.
 
-    `attempts` counts those of the current round: a delivery that is asked for again begins a new one.
+    `attempts` counts since the delivery was created or last restarted (redelivered or recovered). `is_full`: the
+    payload has the whole object, not only its id.
     """
 
     __tablename__ = "webhook_deliveries"
@@ -112,9 +114,10 @@ class WebhookDelivery(OwnedDue, table=True):
 
 
 class WebhookAttempt(Owned, table=True):
-    """One HTTP request: what was sent to which address, and what came back, or why nothing did.
+    """One HTTP request of a delivery, with its answer, or with `error` if there was none.
 
-    The body that was sent is the event's; of the answer the first 2 KiB are kept.
+    `address` is the IP address and port connected to. The request body is not stored: it is made from the event. Of the
+    response body the first 2 KiB are stored.
     """
 
     __tablename__ = "webhook_attempts"
@@ -139,7 +142,10 @@ class RecoveryStatus(StrEnum):
 
 
 class WebhookRecovery(OwnedDue, table=True):
-    """A request to deliver what an endpoint has missed between two times. Each step goes through some of the events."""
+    """A request to deliver the events that an endpoint has missed between two times.
+
+    Each step of the worker handles a batch of events and stores in `last_event_id` how far it has come.
+    """
 
     __tablename__ = "webhook_recoveries"
     id_prefix: ClassVar[str] = "whrec_"

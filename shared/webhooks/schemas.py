@@ -1,4 +1,4 @@
-"""Webhook endpoints as OpenAI's wire has them, and the events that they are told of."""
+"""The bodies of `/v1/webhook_endpoints` and `/v1/webhook_events`; endpoints are OpenAI's object and more."""
 
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ EventTypes = Annotated[list[EventType], Field(min_length=1, max_length=100)]
 
 
 class WebhookEndpointCreate(BaseModel):
-    """`full_payloads` puts the whole object into `data` also where OpenAI's events carry only its id."""
+    """A new endpoint. With `full_payloads`, OpenAI's own events have the whole object in `data`, not only its id."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -26,7 +26,7 @@ class WebhookEndpointCreate(BaseModel):
 
 
 class WebhookEndpointUpdate(BaseModel):
-    """What is named is changed. `enabled` turns sending off, and on again after a disabling."""
+    """The fields to change; omitted ones stay. `enabled`: false stops sending, true resumes it, also after failures."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,7 +38,7 @@ class WebhookEndpointUpdate(BaseModel):
 
 
 class SecretRotate(BaseModel):
-    """The old secret signs too for 24 hours, if asked for; otherwise it is worth nothing at once."""
+    """With the flag, deliveries are signed with the old secret too for 24 hours; without it, only with the new one."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,7 +46,7 @@ class SecretRotate(BaseModel):
 
 
 class EventTypeNamed(BaseModel):
-    """The type of event of which a sample is sent."""
+    """The type of the sample event to send."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,11 +54,11 @@ class EventTypeNamed(BaseModel):
 
 
 class WebhookEndpointPublic(Listed):
-    """OpenAI's endpoint object, and beside it how sending to it goes.
+    """OpenAI's endpoint object, and its state. The signing secret is not shown again.
 
-    `updated_at` is of the last change of its settings or its secret, at first of its creation. `failing_since` is null
-    while attempts succeed. A disabled endpoint gets nothing; what it may have missed happened since `missed_since`,
-    which stays after it is enabled again, until all since then is recovered. Its signing secret is never shown again.
+    `updated_at`: when its settings or secret last changed. `failing_since`: the first failed attempt after the last
+    success; null while attempts succeed. Nothing is sent to a disabled endpoint. Events since `missed_since` may not
+    have arrived; it stays set after the endpoint is enabled, until a recovery covers all of that time.
     """
 
     object: Literal["webhook_endpoint"] = "webhook_endpoint"
@@ -95,7 +95,7 @@ class WebhookEndpointPublic(Listed):
 
 
 class WebhookEndpointWithSecret(WebhookEndpointPublic):
-    """What create and rotate answer, once: `signing_secret` is `whsec_` and padded standard base64 of 32 bytes."""
+    """The answer of create and rotate. `signing_secret`, shown only here: `whsec_` and 32 bytes in padded base64."""
 
     signing_secret: Annotated[str, Field(repr=False)]
 
@@ -111,7 +111,7 @@ class WebhookEndpointDeleted(BaseModel):
 
 
 class WebhookEndpointTest(BaseModel):
-    """An answer came: `status_code` says which. `success` is true for whatever status, as on OpenAI's wire."""
+    """The receiver's answer to a sample event. As at OpenAI, `success` is true for any `status_code`."""
 
     object: Literal["webhook_endpoint.test"] = "webhook_endpoint.test"
     webhook_endpoint_id: str
@@ -127,7 +127,7 @@ class WebhookEventTypeList(BaseModel):
 
 
 class WebhookEventPublic(Listed):
-    """What happened. `data` is the whole object as the API gave it then, also where a thin payload is delivered."""
+    """An event. `data` is the whole object as it was then, even where a delivery has only its id."""
 
     object: Literal["event"] = "event"
     created_at: int

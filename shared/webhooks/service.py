@@ -26,13 +26,16 @@ from shared.webhooks.models import (
 )
 from shared.webhooks.schemas import WebhookEndpointCreate, WebhookEndpointPublic, WebhookEndpointUpdate
 
-OLD_SECRET_LIVES = timedelta(hours=24)
+OLD_SECRET_LIFETIME = timedelta(hours=24)
 
 
 def create_endpoint(session: Session, project_id: str, new: WebhookEndpointCreate) -> tuple[WebhookEndpoint, str]:
-    """An endpoint and its signing secret, which is not shown again."""
+    """Create an endpoint, and return it with its signing secret, which cannot be shown again.
+
+    Raises `Invalid` for a URL that may not be called, and for one endpoint too many.
+    """
     check_url(new.url)
-    _check_room(session, project_id)
+    _check_count(session, project_id)
     now = utc_now()
     endpoint = WebhookEndpoint(
         project_id=project_id,
@@ -49,15 +52,15 @@ def create_endpoint(session: Session, project_id: str, new: WebhookEndpointCreat
     return endpoint, replace_secret(endpoint)  # sealed for this row, so it needs the row's id first
 
 
-def _check_room(session: Session, project_id: str) -> None:
-    its = WebhookEndpoint.project_id == project_id, col(WebhookEndpoint.deleted_at).is_(None)
-    most = get_settings().max_webhook_endpoints
-    if session.exec(select(func.count()).select_from(WebhookEndpoint).where(*its)).one() >= most:
-        raise Invalid(f"A project has {most} webhook endpoints at most: delete one first", code="too_many_endpoints")
+def _check_count(session: Session, project_id: str) -> None:
+    existing = WebhookEndpoint.project_id == project_id, col(WebhookEndpoint.deleted_at).is_(None)
+    limit = get_settings().max_webhook_endpoints
+    if session.exec(select(func.count()).select_from(WebhookEndpoint).where(*existing)).one() >= limit:
+        raise Invalid(f"A project may have {limit} webhook endpoints: delete one first", code="too_many_endpoints")
 
 
 def update_endpoint(session: Session, project_id: str, endpoint_id: str, new: WebhookEndpointUpdate) -> WebhookEndpoint:
-    """Changes the fields that are given. An update that changes nothing leaves `updated_at` as it is."""
+    """Change the given fields. If none of them differs, `updated_at` stays as it is."""
     endpoint = get_owned(session, WebhookEndpoint, endpoint_id, project_id, lock=True)
     if new.url is not None:
         check_url(new.url)
@@ -68,30 +71,31 @@ def update_endpoint(session: Session, project_id: str, endpoint_id: str, new: We
     for name, value in changed.items():
         setattr(endpoint, name, value)
     if "url" in changed:
-        forgive(endpoint)
-    if _switched(session, endpoint, new.enabled) or changed:
+        clear_failures(endpoint)
+    if _set_enabled(session, endpoint, new.enabled) or changed:
         endpoint.updated_at = utc_now()
     return endpoint
 
 
-def _switched(session: Session, endpoint: WebhookEndpoint, enabled: bool | None) -> bool:
+def _set_enabled(session: Session, endpoint: WebhookEndpoint, enabled: bool | None) -> bool:
+    """Return whether this changes the endpoint."""
     if enabled is None or enabled is (endpoint.disabled_at is None):
         return False
     if enabled:
         endpoint.disabled_at, endpoint.disabled_reason = None, None
-        forgive(endpoint)
+        clear_failures(endpoint)
     else:
         disable(session, endpoint, DisabledReason.REQUESTED)
     return True
 
 
-def forgive(endpoint: WebhookEndpoint) -> None:
-    """Forgets past failures: the endpoint answers again, or its owner wants it tried now."""
+def clear_failures(endpoint: WebhookEndpoint) -> None:
+    """Reset the count of failures and end the pause: an attempt succeeded, or the owner changed or enabled it."""
     endpoint.failing_since, endpoint.consecutive_failures, endpoint.paused_until = None, 0, None
 
 
 def disable(session: Session, endpoint: WebhookEndpoint, reason: DisabledReason) -> None:
-    """Stops sending to it, and notifies the project unless the project asked for it."""
+    """Stop sending to an endpoint, and give up its pending deliveries. Emits an event unless the owner disabled it."""
     endpoint.disabled_at, endpoint.disabled_reason = utc_now(), reason
     note_missed(endpoint, _oldest_unanswered(session, endpoint) or endpoint.disabled_at)
     _give_up_pending(session, endpoint.id, FailureReason.DISABLED)
@@ -101,14 +105,14 @@ def disable(session: Session, endpoint: WebhookEndpoint, reason: DisabledReason)
 
 
 def note_missed(endpoint: WebhookEndpoint, since: datetime) -> None:
-    """An event of this time has not reached the endpoint, and will not unless it is recovered."""
+    """Record that an event of this time did not reach the endpoint: only a recovery can deliver it."""
     endpoint.missed_since = min(endpoint.missed_since or since, since)
 
 
 def _oldest_unanswered(session: Session, endpoint: WebhookEndpoint) -> datetime | None:
-    """When the oldest event was made that is still to be delivered, or was given up since the endpoint began to fail.
+    """Return the time of the oldest event that is pending or was given up since the endpoint began to fail.
 
-    `failing_since` itself would be too late: an event is older than the first attempt to tell of it.
+    `failing_since` would be too late: an event is older than the first attempt to deliver it.
     """
     given_up = and_(
         col(WebhookDelivery.status) == DeliveryStatus.FAILED,
@@ -124,13 +128,17 @@ def _oldest_unanswered(session: Session, endpoint: WebhookEndpoint) -> datetime 
 
 
 def _give_up_pending(session: Session, endpoint_id: str, reason: FailureReason) -> None:
-    """All but what is on its way, or about to be: that finds out by itself, and may be waiting for this endpoint."""
+    """Give up the deliveries that no worker has claimed.
+
+    A claimed one is skipped: its worker may be waiting for the lock on this endpoint, and then sees that it is disabled
+    or deleted.
+    """
     pending = select(WebhookDelivery.id).where(
         WebhookDelivery.endpoint_id == endpoint_id,
         col(WebhookDelivery.due_at).is_not(None),
         col(WebhookDelivery.failures) == 0,
     )
-    if reason is FailureReason.DISABLED:  # whether it answers again may be tried
+    if reason is FailureReason.DISABLED:  # tests are sent to a disabled endpoint too
         tests = select(WebhookEvent.id).where(col(WebhookEvent.is_test).is_(True))
         pending = pending.where(col(WebhookDelivery.event_id).not_in(tests))
     ids = pending.with_for_update(skip_locked=True, key_share=True)
@@ -139,34 +147,34 @@ def _give_up_pending(session: Session, endpoint_id: str, reason: FailureReason) 
 
 
 def delete_endpoint(session: Session, project_id: str, endpoint_id: str) -> None:
-    """Nothing more is sent to it: what is still pending is given up."""
+    """Delete an endpoint and give up its pending deliveries."""
     endpoint = get_owned(session, WebhookEndpoint, endpoint_id, project_id, lock=True)
     endpoint.deleted_at = utc_now()
     _give_up_pending(session, endpoint.id, FailureReason.DELETED)
 
 
 def rotate_secret(session: Session, project_id: str, endpoint_id: str, keep_old: bool) -> tuple[WebhookEndpoint, str]:
-    """A new signing secret, not shown again. The old one signs too for another day, if it is to be kept."""
+    """Replace the signing secret and return the new one. With `keep_old` the old one also signs for 24 hours."""
     endpoint = get_owned(session, WebhookEndpoint, endpoint_id, project_id, lock=True)
     endpoint.sealed_old_secret = endpoint.sealed_secret if keep_old else None
-    endpoint.old_secret_expires_at = utc_now() + OLD_SECRET_LIVES if keep_old else None
+    endpoint.old_secret_expires_at = utc_now() + OLD_SECRET_LIFETIME if keep_old else None
     return endpoint, replace_secret(endpoint)
 
 
 def replace_secret(endpoint: WebhookEndpoint) -> str:
-    """The new signing secret, beside which the endpoint's old one may go on signing."""
+    """Make, seal and return a new signing secret. Leaves `sealed_old_secret` as it is."""
     secret = _new_secret()
-    endpoint.sealed_secret, endpoint.signing_secret_hint = seal(secret, endpoint.place), _hint(secret)
+    endpoint.sealed_secret, endpoint.signing_secret_hint = seal(secret, endpoint.seal_context), _hint(secret)
     endpoint.updated_at = utc_now()
     return secret
 
 
 def signing_secrets(endpoint: WebhookEndpoint) -> list[str]:
-    """Every secret with which a delivery is signed now, the newest first."""
+    """Return the secrets with which deliveries are signed now, the newest first."""
     sealed = [endpoint.sealed_secret]
     if endpoint.sealed_old_secret and endpoint.old_secret_expires_at and endpoint.old_secret_expires_at > utc_now():
         sealed.append(endpoint.sealed_old_secret)
-    return [unseal(each, endpoint.place) for each in sealed]
+    return [unseal(each, endpoint.seal_context) for each in sealed]
 
 
 def _new_secret() -> str:
@@ -178,9 +186,10 @@ def _hint(secret: str) -> str:
 
 
 def write_event(session: Session, project_id: str, type: EventType, data: dict[str, Any]) -> WebhookEvent:
-    """Writes an event, and a delivery for each endpoint that wants it, in the caller's transaction.
+    """Write an event, and a delivery for each enabled endpoint with its type, in the caller's transaction.
 
-    `shared.notifications.events.emit` calls this and writes the e-mails too; only webhooks' own events come directly.
+    Call `shared.notifications.events.emit` instead: it also writes the e-mails. Only events that have no e-mail may be
+    written directly.
     """
     event = WebhookEvent(project_id=project_id, type=type, object_id=data["id"], data=data)
     session.add(event)

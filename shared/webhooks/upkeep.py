@@ -28,7 +28,7 @@ DELETE_BATCH_ROWS = 1000
 
 
 def notify_expiring_keys(session: Session) -> None:
-    """Notifies each project once, a week ahead, of a key that expires. Admin keys belong to no project."""
+    """Emits `api_key.expiring` once per key, a week before it expires. Admin keys have no project, so no event."""
     now = utc_now()
     expiring = select(ApiKey).where(
         col(ApiKey.project_id).is_not(None),
@@ -38,8 +38,8 @@ def notify_expiring_keys(session: Session) -> None:
     )
     for key in session.exec(expiring.order_by(ApiKey.id).with_for_update(skip_locked=True)):
         key.expiry_notified_at = now
-        told = keys.show(session, [key])[0].model_dump(mode="json")
-        webhooks.write_event(session, key.project_id or "", EventType.API_KEY_EXPIRING, told)
+        data = keys.show(session, [key])[0].model_dump(mode="json")
+        webhooks.write_event(session, key.project_id or "", EventType.API_KEY_EXPIRING, data)
 
 
 def disable_failing(session: Session) -> None:

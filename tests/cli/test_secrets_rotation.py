@@ -52,7 +52,7 @@ def test_after_it_the_old_key_can_be_removed_and_what_cannot_be_opened_is_named(
             webhooks.create_endpoint(session, bob.project_id, OTHER)
     for endpoint_id, key in ((done, new), (lost, foreign)):
         with settings(TUNERY_SECRET_KEYS=json.dumps([key])):
-            sealed = seal("whsec_any", row(WebhookEndpoint, endpoint_id).place)
+            sealed = seal("whsec_any", row(WebhookEndpoint, endpoint_id).seal_context)
         change(WebhookEndpoint, endpoint_id, sealed_secret=sealed)
 
     with settings(TUNERY_SECRET_KEYS=json.dumps([new, old])):

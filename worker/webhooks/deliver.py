@@ -115,7 +115,7 @@ def _plan(session: Session, delivery: WebhookDelivery) -> Plan | None:
         return None
     if not event.is_test:
         if endpoint.disabled_at is not None:
-            outcomes.miss(endpoint, delivery, event)
+            outcomes.give_up_disabled(endpoint, delivery, event)
             return None
         if endpoint.paused_until is not None and endpoint.paused_until > utc_now():
             raise NotNow

@@ -1,4 +1,4 @@
-"""One step of a recovery: go through some of the events that an endpoint may have missed."""
+"""Recovers missed events of an endpoint: each step makes the deliveries of a batch of events due again."""
 
 from datetime import timedelta
 
@@ -24,23 +24,26 @@ MAX_EVENTS_PER_STEP = 500  # keeps the transaction short
 
 
 def _plan(session: Session, recovery: WebhookRecovery) -> None:
-    """All of the work is in Postgres, so nothing is left to be asked. Two of one endpoint wait for each other."""
-    its = select(WebhookEndpoint).where(WebhookEndpoint.id == recovery.endpoint_id)
-    endpoint = session.exec(its.with_for_update(key_share=True)).one()
+    """Do the whole step here, since it makes no network call.
+
+    The lock on the endpoint makes two recoveries of it run one after the other, so that no delivery is created twice.
+    """
+    query = select(WebhookEndpoint).where(WebhookEndpoint.id == recovery.endpoint_id)
+    endpoint = session.exec(query.with_for_update(key_share=True)).one()
     if endpoint.deleted_at is not None or endpoint.disabled_at is not None:
         _finish(recovery, RecoveryStatus.FAILED)
         return
     events = _next_events(session, recovery)
-    again = _missed(session, endpoint, events)
-    for delivery in again:
+    missed = _missed(session, endpoint, events)
+    for delivery in missed:
         if delivery.status is DeliveryStatus.FAILED:
-            deliveries.begin_anew(delivery)
+            deliveries.restart(delivery)
         delivery.due_at, delivery.enqueued_at = utc_now(), None  # the sweep enqueues all of them, in order
         session.add(delivery)
     recovery.events += len(events)
-    recovery.deliveries += len(again)
+    recovery.deliveries += len(missed)
     if len(events) < MAX_EVENTS_PER_STEP:
-        _forget_missed(endpoint, recovery)
+        _clear_missed_since(endpoint, recovery)
         _finish(recovery, RecoveryStatus.COMPLETED)
     else:
         recovery.last_event_id = events[-1].id
@@ -59,29 +62,32 @@ def _next_events(session: Session, recovery: WebhookRecovery) -> list[WebhookEve
 
 
 def _missed(session: Session, endpoint: WebhookEndpoint, events: list[WebhookEvent]) -> list[WebhookDelivery]:
-    """A delivery for each event that the endpoint wants and was not told of, or has not answered for; in the order of
-    the events. What is due anyway, or on its way, is left alone.
+    """Return the deliveries to send again, in the order of their events: failed ones, those that wait for a retry, and
+    new ones for events that the endpoint wants and had no delivery of. Those that are due or claimed are left out.
     """
     wanted = [event for event in events if event.type in endpoint.event_types]
-    its = (
+    of_these = (
         WebhookDelivery.endpoint_id == endpoint.id,
         col(WebhookDelivery.event_id).in_([event.id for event in wanted]),
     )
-    told = set(session.exec(select(WebhookDelivery.event_id).where(*its)))
-    put_off = and_(col(WebhookDelivery.due_at) > utc_now(), col(WebhookDelivery.failures) == 0)
-    failed = select(WebhookDelivery).where(*its, or_(col(WebhookDelivery.status) == DeliveryStatus.FAILED, put_off))
-    again = list(session.exec(failed.with_for_update(skip_locked=True, key_share=True)))
-    again += [
-        webhooks.new_delivery(event, endpoint.id, endpoint.full_payloads) for event in wanted if event.id not in told
+    with_delivery = set(session.exec(select(WebhookDelivery.event_id).where(*of_these)))
+    waits_for_retry = and_(col(WebhookDelivery.due_at) > utc_now(), col(WebhookDelivery.failures) == 0)
+    has_failed = col(WebhookDelivery.status) == DeliveryStatus.FAILED
+    existing = select(WebhookDelivery).where(*of_these, or_(has_failed, waits_for_retry))
+    missed = list(session.exec(existing.with_for_update(skip_locked=True, key_share=True)))
+    missed += [
+        webhooks.new_delivery(event, endpoint.id, endpoint.full_payloads)
+        for event in wanted
+        if event.id not in with_delivery
     ]
-    return sorted(again, key=lambda delivery: delivery.event_id)
+    return sorted(missed, key=lambda delivery: delivery.event_id)
 
 
-def _forget_missed(endpoint: WebhookEndpoint, recovery: WebhookRecovery) -> None:
-    """Nothing is missed any more, if all was asked for since then."""
+def _clear_missed_since(endpoint: WebhookEndpoint, recovery: WebhookRecovery) -> None:
+    """Clear `missed_since` if the recovery covers all of the time from it until the recovery was requested."""
     since = endpoint.missed_since
-    is_whole = recovery.until >= recovery.created_at - timedelta(seconds=1)
-    if since is not None and recovery.since.timestamp() <= epoch(since) and since <= recovery.until and is_whole:
+    until_now = recovery.until >= recovery.created_at - timedelta(seconds=1)  # `until` may be given in whole seconds
+    if since is not None and recovery.since.timestamp() <= epoch(since) and since <= recovery.until and until_now:
         endpoint.missed_since = None
 
 
