@@ -126,7 +126,7 @@ class IdReference:
         return (self.operation.path, self.name) in ANY_ANSWER
 
     def request(self, person: Person, id: str, own: Mapping[str, str]) -> Answer:
-        """Send a request with `id` as this parameter, and the person's own ids for all otfirst."""
+        """Send a request with `id` as this parameter, and the person's own ids for all other parameters."""
         path, ids = self.operation.path, {**own, **({self.name: id} if self.where == "path" else {})}
         query = {**QUERIES.get(path, {}), **({self.name: id} if self.where == "query" else {})}
         body = BODIES.get(path) if self.operation.method == "POST" else None

@@ -127,10 +127,8 @@ def test_bobs_own_deleted_ids_are_answered_like_ids_that_never_existed(
     bob.http.delete(f"/files/{file_id}")
     for kind, id in (("deleted_endpoint", endpoint_id), ("deleted_file", file_id)):
         for reference in references:
-            # the log of deliveries is kept after the endpoint's deletion
-            is_log = (
-                "/deliveries" in reference.operation.path or "/recoveries" in reference.operation.path
-            )  # kept after the endpoint's deletion
+            # The log of deliveries and recoveries is kept after the endpoint's deletion.
+            is_log = "/deliveries" in reference.operation.path or "/recoveries" in reference.operation.path
             if kind in reference.kinds and reference.name not in {*BY_PATH, "object"} and not is_log:
                 his, nobodys = reference.request(bob, id, bobs), reference.request(bob, never_existed(id), bobs)
                 assert difference(his, id, nobodys, never_existed(id)) is None, reference

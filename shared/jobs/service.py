@@ -121,7 +121,7 @@ def set_request(job: Job, request: JobRequest) -> None:
 
 
 def decide(session: Session, job: Job, request: JobRequest) -> None:
-    """One that is only ours: cancelled at once, or taken out of the order of its queue and put back where it was."""
+    """Carry out the request for a job that the provider does not have: it is cancelled, paused, or queued as before."""
     job.request = None
     if request is JobRequest.CANCEL:
         move(session, job, JobStatus.CANCELLED)

@@ -6,8 +6,8 @@ runs for each provider in `stand_ins.STAND_INS`.
 
 To add a provider:
 
-1. Write its client in a folder of `worker/providers/` and enter it in `worker.providers.registry.PROVIDERS`. Its
-   dialect stands in `shared.providers.dialects`. docs/providers.md says what goes where.
+1. Write its client and enter it in `worker.providers.registry.PROVIDERS`. CONTRIBUTING.md has the steps, and those for
+   a provider that speaks OpenAI's wire, which needs no stand-in of its own.
 2. Give it a stand-in: a server in `sandbox/` that speaks its wire, with the same levers under `/sandbox/` (arm a fault,
    move a job, delay the list). The suite needs no other way to make trouble.
 3. Add a line to `STAND_INS`: its dialect; for each method of `Provider` the HTTP call that a fault is armed for; and

@@ -24,7 +24,11 @@ MAX_KEPT_CLIENTS = 256
 
 @dataclass(frozen=True)
 class Entry:
-    """`client` makes the client of an account, with a time-out for each call; `statuses` translates its words."""
+    """`client` makes the client of an account, with a time-out for each call.
+
+    `statuses` translates the provider's words for a status that a job's row has kept. The client must translate them in
+    the same way: a job is moved by the `ProviderJob.status` that the client returns.
+    """
 
     client: Callable[[Account, timedelta], Provider]
     capabilities: Capabilities

@@ -21,7 +21,10 @@ DETAILS = ("low", "high", "auto")
 
 
 def not_plain(messages: list[Any]) -> Numbered:
-    """The messages, with their index, that have more than a known role and a text; no other can break a rule."""
+    """The messages, with their index, that have more than a known role and a text.
+
+    No rule sees the others: none objects to such a message, whatever its text.
+    """
     return [(index, message) for index, message in enumerate(messages) if not _is_plain(message)]
 
 
