@@ -9,6 +9,7 @@ from cli.datasets.conversion.json_text import BrokenValue, JsonText
 from cli.datasets.conversion.names import ROWS, is_message, plain
 from cli.datasets.conversion.rows import FileProblem, Options, Row, RowProblem, SourceNotes, is_empty, python_literal
 
+_PYTHON_LIST = re.compile(r"\[\s*\{\s*'")
 _WRAPPED = re.compile(r'\{\s*"([^"\\]{1,64})"\s*:\s*(?=\[\s*[{\[])')
 
 
@@ -33,7 +34,7 @@ def _holds_rows(text: JsonText) -> bool:
     try:
         first = text.element_ahead()
     except RowProblem:
-        return True
+        return text.match_ahead(_PYTHON_LIST) is None
     return isinstance(first, dict | list) and not is_message(first)
 
 
