@@ -46,7 +46,8 @@ class StandIn:
 @cache
 def client(dialect: Dialect, base_url: str) -> Provider:
     """A client of the deployment's account at this address, kept as the worker keeps it; the settings hold its key."""
-    return PROVIDERS[dialect].client(Account(None, None, base_url, dialect, 0, None), TIMEOUT)
+    entry = PROVIDERS[dialect]
+    return entry.client(Account(None, None, base_url, dialect, 0, None), TIMEOUT, entry.statuses)
 
 
 class Far:

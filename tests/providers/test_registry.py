@@ -2,7 +2,6 @@
 
 from shared.providers.dialects import ADDRESSING, Dialect
 from tests.providers.stand_ins import STAND_INS
-from worker.providers.openai.parsing import STATUSES
 from worker.providers.registry import PROVIDERS
 
 
@@ -18,7 +17,7 @@ def test_a_stand_in_names_a_call_or_a_reason_for_every_method_of_a_provider() ->
 
 def test_azures_words_for_a_status_have_a_meaning() -> None:
     words = ("pending", "notRunning", "canceled", "cancelled", "pausing", "resuming")
-    assert [STATUSES[word].value for word in words] == [
+    assert [PROVIDERS[Dialect.AZURE].statuses[word].value for word in words] == [
         "queued",
         "queued",
         "cancelled",

@@ -24,13 +24,12 @@ MAX_KEPT_CLIENTS = 256
 
 @dataclass(frozen=True)
 class Entry:
-    """`client` makes the client of an account, with a time-out for each call.
+    """`client` makes the client of an account, with a time-out for each call and with `statuses`.
 
-    `statuses` translates the provider's words for a status that a job's row has kept. The client must translate them in
-    the same way: a job is moved by the `ProviderJob.status` that the client returns.
+    `statuses` translates the provider's words for a status: those in its answers, and those that a job's row has kept.
     """
 
-    client: Callable[[Account, timedelta], Provider]
+    client: Callable[[Account, timedelta, Mapping[str, JobStatus]], Provider]
     capabilities: Capabilities
     statuses: Mapping[str, JobStatus]
 
@@ -42,7 +41,8 @@ PROVIDERS: Mapping[Dialect, Entry] = {Dialect.OPENAI: _OPENAI, Dialect.AZURE: _O
 @lru_cache(maxsize=MAX_KEPT_CLIENTS)
 def _client(account: Account) -> Provider:
     """An account with a new key is not equal to the one before, so it gets a client of its own."""
-    return PROVIDERS[account.dialect].client(account, get_settings().provider.timeout)
+    entry = PROVIDERS[account.dialect]
+    return entry.client(account, get_settings().provider.timeout, entry.statuses)
 
 
 def get_provider(credential: Credential) -> Provider:

@@ -1,6 +1,6 @@
 """A provider that speaks OpenAI's wire, called through OpenAI's own SDK."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import takewhile
@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import openai
 from openai import Omit, omit
 
+from shared.jobs.models import JobStatus
 from shared.projects.credentials import Account
 from worker.providers import sanitize
 from worker.providers.openai import parsing
@@ -34,12 +35,14 @@ _JOBS = "/fine_tuning/jobs"
 
 
 class OpenAIProvider:
-    """See `Provider`. Paths and fields are those of OpenAI's API reference."""
+    """See `Provider`. Paths and fields are those of OpenAI's API reference. `statuses` translates its words."""
 
-    def __init__(self, account: Account, timeout: timedelta) -> None:
+    def __init__(self, account: Account, timeout: timedelta, statuses: Mapping[str, JobStatus]) -> None:
         self._errors = partial(provider_errors, account.api_key())
         self._openai = sdk_client(account, timeout)
         self._json = JsonCalls(self._openai)
+        self._job = partial(parsing.job, statuses=statuses)
+        self._summary = partial(parsing.summary, statuses=statuses)
 
     def list_base_models(self) -> list[BaseModel]:
         with self._errors():
@@ -129,7 +132,7 @@ class OpenAIProvider:
         }
         given = {name: value for name, value in body.items() if value is not None}
         with self._errors():
-            return parsing.job(self._json.post(_JOBS, given))
+            return self._job(self._json.post(_JOBS, given))
 
     def find_jobs(self, job_id: str, since: datetime) -> list[ProviderJob]:
         """By metadata. The list is filtered by it here too, because some providers ignore the filter."""
@@ -139,7 +142,7 @@ class OpenAIProvider:
                 if parsing.is_older(raw, since - MAX_CLOCK_SKEW):
                     break
                 if parsing.metadata_of(raw).get(parsing.JOB_KEY) == job_id:
-                    found.append(parsing.job(raw))
+                    found.append(self._job(raw))
         return found[::-1]
 
     def job_pages(self) -> Iterator[list[ProviderJob]]:
@@ -147,7 +150,7 @@ class OpenAIProvider:
         while True:
             with self._errors():
                 page = next(pages, None)
-                jobs = [parsing.summary(raw) for raw in page or ()]
+                jobs = [self._summary(raw) for raw in page or ()]
             if page is None:
                 return
             yield jobs
@@ -155,23 +158,23 @@ class OpenAIProvider:
     def list_jobs(self, since: datetime) -> list[ProviderJob]:
         with self._errors():
             raws = takewhile(lambda raw: not parsing.is_older(raw, since), self._json.items(_JOBS, limit=100))
-            return [parsing.job(raw) for raw in raws if sanitize.is_id(raw.get("id"))]
+            return [self._job(raw) for raw in raws if sanitize.is_id(raw.get("id"))]
 
     def get_job(self, provider_job_id: str) -> ProviderJob:
         with self._errors():
-            return parsing.job(self._json.get(path(_JOBS, provider_job_id)))
+            return self._job(self._json.get(path(_JOBS, provider_job_id)))
 
     def cancel_job(self, provider_job_id: str) -> ProviderJob:
         with self._errors():
-            return parsing.job(self._json.post(path(_JOBS, provider_job_id, "cancel")))
+            return self._job(self._json.post(path(_JOBS, provider_job_id, "cancel")))
 
     def pause_job(self, provider_job_id: str) -> ProviderJob:
         with self._errors():
-            return parsing.job(self._json.post(path(_JOBS, provider_job_id, "pause")))
+            return self._job(self._json.post(path(_JOBS, provider_job_id, "pause")))
 
     def resume_job(self, provider_job_id: str) -> ProviderJob:
         with self._errors():
-            return parsing.job(self._json.post(path(_JOBS, provider_job_id, "resume")))
+            return self._job(self._json.post(path(_JOBS, provider_job_id, "resume")))
 
     def new_events(self, provider_job_id: str, last_seen: str | None) -> list[ProviderEvent]:
         """The wire lists the newest first, so reading stops at `last_seen`."""

@@ -78,14 +78,14 @@ def file(answer: object) -> ProviderFile:
     )
 
 
-def summary(answer: object) -> ProviderJob:
+def summary(answer: object, statuses: Mapping[str, JobStatus]) -> ProviderJob:
     """A job with the fields alone by which a list is compared: to read all of them of thousands takes a second."""
     raw = json_object(answer)
     status = raw.get("status")
     return ProviderJob(
         id=id_of(raw),
         provider_status=sanitize.text(status),
-        status=STATUSES.get(str(status)),
+        status=statuses.get(str(status)),
         created_at=created_at(raw),
         trained_tokens=sanitize.number(raw.get("trained_tokens"), bits=64),
         fine_tuned_model=sanitize.some_text(raw.get("fine_tuned_model")),
@@ -93,10 +93,10 @@ def summary(answer: object) -> ProviderJob:
     )
 
 
-def job(answer: object) -> ProviderJob:
+def job(answer: object, statuses: Mapping[str, JobStatus]) -> ProviderJob:
     raw = json_object(answer)
     return replace(
-        summary(raw),
+        summary(raw, statuses),
         mark=_mark(metadata_of(raw)),
         model=sanitize.some_text(raw.get("model")),
         training_file=sanitize.some_text(raw.get("training_file")),
