@@ -5,7 +5,7 @@ from typing import Any
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 KEYS = {"role", "content", "name", "weight"}
-ASSISTANT_KEYS = KEYS | {"refusal", "tool_calls", "function_call"}
+ASSISTANT_KEYS = KEYS | {"refusal", "audio", "tool_calls", "function_call"}
 
 
 class Bad(Exception):
@@ -81,7 +81,7 @@ def codes_of_message(message: Any) -> set[str]:
     ):
         found.add("message_missing_key")
     weight = message.get("weight")
-    if weight is not None and (weight not in (0, 1) or not isinstance(weight, int) or isinstance(weight, bool)):
+    if weight is not None and (weight not in (0, 1) or isinstance(weight, bool)):
         found.add("invalid_weight")
     elif weight is not None and role != "assistant":
         found.add("misplaced_weight")
@@ -100,11 +100,12 @@ def codes_of_message(message: Any) -> set[str]:
         return found
     if isinstance(content, list) and content:
         good = all(isinstance(p, dict) and p.get("type") == "text" and isinstance(p.get("text"), str) for p in content)
+        found |= {"tool_content_parts"} if role in ("tool", "function") else set()
         return found if good else found | {"invalid_part"}
     if not isinstance(content, str):
         return found | {"missing_content"}
     if not content:
-        return found | {"missing_content" if role == "assistant" and weight != 0 else "empty_content"}
+        return found | {"empty_content"}
     return found
 
 

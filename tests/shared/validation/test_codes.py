@@ -4,14 +4,23 @@ import pytest
 
 from shared.datasets.validation.findings.codes import CODES, Severity, severity_of
 from shared.datasets.validation.findings.problem import problem
-from tests.shared.validation import test_formats, test_messages, test_sniff, test_strict_json, test_tools
+from tests.shared.validation import (
+    test_formats,
+    test_images,
+    test_messages,
+    test_sniff,
+    test_strict_json,
+    test_tools,
+)
 from tests.shared.validation import test_whole_file as whole_file
 
-# Produced by tests that need a file of several lines: test_bad_input, test_duplicates, test_overlap and test_tokens.
+# Produced by tests that need a file of several lines: test_bad_input, test_duplicates, test_overlap and test_tokens;
+# invalid_parameters by test_tool_schema.
 OF_SEVERAL_LINES = {
     "blank_line",
     "duplicate_example",
     "in_both_files",
+    "invalid_parameters",
     "line_too_long",
     "near_duplicate_example",
     "truncated",
@@ -21,6 +30,8 @@ VERBS = {
     "Add",
     "Check",
     "Choose",
+    "Convert",
+    "Encode",
     "Give",
     "Keep",
     "Link",
@@ -42,7 +53,10 @@ VERBS = {
 
 def produced() -> set[str]:
     tables = [
-        *(expected for _, expected in [*test_messages.CASES, *test_tools.CASES, *test_strict_json.CASES]),
+        *(
+            expected
+            for _, expected in [*test_messages.CASES, *test_tools.CASES, *test_strict_json.CASES, *test_images.DATA]
+        ),
         *(expected for _, _, expected in [*test_formats.CASES, *whole_file.FITNESS, *whole_file.CONTENT]),
     ]
     codes = {finding.split()[1] for expected in tables for finding in expected}

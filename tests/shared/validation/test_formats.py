@@ -96,7 +96,7 @@ PREFERENCE: list[Row] = [
         preference(preferred_output=["a"]),
         ["error invalid_output $.preferred_output", "error invalid_type $.preferred_output[0]"],
     ),
-    (preference(preferred_output=[{**ANSWER, "content": ""}]), ["error missing_content $.preferred_output[0].content"]),
+    (preference(preferred_output=[{**ANSWER, "content": ""}]), ["warning empty_content $.preferred_output[0].content"]),
     (preference(non_preferred_output=[ANSWER]), ["warning identical_outputs $"]),
     (chat(), ["error mixed_formats $"]),
 ]
@@ -125,12 +125,12 @@ def test_an_example_of_a_format_has_these_findings(example: Any, format_: str, e
         ([ANSWER] * 100, []),
         ([ANSWER] * 101, ["error invalid_output $.preferred_output"]),
         ([USER, ANSWER], ["error invalid_output $.preferred_output"]),
-        ([TOOL_RESULT, ANSWER], ["warning unknown_tool_call_id $.preferred_output[0].tool_call_id"]),
+        ([TOOL_RESULT, ANSWER], ["error unknown_tool_call_id $.preferred_output[0].tool_call_id"]),
         (
             [TOOL_RESULT],
             [
                 "error invalid_output $.preferred_output",
-                "warning unknown_tool_call_id $.preferred_output[0].tool_call_id",
+                "error unknown_tool_call_id $.preferred_output[0].tool_call_id",
             ],
         ),
     ],

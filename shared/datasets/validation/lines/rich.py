@@ -54,7 +54,9 @@ class User(System, tag="user", gc=False):
     pass
 
 
-class Tool(System, tag="tool", kw_only=True, gc=False):
+class Tool(msgspec.Struct, tag_field="role", tag="tool", forbid_unknown_fields=True, kw_only=True, gc=False):
+    content: Text  # a list of parts is valid, but a warning
+    name: Name = UNSET
     tool_call_id: str
 
 
@@ -126,6 +128,8 @@ class RichDecoder:
 
     def _counted_chat(self, example: Chat) -> list[CountedMessage]:
         declared = self._declared(bytes(example.tools)) if example.tools is not UNSET else _NO_TOOLS
+        if isinstance(example.parallel_tool_calls, bool) and not declared.text:
+            raise NeedsRules
         messages = list(_counted_messages(example.messages, declared.names))
         if (self._is_chat and not any(message.trained for message in messages)) or (
             self._is_reinforcement and messages[-1].role != "user"
@@ -139,6 +143,8 @@ class RichDecoder:
         outputs = [*example.preferred_output, *example.non_preferred_output]
         if outputs[0] == outputs[1] or any(output.tool_calls for output in outputs):
             raise NeedsRules
+        if isinstance(example.input.messages[-1], Tool) or getattr(example.input.messages[-1], "tool_calls", None):
+            raise NeedsRules  # The outputs must answer the calls that are open.
         return [*self._counted_chat(example.input), *_counted_messages(outputs, frozenset())]
 
     def _declared(self, tools: bytes) -> Declared:
@@ -162,22 +168,32 @@ def rich_decoder(format: str, limits: Limits) -> RichDecoder | None:
 
 
 def _counted_messages(messages: Sequence[Message], declared: frozenset[str]) -> Iterator[CountedMessage]:
-    called: set[str] = set()
+    open_calls: set[str] = set()
     for message in messages:
         content = message.content
         text = content if isinstance(content, str) else _joined(content)
         if message.__class__ is Assistant:
-            yield _answer(message, text, declared, called)
-        elif message.__class__ is Tool and message.tool_call_id not in called:
+            if open_calls:
+                raise NeedsRules
+            yield _answer(message, text, declared, open_calls)
+            continue
+        if message.__class__ is Tool:
+            if message.tool_call_id not in open_calls:
+                raise NeedsRules
+            open_calls.remove(message.tool_call_id)
+        elif open_calls:
             raise NeedsRules
-        else:
-            yield CountedMessage(ROLES[message.__class__], text, False, message.name or None)
+        yield CountedMessage(ROLES[message.__class__], text, False, message.name or None)
+    if open_calls and messages[-1].__class__ is Tool:
+        raise NeedsRules
 
 
-def _answer(message: Assistant, text: str, declared: frozenset[str], called: set[str]) -> CountedMessage:
+def _answer(message: Assistant, text: str, declared: frozenset[str], open_calls: set[str]) -> CountedMessage:
     calls = ""
     if message.tool_calls:
-        called.update([call.id for call in message.tool_calls])
+        open_calls.update([call.id for call in message.tool_calls])
+        if len(open_calls) < len(message.tool_calls):
+            raise NeedsRules
         calls = "\n".join([_call_text(call.function, declared) for call in message.tool_calls])
     elif not (message.content or message.refusal):
         raise NeedsRules

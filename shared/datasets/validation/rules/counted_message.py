@@ -42,7 +42,8 @@ def counted(message: dict[str, Any]) -> CountedMessage:
 
 def _text_of_calls(message: dict[str, Any]) -> str:
     """Names and arguments of the calls: no provider publishes in which form a model writes them."""
-    functions = [call["function"] for call in listed(message.get("tool_calls"))]
+    calls = listed(message.get("tool_calls"))
+    functions = [call["function"] for call in calls if call.get("type") != "custom"]
     if message.get("function_call"):
         functions.append(message["function_call"])
     return "\n".join(f"{function['name']}\n{function['arguments']}" for function in functions)

@@ -3,8 +3,11 @@
 from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
+
+RULES_FILE = Path(__file__).with_name("rules.json")
 
 
 class OwnLimits(msgspec.Struct, frozen=True):
@@ -23,7 +26,10 @@ class OwnLimits(msgspec.Struct, frozen=True):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """Limits of a provider; `max_examples` by method, an absent method has none."""
+    """Limits of a provider; `max_examples` by method, an absent method has none.
+
+    `asks_for_bom`: whether its guide asks for a UTF-8 byte order mark, which others refuse.
+    """
 
     file_bytes: int
     min_examples: int
@@ -34,6 +40,15 @@ class Limits(msgspec.Struct, frozen=True):
     max_functions: int
     output_roles: list[str]
     max_output_messages: int
+    asks_for_bom: bool
+
+
+class Sourced(msgspec.Struct, frozen=True):
+    """A limit as `rules.json` has it: where the provider publishes the value, and when it was read there."""
+
+    value: Any
+    source: str
+    as_of: date
 
 
 class Model(msgspec.Struct, frozen=True):
@@ -49,7 +64,10 @@ class Model(msgspec.Struct, frozen=True):
 
 
 class TokenFormula(msgspec.Struct, frozen=True):
-    """The tokens of a chat message besides those of its texts; an image in high detail counts as 1024 × 1024 pixels."""
+    """The tokens of a chat message besides those of its texts; an image in high detail counts as 1024 × 1024 pixels.
+
+    `rules.json` has the source of these numbers beside them.
+    """
 
     per_message: int
     per_example: int
@@ -84,4 +102,7 @@ class Rules(msgspec.Struct, frozen=True):
 
 @cache
 def rules() -> Rules:
-    return msgspec.json.decode(Path(__file__).with_name("rules.json").read_bytes(), type=Rules)
+    table = msgspec.json.decode(RULES_FILE.read_bytes())
+    for name, limits in table["providers"].items():
+        table["providers"][name] = {key: msgspec.convert(limit, Sourced).value for key, limit in limits.items()}
+    return msgspec.convert(table, Rules)

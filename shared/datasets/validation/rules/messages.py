@@ -1,23 +1,23 @@
 """The rules of one message: its role, its keys, its content and parts, its weight and name."""
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from shared.datasets.validation.findings.finding import Finding
 from shared.datasets.validation.rules.formats import ROLES
+from shared.datasets.validation.rules.images import examine_image
 from shared.datasets.validation.rules.limits import Limits
 from shared.datasets.validation.rules.values import NAME, Numbered, is_image, kind, listed
 
 PLAIN_ROLES = ("system", "developer", "user", "assistant")
 KEYS = {
-    "assistant": frozenset({"role", "content", "name", "weight", "refusal", "tool_calls", "function_call"}),
+    "assistant": frozenset({"role", "content", "name", "weight", "refusal", "audio", "tool_calls", "function_call"}),
     "tool": frozenset({"role", "content", "name", "weight", "tool_call_id"}),
 }
 OTHER_KEYS = frozenset({"role", "content", "name", "weight"})
 ALL_KEYS = frozenset().union(*KEYS.values())
-IMAGE = re.compile(r"(?:https?://[^\s]+|data:image/(?:jpeg|jpg|png|webp);base64,[A-Za-z0-9+/]+={0,2})\Z")
-DETAILS = ("low", "high", "auto")
+# Parts that OpenAI's chat API takes from the user, but that no provider trains on.
+UNTRAINED_PARTS = {"input_audio": "input_audio", "file": "file"}
 
 
 def not_plain(messages: list[Any]) -> Numbered:
@@ -90,7 +90,8 @@ def _examine_keys(message: dict[str, Any], path: str) -> Iterator[Finding]:
 def _examine_weight(weight: Any, role: Any, path: str) -> Iterator[Finding]:
     if weight is None:
         return
-    if type(weight) is not int or weight not in (0, 1):
+    # Spreadsheets and pandas write 1.0 for 1; a boolean is no number in JSON.
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or weight not in (0, 1):
         shown = weight if isinstance(weight, int | float) else kind(weight)
         yield Finding("invalid_weight", f"{path}.weight", f"`weight` must be 0 or 1, but this is {shown}")
     elif role != "assistant":
@@ -103,6 +104,9 @@ def _examine_content(message: dict[str, Any], path: str, limits: Limits, *, imag
     may_omit_content = role == "assistant" and any(message.get(k) for k in ("tool_calls", "function_call", "refusal"))
     if isinstance(content, list) and content:
         yield from _examine_parts(content, content_path, role, limits, images=images)
+        if role in ("tool", "function"):
+            message_ = f"the `content` of a {role} message is a list of parts"
+            yield Finding("tool_content_parts", content_path, message_)
     elif content is None and (may_omit_content or (role == "function" and "content" in message)):
         pass
     elif "content" not in message:
@@ -113,10 +117,11 @@ def _examine_content(message: dict[str, Any], path: str, limits: Limits, *, imag
             "missing_content", content_path, f"`content` must be a string or a list of parts, but this {shown}"
         )
     elif not content and not may_omit_content:
-        is_answer = role == "assistant" and message.get("weight") != 0
-        yield Finding("missing_content" if is_answer else "empty_content", content_path, "`content` is empty")
+        yield Finding("empty_content", content_path, "`content` is empty")
     if role == "assistant" and not isinstance(message.get("refusal"), str | None):
         yield Finding("invalid_type", f"{path}.refusal", "`refusal` must be a string")
+    if role == "assistant" and message.get("audio") is not None:
+        yield Finding("untrained_part", f"{path}.audio", "`audio` refers to a spoken answer, which is not trained on")
 
 
 def _examine_parts(parts: list[Any], path: str, role: Any, limits: Limits, *, images: bool) -> Iterator[Finding]:
@@ -124,34 +129,18 @@ def _examine_parts(parts: list[Any], path: str, role: Any, limits: Limits, *, im
         part_path = f"{path}[{index}]"
         type_ = part.get("type") if isinstance(part, dict) else None
         if type_ == "image_url":
-            yield from _examine_image(part.get("image_url"), part_path, limits)
+            yield from examine_image(part.get("image_url"), part_path, limits)
             if role != "user" or not images:
                 yield Finding("misplaced_image", part_path, "an image is not allowed here")
         elif type_ == "refusal" and role == "assistant":
             if not isinstance(part.get("refusal"), str):
                 yield Finding("invalid_part", f"{part_path}.refusal", "`refusal` must be a string")
+            elif len(parts) > 1:
+                yield Finding("mixed_parts", part_path, "a refusal must be the only part of its message")
+        elif role == "user" and isinstance(type_, str) and isinstance(part.get(UNTRAINED_PARTS.get(type_)), dict):
+            yield Finding("untrained_part", part_path, f"a part of the type {type_!r} is not trained on")
         elif type_ != "text":
             shown = f"of the type {str(type_)[:40]!r}" if isinstance(part, dict) else kind(part)
             yield Finding("invalid_part", part_path, f"a part must be a text or an image, but this is {shown}")
         elif not isinstance(part.get("text"), str):
             yield Finding("invalid_part", f"{part_path}.text", "`text` must be a string")
-
-
-def _examine_image(image: Any, path: str, limits: Limits) -> Iterator[Finding]:
-    url = image.get("url") if isinstance(image, dict) else None
-    if not isinstance(url, str):
-        yield Finding("invalid_part", f"{path}.image_url", "`image_url` must be an object with a `url`")
-        return
-    if image.get("detail", "auto") not in DETAILS:
-        yield Finding("invalid_part", f"{path}.image_url.detail", f"`detail` must be one of {', '.join(DETAILS)}")
-    if not IMAGE.match(url):
-        yield Finding(
-            "invalid_image_url", f"{path}.image_url.url", f"{url[:40]!r} is neither a URL nor the data of an image"
-        )
-    elif url.startswith("data:"):
-        size = (len(url) - url.index(",") - 1) * 3 // 4
-        if size > limits.max_image_bytes:
-            message = (
-                f"the image has {size / 1e6:,.1f} MB, but at most {limits.max_image_bytes / 1e6:,.1f} MB are allowed"
-            )
-            yield Finding("image_too_large", f"{path}.image_url.url", message)

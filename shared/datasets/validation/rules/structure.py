@@ -11,6 +11,7 @@ from shared.datasets.validation.rules.counted_message import CountedMessage, cou
 from shared.datasets.validation.rules.formats import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT, examine_roles
 from shared.datasets.validation.rules.limits import Limits, rules
 from shared.datasets.validation.rules.messages import examine_messages, not_plain
+from shared.datasets.validation.rules.tool_answers import examine_answers
 from shared.datasets.validation.rules.tools import declared_names, examine_calls, examine_tools, text_of_tools
 from shared.datasets.validation.rules.values import kind, listed
 
@@ -110,12 +111,12 @@ def _preference(value: dict[str, Any], limits: Limits) -> Iterator[Finding]:
         yield from _unrecognized(given, INPUT_KEYS, "$.input")
         yield from _conversation(given, "$.input", limits, images=False)
     for key in OUTPUTS:
-        yield from _output(value, key, limits, declared_names(given) if isinstance(given, dict) else frozenset())
+        yield from _output(value, key, limits, given if isinstance(given, dict) else {})
     if value.get(OUTPUTS[0]) and value.get(OUTPUTS[0]) == value.get(OUTPUTS[1]):
         yield Finding("identical_outputs", "$", "the two outputs are the same")
 
 
-def _output(value: dict[str, Any], key: str, limits: Limits, declared: frozenset[str]) -> Iterator[Finding]:
+def _output(value: dict[str, Any], key: str, limits: Limits, given: dict[str, Any]) -> Iterator[Finding]:
     old_key, output = key.replace("output", "completion"), value.get(key)
     if key not in value:
         hint = (
@@ -131,7 +132,8 @@ def _output(value: dict[str, Any], key: str, limits: Limits, declared: frozenset
         return
     examined = not_plain(output)
     yield from examine_messages(examined, f"$.{key}", limits, images=False)
-    yield from examine_calls(examined, f"$.{key}", declared)
+    yield from examine_calls(examined, f"$.{key}", declared_names(given))
+    yield from examine_answers(output, f"$.{key}", before=listed(given.get("messages")))
     roles = [message.get("role") for message in output if isinstance(message, dict)]
     if set(map(str, roles)) - set(limits.output_roles) or "assistant" not in roles:
         yield Finding("invalid_output", f"$.{key}", f"all messages of `{key}` must be from the assistant")
@@ -151,6 +153,8 @@ def _conversation(value: dict[str, Any], path: str, limits: Limits, images: bool
     examined = not_plain(messages)
     yield from examine_messages(examined, f"{path}.messages", limits, images=images)
     yield from examine_calls(examined, f"{path}.messages", declared_names(value))
+    if examined:
+        yield from examine_answers(messages, f"{path}.messages")
 
 
 def _unrecognized(value: dict[str, Any], known: frozenset[str], path: str) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import msgspec
 
 from shared.datasets.validation.findings.finding import Finding
 from shared.datasets.validation.rules.limits import Limits
+from shared.datasets.validation.rules.tool_schema import examine_parameters
 from shared.datasets.validation.rules.values import NAME, Numbered, kind, listed
 
 # msgspec accepts deeper nesting and longer numbers than json.loads; within these bounds both agree.
@@ -20,22 +21,40 @@ def examine_tools(value: dict[str, Any], path: str, limits: Limits) -> Iterator[
     """The findings in `tools`, in `functions` (the older form) and in `parallel_tool_calls`."""
     if not isinstance(value.get("parallel_tool_calls"), bool | None):
         yield Finding("invalid_type", f"{path}.parallel_tool_calls", "`parallel_tool_calls` must be true or false")
+    if isinstance(value.get("parallel_tool_calls"), bool) and not value.get("tools"):
+        message = "`parallel_tool_calls` means something only beside `tools`"
+        yield Finding("pointless_key", f"{path}.parallel_tool_calls", message)
+    if value.get("tools") and value.get("functions"):
+        yield Finding("pointless_key", f"{path}.functions", "`functions` is the older form of `tools`: both are given")
+    names: set[str] = set()
     for key in ("tools", "functions"):
         declared = value.get(key)
         if declared is None:
             continue
         if not isinstance(declared, list):
-            yield Finding("invalid_type", f"{path}.{key}", f"`{key}` must be a list, but this is {kind(declared)}")
+            yield _not_a_list(declared, key, path)
             continue
         if len(declared) > limits.max_functions:
             message = f"{len(declared)} functions are declared, but at most {limits.max_functions} are allowed"
             yield Finding("invalid_tool", f"{path}.{key}", message)
         for index, tool in enumerate(declared):
-            yield from _examine_tool(tool, key, f"{path}.{key}[{index}]")
+            yield from _examine_tool(tool, key, f"{path}.{key}[{index}]", names)
 
 
-def _examine_tool(tool: Any, key: str, path: str) -> Iterator[Finding]:
+def _not_a_list(declared: Any, key: str, path: str) -> Finding:
+    if isinstance(declared, str) and declared.lstrip()[:1] in ("[", "{"):
+        message = f"`{key}` is a text that holds JSON; it must be the list itself"
+        return Finding("invalid_type", f"{path}.{key}", message, hint=f"Decode the text: write `{key}` as a JSON list")
+    return Finding("invalid_type", f"{path}.{key}", f"`{key}` must be a list, but this is {kind(declared)}")
+
+
+def _examine_tool(tool: Any, key: str, path: str, names: set[str]) -> Iterator[Finding]:
     function = tool
+    if key == "tools" and isinstance(tool, dict) and tool.get("type") == "custom":
+        yield Finding(
+            "untrained_tool", path, "a custom tool takes a text instead of arguments, which is not trained on"
+        )
+        return
     if key == "tools":
         if not isinstance(tool, dict) or tool.get("type") != "function":
             yield Finding("invalid_tool", path, "a tool must be an object of the type `function`")
@@ -49,9 +68,16 @@ def _examine_tool(tool: Any, key: str, path: str) -> Iterator[Finding]:
         yield Finding(
             "invalid_tool", f"{path}.name", "the name of a function must have 1 to 64 letters, digits, _ and -"
         )
+    elif name in names:
+        yield Finding("duplicate_tool", f"{path}.name", f"another function is called {name!r}")
+    else:
+        names.add(name)
     for field, type_, what in (("description", str, "a string"), ("parameters", dict, "an object")):
         if not isinstance(function.get(field), type_ | None):
             yield Finding("invalid_tool", f"{path}.{field}", f"`{field}` must be {what}")
+    if isinstance(function.get("parameters"), dict):
+        strict = function.get("strict") is True
+        yield from examine_parameters(function["parameters"], f"{path}.parameters", strict=strict)
 
 
 def declared_names(value: dict[str, Any]) -> frozenset[str]:
@@ -66,32 +92,21 @@ def text_of_tools(value: dict[str, Any]) -> str:
 
 
 def examine_calls(messages: Numbered, path: str, declared: frozenset[str]) -> Iterator[Finding]:
-    """The findings in the assistant's calls, and in the tool messages that answer them.
-
-    `declared` are the functions that the example offers. A tool message may only answer a call before it.
-    """
-    called: set[str] = set()
+    """The findings in the assistant's calls; `declared` are the functions that the example offers."""
     for index, message in messages:
-        if not isinstance(message, dict):
-            continue
-        message_path = f"{path}[{index}]"
-        if message.get("role") == "assistant":
-            yield from _examine_message_calls(message, message_path, declared)
-            ids = [call.get("id") for call in listed(message.get("tool_calls")) if isinstance(call, dict)]
-            called.update(id_ for id_ in ids if isinstance(id_, str))
-        answered = message.get("tool_call_id")
-        if message.get("role") == "tool" and isinstance(answered, str) and answered not in called:
-            yield Finding(
-                "unknown_tool_call_id",
-                f"{message_path}.tool_call_id",
-                f"no call before this message has the id {answered[:40]!r}",
-            )
+        if isinstance(message, dict) and message.get("role") == "assistant":
+            yield from _examine_message_calls(message, f"{path}[{index}]", declared)
 
 
 def _examine_message_calls(message: dict[str, Any], path: str, declared: frozenset[str]) -> Iterator[Finding]:
     calls = message.get("tool_calls")
-    if calls is not None and (not isinstance(calls, list) or not calls):
-        yield Finding("invalid_tool_call", f"{path}.tool_calls", "`tool_calls` must be a list of at least one call")
+    if calls is not None and not isinstance(calls, list):
+        yield Finding("invalid_tool_call", f"{path}.tool_calls", f"`tool_calls` must be a list, but is {kind(calls)}")
+    elif calls == []:
+        yield Finding("pointless_key", f"{path}.tool_calls", "`tool_calls` is empty")
+    if calls and message.get("function_call") is not None:
+        message_ = "`function_call` is the older form of `tool_calls`: both are given"
+        yield Finding("pointless_key", f"{path}.function_call", message_)
     for index, call in enumerate(listed(calls)):
         call_path = f"{path}.tool_calls[{index}]"
         if not isinstance(call, dict):
@@ -99,6 +114,9 @@ def _examine_message_calls(message: dict[str, Any], path: str, declared: frozens
             continue
         if not isinstance(call.get("id"), str):
             yield Finding("invalid_tool_call", f"{call_path}.id", "a call needs an `id` that is a string")
+        if call.get("type") == "custom" and isinstance(call.get("custom"), dict):
+            yield Finding("untrained_tool", call_path, "a call of a custom tool is not trained on")
+            continue
         if call.get("type", "function") != "function":
             yield Finding("invalid_tool_call", f"{call_path}.type", "the `type` of a call must be `function`")
         yield from _examine_function_call(call.get("function"), f"{call_path}.function", declared)

@@ -117,7 +117,8 @@ class RangeScanner:
         examined: set[int] = set()
         for index, line in enumerate(lines.lines):
             if index + lines.block.offset == 0 and line.startswith(BOM):
-                self._note(index, Finding("utf8_bom", None, "the file begins with a UTF-8 byte order mark"))
+                if not rules().limits(self._options.provider).asks_for_bom:
+                    self._note(index, Finding("utf8_bom", None, "the file begins with a UTF-8 byte order mark"))
                 line = b"   " + line.removeprefix(BOM)  # so that offsets in the line stay right
             if not line.strip():
                 blank += 1

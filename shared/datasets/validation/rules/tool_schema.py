@@ -1,0 +1,114 @@
+"""The rules of a function's `parameters`: a JSON Schema of an object, as the chat API demands when a tool is used."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from shared.datasets.validation.findings.finding import Finding
+from shared.datasets.validation.rules.values import kind
+
+TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
+# Names that other languages give to the types, with the name that JSON Schema has for each.
+OTHER_NAMES = {
+    **dict.fromkeys(("str", "text", "char", "date", "datetime", "uuid", "url", "email", "enum"), "string"),
+    **dict.fromkeys(("int", "long", "int32", "int64"), "integer"),
+    **dict.fromkeys(("float", "double", "decimal"), "number"),
+    **dict.fromkeys(("bool", "bit"), "boolean"),
+    **dict.fromkeys(("dict", "map", "json", "struct"), "object"),
+    **dict.fromkeys(("list", "tuple", "set"), "array"),
+    **dict.fromkeys(("none", "nil", "nonetype"), "null"),
+}
+SCHEMAS = ("items", "additionalProperties", "not", "if", "then", "else")
+LISTS_OF_SCHEMAS = ("anyOf", "oneOf", "allOf")
+NAMED_SCHEMAS = ("properties", "$defs", "definitions", "patternProperties")
+
+
+def examine_parameters(parameters: dict[str, Any], path: str, *, strict: bool) -> Iterator[Finding]:
+    """The findings in a function's `parameters`. An empty object is a function without parameters."""
+    if parameters and parameters.get("type") != "object":
+        has = f"is {parameters['type']!r:.40}" if "type" in parameters else "is missing"
+        yield _finding(f"{path}.type", f"the `type` of `parameters` must be `object`, but this {has}")
+    yield from _examine_schema(parameters, path)
+    if strict and parameters:
+        yield from _examine_strict(parameters, path)
+
+
+def _finding(path: str, message: str) -> Finding:
+    return Finding("invalid_parameters", path, message)
+
+
+def _examine_schema(schema: Any, path: str) -> Iterator[Finding]:
+    if isinstance(schema, bool):
+        return
+    if not isinstance(schema, dict):
+        yield _finding(path, f"a schema must be an object, but this is {kind(schema)}")
+        return
+    yield from _examine_type(schema, path)
+    yield from _examine_required(schema, path)
+    if not isinstance(schema.get("enum", [None]), list):
+        yield _finding(f"{path}.enum", f"`enum` must be a list of values, but this is {kind(schema['enum'])}")
+    for key in NAMED_SCHEMAS:
+        named = schema.get(key, {})
+        if not isinstance(named, dict):
+            yield _finding(f"{path}.{key}", f"`{key}` must be an object of schemas, but this is {kind(named)}")
+            continue
+        for name, inner in named.items():
+            yield from _examine_schema(inner, f"{path}.{key}.{name[:64]}")
+    for key in LISTS_OF_SCHEMAS:
+        inner = schema.get(key)
+        if key not in schema:
+            continue
+        if not isinstance(inner, list) or not inner:
+            yield _finding(f"{path}.{key}", f"`{key}` must be a list of at least one schema")
+            continue
+        for index, each in enumerate(inner):
+            yield from _examine_schema(each, f"{path}.{key}[{index}]")
+    for key in SCHEMAS:
+        if key in schema:
+            yield from _examine_schema(schema[key], f"{path}.{key}")
+
+
+def _examine_type(schema: dict[str, Any], path: str) -> Iterator[Finding]:
+    if "type" not in schema:
+        return
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    for name in types or [None]:
+        if not isinstance(name, str) or name not in TYPES:
+            shown = f"{name[:40]!r}" if isinstance(name, str) else kind(name)
+            meant = (
+                OTHER_NAMES.get(name.lower(), name.lower() if name.lower() in TYPES else "") if shown[0] == "'" else ""
+            )
+            hint = f"; JSON Schema calls it `{meant}`" if meant else ""
+            yield _finding(f"{path}.type", f"the type {shown} is not one of JSON Schema{hint}")
+    if "array" in types and "items" not in schema and "prefixItems" not in schema:
+        yield _finding(path, "an array needs `items`, the schema of its elements")
+
+
+def _examine_required(schema: dict[str, Any], path: str) -> Iterator[Finding]:
+    required = schema.get("required", [])
+    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+        yield _finding(f"{path}.required", "`required` must be a list of names of properties")
+        return
+    properties = schema.get("properties", {})
+    if len(set(required)) < len(required):
+        yield _finding(f"{path}.required", "`required` names a property twice")
+    for name in required:
+        if isinstance(properties, dict) and name not in properties:
+            yield _finding(f"{path}.required", f"`required` names {name[:64]!r}, which is not among `properties`")
+
+
+def _examine_strict(schema: Any, path: str) -> Iterator[Finding]:
+    """With `strict`, every property must be required and no other may be allowed, at each level."""
+    if not isinstance(schema, dict):
+        return
+    properties = schema.get("properties")
+    if schema.get("type") == "object" or isinstance(properties, dict):
+        if schema.get("additionalProperties") is not False:
+            yield _finding(path, "`strict` needs `additionalProperties: false` in each object")
+        required = schema.get("required", [])
+        missing = [name for name in properties or () if isinstance(required, list) and name not in required]
+        if isinstance(properties, dict) and missing:
+            yield _finding(path, f"`strict` needs every property in `required`, but {missing[0][:64]!r} is not")
+    for name, inner in properties.items() if isinstance(properties, dict) else ():
+        yield from _examine_strict(inner, f"{path}.properties.{name[:64]}")
+    if "items" in schema:
+        yield from _examine_strict(schema["items"], f"{path}.items")
