@@ -1,6 +1,7 @@
 """The names that trainers, exports and people give to the fields of a row, and to the roles in a conversation."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from cli.datasets.conversion.rows import is_empty
@@ -45,9 +46,10 @@ ROLES = {
 }
 
 
-def plain(name: object) -> str:
+@lru_cache(maxsize=4_096)  # a file has few names, each in every row
+def plain(name: str) -> str:
     """A name without what differs between people: case, spaces and hyphens for underscores, a byte order mark."""
-    return re.sub(r"[\s_-]+", "_", str(name).strip("\ufeff \t\r\n").lower())
+    return re.sub(r"[\s_-]+", "_", name.strip("\ufeff \t\r\n").lower())
 
 
 def is_message(value: Any) -> bool:
