@@ -2,6 +2,7 @@
 
 import ast
 import json
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -72,7 +73,9 @@ def python_literal(text: str) -> Any:
     if not text.lstrip().startswith(("{", "[")) or len(text) > MAX_LITERAL_CHARACTERS:
         return None
     try:
-        return json.loads(json.dumps(ast.literal_eval(text.strip()), allow_nan=False))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the parser warns of what only looks like Python, on standard error
+            return json.loads(json.dumps(ast.literal_eval(text.strip()), allow_nan=False))
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
 

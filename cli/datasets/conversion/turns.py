@@ -150,7 +150,7 @@ def with_system(messages: list[Message], fields: Fields) -> list[Message]:
     key = fields.take_only(SYSTEM, "the system message")
     own = _system_text(fields.take(key), fields.names[key]) if key else None
     first = messages[0] if messages and messages[0]["role"] in ("system", "developer") else None
-    if first and own is not None and first["content"] != own:
+    if first and own is not None and first.get("content") != own:
         shown = fields.names[key or ""]
         raise RowProblem(f"`{shown}` and the first message are two system messages. Choose one, or --drop {shown}")
     if first:
