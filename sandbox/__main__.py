@@ -15,8 +15,8 @@ from sandbox.faults.connection import Connection
 from sandbox.settings import Settings, read
 from sandbox.state import State
 
-SECONDS_TO_FINISH = 1
-"""How long a request may go on after a signal; an armed delay of minutes must not keep the process."""
+SHUTDOWN_SECONDS = 1
+"""How long requests may go on after a signal: an armed delay of minutes must not keep the process alive."""
 
 log = logging.getLogger("sandbox")
 
@@ -24,7 +24,7 @@ log = logging.getLogger("sandbox")
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
+        signal.signal(number, _exit)
     settings = read(sys.argv[1:])
     with TemporaryDirectory(prefix="sandbox-") as folder, _listen(settings) as listener:
         host, port = listener.getsockname()[:2]
@@ -43,7 +43,7 @@ def serve(state: State, listener: socket.socket) -> None:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=SECONDS_TO_FINISH,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     uvicorn.Server(config).run(sockets=[listener])
 
@@ -52,8 +52,8 @@ def _listen(settings: Settings) -> socket.socket:
     return socket.create_server((settings.host, settings.port), backlog=512)
 
 
-def _leave(_: int, __: FrameType | None) -> None:
-    sys.exit(0)  # uvicorn raises the signal again once it has shut down; by default that would be an end by signal
+def _exit(_: int, __: FrameType | None) -> None:
+    sys.exit(0)  # uvicorn raises the signal again after its shutdown, which would end the process by signal
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Scope
 
 from sandbox.errors import handle_errors
-from sandbox.middleware import Gate
+from sandbox.middleware import SandboxMiddleware
 from sandbox.routes import chat, control, files, index, jobs, models, uploads
 from sandbox.state import State
 
@@ -15,16 +15,16 @@ TEMPLATES = [
 ]
 
 
-def create_app(state: State) -> Gate:
+def create_app(state: State) -> SandboxMiddleware:
     app = FastAPI(title="Tunery's sandbox", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.sandbox = state
     for router in ROUTERS:
         app.include_router(router)
     handle_errors(app)
-    return Gate(app, state, _template)
+    return SandboxMiddleware(app, state, _template)
 
 
 def _template(scope: Scope) -> str:
-    """The path of the route that a request is for, its parameters by name; the path itself if there is none."""
+    """The path template of the request's route (`/v1/files/{file_id}`); the path itself if no route matches."""
     path: str = scope["path"]
     return next((template for regex, template in TEMPLATES if regex.match(path)), path)

@@ -16,13 +16,12 @@ from sandbox.records import new_id
 from sandbox.state import State
 
 VERSION = "2020-10-01"
-"""The `openai-version` that OpenAI has sent all these years."""
-
+"""The value of the header `openai-version`, which OpenAI has not changed since."""
 
 log = logging.getLogger(__name__)
 
 
-class Gate:
+class SandboxMiddleware:
     """The outermost ASGI layer, so that it also sees requests that match no route."""
 
     def __init__(self, app: ASGIApp, state: State, template: Callable[[Scope], str]) -> None:
@@ -49,20 +48,20 @@ class Gate:
         return Faulty(self.app, fault) if fault else self.app
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The app, whose errors end here once it has answered 500: further out, uvicorn would end the connection."""
+        """Logs and swallows an error that was answered with 500 already; uvicorn would also close the connection."""
         try:
             await self._app(scope, receive, send)
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
 
     def _refuse(self, scope: Scope) -> Response | None:
-        """A 401 answer, or None for the right key; the body is not read before."""
+        """A 401 answer, or None for the right key. Runs before the body is read."""
         headers = Headers(scope=scope)
         scheme, _, key = headers.get("authorization", "").partition(" ")
-        if "authorization" not in headers:  # as Azure has it
+        if "authorization" not in headers:  # Azure's clients send the key in this header
             scheme, key = "bearer", headers.get("api-key", "")
         if scheme.lower() != "bearer" or not key:
-            return ApiError(401, "You sent no API key. Send it as the header: Authorization: Bearer KEY.").response()
+            return ApiError(401, "You sent no API key. Send it in the header Authorization: Bearer KEY.").response()
         if hmac.compare_digest(key.strip().encode(), self.state.settings.api_key.encode()):
             return None
         shown = f"{key[:3]}***{key[-4:]}" if len(key) > 12 else "***"

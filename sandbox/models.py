@@ -1,6 +1,6 @@
 """Finds models: OpenAI's base models with their shutdown dates (models.json), and those tuned in this sandbox.
 
-The sandbox goes on serving a base after its date, so that a tutorial written in its time still runs.
+The sandbox serves a base model after its shutdown date too, so that older tutorials still run.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from sandbox.state import State
 
 
 class Base(Struct, frozen=True):
-    """A base model: Unix time of its making, the day it closes or closed, and the methods it can be tuned with."""
+    """A base model: the Unix time of its creation, its shutdown date, and the methods that can tune it."""
 
     id: str
     created: int
@@ -33,7 +33,7 @@ class _Table(Struct, frozen=True):
 _TABLE = msgspec.json.decode(Path(__file__).with_name("models.json").read_bytes(), type=_Table)
 BASES = {base.id: base for base in _TABLE.models}
 BASES |= {alias: BASES[snapshot] for alias, snapshot in _TABLE.aliases.items()}
-"""Base models by every name they answer to: snapshots and aliases."""
+"""Base models by each of their names: snapshots and aliases."""
 
 
 def not_found(name: str) -> ApiError:
@@ -42,7 +42,7 @@ def not_found(name: str) -> ApiError:
 
 
 def find(state: State, name: str) -> Model:
-    """The model as the wire shows it. 404 `model_not_found` if there is none of that name."""
+    """The model as the wire shows it. Raises ApiError 404 `model_not_found` if there is none of this name."""
     if name in BASES:
         return BASES[name].described(name)
     if name in state.models:

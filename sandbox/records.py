@@ -67,7 +67,7 @@ class UploadPart(Struct, kw_only=True):
 
 
 class JobError(Struct, kw_only=True):
-    """Why a job failed. `param` names the field of the create call that was to blame, if one was."""
+    """Why a job failed. `param` is the field of the create call that caused it, if any."""
 
     code: str
     message: str
@@ -105,7 +105,7 @@ class Job(Struct, kw_only=True):
 
 
 class JobEvent(Struct, kw_only=True):
-    """One line of a job's log. `data` carries numbers where `type` is `metrics`."""
+    """One line of a job's log. `data` has the numbers if `type` is `metrics`."""
 
     id: str
     object: str = "fine_tuning.job.event"
@@ -139,7 +139,7 @@ class Model(Struct, kw_only=True):
 
 
 class TunedModel(Struct, kw_only=True):
-    """A model that came out of a job: the snapshot it stands on, and the examples that it answers from."""
+    """A model that a job made: its base model's snapshot, and the examples whose replies it gives."""
 
     model: Model
     base: str

@@ -1,4 +1,4 @@
-"""A job together with its life: nothing runs in the background, a job catches up with the time when it is asked for."""
+"""Runs the script of each job. Nothing runs in the background: jobs catch up with the clock before each request."""
 
 import math
 from collections.abc import Iterator
@@ -7,12 +7,12 @@ from typing import Any
 from sandbox.records import FINAL, Checkpoint, Job, JobError, JobEvent, new_id
 from sandbox.training_file import Dataset, Example
 
-Life = Iterator[float]
-"""A job's life as a generator: what happens, and between two things the seconds until the next one, at speed 1."""
+Script = Iterator[float]
+"""A generator that changes a job step by step; it yields the seconds until its next step, at speed 1."""
 
 
 class Run:
-    """A job, what it was made from, what happened to it, and when the next thing is due (Unix time, or infinity)."""
+    """A job with its datasets, events, checkpoints and script. `due` is the Unix time of the next step, or infinity."""
 
     def __init__(self, job: Job, base: str, training: Dataset, validation: Dataset | None, now: float) -> None:
         self.job = job
@@ -29,8 +29,8 @@ class Run:
         self.is_over = False
         self.clock = self.due = now
         self.remaining = 0.0
-        self._life: Life = iter(())
-        self._pace = math.inf
+        self._script: Script = iter(())
+        self._slowness = math.inf
 
     @property
     def id(self) -> str:
@@ -42,57 +42,57 @@ class Run:
 
     @property
     def hyperparameters(self) -> dict[str, Any]:
-        """The method's own, as the wire shows them; numbers once the files are validated."""
+        """The method's hyperparameters as the wire shows them; numbers once the files are validated."""
         values = self.job.method[self.method]["hyperparameters"]
         assert isinstance(values, dict)
         return values
 
     @property
     def last_step(self) -> int:
-        """The training step that was told of last; 0 before the first."""
+        """The last training step with metrics; 0 before the first."""
         return int(self.metrics[-1]["step"]) if self.metrics else 0
 
-    def begin(self, life: Life, speed: float) -> None:
-        """Start to live. At speed 0 nothing is ever due."""
-        self._life = life
-        self._pace = 1 / speed if speed > 0 else math.inf
+    def begin(self, script: Script, speed: float) -> None:
+        """Starts the script. At speed 0 nothing is ever due."""
+        self._script = script
+        self._slowness = 1 / speed if speed > 0 else math.inf
         self._step()
 
     def advance(self, now: float) -> None:
-        """Live on until now, each thing at the time it was due."""
+        """Runs all steps that are due by `now`, each with `clock` at its due time."""
         while self.due <= now and not self.is_held:
             self.clock = self.due
             self._step()
 
     def hurry(self, now: float) -> None:
-        """Let the next thing happen at once, due or not."""
+        """Runs the next step now, due or not."""
         self.clock = now
         self._step()
 
     def after(self, seconds: float) -> float:
-        """The Unix time when that many of the job's own seconds have passed."""
-        return self.clock + seconds * self._pace
+        """The Unix time after that many seconds of the script, at the job's speed."""
+        return self.clock + seconds * self._slowness
 
     def pause(self, now: float) -> None:
-        self.remaining = max(0.0, self.due - now) / self._pace if math.isfinite(self._pace) else 0.0
+        self.remaining = max(0.0, self.due - now) / self._slowness if math.isfinite(self._slowness) else 0.0
         self.clock, self.due = now, math.inf
 
-    def resume(self, first: Life, now: float) -> None:
-        """Go on where the run was paused, after something that comes first."""
+    def resume(self, first: Script, now: float) -> None:
+        """Runs the script `first`, then continues where the job was paused."""
         self.clock = now
-        self._life = _chained(first, self.remaining, self._life)
+        self._script = _chained(first, self.remaining, self._script)
         self._step()
 
     def end(self, status: str, error: JobError | None = None) -> None:
-        """Give the job its final status; nothing happens to it any more."""
+        """Gives the job its final status and ends its script."""
         assert status in FINAL
-        self._life = iter(())
+        self._script = iter(())
         self.due, self.is_over = math.inf, True
         self.job.status, self.job.error = status, error
         self.job.finished_at = int(self.clock)
         self.job.estimated_finish = None
 
-    def tell(
+    def add_event(
         self, message: str, *, level: str = "info", type: str = "message", data: dict[str, Any] | None = None
     ) -> None:
         event = JobEvent(
@@ -101,12 +101,12 @@ class Run:
         self.events.append(event)
 
     def _step(self) -> None:
-        wait = next(self._life, None)
+        wait = next(self._script, None)
         self.is_over = wait is None
         self.due = math.inf if wait is None else self.after(wait)
 
 
-def _chained(first: Life, remaining: float, rest: Life) -> Life:
+def _chained(first: Script, remaining: float, rest: Script) -> Script:
     yield from first
     yield remaining
     yield from rest

@@ -1,4 +1,4 @@
-"""What can be set by a flag or a `SANDBOX_*` variable, so that a test can hurry and a demo take its time."""
+"""The settings of the sandbox, each a command line flag and a `SANDBOX_*` environment variable."""
 
 import argparse
 import os
@@ -14,16 +14,16 @@ class Settings:
 
     host: str = "127.0.0.1"
     port: int = 8790
-    """0 takes a free port; the line printed at the start names it."""
+    """0 takes a free port, which the first log line names."""
     api_key: str = "sk-sandbox"
     """The only key that is accepted."""
     speed: float = 1.0
-    """How many seconds of a job's life pass in one second. At 0 jobs stand still until `POST /sandbox/jobs/{id}`."""
+    """How many times faster than OpenAI jobs run. At 0 a job stands still until `POST /sandbox/jobs/{id}` moves it."""
     max_active_jobs_per_model: int = 3
     max_jobs_per_day: int = 100
     """Per base model, in any 24 hours, as OpenAI counts."""
     organization: str = "sandbox"
-    """The slug in the names of tuned models; the organization's id is `org-` and this."""
+    """The organization in the names of tuned models; its id is `org-` and this."""
     max_file_bytes: int = 512 * MEGABYTE
     max_part_bytes: int = 64 * MEGABYTE
     upload_lifetime: int = 3600
@@ -35,8 +35,10 @@ class Settings:
 
 
 def read(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from the command line, else from the environment, else the defaults above."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A small OpenAI to try and test against.")
+    """Settings from the command line, else from the environment, else the defaults of `Settings`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sandbox", description="A stand-in for OpenAI's API, for trials and tests."
+    )
     for field in fields(Settings):
         kind = type(field.default)
         parser.add_argument(

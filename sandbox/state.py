@@ -1,6 +1,6 @@
-"""Everything the sandbox remembers, in one object that `POST /sandbox/reset` can empty.
+"""Holds the sandbox's whole state in memory, in one object that `POST /sandbox/reset` empties.
 
-All routes are coroutines of one event loop: nothing here needs a lock while nobody awaits halfway through a change.
+All routes are coroutines of one event loop, so no lock is needed as long as no change awaits before it is complete.
 """
 
 import time
@@ -18,7 +18,7 @@ from sandbox.settings import Settings
 
 
 class PendingUpload:
-    """An upload, its parts by id, and where the bytes of each lie."""
+    """An upload, its parts by id, and the path of each part's bytes."""
 
     def __init__(self, upload: Upload, expires_after: ExpiresAfter | None) -> None:
         self.upload = upload
@@ -34,14 +34,14 @@ class PendingUpload:
             self.close("expired")
 
     def close(self, status: str) -> None:
-        """No more parts: the upload is completed, cancelled or expired, and its parts are deleted."""
+        """Gives the upload its final status (completed, cancelled or expired) and deletes its parts."""
         self.upload.status = status
         for path in self.paths.values():
             path.unlink(missing_ok=True)
 
 
 class State:
-    """The sandbox's memory. Dictionaries keep the order of creation, which is the order of every list."""
+    """Files, uploads, jobs, models and faults. Dictionaries keep the order of creation, which every list returns."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = settings
@@ -49,7 +49,7 @@ class State:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew: as after a restart, without one."""
+        """Deletes everything, as a restart would."""
         for path in self.folder.iterdir():
             path.unlink()
         self.files: dict[str, StoredFile] = {}
@@ -59,14 +59,14 @@ class State:
         self.faults: list[Fault] = []
         self.requests: Counter[str] = Counter()
         self.list_lag = 0.0
-        self.receiver: object | None = None
+        self.receiver: object | None = None  # compared by identity: a loop of sandbox.webhooks ends when it changes
 
     def now(self) -> float:
         """Unix time in seconds."""
         return time.time()
 
     def advance(self) -> None:
-        """Let everything happen that is due by now: jobs go on, files and uploads expire."""
+        """Brings jobs up to the present, and expires files and uploads."""
         now = self.now()
         for run in self.runs.values():
             run.advance(now)
@@ -76,17 +76,17 @@ class State:
             self.remove_file(stored)
 
     def remove_file(self, stored: StoredFile) -> None:
-        """Forget a file and delete its bytes. A job that was made from it remembers what it needs."""
+        """Deletes a file and its bytes. Jobs keep their own copy of the dataset, so they are not affected."""
         del self.files[stored.file.id]
         stored.path.unlink(missing_ok=True)
 
     def new_path(self) -> Path:
-        """A place for bytes that no other file takes."""
+        """A path that no other file has."""
         return self.folder / new_id("")
 
 
 async def get_state(request: Request) -> State:
-    """The state as it is now, for a route."""
+    """The dependency of all routes: the state, brought up to the present."""
     state = request.app.state.sandbox
     assert isinstance(state, State)
     state.advance()

@@ -1,4 +1,4 @@
-"""Reads a training file once, at upload, so that a job knows at once what is wrong with it and a model what to say."""
+"""Reads a training file once, at its upload: its first error, its size, and examples for the tuned model's replies."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ import msgspec
 
 CHAT, COMPLETION, PREFERENCE, REINFORCEMENT = "chat", "completion", "preference", "reinforcement"
 METHODS = {CHAT: "supervised", COMPLETION: "supervised", PREFERENCE: "dpo", REINFORCEMENT: "reinforcement"}
-"""Which method a file of each format is made for."""
+"""The method that trains on files of each format."""
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -17,14 +17,14 @@ MAX_REMEMBERED_CHARACTERS = 4_000_000
 
 
 class Example(NamedTuple):
-    """What was asked last, and what the training file would have answered."""
+    """The last question of an example, and the reply that the training file has for it."""
 
     question: str
     reply: str
 
 
 class Dataset(NamedTuple):
-    """What is in a training file; `problem` is the first thing wrong with it, as OpenAI reports one at a time."""
+    """The contents of a training file; `problem` is its first error, since OpenAI reports only one."""
 
     format: str
     n_examples: int
@@ -34,18 +34,18 @@ class Dataset(NamedTuple):
 
     @property
     def tokens(self) -> int:
-        """About as many tokens as the file holds: four bytes each, which is near enough for a sandbox."""
+        """The number of tokens, estimated at four bytes each."""
         return max(1, self.n_bytes // 4)
 
 
 class BadExampleError(ValueError):
-    """An example of the wrong shape; the text says how, without the line."""
+    """An example has the wrong shape; the message says how, without the line's number."""
 
 
 def first_line_problem(path: Path) -> str | None:
-    """The one thing OpenAI checks while the upload waits: that the first line is a JSON object.
+    """An error message unless the first line is a JSON object: the only check that OpenAI makes during the upload.
 
-    A byte order mark is the classic cause, and is refused like any other first line that is not `{…}`.
+    A file that begins with a byte order mark fails this check.
     """
     with path.open("rb") as file:
         line = file.readline(MAX_LINE_BYTES)
@@ -58,7 +58,7 @@ def first_line_problem(path: Path) -> str | None:
 
 
 def read(path: Path) -> Dataset:
-    """Count and check the examples line by line, in constant memory, remembering the first few thousand."""
+    """Checks and counts the examples line by line, and keeps the first MAX_REMEMBERED of them."""
     examples: list[Example] = []
     form, problem, count, room = "", None, 0, MAX_REMEMBERED_CHARACTERS
     for count, line in enumerate(_lines(path), start=1):
@@ -76,13 +76,13 @@ def read(path: Path) -> Dataset:
 
 
 def last_user_text(messages: list[Any]) -> str:
-    """What the user said last, or an empty text."""
+    """The content of the last user message, or an empty text."""
     asked = [m for m in messages if isinstance(m, Mapping) and m.get("role") == "user"]
     return text_of(asked[-1].get("content")) if asked else ""
 
 
 def text_of(content: Any) -> str:
-    """A message's content as text: a string as it is, parts joined, anything else as nothing."""
+    """A message's content as text: a string unchanged, text parts joined, and an empty text for anything else."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):

@@ -1,4 +1,4 @@
-"""Tells a webhook how jobs ended, signed as OpenAI signs, so that its receivers can be tried."""
+"""Sends a webhook when a job ends, signed as OpenAI signs its own, so that receivers can be tested."""
 
 import asyncio
 import json
@@ -13,16 +13,14 @@ from sandbox.records import FINAL, new_id
 from sandbox.runs import Run
 from sandbox.state import State
 
-EVERY = 0.1
-"""Seconds between two looks at what has ended."""
-
-SECONDS_TO_ANSWER = 5
+POLL_INTERVAL_SECONDS = 0.1
+ANSWER_TIMEOUT_SECONDS = 5
 log = logging.getLogger(__name__)
-_tasks: set[asyncio.Task[None]] = set()
+_tasks: set[asyncio.Task[None]] = set()  # the event loop keeps only weak references to its tasks
 
 
 class Receiver(BaseModel):
-    """Where to tell, and the secret (`whsec_…`) to sign with."""
+    """The address, and the secret (`whsec_…`) that signs the webhooks."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,9 +29,9 @@ class Receiver(BaseModel):
 
 
 def begin(state: State, receiver: Receiver) -> None:
-    """From now on tell of each job that ends, once, until the state is reset or another receiver is named."""
+    """Sends one webhook for each job that ends from now on, until the state is reset or gets another receiver."""
     state.receiver = receiver
-    task = asyncio.get_running_loop().create_task(_tell_all(state, receiver, set(_ended(state))))
+    task = asyncio.get_running_loop().create_task(_send_ends(state, receiver, set(_ended(state))))
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
 
@@ -42,14 +40,14 @@ def _ended(state: State) -> list[str]:
     return [run.id for run in state.runs.values() if run.job.status in FINAL]
 
 
-async def _tell_all(state: State, receiver: Receiver, told: set[str]) -> None:
+async def _send_ends(state: State, receiver: Receiver, sent: set[str]) -> None:
     while state.receiver is receiver:
         state.advance()
         for job_id in _ended(state):
-            if job_id not in told:
-                told.add(job_id)
+            if job_id not in sent:
+                sent.add(job_id)
                 await asyncio.to_thread(_send, receiver, state.runs[job_id])
-        await asyncio.sleep(EVERY)
+        await asyncio.sleep(POLL_INTERVAL_SECONDS)
 
 
 def _send(receiver: Receiver, run: Run) -> None:
@@ -65,6 +63,6 @@ def _send(receiver: Receiver, run: Run) -> None:
     }
     try:
         request = urllib.request.Request(receiver.url, body.encode(), headers)
-        urllib.request.urlopen(request, timeout=SECONDS_TO_ANSWER).close()
+        urllib.request.urlopen(request, timeout=ANSWER_TIMEOUT_SECONDS).close()
     except (OSError, ValueError) as error:
-        log.warning("a webhook was not taken: %s", error)
+        log.warning("could not deliver a webhook: %s", error)

@@ -1,4 +1,4 @@
-"""How every answer leaves the sandbox: JSON made by msgspec, and lists in OpenAI's envelope."""
+"""Makes responses: JSON encoded by msgspec, and lists in OpenAI's envelope."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar

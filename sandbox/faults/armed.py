@@ -114,7 +114,7 @@ class Fault(BaseModel):
 
 
 def take(faults: list[Fault], method: str, path: str) -> Fault | None:
-    """The fault that hits this call, the first armed first; one that has hit its last call is forgotten."""
+    """The first armed fault that matches this call, if any; counts the call, and removes a fault after its last one."""
     for fault in [fault for fault in faults if fault.matches(method, path)]:
         if fault.skip:
             fault.skip -= 1
@@ -127,7 +127,7 @@ def take(faults: list[Fault], method: str, path: str) -> Fault | None:
 
 
 def armed_job_error(scope: Mapping[str, Any]) -> JobError | None:
-    """The error that the job of this request shall end with, if a fault says so."""
+    """The error that the job of this request fails with, if a fault sets one."""
     error = scope.get(JOB_ERROR_KEY)
     return error if isinstance(error, JobError) else None
 

@@ -1,4 +1,4 @@
-"""`/v1/chat/completions`: a base model says something plain, a tuned one the reply of its nearest training example."""
+"""`/v1/chat/completions`: a base model answers with a fixed sentence, a tuned one with its most similar example."""
 
 import re
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ class StreamOptions(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """The parameters that the sandbox heeds; every other one of OpenAI's is accepted and changes nothing."""
+    """The parameters that the sandbox uses; it accepts all others and ignores them."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -60,7 +60,7 @@ async def create_chat_completion(request: ChatRequest, state: StateDep) -> Respo
 def _reply(state: State, request: ChatRequest) -> str:
     models.find(state, request.model)
     question = last_user_text(request.messages)
-    question.encode()  # half a surrogate pair is refused here, before a stream has begun
+    question.encode()  # raises for a lone surrogate now, while the answer can still be a 400
     if tuned := state.models.get(request.model):
         return nearest_reply(tuned.memory, question)
     topic = QUESTION_WORDS.sub("", question.strip()).rstrip(" ?.!") or "that"
@@ -68,7 +68,7 @@ def _reply(state: State, request: ChatRequest) -> str:
 
 
 def _stream(head: dict[str, Any], reply: str, request: ChatRequest) -> Iterator[bytes]:
-    """Server-sent events: the role, the reply word by word, the end, usage if it was asked for, and `[DONE]`."""
+    """Server-sent events: the role, the reply word by word, the end, the usage if requested, and `[DONE]`."""
     head = head | {"object": "chat.completion.chunk"}
     deltas: list[dict[str, str]] = [{"role": "assistant", "content": ""}]
     deltas += [{"content": word} for word in re.findall(r"\s*\S+|\s+$", reply)]
@@ -89,7 +89,7 @@ def _event(chunk: dict[str, Any]) -> bytes:
 
 
 def _usage(request: ChatRequest, reply: str) -> dict[str, int]:
-    """Tokens, counted as four characters each."""
+    """Token counts, estimated at four characters per token."""
     prompt = sum(len(text_of(message.get("content"))) for message in request.messages) // 4 + 3
     completion = len(reply) // 4 + 1
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}

@@ -1,4 +1,4 @@
-"""`/sandbox/…`: what tests need beyond OpenAI: to arm faults, to move jobs instead of sleeping, to count calls."""
+"""`/sandbox/…`: controls for tests: arm faults, move jobs to a status or step, count calls, send webhooks."""
 
 from copy import deepcopy
 from typing import Annotated, Literal
@@ -20,17 +20,17 @@ from sandbox.wire import answer
 
 DEFAULT_ERROR = JobError(code="server_error", message="The job failed due to an internal error.")
 
-PATH = ("validating_files", "queued", "running", "succeeded")
-"""The way of a job to which nothing happens."""
+STATUS_ORDER = ("validating_files", "queued", "running", "succeeded")
+"""The statuses of a job that is not interrupted."""
 
 router = APIRouter(prefix="/sandbox")
 
 
 class Move(BaseModel):
-    """Where a job shall be at once: in a status, or at a step of its training.
+    """The status or the training step that a job reaches at once.
 
-    On the way everything happens that would have happened, events and checkpoints too. The job then stays there,
-    unless `hold` is false. `error` goes with `failed`.
+    Everything before it happens too, events and checkpoints included. The job then stays there, unless `hold` is
+    false. `error` is the reason of a job that becomes `failed`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -51,14 +51,14 @@ class ListLag(BaseModel):
 
 @router.post("/faults")
 async def arm_fault(fault: Fault, state: StateDep) -> Response:
-    """Arm a fault; `faults.Fault` says what it may be."""
+    """Arms a fault (`sandbox.faults.armed.Fault`)."""
     state.faults.append(fault)
     return answer(fault.model_dump())
 
 
 @router.get("/faults")
 async def list_faults(state: StateDep) -> Response:
-    """Faults that have calls left to hit."""
+    """Faults that still apply to calls."""
     return answer({"object": "list", "data": [fault.model_dump() for fault in state.faults]})
 
 
@@ -75,13 +75,13 @@ async def move_job(job_id: str, move: Move, state: StateDep) -> Response:
         raise ApiError(400, f"The job {job_id} has already {run.job.status}.")
     run.is_held = move.hold
     if move.step is not None:
-        _reach_step(run, move.step, state.now())
+        _move_to_step(run, move.step, state.now())
     if move.status is not None:
-        _reach(run, move, state)
+        _move(run, move, state)
     return answer(run.job)
 
 
-def _reach(run: Run, move: Move, state: State) -> None:
+def _move(run: Run, move: Move, state: State) -> None:
     now = run.clock = state.now()
     if move.status == "failed":
         simulation.fail(run, move.error.record() if move.error else DEFAULT_ERROR)
@@ -97,7 +97,7 @@ def _reach(run: Run, move: Move, state: State) -> None:
 def _hurry_to(run: Run, status: str, now: float) -> None:
     if run.job.status == "paused":
         simulation.resume(run, now)
-    if PATH.index(run.job.status) > PATH.index(status):
+    if STATUS_ORDER.index(run.job.status) > STATUS_ORDER.index(status):
         raise ApiError(400, f"The job {run.id} is {run.job.status}, and cannot go back to {status}.", param="status")
     while run.job.status != status and not run.is_over:
         run.hurry(now)
@@ -105,7 +105,7 @@ def _hurry_to(run: Run, status: str, now: float) -> None:
         raise ApiError(400, f"The job {run.id} could not become {status}: it has {run.job.status}.", param="status")
 
 
-def _reach_step(run: Run, step: int, now: float) -> None:
+def _move_to_step(run: Run, step: int, now: float) -> None:
     _hurry_to(run, "running", now)
     while run.last_step < step and not run.is_over:
         run.hurry(now)
@@ -113,8 +113,10 @@ def _reach_step(run: Run, step: int, now: float) -> None:
 
 @router.post("/jobs/{job_id}/copies")
 async def copy_job(job_id: str, copies: Copies, state: StateDep) -> Response:
-    """Make more jobs of a job's files, beyond every limit; they are where it is, and stay there. Their ids, those of
-    their newest events, and when they would finish."""
+    """Makes copies of a job that have its status and stay in it; no limit applies.
+
+    Returns for each copy its id, the id of its newest event, and its estimated finish.
+    """
     run = jobs.find(state, job_id)
     made = [_copy(run, state) for _ in range(copies.count)]
     data = [
@@ -137,33 +139,33 @@ def _copy(run: Run, state: State) -> Run:
 
 
 @router.post("/webhook")
-async def tell_of_ends(receiver: webhooks.Receiver, state: StateDep) -> Response:
-    """From now on tell this address of each job that ends, as OpenAI's own webhooks do."""
+async def start_webhooks(receiver: webhooks.Receiver, state: StateDep) -> Response:
+    """Sends a webhook to this address for each job that ends from now on."""
     webhooks.begin(state, receiver)
     return answer({"url": receiver.url})
 
 
 @router.delete("/webhook")
-async def tell_nobody(state: StateDep) -> Response:
+async def stop_webhooks(state: StateDep) -> Response:
     state.receiver = None
     return answer({"deleted": True})
 
 
 @router.post("/list_lag")
 async def set_list_lag(lag: ListLag, state: StateDep) -> Response:
-    """From now on a new job is missing from the list, and only there, for so many seconds."""
+    """Leaves each new job out of the list, and only out of the list, for this many seconds."""
     state.list_lag = lag.seconds
     return answer({"seconds": lag.seconds})
 
 
 @router.get("/requests")
 async def count_requests(state: StateDep) -> Response:
-    """Calls of `/v1` since the start or the last reset, by method and path template; dropped and failed ones too."""
+    """Counts the calls of `/v1` since the last reset by method and path template, dropped and failed ones included."""
     return answer({"total": state.requests.total(), "requests": dict(sorted(state.requests.items()))})
 
 
 @router.post("/reset")
 async def reset(state: StateDep) -> Response:
-    """Forget everything: files, jobs, models, faults, counts."""
+    """Deletes all files, uploads, jobs, models, faults and counts."""
     state.forget()
     return answer({"reset": True})

@@ -1,4 +1,4 @@
-"""`/v1/files`: what training starts from, and where its results lie."""
+"""`/v1/files`: uploads, lists, downloads and deletes files."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1/files")
 
 
 def find(state: State, file_id: str, param: str = "id") -> StoredFile:
-    """The file, or OpenAI's 404 with the parameter that named it."""
+    """Raises ApiError 404 if there is no such file; `param` is the parameter that named it."""
     if stored := state.files.get(file_id):
         return stored
     raise ApiError(404, f"No such File object: {file_id}", param=param)
@@ -45,7 +45,10 @@ def check_purpose(purpose: str | None) -> str:
 
 
 async def keep(state: State, path: Path, filename: str, purpose: str, expires_after: ExpiresAfter | None) -> StoredFile:
-    """Make a file object of bytes that are already at `path`. Those of a training file that is no JSONL are refused."""
+    """Makes a file object of the bytes at `path`.
+
+    Raises ApiError 400 if the purpose is fine-tune and the first line is not a JSON object; the bytes are deleted.
+    """
     dataset = None
     if purpose == "fine-tune":
         if problem := await run_in_threadpool(training_file.first_line_problem, path):

@@ -1,4 +1,4 @@
-"""Takes a multipart body apart in constant memory, and stops reading one that is too large."""
+"""Parses multipart bodies in constant memory, and stops reading at a size limit."""
 
 import shutil
 from collections.abc import AsyncGenerator
@@ -12,11 +12,14 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from sandbox.errors import ApiError
 
 ENVELOPE_BYTES = 64 * 1024
-"""Room for what multipart puts around the file: boundaries, part headers and the small fields."""
+"""Allowed beyond the file itself: boundaries, part headers and the small fields."""
 
 
 async def read_form(request: Request, max_bytes: int) -> FormData:
-    """The fields of a multipart body, its files on disk once they are over a megabyte. 413 above the limit."""
+    """The fields of a multipart body; files over 1 MB are on disk.
+
+    Raises ApiError 400 for another content type or a malformed body, 413 above the limit.
+    """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
         raise ApiError(400, "Expected a body of the content type multipart/form-data.")
     limit = max_bytes + ENVELOPE_BYTES
@@ -30,7 +33,7 @@ async def read_form(request: Request, max_bytes: int) -> FormData:
 
 
 def file_of(form: FormData, name: str, max_bytes: int) -> UploadFile:
-    """The file in a field of that name. 400 if there is none, 413 if it is too large."""
+    """The file in this field. Raises ApiError 400 if there is none, 413 if it is too large."""
     file = form.get(name)
     if not isinstance(file, UploadFile):
         message = f"Missing required parameter: '{name}'."
@@ -46,7 +49,7 @@ def text_of(form: FormData, name: str) -> str | None:
 
 
 async def save(upload: UploadFile, path: Path) -> None:
-    """Write a received file where it will stay, off the event loop."""
+    """Copies a received file to `path` in a thread, so that the event loop goes on."""
     await run_in_threadpool(_copy, upload, path)
 
 
@@ -65,4 +68,4 @@ async def _limited(stream: AsyncGenerator[bytes, None], limit: int, max_bytes: i
 
 
 def _too_large(max_bytes: int) -> ApiError:
-    return ApiError(413, f"The file is larger than the {max_bytes} bytes that may be sent.", param="file")
+    return ApiError(413, f"The file is larger than the limit of {max_bytes} bytes.", param="file")

@@ -1,4 +1,4 @@
-"""The page at `/`, for whoever opens the sandbox in a browser and wonders what this is."""
+"""`/`: a page that explains the sandbox to people who open it in a browser."""
 
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse

@@ -1,4 +1,4 @@
-"""Decides whether a job may be made at all: what OpenAI refuses in the create call and not in the job's life."""
+"""Checks what OpenAI checks in the create call itself: model, method, files and limits; file contents fail later."""
 
 import secrets
 
@@ -15,7 +15,7 @@ DAY_SECONDS = 24 * 60 * 60
 
 
 def admit(state: State, new: JobCreate) -> Run:
-    """A job that may be made, not begun. 400 for its model or method, 404 for a file, 429 for a limit."""
+    """The new job, not started. Raises ApiError: 400 for its model or method, 404 for a file, 429 for a limit."""
     parent = state.models.get(new.model)
     base = _tunable_base(new.model, parent)
     method = new.effective_method().on_the_wire()
@@ -45,7 +45,7 @@ def admit(state: State, new: JobCreate) -> Run:
 
 
 def _tunable_base(name: str, parent: TunedModel | None) -> str:
-    """The snapshot that a name stands for; 400 `model_not_available` for one that cannot be tuned."""
+    """The snapshot behind a name. Raises ApiError 400 `model_not_available` if it cannot be tuned."""
     base = BASES.get(parent.base if parent else name)
     if base is None or not base.methods:
         message = f"Model {name} is not available for fine-tuning or does not exist."
@@ -73,7 +73,7 @@ def _missing(param: str) -> ApiError:
 
 
 def _dataset(state: State, file_id: str, param: str) -> Dataset:
-    """What is in the file; 404 if there is none, 400 if it was not uploaded for training."""
+    """The file's dataset. Raises ApiError 404 if there is no such file, 400 if it has another purpose."""
     stored = files.find(state, file_id, param)
     if stored.dataset is None:
         message = f"The file {file_id} has the purpose '{stored.file.purpose}'; it must be 'fine-tune'."
@@ -82,7 +82,7 @@ def _dataset(state: State, file_id: str, param: str) -> Dataset:
 
 
 def _check_limits(state: State, base: str) -> None:
-    """Two limits per organization and model: jobs at once, and jobs in a day. Refused creates count for neither."""
+    """Raises ApiError 429 above a model's limit of active jobs or of jobs in 24 hours. Refused creates do not count."""
     runs = [run for run in state.runs.values() if run.base == base]
     today = sum(run.job.created_at > state.now() - DAY_SECONDS for run in runs)
     if today >= (most := state.settings.max_jobs_per_day):

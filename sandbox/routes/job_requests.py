@@ -1,4 +1,4 @@
-"""What a caller may write to create a job: every field and bound of OpenAI's schema, and nothing else."""
+"""The body of the create call, with exactly the fields and limits of OpenAI's schema."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,7 +12,7 @@ def _none_if_auto(value: Any) -> Any:
 
 
 Auto = BeforeValidator(_none_if_auto)
-"""Inside, «auto» is None, so that pydantic names the field in an error and not a branch of a union."""
+"""`auto` becomes None: with a union type pydantic would name the union's branch in an error and not the field."""
 
 Key = Annotated[str, Field(max_length=64)]
 Value = Annotated[str, Field(max_length=512)]
@@ -20,7 +20,7 @@ Metadata = Annotated[dict[Key, Value], Field(max_length=MAX_METADATA)]
 
 
 class Strict(BaseModel):
-    """No field that OpenAI does not know, and no text where a number belongs."""
+    """Refuses unknown fields, and texts in place of numbers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, str_max_length=4096)
 
@@ -62,7 +62,7 @@ class Reinforcement(Strict):
 
 
 class Method(Strict):
-    """A type, and what belongs to it. Blocks of the other types are accepted and not looked at, as by OpenAI."""
+    """The method's type and its settings. As at OpenAI, settings of the other types are accepted and ignored."""
 
     type: Literal["supervised", "dpo", "reinforcement"]
     supervised: Supervised | None = None
@@ -70,7 +70,7 @@ class Method(Strict):
     reinforcement: Reinforcement | None = None
 
     def on_the_wire(self) -> dict[str, Any]:
-        """The method as a job shows it: its own block only, with every hyperparameter."""
+        """The method as a job shows it: only its own settings, with every hyperparameter."""
         block: dict[str, Any] = {}
         if self.type == "reinforcement" and self.reinforcement:
             block = self.reinforcement.model_dump(exclude={"hyperparameters"}, exclude_none=True)
@@ -97,7 +97,7 @@ class Integration(Strict):
 
 
 class JobCreate(Strict):
-    """The body of `POST /v1/fine_tuning/jobs`. Top-level `hyperparameters` count without `method`."""
+    """The body of `POST /v1/fine_tuning/jobs`. Top-level `hyperparameters` are used only without `method`."""
 
     model: str
     training_file: str

@@ -1,4 +1,4 @@
-"""`/v1/fine_tuning/jobs`: make a job, look after it, and stop it."""
+"""`/v1/fine_tuning`: creates, lists, retrieves, cancels, pauses and resumes jobs; their events, checkpoints, limits."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/v1/fine_tuning")
 
 
 def find(state: State, job_id: str) -> Run:
-    """The job with its life, or OpenAI's 404."""
+    """Raises ApiError 404, in OpenAI's words, if there is no such job."""
     if run := state.runs.get(job_id):
         return run
     raise ApiError(404, f"Could not find fine tune: {job_id}", code="fine_tune_not_found", param="fine_tune_id")
@@ -30,7 +30,7 @@ def find(state: State, job_id: str) -> Run:
 
 @router.post("/jobs")
 async def create_job(new: JobCreate, request: Request, state: StateDep) -> Response:
-    """Make a job. What can be refused is refused at once (`admission`); bad files end it later, as part of its life."""
+    """Creates a job. `admit` raises what OpenAI refuses at once; bad files fail the job later, while it validates."""
     run = admit(state, new)
     run.armed_error = armed_job_error(request.scope)
     run.visible_at += state.list_lag
@@ -43,7 +43,7 @@ async def create_job(new: JobCreate, request: Request, state: StateDep) -> Respo
 async def list_jobs(
     request: Request, state: StateDep, after: After = None, limit: Annotated[int, Query(ge=0, le=10_000)] = 20
 ) -> Response:
-    """Jobs, newest first. One made less than `list_lag` seconds ago is not there yet."""
+    """Jobs, newest first; those created less than `list_lag` seconds ago are missing."""
     wanted, now = metadata_filter(request.query_params), state.now()
     jobs = [run.job for run in state.runs.values() if run.visible_at <= now and wanted(run.job.metadata)]
     return list_answer(*cut(jobs[::-1], after, limit))
@@ -56,7 +56,7 @@ async def retrieve_job(job_id: str, state: StateDep) -> Response:
 
 @router.post("/jobs/{job_id}/cancel")
 async def cancel_job(job_id: str, state: StateDep) -> Response:
-    """Stop a job for good. One that has ended is refused: 400."""
+    """Cancels a job. Raises ApiError 400 if it has ended."""
     run = find(state, job_id)
     if run.job.status in FINAL:
         raise ApiError(400, f"The job {job_id} has already {run.job.status} and cannot be cancelled.")
@@ -67,7 +67,7 @@ async def cancel_job(job_id: str, state: StateDep) -> Response:
 
 @router.post("/jobs/{job_id}/pause")
 async def pause_job(job_id: str, state: StateDep) -> Response:
-    """Interrupt a running job. Its status is `paused`: in OpenAI's guides, and not in its SDK's strict mode."""
+    """Pauses a running job. The status `paused` is in OpenAI's guides, but not among the statuses of its SDK."""
     run = find(state, job_id)
     _expect(run, "running", "paused")
     simulation.pause(run, state, state.now())
@@ -99,7 +99,7 @@ async def list_checkpoints(job_id: str, state: StateDep, after: After = None, li
 
 @router.get("/model_limits")
 async def model_limits(state: StateDep) -> Response:
-    """Places per base model: jobs a day, jobs at once, and those taken. OpenAI documents the route, not its shape."""
+    """Per base model the jobs per day, the slots and the slots in use. OpenAI documents the route but not its body."""
     tunable = {base.id for base in BASES.values() if base.methods}
     return answer({base: _limits(state, base) for base in sorted(tunable)})
 

@@ -1,4 +1,4 @@
-"""Reads `metadata[k]=v` and `metadata=null` out of a query, the way a client finds its own job again."""
+"""Filters jobs by the query parameters `metadata[k]=v` and `metadata=null`, as OpenAI's job list does."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,7 +10,10 @@ PREFIX = "metadata["
 
 
 def metadata_filter(query: QueryParams) -> Callable[[Mapping[str, str] | None], bool]:
-    """Whether a job is wanted: all pairs must match; `metadata=null` wants those without metadata; none wants all."""
+    """A function that decides by its metadata whether a job is listed.
+
+    All pairs must match; `metadata=null` matches jobs without metadata; without either all match.
+    """
     pairs = {key[len(PREFIX) : -1]: value for key, value in query.items() if _is_pair(key)}
     whole = query.get("metadata")
     if whole not in (None, "null") or (whole and pairs):

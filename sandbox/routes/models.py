@@ -13,7 +13,7 @@ router = APIRouter(prefix="/v1/models")
 
 @router.get("")
 async def list_models(state: StateDep) -> Response:
-    """Every base under every name, then the tuned models and checkpoints; not paged."""
+    """All base models under all their names, then tuned models and checkpoints; not paged."""
     bases = [base.described(name) for name, base in sorted(BASES.items())]
     tuned = [tuned.model for tuned in state.models.values()]
     return answer({"object": "list", "data": bases + tuned})
@@ -26,7 +26,7 @@ async def retrieve_model(model: str, state: StateDep) -> Response:
 
 @router.delete("/{model}")
 async def delete_model(model: str, state: StateDep) -> Response:
-    """Delete a tuned model. A base belongs to everyone: 403."""
+    """Deletes a tuned model. Raises ApiError 403 for a base model."""
     find(state, model)
     if model in BASES:
         raise ApiError(403, "Only fine-tuned models can be deleted, by an owner of their organization.", param="model")

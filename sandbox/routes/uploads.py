@@ -1,4 +1,4 @@
-"""`/v1/uploads`: a large file sent in parts of up to 64 MB, put together at the end."""
+"""`/v1/uploads`: receives a large file in parts of up to 64 MB, and joins them when the upload is completed."""
 
 import hashlib
 from pathlib import Path
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/uploads")
 
 
 class UploadCreate(BaseModel):
-    """What is to come: `bytes` in all, at most 8 GB, in parts whose sum must be exactly that."""
+    """The body of the create call. `bytes` (at most 8 GB) must be the exact sum of the parts."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -36,7 +36,7 @@ class UploadCreate(BaseModel):
 
 
 class UploadComplete(BaseModel):
-    """The parts in the order of the file, and optionally the MD5 of the whole as hex."""
+    """The parts in the order of the file, and optionally the MD5 of the whole file as hex."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -45,7 +45,7 @@ class UploadComplete(BaseModel):
 
 
 def _pending(state: State, upload_id: str) -> PendingUpload:
-    """An upload that still takes parts; 404 if there is none of that id, 400 if it is over."""
+    """The upload. Raises ApiError 404 if there is none with this id, 400 if it accepts no more parts."""
     pending = state.uploads.get(upload_id)
     if pending is None:
         raise ApiError(404, f"No such Upload object: {upload_id}", param="id")
@@ -80,7 +80,7 @@ async def add_part(upload_id: str, request: Request, state: StateDep) -> Respons
     finally:
         await form.close()
     part = UploadPart(id=new_id("part_", 32), created_at=int(state.now()), upload_id=upload_id)
-    _pending(state, upload_id).add(part, path)  # asked again: it may have been cancelled while the bytes came in
+    _pending(state, upload_id).add(part, path)  # looked up again: it may have been closed while the bytes arrived
     return answer(part)
 
 
@@ -114,7 +114,7 @@ def _paths(pending: PendingUpload, part_ids: list[str]) -> list[Path]:
 
 
 def _join(parts: list[Path], path: Path) -> str:
-    """Write the parts one behind the other, and tell the MD5 of the whole as hex."""
+    """Writes the parts one after the other to `path`; the MD5 of the whole as hex."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("wb") as target:
         for part in parts:

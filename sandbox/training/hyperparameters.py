@@ -1,4 +1,4 @@
-"""Fills in what a caller left to «auto», by the rules that OpenAI's cookbook and observed jobs show."""
+"""Replaces hyperparameters that are `auto` by numbers, by the rules of OpenAI's cookbook and of observed jobs."""
 
 import math
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 TARGET_EPOCHS = 3
 MIN_TARGET_EXAMPLES, MAX_TARGET_EXAMPLES = 100, 25_000
 MAX_AUTO_EPOCHS = 25
-MAX_BATCH = 256
+MAX_BATCH_SIZE = 256
 EXAMPLES_PER_BATCH_OF_ONE = 500
 
 
 def auto_epochs(n_examples: int) -> int:
-    """Three, more for few examples, fewer for very many (the cookbook's rule)."""
+    """Three epochs; more for few examples, fewer for very many (the rule of OpenAI's cookbook)."""
     if TARGET_EPOCHS * n_examples < MIN_TARGET_EXAMPLES:
         return min(MAX_AUTO_EPOCHS, MIN_TARGET_EXAMPLES // n_examples)
     if TARGET_EPOCHS * n_examples > MAX_TARGET_EXAMPLES:
@@ -20,10 +20,10 @@ def auto_epochs(n_examples: int) -> int:
 
 
 def resolve(values: dict[str, Any], n_examples: int, base: str) -> None:
-    """Replace every «auto» in a method's hyperparameters by the number that will be used."""
+    """Replaces each `auto` in `values`, a method's hyperparameters, by the number that the training uses."""
     automatic = {
         "n_epochs": auto_epochs(n_examples),
-        "batch_size": min(MAX_BATCH, max(1, n_examples // EXAMPLES_PER_BATCH_OF_ONE)),
+        "batch_size": min(MAX_BATCH_SIZE, max(1, n_examples // EXAMPLES_PER_BATCH_OF_ONE)),
         "learning_rate_multiplier": 1.8 if base.startswith("gpt-4o-mini") else 2.0,
         "beta": 0.1,
         "compute_multiplier": 1.0,

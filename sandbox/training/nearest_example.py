@@ -1,4 +1,4 @@
-"""Finds the training example nearest to a question: all that a «tuned model» of the sandbox can do."""
+"""Answers a question with the reply of the most similar training example, since the sandbox trains no model."""
 
 import math
 import re
@@ -11,7 +11,10 @@ Vector = dict[str, float]
 
 
 def nearest_reply(memory: tuple[Example, ...], question: str) -> str:
-    """The reply of the example whose question shares the most telling words; of two alike, the first."""
+    """The reply of the example whose question has the highest cosine similarity (words weighted by rarity).
+
+    Of equally similar examples the first one wins; without examples the reply is empty.
+    """
     if not memory:
         return ""
     rarity, vectors = _index(memory)

@@ -1,4 +1,4 @@
-"""What happens to a job, in order: the statuses, texts and numbers of OpenAI's own log, and no learning at all."""
+"""Simulates a job: its statuses, events, metrics, checkpoints and results follow OpenAI's; nothing is trained."""
 
 import csv
 import math
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sandbox.models import BASES
 from sandbox.records import Checkpoint, FileObject, JobError, Model, StoredFile, TunedModel, new_id
-from sandbox.runs import Life, Run
+from sandbox.runs import Run, Script
 from sandbox.state import State
 from sandbox.training.curve import Curve
 from sandbox.training.hyperparameters import resolve, steps_per_epoch
@@ -15,8 +15,8 @@ from sandbox.training_file import METHODS, Dataset
 
 VALIDATING_SECONDS, QUEUED_SECONDS, FINISHING_SECONDS = 2.0, 1.5, 1.0
 STEP_SECONDS, MAX_TRAINING_SECONDS = 0.1, 60.0
-MAX_STEPS_TOLD = 5_000
-"""A job of more steps than this tells of every second, third … one, lest one job fill the memory."""
+MAX_METRICS_EVENTS = 5_000
+"""Per job, to bound the memory: a job of more steps reports only every second, third … step, and each epoch's last."""
 
 MIN_EXAMPLES = 10
 CHECKPOINTS_KEPT = 3
@@ -28,19 +28,19 @@ RESULT_COLUMNS = {
     "valid_loss": "valid_loss",
     "valid_mean_token_accuracy": "valid_mean_token_accuracy",
 }
-"""The result file's columns, and the metric that fills each."""
+"""The columns of the result file, each with the metric that it shows."""
 
 
 def begin(run: Run, state: State) -> None:
-    """Tell of the job's creation and start its life."""
+    """Writes the first events of a new job and starts its script."""
     job = run.job
-    run.tell(f"Created fine-tuning job: {job.id}", data={})
+    run.add_event(f"Created fine-tuning job: {job.id}", data={})
     also = f" and validation file: {job.validation_file}" if job.validation_file else ""
-    run.tell(f"Validating training file: {job.training_file}{also}", data={})
-    run.begin(_life(run, state), state.settings.speed)
+    run.add_event(f"Validating training file: {job.training_file}{also}", data={})
+    run.begin(_script(run, state), state.settings.speed)
 
 
-def _life(run: Run, state: State) -> Life:
+def _script(run: Run, state: State) -> Script:
     job = run.job
     yield VALIDATING_SECONDS
     if error := run.armed_error or _problem(run):
@@ -49,52 +49,52 @@ def _life(run: Run, state: State) -> Life:
     resolve(run.hyperparameters, run.training.n_examples, run.base)
     if run.method == "supervised":
         job.hyperparameters = run.hyperparameters
-    run.tell("Files validated, moving job to queued state", data={})
+    run.add_event("Files validated, moving job to queued state", data={})
     job.status = "queued"
     yield QUEUED_SECONDS
     job.status = "running"
-    run.tell("Fine-tuning job started")
+    run.add_event("Fine-tuning job started")
     yield from _train(run, state)
     yield FINISHING_SECONDS
     _succeed(run, state)
 
 
 def pause(run: Run, state: State, now: float) -> None:
-    """Stop a running job where it is, keeping the model as it is by now."""
+    """Interrupts a running job and, if it has trained, keeps a checkpoint of its last step."""
     run.pause(now)
     run.job.status, run.job.estimated_finish = "paused", None
-    run.tell("Fine-tuning job paused", data={})
+    run.add_event("Fine-tuning job paused", data={})
     if run.metrics:
         save_checkpoint(run, state, run.last_step)
 
 
 def resume(run: Run, now: float) -> None:
-    """Queue a paused job again, to go on with the step it was in."""
+    """Queues a paused job again; it continues with the step it was in."""
     run.resume(_requeued(run), now)
 
 
-def _requeued(run: Run) -> Life:
+def _requeued(run: Run) -> Script:
     run.job.status = "queued"
-    run.tell("Fine-tuning job resumed, moving job to queued state", data={})
+    run.add_event("Fine-tuning job resumed, moving job to queued state", data={})
     yield QUEUED_SECONDS
     run.job.status = "running"
-    run.tell("Fine-tuning job started")
+    run.add_event("Fine-tuning job started")
 
 
-def _train(run: Run, state: State) -> Life:
+def _train(run: Run, state: State) -> Script:
     curve, before = _curve(run), 0
     seconds = min(STEP_SECONDS, MAX_TRAINING_SECONDS / curve.total_steps)
-    for step in _told_steps(curve):
-        run.job.estimated_finish = _in_time(run, (curve.total_steps - before) * seconds + FINISHING_SECONDS)
+    for step in _reported_steps(curve):
+        run.job.estimated_finish = _estimated_finish(run, (curve.total_steps - before) * seconds + FINISHING_SECONDS)
         yield (step - before) * seconds
         before = step
-        _tell_metrics(run, curve, step)
+        _add_metrics(run, curve, step)
         if curve.ends_epoch(step) and step < curve.total_steps:
             save_checkpoint(run, state, step)
 
 
-def _told_steps(curve: Curve) -> Iterator[int]:
-    stride = math.ceil(curve.total_steps / MAX_STEPS_TOLD)
+def _reported_steps(curve: Curve) -> Iterator[int]:
+    stride = math.ceil(curve.total_steps / MAX_METRICS_EVENTS)
     return (step for step in range(1, curve.total_steps + 1) if step % stride == 0 or curve.ends_epoch(step))
 
 
@@ -104,12 +104,12 @@ def _curve(run: Run) -> Curve:
     return Curve(run.job.seed, total, steps, run.validation is not None)
 
 
-def _in_time(run: Run, seconds: float) -> int | None:
+def _estimated_finish(run: Run, seconds: float) -> int | None:
     finish = run.after(seconds)
     return int(finish) if finish < math.inf else None
 
 
-def _tell_metrics(run: Run, curve: Curve, step: int) -> None:
+def _add_metrics(run: Run, curve: Curve, step: int) -> None:
     if run.method == "reinforcement":
         metrics = curve.reinforcement(step)
         message = f"Step {step}/{curve.total_steps}: training mean reward={metrics['train_mean_reward']:.2f}"
@@ -121,18 +121,18 @@ def _tell_metrics(run: Run, curve: Curve, step: int) -> None:
         if "full_valid_loss" in metrics:
             message += f", full validation loss={metrics['full_valid_loss']:.2f}"
     run.metrics.append(metrics)
-    run.tell(message, type="metrics", data=metrics)
+    run.add_event(message, type="metrics", data=metrics)
 
 
 def save_checkpoint(run: Run, state: State, step: int) -> None:
-    """Keep the model as it is after this step."""
+    """Adds a checkpoint of this step, with a model that can be called."""
     name = f"{new_model_name(run)}:ckpt-step-{step}"
     _keep(run, state, name, step)
-    run.tell(f"Checkpoint created at step {step} with Snapshot ID: {name}", data={})
+    run.add_event(f"Checkpoint created at step {step} with Snapshot ID: {name}", data={})
 
 
 def new_model_name(run: Run) -> str:
-    """`ft:{base}:{organization}:{suffix}:{8 characters}`; a suffix cannot bring colons of its own."""
+    """`ft:{base}:{organization}:{suffix}:{8 characters}`; a suffix is lower case, and `-` replaces odd characters."""
     suffix = (run.job.user_provided_suffix or "").lower()
     safe = "".join(letter if letter in SUFFIX_LETTERS else "-" for letter in suffix)
     return f"ft:{run.base}:{run.job.organization_id.removeprefix('org-')}:{safe}:{new_id('', 8)}"
@@ -167,13 +167,13 @@ def _keep(run: Run, state: State, name: str, step: int) -> None:
 def _succeed(run: Run, state: State) -> None:
     job, name = run.job, new_model_name(run)
     _keep(run, state, name, run.last_step)
-    run.tell(f"New fine-tuned model created: {name}", data={})
-    run.tell(f"Usage policy checks of {name} passed", data={"blocked": False})
+    run.add_event(f"New fine-tuned model created: {name}", data={})
+    run.add_event(f"Usage policy checks of {name} passed", data={"blocked": False})
     job.fine_tuned_model = name
     job.trained_tokens = run.training.tokens * int(run.hyperparameters["n_epochs"])
     job.result_files = [_write_results(run, state)]
     run.end("succeeded")
-    run.tell("The job has successfully completed", data={})
+    run.add_event("The job has successfully completed", data={})
 
 
 def _write_results(run: Run, state: State) -> str:
@@ -195,17 +195,17 @@ def _write_results(run: Run, state: State) -> str:
 
 def cancel(run: Run) -> None:
     run.end("cancelled")
-    run.tell("The job was cancelled", data={})
+    run.add_event("The job was cancelled", data={})
 
 
 def fail(run: Run, error: JobError) -> None:
-    """End a job with a reason, which its log repeats."""
+    """Ends a job with this error, and writes its message into an event."""
     run.end("failed", error)
-    run.tell(error.message, level="error", data={})
+    run.add_event(error.message, level="error", data={})
 
 
 def _problem(run: Run) -> JobError | None:
-    """The first thing wrong with the job's files, in the codes and words observed at OpenAI."""
+    """The first error in the job's files, with the codes and messages observed at OpenAI."""
     return _problem_with(run, run.training, "training", MIN_EXAMPLES) or (
         _problem_with(run, run.validation, "validation", 1) if run.validation else None
     )
