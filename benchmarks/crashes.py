@@ -1,10 +1,11 @@
-"""Kill a worker (`kill -9`) at each point between two lines that matter, and see whether all ends as it would have.
+"""Kills a worker (`kill -9`) at each point of its steps, and checks that every job still ends as without the crash.
 
 `python -m benchmarks.crashes --times 20 [--only create]`
 
-The api, Postgres, Valkey and the provider are processes; worker, sender and beat stand still. Each step is begun by a
-process of its own that dies at the point, and what other workers would make of it later is done here at once: clocks
-are turned instead of waiting for a lease and a grace. The suite does so once (`tests/worker/test_crashes.py`).
+The api, Postgres, Valkey and the provider run as processes; worker, sender and beat are suspended. A child process
+begins each step and dies at the point; then this process does what other workers would do later. It moves due times
+into the past instead of waiting for a lease or a grace. The suite runs each point once
+(`tests/worker/test_crashes.py`).
 """
 
 import argparse
@@ -67,7 +68,7 @@ def _measure(stack: Measured, times: int, only: str) -> list[Row]:
 
 @contextmanager
 def _world(stack: Measured, crashes: Crashes) -> Iterator[World]:
-    """With nobody and nothing in it from before."""
+    """An empty deployment with one project, its webhook receiver and an emptied sandbox."""
     empty_tables()
     sandbox = Sandbox(stack.sandbox_url.removesuffix("/v1"), stack.sandbox_key)
     sandbox.reset()
@@ -82,7 +83,7 @@ def _end(world: World, what: str, point: str) -> None:
 
 
 def _row(name: str, crashes: int, times: int, run: Callable[[], object]) -> Row:
-    """The crashes of all the runs, and those of the runs that ended as they should."""
+    """The number of crashes in all runs, and in those runs that ended as without a crash."""
     ended = 0
     for _ in range(times):
         try:

@@ -1,8 +1,8 @@
-"""What those who mean no good do to those who do: slow connections, bodies that are too large, every hostile input.
+"""Measures honest requests during an attack by slow connections and oversized bodies; or sends every hostile input.
 
-`python -m benchmarks.hostile` asks for a job again and again, first alone, then while 1,000 connections dawdle, each
-opened anew when it is closed, and bodies of 100 MB come in. `python -m benchmarks.hostile inputs` sends each hostile
-input to each place of each operation.
+`python -m benchmarks.hostile` retrieves a job again and again, first alone, then beside 1,000 slow connections, each
+reopened when the server closes it, and bodies of 100 MB. `python -m benchmarks.hostile inputs` sends each hostile
+input at each position of each operation.
 """
 
 import http.client
@@ -22,24 +22,24 @@ if TYPE_CHECKING:
     from tests.api.attack import Attack
     from tests.api.wire import Answer
 
-DAWDLERS = 1000
-DAWDLE = 5.0  # seconds from byte to byte
-SECONDS = 45.0  # longer than the server's patience with anything
+SLOW_CONNECTIONS = 1000
+BYTE_INTERVAL_SECONDS = 5.0  # of a slow connection
+SECONDS = 45.0  # longer than each timeout of the server
 CLIENTS = 2
-LARGE = 100_000_000
+LARGE_BODY_BYTES = 100_000_000
 
 
 class Crowd:
-    """Connections of which one half never ends its head and the other never its body."""
+    """Slow connections: one half never completes the request head, the other never the body."""
 
     def __init__(self, stack: Measured) -> None:
         self._address = urlsplit(stack.base_url)
         self._key = stack.api_key
         self.opened = self.answered = 0
 
-    def dawdle(self, is_over: threading.Event) -> None:
-        crowd = [self._open(number) for number in range(DAWDLERS)]
-        while not is_over.wait(DAWDLE):
+    def keep_open(self, is_over: threading.Event) -> None:
+        crowd = [self._open(number) for number in range(SLOW_CONNECTIONS)]
+        while not is_over.wait(BYTE_INTERVAL_SECONDS):
             for number, connection in enumerate(crowd):
                 try:
                     connection.sendall(b"a")
@@ -65,13 +65,13 @@ class Crowd:
 
 
 class Flood:
-    """Bodies of 100 MB, one after the other, by turns with their length before them and in chunks."""
+    """Sends bodies of 100 MB, alternately with a content-length and chunked."""
 
     def __init__(self, stack: Measured) -> None:
         self._stack = stack
         self.statuses: list[int] = []
 
-    def pour(self, is_over: threading.Event) -> None:
+    def send_all(self, is_over: threading.Event) -> None:
         while not is_over.is_set():
             self.statuses.append(self._send(is_chunked=len(self.statuses) % 2 == 1))
             is_over.wait(0.5)
@@ -81,10 +81,10 @@ class Flood:
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
         headers = {"authorization": f"Bearer {self._stack.api_key}", "content-type": "application/json"}
         if not is_chunked:
-            headers["content-length"] = str(LARGE)
+            headers["content-length"] = str(LARGE_BODY_BYTES)
         try:
             with suppress(BrokenPipeError, ConnectionResetError):
-                connection.request("POST", f"{address.path}/fine_tuning/jobs", _pieces(), headers)
+                connection.request("POST", f"{address.path}/fine_tuning/jobs", _chunks(), headers)
             return connection.getresponse().status
         except OSError:
             return 0  # the answer was lost with the connection
@@ -92,9 +92,9 @@ class Flood:
             connection.close()
 
 
-def _pieces() -> Iterator[bytes]:
+def _chunks() -> Iterator[bytes]:
     yield b'{"a": "'
-    for _ in range(LARGE // 65536):
+    for _ in range(LARGE_BODY_BYTES // 65536):
         yield b"a" * 65536
 
 
@@ -104,14 +104,14 @@ def slow() -> None:
         job_id = client.fine_tuning.jobs.create(training_file=uploaded(client), model="gpt-4o-mini").id
         alone = _ask(stack, job_id, 10)
         crowd, flood = Crowd(stack), Flood(stack)
-        with _meanwhile(crowd.dawdle, flood.pour), _largest(stack) as largest:
+        with _meanwhile(crowd.keep_open, flood.send_all), _largest(stack) as largest:
             time.sleep(2)
             beside = _ask(stack, job_id, SECONDS)
     refused = f"{flood.statuses.count(413)} of {len(flood.statuses)}"
     print_table(
         [
             ("job retrieve: p50, p99 alone", "", _p50_p99(alone)),
-            ("the same beside them: p50, p99", "p99 < 500 ms", _p50_p99(beside)),
+            ("the same during the attack: p50, p99", "p99 < 500 ms", _p50_p99(beside)),
             ("api: largest RSS", "< 512 MB", f"{max(largest):.0f} MB"),
             ("slow connections opened, ended with an answer", "", f"{crowd.opened}, {crowd.answered}"),
             ("bodies of 100 MB refused with 413", "all", refused),
@@ -120,7 +120,7 @@ def slow() -> None:
 
 
 def _ask(stack: Measured, job_id: str, seconds: float) -> list[float]:
-    """How long each request took, in milliseconds."""
+    """The time of each request in milliseconds."""
     address, until, took = urlsplit(stack.base_url), time.monotonic() + seconds, list[float]()
 
     def client() -> None:
@@ -161,14 +161,14 @@ def _meanwhile(*works: Callable[[threading.Event], None]) -> Iterator[None]:
 
 @contextmanager
 def _largest(stack: Measured) -> Iterator[list[float]]:
-    """The api's memory in MB, looked at ten times a second."""
+    """The api's memory in MB, sampled ten times a second."""
     found: list[float] = []
 
-    def look(is_over: threading.Event) -> None:
+    def sample(is_over: threading.Event) -> None:
         while not is_over.wait(0.1):
             found.append(stack.processes["api"].memory_info().rss / 1e6)
 
-    with _meanwhile(look):
+    with _meanwhile(sample):
         yield found
 
 
@@ -191,7 +191,7 @@ def inputs() -> None:
         [
             ("operations, requests", "", f"{len(attack.operations)}, {answers}"),
             ("answered with 500 or more", "0", str(failed)),
-            ("errors that say a secret again", "0", str(echoed)),
+            ("errors that repeat a secret", "0", str(echoed)),
         ]
     )
 

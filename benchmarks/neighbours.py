@@ -1,10 +1,10 @@
-"""What a project notices of another one that sends 1,000 requests a second, and what its limits cost a request.
+"""Measures the response times of one project while another one sends 1,000 requests a second.
 
 `python -m benchmarks.neighbours`
 
-Both ask one api process for a list of their jobs. The loud one does not wait for its answers before it sends the next
-request on another connection; it is a process of its own, and needs a part of the machine as well: the table says how
-much. The quiet one asks by turns alone and beside it, since the machine's pace changes.
+Both list their jobs at one api process. The loud project sends on many connections, from a process of its own; the
+table shows how much CPU that process takes from the machine. The quiet project is measured alternately alone and
+beside the loud one, because the machine's speed changes.
 """
 
 import multiprocessing
@@ -22,17 +22,17 @@ from benchmarks.stack import Measured, cpu_seconds, measured_stack, print_table
 from shared.database import get_engine, transaction
 from shared.projects import service as projects
 
-LIMIT = "6000"  # a minute: the default
-A_SECOND = 1000
+LIMIT_PER_MINUTE = "6000"  # the default
+REQUESTS_PER_SECOND = 1000
 CONNECTIONS = 20
 ROUNDS, SECONDS = 4, 6.0
-WARM_UP = 5.0  # of the loud one: its first requests are a burst that it may have
-PAUSE = 0.02
+WARM_UP_SECONDS = 5.0  # the loud project's first requests are a burst that its limit allows
+REQUEST_INTERVAL_SECONDS = 0.02  # of the quiet project
 Row = tuple[str, str, str]
 
 
 def main() -> None:
-    with measured_stack(TUNERY_LOG_LEVEL="warning", TUNERY_RATE_LIMITS__REQUESTS_PER_MINUTE=LIMIT) as stack:
+    with measured_stack(TUNERY_LOG_LEVEL="warning", TUNERY_RATE_LIMITS__REQUESTS_PER_MINUTE=LIMIT_PER_MINUTE) as stack:
         os.environ.update(stack.environ)
         loud, quiet = _key("loud"), _key("quiet")
         get_engine().dispose()
@@ -45,11 +45,11 @@ def main() -> None:
     refused = noise.answers[429] / max(1, noise.answers.total())
     print_table(
         [
-            ("a project alone: p50 / p99", "", _times(alone)),
+            ("quiet project alone: p50 / p99", "", _times(alone)),
             ("beside 1,000 requests/s of another: p50 / p99", "p99 ≤ 2 ×", _times(beside)),
             ("p99, times its value alone", "≤ 2", f"{_p99(beside) / _p99(alone):.1f}"),
-            ("the loud one: requests/s, refused", "1,000", f"{noise.answers.total() / counted:.0f}, {refused:.0%}"),
-            ("the loud one's own CPU", "", f"{noise.cpu / ROUNDS / (WARM_UP + SECONDS):.0%} of a core"),
+            ("loud project: requests/s, refused", "1,000", f"{noise.answers.total() / counted:.0f}, {refused:.0%}"),
+            ("loud project's own CPU", "", f"{noise.cpu / ROUNDS / (WARM_UP_SECONDS + SECONDS):.0%} of a core"),
             ("the api's CPU meanwhile", "", f"{noise.api_cpu / counted:.0%} of a core"),
         ]
     )
@@ -57,7 +57,7 @@ def main() -> None:
 
 @dataclass
 class Noise:
-    """What the loud one was answered, and the seconds of CPU that it and the api needed."""
+    """The answers to the loud project by status, and the CPU seconds of its process and of the api."""
 
     answers: Counter[int] = field(default_factory=Counter)
     cpu: float = 0.0
@@ -84,7 +84,7 @@ def _connect(base_url: str) -> socket.socket:
 
 
 def _ask(connection: socket.socket, request: bytes) -> int:
-    """The status; answers are small, and come in one piece or in a few."""
+    """Sends one request and reads its whole answer; the status."""
     connection.sendall(request)
     answer = connection.recv(65536)
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -95,53 +95,55 @@ def _ask(connection: socket.socket, request: bytes) -> int:
 
 
 def _asked(stack: Measured, key: str, seconds: float) -> list[float]:
-    """How long each request took, in seconds, of somebody who sends one every 20 ms."""
+    """The seconds that each request of the quiet project took, one request every 20 ms."""
     connection, request, took = _connect(stack.base_url), _request(stack.base_url, key), []
     end = time.monotonic() + seconds
     while (started := time.monotonic()) < end:
         status = _ask(connection, request)
         took.append(time.monotonic() - started)
         if status != 200:
-            raise RuntimeError(f"the quiet one was answered {status}")
-        time.sleep(max(0.0, PAUSE - took[-1]))
+            raise RuntimeError(f"a request of the quiet project was answered {status}")
+        time.sleep(max(0.0, REQUEST_INTERVAL_SECONDS - took[-1]))
     connection.close()
     return took
 
 
 def _beside(stack: Measured, loud: str, quiet: str, noise: Noise) -> list[float]:
-    """The quiet one's times, once the loud one has warmed up."""
-    said: Queue[tuple[Counter[int], float]] = multiprocessing.Queue()
-    shouting = multiprocessing.Process(target=_shout, args=(stack.base_url, loud, WARM_UP + SECONDS, said))
-    shouting.start()
-    time.sleep(WARM_UP)
+    """The quiet project's request times in seconds beside the loud one, after the latter's burst."""
+    results: Queue[tuple[Counter[int], float]] = multiprocessing.Queue()
+    loud_process = multiprocessing.Process(
+        target=_send_loudly, args=(stack.base_url, loud, WARM_UP_SECONDS + SECONDS, results)
+    )
+    loud_process.start()
+    time.sleep(WARM_UP_SECONDS)
     before = cpu_seconds(stack.processes["api"])
     took = _asked(stack, quiet, SECONDS)
     noise.api_cpu += cpu_seconds(stack.processes["api"]) - before
-    answers, cpu = said.get(timeout=60)
-    shouting.join()
+    answers, cpu = results.get(timeout=60)
+    loud_process.join()
     noise.answers += answers
     noise.cpu += cpu
     return took
 
 
-def _shout(base_url: str, key: str, seconds: float, said: "Queue[tuple[Counter[int], float]]") -> None:
+def _send_loudly(base_url: str, key: str, seconds: float, results: "Queue[tuple[Counter[int], float]]") -> None:
     counts: list[Counter[int]] = [Counter() for _ in range(CONNECTIONS)]
-    threads = [threading.Thread(target=_shout_on_one, args=(base_url, key, seconds, each)) for each in counts]
+    threads = [threading.Thread(target=_send_on_one_connection, args=(base_url, key, seconds, each)) for each in counts]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    said.put((sum(counts, Counter()), time.process_time()))
+    results.put((sum(counts, Counter()), time.process_time()))
 
 
-def _shout_on_one(base_url: str, key: str, seconds: float, counted: Counter[int]) -> None:
+def _send_on_one_connection(base_url: str, key: str, seconds: float, counted: Counter[int]) -> None:
     connection, request = _connect(base_url), _request(base_url, key)
     now = time.monotonic()
-    begin, end, next_at = now + WARM_UP, now + seconds, now
+    begin, end, next_at = now + WARM_UP_SECONDS, now + seconds, now
     while (now := time.monotonic()) < end:
         status = _ask(connection, request)
         counted[status] += now >= begin
-        next_at = max(next_at + CONNECTIONS / A_SECOND, now)
+        next_at = max(next_at + CONNECTIONS / REQUESTS_PER_SECOND, now)
         time.sleep(max(0.0, next_at - time.monotonic()))
     connection.close()
 

@@ -1,9 +1,9 @@
-"""What the fair queue costs with many jobs in it, and how fair it is.
+"""Measures the cost of the fair queue with 100 and 50,000 waiting jobs, and how far any project is from its share.
 
 `python -m benchmarks.queue`
 
-Waiting jobs are copies of one, written by SQL into the real tables; where a job shall end, SQL ends it. Nobody works
-but the queue's own step, called in this process; retrieve and list are asked of the api over HTTP.
+The waiting jobs are copies of one job, written and ended by SQL. Only the queue's step runs, in this process, while the
+worker is suspended; retrieve and list are requests to the api over HTTP.
 """
 
 import http.client
@@ -56,7 +56,7 @@ class Bench:
             self.queue_id = queue.id
 
     def cost(self, count: int) -> list[Row]:
-        """With so many waiting jobs of five projects."""
+        """Measures picks, rounds and requests with this many waiting jobs of five projects."""
         names = [self.first_project, *self._projects(4)]
         for project_id in names:
             self._fill(project_id, count // 5)
@@ -73,7 +73,7 @@ class Bench:
         rows = [
             (f"{count:,} waiting: picking the next", "≤ 10 ms", _ms(picks)),
             (f"{count:,} waiting: a round that admits {SLOTS}", "-", _ms(rounds)),
-            (f"{count:,} waiting: a round that tells {admission.MAX_RANKED_JOBS} positions", "-", _ms(ranks)),
+            (f"{count:,} waiting: a round that ranks {admission.MAX_RANKED_JOBS} jobs", "-", _ms(ranks)),
             (f"{count:,} waiting: retrieve", "as with 100", _ms(self._ask(f"/fine_tuning/jobs/{job_id}"))),
             (f"{count:,} waiting: list of 20", "as with 100", _ms(self._ask("/fine_tuning/jobs?limit=20"))),
         ]
@@ -81,7 +81,7 @@ class Bench:
         return rows
 
     def fairness(self) -> list[Row]:
-        """Projects of different weights with 1, 10, 100 and 1,000 jobs; in the tenth round one comes with a job."""
+        """Projects of different weights with 1, 10, 100 and 1,000 jobs; in the tenth round another one joins."""
         counts, weights = [1, 10, 100, 1000], [1.0, 1.0, 2.0, 1.0]
         names = self._projects(4, weights)
         for project_id, count in zip(names, counts, strict=True):
@@ -109,7 +109,7 @@ class Bench:
             return [project.id for project in made]
 
     def _fill(self, project_id: str, count: int) -> None:
-        """Copies of the one job that wait; their ids sort by their number."""
+        """Writes waiting copies of the job; their ids sort by number."""
         with transaction() as session:
             names = [
                 name for name in Job.model_fields if name not in {"id", "project_id", "queue_id", "status", "slot"}
@@ -149,7 +149,7 @@ class Bench:
         return time.perf_counter() - started
 
     def _end_all(self) -> Counter[str]:
-        """Ends all running jobs; how many each project had."""
+        """Ends all running jobs; their number by project."""
         with transaction() as session:
             ended = text(
                 "update jobs set status = 'succeeded', slot = null, due_at = null where slot = 'held'"

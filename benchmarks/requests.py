@@ -1,4 +1,4 @@
-"""What a request costs the api: CPU per request with authentication, idle memory, and the start.
+"""Measures CPU per authenticated request, idle memory and start time of the api.
 
 `python -m benchmarks.requests`
 """
@@ -85,7 +85,7 @@ def _answers(port: int) -> bool:
 
 
 def _jobs(stack: Measured, count: int) -> list[str]:
-    """Jobs that have ended, so that nothing else goes on."""
+    """Cancelled jobs, so that the worker is idle during the measurement."""
     client = stack.openai
     file_id = uploaded(client)
     ids = [client.fine_tuning.jobs.create(training_file=file_id, model="gpt-4o-mini").id for _ in range(count)]
@@ -98,7 +98,7 @@ def _jobs(stack: Measured, count: int) -> list[str]:
 
 
 def _ask(stack: Measured, path: str, requests: int) -> float:
-    """CPU seconds of the api's process per request, asked by several clients that keep their connections."""
+    """CPU seconds of the api's process per request, sent by several clients over kept-alive connections."""
     address = urlsplit(stack.base_url)
     headers = {"authorization": f"Bearer {stack.api_key}"}
 
@@ -121,7 +121,7 @@ def _ask(stack: Measured, path: str, requests: int) -> float:
 
 
 def _authentication(stack: Measured) -> float:
-    """CPU seconds that a key and its scope add to a request that does nothing, by the app itself, without a server."""
+    """CPU seconds that checking a key and its scope adds to an empty request; measured on the app, without a server."""
     os.environ.update({**stack.environ, "TUNERY_LOG_LEVEL": "warning"})
     app = create_app()
     app.add_api_route("/plain", _nothing)
@@ -130,7 +130,7 @@ def _authentication(stack: Measured) -> float:
 
 
 def _seconds_until_refused(stack: Measured) -> float:
-    """A new key that is in use, revoked: how long until the api refuses it."""
+    """Seconds from the revocation of a key that is in use until the api refuses it."""
     with transaction() as session:
         key, secret = projects.create_api_key(session, callers.authenticate(session, stack.api_key).project_id, "new")
     with OpenAI(base_url=stack.base_url, api_key=secret) as client:
@@ -149,7 +149,7 @@ async def _nothing() -> None:
 
 
 async def _difference(app: FastAPI, authorization: bytes) -> float:
-    """The median of several rounds, in which both are asked by turns: the machine's pace changes."""
+    """The median difference of rounds that measure both routes in turn, because the machine's speed changes."""
     rounds = [[await _seconds(app, path, authorization) for path in ("/plain", "/v1/locked")] for _ in range(21)]
     return median(locked - plain for plain, locked in rounds[1:])
 

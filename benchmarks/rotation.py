@@ -1,12 +1,12 @@
-"""Whether anybody notices that the key which seals 1,000 credentials is replaced.
+"""Counts failed calls while the key that seals 1,000 credentials is replaced under load.
 
 `python -m benchmarks.rotation`
 
-Jobs train and chats go on, each at an account of a project's own, all through the three steps of docs/credentials.md:
-the new key is put first and each server started again, everything is sealed again, the old key is taken out and each
-server started again. There are two apis, and a client goes to the other one when one of them is stopped. A failed call
-is a chat that was not answered with 200, a job that did not succeed, or an account whose provider the worker asked in
-vain. There are as many places at the provider as jobs: what is measured is the rotation, and not the queue.
+Jobs and chats go on, each with a credential of its project, through the three steps of docs/credentials.md: add the new
+key in front and restart each server, reseal everything, remove the old key and restart each server. There are two apis;
+a client uses the other one while one restarts. A failed call is a chat whose answer is not 200, a job that does not
+succeed, or a credential that the worker could not refresh. The provider has a slot for every job, so that the queue
+does not matter.
 """
 
 import json
@@ -39,14 +39,14 @@ from shared.security.secrets import key_id, key_ids
 from shared.settings import get_settings
 
 CREDENTIALS, PROJECTS = 1000, 10
-SECONDS = 5.0  # of work before, between and after
+SECONDS = 5.0  # of load before, between and after the restarts
 CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Question 1"}]}
 JOB = {"model": "gpt-4o-mini", "hyperparameters": {"n_epochs": 1}}
 
 
 def main() -> None:
-    places = {"SANDBOX_MAX_ACTIVE_JOBS_PER_MODEL": "1000", "SANDBOX_MAX_JOBS_PER_DAY": "10000"}  # nobody queues
-    with measured_stack(TUNERY_LOG_LEVEL="warning", TUNERY_POLL_EVERY="0.5", SANDBOX_SPEED="20", **places) as stack:
+    limits = {"SANDBOX_MAX_ACTIVE_JOBS_PER_MODEL": "1000", "SANDBOX_MAX_JOBS_PER_DAY": "10000"}  # no job waits
+    with measured_stack(TUNERY_LOG_LEVEL="warning", TUNERY_POLL_EVERY="0.5", SANDBOX_SPEED="20", **limits) as stack:
         os.environ.update(stack.environ)
         bench = Bench(stack)
         print_table(bench.rotate())
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 class Bench:
-    """Two apis, ten projects with a hundred accounts each, and a client of each project that never stops."""
+    """Two apis, ten projects with a hundred credentials each, and one client per project that sends without a pause."""
 
     def __init__(self, stack: Measured) -> None:
         self.stack = stack
@@ -86,29 +86,29 @@ class Bench:
             time.sleep(SECONDS)
             [old] = get_settings().secret_keys
             new = Fernet.generate_key().decode()
-            self._start_again(new, old.get_secret_value())
+            self._restart_servers(new, old.get_secret_value())
             began = time.perf_counter()
             done = reseal_all()
             took = time.perf_counter() - began
             time.sleep(SECONDS)
-            self._start_again(new)
+            self._restart_servers(new)
             time.sleep(SECONDS)
             self.stopped.set()
             for client in clients:
                 client.result()
         ended = self._ended()
-        counted = self.answers + ended + self._in_vain()
+        counted = self.answers + ended + self._failed_refreshes()
         wrong = {what: count for what, count in counted.items() if what not in {"200", "succeeded"}}
         return [
-            ("credentials; sealed again; left with the old key", "1,000; all; 0", self._sealed(done.resealed)),
-            ("time to seal all again", "", f"{took:.2f} s"),
+            ("credentials; resealed; left with the old key", "1,000; all; 0", self._sealed(done.resealed)),
+            ("time to reseal all", "", f"{took:.2f} s"),
             ("chats answered; jobs that succeeded", "", f"{self.answers['200']:,}; {ended['succeeded']:,}"),
-            ("asked again at the other api", "", ", ".join(f"{n} {what}" for what, n in self.elsewhere.items()) or "0"),
+            ("repeated at the other api", "", ", ".join(f"{n} {what}" for what, n in self.elsewhere.items()) or "0"),
             ("failed calls", "0", f"{sum(wrong.values())} {wrong or ''}".strip()),
         ]
 
-    def _start_again(self, *keys: str) -> None:
-        """Each server in turn, with these keys; this process too."""
+    def _restart_servers(self, *keys: str) -> None:
+        """Restarts each server in turn with these keys, and sets them in this process."""
         theirs: Any = self.stack.environ  # one for all of them
         theirs["TUNERY_SECRET_KEYS"] = os.environ["TUNERY_SECRET_KEYS"] = json.dumps(keys)
         get_settings.cache_clear()
@@ -142,7 +142,7 @@ class Bench:
         raise TimeoutError(path)
 
     def _ended(self) -> Counter[str]:
-        """How the jobs ended, once they have."""
+        """The number of jobs by status, once all have ended or after two minutes."""
         deadline = time.monotonic() + 120
         query = select(Job.status).where(col(Job.id).in_(self.job_ids))
         while True:
@@ -152,8 +152,8 @@ class Bench:
                 return Counter(str(status) for status in statuses)
             time.sleep(0.5)
 
-    def _in_vain(self) -> Counter[str]:
-        """Why the worker could not ask an account's provider for its models, or that it has not."""
+    def _failed_refreshes(self) -> Counter[str]:
+        """Credentials by the error of their last refresh; `None` if the worker has not refreshed them."""
         query = select(Credential.tested_at, Credential.test_error).where(col(Credential.project_id).is_not(None))
         with transaction() as session:
             return Counter(f"account: {error}" for tested_at, error in session.exec(query) if error or not tested_at)

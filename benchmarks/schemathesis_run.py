@@ -1,4 +1,4 @@
-"""Requests made of our own document by schemathesis, with every check it has: at least 5,000, authenticated.
+"""Runs schemathesis with all its checks and at least 5,000 authenticated requests against our `/openapi.json`.
 
 `python -m benchmarks.schemathesis_run [most cases per operation and phase]`
 """
@@ -14,16 +14,16 @@ from benchmarks.stack import Measured, measured_stack, print_table
 
 CONFIG = Path(__file__).with_suffix("").with_name("schemathesis.toml")
 QUICK = {"TUNERY_LOG_LEVEL": "error", "TUNERY_WEBHOOK_TIMEOUT": "1", "TUNERY_ENQUEUE_AGAIN_AFTER": "1"}
-PATIENCE = 3600
+TIMEOUT_SECONDS = 3600
 
 
 def run(document: str, keys: Mapping[str, str], *options: str) -> subprocess.CompletedProcess[str]:
     """schemathesis in a process of its own; `keys` are the variables of its configuration."""
     command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG), "run", document]
     command += ["--checks", "all", "--continue-on-failure", "--no-color", *options]
-    with tempfile.TemporaryDirectory() as folder:  # it writes a database of its own where it is called
+    with tempfile.TemporaryDirectory() as folder:  # it writes a database into its working directory
         return subprocess.run(
-            command, env={**keys}, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False
+            command, env={**keys}, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
         )
 
 
@@ -43,7 +43,7 @@ def main(most: str) -> None:
         [
             ("operations, cases", "≥ 5,000 cases", f"{tested and tested[1]}, {generated and generated[1]}"),
             ("server errors", "0", found.get("Server error", "0")),
-            ("all that the checks found", "nothing", ", ".join(f"{n} {c}" for n, c in found.items()) or "nothing"),
+            ("findings of all checks", "nothing", ", ".join(f"{n} {c}" for n, c in found.items()) or "nothing"),
         ]
     )
 

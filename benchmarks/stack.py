@@ -1,4 +1,4 @@
-"""The servers to be measured, as `tunery up` starts them, and a client; thrown away afterwards."""
+"""Starts the servers to be measured as `tunery up` does, and removes them and their data afterwards."""
 
 import os
 import platform
@@ -43,7 +43,7 @@ def measured_stack(**settings: str) -> Iterator[Measured]:
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder)
         state.chmod(0o755)
-        unlimited = {"TUNERY_RATE_LIMITS__REQUESTS_PER_MINUTE": "none"}  # one project is all the load there is
+        unlimited = {"TUNERY_RATE_LIMITS__REQUESTS_PER_MINUTE": "none"}  # one project sends the whole load
         options = StackOptions(state, isolated=True, settings=unlimited | settings)
         with PortReservations(state / "ports.json") as ports_held, running(options, ports_held) as stack:
             yield Measured(
@@ -81,7 +81,7 @@ def uploaded(openai: OpenAI) -> str:
 def print_table(
     rows: list[tuple[str, str, str]], columns: tuple[str, str, str] = ("what", "target", "measured")
 ) -> None:
-    """What, the target, and what was measured; below it the machine and how busy it was."""
+    """Prints the rows, and below them the number of cores, the load, the Python version and the architecture."""
     widths = [max(len(row[column]) for row in [columns, *rows]) for column in range(3)]
     for row in [columns, *rows]:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -1,9 +1,9 @@
-"""What a thousand open job streams cost one api process: while nothing happens, and over a hundred jobs that train.
+"""Measures CPU, memory and delay of 1,000 open job streams in one api process, idle and over 100 training jobs.
 
 `python -m benchmarks.streams`
 
-The events are written as the worker writes them: for each job what five seconds brought, in one transaction. The
-clients are in this process; each event must come to each of them, once.
+This process writes the events as the worker does: for each job those of five seconds in one transaction. It also runs
+the clients; each client must receive each event of its job exactly once.
 """
 
 import asyncio
@@ -25,21 +25,21 @@ from shared.db.ids import made_at
 from shared.jobs.models import Job, JobEvent, JobStatus
 
 STREAMS, JOBS = 1000, 100
-POLL_EVERY = 5.0
+POLL_INTERVAL_SECONDS = 5.0
 SECONDS = 30.0
 Row = tuple[str, str, str]
 
 
 @dataclass
 class Seen:
-    """All that came: how many events, and how many seconds each was under way since its id was made."""
+    """How many streams are open, and for each received event the seconds since its id was made."""
 
     open: int = 0
     waits: list[float] = field(default_factory=list)
 
 
 class Client(asyncio.Protocol):
-    """One `curl -N`."""
+    """A client of one stream, as `curl -N` is."""
 
     def __init__(self, request: bytes, seen: Seen) -> None:
         self._request, self._seen, self._rest = request, seen, b""
@@ -61,7 +61,7 @@ class Client(asyncio.Protocol):
 def main() -> None:
     with measured_stack(TUNERY_LOG_LEVEL="warning") as stack:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # for the clients; the api sees to its own
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # for the clients; the api raises its own limit
         os.environ.update(stack.environ)
         ids = _jobs(stack, STREAMS)
         rows = [*_idle(stack, ids), *_running(stack, ids[:JOBS], 1), *_running(stack, ids[:JOBS], 10)]
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 def _jobs(stack: Measured, count: int) -> list[str]:
-    """Running jobs that nobody looks after."""
+    """Running jobs without a due step, so that the worker ignores them."""
     client = stack.openai
     made = client.fine_tuning.jobs.create(training_file=uploaded(client), model="gpt-4o-mini")
     client.fine_tuning.jobs.cancel(made.id)
@@ -103,7 +103,7 @@ def _running(stack: Measured, ids: list[str], per_second: int) -> list[Row]:
         _settle(crowd.seen)
         crowd.seen.waits.clear()
         used, began = cpu_seconds(api), time.monotonic()
-        written = _train(ids, int(per_second * POLL_EVERY))
+        written = _train(ids, int(per_second * POLL_INTERVAL_SECONDS))
         share = (cpu_seconds(api) - used) / (time.monotonic() - began)
         _settle(crowd.seen)
         waits, grown = sorted(crowd.seen.waits), (api.memory_info().rss - before) / 1e6
@@ -118,7 +118,7 @@ def _running(stack: Measured, ids: list[str], per_second: int) -> list[Row]:
 
 
 def _settle(seen: Seen) -> None:
-    """Until nothing more has come for a second."""
+    """Waits until no event has arrived for a second."""
     count = -1
     while count != len(seen.waits):
         count = len(seen.waits)
@@ -126,14 +126,14 @@ def _settle(seen: Seen) -> None:
 
 
 def _train(ids: list[str], batch: int) -> int:
-    """How many events were written: a batch for each job in turn, each every five seconds."""
+    """Writes a batch of events for each job every five seconds; the number of events written."""
     began, written = time.monotonic(), 0
-    for round_ in range(int(SECONDS / POLL_EVERY)):
+    for round_ in range(int(SECONDS / POLL_INTERVAL_SECONDS)):
         for number, job_id in enumerate(ids):
             with transaction() as session:
                 _write(session, job_id, round_ * batch, batch)
             written += batch
-            due = began + POLL_EVERY * (round_ + (number + 1) / len(ids))
+            due = began + POLL_INTERVAL_SECONDS * (round_ + (number + 1) / len(ids))
             time.sleep(max(0.0, due - time.monotonic()))
     return written
 
@@ -156,7 +156,7 @@ def _write(session: Session, job_id: str, first: int, count: int) -> None:
 
 
 class Crowd:
-    """A client for each of these jobs, in a thread of their own; `opened` is how long it took until all were told."""
+    """One client per job, all in one thread; `opened` is the seconds until all had received their job's state."""
 
     def __init__(self, stack: Measured, ids: list[str]) -> None:
         self.seen = Seen()

@@ -1,9 +1,9 @@
-"""What it costs to watch many jobs at the provider, and how soon a change there is known and told.
+"""Measures the calls to the provider for many active jobs, and the delay from a status change to its webhook.
 
 `python -m benchmarks.watching`
 
-The jobs are copies of one that trains, made by the sandbox, and by SQL in the real table, as they are when nothing has
-been new of them for an hour. All runs with the settings that there are without any.
+The jobs are copies of one training job, made by the sandbox and by SQL in our table, in the state of jobs without news
+for an hour. All settings of polling have their defaults.
 """
 
 import os
@@ -22,8 +22,8 @@ from shared.database import get_engine
 
 Row = tuple[str, str, str]
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS1wcm92aWRlcidzLXdlYmhvb2s="
-WINDOW = 120.0  # seconds that each number of jobs is watched for
-CHANGES = 100  # jobs that end while they are watched
+WINDOW = 120.0  # seconds of each measurement
+CHANGES = 100  # jobs that end during a measurement
 MODEL = "gpt-4o-mini"
 
 
@@ -55,20 +55,20 @@ class Bench:
         self.file_id = uploaded(self.client)
 
     def latency(self) -> list[Row]:
-        told: dict[str, float] = {}
+        notified_at: dict[str, float] = {}
 
         def note(event: dict[str, Any]) -> None:
-            told[event["data"]["id"]] = time.monotonic()
+            notified_at[event["data"]["id"]] = time.monotonic()
 
         with Receiver(0, note) as receiver:
             endpoint = self.client.webhooks.create(
                 name="measure", url=receiver.url, event_types=["fine_tuning.job.succeeded"]
             )
             receiver.secret = endpoint.signing_secret
-            off = self._until_told(told)
+            off = self._delays(notified_at)
             address = f"{self.stack.base_url}/provider_webhooks/{_sql('select id from credentials')[0][0]}"
             self._post("webhook", url=address, secret=SECRET)
-            on = self._until_told(told)
+            on = self._delays(notified_at)
         self.sandbox.delete("/sandbox/webhook").raise_for_status()
         _sql("update webhook_endpoints set disabled_at = now()")
         return [
@@ -76,8 +76,8 @@ class Bench:
             ("status change → webhook out, provider webhooks on", "p50 < 1 s", _spread(on)),
         ]
 
-    def _until_told(self, told: dict[str, float]) -> list[float]:
-        """Of so many jobs one ends each second: at any point between two looks."""
+    def _delays(self, notified_at: dict[str, float]) -> list[float]:
+        """Ends one job each second, at any point between two polls; the seconds until the webhook about each."""
         file_id, jobs = self.file_id, self.client.fine_tuning.jobs
         ids = [jobs.create(training_file=file_id, model=MODEL).id for _ in range(CHANGES)]
         _until(lambda: not _sql("select 1 from jobs where provider_job_id is null"))
@@ -90,11 +90,11 @@ class Bench:
             ended[id] = time.monotonic()
             self._post(f"jobs/{theirs[id]}", status="succeeded")
             time.sleep(1)
-        _until(lambda: ended.keys() <= told.keys())
-        return [told[id] - at for id, at in ended.items()]
+        _until(lambda: ended.keys() <= notified_at.keys())
+        return [notified_at[id] - at for id, at in ended.items()]
 
     def _running(self) -> tuple[str, str]:
-        """A job that trains and stays at it; its id here and at the provider."""
+        """A job that runs until the benchmark ends it; its id and its provider id."""
         job = self.client.fine_tuning.jobs.create(training_file=self.file_id, model=MODEL)
         while not (theirs := getattr(self.client.fine_tuning.jobs.retrieve(job.id), "provider_job_id", None)):
             time.sleep(0.05)
@@ -114,8 +114,7 @@ class Bench:
         return f"{count:,} active jobs, nothing changing: calls per minute", target, f"{per_minute:.1f}"
 
     def load(self, count: int) -> list[Row]:
-        """While a hundred end, of which no webhook tells: how late that is known, how late due rows are looked at, and
-        what it costs."""
+        """Ends a hundred jobs without webhooks: the delay until that is known, late steps, CPU and memory."""
         theirs = self._fill(count)
         _until(lambda: bool(_sql("select 1 from watches where listed_at > now() - interval '10 seconds'")))
         worker = self.stack.processes["worker"]
@@ -136,13 +135,13 @@ class Bench:
         memory = sum(process.memory_info().rss for process in processes) / 1e6
         return [
             (f"{count:,} active jobs: a change is known after", "p99 ≤ 1 interval (60 s)", _spread(waits)),
-            (f"{count:,} active jobs: a due row waits for its look", "p99 ≤ 5 s", _spread(late)),
+            (f"{count:,} active jobs: a due row waits for its step", "p99 ≤ 5 s", _spread(late)),
             (f"{count:,} active jobs: worker's CPU ({len(processes)} processes)", "-", f"{busy:.0%} of a core"),
             (f"{count:,} active jobs: worker's memory", "-", f"{memory:.0f} MB in all"),
         ]
 
     def _fill(self, count: int) -> list[str]:
-        """So many active jobs, of which nothing has been new for an hour; the provider's ids of all but the first."""
+        """Makes this many active jobs without news for an hour; the provider ids of all but the first."""
         _sql("update jobs set status = 'cancelled', due_at = null where status = 'running'")
         job_id, theirs = self._running()
         answer = self._post(f"jobs/{theirs}/copies", count=count - 1)
@@ -195,12 +194,12 @@ def _until(is_so: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 120
     while not is_so():
         if time.monotonic() > deadline:
-            raise RuntimeError("it did not happen")
+            raise RuntimeError("the expected state was not reached within 120 s")
         time.sleep(0.1)
 
 
 def _cpu(worker: psutil.Process) -> float:
-    """Its seconds, and those of its children, also of those that have ended."""
+    """CPU seconds of the worker and its children, including children that have ended."""
     children = sum(sum(child.cpu_times()[:2]) for child in worker.children(recursive=True))
     return float(sum(worker.cpu_times()[:4]) + children)
 

@@ -1,9 +1,9 @@
-"""How fast webhooks go out, whom a receiver that hangs holds up, and what a killed sender costs.
+"""Measures deliveries per second, and their delay beside receivers that never answer and while senders are killed.
 
 `python -m benchmarks.webhooks`
 
-Events are written as every service writes them, in a transaction of this process; a receiver in this process notes when
-each delivery came. The receiver that hangs never answers.
+This process writes the events, each in a transaction, and runs the receivers, which record when each delivery arrives.
+A hanging receiver accepts the connection and never answers.
 """
 
 import asyncio
@@ -33,14 +33,14 @@ Row = tuple[str, str, str]
 
 @dataclass
 class Receiver:
-    """`came` has, by webhook-id, when each copy of a delivery was received."""
+    """`received_at` has the times at which each copy of a delivery arrived, by webhook-id."""
 
-    came: dict[str, list[float]] = field(default_factory=dict)
+    received_at: dict[str, list[float]] = field(default_factory=dict)
     ports: list[int] = field(default_factory=list)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        self.came.setdefault(_header(head, b"webhook-id"), []).append(time.monotonic())
+        self.received_at.setdefault(_header(head, b"webhook-id"), []).append(time.monotonic())
         await reader.readexactly(int(_header(head, b"content-length")))
         writer.write(ANSWER)
         await writer.drain()
@@ -57,9 +57,9 @@ class Receiver:
 
     def wait_for(self, count: int, patience: float = 120) -> None:
         deadline = time.monotonic() + patience
-        while len(self.came) < count:
+        while len(self.received_at) < count:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"only {len(self.came)} of {count} deliveries came within {patience:g} s")
+                raise RuntimeError(f"only {len(self.received_at)} of {count} deliveries arrived within {patience:g} s")
             time.sleep(0.01)
 
 
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 class Bench:
-    """The stack, and the receiver that its webhooks go to."""
+    """The servers, and the receiver of their webhooks."""
 
     def __init__(self, stack: Measured) -> None:
         self.stack = stack
@@ -88,7 +88,7 @@ class Bench:
         ready.wait()
 
     def throughput(self, count: int = 2000) -> Iterator[Row]:
-        """All is there before the sender may go on."""
+        """The sender is suspended until all events are written."""
         sender = self.stack.processes["sender"]
         with self._endpoints(1) as project_id:
             sender.suspend()
@@ -112,14 +112,14 @@ class Bench:
         yield what, "< 1 s / < 5 s", _figures(waits)
 
     def hanging(self, events: int = 40) -> Iterator[Row]:
-        """Each event goes to all endpoints, so that those that hang always have some to hang with."""
+        """Sends each event to all endpoints, so that the hanging ones always have deliveries in progress."""
         with self._endpoints(90) as project_id:
             alone = self._waits(_emit(project_id, events, per_second=1))
         with self._endpoints(90, hanging=10) as project_id:
             beside = self._waits(_emit(project_id, events, per_second=1))
         ratio = _p99(beside) / _p99(alone)
         yield "90 endpoints, an event a second for all, p50 / p99", "-", _figures(alone)
-        yield "… the same 90 beside 10 that hang, p50 / p99", "-", _figures(beside)
+        yield "… the same 90 beside 10 that never answer, p50 / p99", "-", _figures(beside)
         yield "… p99 against p99 without those that hang", "≤ 1.2 ×", f"{ratio:.2f} ×"
 
     def killed(self, count: int = 1000, kills: int = 10) -> Iterator[Row]:
@@ -130,13 +130,17 @@ class Bench:
                 self._kill_sender()
             self.receiver.wait_for(count)
             time.sleep(1)
-            copies = Counter(len(times) for times in self.receiver.came.values())
+            copies = Counter(len(times) for times in self.receiver.received_at.values())
             repeats = sum((times - 1) * number for times, number in copies.items())
         measured = f"{sum(copies.values())} received, {repeats} repeats in {kills} kills"
-        yield f"sender killed (-9) {kills} × during {count} deliveries", "all, ≤ 1 repeat per kill and lane", measured
+        yield (
+            f"sender killed (-9) {kills} × during {count} deliveries",
+            "all, ≤ 1 repeat per kill and concurrency slot",
+            measured,
+        )
 
     def _kill_sender(self) -> None:
-        """And start another: `up` or a container engine would."""
+        """Kills the sender and starts another, as `up` or a container engine does."""
         tier, sender = self.stack.supervisor.members["sender"]
         sender.kill()
         self.stack.supervisor.start(sender.program, tier)
@@ -150,27 +154,27 @@ class Bench:
             client.webhooks.create(name="measure", url=url, event_types=["fine_tuning.job.succeeded"])
             for url in (f"http://127.0.0.1:{port}/{number}" for number, port in enumerate(ports))
         ]
-        self.receiver.came.clear()
+        self.receiver.received_at.clear()
         with transaction() as session:
             project_id = session.exec(select(WebhookEndpoint.project_id)).first() or ""
         yield project_id
         for each in made:
             client.webhooks.delete(each.id)
-        while self.queue.llen(DELIVERIES):  # messages about what is delivered already
+        while self.queue.llen(DELIVERIES):  # wake-up messages for deliveries that are done
             time.sleep(0.05)
 
     def _waits(self, committed: dict[str, float]) -> list[float]:
-        """From the commit of an event to the receipt of each of its deliveries, in seconds; those that hang apart."""
+        """Seconds from the commit of an event to the receipt of each of its deliveries, without those that hang."""
         with transaction() as session:
             hanging = col(WebhookEndpoint.url).contains(f":{self.receiver.ports[1]}/")
             good = select(WebhookDelivery.id, WebhookDelivery.event_id).join(WebhookEndpoint).where(~hanging)
             events = {id: event for id, event in session.exec(good) if event in committed}
         self.receiver.wait_for(len(events))
-        return [self.receiver.came[id][0] - committed[event] for id, event in events.items()]
+        return [self.receiver.received_at[id][0] - committed[event] for id, event in events.items()]
 
 
 def _emit(project_id: str, count: int, per_second: float = 0) -> dict[str, float]:
-    """When each event was committed, by its id."""
+    """Writes the events, each in a transaction; the time of each commit by event id."""
     committed, started = {}, time.monotonic()
     for number in range(count):
         with transaction() as session:

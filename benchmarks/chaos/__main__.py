@@ -1,11 +1,11 @@
-"""A thousand jobs while everything fails: what is lost, doubled or stuck, seen from outside.
+"""Counts jobs that are lost, doubled or stuck while workers, Redis, Postgres and the provider fail.
 
 `python -m benchmarks.chaos [--jobs 1000] [--slow]`
 
-Five projects send their jobs through the api. Every 2 seconds a worker is killed (-9), one of three; Redis is killed 5
-times and Postgres stopped at once 3 times; a fifth of the provider's answers are 429, 500 before or after the effect,
-late, or none. `--slow`: instead a tenth of the creates finish after our timeout, and its list lags 3 s. The clients ask
-again, with an `Idempotency-Key`, as clients do. Leases and graces are short, so that it takes minutes.
+Five projects create their jobs through the api. Every 2 seconds one of three workers is killed (-9); Redis is killed 5
+times and Postgres is stopped immediately 3 times; a fifth of the provider's answers are 429, 500 before or after the
+effect, late, or missing. With `--slow` a tenth of the creates finish after our timeout instead, and the provider's list
+lags 3 s. The clients retry with an `Idempotency-Key`. Leases and graces are short, so that the run takes minutes.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from shared.projects import service as projects
 
 PROJECTS = 5
 DATASETS = 4  # of each project
-PATIENCE = 600
+TIMEOUT_SECONDS = 600
 FINAL = {"succeeded", "failed", "cancelled"}
 SETTINGS = {
     "TUNERY_LOG_LEVEL": "warning",
@@ -51,7 +51,7 @@ Row = tuple[str, str, str]
 
 
 class Listener(Receiver):
-    """Remembers each event, and the `webhook-id`s under which it came."""
+    """Receives webhooks; keeps the end of each job, and the `webhook-id`s of each event."""
 
     def __init__(self) -> None:
         self.ends: dict[str, str] = {}
@@ -76,7 +76,7 @@ def api_key_of_new_project(name: str) -> str:
 
 
 class Team:
-    """A project: its client, its receiver, and the jobs that it was told it has."""
+    """A project: its client, its receiver, and the ids of its created jobs."""
 
     def __init__(self, stack: Measured, name: str, listener: Listener) -> None:
         self.name = name
@@ -89,7 +89,7 @@ class Team:
         listener.secret = endpoint.signing_secret
 
     def prepare(self) -> None:
-        """Files whose tokens are counted: that takes a processor for seconds, and whoever is killed begins anew."""
+        """Uploads files and waits for their token counts: it takes seconds, and a killed worker counts again."""
         self.files = [self._send(number) for number in range(DATASETS)]
         for file_id in self.files:
             while not self.openai.get(f"/datasets/{file_id}", cast_to=httpx2.Response).json()["tokens_counted"]:
@@ -116,7 +116,7 @@ class Team:
 
 @dataclass
 class Chaos:
-    """The teams at work, and everything against them."""
+    """Runs the teams and the failures until all jobs have ended, and counts what went wrong."""
 
     stack: Measured
     teams: list[Team]
@@ -124,20 +124,20 @@ class Chaos:
     havoc: Havoc
 
     def go_on(self, jobs: int) -> float:
-        """Until every job has ended and all was killed that shall be; the seconds that it took."""
+        """Runs until every job has ended and everything was killed as often as planned; the seconds it took."""
         started = time.monotonic()
         with ThreadPoolExecutor(len(self.teams)) as pool:
             at_work = [pool.submit(team.work, jobs // len(self.teams)) for team in self.teams]
-            look_at = 0.0
-            while time.monotonic() < started + PATIENCE:
+            next_check_at = 0.0
+            while time.monotonic() < started + TIMEOUT_SECONDS:
                 self.havoc.go_on()
                 with suppress(httpx2.HTTPError):
                     self.provider.fail()
-                if time.monotonic() > look_at:
+                if time.monotonic() > next_check_at:
                     unfinished = self._unfinished()
                     if self.havoc.is_done and not unfinished and all(each.done() for each in at_work):
                         break
-                    look_at = time.monotonic() + 3
+                    next_check_at = time.monotonic() + 3
                 time.sleep(0.1)
             for each in at_work:
                 each.result()
@@ -145,7 +145,7 @@ class Chaos:
         return time.monotonic() - started
 
     def _unfinished(self) -> int:
-        """How many jobs, of those that the teams know of, have not ended."""
+        """The number of the teams' jobs that have not ended; -1 if the api does not answer."""
         with suppress(OpenAIError):
             statuses = Counter(status for team in self.teams for status in team.statuses().values())
             print(f"{self.havoc} {dict(statuses)}", file=sys.stderr)
@@ -170,27 +170,27 @@ class Chaos:
         theirs = {job["metadata"]["tunery_job"]: job["id"] for job in there}
         counts = {
             "jobs lost": sum(id not in statuses for id in asked_for),
-            "jobs that nobody asked for": len(set(statuses) - set(asked_for)),
+            "jobs that no client created": len(set(statuses) - set(asked_for)),
             "jobs stuck": sum(status not in FINAL for status in statuses.values()),
             "jobs that failed": sum(status in FINAL - {"succeeded"} for status in statuses.values()),
             "jobs missing at the provider": sum(times[id] == 0 for id in asked_for),
             "jobs doubled at the provider": sum(number > 1 for number in times.values()),
             "files doubled at the provider": sum(number > 1 for number in files.values()),
             "jobs with an event missing or twice": self._wrong_events(theirs),
-            "jobs whose end was not told": sum(ends[id] == 0 for id in asked_for),
-            "jobs whose end was told as two events": sum(number > 1 for number in ends.values()),
+            "jobs without a webhook about their end": sum(ends[id] == 0 for id in asked_for),
+            "jobs with two events about their end": sum(number > 1 for number in ends.values()),
             "events under more than one webhook-id": sum(len(each) > 1 for each in ids),
             "webhooks with a bad signature": sum(len(team.listener.refused) for team in self.teams),
         }
         return [(what, "0", str(count)) for what, count in counts.items()]
 
     def _wrong_events(self, theirs: dict[str, str]) -> int:
-        """Of every fifth job all training steps are compared, of few jobs those of all."""
+        """Jobs whose training steps differ from the provider's; compares every fifth job, or all of a small number."""
         wrong = 0
         for team in self.teams:
             for id in [id for id in team.jobs if id in theirs][:: 5 if len(team.jobs) > 20 else 1]:
-                told = self.provider.listed(f"/v1/fine_tuning/jobs/{theirs[id]}/events", limit=100)
-                wrong += team.events(id) != Counter(each["message"] for each in told if each["type"] == "metrics")
+                logged = self.provider.listed(f"/v1/fine_tuning/jobs/{theirs[id]}/events", limit=100)
+                wrong += team.events(id) != Counter(each["message"] for each in logged if each["type"] == "metrics")
         return wrong
 
 
@@ -205,7 +205,7 @@ def main() -> None:
 
 
 def run(jobs: int, *, is_slow: bool = False) -> list[Row]:
-    """Few jobs meet few kills."""
+    """Runs the benchmark; Redis and Postgres are killed only once if there are few jobs."""
     with measured_stack(**SETTINGS) as stack, ExitStack() as listeners:
         os.environ.update(stack.environ)
         teams = [Team(stack, f"team {n}", listeners.enter_context(Listener())) for n in range(PROJECTS)]

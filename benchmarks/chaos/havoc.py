@@ -1,4 +1,4 @@
-"""What goes wrong on purpose in `benchmarks.chaos`: killed workers, Redis and Postgres, and a provider that fails."""
+"""Causes the failures of `benchmarks.chaos`: kills workers, Redis and Postgres, and arms faults of the provider."""
 
 import random
 import signal
@@ -19,7 +19,7 @@ from cli.processes.supervisor import Tier
 
 WORKERS = 3
 PROVIDER_TIMEOUT = 2  # seconds
-RATE = 0.2  # of the calls
+FAULT_RATE = 0.2  # share of the calls that fail
 KINDS: dict[str, dict[str, Any]] = {
     "429": {"status": 429},
     "500 before the effect": {"status": 500},
@@ -29,13 +29,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "dropped before the effect": {"drop": "before"},
     "dropped after the effect": {"drop": "after"},
 }
-
-
-WEIGHTS = [1, 3, 3, 3, 3, 3, 3]  # after a 429 the whole account is left alone for a while
+WEIGHTS = [1, 3, 3, 3, 3, 3, 3]  # few 429s: after each one the worker backs off from the whole credential
 
 
 class Provider:
-    """The sandbox's levers, and what it remembers."""
+    """Controls the sandbox's faults, and reads its files, jobs and call counts."""
 
     def __init__(self, stack: Measured, *, is_slow: bool) -> None:
         address = stack.sandbox_url.removesuffix("/v1")
@@ -53,9 +51,9 @@ class Provider:
         return sum(number for call, number in made.items() if call.startswith(which))
 
     def fail(self) -> None:
-        """Arm as many faults as the calls since the last time are worth; the next calls meet them."""
+        """Arms faults in proportion to the calls since the last time; they hit the next calls."""
         calls = self.calls("POST /v1/fine_tuning/jobs" if self._is_slow else "")
-        self._owed += (calls - self._calls) * (0.1 if self._is_slow else RATE)
+        self._owed += (calls - self._calls) * (0.1 if self._is_slow else FAULT_RATE)
         self._calls = calls
         for _ in range(min(int(self._owed), 40)):
             self._owed -= 1
@@ -69,7 +67,7 @@ class Provider:
         self.http.delete("/sandbox/faults").raise_for_status()
 
     def listed(self, path: str, **query: Any) -> list[dict[str, Any]]:
-        """All pages."""
+        """The objects of all pages."""
         found: list[dict[str, Any]] = []
         while True:
             after = {"after": found[-1]["id"]} if found else {}
@@ -80,7 +78,7 @@ class Provider:
 
 
 class Havoc:
-    """Kills, each kind in its own time, and starts again what it killed."""
+    """Kills each kind of server at its own interval, and starts it again."""
 
     def __init__(self, stack: Measured, *, redis: int, postgres: int) -> None:
         self.stack = stack
@@ -104,7 +102,7 @@ class Havoc:
         return all(self.killed[kind] >= wanted for kind, wanted in self._wanted.items())
 
     def go_on(self) -> None:
-        """Kill whatever has its time now."""
+        """Kills what is due now."""
         self._watch()
         for kind, due in self._due.items():
             if time.monotonic() >= due and self.killed[kind] < self._wanted.get(kind, 1 << 30):
@@ -120,7 +118,7 @@ class Havoc:
                         self.killed[kind] += 1
 
     def _kill_worker(self) -> None:
-        """That which has been there longest and has done something, unless it is alone: a slow machine needs longer."""
+        """Kills the oldest worker that has done some work, unless it is the only one that is ready."""
         ready = [(since, name) for name, since in self._ready_at.items() if self._has_worked(name, since)]
         if ready and len(self._ready_at) > 1:
             name = min(ready)[1]
@@ -142,7 +140,7 @@ class Havoc:
             return []
 
     def _watch(self) -> None:
-        """A worker is ready when it has its processes."""
+        """Notes since when each worker is ready, that is, has child processes."""
         for name in self._workers:
             if len(self._children(name)) > 1:
                 self._ready_at.setdefault(name, time.monotonic())

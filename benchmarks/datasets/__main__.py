@@ -1,4 +1,4 @@
-"""What checking a dataset costs: against bare decoding, against the checks of OpenAI's cookbook, and for a large file.
+"""Measures the speed of the dataset check beside bare JSON decoding and OpenAI's cookbook, and its memory for 1 GB.
 
 `python -m benchmarks.datasets [--mb 200] [--token-mb 128] [--large-mb 1000]`
 """
@@ -81,7 +81,7 @@ def _structure(what: str, path: Path) -> Iterator[Row]:
 
 
 def _beside_cookbook(what: str, path: Path) -> Iterator[Row]:
-    """Lines that are not plain: structure and rules."""
+    """Speed of structure and rules for lines with tools, weights, parts or errors."""
     known = _sha256(path)
     cookbook, one, two = _speeds(
         path,
@@ -95,7 +95,7 @@ def _beside_cookbook(what: str, path: Path) -> Iterator[Row]:
 
 
 def _ends_alike(path: Path) -> Iterator[Row]:
-    """The worst case of the search for duplicates: it must read all lines again, and compare them as a whole."""
+    """The worst case of the search for duplicates: it reads all lines again and compares them whole."""
     size, known = path.stat().st_size / 1e6, _sha256(path)
     one, two = _speeds(
         path,
@@ -107,7 +107,7 @@ def _ends_alike(path: Path) -> Iterator[Row]:
 
 
 def _sha256(path: Path) -> str:
-    """After an upload it is known: the bytes were hashed on their way in."""
+    """Computed outside the measurement: the api has it after an upload, since it hashes the bytes as they arrive."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
 
@@ -126,7 +126,7 @@ def _tokens(what: str, target: str, path: Path) -> Iterator[Row]:
 
 
 def _large(path: Path) -> Iterator[Row]:
-    """In a process of its own, whose memory and whose children's is watched."""
+    """Checks the file in a process of its own, to measure the memory of it and its children."""
     code = (
         "import sys; from shared.datasets.validation.check import check; print(check(sys.argv[1], processes=2).valid)"
     )
@@ -151,7 +151,7 @@ def _peak_of_family(process: psutil.Process) -> int:
 
 
 def _speeds(path: Path, *works: Callable[[], object], times: int = 3) -> list[float]:
-    """MB/s of each, in turn, and the best of some turns: what else runs on the machine only ever slows one down."""
+    """The best MB/s of each of several rounds; other load on the machine can only make a round slower."""
     best = [float("inf")] * len(works)
     for _ in range(times):
         for index, work in enumerate(works):
@@ -169,7 +169,7 @@ def _bare(path: Path) -> None:
 
 
 def _cookbook(path: Path, encode: Callable[[str], list[int]] | None = None) -> dict[str, int]:
-    """The checks of OpenAI's notebook, but line by line: errors by kind, missing messages, and what its tables need."""
+    """The checks of OpenAI's notebook, line by line: errors by kind, missing messages, numbers for its tables."""
     found: dict[str, int] = defaultdict(int)
     n_messages, tokens, answer_tokens = [], [], []
     with path.open(encoding="utf-8") as file:

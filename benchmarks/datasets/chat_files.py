@@ -1,7 +1,7 @@
-"""Writes chat files to be checked: of long documents, or of short messages as people write them.
+"""Writes chat files to check: long documents, short messages, tool calls, weights, text parts, and errors.
 
-The texts are documents that lie on this machine, reflowed into paragraphs, since chats are prose, and some code as it
-stands. No piece comes twice until all are used up, and then each is cut elsewhere.
+The texts come from documents on this machine, reflowed into paragraphs because chats are prose, and from unchanged
+code. No text repeats until all are used; after that each is cut at another position.
 """
 
 import json
@@ -80,9 +80,12 @@ def weights_and_names(path: Path, megabytes: int) -> Path:
     chance, pieces = random.Random(1), _pieces()
 
     def messages() -> list[Message]:
-        told = [_message("system", SHORT_SYSTEM), *_short_pairs(chance, pieces, chance.choice((2, 3, 4, 5)))]
+        example = [_message("system", SHORT_SYSTEM), *_short_pairs(chance, pieces, chance.choice((2, 3, 4, 5)))]
         more: dict[str, Message] = {"user": {"name": chance.choice(WORDS)}, "assistant": {"weight": 0}}
-        return [*({**message, **more.get(message["role"], {})} for message in told[:-1]), {**told[-1], "weight": 1}]
+        return [
+            *({**message, **more.get(message["role"], {})} for message in example[:-1]),
+            {**example[-1], "weight": 1},
+        ]
 
     return _write(path, megabytes, (messages() for _ in iter(int, 1)))
 
@@ -107,10 +110,10 @@ def an_error_each(path: Path, megabytes: int) -> Path:
     flaws: list[Example] = [{"role": "bot"}, {"content": ""}, {"weight": 2}, {"text": "more"}, {"content": None}]
 
     def messages() -> list[Message]:
-        told = [_message("system", SHORT_SYSTEM), *_short_pairs(chance, pieces, chance.choice((2, 3, 4, 5)))]
-        answer = chance.randrange(2, len(told), 2)
-        told[answer] |= chance.choice(flaws)
-        return told
+        example = [_message("system", SHORT_SYSTEM), *_short_pairs(chance, pieces, chance.choice((2, 3, 4, 5)))]
+        answer = chance.randrange(2, len(example), 2)
+        example[answer] |= chance.choice(flaws)
+        return example
 
     return _write(path, megabytes, (messages() for _ in iter(int, 1)))
 
@@ -159,9 +162,9 @@ def _pieces() -> Iterator[str]:
             text = path.read_text(encoding="utf-8", errors="ignore")
             if path.suffix != ".py":
                 text = "\n".join(" ".join(part.split()) for part in TAG.sub(" ", text).split("\n\n") if part.strip())
-            place = chance.randrange(100) * round_
-            while len(piece := text[place : place + chance.randrange(100, 700)].strip()) > 50:
-                place += len(piece) + 1
+            position = chance.randrange(100) * round_
+            while len(piece := text[position : position + chance.randrange(100, 700)].strip()) > 50:
+                position += len(piece) + 1
                 yield piece
 
 

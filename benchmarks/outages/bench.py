@@ -18,7 +18,7 @@ from shared.database import transaction
 from shared.jobs.models import Job
 
 MODEL = "gpt-4o-mini"
-PATIENCE_SECONDS = 300.0
+TIMEOUT_SECONDS = 300.0
 WORKER_START_SECONDS = 4.0
 Row = tuple[str, str, str]
 
@@ -27,8 +27,8 @@ def seconds_until(is_so: Callable[[], bool], every: float = 0.1) -> float:
     """Waits until `is_so()`; raises RuntimeError after five minutes."""
     started = time.monotonic()
     while not is_so():
-        if time.monotonic() - started > PATIENCE_SECONDS:
-            raise RuntimeError("it did not happen")
+        if time.monotonic() - started > TIMEOUT_SECONDS:
+            raise RuntimeError("the expected state was not reached within five minutes")
         time.sleep(every)
     return time.monotonic() - started
 

@@ -1,4 +1,4 @@
-"""What an upload costs the api: time, memory, others' patience, and what is taken from a client without a key.
+"""Measures an upload of 1 GB: its time and memory, the delay of other requests, and the bytes read without a key.
 
 `python -m benchmarks.uploads`
 """
@@ -26,8 +26,8 @@ from tests.servers import free_port, wait_for_port
 SIZE = 1 << 30
 ATTEMPTS = 10
 ROUNDS = 3
-AT_ONCE = 3
-EVERY = 0.01
+CONCURRENT_UPLOADS = 3
+REQUEST_INTERVAL_SECONDS = 0.01
 HEAD = (
     b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
     b'--b\r\nContent-Disposition: form-data; name="file"; filename="large.jsonl"\r\n\r\n'
@@ -51,7 +51,7 @@ def main() -> None:
         idle = _livez(stack, lambda: time.sleep(3))
         three, waits = _three(stack, file)
     raw_body, form = (min(times) for times in zip(*pairs, strict=True))
-    at_once = f"{AT_ONCE} uploads of 1 GB at once"
+    at_once = f"{CONCURRENT_UPLOADS} uploads of 1 GB at once"
     print_table(
         [
             ("upload of 1 GB by the SDK: growth of the api's RSS", "≤ 32 MB", f"{growth / 1e6:.1f} MB"),
@@ -79,7 +79,7 @@ def _large(file: Path) -> Path:
 
 @contextlib.contextmanager
 def _raw_body_server(folder: str) -> Iterator[str]:
-    """The api's own command line with another application; its address."""
+    """Starts a server with the api's command line and the application of `raw_body`; its address."""
     port = free_port()
     command = [
         part.replace("api.main:create_app", "benchmarks.uploads.raw_body:create_app") for part in api("127.0.0.1", port)
@@ -111,7 +111,7 @@ def _post_form(stack: Measured, file: Path) -> float:
 
 
 def _forget_files(stack: Measured) -> None:
-    """Remove all bytes again, so that no round finds a fuller disk, or less memory to write into, than another."""
+    """Deletes all files, so that each round finds the same free disk and page cache."""
     client = stack.openai
     for file in client.files.list():
         client.files.delete(file.id)
@@ -123,7 +123,7 @@ def _forget_files(stack: Measured) -> None:
 
 
 def _post(url: str, headers: dict[str, str], head: bytes, file: Path, tail: bytes) -> float:
-    """Seconds until the answer, for a client that costs next to nothing: the kernel sends the file."""
+    """Seconds until the answer; the kernel sends the file, so the client needs hardly any CPU."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
     started = time.monotonic()
@@ -143,13 +143,13 @@ def _post(url: str, headers: dict[str, str], head: bytes, file: Path, tail: byte
 
 
 def _three(stack: Measured, file: Path) -> tuple[int, list[float]]:
-    """Growth of the api's RSS, and how long each answer of /livez took, while the uploads went on."""
+    """Growth of the api's RSS, and the seconds of each /livez request, during the uploads."""
     process = stack.processes["api"]
     before = process.memory_info().rss
 
     def upload() -> None:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda _: _post_form(stack, file), range(AT_ONCE)))
+        with ThreadPoolExecutor(CONCURRENT_UPLOADS) as pool:
+            list(pool.map(lambda _: _post_form(stack, file), range(CONCURRENT_UPLOADS)))
 
     with _peak(process) as peak:
         waits = _livez(stack, upload)
@@ -157,7 +157,7 @@ def _three(stack: Measured, file: Path) -> tuple[int, list[float]]:
 
 
 def _livez(stack: Measured, meanwhile: Callable[[], None]) -> list[float]:
-    """How long each answer took while something went on, asked 100 times a second on a connection that is kept."""
+    """Seconds of each /livez request during `meanwhile`, 100 a second on one connection."""
     parts, waits = urlsplit(stack.base_url), list[float]()
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
     with ThreadPoolExecutor(1) as pool:
@@ -167,7 +167,7 @@ def _livez(stack: Measured, meanwhile: Callable[[], None]) -> list[float]:
             connection.request("GET", "/livez")
             connection.getresponse().read()
             waits.append(time.monotonic() - started)
-            time.sleep(EVERY)
+            time.sleep(REQUEST_INTERVAL_SECONDS)
         going_on.result()
     return waits
 
@@ -182,7 +182,7 @@ def _rate(seconds: float) -> str:
 
 @contextlib.contextmanager
 def _peak(process: psutil.Process) -> Iterator[list[int]]:
-    """The largest RSS seen, looked at every 10 ms."""
+    """The largest RSS, sampled every 10 ms."""
     peak, done = [process.memory_info().rss], threading.Event()
 
     def watch() -> None:
@@ -197,7 +197,7 @@ def _peak(process: psutil.Process) -> Iterator[list[int]]:
 
 
 def _refused(stack: Measured, file: Path) -> int:
-    """Bytes that the api's process read while the official SDK offered 1 GB with a key that nobody knows."""
+    """Bytes that the api's process read while the official SDK sent 1 GB with an unknown key."""
     process = stack.processes["api"]
     before = process.io_counters().read_chars
     client = OpenAI(base_url=stack.base_url, api_key="sk-tun-unknown", max_retries=0)

@@ -1,4 +1,4 @@
-"""The least that a server can do with an upload: write its body to the disk. `api`'s uploads are compared with it."""
+"""An ASGI app that only writes the request body to disk: the lower limit that the api's uploads are compared with."""
 
 import os
 import tempfile
@@ -12,7 +12,7 @@ FOLDER = "RAW_BODY_FOLDER"
 async def answer(
     scope: Event, receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]
 ) -> None:
-    """200 once all of it is on the disk, in a new file as the api's are; then it is removed."""
+    """Answers 200 once the body is on disk, in a new file as in the api; then deletes it."""
     if scope["type"] != "http":
         return
     with tempfile.NamedTemporaryFile(dir=os.environ[FOLDER], buffering=0) as file:
