@@ -1,4 +1,4 @@
-"""Whether a job's money is in order: before it is, the provider sees nothing of the job or its files."""
+"""Reserves a job's estimated cost and waits for its approval, before anything of it is sent to the provider."""
 
 from decimal import Decimal
 
@@ -21,9 +21,9 @@ from shared.webhooks.event_types import EventType
 
 
 def clear(session: Session, job: Job) -> bool:
-    """Reserve the estimate of a job whose files are checked, and see that it is approved where that is needed.
+    """Reserve the estimate of a job whose files are checked. Returns whether it may go on to the provider.
 
-    If that is not so now, the job has been released, to wait, or has failed.
+    If not, the job now waits, for its tokens to be counted or for approval, or it has failed.
     """
     if job.cleared_at is not None:
         return True
@@ -55,7 +55,7 @@ def _is_being_counted(session: Session, job: Job) -> bool:
 
 
 def _needs_approval(budget: Budget | None, job: Job) -> bool:
-    """A cost that is not known may be any. One that waits goes on waiting, whatever the amount is set to by now."""
+    """An unknown cost needs approval. A job that waits for it keeps waiting, even if the amount was raised since."""
     if job.approval is not None:
         return job.approval is Approval.AWAITED
     if budget is None or budget.approval_above is None:
@@ -81,14 +81,14 @@ def _about(job: Job) -> str:
 def list_jobs(
     session: Session, project_id: str, approval: Approval | None, *, after: str | None, limit: int
 ) -> list[Job]:
-    """One more than `limit`, for whoever decides: all, or those of which it was decided so, or not yet."""
+    """Return up to `limit` + 1 jobs, newest first; with `approval` only those in that state of approval."""
     projects.get_project(session, project_id)
     where = [] if approval is None else [Job.approval == approval]
     return list_owned(session, Job, project_id, *where, after=after, limit=limit)
 
 
 def approve(session: Session, project_id: str, job_id: str) -> Job:
-    """Let a job go on that waits for it. One that is paused goes on when it is resumed."""
+    """Approve a waiting job, which continues at once; a paused one continues when it is resumed. Raises `Invalid`."""
     job = _awaiting(session, project_id, job_id)
     job.approval = Approval.APPROVED
     jobs.add_event(session, job, "Approved")
@@ -98,7 +98,7 @@ def approve(session: Session, project_id: str, job_id: str) -> Job:
 
 
 def reject(session: Session, project_id: str, job_id: str, reason: str | None) -> Job:
-    """Cancel a job that waits for approval, with the reason in its `error`."""
+    """Cancel a job that waits for approval, with the reason in its `error`. Raises `Invalid`."""
     job = _awaiting(session, project_id, job_id)
     message = f"Not approved: {reason}" if reason else "Not approved"
     job.approval = Approval.REJECTED

@@ -1,4 +1,4 @@
-"""The end of a project: nobody could see any more what its jobs make, so they are cancelled."""
+"""Archives a project and cancels its jobs: without valid keys nobody could read their results."""
 
 from sqlalchemy import text
 from sqlmodel import Session, select
@@ -10,7 +10,7 @@ from shared.projects.models import Project
 
 
 def archive_project(session: Session, project_id: str) -> Project:
-    """Its keys are refused, and each of its jobs that has not ended is asked to be cancelled."""
+    """Archive the project and request a cancel of each job that has not ended. Raises `NotFound`."""
     project = projects.archive_project(session, project_id)
     unfinished = select(Job.id).where(Job.project_id == project.id, text(IS_OPEN)).order_by(Job.id)
     for job_id in session.exec(unfinished.with_for_update(key_share=True)).all():

@@ -1,4 +1,4 @@
-"""Deleting an account at a provider, unless jobs are still on their way there."""
+"""Deletes a credential, unless jobs still need it."""
 
 from sqlalchemy import text
 from sqlmodel import Session, col, func, or_, select
@@ -8,20 +8,20 @@ from shared.jobs.models import IS_OPEN, Job
 from shared.projects import credentials
 from shared.projects.models import Credential
 
-NAMED = 3
+MAX_JOBS_NAMED = 3  # in the error sentence
 
 
 def delete_credential(session: Session, project_id: str, credential_id: str) -> Credential:
-    """Raises `Invalid` while jobs need it, also one that has ended here and is yet to be cancelled there.
+    """Delete a credential. Models that were tuned with it can no longer be called.
 
-    Models that were tuned there cannot be called any more.
+    Raises `Invalid` while jobs need it: those that have not ended, and those still to be cancelled at the provider.
     """
     credential = credentials.get(session, project_id, credential_id, lock=True)
     its = Job.credential_id == credential_id, or_(text(IS_OPEN), col(Job.request).is_not(None))
     count = session.exec(select(func.count()).select_from(Job).where(*its)).one()
     if count:
-        ids = session.exec(select(Job.id).where(*its).order_by(Job.id).limit(NAMED)).all()
-        more = f" and {count - NAMED} more" if count > NAMED else ""
+        ids = session.exec(select(Job.id).where(*its).order_by(Job.id).limit(MAX_JOBS_NAMED)).all()
+        more = f" and {count - MAX_JOBS_NAMED} more" if count > MAX_JOBS_NAMED else ""
         raise Invalid(
             f"{credential_id} is needed by {count} active {'job' if count == 1 else 'jobs'} ({', '.join(ids)}{more}): "
             "cancel them or wait until they end. To end the use of a key at once, replace it by an update",

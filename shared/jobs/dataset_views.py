@@ -1,4 +1,4 @@
-"""A dataset together with the jobs that used it: as the API shows it, and as the webhooks are told of its check."""
+"""Shows a dataset together with the jobs that used it, to the API and in the events about its check."""
 
 from sqlmodel import Session
 
@@ -11,14 +11,14 @@ from shared.webhooks.event_types import EventType
 
 
 def show(session: Session, dataset: Dataset) -> DatasetPublic:
-    """With its statistics, the datasets split off it, and the newest 100 jobs that used it."""
+    """Return a dataset with its statistics, its parts, and the newest 100 jobs that used it."""
     public = collection.show(session, dataset)
     public.jobs = jobs.ids_using(session, dataset.project_id, dataset.id)
     return public
 
 
 def notify_checked(session: Session, dataset: Dataset) -> None:
-    """Let the project's webhooks know how the check has ended. Of a dataset that was deleted nothing is told."""
+    """Emit the event that the check has ended; none for a dataset that was deleted meanwhile."""
     if dataset.deleted_at is None:
         is_good = dataset.status is DatasetStatus.PROCESSED
         type = EventType.DATASET_PROCESSED if is_good else EventType.DATASET_FAILED

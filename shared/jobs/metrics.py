@@ -1,4 +1,4 @@
-"""A job's training in numbers: the series of its metrics, thinned to what a chart can show, or all of them as CSV."""
+"""Reads a job's training metrics: a series reduced to what a chart can show, or all steps as CSV."""
 
 import csv
 import math
@@ -29,7 +29,7 @@ _data = col(JobEvent.data)
 
 
 class MetricsPoint(BaseModel):
-    """What the provider told of a step. Validation is not made at every step: then its numbers are null."""
+    """The metrics of one step. Those of validation are null at steps without one."""
 
     step: int
     train_loss: float | None
@@ -46,7 +46,7 @@ class MetricsPoint(BaseModel):
 
 
 class JobMetrics(BaseModel):
-    """The steps in their order; `total_points` is how many there are, of which `points` may be only some."""
+    """The steps in order. `total_points` counts all of them; `points` may have fewer (`resolution`)."""
 
     object: Literal["fine_tuning.job.metrics"] = "fine_tuning.job.metrics"
     job_id: str
@@ -55,37 +55,37 @@ class JobMetrics(BaseModel):
 
 
 def thinned(session: Session, job_id: str, resolution: int) -> JobMetrics:
-    """At most `resolution` points: the first, the last, and the lowest and highest of each loss in equal stretches."""
-    told = [func.count(_data[name]) for name in LOSSES]
-    facts = select(func.count(), func.min(JobEvent.id), func.max(JobEvent.id), *told).where(*_steps_of(job_id))
+    """Return at most `resolution` points: the first, the last, and each loss's extremes in equal intervals."""
+    loss_counts = [func.count(_data[name]) for name in LOSSES]
+    facts = select(func.count(), func.min(JobEvent.id), func.max(JobEvent.id), *loss_counts).where(*_steps_of(job_id))
     total, first, last, *counts = session.execute(facts).one()
     query = select(JobEvent.data).where(*_steps_of(job_id)).order_by(JobEvent.id)
     if total > resolution:
         losses = [name for name, count in zip(LOSSES, counts, strict=True) if count]
-        stretches = (resolution - 2) // (2 * len(losses) or 1)
-        kept = _telling(session, job_id, losses, total, stretches) if stretches else set()
+        intervals = (resolution - 2) // (2 * len(losses) or 1)
+        kept = _extreme_ids(session, job_id, losses, total, intervals) if intervals else set()
         query = query.where(col(JobEvent.id) == any_(literal([first, last, *kept], ARRAY(String))))
     points = [MetricsPoint.of(data) for data in session.exec(query) if data]
     return JobMetrics(job_id=job_id, points=points, total_points=total)
 
 
 def _steps_of(job_id: str) -> tuple[ColumnElement[bool], ...]:
-    """Whoever asks knows that the job may be seen."""
+    """Return the conditions for a job's metrics events. The caller has checked that the job is the project's own."""
     is_step = func.jsonb_typeof(_data["step"]) == "number"
     return (col(JobEvent.job_id) == job_id, col(JobEvent.type) == "metrics", is_step)
 
 
-def _telling(session: Session, job_id: str, losses: list[str], total: int, stretches: int) -> set[str | None]:
-    """The ids of those with the extremes: read as columns, and some at a time, for there may be a hundred thousand."""
+def _extreme_ids(session: Session, job_id: str, losses: list[str], total: int, intervals: int) -> set[str | None]:
+    """Return the ids to keep. Reads columns in batches, not entities, since there may be 100,000 steps."""
     query = select(JobEvent.id, *(_data[name].astext for name in losses)).where(*_steps_of(job_id))
     with session.execute(query.order_by(JobEvent.id), execution_options={"yield_per": ROWS_PER_FETCH}) as rows:
-        return _extremes(iter(rows), total, stretches)
+        return _extremes(iter(rows), total, intervals)
 
 
-def _extremes(rows: Iterator[Sequence[str | None]], total: int, stretches: int) -> set[str | None]:
-    """The ids of the rows with the lowest and the highest of each loss in each stretch."""
+def _extremes(rows: Iterator[Sequence[str | None]], total: int, intervals: int) -> set[str | None]:
+    """Return the ids of the rows with the lowest and the highest value of each loss in each interval."""
     found: set[str | None] = set()
-    edges = [total * number // stretches for number in range(stretches + 1)]
+    edges = [total * number // intervals for number in range(intervals + 1)]
     for start, end in pairwise(edges):
         ids, *losses = zip(*islice(rows, end - start), strict=True)
         for texts in losses:
@@ -95,19 +95,19 @@ def _extremes(rows: Iterator[Sequence[str | None]], total: int, stretches: int) 
     return found
 
 
-def _number(told: Any) -> float | None:
-    """Providers are read leniently: what is no number is as if it had not been told."""
-    if told is None:
+def _number(value: Any) -> float | None:
+    """Return a provider's value as a finite number; None if it is not one, so that an odd value breaks no chart."""
+    if value is None:
         return None
     try:
-        number = float(told)
+        number = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
 
 def result_rows(session: Session, job_id: str, after: str) -> list[tuple[str, list[str]]]:
-    """The next `ROWS_PER_FETCH` rows of the result as they were told, each with the id of its event, to go on after."""
+    """Return the next `ROWS_PER_FETCH` rows of the result file, each with its event's id, which is the next `after`."""
     query = select(JobEvent.id, *(_data[name].astext for name in RESULT_COLUMNS.values())).where(*_steps_of(job_id))
     rows = session.execute(query.where(JobEvent.id > after).order_by(JobEvent.id).limit(ROWS_PER_FETCH))
     return [(id, [text if _number(text) is not None else "" for text in texts]) for id, *texts in rows]
@@ -120,7 +120,7 @@ def csv_lines(rows: Iterable[Iterable[str]]) -> str:
 
 
 def last_point(session: Session, job_id: str) -> MetricsPoint | None:
-    """Of the last step, and of the last validation where that one was not validated."""
+    """Return the last step; if it has no `valid_loss`, with that of the last step that has one."""
     query = select(JobEvent.data).where(*_steps_of(job_id)).order_by(col(JobEvent.id).desc())
     last = session.exec(query.limit(1)).first()
     if last is None:

@@ -1,4 +1,4 @@
-"""What a provider tells by its own webhooks: only that a job should be looked at. Polling remains the truth."""
+"""Receives a provider's webhooks, which only make a job due at once: its status is always read by polling."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ TYPES = ("fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job
 
 
 def receive(session: Session, credential_id: str, headers: dict[str, str], body: bytes) -> None:
-    """Make due the job that a signed event is about; events of other types, and of jobs not ours, are passed over.
+    """Make the job of a signed event due. Events of other types and of unknown jobs are ignored.
 
-    One that comes again within the five minutes in which its signature holds is of a job that has ended: nothing to do.
-    Raises `NotFound` for an account that has no secret, `Unauthorized` if the signature is bad, old or missing.
+    A signature is valid for five minutes; an event replayed in that time has no effect once the job has ended. Raises
+    `NotFound` for a credential without a webhook secret, `Unauthorized` if the signature is wrong, old or missing.
     """
     credential = session.get(Credential, credential_id)
     secret = webhook_secret(credential) if credential is not None else None
@@ -41,8 +41,8 @@ def _verified(secret: str, headers: dict[str, str], body: bytes) -> Any:
         return Webhook(secret).verify(body, headers)
     except (WebhookVerificationError, ValueError, RecursionError) as error:
         raise Unauthorized(
-            "The signature does not fit: sign with the secret that is configured for this account's webhooks, at the "
-            "time of sending",
+            "The signature is wrong or older than five minutes: sign with the secret that is configured for this "
+            "account's webhooks",
             code="invalid_webhook_signature",
         ) from error
 

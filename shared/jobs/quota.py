@@ -1,4 +1,4 @@
-"""How many jobs a project may create in a day and have open: counted in the transaction of the create, so exactly."""
+"""Limits how many jobs a project may create in 24 hours and have open; exact, since counted under a lock."""
 
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ DAY = timedelta(days=1)
 
 
 def check(session: Session, project_id: str) -> None:
-    """Raises `JobLimitReached` if one job more is one too many. Without a limit nothing is asked but for that."""
+    """Raises `JobLimitReached` if the project may not create another job. Locks only projects with a limit."""
     limits = rate_limits.of_project(session, project_id)
     if (limits.open_jobs, limits.jobs_per_day) == (None, None):
         return
@@ -38,13 +38,14 @@ def _check_open(session: Session, project_id: str, limit: int) -> None:
 
 
 def _check_day(session: Session, project_id: str, limit: int) -> None:
-    """Of any 24 hours, not of a calendar's day: so one knows when the next is taken."""
+    """Counts any 24 hours, not a calendar day, so the error can say when the next job is accepted."""
     since = first_id(Job.id_prefix, utc_now() - DAY)
     query = select(Job.created_at).where(Job.project_id == project_id, Job.id >= since).order_by(col(Job.id).desc())
     nth = session.exec(query.offset(limit - 1).limit(1)).first() if limit else utc_now()
     if nth is not None:
         raise JobLimitReached(
-            f"The project has created {limit} jobs in 24 hours, which is its limit: the next is taken {_at(nth + DAY)}",
+            f"The project has created {limit} jobs in 24 hours, which is its limit: the next is accepted "
+            f"{_at(nth + DAY)}",
             retry_after=max(1, round((nth + DAY - utc_now()).total_seconds())),
         )
 

@@ -25,7 +25,11 @@ from shared.webhooks.event_types import EventType
 
 
 def create(session: Session, caller: Caller, new: JobCreate) -> Job:
-    """Accept a job. Its files must be the project's own and not known to be bad; the provider judges the rest."""
+    """Accept a job, and make its first step due. The provider judges what cannot be checked here.
+
+    Raises `NotFound` for files and models that are not the project's, and `Invalid`, `Forbidden`, `JobLimitReached` or
+    `SpendLimitExceeded` for what is refused already now.
+    """
     project = projects.get_active_project(session, caller.project_id)
     quota.check(session, caller.project_id)
     asked = new_job.columns(session, caller.project_id, new)
@@ -61,7 +65,7 @@ def list_jobs(
     limit: int,
     metadata: dict[str, str] | Literal["null"] | None,
 ) -> list[Job]:
-    """Newest first; `metadata` keeps the jobs that carry all of these pairs, `null` those that carry none."""
+    """Return up to `limit` + 1 jobs, newest first: with all pairs of `metadata`, or with none at all for `null`."""
     where = []
     if metadata == "null":
         where.append(or_(col(Job.labels).is_(None), col(Job.labels) == {}))
@@ -78,7 +82,7 @@ def list_events(session: Session, project_id: str, job_id: str, *, after: str | 
 def list_checkpoints(
     session: Session, project_id: str, job_id: str, *, after: str | None, limit: int
 ) -> list[Checkpoint]:
-    """The newest step first, whatever the order in which the provider told of them."""
+    """Return up to `limit` + 1 checkpoints by descending step, since a provider may report them in another order."""
     get_owned(session, Job, job_id, project_id, param="fine_tuning_job_id")
     query = select(Checkpoint).where(Checkpoint.project_id == project_id, Checkpoint.job_id == job_id)
     if after is not None:
@@ -138,9 +142,9 @@ def may_exist_at_provider(job: Job) -> bool:
 
 
 def move(session: Session, job: Job, status: JobStatus) -> None:
-    """Give a job its new status, and tell of it. A final one ends its steps.
+    """Change a job's status and emit its event. A final status ends the job's steps, reservation and slot.
 
-    What is no move of `MOVES` is not made: nothing leaves a final status, whatever the provider says.
+    A change that `MOVES` does not permit is ignored, so that a late answer of the provider cannot revive an ended job.
     """
     if (job.status, status) not in MOVES:
         return
@@ -165,18 +169,18 @@ def notify(session: Session, job: Job, type: EventType) -> None:
 
 
 def fail(session: Session, job: Job, code: str, message: str, param: str | None = None) -> None:
-    """End a job with a reason: a stable code and a sentence, the provider's own where it gave them."""
+    """Fail a job with a code and a sentence: the provider's if it gave them, else our own."""
     job.error = {"code": code, "message": message, "param": param}
     add_event(session, job, message, Level.ERROR)
     move(session, job, JobStatus.FAILED)
 
 
 def add_event(session: Session, job: Job, message: str, level: Level = Level.INFO) -> None:
-    """A line of our own in the job's history."""
+    """Add a message of Tunery to the job's events."""
     session.add(JobEvent(project_id=job.project_id, job_id=job.id, level=level, message=message))
 
 
-WAIT_FOR_FILES = timedelta(seconds=10)  # only if the word that a file is ready is lost
+WAIT_FOR_FILES = timedelta(seconds=10)  # a file that becomes ready wakes its jobs; this is for a lost wake-up
 
 
 def _names(dataset_id: str) -> ColumnElement[bool]:
@@ -184,7 +188,7 @@ def _names(dataset_id: str) -> ColumnElement[bool]:
 
 
 def wake_waiting(session: Session, dataset_id: str) -> None:
-    """Make the jobs due that wait for this dataset."""
+    """Make the jobs due that wait for this dataset. Locks them in order of id."""
     waiting = select(Job).where(*_waits_for(dataset_id))
     for job in session.exec(waiting.order_by(Job.id).with_for_update()):
         job.check_progress = None
@@ -203,9 +207,9 @@ def _waits_for(dataset_id: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def show_check_progress(session: Session, dataset_id: str) -> None:
-    """Let the jobs that wait for this dataset show how far its check is; of two, that of the slower one.
+    """Copy the progress of a dataset's check to the jobs that wait for it; of two datasets, the smaller value.
 
-    A job that is busy is passed over: it is only progress, and the next is a second away.
+    Locked jobs are skipped: the next progress follows within about a second.
     """
     waiting = select(Job.id).where(*_waits_for(dataset_id)).order_by(Job.id)
     ids = list(session.exec(waiting.with_for_update(skip_locked=True, key_share=True)))
@@ -220,20 +224,20 @@ def show_check_progress(session: Session, dataset_id: str) -> None:
 
 
 def ids_using(session: Session, project_id: str, dataset_id: str) -> list[str]:
-    """The newest 100 jobs that train or validate on this dataset."""
+    """Return the ids of the newest 100 jobs that use this dataset for training or validation."""
     query = select(Job.id).where(Job.project_id == project_id, _names(dataset_id)).order_by(col(Job.id).desc())
     return list(session.exec(query.limit(100)))
 
 
 def delete_dataset(session: Session, project_id: str, dataset_id: str) -> None:
-    """Delete a file, unless a job has yet to send it to the provider."""
-    yet_to_go = col(Job.status).in_([JobStatus.VALIDATING_FILES, JobStatus.QUEUED])
+    """Delete a file. Raises `Invalid` (`file_in_use`) if a job still has to send it to the provider."""
+    before_provider = col(Job.status).in_([JobStatus.VALIDATING_FILES, JobStatus.QUEUED])
     dataset = get_owned(session, Dataset, dataset_id, project_id, lock=True)
-    is_fit = datasets.is_usable_as(session, dataset, "training_file")
+    is_training_file = datasets.is_usable_as(session, dataset, "training_file")
     using = select(Job.id).where(
         Job.project_id == project_id,
-        _names(dataset_id) if is_fit else col(Job.validation_file) == dataset_id,
-        or_(yet_to_go, col(Job.slot) == Slot.WAITING),
+        _names(dataset_id) if is_training_file else col(Job.validation_file) == dataset_id,
+        or_(before_provider, col(Job.slot) == Slot.WAITING),
     )
     job_id = session.exec(using.limit(1)).first()
     if job_id is not None and datasets.is_usable_as(session, dataset, "validation_file"):

@@ -1,4 +1,4 @@
-"""Which models a project may name, and at which account: base models, and what its own jobs have made."""
+"""Lists and deletes a project's models, and finds the account for training or calling one of them."""
 
 import re
 from typing import Any
@@ -54,18 +54,18 @@ def _find_base(session: Session, project_id: str, name: str) -> tuple[Credential
 
 
 def notify_shutdowns(session: Session, credential: Credential) -> None:
-    """Tell each project once of each day on which a model of its own at this account will stop."""
+    """Emit one event for each tuned model of this account and each shutdown date that the provider announces for it."""
     alive = select(TunedModel).where(TunedModel.credential_id == credential.id, col(TunedModel.deleted_at).is_(None))
     for model in session.exec(alive.order_by(TunedModel.id)):
         date = _shutdown(model, credential.base_models)
         if date is not None and date != model.shutdown_date_notified:
             model.shutdown_date_notified = date
-            told = ModelPublic.of(model, date).model_dump(mode="json")
-            events.emit(session, model.project_id, EventType.MODEL_SHUTDOWN_SCHEDULED, told)
+            data = ModelPublic.of(model, date).model_dump(mode="json")
+            events.emit(session, model.project_id, EventType.MODEL_SHUTDOWN_SCHEDULED, data)
 
 
 def delete_model(session: Session, project_id: str, name: str) -> None:
-    """From now on it is not found here; its next step deletes it at the provider."""
+    """Hide a tuned model from now on; its next step deletes it at the provider. Raises `NotFound`, `Forbidden`."""
     if _find_base(session, project_id, name) is not None:
         raise Forbidden(f"{name} is a base model: only what your own jobs have made can be deleted", param="model")
     model = _own(session, project_id, name, lock=True)
@@ -74,24 +74,24 @@ def delete_model(session: Session, project_id: str, name: str) -> None:
 
 
 def account_to_tune(session: Session, project_id: str, name: str) -> Credential:
-    """The account for a new job on this model: where the project's own model lives, else one that offers it.
+    """Return the account for a new job on this model, locked so that it is not deleted before the transaction ends.
 
-    It cannot be deleted before the transaction ends. A model that another project's job has made is refused in the
-    words for one that never was. A name that nobody's job has made, and that is no tuned model's by its form, is left
-    to the newest account's provider to judge.
+    That is the account of the project's own tuned model, else the newest one that offers the base model, else the
+    newest one, whose provider then judges the name. Raises `NotFound` for the tuned model of another project, with the
+    same sentence as for a name that never existed.
     """
     own = _account_of_own(session, project_id, name)
-    if own is None and _is_of_somebody(session, name):
+    if own is None and _is_tuned_model(session, name):
         raise not_found(name)
     base = _find_base(session, project_id, name)
     credential = own or (base[0] if base is not None else credentials.usable_by(session, project_id)[0])
     if credentials.hold(session, credential):
         return credential
-    return account_to_tune(session, project_id, name)  # it was deleted just now
+    return account_to_tune(session, project_id, name)  # the account was deleted meanwhile: choose again
 
 
-def _is_of_somebody(session: Session, name: str) -> bool:
-    """Whether it is a tuned model's by its form, or a job of whatever project has made it."""
+def _is_tuned_model(session: Session, name: str) -> bool:
+    """Whether the name has the form of a tuned model, or a job of any project has made a model of that name."""
     if name.lower().startswith("ft:"):
         return True
     with across_projects(session):
@@ -100,28 +100,28 @@ def _is_of_somebody(session: Session, name: str) -> bool:
 
 
 def account_to_call(session: Session, project_id: str, name: str) -> Credential:
-    """The account that has this model. Refuses all but base models and what the project's own jobs have made.
+    """Return the account to call this model at: a base model, or a model that one of the project's own jobs has made.
 
-    An account of the project's own is used as soon as it is there: until the worker knows its models, any name that is
-    no tuned model's is left to its provider to judge.
+    While the worker has not yet listed the models of the project's own account, that account is used for any name that
+    is not a tuned model, and its provider judges the name. Raises `NotFound`.
     """
     base = _find_base(session, project_id, name)
     credential = base[0] if base is not None else _account_of_own(session, project_id, name)
-    credential = credential or _unasked_account(session, project_id, name)
+    credential = credential or _unlisted_account(session, project_id, name)
     if credential is None:
         raise not_found(name)
     return credential
 
 
-def _unasked_account(session: Session, project_id: str, name: str) -> Credential | None:
-    """The newest of the project's own of which no models are known yet."""
+def _unlisted_account(session: Session, project_id: str, name: str) -> Credential | None:
+    """Return the newest account of the project whose models are not known yet."""
     accounts = credentials.usable_by(session, project_id)
-    unasked = [account for account in accounts if account.project_id and not account.base_models]
-    return unasked[0] if unasked and not _is_of_somebody(session, name) else None
+    unlisted = [account for account in accounts if account.project_id and not account.base_models]
+    return unlisted[0] if unlisted and not _is_tuned_model(session, name) else None
 
 
 def check_permitted(session: Session, project_id: str, rule: ModelRule | None, name: str) -> None:
-    """Refuse what the project's model permissions do not let it use. A tuned model is judged by its first base."""
+    """Raises `Forbidden` if the project's model permissions exclude the model (of a tuned one: its first base)."""
     if rule is None:
         return
     made = select(TunedModel.base_model).where(TunedModel.project_id == project_id, TunedModel.name == name)
@@ -137,7 +137,7 @@ def check_permitted(session: Session, project_id: str, rule: ModelRule | None, n
 
 
 def first_base(name: str) -> str:
-    """Of a model tuned from a tuned one, `ft:base:…`, the first base of all."""
+    """Return the original base of a model name: `base` for `ft:base:…`, since a tuned model can be tuned again."""
     return name.split(":")[1] if name.startswith("ft:") and ":" in name[3:] else name
 
 
@@ -148,8 +148,10 @@ def not_found(name: str) -> NotFound:
 
 
 def _account_of_own(session: Session, project_id: str, name: str) -> Credential | None:
-    """Where a model or a checkpoint of the project lives; a checkpoint does as long as it is not the name of a model
-    that has been deleted. None if it has none of that name, or its account has been deleted."""
+    """Return the account of the project's tuned model or checkpoint of this name; None if there is none.
+
+    A checkpoint with the name of a deleted model is not found, and neither is a model whose account was deleted.
+    """
     model = select(TunedModel.deleted_at, TunedModel.credential_id)
     found = session.exec(model.where(TunedModel.project_id == project_id, TunedModel.name == name)).all()
     alive = [credential_id for deleted_at, credential_id in found if deleted_at is None]
@@ -171,6 +173,6 @@ def _own(session: Session, project_id: str, name: str, *, lock: bool = False) ->
 
 
 def _shutdown(model: TunedModel, bases: list[dict[str, Any]]) -> str | None:
-    """A tuned model ends with the first base of all."""
+    """Return the date on which a tuned model stops, which is that of its first base; None if none is announced."""
     name = first_base(model.base_model)
     return next((base.get("shutdown_date") for base in bases if base["id"] == name), None)

@@ -1,4 +1,4 @@
-"""What a job will cost and has cost, where the price of its model is known."""
+"""Computes a job's estimated and actual cost, if the price of its model is known."""
 
 from datetime import date
 from typing import Any
@@ -14,9 +14,9 @@ from shared.jobs.models import Job
 
 
 def note_estimate(session: Session, job: Job) -> None:
-    """Put the estimate on a new job, if its dataset's tokens have been counted as its model reads them.
+    """Set the estimate of a job, if its dataset's tokens have been counted in the model's encoding.
 
-    If they have not, they will be, and `spending.note_estimates` comes back to it.
+    Otherwise the count is requested, and `reservation.note_estimates` sets the estimate after it.
     """
     base, report = rules().model(job.model), reports.of_dataset(session, job.training_file)
     day = job.created_at.date()
@@ -33,7 +33,7 @@ def note_estimate(session: Session, job: Job) -> None:
 
 
 def why_unknown(job: Job) -> str | None:
-    """Why nobody can say what this job will cost; None if its tokens, once they are counted, will tell."""
+    """Return why this job's cost cannot be estimated; None if it can be, now or once its tokens are counted."""
     price = _price(job, job.created_at.date())
     if price is None:
         return f"the price of training {job.model} with the method {_method(job)} at {job.provider} is not known here"
@@ -43,7 +43,7 @@ def why_unknown(job: Job) -> str | None:
 
 
 def note_cost(job: Job) -> None:
-    """Put what it has cost on a job that has succeeded, by the tokens that the provider says it has trained."""
+    """Set the cost of a succeeded job from the trained tokens that the provider reports."""
     price = _price(job, utc_now().date())
     if job.trained_tokens is not None and price is not None and price.per_million_tokens is not None:
         amount = price.per_million_tokens * job.trained_tokens / 1_000_000
@@ -51,13 +51,13 @@ def note_cost(job: Job) -> None:
 
 
 def base_name(job: Job) -> str:
-    """The snapshot that is trained, or tuned on: what its price goes by."""
+    """Return the base model's snapshot, for which prices are listed, also for a job on a tuned model."""
     base = rules().model(job.model)
     return base.name if base else job.model
 
 
 def _price(job: Job, day: date) -> Price | None:
-    """What training it costs on that day; None if that is not known."""
+    """Return the price of training it on that day; None if unknown."""
     base = rules().model(job.model)
     return price_of(job.provider, base.name, _method(job), day) if base else None
 

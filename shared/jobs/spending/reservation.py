@@ -1,4 +1,4 @@
-"""What a job's money does: its estimate is reserved, and gives way to what it has cost, or to nothing."""
+"""Reserves a job's estimated cost in the budget; settles it with the actual cost, or releases it, when the job ends."""
 
 from decimal import Decimal
 from typing import Any
@@ -20,9 +20,9 @@ UNKNOWN = "cost_unknown"
 
 
 def begin(session: Session, job: Job) -> None:
-    """Reserve a new job's estimate, or see that it may be reserved once it is known.
+    """Reserve a new job's estimate, or if it is not known yet, check that the limit is not reached already.
 
-    Raises `SpendLimitExceeded`, or `Invalid` where it never will be and the project's spending is limited.
+    Raises `SpendLimitExceeded`; raises `Invalid` if the project has a spend limit and the cost can never be estimated.
     """
     if job.estimated_cost is not None:
         reserve(session, job)
@@ -38,15 +38,15 @@ def begin(session: Session, job: Job) -> None:
 def unknown(reason: str) -> str:
     return (
         f"What this job would cost is not known: {reason}. The project has a spend limit, and only jobs of known cost "
-        "fit into it: choose another model (GET /v1/datasets/{id}/estimate tells whether its price is known), or ask "
-        "your operator to take the limit away"
+        "fit into it: choose another model (GET /v1/datasets/{id}/estimate shows whether its price is known), or ask "
+        "your operator to remove the limit"
     )
 
 
 def note_estimates(session: Session, dataset_id: str) -> None:
-    """Put the estimate on the jobs that were there before the tokens of their dataset had been counted.
+    """Set the estimate of the jobs that were created before their dataset's tokens had been counted.
 
-    Those that waited for it look at once; of those that did not have to, it is reserved, whatever the limit by now.
+    Jobs that wait for it become due. For jobs that were cleared without it, it is reserved even beyond the limit.
     """
     without = select(Job).where(Job.training_file == dataset_id, col(Job.estimated_cost).is_(None))
     for job in session.exec(without.order_by(Job.id).with_for_update(key_share=True)).all():
@@ -60,14 +60,14 @@ def note_estimates(session: Session, dataset_id: str) -> None:
 
 
 def reserve(session: Session, job: Job, *, even_beyond_limit: bool = False) -> None:
-    """Once for each job. Raises `SpendLimitExceeded`."""
+    """Reserve the estimate, unless that was done before. Raises `SpendLimitExceeded`."""
     if job.estimated_cost is None or ledger.reservation_of(session, job.id) is not None:
         return
     budgets.reserve(session, _expense(job, job.estimated_cost), even_beyond_limit=even_beyond_limit)
 
 
 def end(session: Session, job: Job) -> None:
-    """Settle with what a job has cost that has succeeded; release what was reserved for any other."""
+    """Replace the reservation of a succeeded job by its cost (or estimate, if unknown); release that of another job."""
     if job.status is not JobStatus.SUCCEEDED:
         budgets.release(session, job.id, f"The job is {job.status}")
     elif job.cost is not None:
@@ -88,7 +88,7 @@ def _expense(job: Job, cost: dict[str, Any]) -> Expense:
 
 
 def adjust(session: Session, project_id: str, job_id: str | None, amount: Decimal, reason: str) -> LedgerEntry:
-    """Correct what a project has spent; `job_id` says for which of its jobs."""
+    """Add a correction to a project's spending, optionally for one of its jobs. Raises `NotFound`."""
     projects.get_project(session, project_id)
     if job_id is not None:
         get_owned(session, Job, job_id, project_id, param="job_id")

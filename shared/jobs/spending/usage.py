@@ -1,4 +1,4 @@
-"""What a project has used in a time: jobs, tokens, bytes and money."""
+"""Sums up what a project has used in a period: jobs, tokens, bytes and money."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -17,7 +17,7 @@ from shared.projects import service as projects
 
 
 class JobCounts(BaseModel):
-    """Of the jobs that were created in the time, how many stand how by now."""
+    """The jobs that were created in the period, by their present status."""
 
     created: int
     active: int
@@ -27,10 +27,9 @@ class JobCounts(BaseModel):
 
 
 class Usage(BaseModel):
-    """`trained_tokens` are those of jobs that were created in the time. `files` and `bytes` are what is stored now.
+    """`trained_tokens` are those of the jobs created in the period. `files` and `bytes` are what is stored now.
 
-    `cost` is what was spent in the time, an exact decimal as a text; `reserved` what is kept now for jobs that have not
-    ended.
+    `cost` was spent in the period; `reserved` is kept now for jobs that have not ended. Both are decimals as strings.
     """
 
     object: Literal["project.usage"] = "project.usage"
@@ -47,7 +46,7 @@ class Usage(BaseModel):
 
 
 def of_project(session: Session, project_id: str, start: datetime, end: datetime) -> Usage:
-    """From `start` on, and before `end`."""
+    """Return the usage from `start` (included) to `end` (excluded). Raises `NotFound`."""
     projects.get_project(session, project_id)
     jobs, tokens = _jobs(session, project_id, start, end)
     stored = select(func.count(), func.coalesce(func.sum(Dataset.bytes), 0)).where(
