@@ -31,7 +31,7 @@ from worker.runtime import health, kombu_qos
 from worker.runtime.steps import run
 from worker.webhooks import deliver, recover
 
-STOP_WITHIN = 20.0  # seconds that steps under way may take to end once the worker is told to stop
+STOP_WITHIN = 20.0  # seconds that running steps have to end after the worker got its stop signal
 
 kombu_qos.install()
 app = get_celery()

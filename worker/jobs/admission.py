@@ -21,13 +21,13 @@ from worker.runtime.steps import Step, after, backoff, log
 MAX_ADMISSIONS_PER_STEP = 100
 MAX_RANKED_JOBS = 200  # those after them show no position
 RANK_INTERVAL = timedelta(seconds=1)
-ADMIT_INTERVAL = timedelta(seconds=30)  # between steps that nothing has asked for, in case a wake-up is lost
+ADMIT_INTERVAL = timedelta(seconds=30)  # between steps without a wake-up, in case one is lost
 MAX_FREED_TIMES = 20  # the latest slots that became free, from which `estimated_start_at` is computed
 MAX_COUNTED_JOBS = 1000
 
 
 def take(session: Session, job: Job) -> bool:
-    """Whether the job has a slot. Where nobody waits it takes a free one; else it waits for the queue's step."""
+    """Give the job a free slot if no other job waits for one; else let it wait. Returns whether it has a slot."""
     if job.slot is Slot.HELD:
         return True
     queue = slots.queue_of(session, job)
@@ -42,13 +42,13 @@ def take(session: Session, job: Job) -> bool:
 
 
 def _is_free(session: Session, queue: JobQueue, job: Job) -> bool:
-    """Whether a slot is free for it. If its project may have only so many, the queue's step counts them."""
+    """Whether a slot is free for it; false if a limit of active jobs applies, which only the queue's step checks."""
     of_all = get_settings().provider.max_active_jobs
     if of_all is not None or session.get_one(Project, job.project_id).max_active_jobs is not None:
         return False
     if slots.most(session, queue) is None:
         return True
-    if slots.locked(session, queue.id).due_at is not None:  # somebody has begun to wait just now
+    if slots.locked(session, queue.id).due_at is not None:  # another job has begun to wait meanwhile
         return False
     reserve = _reserve(session, queue) if job.priority == Priority.LOW else 0
     return _free(session, queue, *_held(session, queue)) > reserve
@@ -60,7 +60,7 @@ def _held(session: Session, queue: JobQueue) -> tuple[int, int]:
 
 
 def _say_why(session: Session, job: Job, queue: JobQueue) -> None:
-    """No event if a slot will be free for it."""
+    """Add an event with the reason why the job waits; none if a slot is about to be free for it."""
     held, creating = _held(session, queue)
     with across_projects(session):
         waiting = fair_share.waiting(session, queue, MAX_COUNTED_JOBS)
@@ -68,7 +68,7 @@ def _say_why(session: Session, job: Job, queue: JobQueue) -> None:
         return
     others = f"{MAX_COUNTED_JOBS} or more" if waiting == MAX_COUNTED_JOBS else str(waiting)
     sentence = f"Waiting for a free slot at the provider: {queue.model} has {held} running and {others} waiting"
-    refused = "; the provider takes no more for now" if queue.provider_limit is not None else ""
+    refused = "; the provider accepts no more for now" if queue.provider_limit is not None else ""
     jobs.add_event(session, job, sentence + refused)
 
 
@@ -79,11 +79,12 @@ def is_full(error: ProviderError) -> bool:
 
 
 def step_back(session: Session, job: Job, error: StepError) -> None:
-    """The provider has refused a job for its number: it waits again, and the queue with it.
+    """Handle a create that the provider refused because of its job limit: the job waits again, and the queue backs off.
 
-    Of jobs at once we then know how many it takes, and go on when one ends; of jobs in a day it takes none.
+    A limit of active jobs is the number of jobs that it has now, so the next is created when one ends. A daily limit
+    means none until the back-off is over.
     """
-    log.warning("the provider takes no more jobs for now", row=job.id, code=error.code, reason=error.message)
+    log.warning("the provider accepts no more jobs for now", row=job.id, code=error.code, reason=error.message)
     jobs.move(session, job, JobStatus.QUEUED)
     slots.wait(session, job)
     job.retries += 1
@@ -97,7 +98,7 @@ def step_back(session: Session, job: Job, error: StepError) -> None:
 
 
 def note_created(session: Session, job: Job) -> None:
-    """The provider has taken one: if it had refused some, the next may be tried."""
+    """Let the queue try the next job, if it creates one at a time after a refusal."""
     if job.queue_id is not None and session.get_one(JobQueue, job.queue_id).creates_one_at_a_time:
         queue = slots.locked(session, job.queue_id)
         queue.retries = 0
@@ -105,7 +106,7 @@ def note_created(session: Session, job: Job) -> None:
 
 
 def _plan(session: Session, queue: JobQueue) -> None:
-    """Calls nobody: everything is in Postgres."""
+    """Do the whole step here, since it makes no network call."""
     if queue.provider_limit_until is not None and queue.provider_limit_until <= utc_now():
         queue.provider_limit = queue.provider_limit_until = None
     held, creating = fair_share.held(session, queue)
@@ -121,7 +122,7 @@ def _plan(session: Session, queue: JobQueue) -> None:
 
 
 def _free(session: Session, queue: JobQueue, held: int, creating: int) -> int:
-    """How many may be admitted now."""
+    """Return how many jobs may be admitted now."""
     limits = [MAX_ADMISSIONS_PER_STEP]
     if (most := slots.most(session, queue)) is not None:
         limits.append(most - held)
@@ -133,7 +134,7 @@ def _free(session: Session, queue: JobQueue, held: int, creating: int) -> int:
 
 
 def _reserve(session: Session, queue: JobQueue) -> int:
-    """How many slots jobs of low priority leave free; one at least is theirs too."""
+    """Return how many slots jobs of low priority must leave free; at least one slot stays open to them."""
     most = slots.most(session, queue)
     return 0 if most is None else min(get_settings().provider.reserved_slots, most - 1)
 
@@ -163,7 +164,10 @@ def _let_go(session: Session, queue: JobQueue, turns: list[Turn]) -> list[Turn]:
 
 
 def _next_step_at(session: Session, queue: JobQueue, is_trying: bool) -> datetime | None:
-    """None if nobody waits; then no refusal is remembered either, once its time and the try after it are over."""
+    """Return when the queue's next step is due; None if no job waits and no refusal is in force.
+
+    In that case the queue also stops creating one job at a time.
+    """
     now = utc_now()
     soon = now + ADMIT_INTERVAL
     waits = fair_share.waiting(session, queue, 1) > 0

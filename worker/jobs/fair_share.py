@@ -25,7 +25,7 @@ class Turn:
     stride: float
 
 
-# Of the projects that wait, those that are first; of each, its first jobs: together they hold the first of all.
+# Takes the first :count waiting projects and the first :count jobs of each: they contain the first :count jobs overall.
 _TURNS = text(f"""
 WITH held AS (SELECT project_id, count(*) AS jobs FROM jobs WHERE queue_id = :queue AND {IS_HELD} GROUP BY 1),
 shares AS (
@@ -49,7 +49,7 @@ ORDER BY virtual, turn.id LIMIT :count
 
 
 def turns(session: Session, queue: JobQueue, count: int, lowest: Priority = Priority.LOW) -> list[Turn]:
-    """The first `count` that may be admitted; those that their project's own limit holds up are not among them."""
+    """Return the first `count` jobs that may be admitted, without those that exceed their project's own limit."""
     if count <= 0:
         return []
     values = {
@@ -69,7 +69,7 @@ WHERE queue_id = :queue AND project_id = :project
 
 
 def charge(session: Session, queue: JobQueue, admitted: list[Turn]) -> None:
-    """Let the projects pay for what they were given, and the clock go on."""
+    """Advance the virtual times of the projects whose jobs were admitted, and of the queue."""
     costs: dict[str, float] = {}
     for turn in admitted:
         costs[turn.project_id] = costs.get(turn.project_id, 0.0) + turn.stride
@@ -88,14 +88,14 @@ SELECT count(*) FROM (SELECT FROM jobs WHERE queue_id = :queue AND {IS_WAITING} 
 
 
 def held(session: Session, queue: JobQueue) -> tuple[int, int]:
-    """How many jobs have a slot, and how many of those the provider is not known to have yet."""
+    """Return how many jobs have a slot, and how many of those are still being created."""
     session.flush()
     jobs, creating = session.connection().execute(_COUNT, {"queue": queue.id}).one()
     return jobs, creating
 
 
 def waiting(session: Session, queue: JobQueue, most: int) -> int:
-    """How many wait; it is not counted beyond `most`."""
+    """Return how many jobs wait, at most `most`: counting stops there."""
     session.flush()
     return int(session.connection().execute(_WAITING, {"queue": queue.id, "most": most}).scalar_one())
 
@@ -113,7 +113,7 @@ FROM ranked WHERE jobs.id = ranked.id
 
 
 def write_positions(session: Session, positions: dict[str, int | None], starts: dict[str, datetime | None]) -> None:
-    """Write positions and expected starts on the jobs that wait; one that is being changed just now is passed over."""
+    """Write positions and expected starts on the jobs that wait; locked jobs are skipped."""
     if positions:
         values = {
             "ids": list(positions),

@@ -18,7 +18,7 @@ MAX_REFUSED_EVENT_POLLS = 3  # then the end of a job is recorded without its las
 
 @dataclass(frozen=True)
 class Unseen:
-    """The provider says that it does not know the job; or refuses the events of one that has ended."""
+    """The provider does not know the job, or refuses to list the events of one that has ended."""
 
     error: ProviderError
 
@@ -59,14 +59,17 @@ def fetch_job(provider: Provider, job: Job) -> Seen | Unseen:
 
 
 def fetch_events(provider: Provider, job: Job) -> Seen:
-    """Fetch what is new of a job whose status the watch knows."""
+    """Fetch only new events and checkpoints, for a job whose status the watch knows."""
     id = job.provider_job_id or ""
     events = _events(provider, job, final=False)
     return Seen(None, events, _optional(provider.checkpoints, id) if _saved(events) else [], [])
 
 
 def _events(provider: Provider, job: Job, *, final: bool) -> list[ProviderEvent]:
-    """Refused events hold no job up: a job that goes on is polled again, and some providers have no events."""
+    """Return the new events; none if the provider refuses them, since some providers have no events.
+
+    For a job that has ended the refusal is raised a few times first, since it may be temporary.
+    """
     try:
         return provider.new_events(job.provider_job_id or "", None if final else job.last_provider_event_id)
     except ProviderError as error:
@@ -77,7 +80,7 @@ def _events(provider: Provider, job: Job, *, final: bool) -> list[ProviderEvent]
 
 
 def find(provider: Provider, job_id: str, since: datetime) -> list[ProviderJob]:
-    """The provider's jobs that carry our id: one at most. Of several, which should not be, only the oldest is kept."""
+    """Return the provider's jobs with our id. If it has several, all but the oldest are cancelled."""
     found = provider.find_jobs(job_id, since)
     for extra in found[1:]:
         log.error("the provider has a job twice", job_id=job_id, kept=found[0].id, cancelled=extra.id)
@@ -90,7 +93,7 @@ def find(provider: Provider, job_id: str, since: datetime) -> list[ProviderJob]:
 
 
 def status_of(provider_job: ProviderJob, now: JobStatus) -> JobStatus:
-    """An unknown status changes nothing."""
+    """Return the job's status at the provider; for a status that we do not know, the present one."""
     return provider_job.status or now
 
 
@@ -99,7 +102,7 @@ def _saved(events: list[ProviderEvent]) -> bool:
 
 
 def _optional(call: Callable[[str], list[ProviderCheckpoint]], id: str) -> list[ProviderCheckpoint]:
-    """Not every provider has checkpoints."""
+    """Return the checkpoints; none if the provider refuses them, since some providers have none."""
     try:
         return call(id)
     except ProviderError as error:

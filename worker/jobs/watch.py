@@ -1,4 +1,4 @@
-"""Watches all jobs of an account by the provider's list: one call for a hundred jobs, instead of several for each."""
+"""Watches all jobs of an account through the provider's list: one call per hundred jobs instead of several per job."""
 
 import time
 from collections.abc import Iterator
@@ -29,8 +29,7 @@ LIST_RETRY_CEILINGS = 10  # poll ceilings between two tries at a provider withou
 
 @dataclass(frozen=True)
 class Known:
-    """What is recorded of a job. `is_hot`: something new a moment ago. `is_unanswered`: its own steps get no usable
-    answer."""
+    """What is recorded of a job. `is_hot`: changed within two poll intervals. `is_unanswered`: its own polls fail."""
 
     job_id: str
     facts: tuple[str | None, int | None, str | None]
@@ -41,7 +40,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Plan:
-    """`known` by the provider's ids; `oldest` is a time before any of them was created."""
+    """`known` maps the provider's job ids; `oldest` is earlier than the creation of any of these jobs."""
 
     watch: Watch
     credential: Credential
@@ -51,8 +50,9 @@ class Plan:
 
 @dataclass
 class Shown:
-    """Ids of the jobs of which the list shows something new, the new estimates, who was unheard, and what it does not
-    show."""
+    """What the list shows of our jobs, by their ids: `changed` status, tokens or model; new `estimates` of the finish;
+    `heard`: unanswered before and listed now; `missing`: not in the list.
+    """
 
     began: datetime
     pages: int = 0
@@ -111,13 +111,13 @@ def _pages(plan: Plan) -> Iterator[list[ProviderJob]]:
 
 
 def _is_older(page: list[ProviderJob], time: datetime) -> bool:
-    """Whether the page's last job, its oldest, was created before `time`. If its time is unknown the list goes on."""
+    """Whether the page's last job, which is its oldest, was created before `time`; false if its time is unknown."""
     created_at = page[-1].created_at if page else None
     return created_at is not None and created_at < time
 
 
 def _compare(shown: Shown, known: Known, job: ProviderJob) -> None:
-    """A job with known news is skipped: its own next step is due already."""
+    """A job whose change is known but not fetched is skipped: its next step is due already."""
     if known.facts[0] is None:
         return
     if job.facts != known.facts:
@@ -142,29 +142,34 @@ def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | StepError
 
 
 def _wait(watch: Watch, plan: Plan, shown: Shown) -> timedelta:
-    """Soon after a change, then ever later; a long list less often. If more jobs have news than the list has pages it
-    is read as often as they are looked at, since then none of them needs a call of its own for its status."""
+    """Return the time until the list is read again: short after a change, then longer; longer for a long list.
+
+    If more jobs are hot than the list has pages, reading the list costs fewer calls than polling each of them, so it is
+    read at their poll interval.
+    """
     settings = get_settings()
     wait = max(settings.poll_every, min((shown.pages - 1) * PAGE_INTERVAL, settings.poll_ceiling))
     if sum(known.is_hot for known in plan.known.values()) <= shown.pages:
         wait = max(wait, min((utc_now() - watch.changed_at) / SLOWDOWN_DIVISOR, settings.poll_ceiling))
-    # half a sweep early, which is what a row waits for its ring, so that the list is read every `poll_every`
+    # half a sweep early: a due row waits that long on average for its wake-up message
     return jitter(wait) - min(settings.sweep_every, wait) / 2
 
 
 def _enqueue_changed(shown: Shown) -> None:
-    """Let the next step of each be now. One whose row is locked, most often by a step that begins or ends just then, is
-    told a moment later: until the list is read again would be long. Not in the transaction that records the list, which
-    holds the watch's row, for which a job's may wait."""
-    untold = {*shown.changed, *shown.estimates}
+    """Make the next step of each changed job due now. A locked job is tried again after a moment, since the list is
+    read only much later.
+
+    Uses transactions of its own: the one that records the list locks the watch's row, for which a job's step may wait.
+    """
+    remaining = {*shown.changed, *shown.estimates}
     for pause in (0, *CLAIM_RETRY_SECONDS):
-        if not untold:
+        if not remaining:
             return
         time.sleep(pause)
         with transaction() as session:
-            free = select(Job).where(col(Job.id).in_(untold)).with_for_update(skip_locked=True, key_share=True)
+            free = select(Job).where(col(Job.id).in_(remaining)).with_for_update(skip_locked=True, key_share=True)
             for job in session.exec(free).all():
-                untold.remove(job.id)
+                remaining.remove(job.id)
                 _enqueue(session, job, shown)
 
 
@@ -176,7 +181,7 @@ def _enqueue(session: Session, job: Job, shown: Shown) -> None:
         job.estimated_finish_at = shown.estimates[job.id]
     else:
         job.provider_status = None
-    job.unanswered_since = None  # before its step runs; of those of which nothing is new `_record` notes it
+    job.unanswered_since = None  # `_record` does this for listed jobs without a change
     make_due(session, job)
 
 

@@ -1,7 +1,7 @@
 """Limits how many deliveries one worker process sends at the same time: to one endpoint, and for one project.
 
 An endpoint begins with one concurrency slot and gets one more with each answer, up to eight, so an endpoint that hangs
-holds one thread. Slots are per process and in memory: a restart begins anew with one each.
+holds one thread. Slots are per process and in memory: after a restart each begins with one again.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""Sends webhook deliveries: signs each attempt anew, posts it and records the answer."""
+"""Sends webhook deliveries: signs each attempt, posts it and records the answer."""
 
 import time
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from worker.webhooks.concurrency import ConcurrencySlots
 USER_AGENT = f"Tunery/{VERSION} (webhooks)"
 MAX_ANSWER_BYTES_KEPT = 2048
 MAX_SECONDS_PER_TASK = 10.0  # a worker that is asked to stop waits for its tasks
-# After so many deliveries a task enqueues another, so that threads double while there is work and a slot is free.
+# After these numbers of deliveries a task enqueues another task, so that threads double while deliveries are due.
 ENQUEUES_AFTER_DELIVERIES = {2, 4, 8, 16, 32}
 
 slots = ConcurrencySlots()
