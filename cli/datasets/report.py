@@ -1,6 +1,7 @@
 """What `tunery datasets check` shows: errors with their lines, statistics, a histogram and the price."""
 
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ from shared.datasets.validation.findings.report import Report
 from shared.datasets.validation.statistics.results import Distribution, Statistics
 
 WARNINGS_SHOWN = 3
+RANGES_SHOWN = 8
+# Where a line breaks differs from line to line, although the reason is the same.
+_COLUMN = re.compile(r" at column [\d,]+")
 BAR = 40
 MAX_PROCESSES = 8
 
@@ -69,17 +73,43 @@ def _printable(line: str) -> str:
 
 
 def _problems(report: Report, file: Path) -> Iterator[str]:
-    told: Counter[str] = Counter()
+    """Each finding once, with the lines that have it; of a warning's code only the first few different ones."""
+    groups: dict[tuple[str, str], list[Problem]] = {}
     for found in report.problems:
-        told[found.code] += 1
-        if found.severity is Severity.ERROR or told[found.code] <= WARNINGS_SHOWN:
-            yield f"{file}:{found.line or 0}: {found.code}: {_sentence(found)}"
-            if told[found.code] == 1 and found.hint:
-                yield f"    {found.hint}."
+        groups.setdefault((found.code, _COLUMN.sub("", _sentence(found))), []).append(found)
+    shown: Counter[str] = Counter()
+    hinted: Counter[tuple[str, str | None]] = Counter()
+    for (code, _), same in groups.items():
+        shown[code] += 1
+        if same[0].severity is Severity.WARNING and shown[code] > WARNINGS_SHOWN:
+            continue
+        where = f"{len(same):,} times, {_lines(same)}: " if len(same) > 1 else ""
+        yield f"{file}:{same[0].line or 0}: {code}: {where}{_sentence(same[0])}"
+        hinted[code, same[0].hint] += 1
+        if same[0].hint and hinted[code, same[0].hint] == 1:
+            yield f"    {same[0].hint}."
+    yield from _more(report, file, groups)
+
+
+def _more(report: Report, file: Path, groups: dict[tuple[str, str], list[Problem]]) -> Iterator[str]:
     for code, times in report.counts.items():
-        shown = told[code] if _is_error(report, code) else min(told[code], WARNINGS_SHOWN)
+        kept = [same for (each, _), same in groups.items() if each == code]
+        shown = sum(map(len, kept if _is_error(report, code) else kept[:WARNINGS_SHOWN]))
         if times > shown:
             yield f"{file}: {code}: {times - shown:,} more"
+
+
+def _lines(same: list[Problem]) -> str:
+    """The lines of these problems as `lines 1–12, 15`; the first few ranges if there are many."""
+    ranges: list[list[int]] = []
+    for line in sorted({found.line or 0 for found in same}):
+        if ranges and line == ranges[-1][1] + 1:
+            ranges[-1][1] = line
+        else:
+            ranges.append([line, line])
+    texts = [f"{first:,}" if first == last else f"{first:,}–{last:,}" for first, last in ranges]
+    more = f" and {len(texts) - RANGES_SHOWN:,} more" if len(texts) > RANGES_SHOWN else ""
+    return f"line{'' if texts == [f'{ranges[0][0]:,}'] else 's'} {', '.join(texts[:RANGES_SHOWN])}{more}"
 
 
 def _is_error(report: Report, code: str) -> bool:

@@ -15,7 +15,7 @@ from tests.shared.validation import (
 from tests.shared.validation import test_whole_file as whole_file
 
 # Produced by tests that need a file of several lines: test_bad_input, test_duplicates, test_overlap and test_tokens;
-# invalid_parameters by test_tool_schema.
+# invalid_parameters by test_tool_schema, wrong_shape by test_shapes.
 OF_SEVERAL_LINES = {
     "blank_line",
     "duplicate_example",
@@ -25,6 +25,7 @@ OF_SEVERAL_LINES = {
     "near_duplicate_example",
     "truncated",
     "utf8_bom",
+    "wrong_shape",
 }
 VERBS = {
     "Add",

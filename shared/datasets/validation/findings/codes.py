@@ -32,6 +32,7 @@ CODES: dict[str, Code] = {
         unsupported_file_type="Upload plain JSON lines: unpack an archive, write a table as one JSON object per row",
         not_utf8="Save the file as UTF-8",
         json_array="Write each element on its own line, without the outer brackets and without commas between elements",
+        wrong_shape="Write one JSON object per line, one for each example",
         invalid_n_examples="Add examples: a few dozen show an effect, a few hundred are common",
         too_many_examples="Remove examples, or split them into several jobs",
         too_many_image_examples="Remove examples with images",

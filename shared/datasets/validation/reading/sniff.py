@@ -6,7 +6,9 @@ from typing import Any, BinaryIO
 import msgspec
 
 from shared.datasets.validation.findings.problem import Problem, problem
+from shared.datasets.validation.reading.shapes import shape_of_file
 from shared.datasets.validation.rules.formats import CHAT, REINFORCEMENT
+from shared.datasets.validation.rules.row_shapes import shape_of_row
 from shared.datasets.validation.rules.structure import format_of
 
 SAMPLE_BYTES = 1 << 18
@@ -39,24 +41,17 @@ def problem_of_file(start: bytes) -> Problem | None:
         return problem("not_utf8", "The file is UTF-16, not UTF-8")
     if not start.strip().removeprefix(b"\xef\xbb\xbf"):
         return problem("empty_file", "The file is empty") if len(start) < SAMPLE_BYTES else None
-    return (
-        problem("json_array", "The file is one JSON array, not JSON lines", line=1, offset=0)
-        if _is_array(start)
-        else None
-    )
+    is_array = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+    return shape_of_file(start) if is_array or not any(map(_is_example, start.split(b"\n"))) else None
+
+
+def _is_example(line: bytes) -> bool:
+    value = _decoded_line(line)
+    return format_of(value) is not None and shape_of_row(value) is None
 
 
 def _looks_like_utf16(start: bytes) -> bool:
     return len(start) >= 8 and (not any(start[1::2]) or not any(start[::2]))
-
-
-def _is_array(start: bytes) -> bool:
-    """Whether the text begins with a bracket, and then an object or the end of the line.
-
-    Any other line with a bracket first is reported as a line that is not an object.
-    """
-    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
-    return text[:1] == b"[" and (text[1:].lstrip()[:1] == b"{" or text.split(b"\n", 1)[0].strip() == b"[")
 
 
 def format_of_file(start: bytes, methods: Collection[str]) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from shared.datasets.validation.findings.finding import Finding, UnreadableLine
+from shared.datasets.validation.reading.shapes import broken_line
 from shared.datasets.validation.rules.limits import rules
 
 
@@ -129,6 +130,8 @@ def _float(text: str) -> float:
 
 def _broken(error: json.JSONDecodeError) -> UnreadableLine:
     offset = len(error.doc[: error.pos].encode())
+    if known := broken_line(error.doc):
+        return UnreadableLine("invalid_json", f"not JSON lines: {known[0]}", offset, known[1])
     before, after = error.doc[: error.pos].rstrip(), error.doc[error.pos :].lstrip()
     if before.endswith(",") and after[:1] in ("}", "]", ""):
         return UnreadableLine(

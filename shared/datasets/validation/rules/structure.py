@@ -11,6 +11,7 @@ from shared.datasets.validation.rules.counted_message import CountedMessage, cou
 from shared.datasets.validation.rules.formats import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT, examine_roles
 from shared.datasets.validation.rules.limits import Limits, rules
 from shared.datasets.validation.rules.messages import examine_messages, not_plain
+from shared.datasets.validation.rules.row_shapes import shape_of_row
 from shared.datasets.validation.rules.tool_answers import examine_answers
 from shared.datasets.validation.rules.tools import declared_names, examine_calls, examine_tools, text_of_tools
 from shared.datasets.validation.rules.values import kind, listed
@@ -43,9 +44,11 @@ def format_of(value: Any) -> str | None:
 def examine(value: Any, expected: str | None, limits: Limits) -> Examined:
     """Everything that is wrong with the example of a line, in a file whose format is `expected`, if it is known."""
     if not isinstance(value, dict):
+        if shape := shape_of_row(value):
+            return Examined([Finding("data_type", "$", f"the line is {shape[0]}", hint=shape[1])], [])
         return Examined([Finding("data_type", "$", f"the line must be a JSON object, but this is {kind(value)}")], [])
     found = format_of(value)
-    if found is None:
+    if found is None or (found != CHAT and shape_of_row(value)):
         return Examined([_unknown(value, expected)], [])
     if found == CHAT and expected == REINFORCEMENT:
         found = REINFORCEMENT
@@ -62,9 +65,8 @@ def _is_warning(finding: Finding) -> bool:
 
 def _unknown(value: dict[str, Any], expected: str | None) -> Finding:
     keys = ", ".join(f"`{key[:40]}`" for key in list(value)[:8]) or "none"
-    if "conversations" in value:
-        hint = "Convert it from ShareGPT: rename `conversations` to `messages`, `from` to `role`, `value` to `content`"
-        return Finding("unknown_format", "$", f"no `messages`; the keys are: {keys}", hint=hint)
+    if shape := shape_of_row(value):
+        return Finding("unknown_format", "$", f"the line is {shape[0]}", hint=shape[1])
     if expected in (CHAT, REINFORCEMENT):
         return Finding("missing_messages_list", "$", f"no `messages`; the keys are: {keys}")
     message = f"neither `messages`, nor `prompt` and `completion`, nor `input`; the keys are: {keys}"
