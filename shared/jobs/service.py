@@ -230,7 +230,7 @@ def ids_using(session: Session, project_id: str, dataset_id: str) -> list[str]:
 
 
 def delete_dataset(session: Session, project_id: str, dataset_id: str) -> None:
-    """Delete a file. Raises `Invalid` (`file_in_use`) if a job still has to send it to the provider."""
+    """Delete a dataset, or any other file. Raises `Invalid` (`file_in_use`) if a job still has to send it."""
     before_provider = col(Job.status).in_([JobStatus.VALIDATING_FILES, JobStatus.QUEUED])
     dataset = get_owned(session, Dataset, dataset_id, project_id, lock=True)
     is_training_file = datasets.is_usable_as(session, dataset, "training_file")

@@ -188,8 +188,8 @@ def _hint(secret: str) -> str:
 def write_event(session: Session, project_id: str, type: EventType, data: dict[str, Any]) -> WebhookEvent:
     """Write an event, and a delivery for each enabled endpoint with its type, in the caller's transaction.
 
-    Call `shared.notifications.events.emit` instead: it also writes the e-mails. Only events that have no e-mail may be
-    written directly.
+    Call `shared.notifications.events.emit` instead: it also writes the e-mails. Write directly only
+    events of a type that `NotificationType` does not have.
     """
     event = WebhookEvent(project_id=project_id, type=type, object_id=data["id"], data=data)
     session.add(event)

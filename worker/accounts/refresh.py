@@ -1,4 +1,7 @@
-"""Asks a provider every ten minutes which base models it has and how many jobs it takes at once."""
+"""Asks a provider for its base models and job slots: every ten minutes, and when a credential is tested.
+
+Whether the provider accepts the key is recorded as the result of the test.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass

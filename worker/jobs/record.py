@@ -91,7 +91,7 @@ def _add_events(session: Session, job: Job, events: list[ProviderEvent], in_our_
         for event in events
     ]
     new = insert(JobEvent).on_conflict_do_nothing(index_elements=["job_id", "provider_event_id"])
-    session.exec(new, params=rows)  # a single statement with all the values holds some 7,000 rows at most
+    session.exec(new, params=rows)  # one INSERT with all values takes some 7,000 rows at most
     job.last_provider_event_id = rows[-1]["provider_event_id"]
     for row in rows:
         data = row["data"] or {}

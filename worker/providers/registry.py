@@ -26,7 +26,7 @@ MAX_KEPT_CLIENTS = 256
 class Entry:
     """`client` makes the client of an account, with a time-out for each call and with `statuses`.
 
-    `statuses` translates the provider's words for a status: those in its answers, and those that a job's row has kept.
+    `statuses` translates the provider's words for a status, in its answers and in `Job.provider_status`.
     """
 
     client: Callable[[Account, timedelta, Mapping[str, JobStatus]], Provider]
@@ -40,7 +40,7 @@ PROVIDERS: Mapping[Dialect, Entry] = {Dialect.OPENAI: _OPENAI, Dialect.AZURE: _O
 
 @lru_cache(maxsize=MAX_KEPT_CLIENTS)
 def _client(account: Account) -> Provider:
-    """An account with a new key is not equal to the one before, so it gets a client of its own."""
+    """A new key raises `Account.key_version`, so the account differs and the cache makes a new client."""
     entry = PROVIDERS[account.dialect]
     return entry.client(account, get_settings().provider.timeout, entry.statuses)
 
