@@ -224,6 +224,7 @@ JOBS = {
         *required(TEXT, "provider_checkpoint_id", "model"),
         *required(INTEGER, "step_number"),
         *required(JSON, "metrics"),
+        *optional(TIME, "expired_at"),
         sa.UniqueConstraint("job_id", "provider_checkpoint_id"),
     ],
     "tuned_models": [

@@ -51,7 +51,7 @@ class Reinforcement(_Strict):
 
 
 class Method(_Strict):
-    """The block of the same name as `type` counts; `reinforcement` needs its grader."""
+    """Only the block of the same name as `type` may be given; `reinforcement` needs its grader."""
 
     type: Literal["supervised", "dpo", "reinforcement"]
     supervised: Supervised | None = None
@@ -62,4 +62,11 @@ class Method(_Strict):
     def _has_its_grader(self) -> "Method":
         if self.type == "reinforcement" and self.reinforcement is None:
             raise ValueError("method.reinforcement with a grader is required for the type reinforcement")
+        return self
+
+    @model_validator(mode="after")
+    def _has_no_other_block(self) -> "Method":
+        for name in ("supervised", "dpo", "reinforcement"):
+            if name != self.type and getattr(self, name) is not None:
+                raise ValueError(f"method.{name} does not count for the type {self.type}: use method.{self.type}")
         return self

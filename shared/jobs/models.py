@@ -220,7 +220,7 @@ class JobEvent(Owned, table=True):
 
 
 class Checkpoint(Owned, table=True):
-    """A model saved on the way, usable by its name."""
+    """A model saved on the way, usable by its name until the provider drops it: OpenAI keeps a job's last three."""
 
     __tablename__ = "checkpoints"
     __table_args__ = (UniqueConstraint("job_id", "provider_checkpoint_id"),)
@@ -232,6 +232,7 @@ class Checkpoint(Owned, table=True):
     model: str = Field(index=True)
     step_number: int
     metrics: dict[str, Any] = JSONField(default_factory=dict)
+    expired_at: datetime | None = TimeField(default=None)  # when the provider no longer listed it
 
 
 class TunedModel(OwnedDue, Deletable, table=True):

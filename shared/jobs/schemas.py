@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.db.pages import Listed
 from shared.db.times import epoch
 from shared.jobs.methods import Hyperparameters, Method
-from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
+from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, TunedModel
 from shared.json_fields import Metadata
 
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
@@ -122,7 +122,7 @@ class JobPublic(Listed):
             model=row.model,
             organization_id=row.organization_id,
             result_files=row.result_files,
-            status=row.status,
+            status=shown_status(row),
             trained_tokens=row.trained_tokens,
             training_file=row.training_file,
             validation_file=row.validation_file,
@@ -144,6 +144,12 @@ class JobPublic(Listed):
             queue_position=row.queue_position,
             estimated_start=epoch(row.estimated_start_at) if row.estimated_start_at else None,
         )
+
+
+def shown_status(job: Job) -> JobStatus:
+    """A job whose resume was accepted goes to `queued`, and is shown so before the provider has been asked."""
+    is_resumed = job.status is JobStatus.PAUSED and job.request is JobRequest.RESUME
+    return JobStatus.QUEUED if is_resumed else job.status
 
 
 _PRIORITIES: dict[int, Literal["low", "normal", "high"]] = {0: "high", 1: "normal", 2: "low"}

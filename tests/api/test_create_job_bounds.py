@@ -63,7 +63,11 @@ def test_a_hyperparameter_out_of_its_bounds_is_named(
     assert alice.openai.fine_tuning.jobs.list().data == []
 
 
+DPO: dict[str, Any] = {"hyperparameters": {"n_epochs": 2}}
 WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({"method": {"type": "dpo", "supervised": DPO}}, "invalid_value", "method"),
+    ({"method": {"type": "dpo", "supervised": DPO, "dpo": DPO}}, "invalid_value", "method"),
+    ({"method": {"type": "supervised", "reinforcement": {"grader": GRADER}}}, "invalid_value", "method"),
     ({"model": ""}, "invalid_value", "model"),
     ({"model": None}, "missing_required_parameter", "model"),
     ({"model": "m" * 257}, "invalid_value", "model"),

@@ -196,3 +196,13 @@ def test_the_list_of_one_account_wakes_no_job_of_another(alice: Person, sandbox:
     read_list()
     assert wait_of(Job, job_id) <= timedelta()
     assert wait_of(Job, theirs.id) > timedelta(minutes=1)
+
+
+def test_a_job_without_news_is_asked_for_by_its_id_whatever_the_list_says(alice: Person, sandbox: Sandbox) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    read_list()
+    change(Job, job_id, changed_at=utc_now() - get_settings().poll_ceiling)
+    change(Watch, ids(Watch)[0], listed_at=utc_now())
+    sandbox.move(theirs, status="succeeded")  # the list that was just read says otherwise
+    look(job_id)
+    assert row(Job, job_id).status is JobStatus.SUCCEEDED

@@ -1,0 +1,162 @@
+"""POST /v1/fine_tuning/jobs refuses what is known to be wrong, before anything is paid for."""
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+from openai import APIStatusError
+
+from shared.datasets.validation.rules import fitness
+from shared.projects.models import Credential
+from shared.settings import get_settings
+from tests.api.training import meet_the_base_models, model_of, train
+from tests.api.wire import facts
+from tests.worker.levers import change, ids
+from tests.world import Person, Sandbox, lines, work, work_until_created
+
+ANSWER = [{"role": "assistant", "content": "Yes."}]
+QUESTION = [{"role": "user", "content": "Is it?"}]
+PAIRS = [{"prompt": f"Is it {n}?", "completion": f"Yes, {n}."} for n in range(12)]
+PREFERENCES = [
+    {
+        "input": {"messages": [{"role": "user", "content": f"Is it {n}?"}]},
+        "preferred_output": ANSWER,
+        "non_preferred_output": [{"role": "assistant", "content": f"No, {n}."}],
+    }
+    for n in range(12)
+]
+FILES = {
+    "chat": lines(),
+    "pairs": "".join(json.dumps(each) + "\n" for each in PAIRS).encode(),
+    "preferences": "".join(json.dumps(each) + "\n" for each in PREFERENCES).encode(),
+}
+MINI = "gpt-4o-mini-2024-07-18"
+DPO = {"type": "dpo", "dpo": {}}
+UNAVAILABLE = (400, "model_not_available", "model")
+WRONG_FILE = (400, "invalid_training_file", "training_file")
+OK = (200, None, None)
+
+CASES: list[tuple[str, dict[str, Any], tuple[int, str | None, str | None]]] = [
+    ("chat", {"model": "gpt-5"}, UNAVAILABLE),
+    ("chat", {"model": "gpt-3.5-turbo-0125"}, UNAVAILABLE),
+    ("chat", {"model": "gpt-4.1-nano"}, UNAVAILABLE),
+    ("chat", {"model": MINI}, OK),
+    ("chat", {"model": "gpt-4o-mini"}, OK),
+    ("pairs", {"model": MINI}, WRONG_FILE),
+    ("chat", {"model": "babbage-002"}, UNAVAILABLE),
+    ("preferences", {"model": MINI}, WRONG_FILE),
+    ("preferences", {"model": MINI, "method": DPO}, OK),
+    ("chat", {"model": MINI, "method": DPO}, WRONG_FILE),
+    ("preferences", {"model": "o4-mini-2025-04-16", "method": DPO}, UNAVAILABLE),
+]
+
+
+@pytest.fixture(autouse=True)
+def _on_a_day_on_which_some_models_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitness, "today", lambda: date(2026, 11, 29))
+
+
+def outcome(person: Person, **body: Any) -> tuple[int, str | None, str | None]:
+    try:
+        person.create_job(**body)
+    except APIStatusError as refused:
+        return facts(refused)
+    return OK
+
+
+@pytest.fixture
+def files(alice: Person) -> dict[str, str]:
+    """Checked files of three formats, by format, in a project whose account's models are known."""
+    meet_the_base_models(alice)
+    uploaded = {name: alice.upload(content) for name, content in FILES.items()}
+    work()
+    return uploaded
+
+
+def test_a_job_that_cannot_succeed_is_refused_and_the_estimate_says_the_same(
+    alice: Person, files: dict[str, str]
+) -> None:
+    work()
+    for file, body, expected in CASES:
+        assert outcome(alice, training_file=files[file], **body) == expected, (file, body)
+        query = {"model": body["model"], "method": body.get("method", {"type": "supervised"})["type"]}
+        found = alice.http.get(f"/datasets/{files[file]}/estimate", params=query).json()["problems"]
+        errors = [(400, each["code"], each["param"]) for each in found if each["severity"] == "error"]
+        assert (errors or [OK])[0] == expected, (file, body)
+
+
+def test_a_method_that_the_model_does_not_have_is_refused_also_while_no_list_is_known(alice: Person) -> None:
+    assert outcome(alice, model="o4-mini", method=DPO) == (400, "invalid_value", "method")
+    assert outcome(alice, model="gpt-4-0613", method=DPO) == (400, "invalid_value", "method")
+    assert outcome(alice, model="my-own-model", method=DPO) == OK
+
+
+def test_a_file_that_is_checked_later_fails_the_job_before_the_provider_sees_it(
+    alice: Person, sandbox: Sandbox
+) -> None:
+    job_id = alice.create_job(training_file=alice.upload(FILES["preferences"]))
+    work(3)
+    job = alice.openai.fine_tuning.jobs.retrieve(job_id)
+    assert (job.status, sandbox.jobs()) == ("failed", [])
+    assert job.error
+    assert (job.error.code, job.error.param) == ("invalid_training_file", "training_file")
+
+
+def test_a_validation_file_of_another_format_is_refused(alice: Person, files: dict[str, str]) -> None:
+    found = outcome(alice, training_file=files["chat"], validation_file=files["pairs"])
+    assert found == (400, "invalid_validation_file", "validation_file")
+
+
+def test_only_the_models_that_the_operator_names_can_be_tuned(
+    alice: Person, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = get_settings().provider.model_copy(update={"base_models": ("gpt-4o-mini",)})
+    monkeypatch.setattr(get_settings(), "__dict__", {**get_settings().__dict__, "provider": provider})
+    assert outcome(alice, training_file=files["chat"], model="gpt-4.1-mini") == UNAVAILABLE
+    assert outcome(alice, training_file=files["chat"], model=MINI) == OK
+
+
+def test_a_base_that_stops_soon_is_told_in_the_events(alice: Person, files: dict[str, str]) -> None:
+    events = alice.openai.fine_tuning.jobs.list_events(alice.create_job(training_file=files["chat"], model=MINI))
+    assert [event.message for event in events if event.level == "warn"] == [
+        f"The provider stops {MINI} on 2027-01-14, in 46 days, and what was tuned from it"
+    ]
+
+
+def test_what_the_list_says_of_a_date_counts(alice: Person, files: dict[str, str]) -> None:
+    for date_, expected in (("2026-11-29", UNAVAILABLE), ("2030-01-01", OK), ("soon", OK), (None, OK)):
+        [credential_id] = ids(Credential)
+        change(
+            Credential, credential_id, base_models=[{"id": MINI, "created": 1, "owned_by": "", "shutdown_date": date_}]
+        )
+        assert outcome(alice, training_file=files["chat"], model="gpt-4o-mini") == expected
+
+
+def test_a_checkpoint_is_a_model_and_a_base_until_the_provider_drops_it(alice: Person, sandbox: Sandbox) -> None:
+    job_id = alice.create_job(hyperparameters={"n_epochs": 6})
+    theirs = work_until_created(job_id)
+    sandbox.move(theirs, status="running", step=13)
+    work()
+    [early] = [each.fine_tuned_model_checkpoint for each in alice.openai.fine_tuning.jobs.checkpoints.list(job_id)]
+    assert alice.openai.models.retrieve(early).id == early
+    assert outcome(alice, model=early) == OK
+    sandbox.move(theirs, status="succeeded")
+    work()
+    alive = {each.fine_tuned_model_checkpoint for each in sandbox.openai.fine_tuning.jobs.checkpoints.list(theirs)}
+    assert early not in alive
+    for each in alice.openai.fine_tuning.jobs.checkpoints.list(job_id):
+        name = each.fine_tuned_model_checkpoint
+        found = alice.http.get(f"/models/{name}")
+        assert (found.status_code == 200) == (name in alive)
+        assert outcome(alice, model=name) == (OK if name in alive else (404, "model_not_found", "model"))
+
+
+def test_a_model_tuned_from_a_stopped_base_is_no_base(
+    alice: Person, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meet_the_base_models(alice)
+    name = model_of(train(alice, sandbox))
+    assert outcome(alice, model=name) == OK
+    monkeypatch.setattr(fitness, "today", lambda: date(2027, 1, 14))
+    assert outcome(alice, model=name) == UNAVAILABLE
