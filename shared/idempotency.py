@@ -1,9 +1,11 @@
 """Stores the answers of requests with an `Idempotency-Key`, so that a repeated request is not carried out again."""
 
-from datetime import datetime
+import time
+from contextlib import suppress
+from datetime import datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import and_, case, func, literal
+from sqlalchemy import ColumnElement, and_, case, false, func, literal
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, Session, SQLModel, col, select
 
@@ -15,6 +17,11 @@ from shared.security.secrets import CannotUnseal, reseal
 from shared.settings import get_settings
 
 RESEAL_BATCH_ROWS = 1000
+REPEATED_ANSWERS_PER_KEY = 1024  # kept for requests without an Idempotency-Key; more are written over older ones
+REPEATED_WITHIN = timedelta(minutes=10)  # OpenAI's SDKs repeat a request within seconds, and wait ten minutes for each
+MAX_COUNT_DIGITS = 4
+FIRST_REQUEST_POLL_SECONDS = 0.2
+FIRST_REQUEST_ATTEMPTS = 50  # ten seconds: then the client is told to repeat it once more
 
 
 class StoredAnswer(SQLModel, table=True):
@@ -39,8 +46,8 @@ def answer_id(owner: str, key: str) -> str:
     return sha256(f"{owner} {key}".encode()).hexdigest()
 
 
-def find_or_reserve(session: Session, id: str) -> StoredAnswer | None:
-    """Return the stored answer, or reserve the id for this transaction and return None.
+def find_or_reserve(session: Session, id: str, *where: ColumnElement[bool]) -> StoredAnswer | None:
+    """Return the stored answer, if `where` is true for it, or reserve the id for this transaction and return None.
 
     Raises `KeyInUse`, without waiting, if another transaction has reserved it. Reading and reserving are one statement,
     which may read just before the other transaction commits and reserve just after. Then both do the work, but `store`
@@ -48,13 +55,48 @@ def find_or_reserve(session: Session, id: str) -> StoredAnswer | None:
     """
     lock = int.from_bytes(bytes.fromhex(id)[:8], "big", signed=True)
     reserved = case((col(StoredAnswer.id).is_(None), func.pg_try_advisory_xact_lock(lock)))
-    is_it = and_(col(StoredAnswer.id) == id, col(StoredAnswer.created_at) > _oldest())
+    is_it = and_(col(StoredAnswer.id) == id, col(StoredAnswer.created_at) > _oldest(), *where)
     always_one = select(literal(1)).subquery()
     query = select(StoredAnswer, reserved).select_from(always_one).outerjoin(StoredAnswer, is_it)
     answer, is_reserved = session.exec(query).one()
     if is_reserved is False:
         raise KeyInUse
     return answer
+
+
+def find_repeated_or_reserve(session: Session, id: str, request_sha256: str, retry_count: int) -> StoredAnswer | None:
+    """Like `find_or_reserve`, for a request without a key that its client may repeat.
+
+    A first request (`retry_count` 0) is never answered with an older answer: it may be meant to be the second of its
+    kind. A repeated one waits for the first, if that is still being processed. Raises `KeyInUse` if it takes too long.
+    """
+    if retry_count == 0:
+        with suppress(KeyInUse):
+            return find_or_reserve(session, id, false())
+        return None
+    is_same = col(StoredAnswer.request_sha256) == request_sha256
+    for _ in range(FIRST_REQUEST_ATTEMPTS - 1):
+        is_recent = col(StoredAnswer.created_at) > utc_now() - REPEATED_WITHIN
+        with suppress(KeyInUse):
+            return find_or_reserve(session, id, is_same, is_recent)
+        time.sleep(FIRST_REQUEST_POLL_SECONDS)
+    return find_or_reserve(session, id, is_same, col(StoredAnswer.created_at) > utc_now() - REPEATED_WITHIN)
+
+
+def read_retry_count(header: str) -> int | None:
+    """Return how often OpenAI's SDK says that it has repeated a request; None if it does not say."""
+    return int(header) if header.isascii() and header.isdecimal() and len(header) <= MAX_COUNT_DIGITS else None
+
+
+def repeated_answer_id(owner: str, request_sha256: str) -> str:
+    """Return the id for the answer to a request without a key; an owner has a fixed number of ids, used in turn."""
+    return answer_id(owner, f"repeated {int(request_sha256[:8], 16) % REPEATED_ANSWERS_PER_KEY}")
+
+
+def replace(session: Session, answer: StoredAnswer) -> None:
+    """Insert an answer to a request without a key, or write it over an older one of this id, which is reserved."""
+    values = answer.model_dump()
+    session.exec(insert(StoredAnswer).values(values).on_conflict_do_update(index_elements=["id"], set_=values))
 
 
 def store(session: Session, answer: StoredAnswer) -> None:

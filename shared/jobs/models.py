@@ -127,7 +127,6 @@ class Job(OwnedDue, table=True):
     finished_at: datetime | None = TimeField(default=None)
     check_progress: float | None = None
     compared_at: datetime | None = TimeField(default=None)
-
     priority: int = Priority.NORMAL
     queue_id: str | None = Field(default=None, foreign_key="job_queues.id")
     slot: Slot | None = EnumField(Slot, default=None, nullable=True)  # None before its files are ready, and at the end
