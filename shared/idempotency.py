@@ -1,12 +1,12 @@
 """Stores the answers of requests with an `Idempotency-Key`, so that a repeated request is not carried out again."""
 
-import time
 from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import ColumnElement, and_, case, false, func, literal
+from sqlalchemy import ColumnElement, and_, case, false, func, literal, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from shared.db.batches import delete_batch
@@ -20,8 +20,7 @@ RESEAL_BATCH_ROWS = 1000
 REPEATED_ANSWERS_PER_KEY = 1024  # kept for requests without an Idempotency-Key; more are written over older ones
 REPEATED_WITHIN = timedelta(minutes=10)  # OpenAI's SDKs repeat a request within seconds, and wait ten minutes for each
 MAX_COUNT_DIGITS = 4
-FIRST_REQUEST_POLL_SECONDS = 0.2
-FIRST_REQUEST_ATTEMPTS = 50  # ten seconds: then the client is told to repeat it once more
+FIRST_REQUEST_WAIT_SECONDS = 10  # then the client is told to repeat it once more
 
 
 class StoredAnswer(SQLModel, table=True):
@@ -46,6 +45,10 @@ def answer_id(owner: str, key: str) -> str:
     return sha256(f"{owner} {key}".encode()).hexdigest()
 
 
+def _lock_of(id: str) -> int:
+    return int.from_bytes(bytes.fromhex(id)[:8], "big", signed=True)
+
+
 def find_or_reserve(session: Session, id: str, *where: ColumnElement[bool]) -> StoredAnswer | None:
     """Return the stored answer, if `where` is true for it, or reserve the id for this transaction and return None.
 
@@ -53,8 +56,7 @@ def find_or_reserve(session: Session, id: str, *where: ColumnElement[bool]) -> S
     which may read just before the other transaction commits and reserve just after. Then both do the work, but `store`
     finds the other answer and this transaction is rolled back.
     """
-    lock = int.from_bytes(bytes.fromhex(id)[:8], "big", signed=True)
-    reserved = case((col(StoredAnswer.id).is_(None), func.pg_try_advisory_xact_lock(lock)))
+    reserved = case((col(StoredAnswer.id).is_(None), func.pg_try_advisory_xact_lock(_lock_of(id))))
     is_it = and_(col(StoredAnswer.id) == id, col(StoredAnswer.created_at) > _oldest(), *where)
     always_one = select(literal(1)).subquery()
     query = select(StoredAnswer, reserved).select_from(always_one).outerjoin(StoredAnswer, is_it)
@@ -74,13 +76,15 @@ def find_repeated_or_reserve(session: Session, id: str, request_sha256: str, ret
         with suppress(KeyInUse):
             return find_or_reserve(session, id, false())
         return None
-    is_same = col(StoredAnswer.request_sha256) == request_sha256
-    for _ in range(FIRST_REQUEST_ATTEMPTS - 1):
-        is_recent = col(StoredAnswer.created_at) > utc_now() - REPEATED_WITHIN
-        with suppress(KeyInUse):
-            return find_or_reserve(session, id, is_same, is_recent)
-        time.sleep(FIRST_REQUEST_POLL_SECONDS)
-    return find_or_reserve(session, id, is_same, col(StoredAnswer.created_at) > utc_now() - REPEATED_WITHIN)
+    session.execute(text(f"SET LOCAL lock_timeout = '{FIRST_REQUEST_WAIT_SECONDS}s'"))
+    try:
+        session.exec(select(func.pg_advisory_xact_lock(_lock_of(id))))
+    except OperationalError:
+        raise KeyInUse from None
+    session.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
+    is_recent = col(StoredAnswer.created_at) > utc_now() - REPEATED_WITHIN
+    query = select(StoredAnswer).where(StoredAnswer.id == id, StoredAnswer.request_sha256 == request_sha256, is_recent)
+    return session.exec(query).one_or_none()
 
 
 def read_retry_count(header: str) -> int | None:

@@ -102,8 +102,8 @@ def account_to_tune(session: Session, project_id: str, name: str) -> Credential:
     """Return the account for a new job on this model, locked so that it is not deleted before the transaction ends.
 
     That is the account of the project's own tuned model, else the newest one that offers the base model, else one
-    whose models are not known yet, else the newest, whose provider then judges the name. Raises `NotFound` for the tuned model of another project, with the
-    same sentence as for a name that never existed.
+    whose models are not known yet, else the newest, whose provider then judges the name. Raises `NotFound` for the
+    tuned model of another project, with the same sentence as for a name that never existed.
     """
     _hold_own(session, project_id, name)
     own = _account_of_own(session, project_id, name)
@@ -200,7 +200,8 @@ def not_found(name: str) -> NotFound:
 def _account_of_own(session: Session, project_id: str, name: str) -> Credential | None:
     """Return the account of the project's tuned model or checkpoint of this name; None if there is none.
 
-    A checkpoint that the provider has dropped or with the name of a deleted model is not found, and neither is a model whose account was deleted.
+    Not found are a checkpoint that the provider has dropped, one with the name of a deleted model, and a model whose
+    account was deleted.
     """
     model = select(TunedModel.deleted_at, TunedModel.credential_id)
     found = session.exec(model.where(TunedModel.project_id == project_id, TunedModel.name == name)).all()

@@ -246,18 +246,3 @@ def test_nothing_can_be_asked_of_a_job_that_has_ended(alice: Person, sandbox: Sa
     with pytest.raises(BadRequestError) as refused:
         getattr(alice.openai.fine_tuning.jobs, verb)(job_id)
     assert refused.value.code == "invalid_job_status"
-
-
-def test_a_pause_of_a_job_that_is_queued_at_the_provider_is_kept_until_it_runs(alice: Person, sandbox: Sandbox) -> None:
-    job_id, theirs = running_job(alice, sandbox)
-    sandbox.move(theirs, status="queued")
-    work()
-    assert alice.openai.fine_tuning.jobs.pause(job_id).status == "queued"
-    work(4)
-    job = row(Job, job_id)
-    assert (job.status, job.request, job.retries, warnings(alice, job_id)) == ("queued", "pause", 0, [])
-    assert job.due_at > utc_now()
-    assert calls(sandbox, f"POST {JOBS}/{{job_id}}/pause") == 1
-    sandbox.move(theirs, status="running")
-    work(3)
-    assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.PAUSED, None)

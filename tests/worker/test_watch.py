@@ -13,7 +13,7 @@ from shared.settings import get_settings
 from tests.worker.levers import change, ids, running_job, settings
 from tests.worker.watched import JOBS, many, read_list, since, spent, wait_of
 from tests.world import Person, Sandbox, row, step
-from worker.jobs import job_step
+from worker.jobs import job_step, poll_schedule
 from worker.runtime.steps import run
 
 
@@ -198,7 +198,10 @@ def test_the_list_of_one_account_wakes_no_job_of_another(alice: Person, sandbox:
     assert wait_of(Job, theirs.id) > timedelta(minutes=1)
 
 
-def test_a_job_without_news_is_asked_for_by_its_id_whatever_the_list_says(alice: Person, sandbox: Sandbox) -> None:
+def test_a_job_without_news_is_asked_for_by_its_id_whatever_the_list_says(
+    alice: Person, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poll_schedule, "QUIET_POLLS_PER_RETRIEVAL", 1)
     job_id, theirs = running_job(alice, sandbox)
     read_list()
     change(Job, job_id, changed_at=utc_now() - get_settings().poll_ceiling)

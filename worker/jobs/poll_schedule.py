@@ -15,7 +15,7 @@ from shared.settings import get_settings
 from worker.providers.registry import status_of
 from worker.runtime.steps import after
 
-QUIET_POLL_CALLS = 2  # the job and its events
+QUIET_POLLS_PER_RETRIEVAL = 3  # on average: so that quiet jobs cost a third more calls, not twice as many
 
 
 def begin(session: Session, credential_id: str) -> None:
@@ -32,9 +32,10 @@ def is_behind(session: Session, job: Job) -> bool:
     """Whether a poll must ask for the status too.
 
     So it must if something new is known to be there, or the list was last read long before the poll that brought the
-    last news. A job without news is asked for by its id whatever the list says: some providers move it only then.
+    last news. A job without news is asked for by its id now and then, whatever the list says: some providers move it
+    only then.
     """
-    if job.provider_status is None or _is_quiet(job):
+    if job.provider_status is None or _is_to_be_retrieved(job):
         return True
     credential = session.get_one(Credential, job.credential_id)
     if (job.status, status_of(credential, job.provider_status)) in MOVES:
@@ -58,12 +59,13 @@ def next_poll_at(session: Session, job: Job, *, is_new: bool) -> datetime:
     if watch is None or not is_listed(watch):
         return after(wait if is_new else jitter(wait))
     if job.status is JobStatus.RUNNING:
-        return after(wait) if is_new else max(after(jitter(wait)), _book(session, watch, job))
-    return max(after(jitter(settings.poll_ceiling)), _book(session, watch, job))
+        return after(wait) if is_new else max(after(jitter(wait)), _book(session, watch))
+    return max(after(jitter(settings.poll_ceiling)), _book(session, watch))
 
 
-def _is_quiet(job: Job) -> bool:
-    return _age(job) >= get_settings().poll_ceiling
+def _is_to_be_retrieved(job: Job) -> bool:
+    """Whether this poll of a job without news asks for it by its id. By chance, which needs no column to remember."""
+    return _age(job) >= get_settings().poll_ceiling and secrets.randbelow(QUIET_POLLS_PER_RETRIEVAL) == 0
 
 
 def _age(job: Job) -> timedelta:
@@ -88,13 +90,9 @@ UPDATE watches SET next_poll_at = greatest(next_poll_at, :now) + :apart WHERE id
 """)
 
 
-def _book(session: Session, watch: Watch, job: Job) -> datetime:
-    """The next free turn to poll a job without news: jobs keep the order in which they come.
-
-    A quiet job takes as many turns as its poll makes calls: one for its status, one for its events.
-    """
-    apart = _apart() * (QUIET_POLL_CALLS if _is_quiet(job) else 1)
-    found = session.connection().execute(_BOOK, {"id": watch.id, "now": utc_now(), "apart": apart}).scalar_one()
+def _book(session: Session, watch: Watch) -> datetime:
+    """The next free turn to poll a job without news: jobs keep the order in which they come."""
+    found = session.connection().execute(_BOOK, {"id": watch.id, "now": utc_now(), "apart": _apart()}).scalar_one()
     assert isinstance(found, datetime)
     return found
 
@@ -111,7 +109,7 @@ WHERE id IN (
 
 def let_none_wait_too_long(session: Session, watch: Watch, count: int) -> None:
     """Bring forward turns that were taken when there were more jobs."""
-    now, longest = utc_now(), max(get_settings().poll_ceiling, count * QUIET_POLL_CALLS * _apart())
+    now, longest = utc_now(), max(get_settings().poll_ceiling, count * _apart())
     if watch.next_poll_at is not None and watch.next_poll_at > now + longest:
         watch.next_poll_at = now + longest
     values = {"credential": watch.credential_id, "now": now, "longest": longest, "latest": now + 1.5 * longest}

@@ -59,8 +59,9 @@ def _record(session: Session, job: Job, _: Job, request: JobRequest, answer: obj
 
 def _is_too_early(job: Job, error: StepError) -> bool:
     """Whether a pause was refused because the job does not train yet; OpenAI pauses only jobs that do."""
-    is_refusal = isinstance(error, ProviderError) and error.status is not None and 400 <= error.status < 500
-    return job.status is JobStatus.QUEUED and is_refusal and not error.retryable and error.status not in NEVER_STATUSES
+    if not isinstance(error, ProviderError) or error.status is None or error.status in NEVER_STATUSES:
+        return False
+    return job.status is JobStatus.QUEUED and 400 <= error.status < 500 and not error.retryable
 
 
 def _pause_later(session: Session, job: Job, error: StepError) -> None:
