@@ -13,9 +13,8 @@ from typing import Any
 import msgspec
 
 from shared.datasets.validation.findings.problem import Problem, problem
-from shared.datasets.validation.rules.row_shapes import is_turn, shape_of_row
+from shared.datasets.validation.rules.row_shapes import CONVERT, is_turn, shape_of_row
 
-CONVERT = "Convert it: `tunery datasets convert IN OUT`"
 ONE_LINE = "Write each object on one line, without indentation and line breaks"
 MAX_LINES = 200
 _TAGS = re.compile(r"\s*<(?:!doctype|html|\?xml|head|body|div|table)\b", re.IGNORECASE)
