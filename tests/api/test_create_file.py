@@ -15,7 +15,7 @@ from shared.settings import get_settings
 from tests.api.wire import BOUNDARY, END, MULTIPART, form, open_upload, part, post_form
 from tests.world import Person, lines, row, work
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 FILE = part("file", lines(), "train.jsonl")
 PURPOSE = part("purpose", b"fine-tune")
 

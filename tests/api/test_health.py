@@ -9,7 +9,7 @@ from tests.world import Person
 
 
 def ask(base_url: str, path: str, **headers: str) -> Answer:
-    connection = HTTPConnection(urlsplit(base_url).netloc, timeout=20)
+    connection = HTTPConnection(urlsplit(base_url).netloc, timeout=60)
     connection.request("GET", path, headers=headers)
     response = connection.getresponse()
     answer = Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())

@@ -81,7 +81,7 @@ def stored_answers_locked() -> Iterator[None]:
 
 def wait_until_an_answer_is_blocked() -> None:
     query = text("select count(*) from pg_locks where relation = 'stored_answers'::regclass and not granted")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     with get_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         while not connection.execute(query).scalar_one():
             assert time.monotonic() < deadline, "no answer is waiting to be stored"

@@ -42,7 +42,7 @@ def impatient(impatient_server: str, alice: Person) -> Iterator[Person]:
 @contextmanager
 def connected(person: Person) -> Iterator[socket.socket]:
     parts = urlsplit(person.base_url)
-    with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=10) as connection:
+    with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=60) as connection:
         yield connection
 
 

@@ -58,7 +58,7 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
         demo.send_signal(signal.SIGINT)
         assert demo.wait(60) == 130
     postgres_home.remove(tmp_path / "demo")
-    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert psutil.wait_procs(children, timeout=60)[1] == []
 
 
 def test_a_step_that_is_not_seen_ends_it_with_a_sentence_and_the_logs_place(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_a_child_dies_when_its_starter_is_killed(tmp_path: Path) -> None:
         while child.name() != "sleep":  # until then it is still the wrapper
             time.sleep(0.01)
         starter.kill()
-    gone, _ = psutil.wait_procs([child], timeout=10)
+    gone, _ = psutil.wait_procs([child], timeout=60)
     assert gone == [child]
 
 
@@ -46,7 +46,7 @@ def test_who_does_not_listen_is_killed_with_its_whole_group(tmp_path: Path) -> N
     group = [psutil.Process(child.pid), *psutil.Process(child.pid).children(recursive=True)]
     assert len(group) == 3
     child.stop(patience=0.1)
-    _, left = psutil.wait_procs(group, timeout=10)
+    _, left = psutil.wait_procs(group, timeout=60)
     assert left == []
 
 

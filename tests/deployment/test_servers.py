@@ -93,7 +93,7 @@ class Host:
 
     def status(self, path: str, key: str = "") -> int:
         """The status that the api answers; 0 while it does not listen."""
-        connection = HTTPConnection("127.0.0.1", int(self.overrides["PORT"]), timeout=5)
+        connection = HTTPConnection("127.0.0.1", int(self.overrides["PORT"]), timeout=60)
         try:
             connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
             return connection.getresponse().status

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -97,6 +98,16 @@ class Sandbox:
     def messages(self, job: FineTuningJob) -> list[str]:
         """The job's whole log, oldest first."""
         return [event.message for event in self.openai.fine_tuning.jobs.list_events(job.id, limit=100)][::-1]
+
+
+def wait_for_end(sandbox: Sandbox, job: FineTuningJob) -> FineTuningJob:
+    """The job once it has a final status; fails after a minute."""
+    deadline = time.monotonic() + 60
+    while job.status not in ("succeeded", "failed", "cancelled"):
+        assert time.monotonic() < deadline, job
+        time.sleep(0.02)
+        job = sandbox.openai.fine_tuning.jobs.retrieve(job.id)
+    return job
 
 
 def chat(question: str, reply: str) -> dict[str, object]:

@@ -26,7 +26,7 @@ def test_a_message_that_cannot_be_acknowledged_keeps_no_slot(way: HalfOpen) -> N
         queue.put("message")
         channel = queue.consumer.channel
         channel.basic_qos(0, 1, False)
-        message = queue.get(timeout=5)
+        message = queue.get(timeout=60)
         assert not channel.qos.can_consume()
         way.close()
         way.freeze()

@@ -190,7 +190,7 @@ def test_a_sweep_without_redis_ends_well_and_its_rows_are_enqueued_when_redis_is
     with broker_at("redis://127.0.0.1:1/0"):
         assert sweep.sweep() == 0
         assert all(row(Credential, id).due_at <= utc_now() for id in many)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while sweep.sweep() < len(many):  # a bell that was down is left alone for a moment
         assert time.monotonic() < deadline
         for id in many:
