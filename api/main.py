@@ -10,11 +10,14 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
 
 from api.audit.middleware import AuditMiddleware
 from api.http import errors
+from api.http.addresses import AddressMiddleware
 from api.http.body_guard import BodyGuardMiddleware
 from api.http.errors import ErrorEnvelope
+from api.http.head import HeadMiddleware
 from api.http.middleware import BodyLimitMiddleware, RequestMiddleware
 from api.rate_limits.middleware import RateLimitMiddleware
 from api.routes import (
@@ -45,12 +48,20 @@ from api.routes.organization import (
 from api.webhooks.openapi import webhook_operations
 from shared.key_rotation.startup_check import check_keys
 from shared.log import set_up_logging
-from shared.settings import get_settings
+from shared.settings import Settings, get_settings
 from shared.version import VERSION
 
 DESCRIPTION = """Fine-tuning with OpenAI's API: use the official `openai` SDK of any language as the client.
 Set `OPENAI_BASE_URL` to this server's `/v1` and `OPENAI_API_KEY` to a project's API key."""
 MAX_OPEN_FILES = 1 << 16
+CORS_METHODS = ("GET", "POST", "DELETE")  # and OPTIONS, which the middleware answers itself
+EXPOSED_HEADERS = (  # that a script may read, beside the few that it always may
+    "x-request-id",
+    "retry-after",
+    "x-should-retry",
+    "idempotent-replayed",
+    *(f"x-ratelimit-{value}-{kind}" for value in ("limit", "remaining", "reset") for kind in ("requests", "bytes")),
+)
 FORM_OVERHEAD_BYTES = 1 << 20  # for the other fields of a form and its boundaries
 
 _FOR_PROJECTS = (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, chat)
@@ -125,6 +136,32 @@ def _extend_openapi(app: FastAPI) -> None:
     vars(app)["openapi"] = openapi  # hides the method, as FastAPI's documentation advises; mypy forbids the assignment
 
 
+def _add_middlewares(app: FastAPI, settings: Settings) -> None:
+    limits_by_path = {
+        "/v1/files": settings.max_file_bytes + FORM_OVERHEAD_BYTES,
+        "/v1/uploads/*/parts": settings.max_part_bytes + FORM_OVERHEAD_BYTES,
+        "/v1/chat/completions": settings.max_chat_bytes,
+        "/v1/provider_webhooks/*": provider_webhooks.MAX_BYTES,
+    }
+    # The last one added is the outermost: addresses and rate limits come first, the checks of the body last. HEAD comes
+    # after what counts and logs requests, which shall see it, and before what decides by the method of the route.
+    app.add_middleware(BodyGuardMiddleware, timeout=settings.body_timeout, unparsed=limits_by_path)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_json_bytes, by_path=limits_by_path)
+    app.add_middleware(AuditMiddleware)
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(RequestMiddleware)
+    app.add_middleware(RateLimitMiddleware)
+    app.add_middleware(AddressMiddleware, root_path=settings.root_path)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=CORS_METHODS,
+            allow_headers=["*"],
+            expose_headers=EXPOSED_HEADERS,
+        )
+
+
 def create_app() -> FastAPI:
     set_up_logging()
     settings = get_settings()
@@ -138,20 +175,10 @@ def create_app() -> FastAPI:
         redirect_slashes=False,  # the Location of such a redirect would repeat any Host header that a client sends
     )
     errors.register(app)
-    limits_by_path = {
-        "/v1/files": settings.max_file_bytes + FORM_OVERHEAD_BYTES,
-        "/v1/uploads/*/parts": settings.max_part_bytes + FORM_OVERHEAD_BYTES,
-        "/v1/chat/completions": settings.max_chat_bytes,
-        "/v1/provider_webhooks/*": provider_webhooks.MAX_BYTES,
-    }
-    # The last one added is the outermost: rate limits come first, the checks of the body last.
-    app.add_middleware(BodyGuardMiddleware, timeout=settings.body_timeout, unparsed=limits_by_path)
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_json_bytes, by_path=limits_by_path)
-    app.add_middleware(AuditMiddleware)
-    app.add_middleware(RequestMiddleware)
-    app.add_middleware(RateLimitMiddleware)
+    _add_middlewares(app, settings)
     for module in (*_FOR_PROJECTS, *_FOR_ADMINS):
         app.include_router(module.router, responses=_ERRORS)
+    app.include_router(jobs.limits_router, responses=_ERRORS)
     app.include_router(health.router)
     app.include_router(provider_webhooks.router, responses=_ERRORS)
     _extend_openapi(app)

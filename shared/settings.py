@@ -68,6 +68,19 @@ def _host_and_port(address: str | None) -> str | None:
     return address or None
 
 
+def _origin(origin: str) -> str:
+    if origin != "*" and not re.fullmatch(r"https?://[a-z0-9.\[\]:-]+", origin.lower()):
+        raise ValueError("must be * or an origin such as https://app.example.com, without a path or a slash at the end")
+    return origin.lower()
+
+
+def _path_prefix(path: str) -> str:
+    path = path.rstrip("/")
+    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*", path):
+        raise ValueError("must be a path such as /tunery, of letters, digits and ._~-")
+    return path
+
+
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
 
 
@@ -152,6 +165,9 @@ class Settings(BaseSettings):
     body_timeout: Seconds = timedelta(seconds=30)
 
     rate_limits: RateLimitSettings = RateLimitSettings()
+
+    root_path: Annotated[str, AfterValidator(_path_prefix)] = ""
+    cors_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
 
     idempotency_lifetime: Seconds = timedelta(days=1)
 

@@ -51,6 +51,10 @@ NO_IDS = {
     "Idempotency-Key",
     "bytes",
     "code",
+    "created_at[gt]",
+    "created_at[gte]",
+    "created_at[lt]",
+    "created_at[lte]",
     "enabled",
     "event_type",
     "event_types",
@@ -71,6 +75,7 @@ NO_IDS = {
     "name",
     "order",
     "priority",
+    "provider_options",
     "purpose",
     "resolution",
     "seed",
@@ -107,6 +112,8 @@ ANY_ANSWER = {
     ("/webhook_endpoints/{webhook_endpoint_id}/deliveries", "object"),
     ("/uploads/{upload_id}/complete", "part_ids"),
 }
+# Filters, of which the same holds, while the body of the same path names what must exist.
+FILTERS = {("/fine_tuning/jobs", "model")}
 
 
 @dataclass(frozen=True)
@@ -123,7 +130,8 @@ class IdReference:
 
     @property
     def may_answer_anything(self) -> bool:
-        return (self.operation.path, self.name) in ANY_ANSWER
+        known = ANY_ANSWER | FILTERS if self.where == "query" else ANY_ANSWER
+        return (self.operation.path, self.name) in known
 
     def request(self, person: Person, id: str, own: Mapping[str, str]) -> Answer:
         """Send a request with `id` as this parameter, and the person's own ids for all other parameters."""

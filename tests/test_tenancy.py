@@ -66,6 +66,7 @@ def references(server: str) -> list[IdReference]:
 TAKES_NO_ID = {
     ("POST", "/v1/files"),
     ("POST", "/v1/uploads"),
+    ("GET", "/v1/fine_tuning/model_limits"),
     ("GET", "/v1/models"),
     ("POST", "/v1/webhook_endpoints"),
     ("GET", "/v1/webhook_event_types"),

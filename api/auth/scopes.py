@@ -1,4 +1,7 @@
-"""Checks that a key has the scope of a route: the router names the resource, the method decides `read` or `write`."""
+"""Checks that a key has the scope of a route: the router names the resource, the method decides `read` or `write`.
+
+After it comes the check of the query, which also holds for every route: a caller without the scope learns nothing.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +10,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from api.auth.deps import AdminDep, CallerDep
+from api.http.unknown_keys import check_query
 
 
 def _access(method: str) -> str:
@@ -24,6 +28,7 @@ class ProjectScope:
 
     async def __call__(self, request: Request, caller: CallerDep) -> None:
         caller.check(self.required(request.method))
+        check_query(request)
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class AdminScope:
 
     async def __call__(self, request: Request, admin: AdminDep) -> None:
         admin.check(self.required(request.method))
+        check_query(request)
 
 
 def scope(resource: str) -> Any:

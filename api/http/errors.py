@@ -1,7 +1,8 @@
 """Turns every error into OpenAI's envelope, `{"error": {"message", "type", "param", "code"}}`, with its HTTP status."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 from structlog import get_logger
 
+from api.http import unknown_keys
 from shared.errors import RateLimited, ServiceError
 
 log = get_logger(__name__)
@@ -50,17 +52,24 @@ def service_error(_: Request, error: Exception) -> JSONResponse:
     return answer
 
 
-_CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
+_CODES = {"missing": "missing_required_parameter"}
+_OTHER_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"}  # the rest is not repeated
+_CURL = "-H 'Content-Type: application/json'"
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _KINDS = {"int", "float", "str", "bool", "dict", "list", "function"}
 
 
-def validation_error(_: Request, error: Exception) -> JSONResponse:
+def validation_error(request: Request, error: Exception) -> JSONResponse:
     """Answer FastAPI's validation errors with 400. The input is never repeated: it may contain a secret."""
     assert isinstance(error, RequestValidationError)
     problems = error.errors()
     if problems[0]["type"] == "json_invalid":
         return envelope(400, f"The body is not JSON: {problems[0]['ctx']['error']}", "invalid_json")
+    if not_json := _other_content_type(request, problems[0]):
+        return envelope(400, not_json, "invalid_content_type", param="Content-Type")
+    # First, as a misspelt key is also the reason why the right one is missing.
+    if unknown := [each["loc"] for each in problems if each["type"] == "extra_forbidden"]:
+        return _unknown_keys(request, unknown)
     param = _param(problems[0]["loc"])
     texts = [each["msg"].removeprefix("Value error, ") for each in problems if _param(each["loc"]) == param]
     reasons = list(dict.fromkeys(texts))
@@ -68,9 +77,34 @@ def validation_error(_: Request, error: Exception) -> JSONResponse:
     return envelope(400, message, _CODES.get(problems[0]["type"], "invalid_value"), param=param)
 
 
+def _other_content_type(request: Request, problem: Mapping[str, Any]) -> str | None:
+    """Explain a body that was not read as JSON because of its content type; None if that is not the problem."""
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_json = sent == "application/json" or (sent.startswith("application/") and sent.endswith("+json"))
+    if is_json or tuple(problem["loc"]) != ("body",) or problem["type"] == "missing":
+        return None
+    how = f"as {sent}" if sent in _OTHER_TYPES else "with another content type" if sent else "without a content type"
+    return f"The body was sent {how}: send JSON, with the header Content-Type: application/json (curl: {_CURL})"
+
+
+def _unknown_keys(request: Request, locations: Sequence[Sequence[Any]]) -> JSONResponse:
+    """Name every unknown key of a body, with the nearest known one of the same object."""
+    body = request.scope["route"].body_field
+    by_object: dict[tuple[Any, ...], list[str]] = {}
+    for each in locations:
+        by_object.setdefault(tuple(each[1:-1]), []).append(str(each[-1]))
+    sentences = []
+    for parent, names in islice(by_object.items(), unknown_keys.MAX_NAMED):
+        known = unknown_keys.keys_at(body.field_info.annotation, parent) if body else ()
+        sentences.append(unknown_keys.sentence("parameter", names, known, inside=_param(("body", *parent))))
+    inside, name = _param(locations[0][:-1]), unknown_keys.shown(str(locations[0][-1]))
+    param = ".".join(each for each in (inside, name) if each)
+    return envelope(400, ". ".join(sentences), unknown_keys.CODE, param=param or None)
+
+
 def _param(location: Sequence[Any]) -> str | None:
     """`("body", "method", "dpo", "constrained-int")` → `method.dpo`: field names and indexes, without type names."""
-    if location[0] == "header":
+    if location[0] in {"header", "query"}:
         return str(location[1])
     names = [
         str(item) for item in location[1:] if isinstance(item, int) or (_FIELD.fullmatch(item) and item not in _KINDS)
@@ -82,7 +116,9 @@ def http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     match error.status_code:
         case 404:
-            return envelope(404, f"Unknown request URL: {request.method} {request.url.path}", "unknown_url")
+            path = request.url.path
+            hint = f". Did you mean /v1{path}? The base URL must end in /v1" if _is_known_below_v1(request) else ""
+            return envelope(404, f"Unknown request URL: {request.method} {path}{hint}", "unknown_url")
         case 405:
             answer = envelope(405, f"{request.method} is not allowed for {request.url.path}", "method_not_allowed")
             answer.headers.update(error.headers or {})
@@ -94,11 +130,18 @@ def http_error(request: Request, error: Exception) -> JSONResponse:
             return envelope(status, str(error.detail), getattr(error, "code", "invalid_request"))
 
 
+def _is_known_below_v1(request: Request) -> bool:
+    """Whether a route of ours has this first segment after `/v1`, which clients leave out of the base URL."""
+    segment = request.url.path.split("/")[1]
+    return any(path.startswith(f"/v1/{segment}") for path in request.app.openapi()["paths"]) if segment else False
+
+
 def _allowed(request: Request) -> str:
     """List every documented method of the path; the router's own `Allow` names only the first matching route's."""
     for path, operations in request.app.openapi()["paths"].items():
         if compile_path(path)[0].match(request.url.path):
-            return ", ".join(sorted(method.upper() for method in operations))
+            methods = {method.upper() for method in operations}
+            return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
     return ""
 
 

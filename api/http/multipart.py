@@ -10,6 +10,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
+from api.http import unknown_keys
 from shared.datasets.storage.store import Writer
 from shared.errors import Invalid, TooLarge
 
@@ -70,8 +71,9 @@ class FormWithFile:
             raise Invalid(message, code="missing_required_parameter", param=self._field)
         if self._writer.bytes == 0:
             raise Invalid("The file is empty", code="empty_file", param=self._field)
-        for name in sorted(set(self.fields) - set(allowed)):
-            raise Invalid(f"Unknown field in the form: {name[:64]}", code="unknown_parameter", param=name[:64])
+        if unknown := [name for name in self.fields if name not in allowed]:
+            message = unknown_keys.sentence("field of the form", unknown, {self._field, *allowed})
+            raise Invalid(message, code=unknown_keys.CODE, param=unknown[0][:64])
         return self.filename
 
     async def _flush(self) -> None:

@@ -113,7 +113,7 @@ def _read_limits(project_id: str, key_id: str) -> dict[str, Limits]:
 
 
 class RateLimitMiddleware:
-    """The outermost middleware, so that a refusal costs next to nothing.
+    """Outside of all that costs something, so that a refusal costs next to nothing.
 
     A request with a cached key is counted here, one with an unknown key once its project has been found (`admit`). An
     address with too many failed authentications is let in only with keys that this process has seen to be valid.

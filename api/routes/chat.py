@@ -14,6 +14,7 @@ from structlog import get_logger
 
 from api.auth.deps import CallerDep
 from api.auth.scopes import scope
+from api.http.addresses import DEPLOYMENT
 from shared.database import transaction
 from shared.errors import Invalid, ProviderUnavailable
 from shared.jobs import tuned_models
@@ -49,6 +50,12 @@ _PASSED_BACK = {
     "retry-after-ms",
     "x-should-retry",
 }
+
+
+_NO_MODEL_YET = (
+    "`model` is null. If it is the `fine_tuned_model` of a job: the job has no tuned model yet. It gets one when it "
+    "has succeeded; retrieve the job again until then, or receive the webhook `fine_tuning.job.succeeded`"
+)
 
 
 class Asked(msgspec.Struct):
@@ -92,7 +99,7 @@ async def create_chat_completion(request: Request, caller: CallerDep) -> Streami
     The provider's answers and its errors are passed on in its words. Nothing is kept, so an `Idempotency-Key` means
     nothing here; and as all projects share one account there, the provider does not get to see it.
     """
-    asked, body = _decode(await request.body())
+    asked, body = _decode(await request.body(), request.scope.get(DEPLOYMENT))
     account = await anyio.to_thread.run_sync(_account, caller, asked.model)
     response = await _send(account, body)
     if response.status_code in {401, 403}:
@@ -103,16 +110,23 @@ async def create_chat_completion(request: Request, caller: CallerDep) -> Streami
     return StreamingResponse(_pass_on(response), status_code=response.status_code, headers=headers)
 
 
-def _decode(body: bytes) -> tuple[Asked, bytes]:
-    """What is asked, and the body to send: each field once, so that the provider reads the `model` that we judge."""
+def _decode(body: bytes, deployment: str | None) -> tuple[Asked, bytes]:
+    """Return what is asked, and the body to send: each field once, so that the provider reads the `model` we judge.
+
+    `deployment` is the model that an Azure client has put into the path, which counts there.
+    """
     try:
         fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        if [name for name in fields if name.lower() == "model"] not in ([], ["model"]):
+            raise Invalid("`model` is written in more than one way", param="model")
+        if deployment is not None:
+            fields["model"] = msgspec.Raw(msgspec.json.encode(deployment))
+        if bytes(fields.get("model", b"")) == b"null":
+            raise Invalid(_NO_MODEL_YET, param="model")
         once = msgspec.json.encode(fields)
         asked = msgspec.json.decode(once, type=Asked)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"The body must be a JSON object with a `model`: {error}", param="model") from None
-    if [name for name in fields if name.lower() == "model"] != ["model"]:
-        raise Invalid("`model` is written in more than one way", param="model")
     return asked, once
 
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal, get_args
 
 from fastapi import APIRouter, Query
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from structlog import get_logger
@@ -12,6 +12,7 @@ from api import idempotency
 from api.auth.deps import After, CallerDep, SessionDep
 from api.auth.scopes import scope
 from api.http.file_upload import receive_file
+from api.http.head import IS_HEAD
 from api.http.multipart import FormWithFile
 from api.idempotency import IdempotentRoute
 from shared.database import transaction
@@ -28,6 +29,7 @@ from shared.settings import get_settings
 log = get_logger(__name__)
 router = APIRouter(prefix="/v1/files", tags=["Files"], route_class=IdempotentRoute, dependencies=[scope("files")])
 
+CONTENT_TYPE = "application/octet-stream"
 _FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
 _FORM = {
     "required": True,
@@ -103,9 +105,11 @@ def list_files(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
     order: Literal["asc", "desc"] = "desc",
     purpose: Purpose | None = None,
+    filename: Annotated[str | None, Query(max_length=255, description="The whole name, as it was uploaded")] = None,
 ) -> Page[FilePublic]:
     """List the project's files, newest first unless `order` is `asc`."""
     where = [] if purpose is None else [Dataset.purpose == purpose]
+    where += [] if filename is None else [Dataset.filename == filename]
     rows = list_owned(session, Dataset, caller.project_id, *where, after=after, limit=limit, ascending=order == "asc")
     return Page.of([FilePublic.of(row) for row in rows], limit)
 
@@ -127,7 +131,7 @@ def delete_file(session: SessionDep, caller: CallerDep, file_id: str) -> FileDel
 
 
 @router.get("/{file_id}/content", response_class=StreamingResponse)
-def retrieve_file_content(session: SessionDep, caller: CallerDep, file_id: str) -> StreamingResponse:
+def retrieve_file_content(request: Request, session: SessionDep, caller: CallerDep, file_id: str) -> Response:
     """Download a file as it was uploaded; a result file as the provider made it.
 
     Errors: 400 for a file of purpose `assistants`, as at OpenAI.
@@ -141,4 +145,7 @@ def retrieve_file_content(session: SessionDep, caller: CallerDep, file_id: str) 
         log.error("the bytes of a file are missing", file_id=dataset.id, status=DatasetStatus(dataset.status))
         raise StorageUnavailable("The content of this file is missing: contact your operator with its id") from None
     headers = {"content-length": str(dataset.bytes)}
-    return StreamingResponse(store.chunks(file), media_type="application/octet-stream", headers=headers)
+    if request.scope.get(IS_HEAD):
+        file.close()
+        return Response(media_type=CONTENT_TYPE, headers=headers)
+    return StreamingResponse(store.chunks(file), media_type=CONTENT_TYPE, headers=headers)

@@ -1,32 +1,35 @@
 """`/v1/fine_tuning/jobs`: OpenAI's fine-tuning jobs, with event streams and metrics."""
 
-import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import Response, StreamingResponse
+from sqlalchemy import ColumnElement
 from sqlmodel import Session
 from starlette.requests import Request
 
 from api.auth.deps import After, CallerDep, SessionDep
 from api.auth.scopes import scope
 from api.idempotency import IdempotentRoute
+from api.routes.job_filters import METADATA_PARAMETER, job_filter
 from api.streams.events import MEDIA_TYPE
 from api.streams.jobs import follow
 from shared.database import transaction
-from shared.db.owned import get_owned
+from shared.db.owned import get_owned, list_owned
 from shared.db.pages import Page
-from shared.errors import Invalid
-from shared.jobs import metrics
+from shared.jobs import metrics, slots
 from shared.jobs import service as jobs
 from shared.jobs.metrics import JobMetrics
 from shared.jobs.models import Job, JobEvent, JobRequest
 from shared.jobs.schemas import CheckpointPublic, JobCreate, JobEventPublic, JobPublic
+from shared.jobs.slots import ModelLimit
 
 router = APIRouter(
     prefix="/v1/fine_tuning/jobs", tags=["Fine-tuning"], route_class=IdempotentRoute, dependencies=[scope("jobs")]
 )
+
+limits_router = APIRouter(tags=["Fine-tuning"], dependencies=[scope("jobs")])
 
 
 @router.post("", response_model=JobPublic)
@@ -40,31 +43,16 @@ def create_job(session: SessionDep, caller: CallerDep, new: JobCreate) -> JobPub
     return JobPublic.of(jobs.create(session, caller, new))
 
 
-_METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
-
-
-def _metadata(request: Request) -> dict[str, str] | Literal["null"] | None:
-    """Return the pairs of `metadata[k]=v`, or "null" for `metadata=null`, or None without a filter."""
-    pairs = {match[1]: value for name, value in request.query_params.items() if (match := _METADATA.fullmatch(name))}
-    plain = request.query_params.get("metadata")
-    if plain not in {None, "null"} or (plain and pairs):
-        raise Invalid("Use metadata[key]=value, or metadata=null for jobs without metadata", param="metadata")
-    return "null" if plain else pairs or None
-
-
-@router.get("", response_model=Page[JobPublic])
+@router.get("", response_model=Page[JobPublic], openapi_extra={"parameters": [METADATA_PARAMETER]})
 def list_jobs(
-    request: Request,
     session: SessionDep,
     caller: CallerDep,
+    where: Annotated[list[ColumnElement[bool]], Depends(job_filter)],
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[JobPublic]:
-    """List the project's jobs, newest first.
-
-    `metadata[k]=v`, which may be repeated, returns only jobs with that metadata; `metadata=null` those without any.
-    """
-    rows = jobs.list_jobs(session, caller.project_id, after=after, limit=limit, metadata=_metadata(request))
+    """List the project's jobs, newest first. Filters of different names all apply."""
+    rows = list_owned(session, Job, caller.project_id, *where, after=after, limit=limit)
     return Page.of([JobPublic.of(row) for row in rows], limit)
 
 
@@ -94,6 +82,15 @@ def pause_job(session: SessionDep, caller: CallerDep, fine_tuning_job_id: str) -
 def resume_job(session: SessionDep, caller: CallerDep, fine_tuning_job_id: str) -> JobPublic:
     """Request that a paused job continues. Errors: 400 `invalid_job_status`."""
     return JobPublic.of(jobs.make_request(session, caller.project_id, fine_tuning_job_id, JobRequest.RESUME))
+
+
+@limits_router.get("/v1/fine_tuning/model_limits", response_model=dict[str, ModelLimit])
+def list_model_limits(session: SessionDep, caller: CallerDep) -> dict[str, ModelLimit]:
+    """Return, by the name of each base model, how many of the project's jobs may be at the provider at once.
+
+    More jobs than that wait in the queue; none is refused. `max_concurrent_jobs` is null where no limit is known.
+    """
+    return slots.model_limits(session, caller.project_id)
 
 
 _AS_STREAM: dict[int | str, dict[str, Any]] = {

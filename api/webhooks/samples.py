@@ -22,6 +22,7 @@ _JOB: dict[str, Any] = {
     "validation_file": None,
     "seed": 42,
     "integrations": None,
+    "provider_options": None,
     "estimated_finish": _MADE_AT + 1800,
     "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3}}},
     "metadata": None,

@@ -40,7 +40,7 @@ class Dataset(OwnedDue, Deletable, table=True):
     """
 
     __tablename__ = "datasets"
-    __table_args__ = (Index(None, "project_id", "id"),)
+    __table_args__ = (Index(None, "project_id", "id"), Index(None, "project_id", "filename"))
     id_prefix: ClassVar[str] = "file-"
     called: ClassVar[str] = "File object"
     task: ClassVar[Task] = Task.ADVANCE_DATASET

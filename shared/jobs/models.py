@@ -61,9 +61,7 @@ class Slot(StrEnum):
     HELD = "held"  # at the provider, or about to be created there
 
 
-class Approval(StrEnum):
-    """Of a job that costs more than its project may spend without being asked."""
-
+class Approval(StrEnum):  # of a job that costs more than its project may spend without being asked
     AWAITED = "awaited"
     APPROVED = "approved"
     REJECTED = "rejected"
@@ -87,6 +85,7 @@ class Job(OwnedDue, table=True):
     __tablename__ = "jobs"
     __table_args__ = (
         Index(None, "project_id", "id"),
+        *(Index(None, "project_id", name, "id") for name in ("status", "model")),  # lists filter by them
         Index("ix_jobs_waiting", "queue_id", "project_id", "priority", "id", postgresql_where=text(IS_WAITING)),
         Index("ix_jobs_open", "project_id", postgresql_where=text(IS_OPEN)),
         Index("ix_jobs_held", "queue_id", "project_id", postgresql_where=text(IS_HELD)),
@@ -108,6 +107,7 @@ class Job(OwnedDue, table=True):
     hyperparameters: dict[str, Any] = JSONField(default_factory=dict)
     integrations: list[dict[str, Any]] | None = JSONField(default=None)
     labels: dict[str, str] | None = JSONField(default=None)
+    provider_options: dict[str, Any] | None = JSONField(default=None)
 
     status: JobStatus = EnumField(JobStatus, default=JobStatus.VALIDATING_FILES)
     request: JobRequest | None = EnumField(JobRequest, default=None, nullable=True)

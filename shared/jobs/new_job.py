@@ -9,6 +9,9 @@ from shared.db.owned import get_owned
 from shared.errors import Invalid
 from shared.jobs.models import Job, Priority
 from shared.jobs.schemas import JobCreate
+from shared.projects.credentials import Account
+from shared.projects.models import Credential
+from shared.providers import options
 
 _USUAL: dict[str, Any] = {"type": "supervised", "supervised": {"hyperparameters": {}}}
 
@@ -32,6 +35,16 @@ def columns(session: Session, project_id: str, new: JobCreate) -> dict[str, Any]
     return {**found, "hyperparameters": _hyperparameters(found["method"])}
 
 
+def check_provider_options(credential: Credential, options_given: dict[str, Any] | None) -> None:
+    """Raises `Invalid` for an option, or a value of one, that this account's kind of provider does not take."""
+    problem = options.find_problem(Account.of(credential).dialect, options_given or {})
+    if problem is not None:
+        shown = problem.name if problem.name.isidentifier() and problem.name.isascii() else None
+        param = f"provider_options.{shown}" if shown else "provider_options"
+        code = "unknown_parameter" if problem.is_unknown else "invalid_value"
+        raise Invalid(f"{param}: {problem.sentence}", code=code, param=param)
+
+
 def _given(new: JobCreate) -> dict[str, Any]:
     """None for what is left out."""
     integrations = (
@@ -46,6 +59,7 @@ def _given(new: JobCreate) -> dict[str, Any]:
         "method": new.method.model_dump(exclude_none=True) if new.method else None,
         "integrations": integrations,
         "labels": new.metadata,
+        "provider_options": new.provider_options,
         "priority": Priority[new.priority.upper()] if new.priority else None,
     }
 

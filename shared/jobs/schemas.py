@@ -10,6 +10,7 @@ from shared.jobs.methods import Hyperparameters, Method
 from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
 from shared.json_fields import Metadata
 
+ProviderOptionName = Annotated[str, Field(max_length=64)]
 ModelName = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -51,6 +52,7 @@ class JobCreate(BaseModel):
     integrations: Annotated[list[Integration] | None, Field(max_length=5)] = None
     metadata: Metadata | None = None
     priority: Literal["low", "normal", "high"] | None = None
+    provider_options: Annotated[dict[ProviderOptionName, Any] | None, Field(max_length=16)] = None
 
 
 class JobError(BaseModel):
@@ -106,6 +108,7 @@ class JobPublic(Listed):
     cost: Cost | None
     approval: Approval | None
     priority: Literal["low", "normal", "high"]
+    provider_options: dict[str, Any] | None
     queue_position: int | None
     estimated_start: int | None
 
@@ -141,6 +144,7 @@ class JobPublic(Listed):
             cost=Cost(**row.cost) if row.cost else None,
             approval=row.approval,
             priority=_PRIORITIES[row.priority],
+            provider_options=row.provider_options,
             queue_position=row.queue_position,
             estimated_start=epoch(row.estimated_start_at) if row.estimated_start_at else None,
         )

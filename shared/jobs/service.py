@@ -1,7 +1,6 @@
 """Creates jobs, takes requests to cancel, pause or resume them, changes their status, and notifies their project."""
 
 from datetime import timedelta
-from typing import Literal
 
 from sqlalchemy import ColumnElement, and_, func, update
 from sqlmodel import Session, col, or_, select
@@ -35,6 +34,7 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     asked = new_job.columns(session, caller.project_id, new)
     credential = tuned_models.account_to_tune(session, caller.project_id, asked["model"])
     tuned_models.check_permitted(session, caller.project_id, rule_of(project), asked["model"])
+    new_job.check_provider_options(credential, asked["provider_options"])
     for param in ("training_file", "validation_file"):
         if asked[param] is not None:
             dataset = datasets.get_for_training(session, caller.project_id, asked[param], param)
@@ -55,23 +55,6 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     make_due(session, job)
     reservation.begin(session, job)  # last, since others may wait for its lock
     return job
-
-
-def list_jobs(
-    session: Session,
-    project_id: str,
-    *,
-    after: str | None,
-    limit: int,
-    metadata: dict[str, str] | Literal["null"] | None,
-) -> list[Job]:
-    """Return up to `limit` + 1 jobs, newest first: with all pairs of `metadata`, or with none at all for `null`."""
-    where = []
-    if metadata == "null":
-        where.append(or_(col(Job.labels).is_(None), col(Job.labels) == {}))
-    elif metadata:
-        where.append(col(Job.labels).contains(metadata))
-    return list_owned(session, Job, project_id, *where, after=after, limit=limit)
 
 
 def list_events(session: Session, project_id: str, job_id: str, *, after: str | None, limit: int) -> list[JobEvent]:

@@ -1,12 +1,15 @@
 """Lets a job enter and leave the queue for slots. The worker decides which job is next."""
 
+from pydantic import BaseModel
+from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from shared.datasets.validation.rules.limits import rules
 from shared.db.claims import make_due, release
-from shared.jobs.models import Job, JobQueue, QueueShare, Slot
-from shared.projects.models import Credential
+from shared.jobs.models import Job, JobQueue, JobStatus, QueueShare, Slot
+from shared.projects import credentials
+from shared.projects.models import Credential, Project
 from shared.settings import get_settings
 
 
@@ -16,14 +19,46 @@ def base_of(model: str) -> str:
     return (known.alias or known.name) if known is not None else model
 
 
-def most(session: Session, queue: JobQueue) -> int | None:
-    """How many jobs of this queue may be at the provider: as the operator says of the
-    deployment's account, else as the provider itself does. None if neither says it.
+class ModelLimit(BaseModel):
+    """How many jobs of one base model may be at the provider at once; null: not known, and not limited here.
+
+    `active_jobs`: how many of the project are there now, or about to be.
     """
-    credential = session.get_one(Credential, queue.credential_id)
+
+    max_concurrent_jobs: int | None
+    active_jobs: int
+
+
+def model_limits(session: Session, project_id: str) -> dict[str, ModelLimit]:
+    """Return the limit of each base model that the project may tune, by its name. Snapshots and aliases share slots."""
+    project = session.get_one(Project, project_id)
+    held = select(JobQueue.credential_id, JobQueue.model, func.count()).join(Job, col(Job.queue_id) == JobQueue.id)
+    held = held.where(Job.project_id == project_id, Job.slot == Slot.HELD, Job.status != JobStatus.PAUSED)
+    active = {(row[0], row[1]): row[2] for row in session.exec(held.group_by(JobQueue.credential_id, JobQueue.model))}
+    limits = {}
+    for credential in credentials.usable_by(session, project_id)[::-1]:  # the newest account is the one that is used
+        for name in (each["id"] for each in credential.base_models):
+            base = base_of(name)
+            known = (most_at(credential, base), project.max_active_jobs or get_settings().provider.max_active_jobs)
+            limits[name] = ModelLimit(
+                max_concurrent_jobs=min((each for each in known if each is not None), default=None),
+                active_jobs=active.get((credential.id, base), 0),
+            )
+    return limits
+
+
+def most(session: Session, queue: JobQueue) -> int | None:
+    """How many jobs of this queue may be at the provider at once."""
+    return most_at(session.get_one(Credential, queue.credential_id), queue.model)
+
+
+def most_at(credential: Credential, base: str) -> int | None:
+    """How many jobs of a base model may be at the provider at once: as the operator says of the deployment's account,
+    else as the provider itself does. None if neither says it.
+    """
     configured = get_settings().provider.slots if credential.project_id is None else {}
     by_base = {base_of(name): count for name, count in configured.items()}
-    return by_base.get(queue.model, configured.get("*", credential.job_slots.get(queue.model)))
+    return by_base.get(base, configured.get("*", credential.job_slots.get(base)))
 
 
 def queue_of(session: Session, job: Job) -> JobQueue:

@@ -106,18 +106,22 @@ def _without_final_dot(name: str) -> str:
     return name.lower().removesuffix(".")
 
 
+_PRIVATE = "a private or reserved network"
+_OPERATORS_CHOICE = ". An operator can permit networks of their own with TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS"
+
+
 def _check(target: Target) -> None:
     settings = get_settings()
     if target.address:
         if reason := forbidden_reason(target.address, target.scheme, target.port):
-            _refuse(f"The address must not lead to {reason}")
+            _refuse(f"The address must not lead to {reason}{_OPERATORS_CHOICE if reason == _PRIVATE else ''}")
         return
     if target.host in settings.own_hosts:
         _refuse("The address must not be one of this installation's own")
     if settings.dangerous_allow_private_urls:
         return  # the name may lead to an allowed network, where plain http and any port are permitted
     if "." not in target.host or target.host.endswith(PRIVATE_SUFFIXES):
-        _refuse("The address must be a public name: this one is only known inside of a network")
+        _refuse(f"The address must be a public name: this one is only known inside of a network{_OPERATORS_CHOICE}")
     if target.scheme != "https":
         _refuse("The address must be a full https:// URL")
     if target.port not in settings.webhook_ports:
@@ -135,7 +139,7 @@ def forbidden_reason(address: IPAddress, scheme: str, port: int) -> str | None:
     if _is_within(address, settings.dangerous_allow_private_urls):
         return None
     if _is_within(address, _FORBIDDEN_NETWORKS):
-        return "a private or reserved network"
+        return _PRIVATE
     if is_own_address(address):
         return "this installation itself"
     if scheme != "https":

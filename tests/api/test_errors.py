@@ -124,7 +124,17 @@ def test_an_admin_key_owns_no_files(alice: Person) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", "/files/a/b", "/fine_tuning", "/fine_tuning/jobs/x/y", "/", "", "/files/", "/../v1/files", "//files"],
+    [
+        "/nothing",
+        "/files/a/b",
+        "/fine_tuning",
+        "/fine_tuning/jobs/x/y",
+        "/",
+        "",
+        "/../v1/files",
+        "/files/a/b/",
+        "//nothing",
+    ],
 )
 def test_an_unknown_url_is_answered_with_404(alice: Person, path: str) -> None:
     answer = send(alice, "GET", path)
@@ -135,13 +145,13 @@ def test_an_unknown_url_is_answered_with_404(alice: Person, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PUT", "/files", {"GET", "POST"}),
-        ("PATCH", "/files/file-x", {"GET", "DELETE"}),
-        ("POST", "/models", {"GET"}),
-        ("DELETE", "/fine_tuning/jobs", {"GET", "POST"}),
+        ("PUT", "/files", {"GET", "HEAD", "POST"}),
+        ("PATCH", "/files/file-x", {"GET", "HEAD", "DELETE"}),
+        ("POST", "/models", {"GET", "HEAD"}),
+        ("DELETE", "/fine_tuning/jobs", {"GET", "HEAD", "POST"}),
         ("GET", "/chat/completions", {"POST"}),
         ("GET", "/fine_tuning/jobs/ftjob-x/cancel", {"POST"}),
-        ("OPTIONS", "/files", {"GET", "POST"}),
+        ("OPTIONS", "/files", {"GET", "HEAD", "POST"}),
     ],
 )
 def test_a_wrong_method_is_answered_with_the_allowed_ones(

@@ -86,6 +86,10 @@ def test_a_filter_goes_with_pages(alice: Person, jobs: dict[str, str]) -> None:
         ({"limit": "101"}, "limit"),
         ({"limit": "ten"}, "limit"),
         ({"after": "a" * 65}, "after"),
+        ({"status": "done"}, "status"),
+        ({"model": "m" * 257}, "model"),
+        ({"created_at[gte]": "-1"}, "created_at[gte]"),
+        ({"created_at[lt]": "yesterday"}, "created_at[lt]"),
     ],
 )
 def test_a_wrong_parameter_is_named(alice: Person, query: dict[str, str], param: str) -> None:

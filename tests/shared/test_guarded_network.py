@@ -92,10 +92,9 @@ def test_names_that_only_a_private_network_knows_are_refused_before_they_are_loo
     resolver = Resolver(lambda name: pytest.fail(f"{name} was looked up"))
     with settings(TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS="[]"):
         for host in ("localhost", "db", "metadata.google.internal", "printer.local"):
-            assert connect(host, 443, "https", resolver, ()) == (
-                [],
-                "The address must be a public name: this one is only known inside of a network",
-            )
+            tried, failure = connect(host, 443, "https", resolver, ())
+            assert tried == []
+            assert failure.startswith("The address must be a public name: this one is only known inside of a network")
 
 
 @both

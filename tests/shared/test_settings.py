@@ -63,6 +63,10 @@ def test_the_example_lists_every_setting_and_nothing_else() -> None:
         ("DATABASE_URL", "postgres://a:b@c/d", "database_url", "postgresql+psycopg://a:b@c/d"),
         ("DATABASE_URL", "postgresql+asyncpg://a:b@c/d", "database_url", "postgresql+psycopg://a:b@c/d"),
         ("TUNERY_MAX_FILE_BYTES", "1000", "max_file_bytes", 1000),
+        ("TUNERY_ROOT_PATH", "/a/tunery-1/", "root_path", "/a/tunery-1"),
+        ("TUNERY_ROOT_PATH", "/", "root_path", ""),
+        ("TUNERY_CORS_ORIGINS", '["https://App.example:8443"]', "cors_origins", ("https://app.example:8443",)),
+        ("TUNERY_CORS_ORIGINS", '["*"]', "cors_origins", ("*",)),
     ],
 )
 def test_a_setting_is_read_from_the_environment(name: str, value: str, field: str, meant: object) -> None:
@@ -111,6 +115,14 @@ WRONG = [
     ("TUNERY_SMTP__SENDER", "nobody", "should match pattern"),
     ("TUNERY_SMTP__SECURITY", "tls", "'starttls', 'ssl' or 'plain'"),
     ("TUNERY_SMTP__PORT", "0", "greater than 0"),
+    ("TUNERY_ROOT_PATH", "tunery", "must be a path such as /tunery"),
+    ("TUNERY_ROOT_PATH", "/a//b", "must be a path such as /tunery"),
+    ("TUNERY_ROOT_PATH", "https://a.example/tunery", "must be a path such as /tunery"),
+    ("TUNERY_ROOT_PATH", '/"><script>', "must be a path such as /tunery"),
+    ("TUNERY_CORS_ORIGINS", '["app.example"]', "must be \\* or an origin"),
+    ("TUNERY_CORS_ORIGINS", '["https://app.example/"]', "must be \\* or an origin"),
+    ("TUNERY_CORS_ORIGINS", '["https://*.example"]', "must be \\* or an origin"),
+    ("TUNERY_CORS_ORIGINS", '["null"]', "must be \\* or an origin"),
     ("TUNERY_CREATE_GRACE", "soon", "could not convert string to float: 'soon'"),
 ]
 

@@ -95,6 +95,16 @@ REFUSED = {
     "http://a.example/": "full https",
     "ftp://a.example/": "full https",
     "//a.example/": "full https",
+    **dict.fromkeys(
+        (
+            "https://10.0.0.1/",
+            "http://127.0.0.1:8080/",
+            "https://[fd00::1]/",
+            "http://localhost:3000/",
+            "https://a.internal/",
+        ),
+        r"An operator can permit networks of their own with TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS$",
+    ),
 }
 
 

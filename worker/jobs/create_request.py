@@ -35,6 +35,7 @@ def new_job(job: Job, files: dict[str, str]) -> NewJob:
         suffix=job.suffix,
         method=job.method if job.method != {"type": "supervised", "supervised": {"hyperparameters": {}}} else None,
         integrations=job.integrations,
+        provider_options=job.provider_options or {},
     )
 
 

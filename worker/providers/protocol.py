@@ -39,6 +39,7 @@ class NewJob:
     """A job to create. `training_file` and `validation_file` are ids of the provider.
 
     `method`, `suffix` and `integrations` are None where the caller left them out.
+    `provider_options` were checked by `shared.providers.options` for the account's dialect.
     """
 
     mark: Mark
@@ -49,6 +50,7 @@ class NewJob:
     suffix: str | None
     method: dict[str, Any] | None
     integrations: list[dict[str, Any]] | None
+    provider_options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

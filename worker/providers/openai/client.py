@@ -130,7 +130,7 @@ class OpenAIProvider:
                 parsing.ORGANIZATION_KEY: job.mark.organization_id,
             },
         }
-        given = {name: value for name, value in body.items() if value is not None}
+        given = {**job.provider_options, **{name: value for name, value in body.items() if value is not None}}
         with self._errors():
             return self._job(self._json.post(_JOBS, given))
 

@@ -1,0 +1,91 @@
+"""Refuses query parameters and JSON keys that a route does not have: ignored, they would answer another question."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from itertools import islice
+from typing import Any, get_args
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from shared.errors import Invalid
+from shared.providers import options
+
+PROVIDER_OPTIONS = "provider_options"
+CODE = "unknown_parameter"
+MAX_NAMED = 10  # keys of one request that a refusal names; a body may have thousands
+MAX_LISTED = 12  # parameters of a route that a refusal lists when none resembles the unknown one
+# Other text is not repeated: a caller may have put a secret there.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}(?:\[[A-Za-z0-9_]{0,64}\])?")
+_CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def check_query(request: Request) -> None:
+    """Raises `Invalid` if the query has a parameter that the route of this request does not declare."""
+    if not request.scope["query_string"]:
+        return
+    route = request.scope["route"]
+    if not isinstance(route, APIRoute) or not route.include_in_schema:
+        return  # such as an endpoint of OpenAI's that we do not have: its answer says so, whatever the query
+    known = {each.alias for each in _query_fields(route.dependant)}
+    objects = {each["name"] for each in (route.openapi_extra or {}).get("parameters", ())}  # name[key]=value
+    names = [name for name in request.query_params if name not in known | objects]
+    unknown = [name for name in names if not (name.endswith("]") and name.partition("[")[0] in objects)]
+    if unknown:
+        raise Invalid(sentence("query parameter", unknown, known | objects), code=CODE, param=shown(unknown[0]))
+
+
+def _query_fields(dependant: Dependant) -> Iterator[Any]:
+    yield from dependant.query_params
+    for each in dependant.dependencies:
+        yield from _query_fields(each)
+
+
+def shown(name: str) -> str | None:
+    """Return a name that can be repeated to the caller, or None."""
+    return name if _NAME.fullmatch(name) else None
+
+
+def sentence(kind: str, names: Iterable[str], known: Collection[str], *, inside: str | None = None) -> str:
+    """Name all unknown keys, each with the known one that it resembles.
+
+    `kind` is the noun for such a key; `inside` is the path of the object that has it, None for the whole body or query.
+    """
+    unknown = list(dict.fromkeys(names))
+    named = [f"`{name}`{_hint(name, known)}" for name in islice(filter(shown, unknown), MAX_NAMED)]
+    if len(named) < len(unknown):
+        named.append(f"{len(unknown) - len(named)} more" if named else f"a name that is no {kind}")
+    listed = f". Known here: {', '.join(sorted(known))}" if known and len(known) <= MAX_LISTED else ""
+    without_hint = any(each[-1] == "`" for each in named)
+    where = f" in {inside}" if inside else ""
+    plural = "s" if len(unknown) > 1 else ""
+    return f"Unknown {kind}{plural}{where}: {', '.join(named)}{listed if without_hint else ''}"
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    snake = _CAMEL_HUMP.sub("_", name).lower()
+    if PROVIDER_OPTIONS in known and snake in {_CAMEL_HUMP.sub("_", each).lower() for each in options.NAMES}:
+        return f" (an option of some providers: send it inside `{PROVIDER_OPTIONS}`)"
+    by_lower = {each.lower(): each for each in known}
+    near = get_close_matches(snake, by_lower, n=1, cutoff=0.7) or get_close_matches(snake, by_lower, n=1)
+    return f" (did you mean `{by_lower[near[0]]}`?)" if near else ""
+
+
+def keys_at(annotation: Any, location: Sequence[int | str]) -> set[str]:
+    """Return the keys of the object at `location` in a body of this type. Names of types in it are passed over."""
+    models = list(_models(annotation))
+    for step in location:
+        fields = [each for model in models for name, each in model.model_fields.items() if step in {name, each.alias}]
+        models = [model for field in fields for model in _models(field.annotation)] or models
+    return {field.alias or name for model in models for name, field in model.model_fields.items()}
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the models of an optional, a union, a list or a mapping."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for each in get_args(annotation):
+        yield from _models(each)

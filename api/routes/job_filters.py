@@ -1,0 +1,65 @@
+"""The query parameters by which jobs are listed, as conditions of the query."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import Query
+from sqlalchemy import ColumnElement
+from sqlmodel import col, or_
+from starlette.requests import Request
+
+from shared.db.ids import first_id
+from shared.db.times import from_epoch
+from shared.errors import Invalid
+from shared.jobs.models import Job, JobStatus
+
+# FastAPI has no parameter for an object in the query; this is what OpenAI's own document says of it.
+METADATA_PARAMETER = {
+    "name": "metadata",
+    "in": "query",
+    "style": "deepObject",
+    "description": "`metadata[k]=v`, also several, for jobs with that metadata; `metadata=null` for those without",
+    "schema": {"type": "object", "additionalProperties": {"type": "string", "maxLength": 512}},
+}
+_METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
+_Time = Annotated[int | None, Query(ge=0, le=253_402_300_000)]
+_Models = list[Annotated[str, Query(max_length=256)]] | None
+# `created_at` is set a moment after the id, whose time an index finds.
+_ID_MARGIN = timedelta(seconds=10)
+
+
+def job_filter(
+    request: Request,
+    status: Annotated[list[JobStatus] | None, Query(max_length=7, description="May be repeated")] = None,
+    model: Annotated[_Models, Query(max_length=100, description="As `model` of the job; may be repeated")] = None,
+    gt: Annotated[_Time, Query(alias="created_at[gt]", description="Unix seconds; created later than this")] = None,
+    gte: Annotated[_Time, Query(alias="created_at[gte]")] = None,
+    lt: Annotated[_Time, Query(alias="created_at[lt]")] = None,
+    lte: Annotated[_Time, Query(alias="created_at[lte]")] = None,
+) -> list[ColumnElement[bool]]:
+    """Return the conditions that all filters of a request make together. Raises `Invalid` for a wrong `metadata`."""
+    where = [*_by_metadata(request)]
+    if status is not None:
+        where.append(col(Job.status).in_(status))
+    if model is not None:
+        where.append(col(Job.model).in_(model))
+    since = [each for each in (gte, gt + 1 if gt is not None else None) if each is not None]
+    until = [each for each in (lt, lte + 1 if lte is not None else None) if each is not None]
+    for seconds in since:
+        time = from_epoch(seconds)
+        where += [col(Job.created_at) >= time, col(Job.id) >= first_id(Job.id_prefix, time - _ID_MARGIN)]
+    for seconds in until:
+        time = from_epoch(seconds)
+        where += [col(Job.created_at) < time, col(Job.id) < first_id(Job.id_prefix, time + _ID_MARGIN)]
+    return where
+
+
+def _by_metadata(request: Request) -> list[Any]:
+    pairs = {match[1]: value for name, value in request.query_params.items() if (match := _METADATA.fullmatch(name))}
+    plain = request.query_params.get("metadata")
+    if plain not in {None, "null"} or (plain and pairs):
+        raise Invalid("Use metadata[key]=value, or metadata=null for jobs without metadata", param="metadata")
+    if plain:
+        return [or_(col(Job.labels).is_(None), col(Job.labels) == {})]
+    return [col(Job.labels).contains(pairs)] if pairs else []

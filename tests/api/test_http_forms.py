@@ -1,0 +1,177 @@
+"""HEAD, addresses as proxies and clients change them, and Azure's clients."""
+
+from collections.abc import Iterator
+
+import pytest
+from openai import AzureOpenAI, NotFoundError, OpenAI
+
+from tests.api.module_person import module_person
+from tests.api.wire import send
+from tests.world import Person, empty_tables, lines
+
+
+@pytest.fixture(scope="module")
+def alice(server: str) -> Iterator[Person]:
+    with module_person(server, "alice's team") as alice:
+        yield alice
+    empty_tables()
+
+
+def at_root(person: Person) -> Person:
+    """The same person, whose paths begin at the root of the server."""
+    return Person(person.base_url.removesuffix("/v1"), person.api_key, person.project_id)
+
+
+@pytest.mark.parametrize(
+    "path", ["/livez", "/readyz", "/docs", "/openapi.json", "/v1/models", "/v1/files", "/v1/nothing"]
+)
+def test_head_is_answered_as_get_without_a_body(alice: Person, path: str) -> None:
+    get, head = (send(at_root(alice), method, path) for method in ("GET", "HEAD"))
+    assert head.status == get.status
+    assert head.body == b""
+    varying = {"date", "x-request-id", "connection"} | {each for each in get.headers if each.startswith("x-ratelimit")}
+    assert {k: v for k, v in head.headers.items() if k not in varying} == {
+        k: v for k, v in get.headers.items() if k not in varying
+    }
+    assert head.headers.keys() == get.headers.keys()
+
+
+def test_head_of_a_file_says_its_length_and_reads_nothing(alice: Person) -> None:
+    content = lines()
+    answer = send(alice, "HEAD", f"/files/{alice.upload(content)}/content")
+    assert (answer.status, answer.headers["content-length"], answer.body) == (200, str(len(content)), b"")
+
+
+def test_head_of_a_stream_ends_at_once(alice: Person) -> None:
+    path = f"/fine_tuning/jobs/{alice.create_job()}/events"
+    answer = send(alice, "HEAD", path, headers={"accept": "text/event-stream"})
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/files", {"authorization": ""}, 401),
+        ("/files?colour=red", {}, 400),
+        ("/files/file-never", {}, 404),
+        ("/chat/completions", {}, 405),
+    ],
+)
+def test_head_is_refused_as_get(alice: Person, path: str, headers: dict[str, str], status: int) -> None:
+    answer = send(alice, "HEAD", path, headers=headers)
+    assert (answer.status, answer.body) == (status, b"")
+
+
+ADDRESSES = [
+    "/v1/files/",
+    "//v1/files",
+    "/v1//files",
+    "///v1///files//",
+    "/v1/files/?limit=1",
+    "/openai/v1/files",
+    "/openai/v1/files/?api-version=preview",
+    "/openai/files?api-version=2025-04-01-preview",
+    "//openai//v1//files",
+    "/openai/deployments/gpt-4o-mini/files?api-version=1&limit=1",
+]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_as_proxies_and_clients_change_it_reaches_the_route(alice: Person, address: str) -> None:
+    answer = send(at_root(alice), "GET", address)
+    assert (answer.status, answer.json["object"]) == (200, "list")
+
+
+@pytest.mark.parametrize("address", ["/files", "/models/gpt-4o", "/chat/completions"])
+def test_an_address_without_v1_is_told_so(alice: Person, address: str) -> None:
+    answer = send(at_root(alice), "GET", address)
+    assert (answer.status, answer.error["code"]) == (404, "unknown_url")
+    assert f"Did you mean /v1{address}?" in answer.error["message"]
+
+
+@pytest.mark.parametrize(
+    "address", ["/openai", "/openai/", "/openai/v1", "/openaiv1/files", "/v1/openai/files", "/V1/files"]
+)
+def test_other_addresses_are_unknown(alice: Person, address: str) -> None:
+    assert send(at_root(alice), "GET", address).status == 404
+
+
+@pytest.mark.parametrize("model", ["ft:gpt-4o:a:b:c", "ft%3Agpt-4o%3Aa%3Ab%3Ac", "ft%253agpt-4o:a%253Ab:c"])
+def test_colons_of_a_model_may_be_encoded_also_twice(alice: Person, model: str) -> None:
+    assert "ft:gpt-4o:a:b:c" in send(alice, "GET", f"/models/{model}").error["message"]
+
+
+@pytest.mark.parametrize("model", ["org/some-model", "org%2Fsome-model", "org%252fsome-model", "org//some-model/"])
+def test_slashes_of_a_model_may_be_encoded_also_twice(alice: Person, model: str) -> None:
+    assert "org/some-model" in send(alice, "GET", f"/models/{model}").error["message"]
+
+
+API_KEYS = [  # the header api-key, the header authorization, the status
+    ("{key}", None, 200),
+    ("{key}", "", 200),
+    ("{key}", "Basic YTpi", 200),
+    ("sk-tun-unknown", None, 401),
+    ("sk-tun-unknown", "Bearer {key}", 200),
+    ("{key}", "Bearer sk-tun-unknown", 401),
+    ("", None, 401),
+]
+
+
+@pytest.mark.parametrize(("api_key", "authorization", "status"), API_KEYS)
+def test_the_header_of_azures_clients_has_the_key(
+    alice: Person, api_key: str, authorization: str | None, status: int
+) -> None:
+    headers = {"api-key": api_key.format(key=alice.api_key)}
+    if authorization is not None:
+        headers["authorization"] = authorization.format(key=alice.api_key)
+    answer = alice.http.build_request("GET", "/files?api-version=2025-01-01&limit=1", headers=headers)
+    if authorization is None:
+        del answer.headers["authorization"]
+    assert alice.http.send(answer).status_code == status
+
+
+def test_the_query_api_version_is_unknown_to_others(alice: Person) -> None:
+    assert send(alice, "GET", "/files?api-version=1").error["code"] == "unknown_parameter"
+
+
+@pytest.fixture
+def azure(alice: Person) -> Iterator[AzureOpenAI]:
+    endpoint = alice.base_url.removesuffix("/v1")
+    with AzureOpenAI(
+        azure_endpoint=endpoint, api_key=alice.api_key, api_version="2025-04-01-preview", max_retries=0
+    ) as client:
+        yield client
+
+
+def test_azures_client_uploads_trains_and_lists(azure: AzureOpenAI, alice: Person) -> None:
+    file = azure.files.create(file=("a.jsonl", lines()), purpose="fine-tune")
+    job = azure.fine_tuning.jobs.create(model="gpt-4o-mini", training_file=file.id)
+    assert azure.fine_tuning.jobs.retrieve(job.id).status == "validating_files"
+    assert next(iter(azure.fine_tuning.jobs.list(limit=1))).id == job.id
+    assert next(iter(azure.fine_tuning.jobs.list_events(job.id, limit=1))).object == "fine_tuning.job.event"
+    assert azure.models.list().object == "list"
+    assert azure.fine_tuning.jobs.cancel(job.id).status == "cancelled"
+
+
+@pytest.mark.parametrize("model", ["ft:never:made", "org/never-made"])
+def test_azures_client_chats_with_the_model_of_the_path(azure: AzureOpenAI, alice: Person, model: str) -> None:
+    with pytest.raises(NotFoundError, match=model):
+        azure.chat.completions.create(model=model, messages=[])
+    path = f"/openai/deployments/{model}/chat/completions?api-version=1"
+    for body in (b'{"messages": []}', b'{"model": "gpt-4o", "messages": []}'):
+        answer = send(at_root(alice), "POST", path, body)
+        assert answer.error["code"] == "model_not_found"
+        assert model in answer.error["message"]
+
+
+def test_openais_client_works_at_azures_newer_address(alice: Person) -> None:
+    address = alice.base_url.removesuffix("/v1") + "/openai/v1/"
+    with OpenAI(base_url=address, api_key=alice.api_key, default_query={"api-version": "preview"}) as client:
+        assert client.files.list(limit=1).data is not None
+
+
+def test_a_model_that_is_not_there_yet_is_explained(alice: Person) -> None:
+    error = send(alice, "POST", "/chat/completions", b'{"model": null, "messages": []}').error
+    assert (error["param"], error["code"]) == ("model", "invalid_value")
+    assert "the job has no tuned model yet" in error["message"]

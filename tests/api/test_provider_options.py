@@ -1,0 +1,78 @@
+"""`provider_options` of a new job: what a kind of provider takes beside OpenAI's own fields."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openai import BadRequestError
+
+from tests.api.wire import facts
+from tests.worker.levers import settings
+from tests.world import Person
+
+GLOBAL = {"trainingType": "GlobalStandard"}
+
+
+@pytest.fixture
+def at_azure() -> Iterator[None]:
+    with settings(TUNERY_PROVIDER__DIALECT="azure"):
+        yield
+
+
+def create(person: Person, **extra: Any) -> Any:
+    return person.openai.fine_tuning.jobs.create(model="gpt-4o-mini", training_file=person.upload(), extra_body=extra)
+
+
+@pytest.mark.parametrize(
+    "options", [None, {}, GLOBAL, {"trainingType": "developertier"}, {"trainingType": "standard"}, {"trainingType": 1}]
+)
+def test_azures_options_are_kept_and_shown(alice: Person, at_azure: None, options: dict[str, Any] | None) -> None:
+    job = create(alice, provider_options=options)
+    assert alice.openai.fine_tuning.jobs.retrieve(job.id).to_dict()["provider_options"] == options
+
+
+WRONG_AT_AZURE = [
+    ({"trainingType": "fast"}, "invalid_value", "provider_options.trainingType"),
+    ({"trainingType": 7}, "invalid_value", "provider_options.trainingType"),
+    ({"trainingType": True}, "invalid_value", "provider_options.trainingType"),
+    ({"trainingType": None}, "invalid_value", "provider_options.trainingType"),
+    ({"trainingType": ["Standard"]}, "invalid_value", "provider_options.trainingType"),
+    ({**GLOBAL, "region": "us"}, "unknown_parameter", "provider_options.region"),
+    ({"sk-secret": "us"}, "unknown_parameter", "provider_options"),
+    ([], "invalid_value", "provider_options"),
+    ("GlobalStandard", "invalid_value", "provider_options"),
+    ({str(number): 1 for number in range(17)}, "invalid_value", "provider_options"),
+]
+
+
+@pytest.mark.parametrize(("options", "code", "param"), WRONG_AT_AZURE)
+def test_a_wrong_option_is_refused_by_its_name(
+    alice: Person, at_azure: None, options: Any, code: str, param: str
+) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        create(alice, provider_options=options)
+    assert facts(refused.value) == (400, code, param)
+    assert "sk-secret" not in refused.value.message
+
+
+def test_a_provider_that_knows_no_options_refuses_each_by_its_name(alice: Person) -> None:
+    with pytest.raises(BadRequestError, match="it knows none") as refused:
+        create(alice, provider_options=GLOBAL)
+    assert facts(refused.value) == (400, "unknown_parameter", "provider_options.trainingType")
+
+
+@pytest.mark.parametrize("name", ["trainingType", "training_type", "TrainingType"])
+def test_an_option_beside_openais_fields_is_told_where_it_belongs(alice: Person, name: str) -> None:
+    with pytest.raises(BadRequestError, match="send it inside `provider_options`") as refused:
+        create(alice, **{name: 1})
+    assert facts(refused.value) == (400, "unknown_parameter", name)
+
+
+def test_a_copy_has_the_options_of_its_original_unless_it_has_its_own(alice: Person, at_azure: None) -> None:
+    original = create(alice, provider_options=GLOBAL)
+    owns: list[dict[str, Any]] = [{}, {"provider_options": {"trainingType": "Standard"}}, {"provider_options": {}}]
+    shown = [
+        alice.http.post("/fine_tuning/jobs", json={"from_job": original.id, **own}).json()["provider_options"]
+        for own in owns
+    ]
+    assert shown == [GLOBAL, {"trainingType": "Standard"}, {}]
