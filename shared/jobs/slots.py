@@ -1,13 +1,15 @@
 """Lets a job enter and leave the queue for slots. The worker decides which job is next."""
 
+from collections import Counter
+
 from pydantic import BaseModel
-from sqlalchemy import func
+from sqlalchemy import func, or_, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from shared.datasets.validation.rules.limits import rules
 from shared.db.claims import make_due, release
-from shared.jobs.models import Job, JobQueue, JobStatus, QueueShare, Slot
+from shared.jobs.models import IS_OPEN, Job, JobQueue, JobStatus, QueueShare, Slot
 from shared.projects import credentials
 from shared.projects.models import Credential, Project
 from shared.settings import get_settings
@@ -32,9 +34,7 @@ class ModelLimit(BaseModel):
 def model_limits(session: Session, project_id: str) -> dict[str, ModelLimit]:
     """Return the limit of each base model that the project may tune, by its name. Snapshots and aliases share slots."""
     project = session.get_one(Project, project_id)
-    held = select(JobQueue.credential_id, JobQueue.model, func.count()).join(Job, col(Job.queue_id) == JobQueue.id)
-    held = held.where(Job.project_id == project_id, Job.slot == Slot.HELD, Job.status != JobStatus.PAUSED)
-    active = {(row[0], row[1]): row[2] for row in session.exec(held.group_by(JobQueue.credential_id, JobQueue.model))}
+    active = _active_jobs(session, project_id)
     limits = {}
     for credential in credentials.usable_by(session, project_id)[::-1]:  # the newest account is the one that is used
         for name in (each["id"] for each in credential.base_models):
@@ -42,9 +42,21 @@ def model_limits(session: Session, project_id: str) -> dict[str, ModelLimit]:
             known = (most_at(credential, base), project.max_active_jobs or get_settings().provider.max_active_jobs)
             limits[name] = ModelLimit(
                 max_concurrent_jobs=min((each for each in known if each is not None), default=None),
-                active_jobs=active.get((credential.id, base), 0),
+                active_jobs=active[credential.id, base],
             )
     return limits
+
+
+def _active_jobs(session: Session, project_id: str) -> Counter[tuple[str, str]]:
+    """Count by the state of the jobs and not by their slots, since a job of a model without a limit holds none."""
+    may_be_there = or_(col(Job.provider_job_id).is_not(None), col(Job.create_pending_at).is_not(None))
+    jobs = select(Job.credential_id, Job.model, func.count()).where(
+        Job.project_id == project_id, text(IS_OPEN), Job.status != JobStatus.PAUSED, may_be_there
+    )
+    counts: Counter[tuple[str, str]] = Counter()
+    for credential_id, model, count in session.exec(jobs.group_by(Job.credential_id, Job.model)):
+        counts[credential_id, base_of(model)] += count
+    return counts
 
 
 def most(session: Session, queue: JobQueue) -> int | None:

@@ -6,7 +6,7 @@ from shared.database import transaction
 from shared.projects.models import Credential, Project
 from tests.api.training import meet_the_base_models
 from tests.worker.levers import ids, settings
-from tests.world import Person
+from tests.world import Person, work, work_until_created
 
 MODEL, SNAPSHOT, OTHER = "gpt-4o-mini", "gpt-4o-mini-2024-07-18", "gpt-4.1-2025-04-14"
 
@@ -54,3 +54,13 @@ def test_it_is_what_the_queue_goes_by(
         session.get_one(Project, asker.project_id).max_active_jobs = of_project
     with settings(TUNERY_PROVIDER__SLOTS=configured):
         assert limit(asker) == (most, 0)
+
+
+def test_active_jobs_are_those_of_the_project_that_are_at_the_provider(asker: Person, bob: Person) -> None:
+    job_id = asker.create_job(model="gpt-4o-mini")
+    assert limit(asker)[1] == 0
+    work_until_created(job_id)
+    assert (limit(asker)[1], limit(bob)[1]) == (1, 0)
+    asker.openai.fine_tuning.jobs.cancel(job_id)
+    work(5)
+    assert limit(asker)[1] == 0

@@ -8,7 +8,7 @@ from openai import BadRequestError
 
 from tests.api.wire import facts
 from tests.worker.levers import settings
-from tests.world import Person
+from tests.world import Person, work
 
 GLOBAL = {"trainingType": "GlobalStandard"}
 
@@ -76,3 +76,11 @@ def test_a_copy_has_the_options_of_its_original_unless_it_has_its_own(alice: Per
         for own in owns
     ]
     assert shown == [GLOBAL, {"trainingType": "Standard"}, {}]
+
+
+def test_the_provider_receives_the_options(alice: Person, at_azure: None) -> None:
+    job = create(alice, provider_options=GLOBAL)
+    work(5)
+    failed = alice.openai.fine_tuning.jobs.retrieve(job.id)  # the sandbox refuses fields that OpenAI does not have
+    assert failed.error
+    assert "trainingType" in failed.error.message
