@@ -35,14 +35,19 @@ def columns(session: Session, project_id: str, new: JobCreate) -> dict[str, Any]
     return {**found, "hyperparameters": _hyperparameters(found["method"])}
 
 
-def check_provider_options(credential: Credential, options_given: dict[str, Any] | None) -> None:
-    """Raises `Invalid` for an option, or a value of one, that this account's kind of provider does not take."""
-    problem = options.find_problem(Account.of(credential).dialect, options_given or {})
+def provider_options(credential: Credential, given: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the options as this account's kind of provider takes them.
+
+    Raises `Invalid` for an option, or a value of one, that it does not take.
+    """
+    dialect = Account.of(credential).dialect
+    problem = options.find_problem(dialect, given or {})
     if problem is not None:
         shown = problem.name if problem.name.isidentifier() and problem.name.isascii() else None
         param = f"provider_options.{shown}" if shown else "provider_options"
         code = "unknown_parameter" if problem.is_unknown else "invalid_value"
         raise Invalid(f"{param}: {problem.sentence}", code=code, param=param)
+    return options.as_sent(dialect, given) if given is not None else None
 
 
 def _given(new: JobCreate) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     asked = new_job.columns(session, caller.project_id, new)
     credential = tuned_models.account_to_tune(session, caller.project_id, asked["model"])
     tuned_models.check_permitted(session, caller.project_id, rule_of(project), asked["model"])
-    new_job.check_provider_options(credential, asked["provider_options"])
+    asked["provider_options"] = new_job.provider_options(credential, asked["provider_options"])
     for param in ("training_file", "validation_file"):
         if asked[param] is not None:
             dataset = datasets.get_for_training(session, caller.project_id, asked[param], param)

@@ -6,12 +6,12 @@ from typing import Any
 
 from shared.providers.dialects import Dialect
 
-# Azure bills by it. Its documentation writes the values in more than one way, so case is not compared; older versions
-# of its API take a number. Without it a job trains in the resource's own region, as `Standard`.
-_TRAINING_TYPES = ("Standard", "GlobalStandard", "DeveloperTier")
-_NUMBERS = range(3)
+# Azure bills by it. Public samples write the names in more than one case, and Azure refuses some of them: any case is
+# accepted, and this one is sent. The samples also have the numbers 0 for `Standard`, and 1, which some models need.
+# Without it a job trains in the resource's own region, as `Standard`.
+_TRAINING_TYPES = ("Standard", "GlobalStandard", "developerTier", 0, 1)
 
-OPTIONS: Mapping[Dialect, Mapping[str, tuple[str, ...]]] = {
+OPTIONS: Mapping[Dialect, Mapping[str, tuple[str | int, ...]]] = {
     Dialect.OPENAI: {},
     Dialect.AZURE: {"trainingType": _TRAINING_TYPES},
 }
@@ -34,12 +34,18 @@ def find_problem(dialect: Dialect, options: Mapping[str, Any]) -> Problem | None
         if name not in known:
             others = f"it knows {', '.join(known)}" if known else "it knows none"
             return Problem(name, True, f"is no option of a provider that speaks {dialect}: {others}")
-        if not _is_one_of(value, known[name]):
-            return Problem(name, False, f"must be one of {', '.join(known[name])}")
+        if _known_value(value, known[name]) is None:
+            return Problem(name, False, f"must be one of {', '.join(map(str, known[name]))}")
     return None
 
 
-def _is_one_of(value: Any, known: tuple[str, ...]) -> bool:
-    if isinstance(value, str):
-        return value.lower() in {each.lower() for each in known}
-    return type(value) is int and value in _NUMBERS
+def as_sent(dialect: Dialect, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options in which `find_problem` found nothing, with each value in the case that the provider takes."""
+    return {name: _known_value(value, OPTIONS[dialect][name]) for name, value in options.items()}
+
+
+def _known_value(value: Any, known: tuple[str | int, ...]) -> str | int | None:
+    for each in known:
+        if type(value) is type(each) and str(value).lower() == str(each).lower():
+            return each
+    return None

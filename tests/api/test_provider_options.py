@@ -23,17 +23,31 @@ def create(person: Person, **extra: Any) -> Any:
     return person.openai.fine_tuning.jobs.create(model="gpt-4o-mini", training_file=person.upload(), extra_body=extra)
 
 
-@pytest.mark.parametrize(
-    "options", [None, {}, GLOBAL, {"trainingType": "developertier"}, {"trainingType": "standard"}, {"trainingType": 1}]
-)
-def test_azures_options_are_kept_and_shown(alice: Person, at_azure: None, options: dict[str, Any] | None) -> None:
-    job = create(alice, provider_options=options)
-    assert alice.openai.fine_tuning.jobs.retrieve(job.id).to_dict()["provider_options"] == options
+TAKEN_BY_AZURE = [  # given, and as they are kept and sent
+    (None, None),
+    ({}, {}),
+    (GLOBAL, GLOBAL),
+    ({"trainingType": "globalstandard"}, GLOBAL),
+    ({"trainingType": "DeveloperTier"}, {"trainingType": "developerTier"}),
+    ({"trainingType": "standard"}, {"trainingType": "Standard"}),
+    ({"trainingType": 0}, {"trainingType": 0}),
+    ({"trainingType": 1}, {"trainingType": 1}),
+]
+
+
+@pytest.mark.parametrize(("given", "kept"), TAKEN_BY_AZURE)
+def test_azures_options_are_kept_and_shown(
+    alice: Person, at_azure: None, given: dict[str, Any] | None, kept: dict[str, Any] | None
+) -> None:
+    job = create(alice, provider_options=given)
+    assert alice.openai.fine_tuning.jobs.retrieve(job.id).to_dict()["provider_options"] == kept
 
 
 WRONG_AT_AZURE = [
     ({"trainingType": "fast"}, "invalid_value", "provider_options.trainingType"),
-    ({"trainingType": 7}, "invalid_value", "provider_options.trainingType"),
+    ({"trainingType": 2}, "invalid_value", "provider_options.trainingType"),
+    ({"trainingType": "1"}, "invalid_value", "provider_options.trainingType"),
+    ({"trainingType": 1.0}, "invalid_value", "provider_options.trainingType"),
     ({"trainingType": True}, "invalid_value", "provider_options.trainingType"),
     ({"trainingType": None}, "invalid_value", "provider_options.trainingType"),
     ({"trainingType": ["Standard"]}, "invalid_value", "provider_options.trainingType"),
