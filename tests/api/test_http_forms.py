@@ -1,4 +1,4 @@
-"""HEAD, addresses as proxies and clients change them, and Azure's clients."""
+"""Addresses as proxies and clients change them, and Azure's clients."""
 
 from collections.abc import Iterator
 
@@ -20,47 +20,6 @@ def alice(server: str) -> Iterator[Person]:
 def at_root(person: Person) -> Person:
     """The same person, whose paths begin at the root of the server."""
     return Person(person.base_url.removesuffix("/v1"), person.api_key, person.project_id)
-
-
-@pytest.mark.parametrize(
-    "path", ["/livez", "/readyz", "/docs", "/openapi.json", "/v1/models", "/v1/files", "/v1/nothing"]
-)
-def test_head_is_answered_as_get_without_a_body(alice: Person, path: str) -> None:
-    get, head = (send(at_root(alice), method, path) for method in ("GET", "HEAD"))
-    assert head.status == get.status
-    assert head.body == b""
-    varying = {"date", "x-request-id", "connection"} | {each for each in get.headers if each.startswith("x-ratelimit")}
-    assert {k: v for k, v in head.headers.items() if k not in varying} == {
-        k: v for k, v in get.headers.items() if k not in varying
-    }
-    assert head.headers.keys() == get.headers.keys()
-
-
-def test_head_of_a_file_says_its_length_and_reads_nothing(alice: Person) -> None:
-    content = lines()
-    answer = send(alice, "HEAD", f"/files/{alice.upload(content)}/content")
-    assert (answer.status, answer.headers["content-length"], answer.body) == (200, str(len(content)), b"")
-
-
-def test_head_of_a_stream_ends_at_once(alice: Person) -> None:
-    path = f"/fine_tuning/jobs/{alice.create_job()}/events"
-    answer = send(alice, "HEAD", path, headers={"accept": "text/event-stream"})
-    assert (answer.status, answer.body) == (200, b"")
-    assert answer.headers["content-type"].startswith("text/event-stream")
-
-
-@pytest.mark.parametrize(
-    ("path", "headers", "status"),
-    [
-        ("/files", {"authorization": ""}, 401),
-        ("/files?colour=red", {}, 400),
-        ("/files/file-never", {}, 404),
-        ("/chat/completions", {}, 405),
-    ],
-)
-def test_head_is_refused_as_get(alice: Person, path: str, headers: dict[str, str], status: int) -> None:
-    answer = send(alice, "HEAD", path, headers=headers)
-    assert (answer.status, answer.body) == (status, b"")
 
 
 ADDRESSES = [

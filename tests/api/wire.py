@@ -13,7 +13,7 @@ from openai import APIStatusError
 
 from tests.world import Person
 
-TIMEOUT = 20.0
+TIMEOUT = 60.0
 BOUNDARY = "the-boundary"
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
 
