@@ -75,7 +75,10 @@ def _jobs(stack: Measured, count: int) -> list[str]:
     client.fine_tuning.jobs.cancel(made.id)
     with transaction() as session:
         values = session.get_one(Job, made.id).model_dump(exclude={"id", "created_at", "finished_at"})
-        jobs = [Job(**values | {"status": JobStatus.RUNNING, "due_at": None}) for _ in range(count)]
+        jobs = [
+            Job(**values | {"status": JobStatus.RUNNING, "due_at": None, "provider_job_id": None, "request": None})
+            for _ in range(count)
+        ]
         session.add_all(jobs)
         return [job.id for job in jobs]
 
