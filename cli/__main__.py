@@ -20,6 +20,9 @@ from cli.admin import (
     reconcile,
     secrets_rotation,
 )
+from cli.client import chat, files, models
+from cli.client import datasets as client_datasets
+from cli.client.jobs import commands as jobs
 from cli.datasets import commands as datasets
 from cli.failure import Failure
 from cli.local import commands
@@ -36,6 +39,10 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     epilog="Begin with `./tunery demo`. The servers' settings are environment variables; `.env.example` lists them.",
 )
+app.add_typer(files.app, name="files", rich_help_panel="Use")
+app.add_typer(jobs.app, name="jobs", rich_help_panel="Use")
+app.add_typer(models.app, name="models", rich_help_panel="Use")
+app.command(rich_help_panel="Use")(chat.chat)
 app.add_typer(projects.app, name="project", rich_help_panel="Operate")
 app.add_typer(keys.app, name="key", rich_help_panel="Operate")
 app.add_typer(admin_keys.app, name="admin-key", rich_help_panel="Operate")
@@ -46,6 +53,8 @@ app.add_typer(secrets_rotation.app, name="secrets", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(reconcile.reconcile)
 app.add_typer(rate_limits.app, name="rate-limit", rich_help_panel="Operate")
 app.add_typer(audit.app, name="audit", rich_help_panel="Operate")
+datasets.app.command()(client_datasets.errors)
+datasets.app.command()(client_datasets.estimate)
 app.add_typer(datasets.app, name="datasets", rich_help_panel="Try")
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Try")
 

@@ -1,5 +1,6 @@
 """Tables and times in the terminal: plain text, colour only where it can be seen and is wanted."""
 
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,7 +17,8 @@ def screen() -> "Console":
     """Standard output. Long lines stay lines, so that they can be copied and cut."""
     from rich.console import Console
 
-    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    plain = bool(os.environ.get("NO_COLOR"))  # rich would go on writing bold and dim
+    return Console(file=sys.stdout, highlight=False, soft_wrap=True, color_system=None if plain else "auto")
 
 
 def say(sentence: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Training data, checked and converted on this machine; nothing is sent.", no_args_is_help=True)
+app = typer.Typer(help="Training data, checked and converted on this machine; no file is sent.", no_args_is_help=True)
 
 DATA_IS_INVALID = 3
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, show_default=False)]

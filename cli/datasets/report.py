@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -58,24 +58,28 @@ def print_json(report: Report, model: str | None, method: str | None) -> None:
 
 
 def print_text(report: Report, file: Path, model: str | None, method: str | None) -> None:
-    shown: list[str] = [*_problems(report, file), *_verdict(report, file), *_statistics(report.statistics)]
+    problems = problem_lines(report.problems, report.counts, str(file))
+    shown: list[str] = [*problems, *_verdict(report, file), *_statistics(report.statistics)]
     if model:
         shown += _price(estimate(report, model, method))
     elif report.statistics.tokens:
         shown.append("For the price, say which --model you will train.")
     for line in shown:
-        print(_printable(line))
+        print(printable(line))
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
     """What the data brings in must not steer the terminal."""
     return "".join(c if c.isprintable() else "\ufffd" for c in line).encode(errors="replace").decode()
 
 
-def _problems(report: Report, file: Path) -> Iterator[str]:
-    """Each finding once, with the lines that have it; of a warning's code only the first few different ones."""
+def problem_lines(problems: list[Problem], counts: Mapping[str, int], file: str) -> Iterator[str]:
+    """Each finding once, with the lines that have it; of a warning's code only the first few different ones.
+
+    `counts` are all problems by code, of which `problems` may be the first alone.
+    """
     groups: dict[tuple[str, str], list[Problem]] = {}
-    for found in report.problems:
+    for found in problems:
         groups.setdefault((found.code, _COLUMN.sub("", _sentence(found))), []).append(found)
     shown: Counter[str] = Counter()
     hinted: Counter[tuple[str, str | None]] = Counter()
@@ -88,13 +92,14 @@ def _problems(report: Report, file: Path) -> Iterator[str]:
         hinted[code, same[0].hint] += 1
         if same[0].hint and hinted[code, same[0].hint] == 1:
             yield f"    {same[0].hint}."
-    yield from _more(report, file, groups)
+    yield from _more(counts, file, groups)
 
 
-def _more(report: Report, file: Path, groups: dict[tuple[str, str], list[Problem]]) -> Iterator[str]:
-    for code, times in report.counts.items():
+def _more(counts: Mapping[str, int], file: str, groups: dict[tuple[str, str], list[Problem]]) -> Iterator[str]:
+    for code, times in counts.items():
         kept = [same for (each, _), same in groups.items() if each == code]
-        shown = sum(map(len, kept if _is_error(report, code) else kept[:WARNINGS_SHOWN]))
+        is_error = any(same[0].severity is Severity.ERROR for same in kept)
+        shown = sum(map(len, kept if is_error else kept[:WARNINGS_SHOWN]))
         if times > shown:
             yield f"{file}: {code}: {times - shown:,} more"
 
@@ -110,10 +115,6 @@ def _lines(same: list[Problem]) -> str:
     texts = [f"{first:,}" if first == last else f"{first:,}–{last:,}" for first, last in ranges]
     more = f" and {len(texts) - RANGES_SHOWN:,} more" if len(texts) > RANGES_SHOWN else ""
     return f"line{'' if texts == [f'{ranges[0][0]:,}'] else 's'} {', '.join(texts[:RANGES_SHOWN])}{more}"
-
-
-def _is_error(report: Report, code: str) -> bool:
-    return any(found.code == code for found in report.errors)
 
 
 def _sentence(found: Problem) -> str:

@@ -72,8 +72,8 @@ class Training:
     def message(self, text: str) -> None:
         self.screen.note(text)
 
-    def step(self, number: int, total: int, loss: float) -> None:
-        text = f"step {number}/{total}, training loss {loss:.2f}"
+    def step(self, number: int, total: int | None, loss: float) -> None:
+        text = f"step {number}{f'/{total}' if total else ''}, training loss {loss:.2f}"
         if self.progress is not None and self.task is not None:
             self.progress.update(self.task, completed=number, total=total, description=text)
         elif number % PLAIN_EVERY == 0 or number == total:

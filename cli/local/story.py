@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from openai import NotFoundError, OpenAI
 from openai.types import FileObject
-from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+from openai.types.fine_tuning import FineTuningJob
 
 from cli.failure import Failure
 from cli.local import commands
+from cli.local.following import FINAL, FollowedJob
 from cli.local.screen import Screen, Training
 
 DATASET = commands.ROOT / "examples" / "train.jsonl"
@@ -19,7 +20,6 @@ MODEL = "gpt-4o-mini-2024-07-18"
 SUFFIX = "shakespeare"
 SYSTEM = "You are a teaching assistant for machine learning. Answer in the style of Shakespeare."
 QUESTION = "What is overfitting?"
-FINAL = ("succeeded", "failed", "cancelled")
 SUCCEEDED: Final = "fine_tuning.job.succeeded"
 PATIENCE = 30.0  # seconds that any one thing may take
 ASK_EVERY = 0.1
@@ -172,29 +172,11 @@ class Story:
         return answer.choices[0].message.content or ""
 
     def _follow(self, training: Training) -> None:
-        """The status is asked before the events, so that none is missed when it is final."""
-        seen: set[str] = set()
+        followed = FollowedJob(self.client, self.job.id)
+        self.losses = followed.losses
         for _ in moments("the end of the job"):
-            self.job = self.client.fine_tuning.jobs.retrieve(self.job.id)
-            for event in self._news(seen):
-                self._show(event, training)
+            self.job, news = followed.poll()
+            for event in news:
+                followed.show(event, training)
             if self.job.status in FINAL:
                 return
-
-    def _news(self, seen: set[str]) -> list[FineTuningJobEvent]:
-        """The events since the last time, the oldest first; the wire lists the newest first."""
-        news = []
-        for event in self.client.fine_tuning.jobs.list_events(self.job.id, limit=100):
-            if event.id in seen:
-                break
-            news.append(event)
-        seen.update(event.id for event in news)
-        return news[::-1]
-
-    def _show(self, event: FineTuningJobEvent, training: Training) -> None:
-        if event.type != "metrics":
-            training.message(event.message)
-            return
-        data: Any = event.data
-        self.losses.append(data["train_loss"])
-        training.step(data["step"], data["total_steps"], data["train_loss"])

@@ -1,0 +1,108 @@
+"""Which server a client's command asks, and the one sentence for whatever goes wrong on the way."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import Tunery
+from tests.servers import free_port
+from tests.world import Person
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Neither variable is set; the state folder, in which nothing runs."""
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TUNERY_STATE", str(tmp_path))
+    return tmp_path
+
+
+def test_without_variables_the_server_that_runs_here_is_asked(alice: Person, nowhere: Path, tunery: Tunery) -> None:
+    values = {"OPENAI_BASE_URL": alice.base_url, "OPENAI_API_KEY": alice.api_key, "OPENAI_ADMIN_KEY": "sk-admin"}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+    (nowhere / "env").write_text("\n".join([*lines, "# Docs: http://127.0.0.1/docs", ""]))
+    file_id = alice.upload()
+    assert tunery("files", "show", file_id).out.splitlines()[0].split() == ["file", file_id]
+
+
+def test_without_variables_and_without_a_server_both_ways_are_named(nowhere: Path, tunery: Tunery) -> None:
+    said = tunery("files", "list")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("No server is named, and none runs here. Start one with `./tunery up`, or set OPENAI_")
+
+
+@pytest.mark.parametrize("missing", ["OPENAI_BASE_URL", "OPENAI_API_KEY"])
+def test_one_variable_alone_is_refused(
+    at_alices: Person, tunery: Tunery, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.delenv(missing)
+    said = tunery("jobs", "list")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith(f"{missing} is not set")
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("127.0.0.1:8000/v1", "must be an address such as http://"),
+        ("http://", "must be an address such as http://"),
+        ("http://127.0.0.1:99999/v1", "must be an address such as http://"),
+        (f"http://127.0.0.1:{free_port()}/v1", "does not answer: Connection refused. If it is not running, start it"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_one_sentence(
+    at_alices: Person, tunery: Tunery, monkeypatch: pytest.MonkeyPatch, address: str, sentence: str
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    said = tunery("files", "list")
+    assert (said.code, said.out, said.err.count("\n")) == (1, "", 1)
+    assert address in said.err
+    assert sentence in said.err
+
+
+@pytest.mark.parametrize("command", [("files", "list"), ("jobs", "show", "ftjob-1"), ("models", "list")])
+def test_an_address_without_v1_is_told_the_right_one(
+    at_alices: Person, tunery: Tunery, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", at_alices.base_url.removesuffix("/v1"))
+    said = tunery(*command)
+    assert (said.code, said.out) == (1, "")
+    assert f"Did you mean OPENAI_BASE_URL={at_alices.base_url} ?" in said.err
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [("sk-nobody", "This API key is unknown: check OPENAI_API_KEY"), ("sk-“x”", "has characters that no key has")],
+)
+def test_a_bad_key_is_one_sentence(
+    at_alices: Person, tunery: Tunery, monkeypatch: pytest.MonkeyPatch, key: str, sentence: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    said = tunery("models", "list")
+    assert (said.code, said.out, said.err.count("\n")) == (1, "", 1)
+    assert sentence in said.err
+    assert key not in said.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("files", "show", ""),
+        ("jobs", "show", "../files"),
+        ("jobs", "create", "--file", "file-1", "--metadata", "team"),
+        ("jobs", "list", "--status", "done"),
+        ("jobs", "create", "--estimate"),
+        ("files", "download", "file-1", "--json"),
+    ],
+)
+def test_a_wrong_command_exits_with_2(at_alices: Person, tunery: Tunery, arguments: tuple[str, ...]) -> None:
+    said = tunery(*arguments)
+    assert (said.code, said.out) == (2, "")
+
+
+def test_what_another_project_owns_is_not_found(at_alices: Person, bob: Person, tunery: Tunery) -> None:
+    said = tunery("files", "show", bob.upload())
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("No such File object: file-")
