@@ -61,7 +61,16 @@ def _grader(file: Path) -> Any:
         raise Failure(f"{file} is not the JSON of a grader: {error}.") from None
 
 
-def estimate_only(wanted: Wanted, *, as_json: bool) -> None:
+def run(wanted: Wanted, *, estimate_only: bool, yes: bool, wait: bool, as_json: bool) -> None:
+    if estimate_only:
+        estimate(wanted, as_json=as_json)
+        return
+    if not wanted.from_job and (wanted.training_file is None or wanted.model is None):
+        raise typer.BadParameter("--file and --model say what to train, unless --from-job does")
+    create(wanted, yes=yes, wait=wait, as_json=as_json)
+
+
+def estimate(wanted: Wanted, *, as_json: bool) -> None:
     if wanted.training_file is None or wanted.model is None:
         raise typer.BadParameter("--estimate needs --file and --model")
     estimates.estimate(wanted.training_file, wanted.model, wanted.method, wanted.epochs, as_json=as_json)
