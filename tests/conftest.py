@@ -89,11 +89,11 @@ def redis_url() -> str:
 
 @pytest.fixture(scope="session")
 def sandbox_server() -> Iterator[Sandbox]:
-    """The provider's stand-in, as a process. Its clock runs fast; tests set a job's status where it matters."""
+    """The provider's stand-in, as a process. Its jobs take hours: tests move them."""
     port = free_port()
     command = [sys.executable, "-m", "sandbox", "--port", str(port)]
-    fast = {**os.environ, "SANDBOX_SPEED": "5", "SANDBOX_API_KEY": "sk-sandbox"}
-    process = subprocess.Popen(command, env=fast, stderr=subprocess.DEVNULL)
+    variables = {**os.environ, "SANDBOX_SPEED": "0.01", "SANDBOX_API_KEY": "sk-sandbox"}
+    process = subprocess.Popen(command, env=variables, stderr=subprocess.DEVNULL)
     sandbox = Sandbox(f"http://127.0.0.1:{port}", "sk-sandbox")
     wait_for_port(port)
     yield sandbox
@@ -118,10 +118,10 @@ def server(
             "TUNERY_SECRET_KEYS": json.dumps([Fernet.generate_key().decode()]),
             "TUNERY_PROVIDER__BASE_URL": f"{sandbox_server.address}/v1",
             "TUNERY_PROVIDER__API_KEY": "sk-sandbox",
-            "TUNERY_PROVIDER__TIMEOUT": "2",
+            "TUNERY_PROVIDER__TIMEOUT": "30",
             "TUNERY_STORAGE": str(tmp_path_factory.mktemp("storage")),
             "TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS": '["127.0.0.0/8"]',
-            "TUNERY_WEBHOOK_TIMEOUT": "2",
+            "TUNERY_WEBHOOK_TIMEOUT": "30",
             "TUNERY_LOG_LEVEL": "warning",
             "TUNERY_RATE_LIMITS__REQUESTS_PER_MINUTE": "1000000",
             "TUNERY_RATE_LIMITS__FAILED_AUTHENTICATIONS_PER_MINUTE": "1000000",

@@ -17,7 +17,7 @@ from tests.world import Sandbox, lines
 from worker.providers.protocol import Mark, NewJob, Provider, ProviderFile, ProviderJob
 from worker.providers.registry import PROVIDERS
 
-TIMEOUT = timedelta(seconds=1)
+TIMEOUT, SHORT_TIMEOUT = timedelta(seconds=30), timedelta(seconds=1)
 EXPIRY = timedelta(hours=1)
 LONG_AGO = utc_now() - timedelta(days=1)
 MODEL = "gpt-4o-mini-2024-07-18"
@@ -44,10 +44,10 @@ class StandIn:
 
 
 @cache
-def client(dialect: Dialect, base_url: str) -> Provider:
+def client(dialect: Dialect, base_url: str, timeout: timedelta = TIMEOUT) -> Provider:
     """A client of the deployment's account at this address, kept as the worker keeps it; the settings hold its key."""
     entry = PROVIDERS[dialect]
-    return entry.client(Account(None, None, base_url, dialect, 0, None), TIMEOUT, entry.statuses)
+    return entry.client(Account(None, None, base_url, dialect, 0, None), timeout, entry.statuses)
 
 
 class Far:
@@ -64,7 +64,9 @@ class Far:
                 pytest.skip(f"{self.stand_in.name} has no {method}: {self.stand_in.lacks[method]}")
 
     def fault(self, method: str, **fault: Any) -> None:
-        """Let the next call that this method makes go wrong."""
+        """Let the next call that this method makes go wrong. If it is a delay, no answer is waited for longer."""
+        if "delay" in fault or "delay_after" in fault:
+            self.provider = client(self.stand_in.dialect, f"{self.sandbox.address}/v1", SHORT_TIMEOUT)
         self.sandbox.arm(*self.stand_in.calls[method], **fault)
 
     def answer(self, method: str, body: Any, **fault: Any) -> None:

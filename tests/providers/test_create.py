@@ -13,7 +13,7 @@ from worker.providers.errors import ProviderError
 
 UNKNOWN_ENDS: list[dict[str, Any]] = [
     {"drop": "after"},
-    {"delay_after": 1.5},
+    {"delay_after": 3},
     {"status": 500, "after_effect": True},
     {"status": 409, "after_effect": True},
     {"status": 200, "after_effect": True, "body": "<html>"},
@@ -94,7 +94,7 @@ def test_nothing_is_repeated_by_itself(far: Far) -> None:
 
 def test_a_job_that_the_list_shows_late_is_found_when_it_does(far: Far) -> None:
     """Why the worker waits for `create_grace` before it looks."""
-    far.sandbox.http.post("/sandbox/list_lag", json={"seconds": 2.5}).raise_for_status()  # at five times the speed
+    far.sandbox.http.post("/sandbox/list_lag", json={"seconds": 2.5}).raise_for_status()
     job = far.job("ftjob-1")
     deadline = time.monotonic() + 60
     while not (found := far.provider.find_jobs("ftjob-1", LONG_AGO)):

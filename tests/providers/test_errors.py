@@ -73,7 +73,7 @@ def test_retry_after_is_read_in_seconds_or_as_a_date(far: Far, header: str, seco
     assert error.retry_after == (None if seconds is None else timedelta(seconds=seconds))
 
 
-NO_ANSWERS: list[dict[str, Any]] = [{"drop": "before"}, {"drop": "after"}, {"delay": 1.5}, {"delay_after": 1.5}]
+NO_ANSWERS: list[dict[str, Any]] = [{"drop": "before"}, {"drop": "after"}, {"delay": 3}, {"delay_after": 3}]
 
 
 @pytest.mark.parametrize("fault", NO_ANSWERS, ids=str)

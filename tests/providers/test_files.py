@@ -75,7 +75,7 @@ def test_a_search_ends_at_files_that_are_older_than_the_attempt(far: Far) -> Non
     assert far.provider.find_file(NAME, len(lines()), utc_now() + timedelta(hours=1)) is None
 
 
-ENDS: list[dict[str, Any]] = [{"drop": "after"}, {"status": 500, "after_effect": True}, {"delay_after": 1.5}]
+ENDS: list[dict[str, Any]] = [{"drop": "after"}, {"status": 500, "after_effect": True}, {"delay_after": 3}]
 
 
 @pytest.mark.parametrize("end", ENDS, ids=str)

@@ -121,7 +121,6 @@ LOST: list[dict[str, Any]] = [
     {"status": 200, "after_effect": True, "body": {}},
     {"status": 200, "after_effect": True, "body": None},
     {"body": {"id": None}},
-    {"delay_after": 3},  # longer than we wait for an answer
 ]
 
 

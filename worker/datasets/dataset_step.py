@@ -24,7 +24,7 @@ from worker.jobs.backpressure import check_open
 from worker.providers.errors import ProviderError
 from worker.providers.registry import get_provider
 from worker.runtime.errors import StepError
-from worker.runtime.steps import Lease, NotNow, Step, after, reference, try_again
+from worker.runtime.steps import Lease, NotNow, Step, after, internal_error, try_again
 
 CHECK_PROCESSES = 2  # of one check; a worker runs several steps at once on the same cores
 
@@ -205,14 +205,10 @@ def _wake(session: Session, dataset: Dataset) -> None:
 def _give_up(session: Session, dataset: Dataset) -> None:
     dataset.check_progress = None
     if dataset.deleted_at is None and dataset.status is DatasetStatus.UPLOADED:
-        datasets.record_error(dataset, "internal_error", _sentence(dataset))
+        datasets.record_error(dataset, "internal_error", internal_error("the check of this file", dataset.id))
         _wake(session, dataset)
     else:
         release(dataset, None if dataset.deleted_at is not None else dataset.expires_at)
-
-
-def _sentence(dataset: Dataset) -> str:
-    return f"The file could not be checked, by our fault; tell your operator its id, {reference(dataset.id)}"
 
 
 advance = Step(Dataset, _plan, _call, _record, _give_up)

@@ -24,7 +24,7 @@ from worker.providers.errors import ProviderError
 from worker.providers.protocol import Capabilities
 from worker.providers.registry import capabilities_of, get_provider
 from worker.runtime.errors import StepError
-from worker.runtime.steps import Lease, Step, reference
+from worker.runtime.steps import Lease, Step, internal_error
 
 NAME = re.compile(rf"({Dataset.id_prefix}[0-9a-z]{{26}})-[0-9a-f]{{12}}\.jsonl")
 
@@ -138,8 +138,8 @@ def _record_error(session: Session, file: ProviderFile, plan: Plan, error: StepE
 
 
 def _give_up(_: Session, file: ProviderFile) -> None:
-    sentence = "The file could not be sent to the provider, by our fault; tell your operator its id"
-    datasets.record_refusal(file, "internal_error", f"{sentence}, {reference(file.dataset_id)}")
+    sentence = internal_error("the upload of this file to the provider", file.dataset_id)
+    datasets.record_refusal(file, "internal_error", sentence)
 
 
 upload = Step(ProviderFile, _plan, _call, _record, _give_up)

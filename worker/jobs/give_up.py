@@ -8,7 +8,7 @@ from shared.jobs import service as jobs
 from shared.jobs import slots
 from shared.jobs.models import Job, JobRequest
 from shared.jobs.transitions import set_next_action
-from worker.runtime.steps import backoff, log, reference
+from worker.runtime.steps import backoff, internal_error, log
 
 
 def give_up(session: Session, job: Job) -> None:
@@ -22,8 +22,7 @@ def give_up(session: Session, job: Job) -> None:
         let_be(session, job)
         return
     slot, its_turn = job.slot, utc_now() + backoff(job.failures)
-    sentence = f"The job could not be carried on, by our fault; tell your operator its id, {reference(job.id)}"
-    jobs.fail(session, job, "internal_error", sentence)
+    jobs.fail(session, job, "internal_error", internal_error("this job", job.id))
     if jobs.may_exist_at_provider(job):
         jobs.set_request(job, JobRequest.CANCEL)
         job.slot = slot

@@ -191,10 +191,11 @@ def _put_off(step: Step[Row, Plan, Answer], id: str, until: datetime) -> None:
             row.due_at, row.failures = until, row.failures - 1
 
 
-def reference(id: str) -> str:
-    """The row's id and the id of its last task, by which an operator finds the log lines of a row that was given up."""
+def internal_error(ended: str, id: str) -> str:
+    """The sentence for a row that was given up. An operator finds its log lines by the row's and the task's id."""
     task_id = structlog.contextvars.get_contextvars().get("task_id")
-    return f"{id} (task {task_id})" if task_id else id
+    reference = f"{id} (task {task_id})" if task_id else id
+    return f"An internal error ended {ended}; the log has the reason. Give your operator the id {reference}"
 
 
 def _postpone(step: Step[Row, Plan, Answer], id: str, claimed: Row | None) -> None:
