@@ -1,17 +1,20 @@
-"""`python -m sandbox`: starts the server, logs its address, and deletes its files when it stops."""
+"""`python -m sandbox`: starts the server, logs its address, and deletes its files when it stops, unless `--folder`."""
 
 import logging
 import signal
 import socket
+import sqlite3
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
+import msgspec
 import uvicorn
 
 from sandbox.app import create_app
 from sandbox.faults.connection import Connection
+from sandbox.kept import Store
 from sandbox.settings import Settings, read
 from sandbox.state import State
 
@@ -26,10 +29,24 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
     settings = read(sys.argv[1:])
-    with TemporaryDirectory(prefix="sandbox-") as folder, _listen(settings) as listener:
+    with TemporaryDirectory(prefix="sandbox-") as temporary, _listen(settings) as listener:
+        state = _kept_in(Path(settings.folder), settings) if settings.folder else State(settings, Path(temporary))
         host, port = listener.getsockname()[:2]
         log.info("listening on http://%s:%d", host, port)
-        serve(State(settings, Path(folder)), listener)
+        serve(state, listener)
+
+
+def _kept_in(folder: Path, settings: Settings) -> State:
+    """The state of this folder, which is saved there before each answer."""
+    (folder / "files").mkdir(mode=0o700, parents=True, exist_ok=True)
+    state = State(settings, folder / "files")
+    try:
+        store = Store(folder / "state.db")
+        store.read(state)
+    except (sqlite3.Error, msgspec.DecodeError, TypeError) as error:
+        sys.exit(f"The sandbox cannot read {folder / 'state.db'}: {error}. Remove {folder} to start with nothing.")
+    state.save = lambda: store.save(state)
+    return state
 
 
 def serve(state: State, listener: socket.socket) -> None:

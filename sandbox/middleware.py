@@ -72,6 +72,7 @@ class SandboxMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                self.state.save()
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("x-request-id", request_id)
                 headers["openai-organization"] = self.state.settings.organization_id

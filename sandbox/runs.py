@@ -58,6 +58,12 @@ class Run:
         self._slowness = 1 / speed if speed > 0 else math.inf
         self._step()
 
+    def go_on(self, script: Script, speed: float) -> None:
+        """Continues after a restart. `script` does what is left, and `clock` is the time of the last step."""
+        self.begin(script, speed)
+        if self.job.status == "paused":  # its script waits within a step
+            self.due = math.inf
+
     def advance(self, now: float) -> None:
         """Runs all steps that are due by `now`, each with `clock` at its due time."""
         while self.due <= now and not self.is_held:

@@ -28,6 +28,8 @@ class Settings:
     max_part_bytes: int = 64 * MEGABYTE
     upload_lifetime: int = 3600
     """Seconds until an upload that was not completed expires."""
+    folder: str = ""
+    """Where files, jobs and models are kept over a restart. Empty: nowhere; they are gone when the process ends."""
 
     @property
     def organization_id(self) -> str:

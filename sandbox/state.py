@@ -1,10 +1,13 @@
 """Holds the sandbox's whole state in memory, in one object that `POST /sandbox/reset` empties.
 
+`sandbox.kept` writes it into a folder, if there is one.
+
 All routes are coroutines of one event loop, so no lock is needed as long as no change awaits before it is complete.
 """
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -46,12 +49,16 @@ class State:
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = settings
         self.folder = folder
-        self.forget()
+        self.save: Callable[[], None] = lambda: None  # called before each answer
+        self._empty()
 
     def forget(self) -> None:
-        """Deletes everything, as a restart would."""
+        """Deletes everything."""
         for path in self.folder.iterdir():
             path.unlink()
+        self._empty()
+
+    def _empty(self) -> None:
         self.files: dict[str, StoredFile] = {}
         self.uploads: dict[str, PendingUpload] = {}
         self.runs: dict[str, Run] = {}

@@ -12,7 +12,7 @@ WORK, DELIVERIES = "celery", "deliveries"  # the queues of shared.broker.queue, 
 GRACE = 25  # seconds that the api may finish its answers in
 
 
-def api(host: str, port: int, grace: int = GRACE) -> list[str]:
+def api(host: str, port: int, *, grace: int = GRACE) -> list[str]:
     """WEB_CONCURRENCY and FORWARDED_ALLOW_IPS are read by uvicorn itself."""
     options = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", str(grace), "--no-server-header"]
     log = ["--log-config", str(LOG_CONFIG), "--no-access-log"]  # lines of the api's own, one per request
@@ -33,15 +33,16 @@ def _celery(pool: str, concurrency: int, queue: str) -> list[str]:
     """Without what only monitors need: the worker is ready in half the time, and leaks nothing when Redis restarts."""
     options = ["--pool", pool, "--concurrency", str(concurrency), "--queues", queue]
     quiet = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
-    return _python("worker", "-A", "worker.app", "worker", *options, *quiet)
+    return _python("worker", "-A", "worker.app", "--quiet", "worker", *options, *quiet)
 
 
 def beat() -> list[str]:
     return _python("worker.runtime.scheduler")
 
 
-def sandbox(port: int) -> list[str]:
-    return _python("sandbox", "--port", str(port))
+def sandbox(port: int, folder: Path | None = None) -> list[str]:
+    """With a folder it keeps its files, jobs and models there."""
+    return _python("sandbox", "--port", str(port), *(["--folder", str(folder)] if folder else []))
 
 
 def first(file: Path) -> list[str]:

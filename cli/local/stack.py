@@ -47,11 +47,7 @@ class Stack:
 
     @property
     def provider(self) -> str:
-        return (
-            "the sandbox, which learns nothing and forgets all when it stops"
-            if self.uses_sandbox
-            else self.environ[PROVIDER[0]]
-        )
+        return "the sandbox, which learns nothing" if self.uses_sandbox else self.environ[PROVIDER[0]]
 
     @property
     def first(self) -> dict[str, Any]:
@@ -62,7 +58,7 @@ class Stack:
         """Everything at once, since importing is what takes the time; what must wait for another one does so itself."""
         start_postgres, valkey_is_ready = self._prepare_postgres(), self._start_valkey()
         sandbox_is_ready = self._start_sandbox()
-        self._start("api", commands.api(LOCALHOST, self.ports_held.numbers["api"], API_GRACE))
+        self._start("api", commands.api(LOCALHOST, self.ports_held.numbers["api"], grace=API_GRACE))
         self._start("worker", commands.worker(concurrency=2))
         self._start("sender", commands.sender(concurrency=64))
         migrate = self._start("migrate", commands.first(self.state / FIRST))
@@ -107,7 +103,8 @@ class Stack:
         port, key = self.ports_held.claim("sandbox"), secret_files.find_or_make(self.state / "sandbox_key")
         self.environ |= dict(zip(PROVIDER, (f"http://{LOCALHOST}:{port}/v1", key), strict=True))
         self.environ["SANDBOX_API_KEY"] = key
-        self._start("sandbox", commands.sandbox(port), Tier.PROVIDER)
+        folder = self.state / "sandbox" if self.options.durable else None
+        self._start("sandbox", commands.sandbox(port, folder), Tier.PROVIDER)
         return lambda: ports.is_listening(port)
 
     def _start(self, name: str, command: list[str], tier: Tier = Tier.SERVERS) -> Child:

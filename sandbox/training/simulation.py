@@ -6,7 +6,7 @@ import string
 from collections.abc import Iterator
 
 from sandbox.models import BASES
-from sandbox.records import Checkpoint, FileObject, JobError, Model, StoredFile, TunedModel, new_id
+from sandbox.records import FINAL, Checkpoint, FileObject, JobError, Model, StoredFile, TunedModel, new_id
 from sandbox.runs import Run, Script
 from sandbox.state import State
 from sandbox.training.curve import Curve
@@ -40,20 +40,29 @@ def begin(run: Run, state: State) -> None:
     run.begin(_script(run, state), state.settings.speed)
 
 
+def go_on(run: Run, state: State) -> None:
+    """Lets a job continue after a restart of the sandbox."""
+    if run.job.status in FINAL:
+        run.due, run.is_over = math.inf, True
+    else:
+        run.go_on(_script(run, state), state.settings.speed)
+
+
 def _script(run: Run, state: State) -> Script:
+    """What is left to do of a job, from its status and its last step on."""
     job = run.job
-    yield VALIDATING_SECONDS
-    if error := run.armed_error or _problem(run):
-        fail(run, error)
-        return
-    resolve(run.hyperparameters, run.training.n_examples, run.base)
-    if run.method == "supervised":
-        job.hyperparameters = run.hyperparameters
-    run.add_event("Files validated, moving job to queued state", data={})
-    job.status = "queued"
-    yield QUEUED_SECONDS
-    job.status = "running"
-    run.add_event("Fine-tuning job started")
+    if job.status == "validating_files":
+        yield VALIDATING_SECONDS
+        if error := run.armed_error or _problem(run):
+            fail(run, error)
+            return
+        resolve(run.hyperparameters, run.training.n_examples, run.base)
+        if run.method == "supervised":
+            job.hyperparameters = run.hyperparameters
+        run.add_event("Files validated, moving job to queued state", data={})
+        job.status = "queued"
+    if job.status == "queued":
+        yield from _wait_in_queue(run)
     yield from _train(run, state)
     yield FINISHING_SECONDS
     _succeed(run, state)
@@ -76,15 +85,19 @@ def resume(run: Run, now: float) -> None:
 def _requeued(run: Run) -> Script:
     run.job.status = "queued"
     run.add_event("Fine-tuning job resumed, moving job to queued state", data={})
+    yield from _wait_in_queue(run)
+
+
+def _wait_in_queue(run: Run) -> Script:
     yield QUEUED_SECONDS
     run.job.status = "running"
     run.add_event("Fine-tuning job started")
 
 
 def _train(run: Run, state: State) -> Script:
-    curve, before = _curve(run), 0
+    curve, before = _curve(run), run.last_step
     seconds = min(STEP_SECONDS, MAX_TRAINING_SECONDS / curve.total_steps)
-    for step in _reported_steps(curve):
+    for step in _reported_steps(curve, before):
         run.job.estimated_finish = _estimated_finish(run, (curve.total_steps - before) * seconds + FINISHING_SECONDS)
         yield (step - before) * seconds
         before = step
@@ -93,9 +106,9 @@ def _train(run: Run, state: State) -> Script:
             save_checkpoint(run, state, step)
 
 
-def _reported_steps(curve: Curve) -> Iterator[int]:
+def _reported_steps(curve: Curve, before: int) -> Iterator[int]:
     stride = math.ceil(curve.total_steps / MAX_METRICS_EVENTS)
-    return (step for step in range(1, curve.total_steps + 1) if step % stride == 0 or curve.ends_epoch(step))
+    return (step for step in range(before + 1, curve.total_steps + 1) if step % stride == 0 or curve.ends_epoch(step))
 
 
 def _curve(run: Run) -> Curve:
