@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
@@ -46,7 +45,7 @@ from api.routes.organization import (
     service_accounts,
 )
 from api.webhooks.openapi import webhook_operations
-from shared.key_rotation.startup_check import check_keys
+from shared.key_rotation.startup_check import check_keys_of_server
 from shared.log import set_up_logging
 from shared.settings import Settings, get_settings
 from shared.version import VERSION
@@ -95,7 +94,6 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 @asynccontextmanager
 async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     _raise_open_file_limit()
-    await run_in_threadpool(check_keys)
     _freeze_garbage_collector()
     yield
     await chat.close_clients()
@@ -164,6 +162,7 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
 
 def create_app() -> FastAPI:
     set_up_logging()
+    check_keys_of_server()
     settings = get_settings()
     app = FastAPIOffline(
         title="Tunery",

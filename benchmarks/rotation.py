@@ -60,7 +60,7 @@ class Bench:
         self.stack = stack
         first = stack.supervisor.members["api"][1].program
         with ports.held() as port:
-            command = commands.api(LOCALHOST, port, 5)
+            command = commands.api(LOCALHOST, port, grace=5)
         other = replace(first, name="api2", command=command, log=first.log.with_name("api2.log"))
         stack.supervisor.start(other, Tier.SERVERS)
         stack.supervisor.wait_until(lambda: ports.is_listening(port), "the other api")

@@ -86,7 +86,7 @@ def demo() -> None:
 
 @app.command(rich_help_panel=TRY)
 def up(
-    port: Annotated[int, typer.Option(envvar="PORT", help="The api's port; 0 is any free one.")] = 0,
+    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65535, help="The api's port; 0 is any free one.")] = 0,
     webhook_url: Annotated[
         str | None,
         typer.Option(envvar="TUNERY_WEBHOOK_URL", help="Send the first project's events here, not to this terminal."),
@@ -105,11 +105,12 @@ def up(
 @app.command(rich_help_panel=OPERATE)
 def api(
     host: Annotated[str, typer.Option(envvar="HOST", help="The address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(envvar="PORT")] = 8000,
+    port: Annotated[int, typer.Option(envvar="PORT", min=0, max=65535, help="0 is any free one.")] = 8000,
+    processes: Annotated[int, typer.Option(envvar="WEB_CONCURRENCY", min=1, help="How many processes answer.")] = 1,
 ) -> None:
-    """Serve the api. WEB_CONCURRENCY is its number of processes."""
+    """Serve the api."""
     _check_settings()
-    commands.become(commands.api(host, port))
+    commands.become(commands.api(host, port), WEB_CONCURRENCY=str(processes))
 
 
 @app.command(rich_help_panel=OPERATE)

@@ -7,8 +7,9 @@ from functools import cache
 from typing import Any
 
 from psycopg import Connection
+from psycopg.errors import UndefinedColumn, UndefinedTable
 from sqlalchemy import Engine, event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, ProgrammingError
 from sqlmodel import Session, create_engine
 
 import shared.audit.recording
@@ -24,6 +25,8 @@ import shared.sweeps
 import shared.webhooks.models  # noqa: F401  imports every table: a flush needs all foreign keys to resolve
 from shared.db.row_security import limit_from_the_start
 from shared.settings import get_settings
+
+NOT_MIGRATED = "the database has not the schema of this version: run `tunery migrate`"
 
 
 @cache
@@ -61,3 +64,8 @@ def transaction(project_id: str | None = None) -> Iterator[Session]:
         if project_id is not None:
             limit_from_the_start(session, project_id)
         yield session
+
+
+def lacks_migrations(error: ProgrammingError) -> bool:
+    """Whether a statement failed because the schema is older than this version, or not there at all."""
+    return isinstance(error.orig, UndefinedTable | UndefinedColumn)

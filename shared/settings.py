@@ -2,25 +2,40 @@
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from ipaddress import AddressValueError, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
+from shared import setting_problems
 from shared.providers.dialects import Dialect
-
-
-def _seconds(value: object) -> object:
-    return float(value) if isinstance(value, str) else value
+from shared.setting_types import (
+    Bytes,
+    Count,
+    FileExpiry,
+    HttpUrl,
+    Limit,
+    MailAddress,
+    Origin,
+    PathPrefix,
+    Port,
+    SealingKey,
+    Seconds,
+    SecondsOrNone,
+    check_ports,
+)
 
 
 def _with_driver(url: str) -> str:
@@ -28,12 +43,14 @@ def _with_driver(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.split("+")[0] not in {"postgres", "postgresql"}:
         raise ValueError("must be a postgresql:// URL")
-    return f"postgresql+psycopg://{rest}"
+    return check_ports(f"postgresql+psycopg://{rest}")
 
 
 def _not_a_cluster(url: str) -> str:
     if not url.startswith(("redis://", "rediss://", "unix://", "sentinel://")):
         raise ValueError("must be a redis:// URL of one server or a sentinel: Celery does not work with a cluster")
+    if url.startswith("redis") and not re.fullmatch(r"/?\d*", urlsplit(check_ports(url)).path):
+        raise ValueError("must end with the number of a database, such as /0")
     return url
 
 
@@ -68,22 +85,6 @@ def _host_and_port(address: str | None) -> str | None:
     return address or None
 
 
-def _origin(origin: str) -> str:
-    if origin != "*" and not re.fullmatch(r"https?://[a-z0-9.\[\]:-]+", origin.lower()):
-        raise ValueError("must be * or an origin such as https://app.example.com, without a path or a slash at the end")
-    return origin.lower()
-
-
-def _path_prefix(path: str) -> str:
-    path = path.rstrip("/")
-    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)*", path):
-        raise ValueError("must be a path such as /tunery, of letters, digits and ._~-")
-    return path
-
-
-Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
-
-
 class ProviderSettings(BaseModel):
     """The deployment's own provider: any service that speaks OpenAI's fine-tuning API."""
 
@@ -91,14 +92,14 @@ class ProviderSettings(BaseModel):
 
     name: str = "openai"
     dialect: Dialect = Dialect.OPENAI
-    base_url: Annotated[str, AfterValidator(lambda url: url.rstrip("/"))]
+    base_url: HttpUrl
     api_key: SecretStr
     base_models: tuple[str, ...] = ()
     timeout: Seconds = timedelta(seconds=30)
-    file_expiry: Seconds = timedelta(days=30)
-    slots: dict[str, Annotated[int, Field(gt=0)]] = {}
-    reserved_slots: Annotated[int, Field(ge=0)] = 1
-    max_active_jobs: Annotated[int | None, Field(gt=0)] = None
+    file_expiry: FileExpiry = timedelta(days=30)
+    slots: dict[str, Count] = {}
+    reserved_slots: Annotated[int, Field(ge=0, lt=1 << 31)] = 1
+    max_active_jobs: Annotated[int | None, Field(gt=0, lt=1 << 31)] = None
     webhook_secret: SecretStr | None = None
 
 
@@ -108,16 +109,15 @@ class SmtpSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str | None = None
-    port: Annotated[int, Field(gt=0, lt=65536)] = 587
+    port: Port = 587
     security: Literal["starttls", "ssl", "plain"] = "starttls"
     user: str | None = None
     password: Annotated[SecretStr | None, Field(repr=False)] = None
-    sender: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")] = "tunery@localhost"
+    sender: MailAddress = "tunery@localhost"
     timeout: Seconds = timedelta(seconds=20)
-    schedule: tuple[Seconds, ...] = tuple(timedelta(seconds=s) for s in (60, 300, 1800, 7200, 18000, 36000, 86400))
-
-
-Limit = Annotated[int | None, Field(ge=0)]
+    schedule: tuple[SecondsOrNone, ...] = tuple(
+        timedelta(seconds=s) for s in (60, 300, 1800, 7200, 18000, 36000, 86400)
+    )
 
 
 class RateLimitSettings(BaseModel):
@@ -135,63 +135,72 @@ class RateLimitSettings(BaseModel):
     failed_authentications_per_minute: Limit = 100
 
 
+class _SecretFiles(NestedSecretsSettingsSource):
+    """Files named like variables. An empty one counts as missing, like an empty variable."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name: value for name, value in super()._load_env_vars().items() if value}
+
+
 class Settings(BaseSettings):
     """Environment variables are named `TUNERY_` and the field, with `__` between nested fields; durations are seconds.
 
     Files with these names in the folder `TUNERY_SECRETS_DIR` are read too; environment variables take precedence.
+    What is empty counts as not set.
     """
 
     model_config = SettingsConfigDict(
         env_prefix="TUNERY_",
         env_nested_delimiter="__",
         env_parse_none_str="none",
+        env_ignore_empty=True,
         frozen=True,
         hide_input_in_errors=True,
     )
 
     database_url: Annotated[str, AfterValidator(_with_driver), Field(repr=False, validation_alias="DATABASE_URL")]
     redis_url: Annotated[str, AfterValidator(_not_a_cluster), Field(repr=False, validation_alias="REDIS_URL")]
-    secret_keys: Annotated[tuple[SecretStr, ...], Field(min_length=1)]
+    secret_keys: Annotated[tuple[SealingKey, ...], Field(min_length=1)]
     provider: ProviderSettings
     secrets_dir: Path | None = None
     storage: Annotated[str, Field(min_length=1), AfterValidator(_folder_or_bucket)]
 
-    max_file_bytes: Annotated[int, Field(gt=0)] = 1 << 30
-    max_upload_bytes: Annotated[int, Field(gt=0)] = 8 << 30
-    max_part_bytes: Annotated[int, Field(gt=0)] = 64 << 20
+    max_file_bytes: Bytes = 1 << 30
+    max_upload_bytes: Bytes = 8 << 30
+    max_part_bytes: Bytes = 64 << 20
     upload_lifetime: Seconds = timedelta(hours=1)
-    max_json_bytes: Annotated[int, Field(gt=0)] = 1 << 20
-    max_chat_bytes: Annotated[int, Field(gt=0)] = 32 << 20
+    max_json_bytes: Bytes = 1 << 20
+    max_chat_bytes: Bytes = 32 << 20
     body_timeout: Seconds = timedelta(seconds=30)
 
     rate_limits: RateLimitSettings = RateLimitSettings()
 
-    root_path: Annotated[str, AfterValidator(_path_prefix)] = ""
-    cors_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
+    root_path: PathPrefix = ""
+    cors_origins: tuple[Origin, ...] = ()
 
     idempotency_lifetime: Seconds = timedelta(days=1)
 
     poll_every: Seconds = timedelta(seconds=5)
     poll_ceiling: Seconds = timedelta(minutes=1)
-    quiet_polls_per_minute: Annotated[float, Field(gt=0)] = 12
+    quiet_polls_per_minute: Annotated[float, Field(gt=0, le=1e6)] = 12
     sweep_every: Seconds = timedelta(seconds=0.5)
     enqueue_again_after: Seconds = timedelta(seconds=10)
     lease: Seconds = timedelta(seconds=45)
     create_grace: Seconds = timedelta(minutes=2)
     retry_base: Seconds = timedelta(seconds=2)
     retry_cap: Seconds = timedelta(minutes=5)
-    max_step_failures: Annotated[int, Field(gt=0)] = 5
+    max_step_failures: Count = 5
 
     health_address: Annotated[str | None, AfterValidator(_host_and_port)] = None
 
-    webhook_schedule: tuple[Seconds, ...] = tuple(
+    webhook_schedule: tuple[SecondsOrNone, ...] = tuple(
         timedelta(seconds=s) for s in (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
     )
     webhook_timeout: Seconds = timedelta(seconds=15)
     webhook_disable_after: Seconds = timedelta(days=5)
-    webhook_retention: Seconds = timedelta(days=30)
-    max_webhook_endpoints: Annotated[int, Field(gt=0)] = 100
-    webhook_ports: tuple[Annotated[int, Field(gt=0, lt=65536)], ...] = (443, 8443)
+    webhook_retention: SecondsOrNone = timedelta(days=30)
+    max_webhook_endpoints: Count = 100
+    webhook_ports: tuple[Port, ...] = (443, 8443)
     smtp: SmtpSettings = SmtpSettings()
     own_hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()
     dangerous_allow_private_urls: tuple[IPv4Network | IPv6Network, ...] = ()
@@ -208,11 +217,24 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        folder = os.environ.get("TUNERY_SECRETS_DIR")
-        files = NestedSecretsSettingsSource(file_secret_settings, secrets_dir=folder, secrets_dir_missing="error")
+        folder = os.environ.get("TUNERY_SECRETS_DIR") or None
+        files = _SecretFiles(file_secret_settings, secrets_dir=folder, secrets_dir_missing="error")
         return init_settings, env_settings, files
+
+
+def read_settings() -> Settings:
+    """Raises `WrongSettings`, which names every variable that is wrong, missing or unknown."""
+    problems = setting_problems.unknown(Settings, os.environ)
+    try:
+        settings = Settings()
+    except (ValidationError, SettingsError, OSError, UnicodeDecodeError) as error:
+        problems += setting_problems.explain(Settings, os.environ, error)
+    if problems:
+        raise setting_problems.WrongSettings(problems)
+    return settings
 
 
 @cache
 def get_settings() -> Settings:
-    return Settings()
+    """The settings of this process. Raises `WrongSettings`, which ends it with a sentence."""
+    return read_settings()

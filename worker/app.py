@@ -3,7 +3,6 @@
 import gc
 import os
 import signal
-import sys
 import threading
 from contextlib import suppress
 from datetime import timedelta
@@ -11,6 +10,7 @@ from typing import Any
 
 import structlog
 from celery import signals
+from celery.exceptions import WorkerShutdown
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
@@ -19,7 +19,7 @@ from shared.database import get_engine, transaction
 from shared.datasets.models import ProviderFile
 from shared.db.claims import claim
 from shared.jobs.models import Job, Watch
-from shared.key_rotation.startup_check import KeyLost, check_keys
+from shared.key_rotation.startup_check import check_keys_of_server
 from shared.log import set_up_logging
 from shared.settings import get_settings
 from worker.accounts import reconcile, refresh
@@ -31,6 +31,7 @@ from worker.runtime import health, kombu_qos
 from worker.runtime.steps import run
 from worker.webhooks import deliver, recover
 
+log = structlog.get_logger(__name__)
 STOP_WITHIN = 20.0  # seconds that running steps have to end after the worker got its stop signal
 
 kombu_qos.install()
@@ -110,12 +111,15 @@ def _log(**_: object) -> None:
     set_up_logging()
 
 
+@signals.celeryd_init.connect
+def _log_from_the_first_line(**_: object) -> None:
+    """Celery warns of things before it sends `setup_logging`."""
+    set_up_logging()
+
+
 @signals.worker_init.connect
 def _check_keys(**_: object) -> None:
-    try:
-        check_keys()
-    except KeyLost as error:
-        sys.exit(f"{error}.")
+    check_keys_of_server()
 
 
 @signals.worker_init.connect
@@ -138,7 +142,17 @@ def _prepare_for_children(**_: object) -> None:
 
 @signals.worker_ready.connect
 def _serve_health(**_: object) -> None:
-    health.start(get_settings().health_address)
+    try:
+        health.start(get_settings().health_address)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        log.critical(f"TUNERY_HEALTH_ADDRESS: nobody can listen at {get_settings().health_address}: {reason}.")
+        raise WorkerShutdown(1) from None
+
+
+@signals.worker_shutdown.connect
+def _say_the_end(**_: object) -> None:
+    log.info("the worker has stopped")
 
 
 @signals.worker_shutting_down.connect

@@ -9,12 +9,13 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from sqlalchemy.exc import DataError, OperationalError, TimeoutError
+from sqlalchemy.exc import DataError, OperationalError, ProgrammingError, TimeoutError
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 from structlog import get_logger
 
 from api.http import unknown_keys
+from shared.database import NOT_MIGRATED, lacks_migrations
 from shared.errors import RateLimited, ServiceError
 
 log = get_logger(__name__)
@@ -164,6 +165,13 @@ def postgres_down(_: Request, error: Exception) -> JSONResponse:
     return answer
 
 
+def not_migrated(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ProgrammingError)
+    if not lacks_migrations(error):
+        raise error
+    return postgres_down(request, Exception(NOT_MIGRATED))
+
+
 def storage_down(_: Request, error: Exception) -> JSONResponse:
     log.error("storage cannot be reached", reason=str(error))
     return envelope(503, "The service cannot reach its storage; try again", "storage_unavailable", type="server_error")
@@ -178,4 +186,5 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(UnicodeEncodeError, unstorable)
     app.add_exception_handler(OperationalError, postgres_down)
     app.add_exception_handler(TimeoutError, postgres_down)
+    app.add_exception_handler(ProgrammingError, not_migrated)
     app.add_exception_handler(OSError, storage_down)

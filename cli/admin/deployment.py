@@ -4,6 +4,8 @@ import time
 
 from sqlalchemy.exc import OperationalError
 
+from cli.columns import say
+from cli.explain import sentence_for
 from shared.database import get_engine
 from shared.key_rotation.startup_check import check_keys
 from shared.migrations import migrate, newest_revision
@@ -11,14 +13,17 @@ from shared.migrations import migrate, newest_revision
 
 def migrate_when_reachable(patience: float) -> str:
     """Migrates, and returns a sentence with the revision. Tries for `patience` seconds to reach the database."""
-    deadline = time.monotonic() + patience
+    deadline, has_said_so = time.monotonic() + patience, False
     while True:
         try:
             get_engine().connect().close()
             break
-        except OperationalError:
+        except OperationalError as error:
             if time.monotonic() > deadline:
                 raise
+            if not has_said_so:
+                say(f"{sentence_for(error)}\nIt is tried again for up to {patience:.0f} s …")
+            has_said_so = True
             time.sleep(0.05)
     migrate()
     check_keys()

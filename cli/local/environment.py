@@ -50,6 +50,8 @@ def environment_for(options: StackOptions) -> dict[str, str]:
         **DEFAULTS,
         **options.settings,
     }
+    if not (theirs.get("WEB_CONCURRENCY") or "1").isdecimal():  # read by uvicorn, which would show a traceback
+        raise Failure("WEB_CONCURRENCY must be a whole number from 1: how many processes the api has.")
     if options.webhook_url:
         theirs["TUNERY_WEBHOOK_URL"] = options.webhook_url
     return ours | theirs | without_proxy()

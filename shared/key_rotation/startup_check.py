@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from shared.database import transaction
 from shared.db.times import utc_now
 from shared.key_rotation.reseal import SEALED, Row, sealed_columns
+from shared.log import stop_with
 from shared.security.secrets import FERNET, VERSION, CannotUnseal, key_id, key_ids, unseal
 from shared.webhooks import service as webhooks
 from shared.webhooks.models import DisabledReason, WebhookEndpoint
@@ -35,6 +36,14 @@ def check_keys() -> None:
             f"TUNERY_SECRET_KEYS lacks the key {counts}, so stored secrets cannot be opened. Add it again, behind the "
             "first key. If it is lost for good, `tunery secrets forget KEY` gives up the secrets that need it"
         )
+
+
+def check_keys_of_server() -> None:
+    """End this process with a line of the log if a key is missing."""
+    try:
+        check_keys()
+    except KeyLost as error:
+        stop_with(f"{error}.")
 
 
 def _missing(session: Session) -> dict[str, int]:

@@ -26,8 +26,8 @@ def tunery(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 def test_missing_settings_are_all_named(command: str) -> None:
     said = tunery(command, REDIS_URL="redis://127.0.0.1:1")
     assert said.returncode == 1
-    assert "DATABASE_URL: Field required" in said.stderr
-    assert "TUNERY_PROVIDER__BASE_URL and TUNERY_PROVIDER__API_KEY: Field required" in said.stderr
+    assert "DATABASE_URL: required, but not set." in said.stderr
+    assert "TUNERY_PROVIDER__BASE_URL and TUNERY_PROVIDER__API_KEY: required, but not set." in said.stderr
     assert "REDIS_URL" not in said.stderr
     assert "Traceback" not in said.stderr
 

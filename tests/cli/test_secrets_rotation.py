@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
-from fastapi.testclient import TestClient
 from standardwebhooks import Webhook
 
 from api.main import create_app
@@ -98,8 +97,8 @@ def test_nothing_starts_without_a_key_that_is_needed_and_it_can_be_given_up(alic
     with settings(TUNERY_SECRET_KEYS=json.dumps([Fernet.generate_key().decode()])):
         refused = tunery("migrate")
         assert f"lacks the key {lost} (3 sealed with it)" in str(refused.code)
-        with pytest.raises(KeyLost, match="secrets forget"), TestClient(create_app()):
-            pass
+        with pytest.raises(SystemExit):
+            create_app()
         assert tunery("secrets", "forget", key_ids()[0]).code != 0
         assert set(tunery("secrets", "forget", lost).out.split()) == {made, endpoint}
         check_keys()

@@ -17,11 +17,12 @@ COMPOSE = ROOT / "docker-compose.yml"
 SERVERS = ("api", "worker", "sender", "beat")
 OURS = ("migrate", *SERVERS, "sandbox")
 THEIRS = ("postgres", "redis")
+KEY = "Zm9yIHRoZSB0ZXN0cyBhbG9uZSwgMzIgYnl0ZXMhISE="
 # The variables without which compose stops, each with a value.
 REQUIRED = {
     "POSTGRES_PASSWORD": "pw",
     "REDIS_PASSWORD": "rpw",
-    "TUNERY_SECRET_KEYS": '["key"]',
+    "TUNERY_SECRET_KEYS": f'["{KEY}"]',
     "TUNERY_PROVIDER__BASE_URL": "http://sandbox:8790/v1",
     "TUNERY_PROVIDER__API_KEY": "sk-1",
 }

@@ -9,6 +9,7 @@ import pytest
 from shared.settings import Settings
 from tests.deployment.readers import (
     COMPOSE,
+    KEY,
     OURS,
     REQUIRED,
     ROOT,
@@ -56,7 +57,7 @@ def test_every_container_starts_with_a_copy_of_the_example(service: str, *, comm
         os.environ.update(variables)
         settings = Settings()
     assert settings.storage == "/data"
-    assert [key.get_secret_value() for key in settings.secret_keys] == ["key"]
+    assert [key.get_secret_value() for key in settings.secret_keys] == [KEY]
     assert settings.provider.webhook_secret is None or commented
 
 

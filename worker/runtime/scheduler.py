@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import or_, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlmodel import Session, col
 
 from shared import idempotency, sweeps
 from shared.broker.queue import Task, enqueue_on_commit
-from shared.database import transaction
+from shared.database import NOT_MIGRATED, lacks_migrations, transaction
 from shared.datasets import uploads
 from shared.datasets.storage import store
 from shared.db.times import utc_now
-from shared.key_rotation.startup_check import check_keys
+from shared.key_rotation.startup_check import check_keys_of_server
 from shared.log import set_up_logging
 from shared.notifications import service as notifications
 from shared.projects.models import Credential
@@ -37,27 +37,56 @@ log = structlog.get_logger(__name__)
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     set_up_logging()
-    check_keys()
+    check_keys_of_server()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     log.info("the scheduler has started")
-    tidy_at = note_at = time.monotonic()
+    scheduler = Scheduler()
     while not stop.wait(get_settings().sweep_every.total_seconds()):
+        scheduler.run_round()
+    log.info("the scheduler has stopped")
+
+
+class Scheduler:
+    """Sweeps in each round, and notes and tidies when their times have come."""
+
+    def __init__(self) -> None:
+        self._tidy_at = self._note_at = time.monotonic()
+        self._trouble: str | None = None
+
+    def run_round(self) -> None:
+        """Never raises. A trouble that lasts is logged when it begins and when it is over."""
         try:
-            sweep()
-            if time.monotonic() >= note_at:
-                note_at = time.monotonic() + NOTE_INTERVAL_SECONDS
-                note_sweep()
-            if time.monotonic() >= tidy_at:
-                tidy_at = time.monotonic() + TIDY_EVERY.total_seconds()
-                if tidy():
-                    tidy_at = time.monotonic() + TIDY_AGAIN_AFTER.total_seconds()
+            self._run()
         except OperationalError as error:
-            log.error("Postgres cannot be reached: the sweep is repeated", reason=str(error.orig))
+            self._log_trouble("Postgres cannot be reached: the sweep is repeated", reason=str(error.orig))
+        except ProgrammingError as error:
+            if not lacks_migrations(error):
+                log.exception("the sweep failed and is repeated")
+                return
+            self._log_trouble(f"{NOT_MIGRATED}; the sweep is repeated")
         except Exception:
             log.exception("the sweep failed and is repeated")
-    log.info("the scheduler has stopped")
+        else:
+            if self._trouble is not None:
+                log.info("the sweep succeeds again")
+            self._trouble = None
+
+    def _run(self) -> None:
+        sweep()
+        if time.monotonic() >= self._note_at:
+            self._note_at = time.monotonic() + NOTE_INTERVAL_SECONDS
+            note_sweep()
+        if time.monotonic() >= self._tidy_at:
+            self._tidy_at = time.monotonic() + TIDY_EVERY.total_seconds()
+            if tidy():
+                self._tidy_at = time.monotonic() + TIDY_AGAIN_AFTER.total_seconds()
+
+    def _log_trouble(self, sentence: str, **details: str) -> None:
+        if sentence != self._trouble:
+            log.error(sentence, **details)
+        self._trouble = sentence
 
 
 def note_sweep() -> None:
