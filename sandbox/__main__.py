@@ -13,6 +13,7 @@ import msgspec
 import uvicorn
 
 from sandbox.app import create_app
+from sandbox.datasets import tokens
 from sandbox.faults.connection import Connection
 from sandbox.kept import Store
 from sandbox.settings import Settings, read
@@ -29,6 +30,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _exit)
     settings = read(sys.argv[1:])
+    tokens.load()
     with TemporaryDirectory(prefix="sandbox-") as temporary, _listen(settings) as listener:
         state = _kept_in(Path(settings.folder), settings) if settings.folder else State(settings, Path(temporary))
         host, port = listener.getsockname()[:2]

@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from sandbox.datasets.training_file import Dataset, Example
 from sandbox.expiry import ExpiresAfter
 from sandbox.records import FINAL, Checkpoint, Job, JobError, JobEvent, StoredFile, TunedModel, Upload, UploadPart
 from sandbox.runs import Run
 from sandbox.state import PendingUpload, State
 from sandbox.training import simulation
-from sandbox.training_file import Dataset, Example
 
 MAX_KEPT = {"file": 600, "upload": 100, "data": 200, "run": 200, "model": 600}
 """How many of each survive a restart; the oldest are forgotten."""

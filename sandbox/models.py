@@ -1,6 +1,7 @@
-"""Finds models: OpenAI's base models with their shutdown dates (models.json), and those tuned in this sandbox.
+"""Finds models: OpenAI's base models (models.json), and those tuned in this sandbox.
 
-The sandbox serves a base model after its shutdown date too, so that older tutorials still run.
+Base models that OpenAI has stopped have their shutdown date; the sandbox serves them all the same. The others have
+none, so that the sandbox can be used on any day.
 """
 
 from pathlib import Path

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from sandbox.datasets.training_file import Dataset, Example
 from sandbox.records import FINAL, Checkpoint, Job, JobError, JobEvent, new_id
-from sandbox.training_file import Dataset, Example
 
 Script = Iterator[float]
 """A generator that changes a job step by step; it yields the seconds until its next step, at speed 1."""

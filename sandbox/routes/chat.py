@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from sandbox import models
+from sandbox.datasets.training_file import last_user_text, text_of
 from sandbox.records import new_id
 from sandbox.state import State, StateDep
 from sandbox.training.nearest_example import nearest_reply
-from sandbox.training_file import last_user_text, text_of
 from sandbox.wire import answer
 
 FINGERPRINT = "sandbox-remembers-does-not-learn"

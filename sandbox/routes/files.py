@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.responses import FileResponse, Response
 
-from sandbox import training_file
+from sandbox.datasets import training_file
 from sandbox.errors import ApiError
 from sandbox.expiry import ExpiresAfter
 from sandbox.records import FileObject, StoredFile, new_id

@@ -2,6 +2,7 @@
 
 import secrets
 
+from sandbox.datasets.training_file import Dataset
 from sandbox.errors import ApiError
 from sandbox.models import BASES
 from sandbox.records import ACTIVE, Job, TunedModel, new_id
@@ -9,7 +10,6 @@ from sandbox.routes import files
 from sandbox.routes.job_requests import Integration, JobCreate
 from sandbox.runs import Run
 from sandbox.state import State
-from sandbox.training_file import Dataset
 
 DAY_SECONDS = 24 * 60 * 60
 

@@ -5,13 +5,13 @@ import math
 import string
 from collections.abc import Iterator
 
+from sandbox.datasets.training_file import METHODS, Dataset
 from sandbox.models import BASES
 from sandbox.records import FINAL, Checkpoint, FileObject, JobError, Model, StoredFile, TunedModel, new_id
 from sandbox.runs import Run, Script
 from sandbox.state import State
 from sandbox.training.curve import Curve
 from sandbox.training.hyperparameters import resolve, steps_per_epoch
-from sandbox.training_file import METHODS, Dataset
 
 VALIDATING_SECONDS, QUEUED_SECONDS, FINISHING_SECONDS = 2.0, 1.5, 1.0
 STEP_SECONDS, MAX_TRAINING_SECONDS = 0.1, 60.0

@@ -14,7 +14,7 @@ def test_base_models_are_listed_after_the_provider_has_been_asked_for_them(alice
 def test_base_models_show_their_shutdown_date(alice: Person) -> None:
     meet_the_base_models(alice)
     days = {model.id: model.shutdown_date for model in alice.openai.models.list()}
-    assert str(days["gpt-4o-mini-2024-07-18"]) == "2027-01-14"
+    assert str(days["gpt-4.1-nano-2025-04-14"]) == "2026-10-23"
     assert all(day is None or date.fromisoformat(str(day)) for day in days.values())
 
 

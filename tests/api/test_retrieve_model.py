@@ -13,13 +13,17 @@ from tests.world import Person, Sandbox
 
 def test_a_base_model_is_found(alice: Person) -> None:
     meet_the_base_models(alice)
-    model = alice.openai.models.retrieve("gpt-4o-mini-2024-07-18")
-    assert (model.id, model.object, str(model.shutdown_date)) == ("gpt-4o-mini-2024-07-18", "model", "2027-01-14")
+    model = alice.openai.models.retrieve("gpt-4.1-nano-2025-04-14")
+    assert (model.id, model.object, str(model.shutdown_date)) == ("gpt-4.1-nano-2025-04-14", "model", "2026-10-23")
+    assert alice.openai.models.retrieve("gpt-4o-mini-2024-07-18").shutdown_date is None
 
 
 def test_a_tuned_model_is_its_projects_and_stops_with_its_base(alice: Person, sandbox: Sandbox) -> None:
     meet_the_base_models(alice)
     name = model_of(train(alice, sandbox, suffix="bard"))
+    base = {"id": "gpt-4o-mini-2024-07-18", "created": 1, "owned_by": "", "shutdown_date": "2027-01-14"}
+    with transaction() as session:
+        session.exec(select(Credential)).one().base_models = [base]
     model = alice.openai.models.retrieve(name)
     assert (model.id, model.owned_by, str(model.shutdown_date)) == (name, alice.project_id, "2027-01-14")
 

@@ -16,11 +16,11 @@ NAMED_BY_THE_TUTORIAL = {
 }
 
 
-def test_the_list_has_every_base_with_its_closing_date(sandbox: Sandbox) -> None:
+def test_the_list_has_every_base_and_a_date_only_for_those_that_are_stopped(sandbox: Sandbox) -> None:
     models = {model.id: model for model in sandbox.openai.models.list()}
     assert models.keys() >= NAMED_BY_THE_TUTORIAL
-    assert models["gpt-4o-mini"].shutdown_date == "2027-01-14"
-    assert models["gpt-6-luna"].shutdown_date is None
+    assert models["gpt-4.1-nano"].shutdown_date == "2026-10-23"
+    assert {models[name].shutdown_date for name in ("gpt-4o-mini", "gpt-4.1", "gpt-6-luna")} == {None}
 
 
 def test_a_tuned_model_belongs_to_the_organization_and_closes_with_its_base(sandbox: Sandbox) -> None:

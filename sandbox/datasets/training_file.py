@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from sandbox.datasets import tokens
+
 CHAT, COMPLETION, PREFERENCE, REINFORCEMENT = "chat", "completion", "preference", "reinforcement"
 METHODS = {CHAT: "supervised", COMPLETION: "supervised", PREFERENCE: "dpo", REINFORCEMENT: "reinforcement"}
 """The method that trains on files of each format."""
@@ -24,18 +26,16 @@ class Example(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """The contents of a training file; `problem` is its first error, since OpenAI reports only one."""
+    """The contents of a training file; `problem` is its first error, since OpenAI reports only one.
+
+    `tokens`: those that one epoch is billed for.
+    """
 
     format: str
     n_examples: int
-    n_bytes: int
+    tokens: int
     problem: str | None
     examples: tuple[Example, ...]
-
-    @property
-    def tokens(self) -> int:
-        """The number of tokens, estimated at four bytes each."""
-        return max(1, self.n_bytes // 4)
 
 
 class BadExampleError(ValueError):
@@ -60,19 +60,20 @@ def first_line_problem(path: Path) -> str | None:
 def read(path: Path) -> Dataset:
     """Checks and counts the examples line by line, and keeps the first MAX_REMEMBERED of them."""
     examples: list[Example] = []
-    form, problem, count, room = "", None, 0, MAX_REMEMBERED_CHARACTERS
+    form, problem, count, billed, room = "", None, 0, 0, MAX_REMEMBERED_CHARACTERS
     for count, line in enumerate(_lines(path), start=1):
         try:
             record = _object(line)
             form = form or _format_of(record)
             example = READERS[form](record)
+            billed += tokens.of_example(record)
         except BadExampleError as error:
             problem = f"Invalid file format. Example {count}, {error}" if form else str(error)
             break
         room -= len(example.question) + len(example.reply)
         if room > 0 and len(examples) < MAX_REMEMBERED:
             examples.append(example)
-    return Dataset(form, count, path.stat().st_size, problem, tuple(examples))
+    return Dataset(form, count, billed, problem, tuple(examples))
 
 
 def last_user_text(messages: list[Any]) -> str:
@@ -137,7 +138,7 @@ def _check_message(message: Any, number: int) -> None:
         raise BadExampleError(f"message {number} Discriminator 'role' is missing in value")
     if message["role"] not in ROLES:
         raise BadExampleError(f"message {number} has the unknown role {message['role']!r}")
-    if message.get("content") is None and not (message.get("tool_calls") or message.get("function_call")):
+    if message.get("content") is None and not any(map(message.get, ("tool_calls", "function_call", "refusal"))):
         raise BadExampleError(f"message {number} has no content")
     if not isinstance(message.get("content", ""), str | list | None):
         raise BadExampleError(f"message {number} has a content that is neither text nor parts")
