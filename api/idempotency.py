@@ -1,5 +1,7 @@
 """`Idempotency-Key`: a POST repeated with the same key gets the stored answer and is not carried out again.
 
+OpenAI's SDKs send no key, but `x-stainless-retry-count`: what they repeat is recognised by API key, URL and body.
+
 The answer is stored in the transaction of the work. A route whose work is one transaction needs no code of its own; an
 `async` route calls `begin` and `keep`, or `recall` and `remember`, in its transaction.
 """
@@ -20,13 +22,15 @@ from sqlalchemy import event
 from sqlmodel import Session
 
 from api.auth.deps import AdminDep, CallerDep
+from shared import idempotency as answers
 from shared.errors import Invalid
-from shared.idempotency import StoredAnswer, answer_id, find_or_reserve, store
+from shared.idempotency import StoredAnswer
 from shared.projects import service as projects
 from shared.security.secrets import seal, unseal
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
+RETRY_COUNT = "x-stainless-retry-count"
 
 # Administrative POST routes that are allowed for an archived project, and why.
 ALLOWED_WHEN_ARCHIVED = {
@@ -49,10 +53,12 @@ _Key = Annotated[
 
 @dataclass
 class _KeyedRequest:
-    """A request with a key. `content` is what it sends; `session` that of its work, until its answer is stored."""
+    """A request with a key, or with a `retry_count`. `session` is that of its work, until its answer is stored."""
 
-    id: str
+    owner: str
+    id: str  # without a key, it follows from what is sent
     method_and_url: str
+    retry_count: int | None = None
     content: tuple[object, ...] = ()
     session: Session | None = None
     is_replay: bool = False
@@ -63,7 +69,11 @@ class _KeyedRequest:
 
     def find(self, session: Session, content: tuple[object, ...]) -> StoredAnswer | None:
         self.content = content or self.content
-        answer = find_or_reserve(session, self.id)
+        if self.retry_count is not None:
+            self.id = answers.repeated_answer_id(self.owner, self.request_sha256())
+            answer = answers.find_repeated_or_reserve(session, self.id, self.request_sha256(), self.retry_count)
+        else:
+            answer = answers.find_or_reserve(session, self.id)
         if answer is None:
             self.session = session
         elif answer.request_sha256 != self.request_sha256():
@@ -84,13 +94,11 @@ class _KeyedRequest:
             content_type=content_type,
             sealed_body=seal(body, self.id),
         )
-        store(self.session, answer)
+        (answers.store if self.retry_count is None else answers.replace)(self.session, answer)
         self.session = None
 
 
 _keyed: ContextVar[_KeyedRequest | None] = ContextVar("keyed", default=None)
-
-
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
@@ -134,17 +142,21 @@ def remember(text: str) -> None:
 
 
 async def _note_project_key(request: Request, caller: CallerDep, key: _Key = None) -> None:
-    _note(request, caller.project_id, key)
+    _note(request, caller.project_id, caller.key_id, key)
 
 
 async def _note_admin_key(request: Request, admin: AdminDep, key: _Key = None) -> None:
     """Admin keys do not share answers: an answer may hold a secret, and another admin key may have fewer scopes."""
-    _note(request, admin.key_id, key)
+    _note(request, admin.key_id, admin.key_id, key)
 
 
-def _note(request: Request, owner: str, key: str | None) -> None:
+def _note(request: Request, owner: str, caller_key_id: str, key: str | None) -> None:
+    method_and_url = f"{request.method} {request.url.path}?{request.url.query}"
+    retry_count = answers.read_retry_count(request.headers.get(RETRY_COUNT, ""))
     if key is not None:
-        _keyed.set(_KeyedRequest(answer_id(owner, key), f"{request.method} {request.url.path}?{request.url.query}"))
+        _keyed.set(_KeyedRequest(owner, answers.answer_id(owner, key), method_and_url))
+    elif retry_count is not None:
+        _keyed.set(_KeyedRequest(caller_key_id, "", method_and_url, retry_count))
 
 
 async def _note_body(request: Request) -> None:

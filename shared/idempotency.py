@@ -1,10 +1,13 @@
 """Stores the answers of requests with an `Idempotency-Key`, so that a repeated request is not carried out again."""
 
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import and_, case, func, literal
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import ColumnElement, and_, case, false, func, literal, text
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from shared.db.batches import delete_batch
@@ -15,6 +18,10 @@ from shared.security.secrets import CannotUnseal, reseal
 from shared.settings import get_settings
 
 RESEAL_BATCH_ROWS = 1000
+REPEATED_ANSWERS_PER_KEY = 8192  # kept for requests without an Idempotency-Key; more are written over older ones
+REPEATED_WITHIN = timedelta(minutes=10)  # OpenAI's SDKs repeat a request within seconds, and wait ten minutes for each
+MAX_COUNT_DIGITS = 4
+FIRST_REQUEST_WAIT_SECONDS = 30  # then the client is told to repeat it once more
 
 
 class StoredAnswer(SQLModel, table=True):
@@ -39,22 +46,64 @@ def answer_id(owner: str, key: str) -> str:
     return sha256(f"{owner} {key}".encode()).hexdigest()
 
 
-def find_or_reserve(session: Session, id: str) -> StoredAnswer | None:
-    """Return the stored answer, or reserve the id for this transaction and return None.
+def _lock_of(id: str) -> int:
+    return int.from_bytes(bytes.fromhex(id)[:8], "big", signed=True)
+
+
+def find_or_reserve(session: Session, id: str, *where: ColumnElement[bool]) -> StoredAnswer | None:
+    """Return the stored answer, if `where` is true for it, or reserve the id for this transaction and return None.
 
     Raises `KeyInUse`, without waiting, if another transaction has reserved it. Reading and reserving are one statement,
     which may read just before the other transaction commits and reserve just after. Then both do the work, but `store`
     finds the other answer and this transaction is rolled back.
     """
-    lock = int.from_bytes(bytes.fromhex(id)[:8], "big", signed=True)
-    reserved = case((col(StoredAnswer.id).is_(None), func.pg_try_advisory_xact_lock(lock)))
-    is_it = and_(col(StoredAnswer.id) == id, col(StoredAnswer.created_at) > _oldest())
+    reserved = case((col(StoredAnswer.id).is_(None), func.pg_try_advisory_xact_lock(_lock_of(id))))
+    is_it = and_(col(StoredAnswer.id) == id, col(StoredAnswer.created_at) > _oldest(), *where)
     always_one = select(literal(1)).subquery()
     query = select(StoredAnswer, reserved).select_from(always_one).outerjoin(StoredAnswer, is_it)
     answer, is_reserved = session.exec(query).one()
     if is_reserved is False:
         raise KeyInUse
     return answer
+
+
+def find_repeated_or_reserve(session: Session, id: str, request_sha256: str, retry_count: int) -> StoredAnswer | None:
+    """Like `find_or_reserve`, for a request without a key that its client may repeat.
+
+    A first request (`retry_count` 0) is never answered with an older answer: it may be meant to be the second of its
+    kind. A repeated one waits for the first, if that is still being processed. Raises `KeyInUse` if it takes too long.
+    """
+    if retry_count == 0:
+        with suppress(KeyInUse):
+            return find_or_reserve(session, id, false())
+        return None
+    session.execute(text(f"SET LOCAL lock_timeout = '{FIRST_REQUEST_WAIT_SECONDS}s'"))
+    try:
+        session.exec(select(func.pg_advisory_xact_lock(_lock_of(id))))
+    except OperationalError as error:
+        if isinstance(error.orig, LockNotAvailable):
+            raise KeyInUse from None
+        raise
+    session.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
+    is_recent = col(StoredAnswer.created_at) > utc_now() - REPEATED_WITHIN
+    query = select(StoredAnswer).where(StoredAnswer.id == id, StoredAnswer.request_sha256 == request_sha256, is_recent)
+    return session.exec(query).one_or_none()
+
+
+def read_retry_count(header: str) -> int | None:
+    """Return how often OpenAI's SDK says that it has repeated a request; None if it does not say."""
+    return int(header) if header.isascii() and header.isdecimal() and len(header) <= MAX_COUNT_DIGITS else None
+
+
+def repeated_answer_id(owner: str, request_sha256: str) -> str:
+    """Return the id for the answer to a request without a key; an owner has a fixed number of ids, used in turn."""
+    return answer_id(owner, f"repeated {int(request_sha256[:8], 16) % REPEATED_ANSWERS_PER_KEY}")
+
+
+def replace(session: Session, answer: StoredAnswer) -> None:
+    """Insert an answer to a request without a key, or write it over an older one of this id, which is reserved."""
+    values = answer.model_dump()
+    session.exec(insert(StoredAnswer).values(values).on_conflict_do_update(index_elements=["id"], set_=values))
 
 
 def store(session: Session, answer: StoredAnswer) -> None:

@@ -1,14 +1,21 @@
 """Requests with an `Idempotency-Key`, and checks of their replays."""
 
 import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy import text
+
+from shared.database import get_engine
 from tests.api.wire import END, Answer, part, send
 from tests.world import Person, lines
 
 KEY = "Idempotency-Key"
 JOBS, HOOKS = "/fine_tuning/jobs", "/webhook_endpoints"
 JSON = "application/json"
+AN_ANSWER, AN_ID = "relation = 'stored_answers'::regclass", "locktype = 'advisory'"  # what a transaction waits for
 ENDPOINT = {"name": "a", "url": "https://example.com/hook", "event_types": ["fine_tuning.job.succeeded"]}
 
 
@@ -55,3 +62,22 @@ def same(first: Answer, again: Answer) -> Any:
 
 def twice(person: Person, path: str, body: Any = None) -> Any:
     return same(*(post(person, path, body, key=path) for _ in range(2)))
+
+
+@contextmanager
+def stored_answers_locked() -> Iterator[None]:
+    """Block requests with a key after their work, when they store their answers."""
+    with get_engine().begin() as connection:
+        connection.execute(text("lock table stored_answers in exclusive mode"))
+        yield
+
+
+def until_somebody_waits_for(lock: str) -> None:
+    """Return once a transaction waits for such a lock (a condition of `pg_locks`)."""
+    here = "database = (select oid from pg_database where datname = current_database())"
+    query = text(f"select count(*) from pg_locks where not granted and {here} and {lock}")
+    deadline = time.monotonic() + 60
+    with get_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while not connection.execute(query).scalar_one():
+            assert time.monotonic() < deadline, f"nobody waits for {lock}"
+            time.sleep(0.01)

@@ -22,7 +22,6 @@ def test_a_key_cannot_be_reused_for_another_request(alice: Person) -> None:
     job_id = post(alice, JOBS, new_job(file_id)).json["id"]
     for answer in (
         post(alice, JOBS, new_job(file_id, suffix="b")),
-        post(alice, f"{JOBS}?a=b", new_job(file_id)),
         post(alice, HOOKS, ENDPOINT),
         post(alice, f"{JOBS}/{job_id}/cancel"),
         upload(alice, "a", purpose="fine-tune"),
@@ -61,9 +60,10 @@ def test_admin_keys_do_not_share_idempotency_keys(alice: Person, clean: str) -> 
 
 def test_an_error_is_not_stored_so_a_corrected_request_can_use_the_key(alice: Person) -> None:
     file_id = alice.upload()
+    answers = ids(StoredAnswer)
     assert code(post(alice, JOBS, new_job("file-never"))) == (404, "not_found")
     assert code(post(alice, JOBS, {"model": 7})) == (400, "invalid_value")
-    assert ids(StoredAnswer) == []
+    assert ids(StoredAnswer) == answers
     assert not is_replay(post(alice, JOBS, new_job(file_id)))
     stranger = Person(alice.base_url, "sk-tun-unknown", alice.project_id)
     assert code(post(stranger, JOBS, new_job(file_id))) == (401, "invalid_api_key")

@@ -1,6 +1,5 @@
 """`Idempotency-Key` after lost answers, concurrent requests and crashes: the work is done exactly once."""
 
-import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,7 +14,17 @@ from shared.database import get_engine
 from shared.datasets.models import Dataset
 from shared.jobs.models import Job
 from tests.api.conftest import running_under
-from tests.api.keyed_requests import JOBS, KEY, code, is_replay, new_job, post
+from tests.api.keyed_requests import (
+    AN_ANSWER,
+    JOBS,
+    KEY,
+    code,
+    is_replay,
+    new_job,
+    post,
+    stored_answers_locked,
+    until_somebody_waits_for,
+)
 from tests.api.wire import Answer
 from tests.worker.levers import ids
 from tests.world import Person, lines
@@ -71,29 +80,12 @@ def test_the_sdk_sends_its_own_key_if_it_is_configured_with_the_header(alice: Pe
     assert ids(Dataset) == [file.id]
 
 
-@contextmanager
-def stored_answers_locked() -> Iterator[None]:
-    """Block requests with a key after their work, when they store their answers."""
-    with get_engine().begin() as connection:
-        connection.execute(text("lock table stored_answers in exclusive mode"))
-        yield
-
-
-def wait_until_an_answer_is_blocked() -> None:
-    query = text("select count(*) from pg_locks where relation = 'stored_answers'::regclass and not granted")
-    deadline = time.monotonic() + 60
-    with get_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        while not connection.execute(query).scalar_one():
-            assert time.monotonic() < deadline, "no answer is waiting to be stored"
-            time.sleep(0.01)
-
-
 def test_a_repeat_during_the_first_request_is_refused_and_the_sdk_retries(alice: Person) -> None:
     new = new_job(alice.upload())
     with ThreadPoolExecutor(1) as pool:
         with stored_answers_locked():
             first: Future[Answer] = pool.submit(post, alice, JOBS, new)
-            wait_until_an_answer_is_blocked()
+            until_somebody_waits_for(AN_ANSWER)
             refused = post(alice, JOBS, new)
             assert code(refused) == (409, "idempotency_key_in_use")
             assert refused.headers["x-should-retry"] == "true"
@@ -120,7 +112,7 @@ def test_an_api_killed_between_the_work_and_its_answer_has_done_nothing(alice: P
         with stored_answers_locked():
             there = Person(address, alice.api_key, alice.project_id)
             lost = pool.submit(post, there, JOBS, new)
-            wait_until_an_answer_is_blocked()
+            until_somebody_waits_for(AN_ANSWER)
             process.kill()
             assert lost.exception(10)
         there.close()
@@ -133,7 +125,7 @@ def test_work_whose_answer_cannot_be_stored_is_undone(alice: Person) -> None:
     new, terminate = new_job(alice.upload()), "select pg_terminate_backend(pid) from pg_locks where not granted"
     with ThreadPoolExecutor(1) as pool, stored_answers_locked():
         failed = pool.submit(post, alice, JOBS, new)
-        wait_until_an_answer_is_blocked()
+        until_somebody_waits_for(AN_ANSWER)
         with get_engine().begin() as connection:
             connection.execute(text(terminate))
         assert code(failed.result()) == (503, "database_unavailable")

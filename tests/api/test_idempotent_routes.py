@@ -30,7 +30,7 @@ def test_a_job_is_created_once_and_repeated_requests_about_it_are_replayed(alice
     move(alice, sandbox, job_id, "running")
     assert twice(alice, f"{JOBS}/{job_id}/pause")["status"] == "running"
     work(2)
-    assert str(twice(alice, f"{JOBS}/{job_id}/resume")["status"]) == "paused"
+    assert str(twice(alice, f"{JOBS}/{job_id}/resume")["status"]) == "queued"
     twice(alice, f"{JOBS}/{job_id}/cancel")
     assert (ids(Dataset), ids(Job)) == ([file_id], [job_id])
 
