@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from cli.local.stack import running
 from cli.processes.ports import PortReservations
 from shared.broker.queue import get_celery
 from shared.database import get_engine
+from shared.datasets.validation.rules import fitness
 from shared.migrations import migrate
 from shared.settings import get_settings
 from tests.api.administration import Operator, operating
@@ -73,6 +75,12 @@ def _address(name: str) -> str:
             pytest.exit(f"The embedded servers did not start: {(folder / 'log').read_text()}", returncode=3)
         time.sleep(0.02)
     return file.read_text()
+
+
+@pytest.fixture(autouse=True)
+def _day_on_which_some_models_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which base models count as stopped does not depend on when the tests run."""
+    monkeypatch.setattr(fitness, "today", lambda: date(2026, 11, 29))
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from shared.datasets.views import DatasetCreate, DatasetPublic, EstimatePublic, 
 from shared.db.pages import Page
 from shared.errors import Invalid
 from shared.jobs import dataset_views
+from shared.jobs.creation import fitness
 
 router = APIRouter(prefix="/v1/datasets", tags=["Datasets"], route_class=IdempotentRoute, dependencies=[scope("files")])
 COMPARED_BYTES = 256 << 20  # takes seconds of one thread; a job's own check compares the whole files
@@ -109,7 +110,8 @@ def estimate_dataset(
     """Estimate the cost of training a model on this dataset. If the price is unknown, `reason` says why.
 
     If the tokens have not been counted in the model's encoding yet, counting starts now and `reason` says so: repeat
-    the request in a moment. Errors: 400 `dataset_not_checked` while the dataset is being checked, 400 if it is invalid.
+    the request in a moment. `problems` says what a job with this model and method would be refused for. Errors: 400
+    `dataset_not_checked` while the dataset is being checked, 400 if it is invalid.
     """
     dataset = collection.get_dataset(session, caller.project_id, dataset_id)
     report = collection.get_report(session, dataset)
@@ -121,6 +123,7 @@ def estimate_dataset(
     base = rules().model(model)
     counted = reports.in_encoding(session, dataset, report, base.encoding) if base else report
     found = EstimatePublic.of(dataset.id, estimate(counted or report, model, method, n_epochs))
+    found.problems = fitness.problems_of_estimate(session, caller.project_id, model, found.method, report.format)
     if base and counted is None:
         found.reason = (
             f"The tokens are being counted in {base.encoding}, the encoding of {base.name}: repeat the request soon"

@@ -18,12 +18,18 @@ def list_models(session: SessionDep, caller: CallerDep) -> ModelList:
 
 @router.get("/{model:path}", response_model=ModelPublic)
 def retrieve_model(session: SessionDep, caller: CallerDep, model: str) -> ModelPublic:
-    """Return a model. `shutdown_date` is the day on which the model, or the base model of a tuned one, is shut down."""
+    """Return a model, or a checkpoint that can be used as one.
+
+    `shutdown_date` is the day on which the model, or the base model of a tuned one, is shut down.
+    """
     return tuned_models.get_model(session, caller.project_id, model)
 
 
 @router.delete("/{model:path}", response_model=ModelDeleted)
 def delete_model(session: SessionDep, caller: CallerDep, model: str) -> ModelDeleted:
-    """Delete a tuned model of the project and, in the background, at the provider. Errors: 403 for a base model."""
+    """Delete a tuned model of the project and, in the background, at the provider.
+
+    Errors: 403 for a base model, 400 `model_in_use` while a job waits to tune it further.
+    """
     tuned_models.delete_model(session, caller.project_id, model)
     return ModelDeleted(id=model)

@@ -38,6 +38,8 @@ _JOB: dict[str, Any] = {
     "priority": "normal",
     "queue_position": None,
     "estimated_start": None,
+    "request": None,
+    "request_error": None,
 }
 _ENDED = {**_JOB, "finished_at": _MADE_AT + 1700, "estimated_finish": None}
 _DATASET: dict[str, Any] = {

@@ -159,6 +159,15 @@ class Overlapping(BaseModel):
         )
 
 
+class EstimateProblem(BaseModel):
+    """A job of this model, method and file is refused for an `error`, with this `code`, made despite a `warning`."""
+
+    severity: Literal["error", "warning"]
+    code: str
+    param: Literal["model", "method", "training_file"]
+    message: str
+
+
 class EstimatePublic(BaseModel):
     """What a training would cost. `amount` is a decimal as a string; null if unknown, and `reason` says why.
 
@@ -183,6 +192,7 @@ class EstimatePublic(BaseModel):
     reason: str | None
     assumptions: list[str]
     allowed: bool
+    problems: list[EstimateProblem] = []
 
     @classmethod
     def of(cls, dataset_id: str, found: Estimate) -> "EstimatePublic":

@@ -1,9 +1,10 @@
 """The three ways to tune, with their hyperparameters and bounds, as OpenAI's specification gives them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from shared.jobs.models import Job
 from shared.json_fields import JsonObject
 
 Auto = Literal["auto"]
@@ -51,7 +52,7 @@ class Reinforcement(_Strict):
 
 
 class Method(_Strict):
-    """The block of the same name as `type` counts; `reinforcement` needs its grader."""
+    """Only the block of the same name as `type` may be given; `reinforcement` needs its grader."""
 
     type: Literal["supervised", "dpo", "reinforcement"]
     supervised: Supervised | None = None
@@ -63,3 +64,30 @@ class Method(_Strict):
         if self.type == "reinforcement" and self.reinforcement is None:
             raise ValueError("method.reinforcement with a grader is required for the type reinforcement")
         return self
+
+    @model_validator(mode="after")
+    def _has_no_other_block(self) -> "Method":
+        for name in ("supervised", "dpo", "reinforcement"):
+            if name != self.type and getattr(self, name) is not None:
+                raise ValueError(f"method.{name} does not count for the type {self.type}: use method.{self.type}")
+        return self
+
+    def check_same(self, older: Hyperparameters) -> None:
+        """Raises `ValueError` if the older field `hyperparameters` says something else than this method."""
+        block = getattr(self, self.type)
+        said = block.hyperparameters.model_dump() if block and block.hyperparameters else {}
+        for name, value in older.model_dump(exclude_none=True).items():
+            if value != (said.get(name) or "auto"):
+                raise ValueError(f"{name} is not what method says: set method.{self.type}.hyperparameters.{name}")
+
+
+def resolved_method(job: Job) -> dict[str, Any] | None:
+    """The method as it was asked for, with the numbers that the provider has taken where that was `auto`."""
+    known = {name: value for name, value in job.hyperparameters.items() if value != "auto"}
+    if job.method is None or not known:
+        return job.method
+    block = job.method.get(job.method["type"]) or {}
+    return {
+        **job.method,
+        job.method["type"]: {**block, "hyperparameters": {**block.get("hyperparameters", {}), **known}},
+    }

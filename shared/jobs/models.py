@@ -111,6 +111,7 @@ class Job(OwnedDue, table=True):
 
     status: JobStatus = EnumField(JobStatus, default=JobStatus.VALIDATING_FILES)
     request: JobRequest | None = EnumField(JobRequest, default=None, nullable=True)
+    request_error: dict[str, Any] | None = JSONField(default=None)  # why the last request was not carried out
     next_action: NextAction | None = EnumField(NextAction, default=NextAction.PREPARE, nullable=True)
     error: dict[str, Any] | None = JSONField(default=None)
     fine_tuned_model: str | None = None
@@ -127,7 +128,6 @@ class Job(OwnedDue, table=True):
     finished_at: datetime | None = TimeField(default=None)
     check_progress: float | None = None
     compared_at: datetime | None = TimeField(default=None)
-
     priority: int = Priority.NORMAL
     queue_id: str | None = Field(default=None, foreign_key="job_queues.id")
     slot: Slot | None = EnumField(Slot, default=None, nullable=True)  # None before its files are ready, and at the end
@@ -144,8 +144,7 @@ class Job(OwnedDue, table=True):
     # Polls in a row in which the provider did not know the job, or refused the events of one that has ended.
     not_found_count: int = 0
     refusal_count: int = 0  # answers that the present request is not possible now
-    # Since when no call about the job has had a usable answer.
-    unanswered_since: datetime | None = TimeField(default=None)
+    unanswered_since: datetime | None = TimeField(default=None)  # since when no call has had a usable answer
 
 
 class Watch(DueTable, table=True):
@@ -220,7 +219,7 @@ class JobEvent(Owned, table=True):
 
 
 class Checkpoint(Owned, table=True):
-    """A model saved on the way, usable by its name."""
+    """A model saved on the way, usable by its name until the provider drops it: OpenAI keeps a job's last three."""
 
     __tablename__ = "checkpoints"
     __table_args__ = (UniqueConstraint("job_id", "provider_checkpoint_id"),)
@@ -232,6 +231,7 @@ class Checkpoint(Owned, table=True):
     model: str = Field(index=True)
     step_number: int
     metrics: dict[str, Any] = JSONField(default_factory=dict)
+    expired_at: datetime | None = TimeField(default=None)  # when the provider no longer listed it
 
 
 class TunedModel(OwnedDue, Deletable, table=True):

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from shared.db.pages import Listed
 from shared.db.times import epoch
-from shared.jobs.methods import Hyperparameters, Method
-from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobStatus, Level, TunedModel
+from shared.jobs.methods import Hyperparameters, Method, resolved_method
+from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, TunedModel
 from shared.json_fields import Metadata
 
 ProviderOptionName = Annotated[str, Field(max_length=64)]
@@ -31,7 +31,8 @@ class Integration(BaseModel):
 
 
 class JobCreate(BaseModel):
-    """OpenAI's request. `hyperparameters` is its older way to say `method.supervised.hyperparameters`.
+    """OpenAI's request. `hyperparameters` is its older way to say `method.supervised.hyperparameters`: what both say
+    must be the same.
 
     With `from_job`, the id of a job of the project, all that is left out is as it was asked for there: also the model
     and the training file, which are required otherwise. `hyperparameters` then change those of that job's method.
@@ -53,6 +54,13 @@ class JobCreate(BaseModel):
     metadata: Metadata | None = None
     priority: Literal["low", "normal", "high"] | None = None
     provider_options: Annotated[dict[ProviderOptionName, Any] | None, Field(max_length=16)] = None
+
+    @field_validator("hyperparameters")
+    @classmethod
+    def _says_what_the_method_says(cls, older: Hyperparameters | None, info: ValidationInfo) -> Hyperparameters | None:
+        if older is not None and (method := info.data.get("method")) is not None:
+            method.check_same(older)
+        return older
 
 
 class JobError(BaseModel):
@@ -77,7 +85,8 @@ class JobPublic(Listed):
     both are null where the price is not known. `approval` is `awaited` while the job, `queued`, waits until somebody
     says that it may cost so much; null where nobody needs to. While it waits for a free slot at the provider,
     `queue_position` is its position in the order in which jobs are expected to be admitted (from 1), and
-    `estimated_start` (Unix seconds) when that may be; null when it is not known.
+    `estimated_start` (Unix seconds) when that may be; null when it is not known. `request` is `cancel`, `pause` or
+    `resume` until the provider has been passed it, and `request_error` why the last one was not carried out.
     """
 
     object: Literal["fine_tuning.job"] = "fine_tuning.job"
@@ -111,6 +120,8 @@ class JobPublic(Listed):
     provider_options: dict[str, Any] | None
     queue_position: int | None
     estimated_start: int | None
+    request: JobRequest | None
+    request_error: JobError | None
 
     @classmethod
     def of(cls, row: Job) -> "JobPublic":
@@ -125,7 +136,7 @@ class JobPublic(Listed):
             model=row.model,
             organization_id=row.organization_id,
             result_files=row.result_files,
-            status=row.status,
+            status=shown_status(row),
             trained_tokens=row.trained_tokens,
             training_file=row.training_file,
             validation_file=row.validation_file,
@@ -147,22 +158,18 @@ class JobPublic(Listed):
             provider_options=row.provider_options,
             queue_position=row.queue_position,
             estimated_start=epoch(row.estimated_start_at) if row.estimated_start_at else None,
+            request=row.request,
+            request_error=JobError(**row.request_error) if row.request_error else None,
         )
 
 
+def shown_status(job: Job) -> JobStatus:
+    """A job whose resume was accepted goes to `queued`, and is shown so before the provider has been asked."""
+    is_resumed = job.status is JobStatus.PAUSED and job.request is JobRequest.RESUME
+    return JobStatus.QUEUED if is_resumed else job.status
+
+
 _PRIORITIES: dict[int, Literal["low", "normal", "high"]] = {0: "high", 1: "normal", 2: "low"}
-
-
-def resolved_method(job: Job) -> dict[str, Any] | None:
-    """The method as it was asked for, with the numbers that the provider has taken where that was `auto`."""
-    known = {name: value for name, value in job.hyperparameters.items() if value != "auto"}
-    if job.method is None or not known:
-        return job.method
-    block = job.method.get(job.method["type"]) or {}
-    return {
-        **job.method,
-        job.method["type"]: {**block, "hyperparameters": {**block.get("hyperparameters", {}), **known}},
-    }
 
 
 def progress(job: Job) -> float | None:

@@ -11,11 +11,13 @@ from shared.db.claims import make_due, release
 from shared.db.owned import check_cursor, get_owned, list_owned
 from shared.db.times import utc_now
 from shared.errors import Invalid
-from shared.jobs import new_job, quota, slots, tuned_models
+from shared.jobs import slots, tuned_models, waiting
+from shared.jobs.creation import fitness, new_job, quota
 from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, NextAction, Slot
-from shared.jobs.schemas import JobCreate, JobPublic
+from shared.jobs.schemas import JobCreate, JobPublic, shown_status
 from shared.jobs.spending import costs, reservation
 from shared.jobs.transitions import EVENT_ON_ENTERING, MOVES, PERMITTED_WHEN, set_next_action
+from shared.jobs.waiting import names_file
 from shared.notifications import events
 from shared.projects import service as projects
 from shared.projects.callers import Caller
@@ -35,10 +37,14 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     credential = tuned_models.account_to_tune(session, caller.project_id, asked["model"])
     tuned_models.check_permitted(session, caller.project_id, rule_of(project), asked["model"])
     asked["provider_options"] = new_job.provider_options(credential, asked["provider_options"])
-    for param in ("training_file", "validation_file"):
-        if asked[param] is not None:
-            dataset = datasets.get_for_training(session, caller.project_id, asked[param], param)
-            datasets.forget_refusal(session, dataset.id, credential.id)
+    files = {
+        param: datasets.get_for_training(session, caller.project_id, asked[param], param)
+        for param in ("training_file", "validation_file")
+        if asked[param] is not None
+    }
+    warnings = fitness.check(session, caller.project_id, credential, asked, files)
+    for dataset in files.values():
+        datasets.forget_refusal(session, dataset.id, credential.id)
     job = Job(
         project_id=caller.project_id,
         organization_id=caller.organization_id,
@@ -51,6 +57,8 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     costs.note_estimate(session, job)
     copied = f", a copy of {new.from_job}" if new.from_job else ""
     add_event(session, job, f"Job accepted{copied}: its files are checked and sent to the provider")
+    for sentence in warnings:
+        add_event(session, job, sentence, Level.WARN)
     notify(session, job, EventType.JOB_CREATED)
     make_due(session, job)
     reservation.begin(session, job)  # last, since others may wait for its lock
@@ -82,7 +90,7 @@ def make_request(session: Session, project_id: str, job_id: str, request: JobReq
     (`invalid_job_status`) if the job's status does not permit it.
     """
     job = get_owned(session, Job, job_id, project_id, param="fine_tuning_job_id", lock=True)
-    if job.status not in PERMITTED_WHEN[request]:
+    if PERMITTED_WHEN[request].isdisjoint({job.status, shown_status(job)}):
         allowed = " or ".join(sorted(PERMITTED_WHEN[request]))
         raise Invalid(
             f"The job is {job.status}: {request} is for a job that is {allowed}",
@@ -103,13 +111,13 @@ def set_request(job: Job, request: JobRequest) -> None:
 
     Refusals of an earlier request do not count against this one.
     """
-    job.request, job.refusal_count = request, 0
+    job.request, job.request_error, job.refusal_count = request, None, 0
     set_next_action(job, NextAction.FIND if job.provider_job_id is None else NextAction.REQUEST)
 
 
 def decide(session: Session, job: Job, request: JobRequest) -> None:
     """Carry out the request for a job that the provider does not have: it is cancelled, paused, or queued as before."""
-    job.request = None
+    job.request = job.request_error = None
     if request is JobRequest.CANCEL:
         move(session, job, JobStatus.CANCELLED)
         return
@@ -133,6 +141,8 @@ def move(session: Session, job: Job, status: JobStatus) -> None:
         return
     job.status = status
     if status.is_final:
+        if job.request is not None and job.request is not JobRequest.CANCEL:
+            _drop_request(job, "invalid_job_status", f"The job ended before the provider could {job.request} it")
         job.request, job.estimated_finish_at = None, None
         set_next_action(job, None)
         job.finished_at = job.finished_at or utc_now()
@@ -144,6 +154,18 @@ def move(session: Session, job: Job, status: JobStatus) -> None:
         slots.wake_queue(session, job)
     if status in EVENT_ON_ENTERING:
         notify(session, job, EVENT_ON_ENTERING[status])
+
+
+def refuse_request(session: Session, job: Job, request: JobRequest, code: str, reason: str) -> None:
+    """Say in the job and in its events why a request was not carried out. A newer request stays."""
+    sentence = f"The provider refused to {request} the job: {reason}"
+    add_event(session, job, sentence, Level.WARN)
+    if job.request is request:
+        _drop_request(job, code, sentence)
+
+
+def _drop_request(job: Job, code: str, sentence: str) -> None:
+    job.request, job.request_error = None, {"code": code, "message": sentence, "param": None}
 
 
 def notify(session: Session, job: Job, type: EventType) -> None:
@@ -166,10 +188,6 @@ def add_event(session: Session, job: Job, message: str, level: Level = Level.INF
 WAIT_FOR_FILES = timedelta(seconds=10)  # a file that becomes ready wakes its jobs; this is for a lost wake-up
 
 
-def _names(dataset_id: str) -> ColumnElement[bool]:
-    return or_(col(Job.training_file) == dataset_id, col(Job.validation_file) == dataset_id)
-
-
 def wake_waiting(session: Session, dataset_id: str) -> None:
     """Make the jobs due that wait for this dataset. Locks them in order of id."""
     waiting = select(Job).where(*_waits_for(dataset_id))
@@ -180,7 +198,7 @@ def wake_waiting(session: Session, dataset_id: str) -> None:
 
 def _waits_for(dataset_id: str) -> tuple[ColumnElement[bool], ...]:
     return (
-        _names(dataset_id),
+        names_file(dataset_id),
         or_(
             col(Job.status) == JobStatus.VALIDATING_FILES,
             and_(col(Job.status) == JobStatus.QUEUED, col(Job.slot).is_(None)),  # it waited to be approved
@@ -208,21 +226,17 @@ def show_check_progress(session: Session, dataset_id: str) -> None:
 
 def ids_using(session: Session, project_id: str, dataset_id: str) -> list[str]:
     """Return the ids of the newest 100 jobs that use this dataset for training or validation."""
-    query = select(Job.id).where(Job.project_id == project_id, _names(dataset_id)).order_by(col(Job.id).desc())
+    query = select(Job.id).where(Job.project_id == project_id, names_file(dataset_id)).order_by(col(Job.id).desc())
     return list(session.exec(query.limit(100)))
 
 
 def delete_dataset(session: Session, project_id: str, dataset_id: str) -> None:
-    """Delete a dataset, or any other file. Raises `Invalid` (`file_in_use`) if a job still has to send it."""
-    before_provider = col(Job.status).in_([JobStatus.VALIDATING_FILES, JobStatus.QUEUED])
+    """Delete a file. Raises `Invalid` (`file_in_use`) if a job needs it that the provider has yet to take up."""
     dataset = get_owned(session, Dataset, dataset_id, project_id, lock=True)
-    is_training_file = datasets.is_usable_as(session, dataset, "training_file")
-    using = select(Job.id).where(
-        Job.project_id == project_id,
-        _names(dataset_id) if is_training_file else col(Job.validation_file) == dataset_id,
-        or_(before_provider, col(Job.slot) == Slot.WAITING),
-    )
-    job_id = session.exec(using.limit(1)).first()
+    is_fit = datasets.is_usable_as(session, dataset, "training_file")
+    named = names_file(dataset_id) if is_fit else col(Job.validation_file) == dataset_id
+    named = or_(named, waiting.names_part_of(project_id, dataset_id))
+    job_id = waiting.first_that_needs(session, project_id, named)
     if job_id is not None and datasets.is_usable_as(session, dataset, "validation_file"):
         raise Invalid(f"{dataset_id} is needed by {job_id}: cancel that job, or wait until it runs", code="file_in_use")
     datasets.delete(session, dataset)

@@ -8,8 +8,9 @@ from sqlmodel import Session, col, select
 from shared.datasets.validation.rules.limits import rules
 from shared.db.claims import make_due
 from shared.db.row_security import across_projects
-from shared.db.times import utc_now
-from shared.errors import Forbidden, NotFound
+from shared.db.times import epoch, utc_now
+from shared.errors import Forbidden, Invalid, NotFound
+from shared.jobs import waiting
 from shared.jobs.models import Checkpoint, Job, TunedModel
 from shared.jobs.schemas import ModelPublic
 from shared.notifications import events
@@ -37,11 +38,28 @@ def get_model(session: Session, project_id: str, name: str) -> ModelPublic:
     base = _find_base(session, project_id, name)
     if base is not None:
         return ModelPublic(**base[1])
-    return _public(session, _own(session, project_id, name))
+    tuned = _find_own(session, project_id, name)
+    model = _public(session, tuned) if tuned is not None else _own_checkpoint(session, project_id, name)
+    if model is None:
+        raise not_found(name)
+    return model
+
+
+def _own_checkpoint(session: Session, project_id: str, name: str) -> ModelPublic | None:
+    """A checkpoint that can be used as a model; it stops with the base model of its job."""
+    credential = _account_of_own(session, project_id, name)
+    query = select(Checkpoint).where(Checkpoint.project_id == project_id, Checkpoint.model == name)
+    row = session.exec(query.where(col(Checkpoint.expired_at).is_(None))).first() if credential else None
+    if credential is None or row is None:
+        return None
+    date = _shutdown(base_of(session, project_id, name), credential.base_models)
+    return ModelPublic(id=name, created=epoch(row.created_at), owned_by=project_id, shutdown_date=date)
 
 
 def _public(session: Session, model: TunedModel) -> ModelPublic:
-    return ModelPublic.of(model, _shutdown(model, session.get_one(Credential, model.credential_id).base_models))
+    return ModelPublic.of(
+        model, _shutdown(model.base_model, session.get_one(Credential, model.credential_id).base_models)
+    )
 
 
 def _find_base(session: Session, project_id: str, name: str) -> tuple[Credential, dict[str, Any]] | None:
@@ -57,7 +75,7 @@ def notify_shutdowns(session: Session, credential: Credential) -> None:
     """Emit one event for each tuned model of this account and each shutdown date that the provider announces for it."""
     alive = select(TunedModel).where(TunedModel.credential_id == credential.id, col(TunedModel.deleted_at).is_(None))
     for model in session.exec(alive.order_by(TunedModel.id)):
-        date = _shutdown(model, credential.base_models)
+        date = _shutdown(model.base_model, credential.base_models)
         if date is not None and date != model.shutdown_date_notified:
             model.shutdown_date_notified = date
             data = ModelPublic.of(model, date).model_dump(mode="json")
@@ -65,10 +83,17 @@ def notify_shutdowns(session: Session, credential: Credential) -> None:
 
 
 def delete_model(session: Session, project_id: str, name: str) -> None:
-    """Hide a tuned model from now on; its next step deletes it at the provider. Raises `NotFound`, `Forbidden`."""
+    """Hide a tuned model from now on; its next step deletes it at the provider. Raises `NotFound`, `Forbidden`.
+
+    Raises `Invalid` (`model_in_use`) if a job is to tune it further that the provider has yet to take up.
+    """
     if _find_base(session, project_id, name) is not None:
         raise Forbidden(f"{name} is a base model: only what your own jobs have made can be deleted", param="model")
     model = _own(session, project_id, name, lock=True)
+    job_id = waiting.first_that_needs(session, project_id, col(Job.model) == name)
+    if job_id is not None:
+        sentence = f"{name} is needed by {job_id}: cancel that job, or wait until it runs"
+        raise Invalid(sentence, code="model_in_use", param="model")
     model.deleted_at = utc_now()
     make_due(session, model)
 
@@ -76,18 +101,31 @@ def delete_model(session: Session, project_id: str, name: str) -> None:
 def account_to_tune(session: Session, project_id: str, name: str) -> Credential:
     """Return the account for a new job on this model, locked so that it is not deleted before the transaction ends.
 
-    That is the account of the project's own tuned model, else the newest one that offers the base model, else the
-    newest one, whose provider then judges the name. Raises `NotFound` for the tuned model of another project, with the
-    same sentence as for a name that never existed.
+    That is the account of the project's own tuned model, else the newest one that offers the base model, else one
+    whose models are not known yet, else the newest, whose provider then judges the name. Raises `NotFound` for the
+    tuned model of another project, with the same sentence as for a name that never existed.
     """
+    _hold_own(session, project_id, name)
     own = _account_of_own(session, project_id, name)
     if own is None and _is_tuned_model(session, name):
         raise not_found(name)
     base = _find_base(session, project_id, name)
-    credential = own or (base[0] if base is not None else credentials.usable_by(session, project_id)[0])
+    credential = own or (base[0] if base is not None else _account_to_judge(session, project_id))
     if credentials.hold(session, credential):
         return credential
     return account_to_tune(session, project_id, name)  # the account was deleted meanwhile: choose again
+
+
+def _hold_own(session: Session, project_id: str, name: str) -> None:
+    """Lock a tuned model against deletion until the transaction ends, in which a job that needs it is created."""
+    query = select(TunedModel.id).where(TunedModel.project_id == project_id, TunedModel.name == name)
+    session.exec(query.with_for_update(read=True, key_share=True)).all()
+
+
+def _account_to_judge(session: Session, project_id: str) -> Credential:
+    """The newest account whose models are not known yet; if all are, the newest."""
+    accounts = credentials.usable_by(session, project_id)
+    return next((account for account in accounts if not account.base_models), accounts[0])
 
 
 def _is_tuned_model(session: Session, name: str) -> bool:
@@ -124,8 +162,7 @@ def check_permitted(session: Session, project_id: str, rule: ModelRule | None, n
     """Raises `Forbidden` if the project's model permissions exclude the model (of a tuned one: its first base)."""
     if rule is None:
         return
-    made = select(TunedModel.base_model).where(TunedModel.project_id == project_id, TunedModel.name == name)
-    base = first_base(session.exec(made).first() or name)
+    base = base_of(session, project_id, name)
     known = rules().model(base)
     names = {name, base, _SNAPSHOT.sub("", base)} | ({known.name, known.alias} if known else set())
     if not rule.allows(names):
@@ -134,6 +171,19 @@ def check_permitted(session: Session, project_id: str, rule: ModelRule | None, n
             code="model_not_found",
             param="model",
         )
+
+
+def base_of(session: Session, project_id: str, name: str) -> str:
+    """The base model that a name stands for: that of a model or a checkpoint of the project, else the name itself."""
+    made = select(TunedModel.base_model).where(TunedModel.project_id == project_id, TunedModel.name == name)
+    saved = select(Job.model).join(Checkpoint, col(Checkpoint.job_id) == Job.id)
+    saved = saved.where(Checkpoint.project_id == project_id, Checkpoint.model == name)
+    return first_base(session.exec(made).first() or session.exec(saved).first() or name)
+
+
+def is_own(session: Session, project_id: str, name: str) -> bool:
+    """Whether it is a model or a checkpoint of the project that can be used."""
+    return _account_of_own(session, project_id, name) is not None
 
 
 def first_base(name: str) -> str:
@@ -150,29 +200,35 @@ def not_found(name: str) -> NotFound:
 def _account_of_own(session: Session, project_id: str, name: str) -> Credential | None:
     """Return the account of the project's tuned model or checkpoint of this name; None if there is none.
 
-    A checkpoint with the name of a deleted model is not found, and neither is a model whose account was deleted.
+    Not found are a checkpoint that the provider has dropped, one with the name of a deleted model, and a model whose
+    account was deleted.
     """
     model = select(TunedModel.deleted_at, TunedModel.credential_id)
     found = session.exec(model.where(TunedModel.project_id == project_id, TunedModel.name == name)).all()
     alive = [credential_id for deleted_at, credential_id in found if deleted_at is None]
     if not found:
         checkpoint = select(Job.credential_id).join(Checkpoint, col(Checkpoint.job_id) == Job.id)
-        alive = list(session.exec(checkpoint.where(Checkpoint.project_id == project_id, Checkpoint.model == name)))
+        checkpoint = checkpoint.where(Checkpoint.project_id == project_id, Checkpoint.model == name)
+        alive = list(session.exec(checkpoint.where(col(Checkpoint.expired_at).is_(None))))
     query = select(Credential).where(col(Credential.id).in_(alive), col(Credential.deleted_at).is_(None))
     return session.exec(query.order_by(col(Credential.id).desc())).first() if alive else None
 
 
 def _own(session: Session, project_id: str, name: str, *, lock: bool = False) -> TunedModel:
-    query = select(TunedModel).where(
-        TunedModel.project_id == project_id, TunedModel.name == name, col(TunedModel.deleted_at).is_(None)
-    )
-    model = session.exec(query.with_for_update() if lock else query).one_or_none()
+    model = _find_own(session, project_id, name, lock=lock)
     if model is None:
         raise not_found(name)
     return model
 
 
-def _shutdown(model: TunedModel, bases: list[dict[str, Any]]) -> str | None:
+def _find_own(session: Session, project_id: str, name: str, *, lock: bool = False) -> TunedModel | None:
+    query = select(TunedModel).where(
+        TunedModel.project_id == project_id, TunedModel.name == name, col(TunedModel.deleted_at).is_(None)
+    )
+    return session.exec(query.with_for_update() if lock else query).one_or_none()
+
+
+def _shutdown(base_model: str, bases: list[dict[str, Any]]) -> str | None:
     """Return the date on which a tuned model stops, which is that of its first base; None if none is announced."""
-    name = first_base(model.base_model)
+    name = first_base(base_model)
     return next((base.get("shutdown_date") for base in bases if base["id"] == name), None)

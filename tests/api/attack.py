@@ -12,16 +12,14 @@ from tests.world import Person, lines
 # What the schema alone does not say, so that a request gets further than to the first check.
 BODIES_THAT_FIT: dict[str, Any] = {
     "/fine_tuning/jobs": {
-        "model": "gpt-4o-mini",
+        "model": "my-own-model",
         "suffix": "x",
         "seed": 1,
         "method": {
             "type": "reinforcement",
-            "supervised": {"hyperparameters": {"n_epochs": 1}},
-            "dpo": {"hyperparameters": {"beta": 1}},
             "reinforcement": {
                 "grader": {"type": "string_check", "name": "n", "input": "i", "reference": "r", "operation": "eq"},
-                "hyperparameters": {"eval_samples": 1},
+                "hyperparameters": {"eval_samples": 1, "n_epochs": 1, "batch_size": 1, "learning_rate_multiplier": 1},
                 "response_format": {"a": 1},
             },
         },

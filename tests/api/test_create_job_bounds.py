@@ -63,7 +63,13 @@ def test_a_hyperparameter_out_of_its_bounds_is_named(
     assert alice.openai.fine_tuning.jobs.list().data == []
 
 
+DPO: dict[str, Any] = {"hyperparameters": {"n_epochs": 2}}
 WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({"method": {"type": "dpo", "supervised": DPO}}, "invalid_value", "method"),
+    ({"method": {"type": "dpo", "supervised": DPO, "dpo": DPO}}, "invalid_value", "method"),
+    ({"method": {"type": "supervised", "reinforcement": {"grader": GRADER}}}, "invalid_value", "method"),
+    ({"method": {"type": "dpo"}, "hyperparameters": {"n_epochs": 3}}, "invalid_value", "hyperparameters"),
+    ({"method": {"type": "dpo", "dpo": DPO}, "hyperparameters": {"n_epochs": 3}}, "invalid_value", "hyperparameters"),
     ({"model": ""}, "invalid_value", "model"),
     ({"model": None}, "missing_required_parameter", "model"),
     ({"model": "m" * 257}, "invalid_value", "model"),
@@ -116,3 +122,9 @@ def test_what_is_missing_is_named(alice: Person, missing: str) -> None:
     del body[missing]
     error = alice.http.post("/fine_tuning/jobs", json=body).json()["error"]
     assert (error["code"], error["param"]) == ("missing_required_parameter", missing)
+
+
+def test_hyperparameters_may_be_said_twice_if_they_are_the_same(alice: Person) -> None:
+    method = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 2}}}
+    job_id = alice.create_job(method=method, hyperparameters={"n_epochs": 2, "batch_size": "auto"})
+    assert alice.openai.fine_tuning.jobs.retrieve(job_id).hyperparameters.n_epochs == 2

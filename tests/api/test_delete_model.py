@@ -1,7 +1,7 @@
 """DELETE /v1/models/{model}."""
 
 import pytest
-from openai import NotFoundError, PermissionDeniedError
+from openai import BadRequestError, NotFoundError, PermissionDeniedError
 
 from tests.api.training import meet_the_base_models, model_of, train
 from tests.world import Person, Sandbox, work
@@ -51,3 +51,14 @@ def test_an_unknown_model_is_not_found(alice: Person) -> None:
     with pytest.raises(NotFoundError) as refused:
         alice.openai.models.delete("ft:gpt-4o-mini-2024-07-18:acme::never")
     assert refused.value.code == "model_not_found"
+
+
+def test_a_model_that_a_waiting_job_tunes_further_is_kept(alice: Person, sandbox: Sandbox) -> None:
+    name = model_of(train(alice, sandbox))
+    job_id = alice.create_job(model=name)
+    with pytest.raises(BadRequestError) as refused:
+        alice.openai.models.delete(name)
+    assert refused.value.code == "model_in_use"
+    assert job_id in refused.value.message
+    alice.openai.fine_tuning.jobs.cancel(job_id)
+    assert alice.openai.models.delete(name).deleted

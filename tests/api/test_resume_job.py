@@ -10,9 +10,27 @@ from tests.world import Person, Sandbox, work
 
 def test_a_paused_job_goes_on(alice: Person, sandbox: Sandbox) -> None:
     job = move(alice, sandbox, alice.create_job(), "paused")
-    assert str(leniently(alice).fine_tuning.jobs.resume(job.id).status) == "paused"
+    assert str(leniently(alice).fine_tuning.jobs.resume(job.id).status) == "queued"
+    assert alice.openai.fine_tuning.jobs.retrieve(job.id).status == "queued"
     work(2)
     assert alice.openai.fine_tuning.jobs.retrieve(job.id).status in {"queued", "running", "succeeded"}
+
+
+def test_a_resume_may_be_repeated_and_taken_back(alice: Person, sandbox: Sandbox) -> None:
+    job = move(alice, sandbox, alice.create_job(), "paused")
+    for _ in range(2):
+        assert str(leniently(alice).fine_tuning.jobs.resume(job.id).status) == "queued"
+    leniently(alice).fine_tuning.jobs.pause(job.id)
+    work(2)
+    assert str(leniently(alice).fine_tuning.jobs.retrieve(job.id).status) == "paused"
+
+
+def test_a_resume_that_the_provider_refuses_leaves_the_job_paused(alice: Person, sandbox: Sandbox) -> None:
+    job = move(alice, sandbox, alice.create_job(), "paused")
+    sandbox.arm("POST", "/v1/fine_tuning/jobs/*/resume", status=400)
+    leniently(alice).fine_tuning.jobs.resume(job.id)
+    work(2)
+    assert str(leniently(alice).fine_tuning.jobs.retrieve(job.id).status) == "paused"
 
 
 @pytest.mark.parametrize("status", ["queued", "running", "succeeded", "failed", "cancelled"])

@@ -42,6 +42,7 @@ def test_a_look_at_a_job_of_which_the_list_told_costs_one_call(alice: Person, sa
     read_list()
     sandbox.move(theirs, step=3)
     before = spent(sandbox)
+    change(Job, job_id, changed_at=utc_now())
     look(job_id)
     assert since(sandbox, before) == (0, 0, 1)
     assert row(Job, job_id).step == 3
@@ -93,7 +94,7 @@ def test_jobs_of_which_nothing_is_new_are_looked_at_in_turn_and_not_more_often_t
             look(job_id)
     waits = [wait_of(Job, job_id) for job_id in known]
     assert waits == sorted(waits)
-    assert [round(wait / timedelta(minutes=2)) for wait in waits] == [1, 2, 3, 4]
+    assert [round(wait / timedelta(minutes=2)) for wait in waits] == [2, 4, 6, 8]  # two calls each, so two turns each
 
 
 def test_a_job_that_waits_at_the_provider_needs_no_look_until_the_list_shows_it_otherwise(
@@ -196,3 +197,13 @@ def test_the_list_of_one_account_wakes_no_job_of_another(alice: Person, sandbox:
     read_list()
     assert wait_of(Job, job_id) <= timedelta()
     assert wait_of(Job, theirs.id) > timedelta(minutes=1)
+
+
+def test_a_job_without_news_is_asked_for_by_its_id_whatever_the_list_says(alice: Person, sandbox: Sandbox) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    read_list()
+    sandbox.move(theirs, status="succeeded")
+    change(Job, job_id, changed_at=utc_now() - get_settings().poll_ceiling)
+    change(Watch, ids(Watch)[0], listed_at=utc_now())  # as if the list had said otherwise just now
+    look(job_id)
+    assert row(Job, job_id).status is JobStatus.SUCCEEDED

@@ -1,9 +1,10 @@
 """The steps of a dataset: get its bytes, check it, count its tokens, expire it, and remove a deleted one everywhere."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
-from sqlmodel import Session
+from sqlmodel import Session, or_
 
 from shared.datasets import reports
 from shared.datasets import service as datasets
@@ -15,7 +16,7 @@ from shared.datasets.validation.check import DEFAULT_ENCODING, check
 from shared.datasets.validation.findings.report import Report
 from shared.db.claims import release
 from shared.db.times import utc_now
-from shared.jobs import dataset_views
+from shared.jobs import dataset_views, waiting
 from shared.jobs import service as jobs
 from shared.jobs.spending import reservation
 from shared.projects.models import Credential
@@ -49,6 +50,9 @@ class Check:
     encoding: str | None
 
 
+EXPIRY_RETRY = timedelta(minutes=10)  # until an expired file that a job needs is looked at again
+
+
 @dataclass(frozen=True)
 class Plan:
     dataset: Dataset
@@ -59,10 +63,16 @@ Answer = Report | Stored | NotMade | None
 
 
 def _plan(session: Session, dataset: Dataset) -> Plan | None:
-    if dataset.deleted_at is None and dataset.expires_at is not None and dataset.expires_at <= utc_now():
+    is_expired = dataset.expires_at is not None and dataset.expires_at <= utc_now()
+    if dataset.deleted_at is None and is_expired and not _is_needed(session, dataset):
         dataset.deleted_at = utc_now()
     do = _next(session, dataset)
     return None if do is None else Plan(dataset, do)
+
+
+def _is_needed(session: Session, dataset: Dataset) -> bool:
+    named = or_(waiting.names_file(dataset.id), waiting.names_part_of(dataset.project_id, dataset.id))
+    return waiting.first_that_needs(session, dataset.project_id, named) is not None
 
 
 def _next(session: Session, dataset: Dataset) -> Remove | Fetch | Part | Check | None:
@@ -77,7 +87,8 @@ def _next(session: Session, dataset: Dataset) -> Remove | Fetch | Part | Check |
     if dataset.status is DatasetStatus.UPLOADED or encoding is not None:
         dataset.check_progress = 0.0
         return Check(encoding)
-    release(dataset, dataset.expires_at)
+    expires_at = dataset.expires_at  # one that has passed already is that of a file that a job still needs
+    release(dataset, max(expires_at, after(EXPIRY_RETRY)) if expires_at and expires_at <= utc_now() else expires_at)
     return None
 
 

@@ -7,7 +7,10 @@ from shared.datasets.models import Dataset, DatasetStatus, ProviderFileStatus
 from shared.db.claims import release
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
+from shared.jobs import tuned_models
+from shared.jobs.creation import fitness
 from shared.jobs.models import Job
+from shared.jobs.spending import costs
 from worker.providers.protocol import Mark, NewJob
 from worker.runtime.steps import after
 
@@ -52,6 +55,10 @@ def checked(session: Session, job: Job) -> dict[str, Dataset] | None:
             return None
         if dataset.status is DatasetStatus.UPLOADED:
             release(job, after(jobs.WAIT_FOR_FILES))
+            return None
+        base = tuned_models.base_of(session, job.project_id, job.model)
+        if (misfit := fitness.of_dataset(session, dataset, base, costs.method_of(job))) is not None:
+            jobs.fail(session, job, fitness.openai_code(misfit, param), misfit.message, param)
             return None
         found[param] = dataset
     return found

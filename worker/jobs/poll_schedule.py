@@ -15,6 +15,8 @@ from shared.settings import get_settings
 from worker.providers.registry import status_of
 from worker.runtime.steps import after
 
+TURNS_OF_QUIET_JOB = 2  # since its poll makes two calls: for the job, and for its events
+
 
 def begin(session: Session, credential_id: str) -> None:
     """A job was created at this account: let its watch read the list soon. A step under way is not disturbed."""
@@ -27,9 +29,12 @@ def begin(session: Session, credential_id: str) -> None:
 
 
 def is_behind(session: Session, job: Job) -> bool:
-    """Whether a poll must ask for the status too: something new is known to be there, or the list was last read long
-    before the poll that brought the last news."""
-    if job.provider_status is None:
+    """Whether a poll must ask for the status too.
+
+    So it must if something new is known to be there, or the list was last read long before the poll that brought the
+    last news. A job without news is asked for by its id, whatever the list says: some providers move it only then.
+    """
+    if job.provider_status is None or _is_quiet(job):
         return True
     credential = session.get_one(Credential, job.credential_id)
     if (job.status, status_of(credential, job.provider_status)) in MOVES:
@@ -53,8 +58,13 @@ def next_poll_at(session: Session, job: Job, *, is_new: bool) -> datetime:
     if watch is None or not is_listed(watch):
         return after(wait if is_new else jitter(wait))
     if job.status is JobStatus.RUNNING:
-        return after(wait) if is_new else max(after(jitter(wait)), _book(session, watch))
-    return max(after(jitter(settings.poll_ceiling)), _book(session, watch))
+        return after(wait) if is_new else max(after(jitter(wait)), _book(session, watch, job))
+    return max(after(jitter(settings.poll_ceiling)), _book(session, watch, job))
+
+
+def _is_quiet(job: Job) -> bool:
+    """Whether nothing was new for so long that the last polls came at almost their longest interval."""
+    return _age(job) >= get_settings().poll_ceiling / 2
 
 
 def _age(job: Job) -> timedelta:
@@ -66,7 +76,7 @@ def jitter(wait: timedelta) -> timedelta:
 
 
 def _apart() -> timedelta:
-    """The time between two polls of jobs without news, for all jobs of an account together."""
+    """The time between two turns of jobs without news, for all jobs of an account together."""
     return timedelta(minutes=1) / get_settings().quiet_polls_per_minute
 
 
@@ -79,9 +89,10 @@ UPDATE watches SET next_poll_at = greatest(next_poll_at, :now) + :apart WHERE id
 """)
 
 
-def _book(session: Session, watch: Watch) -> datetime:
+def _book(session: Session, watch: Watch, job: Job) -> datetime:
     """The next free turn to poll a job without news: jobs keep the order in which they come."""
-    found = session.connection().execute(_BOOK, {"id": watch.id, "now": utc_now(), "apart": _apart()}).scalar_one()
+    apart = _apart() * (TURNS_OF_QUIET_JOB if _is_quiet(job) else 1)
+    found = session.connection().execute(_BOOK, {"id": watch.id, "now": utc_now(), "apart": apart}).scalar_one()
     assert isinstance(found, datetime)
     return found
 
@@ -98,7 +109,7 @@ WHERE id IN (
 
 def let_none_wait_too_long(session: Session, watch: Watch, count: int) -> None:
     """Bring forward turns that were taken when there were more jobs."""
-    now, longest = utc_now(), max(get_settings().poll_ceiling, count * _apart())
+    now, longest = utc_now(), max(get_settings().poll_ceiling, count * TURNS_OF_QUIET_JOB * _apart())
     if watch.next_poll_at is not None and watch.next_poll_at > now + longest:
         watch.next_poll_at = now + longest
     values = {"credential": watch.credential_id, "now": now, "longest": longest, "latest": now + 1.5 * longest}

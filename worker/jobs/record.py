@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
@@ -114,6 +115,15 @@ def _add_checkpoints(session: Session, job: Job, checkpoints: list[ProviderCheck
         if session.exec(new).first() is not None:
             made = CheckpointPublic.of(row).model_dump(mode="json")
             events.emit(session, job.project_id, EventType.JOB_CHECKPOINT_CREATED, made)
+    if checkpoints:  # an empty list is also what a provider without checkpoints gives
+        _expire_checkpoints(session, job, [checkpoint.id for checkpoint in checkpoints])
+
+
+def _expire_checkpoints(session: Session, job: Job, listed: list[str]) -> None:
+    """Note which checkpoints the provider has dropped: it lists all that it keeps."""
+    is_dropped = col(Checkpoint.provider_checkpoint_id).not_in(listed)
+    query = update(Checkpoint).where(col(Checkpoint.job_id) == job.id, is_dropped, col(Checkpoint.expired_at).is_(None))
+    session.exec(query.values(expired_at=utc_now()))
 
 
 def _copy_facts(job: Job, seen: ProviderJob) -> None:

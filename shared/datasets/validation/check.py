@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +14,7 @@ from shared.datasets.validation.findings.report import MAX_PROBLEMS, Report
 from shared.datasets.validation.reading.blocks import size_of
 from shared.datasets.validation.reading.digest import begin_sha256
 from shared.datasets.validation.reading.sniff import format_of_file, problem_of_file, sample
+from shared.datasets.validation.rules import fitness
 from shared.datasets.validation.rules.formats import REINFORCEMENT
 from shared.datasets.validation.rules.limits import rules
 from shared.datasets.validation.scanning.processes import RANGE_BYTES, scan_file
@@ -127,23 +127,17 @@ class _Check:
 
     def _fitness_problems(self) -> Iterator[Problem]:
         """Whether the file, the model and the method go together."""
+        if self.unreadable:
+            return
         if self.model and not self.base:
             yield problem("unknown_model", f"The model {self.model[:64]!r} is not known")
-        if self.base and self.base.retires and self.base.retires <= datetime.now(UTC).date():
-            yield problem("model_retired", f"The provider stopped {self.base.name} on {self.base.retires}")
-        if self.base and self.method and self.method not in self.base.methods:
-            known = " and ".join(self.base.methods)
-            message = f"{self.base.name} can be tuned by {known}, but not by {self.method}"
-            yield problem("method_not_supported", message)
-        readable = {format_ for method in self._methods() for format_ in rules().methods.get(method, [])}
-        if self.base:
-            readable &= set(self.base.formats)
-        if self.format and readable and self.format not in readable:
-            reader = f"the method {self.method}" if self.method else f"the model {self.model}"
-            message = (
-                f"The file has {self.format} examples, but {reader} needs {' or '.join(sorted(readable))} examples"
-            )
-            yield problem("wrong_format_for_method", message)
+        misfits = []
+        if self.model:
+            shutdown = fitness.published_shutdown(self.model, self.provider)
+            misfits += fitness.of_model(self.model, self.method, shutdown)
+        if (misfit := fitness.of_file(self.format, self.model, self.method)) is not None:
+            misfits.append(misfit)
+        yield from (problem(misfit.code, misfit.message) for misfit in misfits)
 
     def report(self, sha256: str) -> Report:
         result = self.result

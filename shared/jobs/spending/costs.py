@@ -27,7 +27,7 @@ def note_estimate(session: Session, job: Job) -> None:
     if counted is None:
         return
     epochs = job.hyperparameters.get("n_epochs")
-    found = estimate(counted, job.model, _method(job), epochs, provider=job.provider, on=day)
+    found = estimate(counted, job.model, method_of(job), epochs, provider=job.provider, on=day)
     if found.amount is not None and found.billed_tokens is not None:
         job.estimated_cost = _cost(str(found.amount), found.currency, found.billed_tokens)
 
@@ -36,9 +36,9 @@ def why_unknown(job: Job) -> str | None:
     """Return why this job's cost cannot be estimated; None if it can be, now or once its tokens are counted."""
     price = _price(job, job.created_at.date())
     if price is None:
-        return f"the price of training {job.model} with the method {_method(job)} at {job.provider} is not known here"
+        return f"the price of training {job.model} with the method {method_of(job)} at {job.provider} is not known here"
     if price.per_million_tokens is None:
-        return f"training {job.model} with the method {_method(job)} is billed by time"
+        return f"training {job.model} with the method {method_of(job)} is billed by time"
     return None
 
 
@@ -59,10 +59,10 @@ def base_name(job: Job) -> str:
 def _price(job: Job, day: date) -> Price | None:
     """Return the price of training it on that day; None if unknown."""
     base = rules().model(job.model)
-    return price_of(job.provider, base.name, _method(job), day) if base else None
+    return price_of(job.provider, base.name, method_of(job), day) if base else None
 
 
-def _method(job: Job) -> str:
+def method_of(job: Job) -> str:
     return str((job.method or {}).get("type", "supervised"))
 
 

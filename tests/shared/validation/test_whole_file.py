@@ -26,23 +26,24 @@ IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
 IMAGES = lines(*({"messages": [{"role": "user", "content": [IMAGE]}, *chat(n)["messages"][2:]]} for n in range(12)))
 SAME = lines(*({"messages": [*chat(n)["messages"][:2], ANSWER]} for n in range(12)))
 WRONG = "error wrong_format_for_method"
-STOPPED = "warning model_retired"
+STOPPED = "error model_retired"
+SOON = "warning model_stops_soon"
 
 FITNESS: list[tuple[bytes, dict[str, str], list[str]]] = [
     (GOOD, {}, []),
     (GOOD, {"method": "supervised"}, []),
-    (GOOD, {"model": "gpt-4.1", "method": "supervised"}, []),
-    (GOOD, {"model": "ft:gpt-4o-mini-2024-07-18:acme::x"}, []),
+    (GOOD, {"model": "gpt-4.1", "method": "supervised"}, [SOON]),
+    (GOOD, {"model": "ft:gpt-4o-mini-2024-07-18:acme::x"}, [SOON]),
     (GOOD, {"method": "dpo"}, [WRONG]),
-    (GOOD, {"model": "gpt-4.1", "method": "dpo"}, [WRONG]),
+    (GOOD, {"model": "gpt-4.1", "method": "dpo"}, [WRONG, SOON]),
     (GOOD, {"model": "llama-3"}, ["warning unknown_model"]),
     (GOOD, {"model": "gpt-3.5-turbo"}, [STOPPED]),
     (GOOD, {"model": "gpt-3.5-turbo", "method": "dpo"}, ["error method_not_supported", STOPPED]),
-    (GOOD, {"model": "babbage-002"}, [WRONG, STOPPED]),
+    (GOOD, {"model": "babbage-002"}, [STOPPED, WRONG]),
     (GOOD, {"method": "poetry"}, []),
     (PAIRS, {}, []),
     (PAIRS, {"model": "babbage-002"}, [STOPPED]),
-    (PAIRS, {"model": "gpt-4.1"}, [WRONG]),
+    (PAIRS, {"model": "gpt-4.1"}, [WRONG, SOON]),
     (PREFERENCES, {}, []),
     (PREFERENCES, {"method": "dpo"}, []),
     (PREFERENCES, {"method": "supervised"}, [WRONG]),

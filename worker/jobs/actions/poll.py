@@ -5,7 +5,7 @@ from sqlmodel import Session
 from shared.db.claims import release
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
-from shared.jobs.models import Job, NextAction
+from shared.jobs.models import Job, JobRequest, JobStatus, NextAction
 from shared.jobs.transitions import set_next_action
 from worker.jobs import poll_schedule
 from worker.jobs.actions.action import Action
@@ -30,7 +30,7 @@ def _call(provider: Provider, job: Job, with_status: bool) -> Seen | Unseen:
 def _record(session: Session, job: Job, claimed: Job, _: bool, answer: Seen | Unseen | StepError) -> None:
     # While a request waits for its next attempt, polls and attempts alternate. Nobody made it during this poll if the
     # next action is still the one that was claimed.
-    is_between_attempts = job.request is not None and job.next_action is NextAction.POLL
+    is_between_attempts = job.request is not None and job.next_action is NextAction.POLL and not _waits_to_pause(job)
     set_next_action(job, NextAction.POLL if job.request is None else NextAction.REQUEST)
     if isinstance(answer, StepError):
         note_error(job, is_answer=is_answer(answer))
@@ -44,6 +44,11 @@ def _record(session: Session, job: Job, claimed: Job, _: bool, answer: Seen | Un
     _record_seen(session, job, claimed, answer)
 
 
+def _waits_to_pause(job: Job) -> bool:
+    """Whether the provider has refused a pause because the job does not run yet."""
+    return job.request is JobRequest.PAUSE and job.refusal_count > 0 and job.status is JobStatus.QUEUED
+
+
 def _record_not_found(session: Session, job: Job, unseen: Unseen) -> None:
     job.not_found_count += 1
     if job.not_found_count > MAX_NOT_FOUND_POLLS:
@@ -54,13 +59,16 @@ def _record_not_found(session: Session, job: Job, unseen: Unseen) -> None:
 
 def _record_seen(session: Session, job: Job, claimed: Job, seen: Seen) -> None:
     """If something was requested or reported during the poll, the next step is due now."""
-    before, again = job.status, job.request is not None or job.enqueued_at != claimed.enqueued_at
+    before, is_enqueued = job.status, job.enqueued_at != claimed.enqueued_at
     job.not_found_count = 0 if seen.job is not None else job.not_found_count
     record_seen(session, job, seen)
     is_new = bool(seen.events) or job.status is not before
     if is_new:
         job.changed_at = utc_now()
     if not job.status.is_final:
+        if _waits_to_pause(job):
+            set_next_action(job, NextAction.POLL)
+        again = is_enqueued or job.next_action is NextAction.REQUEST
         release(job, utc_now() if again else poll_schedule.next_poll_at(session, job, is_new=is_new))
 
 

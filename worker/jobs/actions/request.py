@@ -5,7 +5,7 @@ from sqlmodel import Session
 from shared.db.claims import release
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
-from shared.jobs.models import Job, JobRequest, Level, NextAction
+from shared.jobs.models import Job, JobRequest, JobStatus, NextAction
 from shared.jobs.transitions import set_next_action
 from worker.jobs.actions.action import Action
 from worker.jobs.actions.failures import abandon, is_answer, is_unanswered_too_long, note_error, wait, words_of
@@ -15,6 +15,8 @@ from worker.runtime.errors import StepError
 
 # 404: a provider whose replicas lag says it too. 409: a job that is just changing. Both may be over in a moment.
 IMPOSSIBLE_FOR_NOW_STATUSES = {404, 409}
+# A provider that has no pause, and an account that may not pause, will not change when the job runs.
+NEVER_STATUSES = {401, 403, 405}
 MAX_IMPOSSIBLE_ANSWERS = 5  # then the request counts as refused
 
 
@@ -35,19 +37,41 @@ def _call(provider: Provider, job: Job, request: JobRequest) -> object:
 def _record(session: Session, job: Job, _: Job, request: JobRequest, answer: object) -> None:
     if not isinstance(answer, StepError):
         job.unanswered_since, job.retries = None, 0
+        if request is JobRequest.RESUME and job.status is JobStatus.PAUSED:
+            jobs.move(session, job, JobStatus.QUEUED)  # as its callers have been told since they asked
         _end(job, request)
+        return
+    if request is JobRequest.PAUSE and _is_too_early(job, answer):
+        _pause_later(session, job, answer)
         return
     is_impossible = isinstance(answer, ProviderError) and answer.status in IMPOSSIBLE_FOR_NOW_STATUSES
     job.refusal_count += is_impossible
     note_error(job, is_answer=is_impossible or is_answer(answer))
     if isinstance(answer, ProviderError) and _is_refused(job, request, answer, is_impossible=is_impossible):
-        words = words_of(session, job, answer)
-        jobs.add_event(session, job, f"The provider refused to {request} the job: {words}", Level.WARN)
+        jobs.refuse_request(session, job, request, answer.code, words_of(session, job, answer))
         _end(job, request)  # most often the job has just ended: poll it
     elif isinstance(answer, ProviderError) and request is JobRequest.CANCEL and is_unanswered_too_long(job):
         abandon(session, job, answer)
     else:
         _repeat_later(session, job, answer)
+
+
+def _is_too_early(job: Job, error: StepError) -> bool:
+    """Whether a pause was refused because the job does not train yet; OpenAI pauses only jobs that do."""
+    if not isinstance(error, ProviderError) or error.status is None or error.status in NEVER_STATUSES:
+        return False
+    return job.status is JobStatus.QUEUED and 400 <= error.status < 500 and not error.retryable
+
+
+def _pause_later(session: Session, job: Job, error: StepError) -> None:
+    """Keep the pause until a poll sees the job train: `refusal_count` above 0 tells polls to wait for that."""
+    if job.refusal_count == 0:
+        words = words_of(session, job, error)
+        jobs.add_event(session, job, f"The provider cannot pause the job yet, it is paused as soon as it runs: {words}")
+    job.refusal_count += 1
+    job.unanswered_since, job.retries, job.provider_status = None, 0, None
+    set_next_action(job, NextAction.POLL)
+    release(job, utc_now())
 
 
 def _is_refused(job: Job, request: JobRequest, error: ProviderError, *, is_impossible: bool) -> bool:

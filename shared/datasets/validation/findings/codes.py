@@ -38,6 +38,7 @@ CODES: dict[str, Code] = {
         too_many_image_examples="Remove examples with images",
         wrong_format_for_method="Choose a method that reads this format, or another file",
         method_not_supported="Choose another model or another method",
+        model_retired="Choose a newer base model",
     ),
     # a line
     **_errors(
@@ -110,7 +111,7 @@ CODES: dict[str, Code] = {
         near_duplicate_example="Keep one of them, unless it is intended: only case, spaces or punctuation differ",
         same_completion="Vary the answers: a model that always answers the same needs no training",
         unknown_model="Check the model's name: its limits and its price are not known here",
-        model_retired="Choose a newer base model",
+        model_stops_soon="Choose a base model that lives longer, if you will use the tuned one for long",
         in_both_files="Train and validate on different examples, or the validation shows nothing",
     ),
 }
