@@ -10,7 +10,14 @@ if TYPE_CHECKING:  # rich takes a tenth of a second to import, which the servers
     from rich.console import Console
     from rich.text import Text
 
-COLOURS = {"succeeded": "green", "enabled": "green", "failed": "red", "disabled": "red", "pending": "yellow"}
+COLOURS = {
+    "succeeded": "green",
+    "enabled": "green",
+    "failed": "red",
+    "disabled": "red",
+    "pending": "yellow",
+    "failing": "yellow",
+}
 
 
 def screen() -> "Console":

@@ -79,6 +79,7 @@ _ENDPOINT = {
     "disabled_at": _MADE_AT + 432_000,
     "disabled_reason": "failing",
     "failing_since": _MADE_AT,
+    "paused_until": None,
     "missed_since": _MADE_AT,
 }
 _SAMPLES: dict[EventType, dict[str, Any]] = {

@@ -125,7 +125,7 @@ def redeliver(
 
 @app.command("list")
 def list_endpoints(json: AsJSON = False) -> None:
-    """Show the project's endpoints, and which of them are disabled."""
+    """Show the project's endpoints, and which of them fail, are paused or are disabled."""
     from cli.webhooks.requests import show_endpoints
 
     show_endpoints(json)

@@ -108,10 +108,22 @@ def recover(endpoint: str, since: int | None, until: int | None, as_json: bool) 
 
 
 def _endpoint_row(endpoint: Found) -> list[str]:
-    state = "enabled" if endpoint["enabled"] else f"disabled ({endpoint['disabled_reason']})"
     types = endpoint["event_types"]
     told_of = " ".join(types) if len(types) <= TYPES_SHOWN else f"{len(types)} types"
-    return [endpoint["id"], state, endpoint["name"], endpoint["url"], told_of]
+    return [endpoint["id"], _state(endpoint), endpoint["name"], endpoint["url"], told_of]
+
+
+def _state(endpoint: Found) -> str:
+    if not endpoint["enabled"]:
+        return f"disabled ({endpoint['disabled_reason']})"
+    if not endpoint["failing_since"]:
+        return "enabled"
+    paused = f", paused until {_moment(endpoint['paused_until'])}" if endpoint["paused_until"] else ""
+    return f"failing (since {_moment(endpoint['failing_since'])}{paused})"
+
+
+def _moment(seconds: int) -> str:
+    return f"{at(seconds):%d %b %H:%M:%S}"
 
 
 def _print_deliveries(deliveries: list[Found], *, with_endpoint: bool) -> None:
@@ -126,10 +138,12 @@ def _print_deliveries(deliveries: list[Found], *, with_endpoint: bool) -> None:
 def _delivery_row(delivery: Found) -> list[str]:
     attempts = delivery["attempts"]
     status = delivery["status"]
-    if delivery["next_attempt_at"] and attempts:
-        status += f" (next {at(delivery['next_attempt_at']):%d %b %H:%M:%S})"
+    if delivery["held_until"]:
+        status += f" (held until {_moment(delivery['held_until'])}: the endpoint fails)"
+    elif delivery["next_attempt_at"] and attempts:
+        status += f" (next {_moment(delivery['next_attempt_at'])})"
     answered = _last_answer(attempts[-1]) if attempts else "–"
-    created = f"{at(delivery['created_at']):%d %b %H:%M:%S}"
+    created = _moment(delivery["created_at"])
     what = [delivery["event_type"], delivery["object_id"], delivery["id"]]
     return [created, status, str(len(attempts)), answered, *what]
 

@@ -92,7 +92,7 @@ def list_deliveries(
     limit: int,
 ) -> list[WebhookDeliveryPublic]:
     """Return up to `limit` + 1 deliveries of an endpoint with their attempts, newest first. Raises `NotFound`."""
-    check_endpoint(session, project_id, endpoint_id)
+    endpoint = check_endpoint(session, project_id, endpoint_id)
     query = (
         select(WebhookDelivery, WebhookEvent)
         .join(WebhookEvent, col(WebhookEvent.id) == WebhookDelivery.event_id)
@@ -108,7 +108,9 @@ def list_deliveries(
         query = query.where(WebhookDelivery.id < after)
     rows = session.exec(query.limit(limit + 1)).all()
     attempts = _attempts(session, [delivery.id for delivery, _ in rows])
-    return [WebhookDeliveryPublic.of(delivery, event, attempts.get(delivery.id, [])) for delivery, event in rows]
+    return [
+        WebhookDeliveryPublic.of(delivery, event, endpoint, attempts.get(delivery.id, [])) for delivery, event in rows
+    ]
 
 
 def _attempts(session: Session, delivery_ids: Sequence[str]) -> dict[str, list[WebhookAttempt]]:
@@ -119,13 +121,13 @@ def _attempts(session: Session, delivery_ids: Sequence[str]) -> dict[str, list[W
     return attempts
 
 
-def check_endpoint(session: Session, project_id: str, endpoint_id: str) -> None:
-    """Raises `NotFound` for an endpoint of another project. A deleted one passes: its log can still be read."""
-    query = select(WebhookEndpoint.id).where(
-        WebhookEndpoint.id == endpoint_id, WebhookEndpoint.project_id == project_id
-    )
-    if session.exec(query).first() is None:
+def check_endpoint(session: Session, project_id: str, endpoint_id: str) -> WebhookEndpoint:
+    """Return an endpoint, also a deleted one: its log can still be read. Raises `NotFound` for another project's."""
+    query = select(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id, WebhookEndpoint.project_id == project_id)
+    endpoint = session.exec(query).one_or_none()
+    if endpoint is None:
         raise NotFound(f"No such {WebhookEndpoint.called}: {endpoint_id}", param="webhook_endpoint_id")
+    return endpoint
 
 
 def get_delivery(
@@ -141,7 +143,8 @@ def show_delivery(session: Session, delivery: WebhookDelivery) -> WebhookDeliver
     event = session.get_one(WebhookEvent, delivery.event_id)
     attempts = _attempts(session, [delivery.id]).get(delivery.id, [])
     body = body_of(event, delivery.is_full).decode()
-    return WebhookDeliveryWithBody.of(delivery, event, attempts, request_body=body)
+    endpoint = session.get_one(WebhookEndpoint, delivery.endpoint_id)
+    return WebhookDeliveryWithBody.of(delivery, event, endpoint, attempts, request_body=body)
 
 
 def redeliver(session: Session, project_id: str, endpoint_id: str, delivery_id: str) -> WebhookDelivery:

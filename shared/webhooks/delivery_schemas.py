@@ -13,6 +13,7 @@ from shared.webhooks.models import (
     RecoveryStatus,
     WebhookAttempt,
     WebhookDelivery,
+    WebhookEndpoint,
     WebhookEvent,
     WebhookRecovery,
 )
@@ -66,7 +67,10 @@ class WebhookAttemptPublic(BaseModel):
 
 
 class WebhookDeliveryPublic(Listed):
-    """One event for one endpoint. `next_attempt_at` is null during an attempt and after the last one."""
+    """One event for one endpoint. `next_attempt_at` is null during an attempt and after the last one.
+
+    `held_until`: it would be sent earlier, but its endpoint keeps failing and is paused until then; else null.
+    """
 
     object: Literal["webhook_delivery"] = "webhook_delivery"
     created_at: int
@@ -77,12 +81,23 @@ class WebhookDeliveryPublic(Listed):
     status: DeliveryStatus
     failure_reason: FailureReason | None
     next_attempt_at: int | None
+    held_until: int | None
     finished_at: int | None
     attempts: list[WebhookAttemptPublic]
 
     @classmethod
-    def of(cls, row: WebhookDelivery, event: WebhookEvent, attempts: list[WebhookAttempt], **more: Any) -> Self:
+    def of(
+        cls,
+        row: WebhookDelivery,
+        event: WebhookEvent,
+        endpoint: WebhookEndpoint,
+        attempts: list[WebhookAttempt],
+        **more: Any,
+    ) -> Self:
         """`more` are the fields that a subclass adds."""
+        due = row.due_at if row.failures == 0 else None
+        pause_end = None if event.is_test else endpoint.pause_end
+        held_until = pause_end if due and pause_end and pause_end > due else None
         return cls(
             id=row.id,
             created_at=epoch(row.created_at),
@@ -92,7 +107,8 @@ class WebhookDeliveryPublic(Listed):
             webhook_endpoint_id=row.endpoint_id,
             status=row.status,
             failure_reason=row.failure_reason,
-            next_attempt_at=epoch(row.due_at) if row.due_at and row.failures == 0 else None,
+            next_attempt_at=epoch(held_until or due) if due else None,
+            held_until=epoch(held_until) if held_until else None,
             finished_at=epoch(row.finished_at) if row.finished_at else None,
             attempts=[WebhookAttemptPublic.of(attempt) for attempt in attempts],
             **more,

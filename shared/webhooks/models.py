@@ -10,6 +10,7 @@ from sqlmodel import Field
 from shared.broker.queue import Task
 from shared.db.columns import EnumField, JSONField, TimeField
 from shared.db.tables import Deletable, Owned, OwnedDue
+from shared.db.times import utc_now
 
 
 class DisabledReason(StrEnum):
@@ -47,6 +48,11 @@ class WebhookEndpoint(Owned, Deletable, table=True):
     disabled_at: datetime | None = TimeField(default=None)
     disabled_reason: DisabledReason | None = EnumField(DisabledReason, default=None, nullable=True)
     missed_since: datetime | None = TimeField(default=None)
+
+    @property
+    def pause_end(self) -> datetime | None:
+        """Until when nothing is sent to it; None if it is not paused now."""
+        return self.paused_until if self.paused_until is not None and self.paused_until > utc_now() else None
 
     @property
     def seal_context(self) -> str:

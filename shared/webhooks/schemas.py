@@ -57,7 +57,8 @@ class WebhookEndpointPublic(Listed):
     """OpenAI's endpoint object, and its state. The signing secret is not shown again.
 
     `updated_at`: when its settings or secret last changed. `failing_since`: the first failed attempt after the last
-    success; null while attempts succeed. Nothing is sent to a disabled endpoint. Events since `missed_since` may not
+    success; null while attempts succeed. `paused_until`: after failures in a row nothing is sent before this time, else
+    null. Nothing is sent to a disabled endpoint. Events since `missed_since` may not
     have arrived; it stays set after the endpoint is enabled, until a recovery covers all of that time.
     """
 
@@ -73,6 +74,7 @@ class WebhookEndpointPublic(Listed):
     disabled_at: int | None
     disabled_reason: DisabledReason | None
     failing_since: int | None
+    paused_until: int | None
     missed_since: int | None
 
     @classmethod
@@ -90,6 +92,7 @@ class WebhookEndpointPublic(Listed):
             disabled_at=epoch(row.disabled_at) if row.disabled_at else None,
             disabled_reason=row.disabled_reason,
             failing_since=epoch(row.failing_since) if row.failing_since else None,
+            paused_until=epoch(row.pause_end) if row.pause_end else None,
             missed_since=epoch(row.missed_since) if row.missed_since else None,
         )
 

@@ -26,6 +26,12 @@ def endpoint(person: Person, endpoint_id: str) -> dict[str, Any]:
     return found
 
 
+def delivery(person: Person, endpoint_id: str, delivery_id: str) -> dict[str, Any]:
+    answer = person.http.get(f"/webhook_endpoints/{endpoint_id}/deliveries/{delivery_id}").raise_for_status()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
 def update(person: Person, endpoint_id: str, **values: Any) -> dict[str, Any]:
     changed = person.http.post(f"/webhook_endpoints/{endpoint_id}", json=values).raise_for_status()
     found: dict[str, Any] = changed.json()
@@ -61,6 +67,34 @@ def test_after_three_failures_what_is_due_is_held_back_and_none_is_lost(alice: P
     work()
     assert {row(WebhookDelivery, id).status for id in ids(WebhookDelivery)} == {DeliveryStatus.SUCCEEDED}
     assert {headers["webhook-id"] for headers, _ in receiver.received} == set(ids(WebhookDelivery))
+
+
+def test_what_is_held_back_says_so_and_until_when(alice: Person, receiver: Receiver) -> None:
+    endpoint_id = endpoint_of(alice, receiver.url)["id"]
+    [first, waiting] = due(alice, 2)
+    receiver.answers = [500]
+    step(WebhookDelivery, first)
+    until = utc_now() + FIVE_DAYS
+    change(WebhookEndpoint, endpoint_id, paused_until=until)
+    for delivery_id in (first, waiting):
+        shown = delivery(alice, endpoint_id, delivery_id)
+        assert (shown["status"], shown["held_until"], shown["next_attempt_at"]) == ("pending", *[epoch(until)] * 2)
+    listed = alice.http.get(f"/webhook_endpoints/{endpoint_id}/deliveries").json()["data"]
+    assert [each["held_until"] for each in listed] == [epoch(until)] * 2
+    assert endpoint(alice, endpoint_id)["paused_until"] == epoch(until)
+    change(WebhookEndpoint, endpoint_id, paused_until=utc_now() - timedelta(seconds=1))
+    assert endpoint(alice, endpoint_id)["paused_until"] is None
+    shown = delivery(alice, endpoint_id, first)
+    assert (shown["held_until"], shown["next_attempt_at"]) == (None, epoch(row(WebhookDelivery, first).due_at))
+
+
+def test_a_pause_that_ends_before_the_next_attempt_holds_nothing_back(alice: Person) -> None:
+    endpoint_id = dead(alice)
+    [delivery_id] = due(alice, 1)
+    change(WebhookEndpoint, endpoint_id, paused_until=utc_now() + FIVE_DAYS)
+    change(WebhookDelivery, delivery_id, due_at=utc_now() + 2 * FIVE_DAYS)
+    shown = delivery(alice, endpoint_id, delivery_id)
+    assert (shown["held_until"], shown["next_attempt_at"]) == (None, epoch(row(WebhookDelivery, delivery_id).due_at))
 
 
 def test_each_failure_doubles_the_wait_up_to_five_minutes(alice: Person) -> None:
