@@ -26,12 +26,14 @@ from api.routes import (
     health,
     jobs,
     models,
+    project,
     provider_webhooks,
     uploads,
     webhook_endpoints,
     webhook_events,
 )
 from api.routes.organization import (
+    activity,
     admin_api_keys,
     api_keys,
     audit_logs,
@@ -63,7 +65,7 @@ EXPOSED_HEADERS = (  # that a script may read, beside the few that it always may
 )
 FORM_OVERHEAD_BYTES = 1 << 20  # for the other fields of a form and its boundaries
 
-_FOR_PROJECTS = (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, chat)
+_FOR_PROJECTS = (files, uploads, datasets, jobs, models, webhook_endpoints, webhook_events, chat, project)
 _FOR_ADMINS = (
     projects,
     service_accounts,
@@ -74,6 +76,7 @@ _FOR_ADMINS = (
     budgets,
     notifications,
     costs,
+    activity,
     audit_logs,
     not_implemented,
 )

@@ -68,6 +68,7 @@ TAKES_NO_ID = {
     ("POST", "/v1/uploads"),
     ("GET", "/v1/fine_tuning/model_limits"),
     ("GET", "/v1/models"),
+    ("GET", "/v1/project"),
     ("POST", "/v1/webhook_endpoints"),
     ("GET", "/v1/webhook_event_types"),
     ("POST", "/v1/webhook_events"),

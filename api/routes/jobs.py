@@ -5,14 +5,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.responses import Response, StreamingResponse
-from sqlalchemy import ColumnElement
 from sqlmodel import Session
 from starlette.requests import Request
 
 from api.auth.deps import After, CallerDep, SessionDep
 from api.auth.scopes import scope
 from api.idempotency import IdempotentRoute
-from api.routes.job_filters import METADATA_PARAMETER, job_filter
+from api.routes.filters import METADATA_PARAMETER, Conditions, job_filter
 from api.streams.events import MEDIA_TYPE
 from api.streams.jobs import follow
 from shared.database import transaction
@@ -47,7 +46,7 @@ def create_job(session: SessionDep, caller: CallerDep, new: JobCreate) -> JobPub
 def list_jobs(
     session: SessionDep,
     caller: CallerDep,
-    where: Annotated[list[ColumnElement[bool]], Depends(job_filter)],
+    where: Annotated[Conditions, Depends(job_filter)],
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[JobPublic]:

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from pydantic import BaseModel
-from sqlalchemy import func, or_, text
+from sqlalchemy import ColumnElement, and_, func, or_, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
@@ -39,24 +39,31 @@ def model_limits(session: Session, project_id: str) -> dict[str, ModelLimit]:
     for credential in credentials.usable_by(session, project_id)[::-1]:  # the newest account is the one that is used
         for name in (each["id"] for each in credential.base_models):
             base = base_of(name)
-            known = (most_at(credential, base), project.max_active_jobs or get_settings().provider.max_active_jobs)
             limits[name] = ModelLimit(
-                max_concurrent_jobs=min((each for each in known if each is not None), default=None),
-                active_jobs=active[credential.id, base],
+                max_concurrent_jobs=most_of_project(credential, base, project), active_jobs=active[credential.id, base]
             )
     return limits
 
 
-def _active_jobs(session: Session, project_id: str) -> Counter[tuple[str, str]]:
-    """Count by the state of the jobs and not by their slots, since a job of a model without a limit holds none."""
+def is_active() -> ColumnElement[bool]:
+    """Whether a job is at the provider, or about to be: by its state, since one of a model without a limit holds no
+    slot."""
     may_be_there = or_(col(Job.provider_job_id).is_not(None), col(Job.create_pending_at).is_not(None))
-    jobs = select(Job.credential_id, Job.model, func.count()).where(
-        Job.project_id == project_id, text(IS_OPEN), Job.status != JobStatus.PAUSED, may_be_there
-    )
+    return and_(text(IS_OPEN), col(Job.status) != JobStatus.PAUSED, may_be_there)
+
+
+def _active_jobs(session: Session, project_id: str) -> Counter[tuple[str, str]]:
+    jobs = select(Job.credential_id, Job.model, func.count()).where(Job.project_id == project_id, is_active())
     counts: Counter[tuple[str, str]] = Counter()
     for credential_id, model, count in session.exec(jobs.group_by(Job.credential_id, Job.model)):
         counts[credential_id, base_of(model)] += count
     return counts
+
+
+def most_of_project(credential: Credential, base: str, project: Project) -> int | None:
+    """How many jobs of a base model one project may have at the provider at once; None if no limit is known."""
+    limits = (most_at(credential, base), project.max_active_jobs or get_settings().provider.max_active_jobs)
+    return min((each for each in limits if each is not None), default=None)
 
 
 def most(session: Session, queue: JobQueue) -> int | None:

@@ -29,6 +29,7 @@ AdminScope = Literal[
     "admin:costs:read",
     "admin:costs:write",
     "admin:audit_logs:read",
+    "admin:activity:read",
 ]
 PROJECT_SCOPES: tuple[str, ...] = get_args(ProjectScope)
 ADMIN_SCOPES: tuple[str, ...] = get_args(AdminScope)

@@ -21,7 +21,9 @@ class Operator:
         self.openai = OpenAI(
             base_url=base_url, api_key="", admin_api_key=secret, max_retries=0, _strict_response_validation=True
         )
-        self.http = httpx2.Client(base_url=f"{base_url}/organization", headers={"authorization": f"Bearer {secret}"})
+        self.http = httpx2.Client(
+            base_url=f"{base_url}/organization", headers={"authorization": f"Bearer {secret}"}, timeout=60
+        )
 
     def limit(self, person: Person, cents: int, **more: Any) -> Any:
         """Set a project's monthly limit."""

@@ -60,7 +60,7 @@ def retrieve_usage(
 ) -> Usage:
     """Return a project's usage from `start_time` (default: start of the month, UTC) until `end_time` (default: now)."""
     now = utc_now()
-    start = from_epoch(start_time) if start_time is not None else costs.day_of(now).replace(day=1)
+    start = from_epoch(start_time) if start_time is not None else usage.start_of_month(now)
     end = from_epoch(end_time) if end_time is not None else now
     if end <= start:
         raise Invalid("end_time must be after start_time", param="end_time")

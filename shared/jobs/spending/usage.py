@@ -9,9 +9,10 @@ from sqlmodel import Session, col, func, select
 
 from shared.budgets import ledger
 from shared.budgets.amounts import text_of
+from shared.budgets.costs import day_of
 from shared.budgets.models import CURRENCY, LedgerEntry
 from shared.datasets.models import Dataset
-from shared.db.times import epoch
+from shared.db.times import epoch, utc_now
 from shared.jobs.models import Job, JobStatus
 from shared.projects import service as projects
 
@@ -43,6 +44,16 @@ class Usage(BaseModel):
     cost: str
     reserved: str
     currency: str
+
+
+def this_month(session: Session, project_id: str) -> Usage:
+    """Return the usage of the calendar month (UTC) until now. Raises `NotFound`."""
+    now = utc_now()
+    return of_project(session, project_id, start_of_month(now), now)
+
+
+def start_of_month(time: datetime) -> datetime:
+    return day_of(time).replace(day=1)
 
 
 def of_project(session: Session, project_id: str, start: datetime, end: datetime) -> Usage:

@@ -1,15 +1,17 @@
-"""The query parameters by which jobs are listed, as conditions of the query."""
+"""The query parameters by which lists are filtered, as conditions of the query."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Depends, Query
 from sqlalchemy import ColumnElement
 from sqlmodel import col, or_
 from starlette.requests import Request
 
 from shared.db.ids import first_id
+from shared.db.tables import Owned
 from shared.db.times import from_epoch
 from shared.errors import Invalid
 from shared.jobs.models import Job, JobStatus
@@ -29,29 +31,46 @@ _Models = list[Annotated[str, Query(max_length=256)]] | None
 _ID_MARGIN = timedelta(seconds=10)
 
 
-def job_filter(
-    request: Request,
-    status: Annotated[list[JobStatus] | None, Query(max_length=7, description="May be repeated")] = None,
-    model: Annotated[_Models, Query(max_length=100, description="As `model` of the job; may be repeated")] = None,
+Conditions = list[ColumnElement[bool]]
+CreatedIn = Callable[[type[Owned]], Conditions]
+
+
+def created_in(
     gt: Annotated[_Time, Query(alias="created_at[gt]", description="Unix seconds; created later than this")] = None,
     gte: Annotated[_Time, Query(alias="created_at[gte]")] = None,
     lt: Annotated[_Time, Query(alias="created_at[lt]")] = None,
     lte: Annotated[_Time, Query(alias="created_at[lte]")] = None,
-) -> list[ColumnElement[bool]]:
+) -> CreatedIn:
+    """Return the function that gives the conditions of a time range for a table."""
+    since = [each for each in (gte, gt + 1 if gt is not None else None) if each is not None]
+    until = [each for each in (lt, lte + 1 if lte is not None else None) if each is not None]
+
+    def conditions(model: type[Owned]) -> Conditions:
+        where = []
+        for time in map(from_epoch, since):
+            where += [col(model.created_at) >= time, col(model.id) >= first_id(model.id_prefix, time - _ID_MARGIN)]
+        for time in map(from_epoch, until):
+            where += [col(model.created_at) < time, col(model.id) < first_id(model.id_prefix, time + _ID_MARGIN)]
+        return where
+
+    return conditions
+
+
+CreatedInDep = Annotated[CreatedIn, Depends(created_in)]
+
+
+def job_filter(
+    request: Request,
+    created_in: CreatedInDep,
+    status: Annotated[list[JobStatus] | None, Query(max_length=7, description="May be repeated")] = None,
+    model: Annotated[_Models, Query(max_length=100, description="As `model` of the job; may be repeated")] = None,
+) -> Conditions:
     """Return the conditions that all filters of a request make together. Raises `Invalid` for a wrong `metadata`."""
-    where = [*_by_metadata(request)]
+    where = [*_by_metadata(request), *created_in(Job)]
     if status is not None:
         where.append(col(Job.status).in_(status))
     if model is not None:
         where.append(col(Job.model).in_(model))
-    since = [each for each in (gte, gt + 1 if gt is not None else None) if each is not None]
-    until = [each for each in (lt, lte + 1 if lte is not None else None) if each is not None]
-    for seconds in since:
-        time = from_epoch(seconds)
-        where += [col(Job.created_at) >= time, col(Job.id) >= first_id(Job.id_prefix, time - _ID_MARGIN)]
-    for seconds in until:
-        time = from_epoch(seconds)
-        where += [col(Job.created_at) < time, col(Job.id) < first_id(Job.id_prefix, time + _ID_MARGIN)]
     return where
 
 
