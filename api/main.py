@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
@@ -18,6 +17,7 @@ from api.http.body_guard import BodyGuardMiddleware
 from api.http.errors import ErrorEnvelope
 from api.http.head import HeadMiddleware
 from api.http.middleware import BodyLimitMiddleware, RequestMiddleware
+from api.openapi import TAGS, extend_openapi, operation_id
 from api.rate_limits.middleware import RateLimitMiddleware
 from api.routes import (
     chat,
@@ -46,7 +46,6 @@ from api.routes.organization import (
     rate_limits,
     service_accounts,
 )
-from api.webhooks.openapi import webhook_operations
 from shared.key_rotation.startup_check import check_keys_of_server
 from shared.log import set_up_logging
 from shared.settings import Settings, get_settings
@@ -117,26 +116,6 @@ def _freeze_garbage_collector() -> None:
     gc.freeze()
 
 
-def _name(route: APIRoute) -> str:
-    return route.name
-
-
-def _extend_openapi(app: FastAPI) -> None:
-    """Add our webhooks to the OpenAPI document, and remove FastAPI's 422, which we answer as 400."""
-    default = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = default()
-        for path in document["paths"].values():
-            for operation in path.values():
-                operation["responses"].pop("422", None)
-        for unused in ("HTTPValidationError", "ValidationError"):
-            document["components"]["schemas"].pop(unused, None)
-        return document | {"webhooks": webhook_operations()}
-
-    vars(app)["openapi"] = openapi  # hides the method, as FastAPI's documentation advises; mypy forbids the assignment
-
-
 def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     limits_by_path = {
         "/v1/files": settings.max_file_bytes + FORM_OVERHEAD_BYTES,
@@ -172,7 +151,8 @@ def create_app() -> FastAPI:
         version=VERSION,
         description=DESCRIPTION,
         lifespan=_lifespan,
-        generate_unique_id_function=_name,
+        generate_unique_id_function=operation_id,
+        openapi_tags=TAGS,
         redoc_url=None,
         redirect_slashes=False,  # the Location of such a redirect would repeat any Host header that a client sends
     )
@@ -183,5 +163,5 @@ def create_app() -> FastAPI:
     app.include_router(jobs.limits_router, responses=_ERRORS)
     app.include_router(health.router)
     app.include_router(provider_webhooks.router, responses=_ERRORS)
-    _extend_openapi(app)
+    extend_openapi(app)
     return app

@@ -80,7 +80,7 @@ class Sandbox:
     def __init__(self, address: str, api_key: str) -> None:
         self.address = address
         headers = {"authorization": f"Bearer {api_key}"}
-        self.http = httpx2.Client(base_url=address, headers=headers, timeout=30, verify=False)
+        self.http = httpx2.Client(base_url=address, headers=headers, timeout=60, verify=False)
         self.openai = official_sdk(f"{address}/v1", api_key)
 
     def close(self) -> None:
