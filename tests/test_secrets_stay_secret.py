@@ -119,7 +119,7 @@ def test_no_planted_secret_appears_in_any_output(
     told = {
         **{path.name: path.read_text(errors="replace") for path in tmp_path.glob("*.log")},
         "answers": "\n".join(answers),
-        "openapi": httpx2.get(address.removesuffix("/v1") + "/openapi.json").text,
+        "openapi": httpx2.get(address.removesuffix("/v1") + "/openapi.json", timeout=120).text,
         "postgres": _everything_in_postgres(),
         "redis": _everything_in_redis(variables["REDIS_URL"]),
     }

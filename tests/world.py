@@ -59,7 +59,9 @@ class Person:
         self.api_key = api_key
         self.project_id = project_id
         self.openai = official_sdk(base_url, api_key, _strict_response_validation=True)
-        self.http = httpx2.Client(base_url=base_url, headers={"authorization": f"Bearer {api_key}"}, verify=False)
+        self.http = httpx2.Client(
+            base_url=base_url, headers={"authorization": f"Bearer {api_key}"}, timeout=60, verify=False
+        )
 
     def close(self) -> None:
         self.openai.close()

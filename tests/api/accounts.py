@@ -20,7 +20,7 @@ def admin(clean: str) -> Iterator[httpx2.Client]:
     """The operator."""
     with transaction() as session:
         _, secret = projects.create_api_key(session, None, "operator")
-    with httpx2.Client(base_url=clean, headers={"authorization": f"Bearer {secret}"}) as admin:
+    with httpx2.Client(base_url=clean, headers={"authorization": f"Bearer {secret}"}, timeout=60) as admin:
         yield admin
 
 

@@ -31,7 +31,7 @@ def operator(admin: OpenAI, alice: Person) -> Iterator[Person]:
 
 
 def of_a_project(operator: Person, *methods: str) -> list[Operation]:
-    document = httpx2.get(operator.base_url.removesuffix("/v1") + "/openapi.json").json()
+    document = httpx2.get(operator.base_url.removesuffix("/v1") + "/openapi.json", timeout=120).json()
     found = [each for each in operations(document) if "project_id" in each.in_path and each.is_for_admins]
     return [each for each in found if each.method in methods]
 
