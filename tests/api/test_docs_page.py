@@ -32,6 +32,15 @@ def document(server: str) -> dict[str, Any]:
     return create_app().openapi()
 
 
+def has(whole: Any, part: Any) -> bool:
+    """Whether `whole` has all that `part` has, at any depth."""
+    if isinstance(part, dict):
+        return all(name in whole and has(whole[name], value) for name, value in part.items())
+    if isinstance(part, list):
+        return len(whole) == len(part) and all(map(has, whole, part))
+    return bool(whole == part)
+
+
 def tag_of(operation: dict[str, Any]) -> str:
     return str(operation["tags"][0])
 
@@ -58,7 +67,7 @@ def test_each_has_an_answer_that_fits_its_type(document: dict[str, Any], call: t
     method, path = call
     answer = document["paths"][path][method]["responses"]["200"]["content"]["application/json"]["example"]
     shown = TypeAdapter(ANSWERS[call]).validate_python(answer).model_dump(mode="json")
-    assert {name: shown[name] for name in answer} == answer
+    assert has(shown, answer)
 
 
 def test_each_request_fits_its_type(document: dict[str, Any]) -> None:
