@@ -48,12 +48,13 @@ def show(found: Found, *, as_json: bool) -> None:
 
 
 def sentence(found: Found) -> str:
+    """The price on the first line, what it is the price of on the second."""
     if found["amount"] is None:
-        return f"The price is not known. {printable(found['reason'] or '').removesuffix('.')}."
-    chosen = ", as the provider will probably choose" if found["epochs_chosen_by"] == "auto" else ""
+        return f"The price is not known.\n  {printable(found['reason'] or '').removesuffix('.')}."
+    chosen = " (as the provider will probably choose)" if found["epochs_chosen_by"] == "auto" else ""
     epochs = f"{found['epochs']} epoch{'' if found['epochs'] == 1 else 's'}"
     return (
-        f"{money(found['amount'], found['currency'])}: {found['billed_tokens']:,} tokens in {epochs}{chosen}, "
+        f"{money(found['amount'], found['currency'])}:\n  {found['billed_tokens']:,} tokens in {epochs}{chosen}, "
         f"{found['price_per_million_tokens']} {found['currency']} per million."
     )
 

@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from json import JSONDecodeError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,6 +24,8 @@ if TYPE_CHECKING:  # the import takes half a second, which --help and usage erro
 TIMEOUT_SECONDS = 120.0
 CONNECT_SECONDS = 10.0
 NO_SUCH_ROUTE = (404, 405, 501)
+OF_AN_API = ("application/json", "text/event-stream")
+DOWNLOADS = ("/content", "/result.csv")
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def connected() -> Iterator["OpenAI"]:
     import httpx2
     from openai import APIConnectionError, APIStatusError, DefaultHttpxClient, OpenAI, OpenAIError
 
-    http = DefaultHttpxClient(trust_env=not server.is_local, event_hooks={"response": [_refuse_pages]})
+    http = DefaultHttpxClient(trust_env=not server.is_local, event_hooks={"response": [partial(_refuse_pages, server)]})
     timeout = httpx2.Timeout(TIMEOUT_SECONDS, connect=CONNECT_SECONDS)
     with OpenAI(
         base_url=server.base_url, api_key=server.api_key, max_retries=0, timeout=timeout, http_client=http
@@ -99,25 +103,20 @@ def connected() -> Iterator["OpenAI"]:
             raise _refusal(server, error) from None
         except httpx2.TransportError as error:  # in the middle of a streamed answer the SDK passes these on
             raise _no_answer(server, error) from None
-        except OpenAIError as error:
+        except (OpenAIError, JSONDecodeError) as error:
             raise Failure(f"{_name(server)} answered what could not be understood: {error}") from None
 
 
-class _IsPage(Exception):
-    """The server answered with a page for people."""
-
-
-def _refuse_pages(response: "Response") -> None:
+def _refuse_pages(server: Server, response: "Response") -> None:
     """An address without /v1 may be a web site, whose pages the SDK would return as if they were objects."""
-    if response.is_success and response.headers.get("content-type", "").startswith("text/html"):
-        raise _IsPage
+    is_download = response.url.path.endswith(DOWNLOADS)
+    if response.is_success and not is_download and not response.headers.get("content-type", "").startswith(OF_AN_API):
+        raise Failure(f"{_name(server)} does not answer as OpenAI's API does. {_ask_for_v1(server)}")
 
 
 def _no_answer(server: Server, error: BaseException) -> Failure:
     import httpx2
 
-    if isinstance(error, _IsPage):
-        return Failure(f"{_name(server)} answers with a page for people, not with an API. {_ask_for_v1(server)}")
     if isinstance(error, httpx2.ConnectTimeout):
         what = f"did not accept the connection within {CONNECT_SECONDS:.0f} s. Check the address and the network"
     elif isinstance(error, httpx2.TimeoutException):

@@ -80,6 +80,8 @@ def create(wanted: Wanted, *, yes: bool, wait: bool, as_json: bool) -> None:
     """Prints the job's id; with `as_json` the job. Exits with 3 if it was waited for and has not succeeded."""
     body = wanted.body()
     with connected() as client:
+        if wanted.from_job:
+            _check_that_it_copies_jobs(client, wanted.from_job)
         made: list[str] = []
         try:
             body |= _files(client, wanted, made)
@@ -95,6 +97,15 @@ def create(wanted: Wanted, *, yes: bool, wait: bool, as_json: bool) -> None:
         print_document(job)
     if wait and job["status"] != "succeeded":
         raise typer.Exit(DID_NOT_SUCCEED)
+
+
+def _check_that_it_copies_jobs(client: "OpenAI", job_id: str) -> None:
+    job: Found = client.fine_tuning.jobs.retrieve(job_id).to_dict()
+    if "project_id" not in job:
+        raise Failure(
+            "This server does not copy jobs: --from-job is Tunery's own, beyond OpenAI's API. That job had "
+            f"--file {job['training_file']} --model {job['model']}."
+        )
 
 
 def _announce(job: Found, *, as_json: bool, wait: bool) -> None:
@@ -126,14 +137,17 @@ def _agree_to_price(client: "OpenAI", wanted: Wanted, body: Found, *, yes: bool)
     if wanted.model is None or "training_file" not in body:  # both are as they were in `from_job`
         return
     found = estimates.of_servers_file(client, body["training_file"], wanted.model, wanted.method, wanted.epochs)
+    whose = "The training will cost"
     path = local_file(str(wanted.training_file))
     if found is None and path is not None:
+        whose = "At OpenAI's list price the training will cost"
         found = estimates.of_local_file(path, wanted.model, wanted.method, wanted.epochs)
     if found is None:
         say("The price is not known: this server has no estimates.")
-        return
-    say(f"{'The training will cost ' if found['amount'] is not None else ''}{estimates.sentence(found)}")
-    if found["amount"] is not None:
+    elif found["amount"] is None:
+        say(estimates.sentence(found))
+    else:
+        say(f"{whose} {estimates.sentence(found)}")
         agree("Start it?", yes=yes)
 
 

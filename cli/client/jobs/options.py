@@ -50,7 +50,7 @@ MethodOption = Annotated[Method | None, typer.Option("--method", help="supervise
 Epochs = Annotated[str | None, typer.Option("--epochs", "--n-epochs", metavar="NUMBER", help="A number, or auto.")]
 Number = Annotated[str | None, typer.Option(metavar="NUMBER", help="A number, or auto.")]
 LrMultiplier = Annotated[
-    str | None, typer.Option("--lr-multiplier", metavar="NUMBER", help="learning_rate_multiplier: a number, or auto.")
+    str | None, typer.Option("--lr-multiplier", metavar="NUMBER", help="Of the learning rate, or auto.")
 ]
 Pairs = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", callback=_checked_pairs, help="Repeatable.")]
 Others = Annotated[

@@ -9,13 +9,6 @@ from tests.cli.terminal import Tunery
 from tests.world import Person, lines, work
 
 
-@pytest.fixture
-def train(tmp_path: Path) -> Path:
-    path = tmp_path / "train.jsonl"
-    path.write_bytes(lines())
-    return path
-
-
 def test_an_upload_prints_the_id_alone(at_alices: Person, tunery: Tunery, train: Path) -> None:
     said = tunery("files", "upload", str(train))
     [file] = at_alices.openai.files.list().data

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from tests.cli.terminal import Tunery
-from tests.servers import free_port
 from tests.world import Person
 
 
@@ -49,7 +48,7 @@ def test_one_variable_alone_is_refused(
         ("127.0.0.1:8000/v1", "must be an address such as http://"),
         ("http://", "must be an address such as http://"),
         ("http://127.0.0.1:99999/v1", "must be an address such as http://"),
-        (f"http://127.0.0.1:{free_port()}/v1", "does not answer: Connection refused. If it is not running, start it"),
+        ("http://127.0.0.1:1/v1", "does not answer: Connection refused. If it is not running, start it"),
     ],
 )
 def test_an_address_that_leads_nowhere_is_one_sentence(
