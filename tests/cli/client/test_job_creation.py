@@ -20,7 +20,8 @@ def test_a_file_of_this_machine_is_uploaded_priced_trained_and_waited_for(
     at_stack: RunningStack, tunery: Tunery, train: Path
 ) -> None:
     code, out, err = create(tunery, train, "--epochs", "1", "--suffix", "cli", "-y", "--wait")
-    job = official_sdk(at_stack.base_url, at_stack.api_key).fine_tuning.jobs.retrieve(out.strip())
+    with official_sdk(at_stack.base_url, at_stack.api_key) as client:
+        job = client.fine_tuning.jobs.retrieve(out.strip())
     assert (code, out, job.status, job.hyperparameters.n_epochs) == (0, f"{job.id}\n", "succeeded", 1)
     assert "The training will cost 0.00" in err
     assert "step 12/12, training loss" in err
@@ -49,13 +50,14 @@ def test_a_job_that_does_not_succeed_exits_with_3(at_stack: RunningStack, tunery
 def test_what_was_uploaded_is_deleted_if_the_price_is_declined(
     at_stack: RunningStack, tunery: Tunery, train: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = official_sdk(at_stack.base_url, at_stack.api_key)
-    before = [client.files.list().data, client.fine_tuning.jobs.list().data]
-    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
-    code, out, err = create(tunery, train)
-    assert (code, out) == (1, "")
-    assert err.endswith("is deleted again.\nNothing was done.\n")
-    assert [client.files.list().data, client.fine_tuning.jobs.list().data] == before
+    with official_sdk(at_stack.base_url, at_stack.api_key) as client:
+        files, jobs = client.files.list(purpose="fine-tune").data, client.fine_tuning.jobs.list().data
+        monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+        code, out, err = create(tunery, train)
+        assert (code, out) == (1, "")
+        assert err.endswith("is deleted again.\nNothing was done.\n")
+        assert [file.id for file in client.files.list(purpose="fine-tune")] == [file.id for file in files]
+        assert [job.id for job in client.fine_tuning.jobs.list()] == [job.id for job in jobs]
 
 
 def test_a_file_with_errors_is_not_sent(at_alices: Person, tunery: Tunery, tmp_path: Path) -> None:

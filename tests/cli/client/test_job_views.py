@@ -103,9 +103,12 @@ def test_the_steps_so_far_are_the_result_of_a_job_that_runs(
 
 
 @pytest.mark.parametrize(("request_", "status"), [("cancel", "cancelled"), ("pause", "paused")])
-def test_a_request_is_made_and_its_outcome_said(at_alices: Person, tunery: Tunery, request_: str, status: str) -> None:
+def test_a_request_is_made_and_its_outcome_said(
+    at_alices: Person, sandbox: Sandbox, tunery: Tunery, request_: str, status: str
+) -> None:
     job_id = at_alices.create_job()
-    work_until_created(job_id)
+    sandbox.move(work_until_created(job_id), status="running")
+    work(2)
     said = tunery("jobs", request_, job_id)
     assert (said.code, said.out.split()[0]) == (0, job_id)
     for _ in range(5):
