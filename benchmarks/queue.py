@@ -18,7 +18,8 @@ from sqlalchemy import text
 from benchmarks.stack import Measured, measured_stack, print_table, uploaded
 from shared.database import get_engine, transaction
 from shared.db.times import utc_now
-from shared.jobs.models import Job, JobQueue
+from shared.jobs.models import Job
+from shared.jobs.queue.models import JobQueue
 from shared.projects import service as projects
 from worker.jobs import admission, fair_share
 from worker.runtime.steps import run

@@ -18,6 +18,7 @@ import shared.datasets.models
 import shared.datasets.reports
 import shared.idempotency
 import shared.jobs.models
+import shared.jobs.queue.models
 import shared.notifications.models
 import shared.projects.models
 import shared.projects.rate_limits

@@ -17,12 +17,13 @@ from api.streams.jobs import follow
 from shared.database import transaction
 from shared.db.owned import get_owned, list_owned
 from shared.db.pages import Page
-from shared.jobs import metrics, slots
+from shared.jobs import metrics
 from shared.jobs import service as jobs
 from shared.jobs.metrics import JobMetrics
 from shared.jobs.models import Job, JobEvent, JobRequest
+from shared.jobs.queue import slots
+from shared.jobs.queue.slots import ModelLimit
 from shared.jobs.schemas import CheckpointPublic, JobCreate, JobEventPublic, JobPublic
-from shared.jobs.slots import ModelLimit
 
 router = APIRouter(
     prefix="/v1/fine_tuning/jobs", tags=["Fine-tuning"], route_class=IdempotentRoute, dependencies=[scope("jobs")]

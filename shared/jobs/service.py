@@ -11,9 +11,10 @@ from shared.db.claims import make_due, release
 from shared.db.owned import check_cursor, get_owned, list_owned
 from shared.db.times import utc_now
 from shared.errors import Invalid
-from shared.jobs import slots, tuned_models, waiting
+from shared.jobs import tuned_models, waiting
 from shared.jobs.creation import fitness, new_job, quota
 from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, NextAction, Slot
+from shared.jobs.queue import slots
 from shared.jobs.schemas import JobCreate, JobPublic, shown_status
 from shared.jobs.spending import costs, reservation
 from shared.jobs.transitions import EVENT_ON_ENTERING, MOVES, PERMITTED_WHEN, set_next_action

@@ -11,8 +11,8 @@ from sqlmodel import Session, col, select
 
 from shared.db.pages import Listed
 from shared.db.times import epoch
-from shared.jobs import slots
 from shared.jobs.models import IS_OPEN, IS_WAITING, Job, JobStatus
+from shared.jobs.queue import slots
 from shared.projects.models import Credential, Project
 
 

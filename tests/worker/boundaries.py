@@ -7,7 +7,8 @@ from sqlmodel import col, select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile
-from shared.jobs.models import Job, JobEvent, JobQueue
+from shared.jobs.models import Job, JobEvent
+from shared.jobs.queue.models import JobQueue
 from shared.webhooks.models import WebhookDelivery, WebhookEvent
 from tests.worker.journeys import BEGIN, World, ask, copies_of, large_copy
 from tests.worker.levers import ids, let_the_grace_pass

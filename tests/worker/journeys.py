@@ -12,7 +12,8 @@ from sqlmodel import col, select
 from shared.database import transaction
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, Purpose
-from shared.jobs.models import Job, JobQueue, TunedModel
+from shared.jobs.models import Job, TunedModel
+from shared.jobs.queue.models import JobQueue
 from shared.projects import service as projects
 from shared.settings import get_settings
 from shared.webhooks.models import WebhookDelivery, WebhookEvent

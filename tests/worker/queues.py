@@ -7,8 +7,9 @@ from sqlmodel import select
 
 from shared.database import transaction
 from shared.db.times import utc_now
-from shared.jobs import slots
-from shared.jobs.models import Job, JobEvent, JobQueue, Slot
+from shared.jobs.models import Job, JobEvent, Slot
+from shared.jobs.queue import slots
+from shared.jobs.queue.models import JobQueue
 from shared.projects.models import Project
 from tests.worker.levers import change, ids, ready_job
 from tests.world import Person, row, step

@@ -10,7 +10,8 @@ from sqlmodel import col, select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile
-from shared.jobs.models import Job, JobQueue
+from shared.jobs.models import Job
+from shared.jobs.queue.models import JobQueue
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.servers import Receiver

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 from shared.database import transaction
 from shared.db.times import utc_now
-from shared.jobs import slots
-from shared.jobs.models import Job, JobQueue, JobStatus, Slot
-from shared.jobs.slots import base_of
+from shared.jobs.models import Job, JobStatus, Slot
+from shared.jobs.queue import slots
+from shared.jobs.queue.models import JobQueue
+from shared.jobs.queue.slots import base_of
 from shared.projects.models import Credential
 from tests.worker.levers import calls, change, ids, ready_job, settings, until_another_waits
 from tests.worker.queues import CREATE, admit, begin_to_wait, file_of, held, messages, queued_job, waiting_job

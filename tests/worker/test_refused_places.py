@@ -4,7 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 from shared.db.times import utc_now
-from shared.jobs.models import Job, JobQueue, Slot
+from shared.jobs.models import Job, Slot
+from shared.jobs.queue.models import JobQueue
 from tests.worker.levers import calls, change, ids, ready_job, running_job
 from tests.worker.queues import admit, file_of, held, waiting_job
 from tests.world import Person, Sandbox, row, step

@@ -6,7 +6,8 @@ import pytest
 from openai import BadRequestError
 
 from shared.db.times import utc_now
-from shared.jobs.models import Job, JobQueue, JobRequest, JobStatus
+from shared.jobs.models import Job, JobRequest, JobStatus
+from shared.jobs.queue.models import JobQueue
 from shared.projects.models import Credential
 from shared.webhooks.models import WebhookEvent
 from tests.worker.levers import calls, change, ids, let_the_grace_pass, ready_job, running_job, step_while

@@ -12,7 +12,8 @@ from sqlmodel import Session
 
 from shared.db.claims import release
 from shared.db.times import utc_now
-from shared.jobs import slots, tuned_models
+from shared.jobs import tuned_models
+from shared.jobs.queue import slots
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from worker.jobs.backpressure import check_open, try_again

@@ -8,8 +8,9 @@ from shared.db.claims import make_due, release
 from shared.db.row_security import across_projects
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
-from shared.jobs import slots
-from shared.jobs.models import Job, JobQueue, JobStatus, Priority, Slot
+from shared.jobs.models import Job, JobStatus, Priority, Slot
+from shared.jobs.queue import slots
+from shared.jobs.queue.models import JobQueue
 from shared.projects.models import Project
 from shared.settings import get_settings
 from worker.jobs import fair_share

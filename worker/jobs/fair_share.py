@@ -11,7 +11,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlmodel import Session
 
-from shared.jobs.models import IS_HELD, IS_WAITING, JobQueue, Priority
+from shared.jobs.models import IS_HELD, IS_WAITING, Priority
+from shared.jobs.queue.models import JobQueue
 from shared.settings import get_settings
 
 

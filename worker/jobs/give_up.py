@@ -5,8 +5,8 @@ from sqlmodel import Session
 from shared.db.claims import release
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
-from shared.jobs import slots
 from shared.jobs.models import Job, JobRequest
+from shared.jobs.queue import slots
 from shared.jobs.transitions import set_next_action
 from worker.runtime.steps import backoff, internal_error, log
 

@@ -14,7 +14,8 @@ from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
 from shared.db.tables import DueTable, OwnedDue
 from shared.db.times import utc_now
-from shared.jobs.models import Job, JobQueue, TunedModel, Watch
+from shared.jobs.models import Job, TunedModel, Watch
+from shared.jobs.queue.models import JobQueue
 from shared.notifications.models import Notification
 from shared.projects.models import Credential
 from shared.settings import get_settings

@@ -9,7 +9,8 @@ from sqlmodel import Session, col, select
 
 from shared.datasets.validation.rules.limits import rules
 from shared.db.claims import make_due, release
-from shared.jobs.models import IS_OPEN, Job, JobQueue, JobStatus, QueueShare, Slot
+from shared.jobs.models import IS_OPEN, Job, JobStatus, Slot
+from shared.jobs.queue.models import JobQueue, QueueShare
 from shared.projects import credentials
 from shared.projects.models import Credential, Project
 from shared.settings import get_settings
