@@ -9,7 +9,7 @@ import pytest
 from shared.jobs.models import Checkpoint, Job, JobStatus, TunedModel
 from shared.settings import get_settings
 from shared.webhooks.models import WebhookEvent
-from tests.worker.levers import ids, running_job
+from tests.worker.levers import ids, running_job, settings
 from tests.world import Person, Sandbox, lines, row, step, work_until_created
 
 JOB = "/v1/fine_tuning/jobs/*"
@@ -44,6 +44,20 @@ def test_result_files_are_brought_here_and_can_be_read(alice: Person, bob: Perso
     assert file.bytes == len(content.encode())
     assert [line["step"] for line in csv.DictReader(content.splitlines())] == ["1", "2", "3"]
     assert bob.http.get(f"/files/{result_id}/content").status_code == 404
+
+
+def test_our_own_storage_that_fails_does_not_count_as_a_provider_that_is_silent(
+    alice: Person, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    job_id, theirs = running_job(alice, sandbox)
+    sandbox.move(theirs, status="succeeded")
+    (tmp_path / "a file").touch()
+    with settings(TUNERY_STORAGE=str(tmp_path / "a file")):
+        step(Job, job_id)
+    job = row(Job, job_id)
+    assert (job.status, job.retries, job.unanswered_since) == (JobStatus.RUNNING, 1, None)
+    step(Job, job_id)
+    assert row(Job, job_id).status is JobStatus.SUCCEEDED
 
 
 @pytest.mark.parametrize("status", [403, 404])

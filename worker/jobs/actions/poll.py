@@ -12,6 +12,7 @@ from worker.jobs.actions.action import Action
 from worker.jobs.actions.failures import is_answer, note_error, wait
 from worker.jobs.fetch import Seen, Unseen, fetch_events, fetch_job
 from worker.jobs.record import record_seen
+from worker.providers.errors import ProviderError
 from worker.providers.protocol import Provider
 from worker.runtime.errors import StepError
 
@@ -33,7 +34,8 @@ def _record(session: Session, job: Job, claimed: Job, _: bool, answer: Seen | Un
     is_between_attempts = job.request is not None and job.next_action is NextAction.POLL and not _waits_to_pause(job)
     set_next_action(job, NextAction.POLL if job.request is None else NextAction.REQUEST)
     if isinstance(answer, StepError):
-        note_error(job, is_answer=is_answer(answer))
+        if isinstance(answer, ProviderError):  # else our own storage failed, and the provider had answered
+            note_error(job, is_answer=is_answer(answer))
         wait(session, job, answer)
         return
     job.unanswered_since = None
