@@ -1,6 +1,8 @@
 """What a training will cost: of a file of this machine by its own check, of a file of the server by the server."""
 
+import shlex
 import time
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:  # the import takes half a second
 
 PATIENCE = 300.0  # seconds in which the server counts tokens in the model's encoding
 POLL_SECONDS = 0.5
-SHOWN = 5  # errors of a file that is refused
+SHOWN = 10  # lines about a file that is refused
 LOCAL = "For a file of this machine there is one everywhere: ./tunery datasets estimate FILE --model …"
 
 
@@ -69,16 +71,16 @@ def of_local_file(file: Path, model: str, method: str | None, epochs: int | None
 
 def checked(file: Path, model: str | None, method: str | None) -> "Report":
     """Raises `Failure` if the file cannot be trained on, and says its first errors."""
-    from cli.datasets.report import check_with_progress
+    from cli.datasets.report import check_with_progress, problem_lines
 
     report = check_with_progress(file, model, method, "openai", True)
     if not report.valid:
-        for problem in report.errors[:SHOWN]:
-            say(f"{file}:{problem.line or 0}: {printable(problem.message)}")
+        for line in islice(problem_lines(report.errors, {}, str(file)), SHOWN):
+            say(printable(line))
         more = (f" --model {model}" if model else "") + (f" --method {method}" if method else "")
         raise Failure(
             f"{file} cannot be trained on: it has {report.n_errors:,} error{'' if report.n_errors == 1 else 's'}. "
-            f"All of them, and what to do: ./tunery datasets check {file}{more}"
+            f"The whole report: ./tunery datasets check {shlex.quote(str(file))}{more}"
         )
     return report
 

@@ -22,6 +22,8 @@ from cli.local.screen import Screen
 if TYPE_CHECKING:  # the import takes half a second
     from openai import OpenAI
 
+REINFORCEMENT = "reinforcement"
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -41,11 +43,18 @@ class Wanted:
         given = self.hyperparameters.get("n_epochs")
         return given if isinstance(given, int) else None
 
+    @property
+    def meant_method(self) -> str | None:
+        """What a request without a method means; None if another job says it."""
+        if self.method or self.from_job:
+            return self.method
+        return REINFORCEMENT if self.grader else "supervised"
+
     def body(self) -> Found:
         """The request but for its files. Without a method, hyperparameters are sent as every server takes them."""
         given = {"model": self.model, "from_job": self.from_job, **self.others}
         if self.method or self.grader:
-            type = self.method or "reinforcement"
+            type = self.method or REINFORCEMENT
             grader = {"grader": _grader(self.grader)} if self.grader else {}
             parameters = {"hyperparameters": self.hyperparameters} if self.hyperparameters else {}
             given["method"] = {"type": type, type: grader | parameters}
@@ -73,7 +82,7 @@ def run(wanted: Wanted, *, estimate_only: bool, yes: bool, wait: bool, as_json: 
 def estimate(wanted: Wanted, *, as_json: bool) -> None:
     if wanted.training_file is None or wanted.model is None:
         raise typer.BadParameter("--estimate needs --file and --model")
-    estimates.estimate(wanted.training_file, wanted.model, wanted.method, wanted.epochs, as_json=as_json)
+    estimates.estimate(wanted.training_file, wanted.model, wanted.meant_method, wanted.epochs, as_json=as_json)
 
 
 def create(wanted: Wanted, *, yes: bool, wait: bool, as_json: bool) -> None:
@@ -89,7 +98,7 @@ def create(wanted: Wanted, *, yes: bool, wait: bool, as_json: bool) -> None:
         except BaseException:
             _take_back(client, made)
             raise
-        job: Found = post(client, "/fine_tuning/jobs", body)
+        job = _post(client, body, made)
         _announce(job, as_json=as_json, wait=wait)
         if wait:
             job = until_ended(client, job["id"], Screen(sys.stderr))
@@ -97,6 +106,17 @@ def create(wanted: Wanted, *, yes: bool, wait: bool, as_json: bool) -> None:
         print_document(job)
     if wait and job["status"] != "succeeded":
         raise typer.Exit(DID_NOT_SUCCEED)
+
+
+def _post(client: "OpenAI", body: Found, made: list[str]) -> Found:
+    from openai import APIStatusError
+
+    try:
+        return dict(post(client, "/fine_tuning/jobs", body))
+    except APIStatusError:
+        if made:
+            say(f"The job was refused. For the next try, what was uploaded is on the server: {', '.join(made)}")
+        raise
 
 
 def _check_that_it_copies_jobs(client: "OpenAI", job_id: str) -> None:
@@ -120,7 +140,7 @@ def _files(client: "OpenAI", wanted: Wanted, made: list[str]) -> Found:
     named = {"training_file": wanted.training_file, "validation_file": wanted.validation_file}
     paths = {role: local_file(name) for role, name in named.items() if name}
     for here in filter(None, paths.values()):
-        estimates.checked(here, wanted.model, wanted.method)
+        estimates.checked(here, wanted.model, wanted.meant_method)
     ids = {}
     for role, path in paths.items():
         if path is None:
@@ -136,12 +156,12 @@ def _agree_to_price(client: "OpenAI", wanted: Wanted, body: Found, *, yes: bool)
     """Asks only if the price is known; the server's word counts before this machine's."""
     if wanted.model is None or "training_file" not in body:  # both are as they were in `from_job`
         return
-    found = estimates.of_servers_file(client, body["training_file"], wanted.model, wanted.method, wanted.epochs)
+    found = estimates.of_servers_file(client, body["training_file"], wanted.model, wanted.meant_method, wanted.epochs)
     whose = "The training will cost"
     path = local_file(str(wanted.training_file))
     if found is None and path is not None:
         whose = "At OpenAI's list price the training will cost"
-        found = estimates.of_local_file(path, wanted.model, wanted.method, wanted.epochs)
+        found = estimates.of_local_file(path, wanted.model, wanted.meant_method, wanted.epochs)
     if found is None:
         say("The price is not known: this server has no estimates.")
     elif found["amount"] is None:

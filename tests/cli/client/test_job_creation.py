@@ -65,7 +65,8 @@ def test_a_file_with_errors_is_not_sent(at_alices: Person, tunery: Tunery, tmp_p
     bad.write_bytes(lines().replace(b'"assistant"', b'"bot"', 1))
     code, out, err = create(tunery, bad, "-y")
     assert (code, out) == (1, "")
-    assert f"{bad}:1: the role 'bot' is not known" in err
+    assert f"{bad}:1: unrecognized_role: the role 'bot' is not known" in err
+    assert "Use one of the roles" in err
     assert f"./tunery datasets check {bad} --model gpt-4o-mini" in err
     assert at_alices.openai.files.list().data == []
 
