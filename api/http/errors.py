@@ -96,8 +96,10 @@ def _unknown_keys(request: Request, locations: Sequence[Sequence[Any]]) -> JSONR
         by_object.setdefault(tuple(each[1:-1]), []).append(str(each[-1]))
     sentences = []
     for parent, names in islice(by_object.items(), unknown_keys.MAX_NAMED):
-        known = unknown_keys.keys_at(body.field_info.annotation, parent) if body else ()
-        sentences.append(unknown_keys.sentence("parameter", names, known, inside=_param(("body", *parent))))
+        annotation = body.field_info.annotation if body else None
+        known, deeper = unknown_keys.keys_at(annotation, parent), unknown_keys.paths_below(annotation, parent)
+        inside = _param(("body", *parent))
+        sentences.append(unknown_keys.sentence("parameter", names, known, deeper=deeper, inside=inside))
     inside, name = _param(locations[0][:-1]), unknown_keys.shown(str(locations[0][-1]))
     param = ".".join(each for each in (inside, name) if each)
     return envelope(400, ". ".join(sentences), unknown_keys.CODE, param=param or None)

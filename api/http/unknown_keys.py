@@ -17,6 +17,7 @@ from shared.providers import options
 PROVIDER_OPTIONS = "provider_options"
 CODE = "unknown_parameter"
 MAX_NAMED = 10  # keys of one request that a refusal names; a body may have thousands
+MAX_DEPTH = 3  # of the objects below in which a similar key is looked for
 MAX_LISTED = 12  # parameters of a route that a refusal lists when none resembles the unknown one
 # Other text is not repeated: a caller may have put a secret there.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}(?:\[[A-Za-z0-9_]{0,64}\])?")
@@ -49,13 +50,16 @@ def shown(name: str) -> str | None:
     return name if _NAME.fullmatch(name) else None
 
 
-def sentence(kind: str, names: Iterable[str], known: Collection[str], *, inside: str | None = None) -> str:
+def sentence(
+    kind: str, names: Iterable[str], known: Collection[str], *, deeper: Sequence[str] = (), inside: str | None = None
+) -> str:
     """Name all unknown keys, each with the known one that it resembles.
 
     `kind` is the noun for such a key; `inside` is the path of the object that has it, None for the whole body or query.
+    `deeper` are the paths of keys below that object, such as `hyperparameters.n_epochs`.
     """
     unknown = list(dict.fromkeys(names))
-    named = [f"`{name}`{_hint(name, known)}" for name in islice(filter(shown, unknown), MAX_NAMED)]
+    named = [f"`{name}`{_hint(name, known, deeper)}" for name in islice(filter(shown, unknown), MAX_NAMED)]
     if len(named) < len(unknown):
         named.append(f"{len(unknown) - len(named)} more" if named else f"a name that is no {kind}")
     listed = f". Known here: {', '.join(sorted(known))}" if known and len(known) <= MAX_LISTED else ""
@@ -65,22 +69,46 @@ def sentence(kind: str, names: Iterable[str], known: Collection[str], *, inside:
     return f"Unknown {kind}{plural}{where}: {', '.join(named)}{listed if without_hint else ''}"
 
 
-def _hint(name: str, known: Collection[str]) -> str:
+def _hint(name: str, known: Collection[str], deeper: Sequence[str]) -> str:
     snake = _CAMEL_HUMP.sub("_", name).lower()
     if PROVIDER_OPTIONS in known and snake in {_CAMEL_HUMP.sub("_", each).lower() for each in options.NAMES}:
         return f" (an option of some providers: send it inside `{PROVIDER_OPTIONS}`)"
     by_lower = {each.lower(): each for each in known}
-    near = get_close_matches(snake, by_lower, n=1, cutoff=0.7) or get_close_matches(snake, by_lower, n=1)
-    return f" (did you mean `{by_lower[near[0]]}`?)" if near else ""
+    by_last = {each.rpartition(".")[2].lower(): each for each in reversed(deeper)}
+    for keys, likeness in ((by_lower, 0.7), (by_last, 0.8), (by_lower, 0.6)):
+        if near := get_close_matches(snake, keys, n=1, cutoff=likeness):
+            return f" (did you mean `{keys[near[0]]}`?)"
+    return ""
 
 
 def keys_at(annotation: Any, location: Sequence[int | str]) -> set[str]:
     """Return the keys of the object at `location` in a body of this type. Names of types in it are passed over."""
+    return {name for name, _ in _fields(_models_at(annotation, location))}
+
+
+def paths_below(annotation: Any, location: Sequence[int | str]) -> list[str]:
+    """Return the paths of the keys that are deeper than those of `keys_at`, the shortest first."""
+    found: list[str] = []
+    level = [(name, list(_models(inner))) for name, inner in _fields(_models_at(annotation, location))]
+    for _ in range(MAX_DEPTH):
+        level = [(f"{path}.{name}", list(_models(inner))) for path, models in level for name, inner in _fields(models)]
+        found += [path for path, _ in level]
+    return found
+
+
+def _models_at(annotation: Any, location: Sequence[int | str]) -> list[type[BaseModel]]:
     models = list(_models(annotation))
     for step in location:
-        fields = [each for model in models for name, each in model.model_fields.items() if step in {name, each.alias}]
-        models = [model for field in fields for model in _models(field.annotation)] or models
-    return {field.alias or name for model in models for name, field in model.model_fields.items()}
+        inner = [each for name, type_ in _fields(models) if step == name for each in _models(type_)]
+        models = inner or models
+    return models
+
+
+def _fields(models: Iterable[type[BaseModel]]) -> Iterator[tuple[str, Any]]:
+    """Yield the name on the wire and the type of each field."""
+    for model in models:
+        for name, field in model.model_fields.items():
+            yield field.alias or name, field.annotation
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -90,7 +90,9 @@ def test_the_key_is_checked_before_the_query(alice: Person, path: str, key: str)
 
 JOB = {"model": "gpt-4o-mini", "training_file": "file-x"}
 BODIES: list[tuple[dict[str, Any], str | None, list[str]]] = [
-    ({**JOB, "nepochs": 3}, "nepochs", ["`nepochs`"]),
+    ({**JOB, "colour": 3}, "colour", ["`colour`. Known here: from_job, "]),
+    ({**JOB, "nEpochs": 3}, "nEpochs", ["did you mean `hyperparameters.n_epochs`?"]),
+    ({**JOB, "beta": 0.1}, "beta", ["did you mean `method.dpo.hyperparameters.beta`?"]),
     ({"model": "gpt-4o-mini", "trainingFile": "file-x"}, "trainingFile", ["did you mean `training_file`?"]),
     ({**JOB, "Seed": 3, "sufix": "a"}, "Seed", ["`Seed` (did you mean `seed`?)", "`sufix` (did you mean `suffix`?)"]),
     (
