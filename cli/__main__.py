@@ -55,7 +55,7 @@ app.add_typer(rate_limits.app, name="rate-limit", rich_help_panel="Operate")
 app.add_typer(audit.app, name="audit", rich_help_panel="Operate")
 datasets.app.command()(client_datasets.errors)
 datasets.app.command()(client_datasets.estimate)
-app.add_typer(datasets.app, name="datasets", rich_help_panel="Try")
+app.add_typer(datasets.app, name="datasets", rich_help_panel="Use")
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Try")
 
 TRY, OPERATE, DEVELOP = "Try", "Operate", "Develop"

@@ -1,5 +1,6 @@
 """The arguments and options that several client commands share."""
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -46,6 +47,8 @@ def local_file(named: str) -> Path | None:
     """The file that is named, or None if it is an id. Raises `Failure` for a path at which there is no file."""
     path = Path(named)
     if path.is_file():
+        if not os.access(path, os.R_OK):
+            raise Failure(f"{named} may not be read by you.")
         return path
     if path.is_dir():
         raise Failure(f"{named} is a folder, not a file.")

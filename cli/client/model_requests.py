@@ -80,7 +80,10 @@ def _question(prompt: str | None) -> str:
     if prompt is None:
         if sys.stdin.isatty():
             say("What do you ask? Ctrl-D ends it.")
-        prompt = sys.stdin.read()
+        try:
+            prompt = sys.stdin.read()
+        except UnicodeDecodeError:
+            raise Failure("What was piped in is not text in UTF-8, which the server needs.") from None
     if not prompt.strip():
         raise Failure("There is nothing to ask: give a prompt, or pipe one in.")
     return prompt

@@ -103,6 +103,12 @@ def connected() -> Iterator["OpenAI"]:
             raise _refusal(server, error) from None
         except httpx2.TransportError as error:  # in the middle of a streamed answer the SDK passes these on
             raise _no_answer(server, error) from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise Failure(f"{error.filename or 'A file'} cannot be read or written: {error.strerror}.") from None
+        except UnicodeEncodeError:
+            raise Failure("What was given is not text in UTF-8, which the server needs.") from None
         except (OpenAIError, JSONDecodeError) as error:
             raise Failure(f"{_name(server)} answered what could not be understood: {error}") from None
 

@@ -1,5 +1,6 @@
 """A job's losses step by step, on servers with metrics and on those that have them in the events alone."""
 
+import base64
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cli.api_client import Found, get, path
-from cli.client.file_requests import save
 from cli.client.output import NONE, print_document, print_fitting, size
 from cli.client.pages import MOST
 from cli.client.server import NO_SUCH_ROUTE, connected
@@ -85,25 +85,32 @@ def download_results(job_id: str, target: Path | None, *, as_json: bool) -> None
     with connected() as client:
         job = client.fine_tuning.jobs.retrieve(job_id)
         if job.result_files:
-            written = save(client, job.result_files[0], target)
+            content = _as_csv(client.files.content(job.result_files[0]).read())
         else:
-            written = _save_steps_so_far(client, job_id, job.status, target)
+            content = _steps_so_far(client, job_id, job.status)
+        with unfinished_file(target) as file:
+            file.write(content)
+            publish(file, target)
     if as_json:
-        print_document({"id": job_id, "path": str(target), "bytes": written})
+        print_document({"id": job_id, "path": str(target), "bytes": len(content)})
     elif target:
-        say(f"{target} is written, {size(written)}.")
+        say(f"{target} is written, {size(len(content))}.")
 
 
-def _save_steps_so_far(client: "OpenAI", job_id: str, status: str, target: Path | None) -> int:
+def _as_csv(content: bytes) -> bytes:
+    """OpenAI has given result files in base64, which a CSV with its commas never is."""
+    try:
+        return base64.b64decode(content.strip(), validate=True)
+    except ValueError:
+        return content
+
+
+def _steps_so_far(client: "OpenAI", job_id: str, status: str) -> bytes:
     from openai import APIStatusError
 
     try:
-        content = client.get(path("fine_tuning", "jobs", job_id, "result.csv"), cast_to=str).encode()
+        return client.get(path("fine_tuning", "jobs", job_id, "result.csv"), cast_to=str).encode()
     except APIStatusError as error:
         if error.status_code not in NO_SUCH_ROUTE:
             raise
         raise Failure(f"{job_id} is {status} and has no result file: there is one when a job has succeeded.") from None
-    with unfinished_file(target) as file:
-        file.write(content)
-        publish(file, target)
-    return len(content)

@@ -1,5 +1,6 @@
 """The client's commands on a server that has OpenAI's API and nothing of Tunery's own."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -77,3 +78,11 @@ def test_a_prompt_comes_from_standard_input(
     with (tmp_path / "nothing").open("w+") as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
         assert tunery("chat", "gpt-4o-mini").err.startswith("There is nothing to ask")
+
+
+def test_results_in_base64_are_a_csv_again(at_openai: Sandbox, tunery: Tunery, train: Path) -> None:
+    job_id = started(tunery, train)
+    at_openai.move(job_id, status="succeeded")
+    content = b"step,train_loss\n1,0.5\n"
+    at_openai.arm("GET", "/v1/files/*/content", status=200, body=base64.b64encode(content).decode())
+    assert tunery("jobs", "results", job_id).out == content.decode()

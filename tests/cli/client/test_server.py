@@ -1,12 +1,16 @@
 """Which server a client's command asks, and the one sentence for whatever goes wrong on the way."""
 
 import shlex
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from cli.client import server
 from tests.cli.terminal import Tunery
-from tests.world import Person
+from tests.world import Person, Sandbox
 
 
 @pytest.fixture
@@ -105,3 +109,52 @@ def test_what_another_project_owns_is_not_found(at_alices: Person, bob: Person, 
     said = tunery("files", "show", bob.upload())
     assert (said.code, said.out) == (1, "")
     assert said.err.startswith("No such File object: file-")
+
+
+class WebSite(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        page = b"<html>Welcome</html>"
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.send_header("content-length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def web_site() -> Iterator[str]:
+    """The address of a server that answers every GET with a page for people."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), WebSite) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("command", [("files", "list"), ("jobs", "watch", "ftjob-1"), ("models", "show", "m")])
+def test_a_web_site_is_no_api(
+    web_site: str, tunery: Tunery, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", web_site)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    said = tunery(*command)
+    assert (said.code, said.out) == (1, "")
+    assert said.err.endswith(f"does not answer as OpenAI's API does. Did you mean OPENAI_BASE_URL={web_site}/v1 ?\n")
+
+
+def test_a_server_that_takes_too_long_is_one_sentence(
+    at_openai: Sandbox, tunery: Tunery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "TIMEOUT_SECONDS", 0.5)
+    at_openai.arm("GET", "/v1/files", delay=30)
+    said = tunery("files", "list")
+    at_openai.disarm()
+    assert (said.code, said.out, said.err.count("\n")) == (1, "", 1)
+    assert "did not answer within" in said.err
+
+
+def test_text_that_is_not_utf_8_is_one_sentence(at_openai: Sandbox, tunery: Tunery) -> None:
+    said = tunery("chat", "gpt-4o-mini", "\udcff")
+    assert (said.code, said.out, said.err.split(",")[0]) == (1, "", "What was given is not text in UTF-8")
