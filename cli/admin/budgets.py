@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.api_client import Found, admin_client, get, of_project, post
-from cli.failure import Failure
 
 if TYPE_CHECKING:  # the import takes half a second
     from openai import OpenAI
@@ -35,7 +34,7 @@ def set_limit(
 ) -> None:
     """Change what a project may spend; what is left out stays as it is.
 
-    Example: `tunery limit set proj_… 500 --alert 50 --alert 90 --approval-above 100`
+    Example: `./tunery limit set proj_… 500 --alert 50 --alert 90 --approval-above 100`
     """
     spend, approval = _checked(amount), _checked(approval_above)
     with admin_client() as client:
@@ -67,18 +66,14 @@ def _cents(amount: str) -> int:
 
 
 def _set_spend_limit(client: "OpenAI", project: str, amount: str | None, alerts: list[int] | None) -> None:
-    """The API replaces the limit as a whole, so what is left out is read first."""
     address = of_project(project, "spend_limit")
     if amount == NO_LIMIT:
         _delete(client, address)
         return
-    now = _find(client, address)
-    if amount is None and now is None:
-        raise Failure(f"{project} has no spend limit to alert of: name its amount too.")
     new: Found = {"currency": "USD", "interval": "month"}
-    new["threshold_amount"] = _cents(amount) if amount is not None else now and now["threshold_amount"]
-    percentages = alerts if alerts is not None else now and now["alert_percentages"]
-    post(client, address, new | ({} if percentages is None else {"alert_percentages": percentages}))
+    new |= {} if amount is None else {"threshold_amount": _cents(amount)}
+    new |= {} if alerts is None else {"alert_percentages": alerts}
+    post(client, address, new)
 
 
 def _find(client: "OpenAI", address: str) -> Found | None:

@@ -9,21 +9,31 @@ from shared.budgets.amounts import cents_of, of_cents
 from shared.budgets.models import Budget
 from shared.budgets.schemas import ApprovalLimitPublic, SpendLimitPublic
 from shared.budgets.service import budget_of, lock_or_create
-from shared.errors import NotFound
+from shared.errors import Invalid, NotFound
 from shared.projects import service as projects
 
+DEFAULT_ALERTS = [50, 80, 100]  # percent of a new limit
 
-def set_spend_limit(session: Session, project_id: str, cents: int, alert_percentages: list[int]) -> SpendLimitPublic:
+
+def set_spend_limit(
+    session: Session, project_id: str, cents: int | None, alert_percentages: list[int] | None
+) -> SpendLimitPublic:
     """Set the limit, which applies to new jobs, and notify the thresholds that are reached already.
 
-    Raises `NotFound` and `Invalid`, as do the other functions of this module.
+    None leaves what a limit has. Raises `NotFound` and `Invalid`, as do the other functions of this module.
     """
     projects.get_active_project(session, project_id)
     budget = lock_or_create(session, project_id)
-    budget.spend_limit, budget.alert_percentages = of_cents(cents), sorted(set(alert_percentages))
+    limit = budget.spend_limit if cents is None else of_cents(cents)
+    if limit is None:
+        sentence = f"{project_id} has no spend limit yet: a new one needs its amount"
+        raise Invalid(sentence, param="threshold_amount", code="missing_required_parameter")
+    if alert_percentages is None:
+        alert_percentages = DEFAULT_ALERTS if budget.spend_limit is None else budget.alert_percentages
+    budget.spend_limit, budget.alert_percentages = limit, sorted(set(alert_percentages))
     session.add(budget)
     thresholds.notify_reached(session, budget, ledger.this_month())
-    return _show(session, budget, budget.spend_limit)
+    return _show(session, budget, limit)
 
 
 def get_spend_limit(session: Session, project_id: str) -> SpendLimitPublic:

@@ -22,18 +22,17 @@ class SpendLimitUpdate(BaseModel):
     """OpenAI's request: a hard limit for each calendar month (UTC), in cents.
 
     `alert_percentages` is not in OpenAI's API: the project is notified once a month at each of these percentages.
+    Of a limit that exists, what is left out stays as it is; a new one needs its amount, and alerts at 50, 80 and 100.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     currency: USD
     interval: Literal["month"]
-    threshold_amount: Cents
-    alert_percentages: Annotated[list[Annotated[int, Field(ge=1, le=100, strict=True)]], Field(max_length=20)] = [
-        50,
-        80,
-        100,
-    ]
+    threshold_amount: Cents | None = None
+    alert_percentages: (
+        Annotated[list[Annotated[int, Field(ge=1, le=100, strict=True)]], Field(max_length=20)] | None
+    ) = None
 
 
 class Enforcement(BaseModel):

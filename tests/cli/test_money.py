@@ -1,7 +1,10 @@
 """`tunery limit` and `tunery cost`."""
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx2
 import pytest
 
 from shared.db.times import utc_now
@@ -30,6 +33,28 @@ def test_a_limit_is_set_in_parts_shown_and_taken_away(alice: Person, tunery: Tun
         "Limit:    none",
         "Approval: not needed",
     ]
+
+
+def test_what_is_left_out_of_a_limit_stays_as_the_server_has_it(alice: Person, tunery: Tunery) -> None:
+    refused = tunery("limit", "set", alice.project_id, "--alert", "10")
+    assert (refused.code, refused.err) == (
+        1,
+        f"{alice.project_id} has no spend limit yet: a new one needs its amount.\n",
+    )
+    tunery("limit", "set", alice.project_id, "10")
+    assert "Limit:    10.00 USD, alerts at 50 %, 80 %, 100 %" in tunery("limit", "show", alice.project_id).out
+    with ThreadPoolExecutor(2) as both:  # each sends one half, and neither sends what it has read before
+        address = f"/v1/organization/projects/{alice.project_id}/spend_limit"
+        halves = [{"threshold_amount": 2000}, {"alert_percentages": [70]}]
+        key = os.environ["OPENAI_ADMIN_KEY"]
+        server = alice.base_url.removesuffix("/v1")
+
+        def send(half: dict[str, object]) -> int:
+            body = {"currency": "USD", "interval": "month", **half}
+            return httpx2.post(server + address, json=body, headers={"authorization": f"Bearer {key}"}).status_code
+
+        assert list(both.map(send, halves)) == [200, 200]
+    assert "Limit:    20.00 USD, alerts at 70 %" in tunery("limit", "show", alice.project_id).out
 
 
 @pytest.mark.parametrize("amount", ["5 dollars", "1.234", "-5", "NaN"])
