@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from cli import running_up
 from cli.admin import (
     admin_keys,
     audit,
@@ -23,7 +24,9 @@ from cli.admin import (
 from cli.client import chat, files, models
 from cli.client import datasets as client_datasets
 from cli.client.jobs import commands as jobs
+from cli.columns import say
 from cli.datasets import commands as datasets
+from cli.doctor import command as doctor
 from cli.failure import Failure
 from cli.local import commands
 from cli.webhooks import commands as webhooks
@@ -53,12 +56,15 @@ app.add_typer(secrets_rotation.app, name="secrets", rich_help_panel="Operate")
 app.command(rich_help_panel="Operate")(reconcile.reconcile)
 app.add_typer(rate_limits.app, name="rate-limit", rich_help_panel="Operate")
 app.add_typer(audit.app, name="audit", rich_help_panel="Operate")
+app.command(rich_help_panel="Operate")(doctor.doctor)
 datasets.app.command()(client_datasets.errors)
 datasets.app.command()(client_datasets.estimate)
 app.add_typer(datasets.app, name="datasets", rich_help_panel="Use")
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Try")
 
 TRY, OPERATE, DEVELOP = "Try", "Operate", "Develop"
+SERVERS = {"api", "worker", "sender", "beat"}
+IN_THE_DATABASE = {"migrate", "admin-key", "reconcile", "secrets", "audit"}
 
 
 def _print_version(wanted: bool) -> None:
@@ -69,11 +75,15 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def tunery(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and exit.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand in SERVERS | IN_THE_DATABASE | {"doctor"}:
+        context.obj = filled = running_up.fill(os.environ)
+        if filled.names and context.invoked_subcommand in IN_THE_DATABASE:
+            say(f"With the settings of {filled.source}.")
 
 
 @app.command(rich_help_panel=TRY)
@@ -109,7 +119,10 @@ def api(
     processes: Annotated[int, typer.Option(envvar="WEB_CONCURRENCY", min=1, help="How many processes answer.")] = 1,
 ) -> None:
     """Serve the api."""
+    from cli.processes.ports import check_free
+
     _check_settings()
+    check_free(host, port)
     commands.become(commands.api(host, port), WEB_CONCURRENCY=str(processes))
 
 
@@ -154,7 +167,7 @@ def migrate(
 
 @app.command(rich_help_panel=DEVELOP, context_settings=PASSED_ON)
 def test(context: typer.Context) -> None:
-    """Run the whole suite, on two cores. Other arguments go to pytest, as in `tunery test tests/cli -x`.
+    """Run the whole suite, on two cores. Other arguments go to pytest, as in `./tunery test tests/cli -x`.
 
     `--postgres 16` runs it on that Postgres instead of the newest; `--coverage` measures which lines the tests run.
     """

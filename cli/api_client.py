@@ -4,11 +4,11 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from cli.failure import NOT_ALLOWED, OVER_LIMIT, UNREACHABLE, Failure
+from cli.running_up import client_variables
 
 if TYPE_CHECKING:  # the import takes half a second, which --help and usage errors need not wait for
     from openai import OpenAI
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # the import takes half a second, which --help and usage erro
 ADDRESS, PROJECT_KEY, ADMIN_KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_ADMIN_KEY"
 HOW_TO_GET_ONE = {
     PROJECT_KEY: "for another server, set its /v1 address and a project's key",
-    ADMIN_KEY: "for another server, set its /v1 address and an admin key, which `tunery admin-key create` makes there",
+    ADMIN_KEY: "for another server, set its /v1 address and an admin key of it (`./tunery admin-key create`)",
 }
 TIMEOUT_SECONDS = 120.0  # two tests of the API wait for others: for a receiver of webhooks, or for a worker
 EXIT_CODES = {401: NOT_ALLOWED, 403: NOT_ALLOWED, 429: OVER_LIMIT}
@@ -44,18 +44,25 @@ def _connected(key: str) -> Iterator["OpenAI"]:
 
     The client does not repeat requests: the person at the terminal decides that.
     """
-    missing = [name for name in (ADDRESS, key) if not os.environ.get(name)]
+    found = {name: os.environ.get(name, "") for name in (ADDRESS, key)}
+    if not any(found.values()):
+        found |= client_variables()
+    missing = [name for name in (ADDRESS, key) if not found[name]]
     if missing:  # without an address the SDK would send the key to OpenAI
-        variables = Path(os.environ.get("TUNERY_STATE") or ".state") / "env"
         raise Failure(
-            f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not set. While `tunery up` runs, "
-            f'eval "$(cat {variables})" sets both; {HOW_TO_GET_ONE[key]}.'
+            f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not set. With neither set, the server of a "
+            f"running `./tunery up` is used; {HOW_TO_GET_ONE[key]}."
         )
     import httpx2
     from openai import APIConnectionError, APIStatusError, OpenAI
 
-    secret = os.environ[key]
-    with OpenAI(api_key=secret, admin_api_key=secret, max_retries=0, timeout=TIMEOUT_SECONDS) as client:
+    with OpenAI(
+        base_url=found[ADDRESS],
+        api_key=found[key],
+        admin_api_key=found[key],
+        max_retries=0,
+        timeout=TIMEOUT_SECONDS,
+    ) as client:
         try:
             yield client
         except APIConnectionError as error:

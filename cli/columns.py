@@ -10,14 +10,8 @@ if TYPE_CHECKING:  # rich takes a tenth of a second to import, which the servers
     from rich.console import Console
     from rich.text import Text
 
-COLOURS = {
-    "succeeded": "green",
-    "enabled": "green",
-    "failed": "red",
-    "disabled": "red",
-    "pending": "yellow",
-    "failing": "yellow",
-}
+COLOURS = dict.fromkeys(("succeeded", "enabled", "ok"), "green") | dict.fromkeys(("failed", "disabled", "fail"), "red")
+COLOURS |= dict.fromkeys(("pending", "failing", "warn"), "yellow")
 
 
 def screen() -> "Console":

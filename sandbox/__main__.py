@@ -40,11 +40,14 @@ def main() -> None:
 
 def _kept_in(folder: Path, settings: Settings) -> State:
     """The state of this folder, which is saved there before each answer."""
-    (folder / "files").mkdir(mode=0o700, parents=True, exist_ok=True)
     state = State(settings, folder / "files")
     try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state.folder.mkdir(mode=0o700, exist_ok=True)
         store = Store(folder / "state.db")
         store.read(state)
+    except OSError as error:
+        sys.exit(f"The sandbox cannot use {folder} (SANDBOX_FOLDER): {error.strerror}.")
     except (sqlite3.Error, msgspec.DecodeError, TypeError) as error:
         sys.exit(f"The sandbox cannot read {folder / 'state.db'}: {error}. Remove {folder} to start with nothing.")
     state.save = lambda: store.save(state)
@@ -68,7 +71,11 @@ def serve(state: State, listener: socket.socket) -> None:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    return socket.create_server((settings.host, settings.port), backlog=512)
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=512)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no host name"
+        sys.exit(f"Nobody can listen at {settings.host}:{settings.port} (SANDBOX_HOST, SANDBOX_PORT): {reason}.")
 
 
 def _exit(_: int, __: FrameType | None) -> None:

@@ -1,11 +1,13 @@
 """The settings of the sandbox, each a command line flag and a `SANDBOX_*` environment variable."""
 
 import argparse
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 MEGABYTE = 1024 * 1024
+MAX_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,14 @@ def read(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) 
         parser.add_argument(
             "--" + field.name.replace("_", "-"),
             type=kind,
+            help=f"also SANDBOX_{field.name.upper()}",
             default=environment.get(f"SANDBOX_{field.name.upper()}", field.default),
         )
-    return Settings(**vars(parser.parse_args(arguments)))
+    settings = Settings(**vars(parser.parse_args(arguments)))
+    for field in fields(Settings):
+        value = getattr(settings, field.name)
+        if isinstance(value, int | float) and not 0 <= value < math.inf:
+            parser.error(f"--{field.name.replace('_', '-')} (SANDBOX_{field.name.upper()}) must be a number from 0 on")
+    if settings.port > MAX_PORT:
+        parser.error(f"--port (SANDBOX_PORT) must be from 0 to {MAX_PORT}")
+    return settings

@@ -27,7 +27,7 @@ import shared.webhooks.models  # noqa: F401  imports every table: a flush needs 
 from shared.db.row_security import limit_from_the_start
 from shared.settings import get_settings
 
-NOT_MIGRATED = "the database has not the schema of this version: run `tunery migrate`"
+NOT_MIGRATED = "the database has not the schema of this version: run `./tunery migrate`"
 
 
 @cache

@@ -27,7 +27,7 @@ MAX_KEYS_SHOWN = 10_000
 def create(name: Name = "admin", expires_in_days: Days = None, scope: Scopes = None) -> None:
     """Create an admin key and print it: OPENAI_ADMIN_KEY of the official SDK. It is never shown again.
 
-    Example: `tunery admin-key create --name audits --scope admin:audit_logs:read`
+    Example: `./tunery admin-key create --name audits --scope admin:audit_logs:read`
     """
     from shared.audit.actor import acting_as_operator
     from shared.database import transaction

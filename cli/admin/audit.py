@@ -55,7 +55,7 @@ def export(
 ) -> None:
     """Write all entries as JSON lines, the oldest first. The last line's id is the next export's --after.
 
-    Entries of the last ten seconds are left for then. Example: `tunery audit export --since 2026-11-01 > audit.jsonl`
+    Entries of the last ten seconds are left for then. Example: `./tunery audit export --since 2026-11-01 > audit.jsonl`
     """
     wanted = _wanted(type, project, actor, resource, since, until) | ({"after": after} if after else {})
     with admin_client() as client:

@@ -27,7 +27,7 @@ def cost(
 ) -> None:
     """Show what was spent in a month, by project and line item.
 
-    Example: `tunery cost --month 2026-11 --json`
+    Example: `./tunery cost --month 2026-11 --json`
     """
     start = (month or datetime.now(UTC)).replace(day=1, hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC)
     end = start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)

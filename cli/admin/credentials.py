@@ -39,7 +39,7 @@ def create(
 ) -> None:
     """Give a project an account of its own. Its new jobs go there; jobs that have begun stay where they are.
 
-    Example: `tunery credential create proj_… --base-url ADDRESS --key-file - < key.txt`
+    Example: `./tunery credential create proj_… --base-url ADDRESS --key-file - < key.txt`
     """
     new = {"name": name, "base_url": base_url, "provider": provider, "dialect": dialect, "api_key": _read(key_file)}
     if webhook_secret_file is not None:
@@ -47,7 +47,7 @@ def create(
     with admin_client() as client:
         made = post(client, _path(project), new)
     hint = made["redacted_value"]
-    say(f"Credential {made['id']} ({hint}) is created; `tunery credential test` tries its key.")
+    say(f"Credential {made['id']} ({hint}) is created; `./tunery credential test` tries its key.")
     print(made["id"])
 
 

@@ -28,7 +28,7 @@ DAY_SECONDS, HOUR_SECONDS = 86400, 3600
 def create(project: Project, name: Name = "key", expires_in_days: Days = None, scope: Scopes = None) -> None:
     """Create a key for a project and print it. It is never shown again.
 
-    Example: `tunery key create proj_… --name ci --scope files:write --scope jobs:write --expires-in-days 90`
+    Example: `./tunery key create proj_… --name ci --scope files:write --scope jobs:write --expires-in-days 90`
     """
     lifetime = expires_in_days and expires_in_days * DAY_SECONDS
     new = {"name": name, "expires_in_seconds": lifetime, "scopes": scope or []}
@@ -47,7 +47,7 @@ def list_keys(project: Project) -> None:
 def rotate(key_id: KeyId, overlap_hours: Overlap = 24) -> None:
     """Give a key a new secret and print it. The old one stays good for a day, or as long as you say; 0: not at all.
 
-    Example: `tunery key rotate key_… --overlap-hours 2`
+    Example: `./tunery key rotate key_… --overlap-hours 2`
     """
     overlap = {"overlap_seconds": round(overlap_hours * HOUR_SECONDS)}
     with admin_client() as client:

@@ -37,7 +37,7 @@ def set_limits(
 ) -> None:
     """Change limits: a number, 0 for nothing at all, or `default` for what the settings say. It counts within 5 s.
 
-    Example: `tunery rate-limit set proj_… --requests-per-minute 600 --open-jobs 20`
+    Example: `./tunery rate-limit set proj_… --requests-per-minute 600 --open-jobs 20`
     """
     given = {
         "max_requests_per_1_minute": requests_per_minute,

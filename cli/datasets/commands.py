@@ -40,8 +40,8 @@ def check(
 
     Exit status: 0 if it can be trained on, 3 if there are errors, 2 if the command itself is wrong.
 
-    Examples: `tunery datasets check train.jsonl --model gpt-4o-mini`,
-    `tunery datasets check train.jsonl --format json --no-tokens | jq .counts`
+    Examples: `./tunery datasets check train.jsonl --model gpt-4o-mini`,
+    `./tunery datasets check train.jsonl --format json --no-tokens | jq .counts`
     """
     from cli.datasets import report as dataset_report
 
@@ -96,8 +96,8 @@ def convert(
 
     Exit status: 0 if the target is written, 3 if the data cannot be converted, 2 if the command itself is wrong.
 
-    Examples: `tunery datasets convert alpaca.json train.jsonl`,
-    `tunery datasets convert faq.csv train.jsonl --rename Customer=question --rename Agent=answer --drop Id`
+    Examples: `./tunery datasets convert alpaca.json train.jsonl`,
+    `./tunery datasets convert faq.csv train.jsonl --rename Customer=question --rename Agent=answer --drop Id`
     """
     from cli.datasets.conversion_command import run
 

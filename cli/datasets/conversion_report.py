@@ -149,4 +149,4 @@ def _verdict(outcome: Outcome, target: Path | None) -> Iterator[str]:
         found = f"{_many(report.n_errors, 'error')}, {_many(warnings, 'warning')}"
         yield f"Checked: {report.format or 'unknown format'}, {found}. {report.sentence() or 'It can be trained on.'}"
     if target:
-        yield f"Next: tunery datasets check {target}"
+        yield f"Next: ./tunery datasets check {target}"

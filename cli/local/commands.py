@@ -45,8 +45,9 @@ def sandbox(port: int, folder: Path | None = None) -> list[str]:
     return _python("sandbox", "--port", str(port), *(["--folder", str(folder)] if folder else []))
 
 
-def first(file: Path) -> list[str]:
-    return _python("cli.local.seed", str(file))
+def first(file: Path, patience: float = 30) -> list[str]:
+    """`patience`: seconds until the database must answer."""
+    return _python("cli.local.seed", str(file), str(patience))
 
 
 def environment(**added: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cli import secret_files
+from cli import running_up, secret_files
 from cli.failure import Failure
 from cli.local import commands
 from cli.processes.ports import LOCALHOST
@@ -83,7 +83,7 @@ def only_one(state: Path) -> Iterator[None]:
     if state.exists() and not os.access(state, os.W_OK | os.X_OK):
         raise Failure(f"{state} belongs to another user. TUNERY_STATE names another folder for the state.")
     state.mkdir(parents=True, exist_ok=True)
-    with (state / "lock").open("a+") as lock:
+    with (state / running_up.LOCK).open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -96,5 +96,5 @@ def only_one(state: Path) -> Iterator[None]:
         lock.write(f"{os.getpid()}\n")
         lock.flush()
         shutil.rmtree(state / "logs", ignore_errors=True)
-        (state / "env").unlink(missing_ok=True)  # of a run that was killed
+        running_up.forget(state)  # what a run that was killed has left
         yield

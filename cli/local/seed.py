@@ -1,4 +1,4 @@
-"""`python -m cli.local.seed FILE`: brings the database up to date and makes what a newcomer needs first.
+"""`python -m cli.local.seed FILE [SECONDS]`: brings the database up to date and makes what a newcomer needs first.
 
 That is a project with its key, an admin key, and a webhook endpoint when TUNERY_WEBHOOK_URL names where to send. They
 are written to the file, which only its owner may read, and kept as long as the database knows them.
@@ -25,7 +25,7 @@ from shared.webhooks import service as webhooks
 from shared.webhooks.models import WebhookEndpoint
 from shared.webhooks.schemas import WebhookEndpointCreate
 
-PATIENCE = 30  # seconds until the database must answer
+PATIENCE = 30.0  # seconds until the database must answer, unless the command says another number
 EVENTS = ["fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled"]
 
 
@@ -69,8 +69,8 @@ def is_there(session: Session, project_id: str, endpoint_id: str) -> bool:
     return True
 
 
-def main(file: Path) -> None:
-    migrate_when_reachable(PATIENCE)
+def main(file: Path, patience: float = PATIENCE) -> None:
+    migrate_when_reachable(patience)
     kept = secret_files.read_json(file)
     with acting_as_operator({"projects": "project.created", "api_keys": "api_key.created"}), transaction() as session:
         keep_project(session, kept)
@@ -81,6 +81,6 @@ def main(file: Path) -> None:
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]))
+        main(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else PATIENCE)
     except Exception as error:
         sys.exit(sentence_for(error))

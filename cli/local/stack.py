@@ -1,6 +1,7 @@
 """All of Tunery on this machine: embedded Postgres and Valkey, the sandbox, api, worker, sender and beat."""
 
 import http.client
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,7 @@ class Stack:
         self.environ = environment_for(options)
         for folder in (self.logs, self.state / "files"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.trouble: str | None = None  # why the servers run, but not all of them work
         self.uses_sandbox = not names_provider(self.environ)
         self.address = f"http://{LOCALHOST}:{ports_held.claim('api', options.port)}"
         self.base_url = f"{self.address}/v1"
@@ -56,12 +58,13 @@ class Stack:
 
     def start(self) -> None:
         """Everything at once, since importing is what takes the time; what must wait for another one does so itself."""
+        patience = 0 if self.environ.get("DATABASE_URL") else 30  # one that is not ours to start runs, or does not
         start_postgres, valkey_is_ready = self._prepare_postgres(), self._start_valkey()
         sandbox_is_ready = self._start_sandbox()
         self._start("api", commands.api(LOCALHOST, self.ports_held.numbers["api"], grace=API_GRACE))
         self._start("worker", commands.worker(concurrency=2))
         self._start("sender", commands.sender(concurrency=64))
-        migrate = self._start("migrate", commands.first(self.state / FIRST))
+        migrate = self._start("migrate", commands.first(self.state / FIRST, patience))
         postgres_is_ready = start_postgres()
         self.supervisor.wait_until(valkey_is_ready, "Valkey", but=migrate)
         self.supervisor.wait_until(postgres_is_ready, "Postgres", but=migrate)
@@ -117,8 +120,11 @@ class Stack:
         connection = http.client.HTTPConnection(LOCALHOST, self.ports_held.numbers["api"], timeout=5)
         try:
             connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except (OSError, http.client.HTTPException):
+            answer = connection.getresponse()
+            found = json.loads(answer.read())
+            self.trouble = found["checks"]["redis"] if found["status"] == "degraded" else None
+            return answer.status == 200
+        except (OSError, http.client.HTTPException, ValueError):
             return False
         finally:
             connection.close()

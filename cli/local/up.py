@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cli import secret_files
+from cli import running_up, secret_files
 from cli.local.environment import StackOptions, only_one
 from cli.local.receiver import Receiver
 from cli.local.stack import Stack, running
@@ -57,17 +57,25 @@ def _announced(stack: Stack, webhook_secret: str) -> Iterator[None]:
         "OPENAI_WEBHOOK_SECRET": webhook_secret,
     }
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
-    file = stack.state / "env"
+    running_up.keep(stack.state, stack.environ)
+    file = stack.state / running_up.ENV
     secret_files.write(file, "\n".join([*lines, f"# Docs: {stack.address}/docs", ""]))
     try:
         print(*lines, f"# Docs: {stack.address}/docs", sep="\n", flush=True)
-        _print(
-            f"Ready, with {stack.provider}. These lines are also in {file}, the logs in {stack.logs}. Ctrl-C stops it."
-        )
+        _print(f"{_state_of(stack)} These lines are also in {file}, the logs in {stack.logs}. Ctrl-C stops it.")
         yield
     finally:
-        file.unlink(missing_ok=True)
+        running_up.forget(stack.state)
         _print("Stopping …")
+
+
+def _state_of(stack: Stack) -> str:
+    if stack.trouble is None:
+        return f"Ready, with {stack.provider}."
+    return (
+        f"Ready but degraded, with {stack.provider}: the broker of REDIS_URL is {stack.trouble}. Requests are "
+        "answered, but no file is checked and no job starts until it answers."
+    )
 
 
 def _watch(supervisor: Supervisor) -> NoReturn:

@@ -27,6 +27,19 @@ def claim(port: int = 0) -> socket.socket:
     return holder
 
 
+def check_free(host: str, port: int) -> None:
+    """Raises `Failure` if nobody can listen at this address, before a server would say so with a traceback."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in found:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no host name"
+        raise Failure(f"Nobody can listen at {host}:{port}: {reason}. Name another address in HOST or PORT.") from None
+
+
 def is_listening(port: int) -> bool:
     """Whether somebody answers there."""
     with socket.socket() as probe:

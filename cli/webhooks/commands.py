@@ -63,7 +63,7 @@ def listen(
     The secret is made of your API key, so it stays the same. An event is forwarded once, whatever is answered. When
     the server goes away, what happens meanwhile comes when it is back. Ctrl-C stops it.
 
-    Examples: `tunery webhooks listen --forward-to http://localhost:3000/hook`,
+    Examples: `./tunery webhooks listen --forward-to http://localhost:3000/hook`,
     `export OPENAI_WEBHOOK_SECRET=$(tunery webhooks listen --print-secret)`
     """
     from cli.webhooks import listen as webhook_listener
@@ -84,8 +84,8 @@ def trigger(
 
     Exit status: 0 if it was made, or answered with 2xx; 1 if it was not.
 
-    Examples: `tunery webhooks trigger fine_tuning.job.succeeded`,
-    `tunery webhooks trigger dataset.failed --endpoint we_…`
+    Examples: `./tunery webhooks trigger fine_tuning.job.succeeded`,
+    `./tunery webhooks trigger dataset.failed --endpoint we_…`
     """
     from cli.webhooks.requests import trigger
 
@@ -105,7 +105,7 @@ def deliveries(
 ) -> None:
     """Show what was sent, when, and what was answered, the newest first. `--json` has each attempt.
 
-    Examples: `tunery webhooks deliveries --status failed`, `tunery webhooks deliveries --object ftjob-…`
+    Examples: `./tunery webhooks deliveries --status failed`, `./tunery webhooks deliveries --object ftjob-…`
     """
     from cli.webhooks.requests import show_deliveries
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import structlog
 from sqlalchemy import ColumnElement, func
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.orm import InstrumentedAttribute
@@ -16,6 +17,7 @@ from shared.security.secrets import FERNET, VERSION, CannotUnseal, key_id, key_i
 from shared.webhooks import service as webhooks
 from shared.webhooks.models import DisabledReason, WebhookEndpoint
 
+log = structlog.get_logger(__name__)
 MAX_CHECKED_FERNET_TOKENS = 1000  # a Fernet token does not name its key: it must be opened to know
 
 
@@ -28,13 +30,16 @@ def check_keys() -> None:
     try:
         with transaction() as session:
             missing = _missing(session)
-    except (OperationalError, ProgrammingError):
+    except OperationalError as error:
+        log.warning("Postgres cannot be reached: whether a key is missing is not known", reason=str(error.orig).strip())
+        return
+    except ProgrammingError:
         return
     if missing:
         counts = ", ".join(f"{id} ({count} sealed with it)" for id, count in sorted(missing.items()))
         raise KeyLost(
             f"TUNERY_SECRET_KEYS lacks the key {counts}, so stored secrets cannot be opened. Add it again, behind the "
-            "first key. If it is lost for good, `tunery secrets forget KEY` gives up the secrets that need it"
+            "first key. If it is lost for good, `./tunery secrets forget KEY` gives up the secrets that need it"
         )
 
 

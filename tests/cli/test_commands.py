@@ -2,6 +2,7 @@
 
 import ast
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 
@@ -107,6 +108,37 @@ def test_a_database_that_does_not_answer_is_a_sentence() -> None:
     assert said.returncode == 1
     assert said.stderr.startswith("The database of DATABASE_URL does not answer")
     assert "Traceback" not in said.stderr
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_migration_that_waits_for_the_database_says_so_at_once() -> None:
+    nowhere = "postgresql://tunery:secret@127.0.0.1:1/tunery"
+    said = tunery("migrate", "--wait", "1", **variables_of_this_test() | {"DATABASE_URL": nowhere})
+    assert said.returncode == 1
+    assert said.stderr.count("The database of DATABASE_URL does not answer") == 2
+    assert "It is tried again for up to 1 s …" in said.stderr
+    assert "secret" not in said.stderr
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_command_in_a_database_without_tables_names_the_one_to_run_first(postgres_url: str) -> None:
+    empty = make_url(postgres_url).set(database="template1").render_as_string(hide_password=False)
+    said = tunery("admin-key", "list", **variables_of_this_test() | {"DATABASE_URL": empty})
+    assert said.returncode == 1
+    assert said.stderr == "The database has not the schema of this version: run `./tunery migrate`.\n"
+
+
+@pytest.mark.usefixtures("clean")
+def test_an_address_that_cannot_be_had_is_a_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        said = tunery("api", PORT=port, **variables_of_this_test())
+    assert (said.returncode, said.stderr) == (
+        1,
+        f"Nobody can listen at 127.0.0.1:{port}: Address already in use. Name another address in HOST or PORT.\n",
+    )
+    said = tunery("api", "--host", "no such host", "--port", "0", **variables_of_this_test())
+    assert said.stderr.startswith("Nobody can listen at no such host:0: ")
 
 
 def test_an_unknown_command_is_a_usage_error() -> None:

@@ -1,5 +1,6 @@
 """`tunery up` as a newcomer uses it: one command, four variables, and nothing left behind."""
 
+import json
 import os
 import signal
 import socket
@@ -83,6 +84,7 @@ def succeed(variables: dict[str, str]) -> str:
     return job.id
 
 
+@pytest.mark.timeout(300)
 def test_it_gives_what_a_client_needs_is_the_same_again_after_a_restart_and_mends_itself(state: Path) -> None:
     up = Up(state, **FAST)
     variables = up.wait()
@@ -98,9 +100,25 @@ def test_it_gives_what_a_client_needs_is_the_same_again_after_a_restart_and_mend
     assert again.wait() == variables
     client = OpenAI(base_url=variables["OPENAI_BASE_URL"], api_key=variables["OPENAI_API_KEY"], max_retries=9)
     assert [job.id for job in client.fine_tuning.jobs.list()] == [job_id]
+    the_tuned_model_answers(client, job_id)
     refuses_a_second(again, state)
     starts_again_what_dies(again, client)
     assert again.end(signal.SIGKILL) == -signal.SIGKILL
+
+
+def the_tuned_model_answers(client: OpenAI, job_id: str) -> None:
+    model = client.fine_tuning.jobs.retrieve(job_id).fine_tuned_model
+    assert model
+    answer = client.chat.completions.create(model=model, messages=[{"role": "user", "content": "Question 7"}])
+    assert answer.choices[0].message.content == "Answer 7"
+
+
+def command(state: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """As `./tunery` starts it, with no variable but that of its state folder."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
+    line = [commands.PYTHON, "-m", "cli", *arguments]
+    given = bare | {"TUNERY_STATE": str(state)} | environ
+    return subprocess.run(line, env=given, cwd=commands.ROOT, capture_output=True, text=True, check=False, timeout=110)
 
 
 def refuses_a_second(up: Up, state: Path) -> None:
@@ -164,6 +182,33 @@ def test_a_port_that_is_taken_is_said_in_a_sentence(state: Path) -> None:
         assert up.process.wait(PATIENCE) == 1
     assert f"Port {port} cannot be had for the api: Address already in use." in up.said.read_text()
     assert "Traceback" not in up.said.read_text()
+
+
+def test_without_a_broker_it_says_that_it_is_degraded_and_why(state: Path) -> None:
+    up = Up(state, REDIS_URL="redis://127.0.0.1:1/0")
+    up.wait()
+    until(lambda: "These lines are also in" in up.said.read_text())
+    assert "Ready but degraded" in up.said.read_text()
+    assert "the broker of REDIS_URL is unreachable: ConnectionError" in up.said.read_text()
+    assert up.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.timeout(400)
+def test_other_commands_need_no_variable_while_it_runs(state: Path) -> None:
+    up = Up(state)
+    up.wait()
+    for arguments in (["admin-key", "list"], ["project", "list"], ["reconcile", "--dry-run"]):
+        done = command(state, *arguments)
+        assert done.returncode == 0, done.stderr
+    doctor = json.loads(command(state, "doctor", "--json").stdout)
+    assert [each for each in doctor["checks"] if each["status"] == "fail"] == []
+    sources = {row["name"]: row["source"] for row in doctor["settings"]}
+    assert sources["DATABASE_URL"] == "the running `./tunery up`"
+    other = command(state, "admin-key", "list", DATABASE_URL="postgresql://a:b@127.0.0.1:1/c")
+    assert "REDIS_URL: required, but not set." in other.stderr  # another installation gets nothing of this one
+    assert up.end(signal.SIGKILL) == -signal.SIGKILL
+    assert (state / "settings.json").exists()  # left by the kill, and not believed
+    assert "DATABASE_URL: required, but not set." in command(state, "admin-key", "list").stderr
 
 
 def test_half_a_provider_is_refused(state: Path) -> None:

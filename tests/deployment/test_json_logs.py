@@ -18,7 +18,7 @@ from tests.servers import free_port
 from tests.world import Person, variables_of_this_test
 
 PATIENCE = 100.0
-NOT_MIGRATED = "the database has not the schema of this version: run `tunery migrate`"
+NOT_MIGRATED = "the database has not the schema of this version: run `./tunery migrate`"
 ENDED_WELL = (0, -signal.SIGTERM)
 
 

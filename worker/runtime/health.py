@@ -98,8 +98,8 @@ def _check_sweep() -> str:
     with _postgres() as connection:
         age = _sweep_age(connection)
     if age is None:
-        return "none was ever made: start `tunery beat`"
-    return "ok" if age <= MAX_SWEEP_AGE_SECONDS else f"the last was {age:.0f} s ago: start `tunery beat`"
+        return "none was ever made: start `./tunery beat`"
+    return "ok" if age <= MAX_SWEEP_AGE_SECONDS else f"the last was {age:.0f} s ago: start `./tunery beat`"
 
 
 def metrics(facts: Facts) -> bytes:

@@ -98,7 +98,7 @@ def test_a_line_has_these_findings(line: bytes, expected: list[str]) -> None:
         (b'{"a": [1,]}', 9, "Remove the comma"),
         (b'{"a": 1},', 8, "Remove the comma"),
         (b'{"\xc3\xa9": oh}', 7, None),
-        (b"a,b,c", 0, "Write one JSON object per line; `tunery datasets convert` converts a CSV file"),
+        (b"a,b,c", 0, "Write one JSON object per line; `./tunery datasets convert` converts a CSV file"),
         (b"\xef\xbb\xbf{}", 0, "Remove the byte order mark"),
         (b'{"a": "\xff"}', 7, None),
     ],

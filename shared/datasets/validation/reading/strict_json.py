@@ -145,7 +145,7 @@ def _broken(error: json.JSONDecodeError) -> UnreadableLine:
     if after.startswith("\ufeff"):
         hint = "Remove the byte order mark"
     elif not before and after[:1] not in ("{", "["):
-        hint = "Write one JSON object per line; `tunery datasets convert` converts a CSV file"
+        hint = "Write one JSON object per line; `./tunery datasets convert` converts a CSV file"
     what = error.msg[0].lower() + error.msg[1:].removesuffix(" at")
     return UnreadableLine("invalid_json", f"not JSON: {what} at column {error.pos + 1}", offset, hint)
 

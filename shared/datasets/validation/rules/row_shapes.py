@@ -2,7 +2,7 @@
 
 from typing import Any
 
-CONVERT = "Convert it: `tunery datasets convert IN OUT`"
+CONVERT = "Convert it: `./tunery datasets convert IN OUT`"
 Shape = tuple[str, str]
 _PAIRS = (
     ("instruction", "output", "a row of Alpaca (`instruction`, `input`, `output`)"),

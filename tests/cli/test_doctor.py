@@ -1,0 +1,150 @@
+"""`tunery doctor`: what works, what does not and what to do, without a secret and without a traceback."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from cli.doctor.result import Result, Status, fail, ok, run
+from cli.local import commands
+from shared.db.ids import new_id
+from shared.migrations import newest_revision
+from tests.brokers import deaf_redis
+from tests.world import Sandbox, variables_of_this_test
+
+SECRET = "hunter2"
+NOWHERE = "127.0.0.1:1"
+
+
+def doctor(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("TUNERY_", "AWS_"))}
+    command = [sys.executable, "-m", "cli", "doctor", *arguments]
+    given = bare | variables_of_this_test() | environ
+    return subprocess.run(
+        command, env=given, cwd=commands.ROOT, capture_output=True, text=True, check=False, timeout=110
+    )
+
+
+def report(**environ: str) -> dict[str, Any]:
+    done = doctor("--json", **environ)
+    assert "Traceback" not in done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == (1 if found["status"] == "fail" else 0)
+    return found
+
+
+def lines(found: dict[str, Any], check: str) -> list[tuple[str, str]]:
+    return [(each["status"], each["found"]) for each in found["checks"] if each["check"] == check]
+
+
+@pytest.fixture
+def empty_database(postgres_url: str) -> Iterator[str]:
+    """The address of a database without tables."""
+    name = new_id("empty_")
+    url = postgres_url.replace("postgresql+psycopg://", "postgresql://").rpartition("/")[0]
+    with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
+        connection.execute(f'create database "{name}"'.encode())
+        yield f"{url}/{name}"
+        connection.execute(f'drop database "{name}" with (force)'.encode())
+
+
+@pytest.mark.usefixtures("clean")
+def test_what_works_is_ok_and_each_line_that_is_not_says_what_to_do(sandbox: Sandbox, tmp_path: Path) -> None:
+    found = report(TUNERY_STORAGE=str(tmp_path))
+    for check in ("settings", "database", "clock", "broker", "storage", "provider", "versions"):
+        assert [status for status, _ in lines(found, check)] == ["ok"], found
+    assert lines(found, "schema") == [("ok", f"at revision {newest_revision()}, the newest")]
+    assert all(each["advice"] for each in found["checks"] if each["status"] != "ok")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("clean")
+def test_settings_are_shown_with_their_sources_and_secrets_masked(sandbox: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "TUNERY_SMTP__PASSWORD").write_text(SECRET)
+    found = report(
+        TUNERY_SECRETS_DIR=str(tmp_path), TUNERY_PROVIDER__WEBHOOK_SECRET=SECRET, AWS_SECRET_ACCESS_KEY=SECRET
+    )
+    shown = {row["name"]: (row["value"], row["source"]) for row in found["settings"]}
+    assert shown["TUNERY_SMTP__PASSWORD"] == ("…", "secret file")
+    assert shown["TUNERY_PROVIDER__WEBHOOK_SECRET"] == ("…", "environment")
+    assert shown["AWS_SECRET_ACCESS_KEY"] == ("…", "environment")
+    assert shown["TUNERY_POLL_EVERY"] == ("5", "default")
+    password = re.search(r":([^:@/]+)@", variables_of_this_test()["DATABASE_URL"])
+    assert password
+    assert password[1] not in json.dumps(found)
+
+
+@pytest.mark.usefixtures("clean")
+def test_everything_that_is_down_is_told_at_once(sandbox: Sandbox) -> None:
+    found = report(
+        DATABASE_URL=f"postgresql://a:{SECRET}@{NOWHERE}/x",
+        REDIS_URL=f"redis://:{SECRET}@{NOWHERE}/0",
+        TUNERY_PROVIDER__BASE_URL=f"http://{NOWHERE}/v1",
+        TUNERY_STORAGE="/proc/nowhere",
+    )
+    for check in ("database", "broker", "provider", "storage"):
+        [(status, _)] = lines(found, check)
+        assert status == "fail", found
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_refused_key_is_told_from_a_wrong_address(sandbox: Sandbox) -> None:
+    done = doctor(TUNERY_PROVIDER__API_KEY=f"sk-{SECRET}")
+    assert done.returncode == 1
+    assert "     Replace the key in TUNERY_PROVIDER__API_KEY." in done.stdout
+    assert SECRET not in done.stdout
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_database_that_is_not_migrated_is_told_with_the_command(sandbox: Sandbox, empty_database: str) -> None:
+    found = report(DATABASE_URL=empty_database)
+    assert lines(found, "schema") == [("fail", "the database is not migrated")]
+    assert {"Run `./tunery migrate`."} == {each["advice"] for each in found["checks"] if each["check"] == "schema"}
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_broker_that_never_answers_does_not_hold_it_up(sandbox: Sandbox) -> None:
+    with deaf_redis() as deaf:
+        found = report(REDIS_URL=deaf.url)
+    assert [status for status, _ in lines(found, "broker")] == ["fail"]
+    assert [status for status, _ in lines(found, "database")] == ["ok"]
+
+
+@pytest.mark.usefixtures("server")
+def test_wrong_settings_are_all_told_and_nothing_else_is_tried() -> None:
+    bare = {"DATABASE_URL": "", "REDIS_URL": "", "TUNERY_POLL_EVRY": SECRET, "TUNERY_WEBHOOK_PORTS": f"[{SECRET}"}
+    done = doctor("--json", **bare)
+    found = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert SECRET not in done.stdout + done.stderr
+    assert {each["check"] for each in found["checks"]} == {"settings", "versions"}
+    told = " ".join(each["found"] for each in found["checks"])
+    assert all(name in told for name in ("TUNERY_POLL_EVRY", "TUNERY_WEBHOOK_PORTS"))
+
+
+def _raise() -> Iterator[Result]:
+    yield ok("it", "begins")
+    raise SystemExit("a library gives up")
+
+
+def _hang(release: Callable[[], object]) -> Iterator[Result]:
+    release()
+    yield ok("it", "too late")
+
+
+def test_a_check_that_raises_or_hangs_has_failed() -> None:
+    over = threading.Event()
+    found = run({"raises": _raise, "hangs": lambda: _hang(over.wait)}, seconds=1)
+    over.set()
+    assert found[0] == ok("it", "begins")
+    assert (found[1].status, found[1].found) == (Status.FAIL, "SystemExit: a library gives up")
+    assert found[2] == fail("hangs", "no answer within 1 s", "Check its address and the network.")
