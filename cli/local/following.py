@@ -3,6 +3,8 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from cli.columns import printable
+
 if TYPE_CHECKING:  # the import takes half a second
     from openai import OpenAI
     from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
@@ -44,7 +46,7 @@ class FollowedJob:
         data: Any = event.data if isinstance(event.data, dict) else {}
         step, loss, total = data.get("step"), data.get("train_loss"), data.get("total_steps")
         if event.type != "metrics" or not isinstance(step, int) or loss is None or not is_number(loss):
-            training.message(event.message)
+            training.message(printable(event.message))
             return
         self.losses.append(float(loss))
         training.step(step, total if isinstance(total, int) else None, float(loss))

@@ -67,9 +67,11 @@ def show_metrics(job_id: str, rows: int, *, as_json: bool) -> None:
 
 
 def _evenly(points: list[Found], count: int) -> list[Found]:
-    """From the first to the last."""
-    last = len(points) - 1
-    return points if last < count else [points[row * last // (count - 1)] for row in range(count)]
+    """From the first to the last; if only some steps were validated, those and the last."""
+    validated = [point for point in points[:-1] if is_number(point.get("valid_loss"))]
+    shown = [*validated, points[-1]] if validated else points
+    last = len(shown) - 1
+    return shown if last < count else [shown[row * last // (count - 1)] for row in range(count)]
 
 
 def _cell(value: Any) -> str:
