@@ -1,21 +1,20 @@
 """The server and the key of a client's command, and one sentence for whatever goes wrong between the two.
 
-OPENAI_BASE_URL and OPENAI_API_KEY name them; if neither is set, the file `env` that `tunery up` keeps while it runs.
+OPENAI_BASE_URL and OPENAI_API_KEY name them; if neither is set, the running `./tunery up` of the same checkout does.
 """
 
 import os
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from json import JSONDecodeError
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cli.api_client import ADDRESS, PROJECT_KEY, plainly
 from cli.failure import Failure
+from cli.running_up import client_variables
 
 if TYPE_CHECKING:  # the import takes half a second, which --help and usage errors need not wait for
     from httpx2 import Response
@@ -46,7 +45,7 @@ def find_server() -> Server:
     missing = [name for name, value in found.items() if not value]
     is_local = len(missing) == len(found)
     if is_local:
-        found = _of_running_server()
+        found = _of_running_up()
     elif missing:
         raise Failure(
             f"{missing[0]} is not set, and {next(name for name in found if name not in missing)} is. Set both: the /v1 "
@@ -56,17 +55,13 @@ def find_server() -> Server:
     return Server(found[ADDRESS].rstrip("/"), found[PROJECT_KEY], is_local)
 
 
-def _of_running_server() -> dict[str, str]:
-    file = Path(os.environ.get("TUNERY_STATE") or ".state") / "env"
-    try:
-        lines = file.read_text().splitlines()
-    except OSError:
+def _of_running_up() -> dict[str, str]:
+    variables = client_variables()
+    if not variables:
         raise Failure(
             f"No server is named, and none runs here. Start one with `./tunery up`, or set {ADDRESS} (a server's /v1 "
             f"address) and {PROJECT_KEY}."
-        ) from None
-    words = [shlex.split(line) for line in lines if line.startswith("export ")]
-    variables = dict(word.split("=", 1) for _, word in words)
+        )
     return {name: variables.get(name, "") for name in (ADDRESS, PROJECT_KEY)}
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cli import running_up
 from cli.client import server
+from cli.local.environment import only_one
 from tests.cli.terminal import Tunery
 from tests.world import Person, Sandbox
 
@@ -25,9 +27,12 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_without_variables_the_server_that_runs_here_is_asked(alice: Person, nowhere: Path, tunery: Tunery) -> None:
     values = {"OPENAI_BASE_URL": alice.base_url, "OPENAI_API_KEY": alice.api_key, "OPENAI_ADMIN_KEY": "sk-admin"}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
-    (nowhere / "env").write_text("\n".join([*lines, "# Docs: http://127.0.0.1/docs", ""]))
     file_id = alice.upload()
-    assert tunery("files", "show", file_id).out.splitlines()[0].split() == ["file", file_id]
+    with only_one(nowhere):
+        running_up.keep(nowhere, {})
+        (nowhere / "env").write_text("\n".join([*lines, "# Docs: http://127.0.0.1/docs", ""]))
+        assert tunery("files", "show", file_id).out.splitlines()[0].split() == ["file", file_id]
+    assert tunery("files", "show", file_id).code == 1  # the files of an `up` that was killed
 
 
 def test_without_variables_and_without_a_server_both_ways_are_named(nowhere: Path, tunery: Tunery) -> None:
