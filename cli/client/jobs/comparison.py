@@ -28,7 +28,7 @@ def compare(first: str, second: str, *, as_json: bool) -> None:
         return
     if not differing:
         say("In what was asked for, and in how they ended, these jobs do not differ.")
-    rows = [[name, *map(_cell, values)] for name, values in {**differing, **curves}.items()]
+    rows = [[name, *(_cell(name, value) for value in values)] for name, values in {**differing, **curves}.items()]
     print_table(("", first, second), rows)
 
 
@@ -68,10 +68,10 @@ def _beside(first: Found, second: Found, *, only_different: bool) -> dict[str, l
     return {name: pair for name, pair in both.items() if not only_different or pair[0] != pair[1]}
 
 
-def _cell(value: Any) -> str:
+def _cell(name: str, value: Any) -> str:
     if value is None:
         return NONE
     if isinstance(value, dict):
         return f"{value['loss']:.4f} (step {value['step']:,})"
-    text = str(value)
+    text = f"{value:,}" if name == "trained_tokens" else str(value)
     return text if len(text) <= VALUE_WIDTH else f"{text[: VALUE_WIDTH // 2]}…{text[1 - VALUE_WIDTH // 2 :]}"
