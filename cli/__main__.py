@@ -150,7 +150,7 @@ def sender(
 
 @app.command(rich_help_panel=OPERATE)
 def beat() -> None:
-    """Run the clock that rings for each row that is due. One is needed; two do no harm."""
+    """Run the scheduler: it wakes a worker for each row that is due. One is needed; two do no harm."""
     _check_settings()
     commands.become(commands.beat())
 

@@ -18,7 +18,9 @@ from cli.admin.keys import (
     show_rotated,
 )
 
-app = typer.Typer(help="The admin keys, which look after projects and act for none.", no_args_is_help=True)
+app = typer.Typer(
+    help="The admin keys, for administration alone: no project's requests are made with them.", no_args_is_help=True
+)
 
 MAX_KEYS_SHOWN = 10_000
 

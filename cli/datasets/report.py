@@ -88,7 +88,8 @@ def problem_lines(problems: list[Problem], counts: Mapping[str, int], file: str)
         if same[0].severity is Severity.WARNING and shown[code] > WARNINGS_SHOWN:
             continue
         where = f"{len(same):,} times, {_lines(same)}: " if len(same) > 1 else ""
-        yield f"{file}:{same[0].line or 0}: {code}: {where}{_sentence(same[0])}"
+        line = f":{same[0].line}" if same[0].line else ""  # a finding about the whole file has none
+        yield f"{file}{line}: {code}: {where}{_sentence(same[0])}"
         hinted[code, same[0].hint] += 1
         if same[0].hint and hinted[code, same[0].hint] == 1:
             yield f"    {same[0].hint}."
