@@ -40,7 +40,7 @@ FAST_SETTINGS = {
 }
 
 
-def wait_until(is_so: Callable[[], bool], what: str, patience: float = 30) -> None:
+def wait_until(is_so: Callable[[], bool], what: str, patience: float = 90) -> None:
     deadline = time.monotonic() + patience
     while not is_so():
         assert time.monotonic() < deadline, f"{what} did not happen in {patience:.0f} s"
@@ -188,10 +188,9 @@ def test_a_file_becomes_a_model_and_the_webhook_can_be_believed(
     assert answer.choices[0].message.content == "Answer 7"
     messages = [event.message for event in alice.openai.fine_tuning.jobs.list_events(job_id, limit=100)]
     assert messages[0] == "The job has successfully completed"
-    assert [message for message in messages if "slot" not in message][-2:] == [
-        f"Created fine-tuning job: {job_id}",
-        "Job accepted: its files are checked and sent to the provider",
-    ]
+    [created, accepted] = [message for message in messages if "slot" not in message][-2:]
+    assert created == f"Created fine-tuning job: {job_id}"
+    assert accepted.startswith("Job accepted: ")
 
 
 def test_a_worker_that_is_killed_between_the_create_and_its_record_leaves_one_job(

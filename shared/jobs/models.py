@@ -74,6 +74,8 @@ class Level(StrEnum):
 
 
 IS_WAITING = "slot = 'waiting' AND status = 'queued'"  # one that is paused keeps its turn, and is passed over
+# Its step is due or under way, and may end with a job that asks for a slot. One that waits for a file is due later.
+MAY_ASK_FOR_A_SLOT = "slot IS NULL AND status = 'validating_files' AND (due_at <= :now OR failures = 1)"
 IS_OPEN = "status NOT IN ('succeeded', 'failed', 'cancelled')"
 IS_AT_PROVIDER = f"provider_job_id IS NOT NULL AND {IS_OPEN}"
 IS_HELD = "slot = 'held' AND status <> 'paused'"  # the provider gives the slot of a paused one to others

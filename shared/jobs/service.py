@@ -56,8 +56,7 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     session.add(job)
     session.flush()
     costs.note_estimate(session, job)
-    copied = f", a copy of {new.from_job}" if new.from_job else ""
-    add_event(session, job, f"Job accepted{copied}: its files are checked and sent to the provider")
+    add_event(session, job, new_job.accepted_sentence(session, job, new))
     for sentence in warnings:
         add_event(session, job, sentence, Level.WARN)
     notify(session, job, EventType.JOB_CREATED)

@@ -22,6 +22,7 @@ from worker.runtime.steps import Step, after, backoff, log
 MAX_ADMISSIONS_PER_STEP = 100
 MAX_RANKED_JOBS = 200  # those after them show no position
 RANK_INTERVAL = timedelta(seconds=1)
+ORDER_INTERVAL = timedelta(seconds=0.5)  # until it is seen again whether an older job asks for a slot
 ADMIT_INTERVAL = timedelta(seconds=30)  # between steps without a wake-up, in case one is lost
 MAX_FREED_TIMES = 20  # the latest slots that became free, from which `estimated_start_at` is computed
 MAX_COUNTED_JOBS = 1000
@@ -49,6 +50,8 @@ def _is_free(session: Session, queue: JobQueue, job: Job) -> bool:
         return False
     if slots.most(session, queue) is None:
         return True
+    if fair_share.is_behind(session, job):
+        return False
     if slots.locked(session, queue.id).due_at is not None:  # another job has begun to wait meanwhile
         return False
     reserve = _reserve(session, queue) if job.priority == Priority.LOW else 0
@@ -115,9 +118,10 @@ def _plan(session: Session, queue: JobQueue) -> None:
     free = _free(session, queue, held, creating)
     admitted = _admit(session, queue, free, _reserve(session, queue))
     queue.held = held + len(admitted)
-    release(
-        queue, _next_step_at(session, queue, is_trying=queue.creates_one_at_a_time and creating + len(admitted) > 0)
-    )
+    next_step_at = _next_step_at(session, queue, is_trying=queue.creates_one_at_a_time and creating + len(admitted) > 0)
+    if next_step_at is not None and len(admitted) < free and fair_share.is_any_behind(session, queue):
+        next_step_at = min(next_step_at, after(ORDER_INTERVAL))
+    release(queue, next_step_at)
     if len(admitted) == MAX_ADMISSIONS_PER_STEP:
         make_due(session, queue)
 
@@ -182,7 +186,7 @@ def _rank(session: Session, queue: JobQueue, now: datetime) -> datetime:
     """Tell the first their positions, not too often; when to do so next if it is too early now."""
     if queue.ranked_at is not None and queue.ranked_at + RANK_INTERVAL > now:
         return queue.ranked_at + RANK_INTERVAL
-    turns = fair_share.turns(session, queue, MAX_RANKED_JOBS)
+    turns = fair_share.turns(session, queue, MAX_RANKED_JOBS, in_order=False)
     positions: dict[str, int | None] = dict.fromkeys(queue.ranked_job_ids)
     positions |= {turn.job_id: number for number, turn in enumerate(turns, 1)}
     fair_share.write_positions(session, positions, _starts(queue, turns, now))

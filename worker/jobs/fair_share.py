@@ -3,6 +3,9 @@
 Stride scheduling: the virtual time of a waiting job is the `virtual_time` of its project, plus 1/weight for each of the
 project's jobs before it. The smallest is next. A project that comes, or comes back, starts at the `virtual_time` of the
 queue, so having been away gives neither credit nor debt.
+
+The steps of a project's jobs run side by side and end in any order. So that its jobs start in the order in which they
+were made, one is not admitted while an older one, of its priority or a higher one, may be about to ask for a slot.
 """
 
 from dataclasses import dataclass
@@ -11,7 +14,8 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlmodel import Session
 
-from shared.jobs.models import IS_HELD, IS_WAITING, Priority
+from shared.db.times import utc_now
+from shared.jobs.models import IS_HELD, IS_WAITING, MAY_ASK_FOR_A_SLOT, Job, Priority
 from shared.jobs.queue.models import JobQueue
 from shared.settings import get_settings
 
@@ -37,20 +41,33 @@ shares AS (
         SELECT FROM jobs
         WHERE queue_id = :queue AND project_id = s.project_id AND priority <= :lowest AND {IS_WAITING}
     )
+),
+coming AS (
+    SELECT project_id, priority, min(id) AS oldest FROM jobs
+    WHERE :in_order AND project_id IN (SELECT project_id FROM shares) AND {MAY_ASK_FOR_A_SLOT} GROUP BY 1, 2
 )
 SELECT turn.id, s.project_id, s.start + turn.before * s.stride AS virtual, s.stride
 FROM (SELECT * FROM shares WHERE room > 0 ORDER BY start LIMIT :count) s
 CROSS JOIN LATERAL (
     SELECT id, row_number() OVER (ORDER BY priority, id) - 1 AS before FROM jobs
     WHERE queue_id = :queue AND project_id = s.project_id AND priority <= :lowest AND {IS_WAITING}
+        AND NOT EXISTS (
+            SELECT FROM coming
+            WHERE project_id = s.project_id AND priority <= jobs.priority AND oldest < jobs.id
+        )
     ORDER BY priority, id LIMIT greatest(least(s.room, :count), 0)
 ) turn
 ORDER BY virtual, turn.id LIMIT :count
 """)
 
 
-def turns(session: Session, queue: JobQueue, count: int, lowest: Priority = Priority.LOW) -> list[Turn]:
-    """Return the first `count` jobs that may be admitted, without those that exceed their project's own limit."""
+def turns(
+    session: Session, queue: JobQueue, count: int, lowest: Priority = Priority.LOW, *, in_order: bool = True
+) -> list[Turn]:
+    """Return the first `count` jobs that may be admitted, without those that exceed their project's own limit.
+
+    With `in_order`, also without those behind which an older one may be about to ask for a slot.
+    """
     if count <= 0:
         return []
     values = {
@@ -59,8 +76,41 @@ def turns(session: Session, queue: JobQueue, count: int, lowest: Priority = Prio
         "most": get_settings().provider.max_active_jobs,
         "count": count,
         "lowest": int(lowest),
+        "in_order": in_order,
+        "now": utc_now(),
     }
     return [Turn(*found) for found in session.connection().execute(_TURNS, values)]
+
+
+_IS_BEHIND = text(f"""
+SELECT EXISTS (
+    SELECT FROM jobs WHERE project_id = :project AND priority <= :priority AND id < :id AND {MAY_ASK_FOR_A_SLOT}
+)
+""")
+_IS_ANY_BEHIND = text(f"""
+SELECT EXISTS (
+    SELECT FROM queue_shares s CROSS JOIN LATERAL (
+        SELECT min(id) AS oldest FROM jobs WHERE project_id = s.project_id AND {MAY_ASK_FOR_A_SLOT}
+    ) coming
+    WHERE s.queue_id = :queue AND EXISTS (
+        SELECT FROM jobs
+        WHERE queue_id = :queue AND project_id = s.project_id AND id > coming.oldest AND {IS_WAITING}
+    )
+)
+""")
+
+
+def is_behind(session: Session, job: Job) -> bool:
+    """Whether an older job of its project, of its priority or a higher one, may be about to ask for a slot."""
+    values = {"project": job.project_id, "priority": job.priority, "id": job.id, "now": utc_now()}
+    session.flush()
+    return bool(session.connection().execute(_IS_BEHIND, values).scalar_one())
+
+
+def is_any_behind(session: Session, queue: JobQueue) -> bool:
+    """Whether a job waits in the queue behind which an older one may be about to ask for a slot."""
+    values = {"queue": queue.id, "now": utc_now()}
+    return bool(session.connection().execute(_IS_ANY_BEHIND, values).scalar_one())
 
 
 _CHARGE = text("""

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from shared.datasets.models import Dataset, DatasetStatus
 from shared.db.owned import get_owned
 from shared.errors import Invalid
 from shared.jobs.models import Job, Priority
@@ -48,6 +49,16 @@ def provider_options(credential: Credential, given: dict[str, Any] | None) -> di
         code = "unknown_parameter" if problem.is_unknown else "invalid_value"
         raise Invalid(f"{param}: {problem.sentence}", code=code, param=param)
     return options.as_sent(dialect, given) if given is not None else None
+
+
+def accepted_sentence(session: Session, job: Job, new: JobCreate) -> str:
+    """Return the job's first event. A file that is not checked yet is the reason why a later job may start first."""
+    copied = f", a copy of {new.from_job}" if new.from_job else ""
+    files = [session.get_one(Dataset, id) for id in (job.training_file, job.validation_file) if id is not None]
+    unchecked = " and ".join(file.id for file in files if file.status is DatasetStatus.UPLOADED)
+    if not unchecked:
+        return f"Job accepted{copied}: its files are checked and sent to the provider"
+    return f"Job accepted{copied}: it waits for the check of {unchecked}. Jobs made later may start before it"
 
 
 def _given(new: JobCreate) -> dict[str, Any]:
