@@ -8,6 +8,7 @@ from sqlmodel import Session
 from shared.datasets import reports
 from shared.datasets.models import Dataset
 from shared.datasets.validation.findings.codes import CODES, Severity, severity_of
+from shared.datasets.validation.rules import fitness
 from shared.datasets.validation.rules.fitness import Misfit, of_file, of_model
 from shared.datasets.validation.rules.limits import rules
 from shared.datasets.views import EstimateProblem
@@ -114,10 +115,15 @@ def _names(model: str) -> set[str]:
 
 
 def _shutdown(credential: Credential, base: str) -> date | None:
-    """The day that the provider's own list names. A base that it offers without one can be tuned, whoever else stops
-    a model of that name."""
+    """The day that the provider's own list names. Where it names none, a published day that is still to come.
+
+    A published day that has passed does not count against a base that the provider still offers.
+    """
+    if not credential.base_models:
+        return None
     stated = [each.get("shutdown_date") for each in credential.base_models if each["id"] in _names(base)]
     try:
         return date.fromisoformat(next(filter(None, stated), ""))
     except ValueError:
-        return None
+        published = fitness.published_shutdown(base, credential.provider)
+        return published if published and published > fitness.today() else None
