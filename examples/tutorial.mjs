@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 
 import OpenAI from "openai";
 
-const MODEL = "gpt-3.5-turbo";
+const MODEL = "gpt-4o-mini";
 const EXAMPLES = fileURLToPath(new URL("train.jsonl", import.meta.url));
 const SYSTEM = "You are a teaching assistant for machine learning. Answer in the style of Shakespeare.";
 const QUESTION = "What is overfitting, and how do I notice it?";

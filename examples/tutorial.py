@@ -15,7 +15,7 @@ from openai import OpenAI, OpenAIError
 from openai.types import FileObject
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
-MODEL = "gpt-3.5-turbo"
+MODEL = "gpt-4o-mini"
 EXAMPLES = Path(__file__).with_name("train.jsonl")
 SYSTEM = "You are a teaching assistant for machine learning. Answer in the style of Shakespeare."
 QUESTION = "What is overfitting, and how do I notice it?"

@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query
 from sqlalchemy import ColumnElement
-from sqlmodel import col, or_
+from sqlmodel import and_, col, not_, or_
 from starlette.requests import Request
 
 from shared.db.ids import first_id
 from shared.db.tables import Owned
 from shared.db.times import from_epoch
 from shared.errors import Invalid
-from shared.jobs.models import Job, JobStatus
+from shared.jobs.models import Job, JobRequest, JobStatus
 
 # FastAPI has no parameter for an object in the query; this is what OpenAI's own document says of it.
 METADATA_PARAMETER = {
@@ -68,10 +68,17 @@ def job_filter(
     """Return the conditions that all filters of a request make together. Raises `Invalid` for a wrong `metadata`."""
     where = [*_by_metadata(request), *created_in(Job)]
     if status is not None:
-        where.append(col(Job.status).in_(status))
+        where.append(_shown_with(status))
     if model is not None:
         where.append(col(Job.model).in_(model))
     return where
+
+
+def _shown_with(statuses: list[JobStatus]) -> ColumnElement[bool]:
+    """As `shown_status` has it: a paused job whose resume was accepted is shown as queued."""
+    is_resumed = and_(col(Job.status) == JobStatus.PAUSED, col(Job.request).is_not_distinct_from(JobRequest.RESUME))
+    listed = and_(col(Job.status).in_(statuses), not_(is_resumed))
+    return or_(listed, is_resumed) if JobStatus.QUEUED in statuses else listed
 
 
 def _by_metadata(request: Request) -> list[Any]:

@@ -12,6 +12,9 @@ def test_a_paused_job_goes_on(alice: Person, sandbox: Sandbox) -> None:
     job = move(alice, sandbox, alice.create_job(), "paused")
     assert str(leniently(alice).fine_tuning.jobs.resume(job.id).status) == "queued"
     assert alice.openai.fine_tuning.jobs.retrieve(job.id).status == "queued"
+    for status, ids in (("queued", [job.id]), ("paused", [])):
+        listed = alice.http.get("/fine_tuning/jobs", params={"status": status}).json()["data"]
+        assert [each["id"] for each in listed] == ids
     work(2)
     assert alice.openai.fine_tuning.jobs.retrieve(job.id).status in {"queued", "running", "succeeded"}
 

@@ -184,14 +184,14 @@ def test_an_expired_dataset_takes_its_provider_files_with_it(alice: Person, sand
     assert sandbox.files() == []
 
 
-def test_a_job_whose_dataset_expired_before_it_was_sent_says_so(alice: Person, sandbox: Sandbox) -> None:
+def test_a_dataset_does_not_expire_before_the_job_that_needs_it_is_created(alice: Person, sandbox: Sandbox) -> None:
     file_id = alice.upload()
     job_id = alice.create_job(training_file=file_id)
     change(Dataset, file_id, expires_at=utc_now() - timedelta(seconds=1))
-    work(3)
-    job = alice.openai.fine_tuning.jobs.retrieve(job_id)
-    assert job.error
-    assert (job.error.code, job.error.param) == ("file_deleted", "training_file")
+    sandbox.move(work_until_created(job_id), status="running")
+    assert [file.filename for file in sandbox.files()] == ["train.jsonl"]
+    work(2)
+    assert alice.http.get(f"/files/{file_id}").status_code == 404
     assert sandbox.files() == []
 
 
