@@ -189,7 +189,7 @@ def test_a_dataset_does_not_expire_before_the_job_that_needs_it_is_created(alice
     job_id = alice.create_job(training_file=file_id)
     change(Dataset, file_id, expires_at=utc_now() - timedelta(seconds=1))
     sandbox.move(work_until_created(job_id), status="running")
-    assert [file.filename for file in sandbox.files()] == ["train.jsonl"]
+    assert len(sandbox.files()) == 1
     work(2)
     assert alice.http.get(f"/files/{file_id}").status_code == 404
     assert sandbox.files() == []
