@@ -1,6 +1,7 @@
 """When a job is polled next, and whether its status is asked for, as tables."""
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -105,6 +106,6 @@ def test_jobs_without_news_take_turns(job_id: str) -> None:
         job = session.get_one(Job, job_id)
         turns = [poll_schedule.next_poll_at(session, job, is_new=False) for _ in range(3)]
     apart = 2 * MINUTE / get_settings().quiet_polls_per_minute  # two calls: for the job, and for its events
-    assert [later - earlier for earlier, later in zip(turns, turns[1:], strict=False)] == [apart, apart]
+    assert [later - earlier for earlier, later in pairwise(turns)] == [apart, apart]
     assert turns[0] > utc_now() + 59 * MINUTE
     assert row(Watch, ids(Watch)[0]).next_poll_at == turns[-1]
