@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.client import file_requests
 from tests.cli.terminal import Tunery
 from tests.world import Person, lines, work
 
@@ -91,3 +92,12 @@ def test_a_file_is_deleted_only_after_a_yes(
         assert sentence in said.err
     assert tunery("files", "delete", file_id, "-y").out == f"{file_id} is deleted.\n"
     assert at_alices.openai.files.list().data == []
+
+
+def test_a_large_file_is_sent_in_parts(
+    at_alices: Person, tunery: Tunery, train: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_requests, "CHUNKED_ABOVE", 100)
+    said = tunery("files", "upload", str(train))
+    assert (said.code, said.out.startswith("file-")) == (0, True)
+    assert at_alices.openai.files.content(said.out.strip()).read() == lines()

@@ -163,3 +163,21 @@ def test_a_server_that_takes_too_long_is_one_sentence(
 def test_text_that_is_not_utf_8_is_one_sentence(at_openai: Sandbox, tunery: Tunery) -> None:
     said = tunery("chat", "gpt-4o-mini", "\udcff")
     assert (said.code, said.out, said.err.split(",")[0]) == (1, "", "What was given is not text in UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "sentence"),
+    [
+        (429, {"retry-after": "7"}, "Too fast. Try again in 7 s.\n"),
+        (403, {}, "Too fast.\n"),
+        (503, {}, "has failed (503: Too fast). Try again soon.\n"),
+    ],
+)
+def test_a_refusal_is_the_servers_sentence_with_what_to_do(
+    at_openai: Sandbox, tunery: Tunery, status: int, headers: dict[str, str], sentence: str
+) -> None:
+    error = {"error": {"message": "Too fast.", "type": "error", "param": None, "code": None}}
+    at_openai.arm("GET", "/v1/models", status=status, headers=headers, body=error)
+    said = tunery("models", "list")
+    assert (said.code, said.out, said.err.count("\n")) == (1, "", 1)
+    assert said.err.endswith(sentence)
