@@ -5,14 +5,17 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from shared.datasets.service import new_dataset_id
 from shared.datasets.storage.store import Writer
 from shared.db.times import utc_now
 from shared.projects.models import Credential
 from shared.settings import get_settings
+from tests.brokers import broker_at
 from tests.worker.levers import change, ids
 from tests.world import Person, lines, row
-from worker.runtime.scheduler import tidy
+from worker.runtime.scheduler import Scheduler, tidy
 
 
 def stored(name: str, hours: float) -> Path:
@@ -78,3 +81,14 @@ def test_each_account_is_reconciled_once_a_day(alice: Person) -> None:
     change(Credential, account, reconciled_at=utc_now() - timedelta(days=1.01))
     tidy()
     assert row(Credential, account).reconciled_at > first
+
+
+def test_a_broker_that_is_down_is_logged_once_however_many_rounds_there_are(
+    alice: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    scheduler = Scheduler()
+    with broker_at("redis://127.0.0.1:1/0"):
+        for _ in range(5):
+            scheduler.run_round()
+    told = [record.getMessage() for record in caplog.records if "Redis does not answer" in record.getMessage()]
+    assert len(told) == 1

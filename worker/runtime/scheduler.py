@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlmodel import Session, col
 
 from shared import idempotency, sweeps
-from shared.broker.queue import Task, enqueue_on_commit
+from shared.broker.queue import Task, circuit_breaker, enqueue_on_commit
 from shared.database import NOT_MIGRATED, lacks_migrations, transaction
 from shared.datasets import uploads
 from shared.datasets.storage import store
@@ -69,9 +69,11 @@ class Scheduler:
         except Exception:
             log.exception("the sweep failed and is repeated")
         else:
-            if self._trouble is not None:
+            if (
+                self._trouble is not None and not circuit_breaker.is_open
+            ):  # without Redis a sweep does not reach Postgres
                 log.info("the sweep succeeds again")
-            self._trouble = None
+                self._trouble = None
 
     def _run(self) -> None:
         sweep()

@@ -9,7 +9,7 @@ from kombu.exceptions import OperationalError
 from sqlalchemy import ColumnElement, and_, literal, or_, update
 from sqlmodel import Session, col, select
 
-from shared.broker.queue import MAX_QUEUED_MESSAGES, enqueue, length, queue_of
+from shared.broker.queue import MAX_QUEUED_MESSAGES, circuit_breaker, enqueue, length, queue_of
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
 from shared.db.tables import DueTable, OwnedDue
@@ -69,8 +69,8 @@ def sweep() -> int:
     for model in DUE[first:] + DUE[:first]:
         try:
             messages = length(queue_of(model.task))
-        except OperationalError:
-            log.warning("Redis does not answer: nothing can be enqueued")
+        except OperationalError as error:
+            circuit_breaker.open(error)  # which logs it once, and once more when Redis answers again
             return sent
         room = min(SWEEP_BATCH_ROWS, MAX_MESSAGES_AFTER_SWEEP - messages)
         if room <= 0:
