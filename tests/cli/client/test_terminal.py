@@ -40,6 +40,7 @@ def test_each_command_has_an_example_and_json(tunery: Tunery, words: tuple[str, 
     assert said.code == 0
     assert f"./tunery {' '.join(words)}" in " ".join(said.out.split())
     assert "--json" in said.out
+    assert f"| `./tunery {' '.join(words)}" in (commands.ROOT / "docs" / "cli.md").read_text()
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
