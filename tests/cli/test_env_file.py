@@ -8,6 +8,8 @@ import pytest
 
 from cli import running_up, secret_files
 from cli.running_up import Filled
+from shared.setting_problems import unknown
+from shared.settings import Settings
 
 
 @pytest.fixture
@@ -48,3 +50,10 @@ def test_the_environment_of_another_installation_gets_nothing(state: Path) -> No
 def test_a_container_reads_no_file(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TUNERY_STATE")
     assert running_up.fill({}, state / ".env") == Filled()
+
+
+def test_a_misspelt_name_in_the_file_is_refused_as_one_in_the_environment_is(state: Path) -> None:
+    (state / ".env").write_text("TUNERY_POLL_EVRY=1\n")
+    environ: dict[str, str] = {}
+    running_up.fill(environ, state / ".env")
+    assert unknown(Settings, environ) == ["TUNERY_POLL_EVRY is not a setting. The nearest one is TUNERY_POLL_EVERY."]
