@@ -53,7 +53,8 @@ def test_each_kind_of_change_leaves_one_entry_of_its_type(
     found = [entry.type for entry in entries() if entry.actor == "api_key"]
     assert set(found) == {type for changes in CHANGES.values() for type in changes.values()}
     assert [type for type in sorted(set(found)) if found.count(type) > 1] == MORE_THAN_ONCE
-    assert {entry.type for entry in entries() if entry.actor != "api_key"} == set()
+    # Failed authentications of earlier tests are counted, and written up to a minute later.
+    assert {entry.type for entry in entries() if entry.actor != "api_key"} <= {"login.failed"}
 
 
 def test_an_entry_has_actor_resource_address_and_request_id(alice: Person, auditor: OpenAI) -> None:
