@@ -19,8 +19,8 @@ CODE = "unknown_parameter"
 MAX_NAMED = 10  # keys of one request that a refusal names; a body may have thousands
 MAX_DEPTH = 3  # of the objects below in which a similar key is looked for
 MAX_LISTED = 12  # parameters of a route that a refusal lists when none resembles the unknown one
-# Other text is not repeated: a caller may have put a secret there.
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}(?:\[[A-Za-z0-9_]{0,64}\])?")
+# Other text is not repeated: a caller may have put a secret there. A long name with digits looks like one.
+_NAME = re.compile(r"(?:[A-Za-z][A-Za-z0-9_]{0,19}|[A-Za-z][A-Za-z_]{0,63})(?:\[[A-Za-z0-9_]{0,19}\])?")
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
