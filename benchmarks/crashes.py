@@ -22,10 +22,10 @@ from shared.log import set_up_logging
 from shared.webhooks.event_types import EventType
 from tests.api.module_person import module_person
 from tests.servers import Receiver
-from tests.worker.boundaries import BOUNDARIES, SENDING, check_webhooks, crash_and_go_on, crash_while_sending
-from tests.worker.crashing import Crashes
-from tests.worker.journeys import World
-from tests.worker.levers import endpoint_of
+from tests.worker.crashes import Crashes
+from tests.worker.kill_points import BOUNDARIES, SENDING, check_webhooks, kill_and_go_on, kill_while_sending
+from tests.worker.reach_steps import World
+from tests.worker.support import endpoint_of
 from tests.world import Sandbox, empty_tables
 
 Row = tuple[str, str, str]
@@ -62,7 +62,7 @@ def _measure(stack: Measured, times: int, only: str) -> list[Row]:
         with _world(stack, crashes) as world:
             if only in "send a large file":
                 all_along = sum(map(len, SENDING))
-                rows.append(_row("send a large file", all_along, times, partial(crash_while_sending, world)))
+                rows.append(_row("send a large file", all_along, times, partial(kill_while_sending, world)))
     return [*rows, ("together", *_sum(rows))]
 
 
@@ -79,7 +79,7 @@ def _world(stack: Measured, crashes: Crashes) -> Iterator[World]:
 
 
 def _end(world: World, what: str, point: str) -> None:
-    check_webhooks(world, [crash_and_go_on(world, what, point)])
+    check_webhooks(world, [kill_and_go_on(world, what, point)])
 
 
 def _row(name: str, crashes: int, times: int, run: Callable[[], object]) -> Row:

@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 from shared.broker import queue
 from shared.broker.queue import circuit_breaker, get_celery
 from shared.settings import get_settings
-from tests.worker.levers import settings
+from tests.worker.support import settings
 
 
 @contextmanager

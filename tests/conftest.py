@@ -30,7 +30,7 @@ from tests.api.module_person import module_person
 from tests.brokers import until_it_answers
 from tests.servers import Receiver, free_port, serving, wait_for_port
 from tests.storage_locations import BUCKET, StorageLocation, s3_server, variables
-from tests.worker.levers import settings
+from tests.worker.support import settings
 from tests.world import Person, RunningStack, Sandbox, empty_tables, environment
 
 SERVERS_FOLDER = "TUNERY_TEST_SERVERS"

@@ -17,7 +17,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from cli.webhooks.forward import signing_secret
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookRecovery
-from tests.worker.levers import ids
+from tests.worker.support import ids
 from tests.world import Person, row
 
 TEXT = (Path(__file__).parent.parent / "docs" / "webhooks.md").read_text()

@@ -10,7 +10,7 @@ from shared.jobs.models import Approval, Job, JobStatus, TunedModel
 from tests.api.audited import post
 from tests.api.wire import send
 from tests.servers import Receiver
-from tests.worker.levers import change, happen, running_job
+from tests.worker.support import change, running_job, write_event
 from tests.world import Person, Sandbox, lines, row, work
 
 MORE_THAN_ONCE = [
@@ -42,7 +42,7 @@ def change_everything(alice: Person, admin: OpenAI, sandbox: Sandbox, receiver: 
     endpoint = post(alice, hooks, new)["id"]
     post(alice, f"{hooks}/{endpoint}", {"name": "cd"})
     post(alice, f"{hooks}/{endpoint}/rotate_secret", {})
-    happen(alice)
+    write_event(alice)
     work()
     [delivery] = _get(alice, f"{hooks}/{endpoint}/deliveries")
     post(alice, f"{hooks}/{endpoint}/deliveries/{delivery['id']}/redeliver", {})

@@ -15,7 +15,7 @@ from tests.api.administration import Operator
 from tests.api.test_webhook_endpoints import create
 from tests.api.wire import send
 from tests.servers import free_port
-from tests.worker.levers import change, endpoint_of, happen, ids
+from tests.worker.support import change, endpoint_of, ids, write_event
 from tests.world import Person, row, step
 
 LISTS = ["jobs", "files", "webhook_endpoints", "queues", "failures"]
@@ -89,7 +89,7 @@ def test_failures_of_all_kinds_say_why(alice: Person, bob: Person, operator: Ope
     endpoint_id = endpoint_of(bob, f"http://127.0.0.1:{free_port()}/")["id"]
     log = f"/webhook_endpoints/{endpoint_id}/deliveries"
     file_id, job_id = alice.upload(), alice.create_job()
-    happen(bob)
+    write_event(bob)
     [delivery_id] = ids(WebhookDelivery)
     step(WebhookDelivery, delivery_id)
     assert listed(operator, "failures") == []

@@ -13,7 +13,7 @@ from shared.projects import service as projects
 from shared.projects.callers import Caller
 from shared.projects.models import ApiKey
 from tests.api.wire import facts
-from tests.worker.levers import change, ids
+from tests.worker.support import change, ids
 from tests.world import Person, row
 
 

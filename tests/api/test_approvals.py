@@ -12,7 +12,7 @@ from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent
 from tests.api.administration import Operator, counted_file
 from tests.api.training import leniently
-from tests.worker.levers import calls, change, ids
+from tests.worker.support import calls, change, ids
 from tests.world import Person, Sandbox, row, step, work, work_until_created
 
 

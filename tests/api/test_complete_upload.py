@@ -13,7 +13,7 @@ from shared.datasets.models import Dataset, ProviderFile, Upload, UploadPart
 from tests.api.uploading import DATA, PART_BYTES, begin, content, cut, refused, send_parts
 from tests.api.wire import facts, send
 from tests.storage_locations import StorageLocation
-from tests.worker.levers import ids
+from tests.worker.support import ids
 from tests.world import Person, Sandbox, row, work, work_until_created
 
 

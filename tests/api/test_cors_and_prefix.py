@@ -11,7 +11,7 @@ from api.main import create_app
 from tests.api.module_person import module_person
 from tests.api.wire import Answer, send
 from tests.servers import serving
-from tests.worker.levers import settings
+from tests.worker.support import settings
 from tests.world import Person, empty_tables
 
 PAGE = "https://app.example.com"

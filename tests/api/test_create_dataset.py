@@ -8,7 +8,7 @@ import pytest
 from shared.datasets.models import Dataset
 from tests.api.datasets import BAD, create, show
 from tests.servers import Receiver
-from tests.worker.levers import ids
+from tests.worker.support import ids
 from tests.world import Person, lines, row, work
 
 

@@ -8,7 +8,7 @@ import httpx2
 from shared.projects.models import Credential
 from tests.api.accounts import CHAT, admin, give, path
 from tests.servers import free_port
-from tests.worker.levers import ids, settings
+from tests.worker.support import ids, settings
 from tests.world import Person, Sandbox, step
 
 __all__ = ["admin"]

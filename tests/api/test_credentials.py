@@ -11,7 +11,7 @@ from shared.jobs.models import Job, JobRequest, JobStatus
 from shared.projects.credentials import webhook_secret
 from shared.projects.models import Credential
 from tests.api.accounts import admin, give, path, row_of
-from tests.worker.levers import change, ids
+from tests.worker.support import change, ids
 from tests.world import Person, Sandbox, row
 
 __all__ = ["admin"]

@@ -8,7 +8,7 @@ from shared.datasets.models import Dataset
 from shared.datasets.validation.check import check
 from shared.jobs.models import Job
 from tests.api.datasets import show
-from tests.worker.levers import change
+from tests.worker.support import change
 from tests.world import Person, Sandbox, lines, row, step, work, work_until_created
 
 

@@ -9,7 +9,7 @@ from api.routes import datasets as routes
 from shared.datasets.models import Dataset
 from shared.jobs.models import Job
 from tests.api.datasets import BAD, show
-from tests.worker.levers import change, step_while
+from tests.worker.support import change, step_while
 from tests.world import Person, Sandbox, lines, row, work, work_until_created
 from worker.datasets import dataset_step
 from worker.runtime import steps

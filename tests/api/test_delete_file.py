@@ -11,7 +11,7 @@ from shared.db.times import utc_now
 from shared.jobs.models import Job, JobStatus
 from shared.settings import get_settings
 from tests.api.training import move
-from tests.worker.levers import change
+from tests.worker.support import change
 from tests.world import Person, Sandbox, lines, step, work, work_until_created
 
 

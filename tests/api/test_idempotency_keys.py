@@ -12,7 +12,7 @@ from shared.settings import get_settings
 from shared.webhooks.models import WebhookEndpoint
 from tests.api.keyed_requests import ENDPOINT, HOOKS, JOBS, KEY, code, form, is_replay, new_job, post, same, upload
 from tests.api.wire import send
-from tests.worker.levers import change, ids
+from tests.worker.support import change, ids
 from tests.world import Person, lines, row
 from worker.runtime.scheduler import tidy
 

@@ -26,7 +26,7 @@ from tests.api.keyed_requests import (
     until_somebody_waits_for,
 )
 from tests.api.wire import Answer
-from tests.worker.levers import ids
+from tests.worker.support import ids
 from tests.world import Person, lines
 
 

@@ -14,7 +14,7 @@ from tests.api.keyed_requests import HOOKS, JOBS, KEY, code, is_replay, new_job,
 from tests.api.test_health import ask
 from tests.api.training import meet_the_base_models, move
 from tests.servers import Receiver
-from tests.worker.levers import calls, endpoint_of, happen, ids
+from tests.worker.support import calls, endpoint_of, ids, write_event
 from tests.world import Person, Sandbox, lines, step, work
 
 
@@ -62,7 +62,7 @@ def test_an_endpoint_is_created_updated_rotated_and_recovered_once(alice: Person
     twice(alice, endpoint, {"name": "b"})
     secrets = [twice(alice, f"{endpoint}/rotate_secret")["signing_secret"], post(alice, f"{endpoint}/rotate_secret")]
     assert secrets[0] != secrets[1].json["signing_secret"]
-    happen(alice)
+    write_event(alice)
     work()
     [delivery_id] = ids(WebhookDelivery)
     again = f"{endpoint}/deliveries/{delivery_id}/redeliver"

@@ -14,7 +14,7 @@ from shared.projects.models import Credential
 from shared.settings import get_settings
 from tests.api.training import meet_the_base_models, model_of, train
 from tests.api.wire import facts
-from tests.worker.levers import change, ids
+from tests.worker.support import change, ids
 from tests.world import Person, Sandbox, lines, work, work_until_created
 
 ANSWER = [{"role": "assistant", "content": "Yes."}]

@@ -10,7 +10,7 @@ from shared.db.ids import first_id
 from shared.db.times import utc_now
 from shared.jobs.models import Job
 from tests.api.test_rate_limits import limit
-from tests.worker.levers import ids
+from tests.worker.support import ids
 from tests.world import Person
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from shared.database import transaction
 from shared.jobs.models import Job, JobEvent
 from tests.api.training import train
-from tests.worker.levers import running_job
+from tests.worker.support import running_job
 from tests.world import Person, Sandbox, lines, step
 
 SERIES = [f"{kind}_{name}" for name in ("loss", "mean_token_accuracy") for kind in ("train", "valid", "full_valid")]

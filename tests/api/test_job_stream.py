@@ -19,7 +19,7 @@ from shared.jobs.models import Job, JobEvent, JobStatus
 from shared.projects.models import ApiKey
 from tests.api.conftest import serving_under
 from tests.api.training import train
-from tests.worker.levers import running_job
+from tests.worker.support import running_job
 from tests.world import Person, Sandbox, step
 
 STREAM = {"accept": "text/event-stream"}
@@ -60,7 +60,7 @@ def listed(person: Person, job_id: str) -> list[dict[str, Any]]:
     return list(reversed(answer["data"]))
 
 
-def happen(person: Person, job_id: str, *times: datetime) -> list[str]:
+def write_event(person: Person, job_id: str, *times: datetime) -> list[str]:
     """Insert events with ids made at these times in one transaction, and return their ids."""
     rows = [JobEvent(project_id=person.project_id, job_id=job_id, message="Something happened") for _ in times]
     for row, time in zip(rows, times, strict=True):
@@ -92,7 +92,7 @@ def test_a_stream_sends_a_job_from_its_beginning_to_its_end(alice: Person, sandb
 
 def test_the_stream_of_an_ended_job_sends_everything_and_ends(alice: Person, sandbox: Sandbox) -> None:
     job_id = train(alice, sandbox).id
-    happen(alice, job_id, *(utc_now() + timedelta(milliseconds=number) for number in range(450)))
+    write_event(alice, job_id, *(utc_now() + timedelta(milliseconds=number) for number in range(450)))
     with following(alice, job_id) as stream:
         messages = list(stream)
     assert [each.id for each in messages] == [*(event["id"] for event in listed(alice, job_id)), job_id]
@@ -103,22 +103,22 @@ def test_the_stream_of_an_ended_job_sends_everything_and_ends(alice: Person, san
 
 def test_a_stream_continues_after_the_last_event_id(alice: Person) -> None:
     job_id = alice.create_job()
-    happen(alice, job_id, ago(90))
-    [_, known] = happen(alice, job_id, ago(31), ago(30))
-    [after] = happen(alice, job_id, ago(29))
+    write_event(alice, job_id, ago(90))
+    [_, known] = write_event(alice, job_id, ago(31), ago(30))
+    [after] = write_event(alice, job_id, ago(29))
     with following(alice, job_id, last=known) as stream:
         assert ids_of(stream, 1) == [after]
 
 
 def test_an_event_that_was_committed_late_is_not_missed(alice: Person) -> None:
     job_id = alice.create_job()
-    [known] = happen(alice, job_id, ago(30))
-    [late] = happen(alice, job_id, ago(35))
+    [known] = write_event(alice, job_id, ago(30))
+    [late] = write_event(alice, job_id, ago(35))
     with following(alice, job_id, last=known) as stream:
         assert ids_of(stream, 2)[0] == late
-        new = happen(alice, job_id, ago(0))
+        new = write_event(alice, job_id, ago(0))
         assert ids_of(stream, 1) == new
-        older = happen(alice, job_id, ago(5))
+        older = write_event(alice, job_id, ago(5))
         assert ids_of(stream, 1) == older
 
 
@@ -126,8 +126,8 @@ def test_every_stream_of_a_job_gets_its_events_and_no_other_stream(alice: Person
     [hers, her_other, his] = [alice.create_job(), alice.create_job(), bob.create_job()]
     with following(alice, hers) as one, following(alice, hers) as two, following(bob, his) as other:
         assert [len(ids_of(stream, 1)) for stream in (one, two, other)] == [1, 1, 1]
-        happen(alice, her_other, ago(0))
-        new, bobs = happen(alice, hers, ago(0)), happen(bob, his, ago(0))
+        write_event(alice, her_other, ago(0))
+        new, bobs = write_event(alice, hers, ago(0)), write_event(bob, his, ago(0))
         assert (ids_of(one, 1), ids_of(two, 1), ids_of(other, 1)) == (new, new, bobs)
 
 
@@ -159,7 +159,7 @@ def test_a_stream_outlives_the_api_and_the_api_does_not_wait_for_it(alice: Perso
             stream = open_streams.enter_context(following(alice, job_id, base_url=address))
             [last] = ids_of(stream, 1)
         assert list(stream) == []
-    missed = happen(alice, job_id, ago(0), ago(-1))
+    missed = write_event(alice, job_id, ago(0), ago(-1))
     with following(alice, job_id, last=last) as stream:
         assert ids_of(stream, 2) == missed
 

@@ -17,7 +17,7 @@ from shared.projects.secret_format import sha256
 from tests.api.module_person import module_person
 from tests.api.wire import Answer, facts, send
 from tests.test_tenancy import ADMINISTRATION
-from tests.worker.levers import change
+from tests.worker.support import change
 from tests.world import Person, empty_tables, row
 
 OPEN = {"/livez", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect"}

@@ -18,7 +18,7 @@ from shared.jobs.spending import costs
 from shared.projects.callers import identify, require_project
 from tests.api.administration import Operator, counted_file, estimate_of
 from tests.api.training import train
-from tests.worker.levers import change, ids, running_job
+from tests.worker.support import change, ids, running_job
 from tests.world import Person, Sandbox, row, step, work
 
 

@@ -5,7 +5,7 @@ import pytest
 from shared.database import transaction
 from shared.projects.models import Credential, Project
 from tests.api.training import meet_the_base_models
-from tests.worker.levers import ids, settings
+from tests.worker.support import ids, settings
 from tests.world import Person, work, work_until_created
 
 MODEL, SNAPSHOT, OTHER = "gpt-4o-mini", "gpt-4o-mini-2024-07-18", "gpt-4.1-2025-04-14"

@@ -7,7 +7,7 @@ from shared.jobs.models import Job, TunedModel
 from shared.projects.models import Credential
 from tests.api.accounts import CHAT, admin, give, path, row_of
 from tests.api.training import meet_the_base_models, train
-from tests.worker.levers import change, ids, ready_job
+from tests.worker.support import change, ids, ready_job
 from tests.world import Person, Sandbox, row, work
 
 __all__ = ["admin"]

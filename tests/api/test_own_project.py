@@ -9,8 +9,8 @@ from shared.jobs.models import Job
 from shared.projects import service as projects
 from tests.api.administration import Operator, counted_file
 from tests.api.wire import send
-from tests.worker.levers import change, settings
 from tests.worker.queues import admit, held, queued_job, rank, waiting_job
+from tests.worker.support import change, settings
 from tests.world import Person, Sandbox, row
 
 

@@ -16,7 +16,7 @@ from shared.projects import service as projects
 from shared.projects.callers import Caller
 from tests.api.training import move, train
 from tests.api.wire import facts, send
-from tests.worker.levers import until_another_waits
+from tests.worker.support import wait_until_blocked
 from tests.world import Person, Sandbox, row, work
 
 
@@ -105,7 +105,7 @@ def test_archiving_does_not_deadlock_with_a_job_being_recorded(alice: Person) ->
         with transaction() as session:
             job = get_owned(session, Job, job_id, alice.project_id, lock=True)
             other = pool.submit(end, alice.project_id)
-            until_another_waits(session, other)  # for the job
+            wait_until_blocked(session, other)  # for the job
             jobs.add_event(session, job, "a row of the project")
         other.result()
     assert row(Job, job_id).status is JobStatus.CANCELLED
@@ -118,7 +118,7 @@ def test_a_job_created_while_its_project_is_archived_is_cancelled_too(alice: Per
             caller = Caller(projects.the_organization(session).id, "key_1", alice.project_id)
             job_id = jobs.create(session, caller, new).id
             other = pool.submit(end, alice.project_id)
-            until_another_waits(session, other)  # for who is at work in the project
+            wait_until_blocked(session, other)  # for who is at work in the project
         other.result()
     assert row(Job, job_id).status is JobStatus.CANCELLED
 

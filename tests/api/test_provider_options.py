@@ -7,7 +7,7 @@ import pytest
 from openai import BadRequestError
 
 from tests.api.wire import facts
-from tests.worker.levers import settings
+from tests.worker.support import settings
 from tests.world import Person, work
 
 GLOBAL = {"trainingType": "GlobalStandard"}

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 
 from shared.db.times import utc_now
 from shared.jobs.models import Job, JobStatus, Watch
-from tests.worker.levers import change, ids, running_job, settings, step_while
+from tests.worker.support import change, ids, running_job, settings, step_while
 from tests.world import Person, Sandbox, row, step
 from worker.jobs import job_step
 from worker.runtime.steps import run

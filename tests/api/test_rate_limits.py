@@ -20,7 +20,7 @@ from shared.projects.rate_limits import Limits
 from shared.settings import get_settings
 from tests.api.conftest import serving_under
 from tests.api.wire import Answer, send
-from tests.worker.levers import ids
+from tests.worker.support import ids
 from tests.world import Person
 
 NO_LIMIT = 2**31 - 1

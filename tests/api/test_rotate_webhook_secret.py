@@ -11,7 +11,7 @@ from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEndpoint
 from tests.api.test_webhook_endpoints import create, made_long_ago
 from tests.servers import Receiver
-from tests.worker.levers import change, happen
+from tests.worker.support import change, write_event
 from tests.world import Person, row, work
 
 
@@ -37,13 +37,13 @@ def test_while_the_old_secret_is_kept_both_verify_the_same_delivery(alice: Perso
     secrets = [made.signing_secret, rotated.signing_secret]
     assert rotated.signing_secret_hint != made.signing_secret_hint
     assert (rotated.updated_at or 0) > (made.updated_at or 0) - 3600
-    happen(alice)
+    write_event(alice)
     work()
     assert signers(receiver, secrets) == [True, True]
     ends_at = row(WebhookEndpoint, made.id).old_secret_expires_at
     assert timedelta(hours=23.9) < ends_at - utc_now() <= timedelta(hours=24)
     change(WebhookEndpoint, made.id, old_secret_expires_at=utc_now())
-    happen(alice)
+    write_event(alice)
     work()
     assert signers(receiver, secrets) == [False, True]
 
@@ -52,7 +52,7 @@ def test_a_secret_that_is_not_kept_is_worth_nothing_at_once_also_for_what_was_to
     alice: Person, receiver: Receiver
 ) -> None:
     made = create(alice, url=receiver.url, event_types=[EventType.JOB_CANCELLED])
-    happen(alice)
+    write_event(alice)
     rotate = alice.openai.webhooks.rotate_secret
     secrets = [made.signing_secret]
     secrets += [rotate(made.id, keep_old_secret_active_for_24_hours=kept).signing_secret for kept in (True, False)]

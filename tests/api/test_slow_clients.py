@@ -13,7 +13,7 @@ from api.http.slow_heads import MAX_HEAD_BYTES, Connection
 from api.main import create_app
 from tests.api.wire import END, form, open_upload, part, send
 from tests.servers import serving
-from tests.worker.levers import settings
+from tests.worker.support import settings
 from tests.world import Person, lines
 
 TIMEOUT_SECONDS = 0.3

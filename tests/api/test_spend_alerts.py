@@ -11,7 +11,7 @@ from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent
 from tests.api.administration import Operator, big_file, estimate_of
 from tests.servers import Receiver
-from tests.worker.levers import endpoint_of, ids
+from tests.worker.support import endpoint_of, ids
 from tests.world import Person, row, work
 
 CHANNEL: Any = {"type": "email", "recipients": ["cfo@example.com"], "subject_prefix": "[money]"}

@@ -12,7 +12,7 @@ from shared.datasets.models import Dataset
 from shared.jobs.models import Job
 from tests.api.administration import Operator, big_file, counted_file, estimate_of
 from tests.api.wire import send
-from tests.worker.levers import calls, ids
+from tests.worker.support import calls, ids
 from tests.world import Person, Sandbox, lines, row, step, work
 
 

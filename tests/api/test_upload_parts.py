@@ -17,7 +17,7 @@ from tests.api.test_create_file import eventually
 from tests.api.uploading import DATA, begin, content, cut, post_part, refused, send_parts
 from tests.api.wire import MULTIPART, facts, form, open_upload, part
 from tests.storage_locations import StorageLocation
-from tests.worker.levers import ids, settings
+from tests.worker.support import ids, settings
 from tests.world import Person, row, work
 
 

@@ -15,7 +15,7 @@ from shared.settings import get_settings
 from tests.api.uploading import DATA, begin, content, cut, refused, send_parts
 from tests.servers import free_port
 from tests.storage_locations import StorageLocation, variables
-from tests.worker.levers import ids, settings
+from tests.worker.support import ids, settings
 from tests.world import Person, environment, row, work
 
 

@@ -15,7 +15,7 @@ from shared.db.times import epoch, utc_now
 from tests.api.uploading import DATA, begin, cut, refused, send_parts
 from tests.api.wire import send
 from tests.storage_locations import StorageLocation
-from tests.worker.levers import change, ids, settings
+from tests.worker.support import change, ids, settings
 from tests.world import Person, row, step, work
 
 

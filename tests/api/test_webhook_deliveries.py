@@ -8,7 +8,7 @@ from shared.db.times import epoch
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookEvent, WebhookRecovery
 from tests.servers import Receiver, free_port
-from tests.worker.levers import attempt_again, change, endpoint_of, happen, ids
+from tests.worker.support import attempt_again, change, endpoint_of, ids, write_event
 from tests.worker.test_recover import happened, recover
 from tests.world import Person, row, step, work
 
@@ -30,7 +30,7 @@ def delivery(person: Person, endpoint_id: str, delivery_id: str) -> dict[str, An
 def test_a_delivery_shows_what_was_sent_where_to_and_what_came_back(alice: Person, receiver: Receiver) -> None:
     made = endpoint_of(alice, receiver.url)
     receiver.answers, receiver.headers, receiver.body = [503], {"x-why": "tired"}, b"y" * 5000
-    event_id = happen(alice)
+    event_id = write_event(alice)
     [delivery_id] = ids(WebhookDelivery)
     attempt_again(delivery_id)
     attempt_again(delivery_id)
@@ -53,7 +53,7 @@ def test_a_delivery_shows_what_was_sent_where_to_and_what_came_back(alice: Perso
 
 def test_the_list_has_the_attempts_and_not_the_bodies(alice: Person, receiver: Receiver) -> None:
     endpoint_id = endpoint_of(alice, receiver.url)["id"]
-    happen(alice)
+    write_event(alice)
     work()
     [listed] = deliveries(alice, endpoint_id)["data"]
     whole = delivery(alice, endpoint_id, listed["id"])
@@ -63,7 +63,7 @@ def test_the_list_has_the_attempts_and_not_the_bodies(alice: Person, receiver: R
 
 def test_what_is_to_be_tried_again_says_when(alice: Person) -> None:
     endpoint_id = endpoint_of(alice, f"http://127.0.0.1:{free_port()}/")["id"]
-    happen(alice)
+    write_event(alice)
     [delivery_id] = ids(WebhookDelivery)
     step(WebhookDelivery, delivery_id)
     shown = delivery(alice, endpoint_id, delivery_id)
@@ -77,7 +77,7 @@ def test_every_filter_and_all_of_them_together(alice: Person, receiver: Receiver
     endpoint_id = endpoint_of(alice, receiver.url, EventType.JOB_CANCELLED, EventType.DATASET_FAILED)["id"]
     receiver.answers = [410]
     for type, object_id in (("failed", "a"), ("cancelled", "a"), ("cancelled", "b"), ("failed", "a")):
-        happen(alice, EventType.JOB_CANCELLED if type == "cancelled" else EventType.DATASET_FAILED, id=object_id)
+        write_event(alice, EventType.JOB_CANCELLED if type == "cancelled" else EventType.DATASET_FAILED, id=object_id)
         work()
         change(WebhookEndpoint, endpoint_id, disabled_at=None, paused_until=None)
     first, second, third, fourth = ids(WebhookDelivery)
@@ -111,7 +111,7 @@ def test_times_are_those_of_the_events_to_the_second(alice: Person) -> None:
 def test_pages_follow_each_other_to_the_end(alice: Person) -> None:
     endpoint_id = endpoint_of(alice, "https://hooks.example.com/")["id"]
     for _ in range(3):
-        happen(alice)
+        write_event(alice)
     first = deliveries(alice, endpoint_id, limit=2)
     rest = deliveries(alice, endpoint_id, limit=2, after=first["last_id"])
     assert (len(first["data"]), first["has_more"], len(rest["data"]), rest["has_more"]) == (2, True, 1, False)
@@ -137,7 +137,7 @@ def test_a_wrong_filter_is_named(alice: Person, query: dict[str, str], param: st
 def test_it_is_delivered_again_under_the_same_id(alice: Person, receiver: Receiver, answers: list[int]) -> None:
     endpoint_id = endpoint_of(alice, receiver.url)["id"]
     receiver.answers = answers
-    happen(alice)
+    write_event(alice)
     [delivery_id] = ids(WebhookDelivery)
     step(WebhookDelivery, delivery_id)
     change(WebhookEndpoint, endpoint_id, disabled_at=None)
@@ -151,7 +151,7 @@ def test_it_is_delivered_again_under_the_same_id(alice: Person, receiver: Receiv
 
 def test_who_asks_again_gets_the_whole_schedule_again(alice: Person) -> None:
     endpoint_id = endpoint_of(alice, f"http://127.0.0.1:{free_port()}/")["id"]
-    happen(alice)
+    write_event(alice)
     [delivery_id] = ids(WebhookDelivery)
     change(WebhookDelivery, delivery_id, attempts=9)
     attempt_again(delivery_id)
@@ -163,7 +163,7 @@ def test_who_asks_again_gets_the_whole_schedule_again(alice: Person) -> None:
 
 def test_the_log_of_one_endpoint_is_not_the_log_of_another(alice: Person, receiver: Receiver) -> None:
     first, second = (endpoint_of(alice, receiver.url)["id"] for _ in range(2))
-    happen(alice)
+    write_event(alice)
     theirs = {
         each["webhook_endpoint_id"]: each["id"] for id in (first, second) for each in deliveries(alice, id)["data"]
     }

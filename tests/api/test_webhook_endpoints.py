@@ -12,8 +12,8 @@ from shared.webhooks import schemas as shared_schemas
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEndpoint
 from tests.servers import Receiver
-from tests.worker.levers import change as change_row
-from tests.worker.levers import happen
+from tests.worker.support import change as change_row
+from tests.worker.support import write_event
 from tests.world import Person, row, work
 
 URL = "https://example.com/hook"
@@ -58,7 +58,7 @@ def test_an_endpoint_is_found_as_it_was_made(alice: Person) -> None:
 
 def test_its_secret_is_shown_by_no_other_call_and_in_no_text(alice: Person, receiver: Receiver) -> None:
     made = create(alice, url=receiver.url, event_types=[EventType.JOB_CANCELLED])
-    happen(alice)
+    write_event(alice)
     work()
     path = f"/webhook_endpoints/{made.id}"
     texts = [
@@ -96,9 +96,9 @@ def test_a_deleted_endpoint_is_gone(alice: Person) -> None:
 
 def test_a_deleted_endpoint_is_told_of_nothing(alice: Person, receiver: Receiver) -> None:
     made = create(alice, url=receiver.url, event_types=[EventType.JOB_CANCELLED])
-    happen(alice)
+    write_event(alice)
     alice.openai.webhooks.delete(made.id)
-    happen(alice)
+    write_event(alice)
     work()
     assert receiver.received == []
 

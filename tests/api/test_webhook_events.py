@@ -17,7 +17,7 @@ from shared.projects.models import ApiKey
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEvent
 from tests.api.conftest import serving_under
-from tests.worker.levers import endpoint_of, happen, ids
+from tests.worker.support import endpoint_of, ids, write_event
 from tests.world import Person, row
 
 PATH = "/webhook_events"
@@ -72,7 +72,7 @@ def late(person: Person, at: datetime) -> str:
 
 
 def test_an_event_is_found_with_the_whole_object(alice: Person) -> None:
-    event_id = happen(alice, status="cancelled")
+    event_id = write_event(alice, status="cancelled")
     found = alice.http.get(f"{PATH}/{event_id}").json()
     assert found == {
         "id": event_id,
@@ -86,7 +86,11 @@ def test_an_event_is_found_with_the_whole_object(alice: Person) -> None:
 
 
 def test_events_are_listed_newest_first_page_by_page_and_by_every_filter(alice: Person) -> None:
-    first, second, third = happen(alice), happen(alice, EventType.DATASET_FAILED), happen(alice, id="ftjob-2")
+    first, second, third = (
+        write_event(alice),
+        write_event(alice, EventType.DATASET_FAILED),
+        write_event(alice, id="ftjob-2"),
+    )
     page = events(alice, limit=2)
     assert ([each["id"] for each in page["data"]], page["has_more"]) == ([third, second], True)
     assert [each["id"] for each in events(alice, limit=2, after=page["last_id"])["data"]] == [first]
@@ -117,11 +121,11 @@ def test_a_wrong_sample_is_refused(alice: Person, asked: dict[str, str], param: 
 
 
 def test_the_stream_tells_what_happens_also_what_was_committed_late(alice: Person, bob: Person) -> None:
-    happen(alice)
+    write_event(alice)
     with following(alice) as stream:
         opened_at = utc_now()
-        happen(bob)
-        event_id = happen(alice)
+        write_event(bob)
+        event_id = write_event(alice)
         event = stream.event()
         assert (event["id"], event["event"]) == (event_id, "fine_tuning.job.cancelled")
         assert json.loads(event["data"]) == alice.http.get(f"{PATH}/{event_id}").json()
@@ -134,16 +138,16 @@ def test_the_stream_tells_what_happens_also_what_was_committed_late(alice: Perso
 def test_the_stream_goes_on_after_the_last_event_and_repeats_only_the_last_seconds(alice: Person) -> None:
     now = utc_now()
     long_ago, known, missed = (late(alice, now - timedelta(seconds=seconds)) for seconds in (3600, 1800, 1700))
-    new = happen(alice)
+    new = write_event(alice)
     with following(alice, last=known) as stream:
         assert stream.ids(3) == [known, missed, new]
     assert long_ago < known
 
 
 def test_the_stream_can_be_filtered(alice: Person) -> None:
-    last = happen(alice)
-    happen(alice, EventType.DATASET_FAILED, id="file-2")
-    wanted = happen(alice, EventType.DATASET_FAILED, id="file-1")
+    last = write_event(alice)
+    write_event(alice, EventType.DATASET_FAILED, id="file-2")
+    wanted = write_event(alice, EventType.DATASET_FAILED, id="file-1")
     with following(alice, last=last, type="dataset.failed", object="file-1") as stream:
         assert stream.event()["id"] == wanted
 
@@ -160,16 +164,16 @@ def test_the_stream_outlives_the_api_and_the_api_does_not_wait_for_it(alice: Per
     with ExitStack() as open_streams:
         with serving_under() as address:
             stream = open_streams.enter_context(following(alice, address))
-            last = happen(alice)
+            last = write_event(alice)
             assert stream.event()["id"] == last
         assert stream.block() == []
-    missed = happen(alice)
+    missed = write_event(alice)
     with following(alice, last=last) as stream:
         assert stream.ids(2) == [last, missed]
 
 
 def test_an_unknown_last_event_id_is_not_found(alice: Person, bob: Person) -> None:
-    hers = happen(alice)
+    hers = write_event(alice)
     for person, last in ((bob, hers), (alice, "evt_never")):
         answer = person.http.get(PATH, headers=STREAM | {"last-event-id": last})
         assert (answer.status_code, answer.json()["error"]["param"]) == (404, "Last-Event-ID")

@@ -12,7 +12,7 @@ from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.api.test_webhook_endpoints import create, made_long_ago
 from tests.servers import Receiver, free_port
-from tests.worker.levers import change, ids, settings
+from tests.worker.support import change, ids, settings
 from tests.world import Person, step
 
 

@@ -11,7 +11,7 @@ from shared.projects import callers
 from shared.projects.callers import AdminCaller, Caller
 from shared.projects.models import ApiKey
 from tests.cli.terminal import Tunery
-from tests.worker.levers import change
+from tests.worker.support import change
 from tests.world import Person
 
 

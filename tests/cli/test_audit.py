@@ -15,7 +15,7 @@ from shared.db.times import utc_now
 from shared.projects.models import ApiKey
 from tests.api.audited import entries
 from tests.cli.terminal import Tunery
-from tests.worker.levers import ids
+from tests.worker.support import ids
 from tests.world import Person, work
 
 # The modules that change rows without a server, and why the audit needs no word of theirs, if it does not.

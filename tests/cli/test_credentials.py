@@ -10,7 +10,7 @@ import pytest
 from shared.projects.credentials import Account, webhook_secret
 from shared.projects.models import Credential
 from tests.cli.terminal import Said, Tunery
-from tests.worker.levers import ids
+from tests.worker.support import ids
 from tests.world import Person, Sandbox, row, step
 
 pytestmark = pytest.mark.usefixtures("as_admin")

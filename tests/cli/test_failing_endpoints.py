@@ -7,13 +7,13 @@ from shared.db.times import epoch, utc_now
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.cli.terminal import Tunery
 from tests.servers import free_port
-from tests.worker.levers import change, endpoint_of, happen, ids
+from tests.worker.support import change, endpoint_of, ids, write_event
 from tests.world import Person, row, step
 
 
 def failing(person: Person) -> str:
     endpoint_id: str = endpoint_of(person, f"http://127.0.0.1:{free_port()}/")["id"]
-    happen(person)
+    write_event(person)
     step(WebhookDelivery, ids(WebhookDelivery)[0])
     return endpoint_id
 

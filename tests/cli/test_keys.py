@@ -9,7 +9,7 @@ from shared.projects import callers
 from shared.projects.keys import page_of_keys
 from shared.projects.models import ApiKey
 from tests.cli.terminal import Tunery
-from tests.worker.levers import change
+from tests.worker.support import change
 from tests.world import Person
 
 pytestmark = pytest.mark.usefixtures("as_admin")

@@ -26,7 +26,7 @@ from shared.webhooks.schemas import WebhookEndpointCreate
 from tests.api.test_webhook_endpoints import create
 from tests.cli.terminal import Tunery
 from tests.servers import Receiver
-from tests.worker.levers import change, ids, settings
+from tests.worker.support import change, ids, settings
 from tests.world import Person, row, step
 from worker.providers.errors import ProviderError
 from worker.providers.registry import get_provider

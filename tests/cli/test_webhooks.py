@@ -19,7 +19,7 @@ from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.api.test_webhook_endpoints import create
 from tests.cli.terminal import Tunery
 from tests.servers import Receiver, free_port
-from tests.worker.levers import change
+from tests.worker.support import change
 from tests.world import Person, step, work
 
 SUCCEEDED = "fine_tuning.job.succeeded"

@@ -10,7 +10,7 @@ from httpcore2 import ConnectError, ConnectTimeout
 
 from shared.security.guarded_network import AsyncGuardedBackend, GuardedBackend, Resolver, install
 from tests.network import AsyncRecordingBackend, Lookup, RecordingBackend, hanging, resolving_to
-from tests.worker.levers import settings
+from tests.worker.support import settings
 
 __all__ = ["hanging"]
 pytestmark = pytest.mark.usefixtures("server")  # for the settings

@@ -12,7 +12,7 @@ from shared.key_rotation import reseal, startup_check
 from shared.key_rotation.startup_check import KeyLost
 from shared.security.secrets import key_id, key_ids, seal
 from shared.webhooks.models import DisabledReason, WebhookEndpoint
-from tests.worker.levers import settings
+from tests.worker.support import settings
 from tests.world import Person, row
 
 NEW, OLD, LOST = (Fernet.generate_key().decode() for _ in range(3))

@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet
 
 from shared.security.secrets import CannotUnseal, key_id, key_ids, reseal, seal, unseal
 from shared.settings import get_settings
-from tests.worker.levers import settings
+from tests.worker.support import settings
 
 CONTEXT, ELSEWHERE = "proj_1/we_1", "proj_2/we_1"
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))

@@ -7,7 +7,7 @@ import pytest
 
 from shared.errors import Invalid
 from shared.security.ssrf import check_url, forbidden_reason, is_own_address, parse_url
-from tests.worker.levers import settings
+from tests.worker.support import settings
 
 DANGEROUS = str.split("""
     0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.127.255.254 127.0.0.1 127.1.2.3 127.255.255.255

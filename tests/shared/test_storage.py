@@ -22,7 +22,7 @@ from tests.servers import Receiver, free_port
 from tests.shared.dataset_lines import GOOD
 from tests.shared.process import ROOT
 from tests.storage_locations import StorageLocation, variables
-from tests.worker.levers import settings
+from tests.worker.support import settings
 from tests.world import environment
 
 NOW = timedelta(seconds=-2)  # older than the future: what S3 has written this second is old enough, too

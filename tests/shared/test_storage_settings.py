@@ -7,7 +7,7 @@ from shared.datasets.storage.local import Folder
 from shared.datasets.storage.location import location_at
 from shared.datasets.storage.s3 import Bucket
 from shared.settings import get_settings
-from tests.worker.levers import settings
+from tests.worker.support import settings
 
 TAKEN = {
     "storage": ("storage", Folder),

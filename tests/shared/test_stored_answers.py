@@ -15,7 +15,7 @@ from shared.errors import KeyInUse
 from shared.idempotency import StoredAnswer, answer_id, find_or_reserve, store
 from shared.security.secrets import key_id, key_ids, seal, unseal
 from shared.settings import get_settings
-from tests.worker.levers import settings
+from tests.worker.support import settings
 
 ID = answer_id("proj_1", "key-1")
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.mail import MailServer, mail_server
-from tests.worker.levers import settings
 from tests.worker.notifications import smtp_settings
+from tests.worker.support import settings
 from tests.world import Person
 
 

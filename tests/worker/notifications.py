@@ -5,7 +5,7 @@ from typing import Any
 from shared.jobs.models import Job
 from shared.notifications.models import Notification, NotificationStatus
 from tests.api.administration import Operator, counted_file
-from tests.worker.levers import ids, running_job, settings
+from tests.worker.support import ids, running_job, settings
 from tests.world import Person, Sandbox, row, step
 
 

@@ -1,4 +1,4 @@
-"""Jobs that wait for a slot, and the moves of their queue."""
+"""Helpers for tests of the queue: jobs that wait for a slot, and the queue's step."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from shared.jobs.models import Job, JobEvent, Slot
 from shared.jobs.queue import slots
 from shared.jobs.queue.models import JobQueue
 from shared.projects.models import Project
-from tests.worker.levers import change, ids, ready_job
+from tests.worker.support import change, ids, ready_job
 from tests.world import Person, row, step
 
 CREATE = "POST /v1/fine_tuning/jobs"
@@ -19,7 +19,7 @@ JOBS = "/v1/fine_tuning/jobs"
 
 
 def queued_job(person: Person, **values: Any) -> str:
-    """A job with its files where they must be; it waits for the queue's step, since its project's part is limited."""
+    """A job whose files are uploaded and that waits for the queue's step: its project's active jobs are limited."""
     job_id = ready_job(person, **values)
     change(Project, person.project_id, max_active_jobs=1000)
     step(Job, job_id)
@@ -29,7 +29,7 @@ def queued_job(person: Person, **values: Any) -> str:
 
 
 def waiting_job(person: Person, file_id: str, **values: Any) -> str:
-    """A job whose files are at the provider already, and that has asked its queue for a slot."""
+    """A job whose files the provider has already, waiting for a slot."""
     job_id = person.create_job(training_file=file_id, **values)
     step(Job, job_id)
     return job_id
@@ -41,13 +41,13 @@ def admit() -> None:
 
 
 def rank() -> None:
-    """A round that tells positions, however lately that was done."""
+    """Run the queue's step so that it writes positions anew."""
     change(JobQueue, ids(JobQueue)[0], ranked_at=None, due_at=utc_now())
     admit()
 
 
 def end(job_id: str) -> None:
-    """As if the provider had trained it."""
+    """Make the job succeeded without the provider."""
     with transaction() as session:
         session.execute(
             text("update jobs set status = 'succeeded', slot = null, due_at = null where id = :id"), {"id": job_id}

@@ -1,11 +1,11 @@
-"""What a job's two files share is told before the job is created, once, and never stands in its way."""
+"""Examples in both of a job's files are a warning, written once, before the job is created."""
 
 import pytest
 
 from shared.datasets.models import Dataset
 from shared.datasets.storage import store
 from shared.jobs.models import Job, JobStatus
-from tests.worker.levers import change, ids, ready_job, step_and_die, step_while
+from tests.worker.support import change, ids, ready_job, step_killed_before_record, step_while
 from tests.world import Person, Sandbox, lines, row, step, work, work_until_created
 from worker.jobs import job_step, overlap
 
@@ -14,7 +14,7 @@ VALIDATION = lines(3) + NEARLY + lines(30)[len(lines(20)) :]
 
 
 def warnings(person: Person, job_id: str) -> list[str]:
-    """Every line of the job's history that warns, by the SDK."""
+    """The messages of the job's warnings, by the SDK."""
     events = person.openai.fine_tuning.jobs.list_events(fine_tuning_job_id=job_id, limit=100)
     return [event.message for event in events if event.level == "warn"]
 
@@ -31,7 +31,7 @@ def checked_job(person: Person) -> str:
     return job_id
 
 
-def test_examples_that_are_in_both_files_are_told_with_the_address_of_the_rest(alice: Person, sandbox: Sandbox) -> None:
+def test_a_warning_counts_the_examples_in_both_files_and_links_to_the_list(alice: Person, sandbox: Sandbox) -> None:
     named = files(alice)
     job_id = alice.create_job(**named)
     work_until_created(job_id)
@@ -43,7 +43,7 @@ def test_examples_that_are_in_both_files_are_told_with_the_address_of_the_rest(a
     assert alice.http.get(address.removeprefix("/v1")).json()["exact"] == 3
 
 
-def test_of_large_files_it_is_said_how_much_was_compared(
+def test_a_warning_about_large_files_says_how_much_was_compared(
     alice: Person, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(overlap, "MAX_COMPARED_BYTES", len(lines(2)))
@@ -54,36 +54,36 @@ def test_of_large_files_it_is_said_how_much_was_compared(
     assert "Only the beginnings of the files were compared" in told
 
 
-def test_files_that_share_nothing_are_not_spoken_of(alice: Person, sandbox: Sandbox) -> None:
+def test_files_without_a_common_example_get_no_warning(alice: Person, sandbox: Sandbox) -> None:
     job_id = alice.create_job(**files(alice, lines(40)[len(lines(20)) :]))
     work_until_created(job_id)
     assert warnings(alice, job_id) == []
 
 
-def test_a_comparison_whose_worker_is_killed_is_done_again_and_told_once(alice: Person, sandbox: Sandbox) -> None:
+def test_a_comparison_whose_worker_is_killed_is_repeated_and_warns_once(alice: Person, sandbox: Sandbox) -> None:
     job_id = checked_job(alice)
-    step_and_die(job_step.advance, job_id)
+    step_killed_before_record(job_step.advance, job_id)
     assert warnings(alice, job_id) == []
     work_until_created(job_id)
     assert len(warnings(alice, job_id)) == 1
 
 
-def test_a_comparison_that_kills_its_worker_is_left_out(alice: Person, sandbox: Sandbox) -> None:
+def test_a_comparison_that_keeps_killing_its_worker_is_skipped(alice: Person, sandbox: Sandbox) -> None:
     job_id = checked_job(alice)
-    step_and_die(job_step.advance, job_id)
-    step_and_die(job_step.advance, job_id)
+    step_killed_before_record(job_step.advance, job_id)
+    step_killed_before_record(job_step.advance, job_id)
     assert work_until_created(job_id) == sandbox.jobs()[0].id
     assert warnings(alice, job_id) == []
 
 
-def test_files_that_cannot_be_read_do_not_keep_a_job_from_being_created(alice: Person, sandbox: Sandbox) -> None:
+def test_unreadable_files_do_not_keep_a_job_from_being_created(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice, **files(alice))
     change(Job, job_id, compared_at=None)
     store.remove(*ids(Dataset))
     assert work_until_created(job_id) == sandbox.jobs()[0].id
 
 
-def test_a_job_that_is_cancelled_meanwhile_stays_so(alice: Person, sandbox: Sandbox) -> None:
+def test_a_job_that_is_cancelled_during_the_comparison_stays_cancelled(alice: Person, sandbox: Sandbox) -> None:
     job_id = checked_job(alice)
     step_while(job_step.advance, job_id, lambda: alice.openai.fine_tuning.jobs.cancel(job_id))
     work()

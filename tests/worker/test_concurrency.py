@@ -9,7 +9,7 @@ from redis import Redis
 
 from shared.webhooks.models import DeliveryStatus, WebhookDelivery
 from tests.servers import PATIENCE, Receiver, talking
-from tests.worker.levers import change, endpoint_of, ids
+from tests.worker.support import change, endpoint_of, ids
 from tests.world import Person, row
 from worker.webhooks import deliver
 from worker.webhooks.concurrency import MAX_SLOTS_PER_ENDPOINT, ConcurrencySlots

@@ -15,17 +15,17 @@ from shared.jobs.queue.models import JobQueue
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.servers import Receiver
-from tests.worker.boundaries import (
+from tests.worker.crashes import MOST_CRASHES, POINTS, Crashes
+from tests.worker.kill_points import (
     BOUNDARIES,
     check_provider,
     check_webhooks,
-    crash_and_go_on,
-    crash_while_sending,
+    kill_and_go_on,
+    kill_while_sending,
     let_succeed,
 )
-from tests.worker.crashing import MOST_CRASHES, POINTS, Crashes
-from tests.worker.journeys import World
-from tests.worker.levers import endpoint_of, let_the_grace_pass, settings
+from tests.worker.reach_steps import World
+from tests.worker.support import endpoint_of, pass_create_grace, settings
 from tests.world import Person, Sandbox, row, step
 
 GOES_ON_DIFFERENTLY = ["upload", "create"]
@@ -55,16 +55,16 @@ def world(alice: Person, sandbox: Sandbox, receiver: Receiver, crashes: Crashes)
 
 @pytest.mark.parametrize("what", [what for what in BOUNDARIES if what not in GOES_ON_DIFFERENTLY])
 def test_a_job_ends_as_it_would_have_though_workers_are_killed_at_each_point_of_a_step(world: World, what: str) -> None:
-    check_webhooks(world, [crash_and_go_on(world, what, *BOUNDARIES[what])])
+    check_webhooks(world, [kill_and_go_on(world, what, *BOUNDARIES[what])])
 
 
 @pytest.mark.parametrize("what", GOES_ON_DIFFERENTLY)
 def test_a_job_ends_as_it_would_have_at_whatever_point_its_worker_is_killed(world: World, what: str) -> None:
-    check_webhooks(world, [crash_and_go_on(world, what, point) for point in BOUNDARIES[what]])
+    check_webhooks(world, [kill_and_go_on(world, what, point) for point in BOUNDARIES[what]])
 
 
 def test_a_large_file_arrives_once_though_workers_are_killed_all_along(world: World) -> None:
-    crash_while_sending(world)
+    kill_while_sending(world)
 
 
 def test_jobs_end_as_they_would_have_though_workers_die_anywhere_and_the_provider_fails(world: World) -> None:
@@ -102,7 +102,7 @@ def _let_time_pass(world: World, job_ids: list[str]) -> None:
     for job_id in job_ids:
         job = row(Job, job_id)
         if job.create_pending_at is not None:
-            let_the_grace_pass(job_id)
+            pass_create_grace(job_id)
         if job.provider_job_id is not None and not job.status.is_final:
             let_succeed(world, job_id)
     with transaction() as session:

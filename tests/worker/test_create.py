@@ -8,7 +8,7 @@ import pytest
 from shared.db.times import utc_now
 from shared.jobs.models import Job, JobStatus
 from shared.settings import get_settings
-from tests.worker.levers import calls, let_the_grace_pass, ready_job, step_and_die
+from tests.worker.support import calls, pass_create_grace, ready_job, step_killed_before_record
 from tests.world import Person, Sandbox, row, step, work_until_created
 from worker.jobs import job_step
 
@@ -133,7 +133,7 @@ def test_a_job_whose_answer_was_lost_is_adopted_after_the_grace(
     step(Job, job_id)
     assert row(Job, job_id).due_at == pending_at + get_settings().create_grace
     assert calls(sandbox, LIST) == 0
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     step(Job, job_id)
     (job,) = sandbox.jobs()
     assert (row(Job, job_id).provider_job_id, row(Job, job_id).create_pending_at) == (job.id, None)
@@ -144,7 +144,7 @@ def test_a_job_that_did_not_arrive_is_created_after_the_grace(
     alice: Person, sandbox: Sandbox, fault: dict[str, Any]
 ) -> None:
     job_id = ambiguous_job(alice, sandbox, **fault)
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     step(Job, job_id)
     step(Job, job_id)
     (job,) = sandbox.jobs()
@@ -154,10 +154,10 @@ def test_a_job_that_did_not_arrive_is_created_after_the_grace(
 
 def test_a_worker_that_is_killed_after_the_create_leaves_one_job(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
-    step_and_die(job_step.advance, job_id)
+    step_killed_before_record(job_step.advance, job_id)
     step(Job, job_id)
     assert calls(sandbox, CREATE) == 1
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     step(Job, job_id)
     (job,) = sandbox.jobs()
     assert row(Job, job_id).provider_job_id == job.id
@@ -169,7 +169,7 @@ def test_the_oldest_of_several_is_kept_and_the_others_are_cancelled(alice: Perso
     again = {"model": first.model, "training_file": first.training_file, "metadata": first.metadata}
     others = [sandbox.openai.fine_tuning.jobs.create(**again).id for _ in range(2)]
     sandbox.openai.fine_tuning.jobs.cancel(others[0])  # as another worker may have done
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     step(Job, job_id)
     assert row(Job, job_id).provider_job_id == first.id
     assert {sandbox.openai.fine_tuning.jobs.retrieve(id).status for id in others} == {"cancelled"}
@@ -180,7 +180,7 @@ def test_if_the_others_cannot_be_cancelled_now_all_is_looked_for_again(alice: Pe
     (first,) = sandbox.jobs()
     again = {"model": first.model, "training_file": first.training_file, "metadata": first.metadata}
     other = sandbox.openai.fine_tuning.jobs.create(**again)
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     sandbox.arm("POST", f"{JOBS}/*/cancel", status=500)
     step(Job, job_id)
     step(Job, job_id)
@@ -197,7 +197,7 @@ def test_a_provider_that_does_not_filter_by_metadata_is_compared_with_all_its_pa
     others[0]["metadata"] = None
     sandbox.arm("GET", JOBS, status=200, body={"object": "list", "data": others, "has_more": True})
     sandbox.arm("GET", JOBS, status=200, body={"object": "list", "data": [ours, others[0]], "has_more": False})
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     step(Job, job_id)
     assert row(Job, job_id).provider_job_id == ours["id"]
 
@@ -205,7 +205,7 @@ def test_a_provider_that_does_not_filter_by_metadata_is_compared_with_all_its_pa
 @pytest.mark.parametrize("body", ["<html>", {}, {"data": "none"}, []], ids=str)
 def test_a_list_that_is_none_does_not_pass_for_an_empty_one(alice: Person, sandbox: Sandbox, body: object) -> None:
     job_id = ambiguous_job(alice, sandbox)
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     sandbox.arm("GET", JOBS, status=200, body=body)
     step(Job, job_id)
     assert row(Job, job_id).create_pending_at is not None
@@ -218,7 +218,7 @@ def test_while_the_provider_cannot_be_asked_nothing_is_created(
     alice: Person, sandbox: Sandbox, fault: dict[str, Any]
 ) -> None:
     job_id = ambiguous_job(alice, sandbox)
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     sandbox.arm("GET", JOBS, times=3, **fault)
     for _ in range(3):
         step(Job, job_id)
@@ -231,7 +231,7 @@ def test_another_projects_job_of_the_same_provider_is_not_adopted(alice: Person,
     bobs = ready_job(bob)
     step(Job, bobs)
     job_id = ambiguous_job(alice, sandbox, drop="before")
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     step(Job, job_id)
     assert row(Job, job_id).provider_job_id is None
     assert work_until_created(job_id) != row(Job, bobs).provider_job_id

@@ -12,7 +12,7 @@ from shared.db.times import utc_now
 from shared.jobs.models import Job, TunedModel
 from shared.projects.models import Credential
 from shared.settings import get_settings
-from tests.worker.levers import calls, change, ids, running_job, settings, step_while
+from tests.worker.support import calls, change, ids, running_job, settings, step_while
 from tests.world import Person, Sandbox, row, step, work, work_until_created
 from worker.datasets import dataset_step
 from worker.runtime.steps import run

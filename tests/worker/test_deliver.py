@@ -12,7 +12,15 @@ from shared.jobs.models import Job
 from shared.settings import get_settings
 from shared.webhooks.models import DeliveryStatus, FailureReason, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from tests.servers import Receiver, free_port
-from tests.worker.levers import attempt_again, change, endpoint_of, happen, ids, running_job, step_and_die
+from tests.worker.support import (
+    attempt_again,
+    change,
+    endpoint_of,
+    ids,
+    running_job,
+    step_killed_before_record,
+    write_event,
+)
 from tests.world import Person, Sandbox, row, step, work
 from worker.webhooks import deliver
 
@@ -21,7 +29,7 @@ ENDS = ["fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.
 
 def delivery(person: Person) -> str:
     """Something to tell."""
-    happen(person)
+    write_event(person)
     return ids(WebhookDelivery)[-1]
 
 
@@ -73,7 +81,7 @@ def test_each_endpoint_has_a_delivery_and_a_secret_of_its_own(alice: Person, rec
 def test_nobody_is_told_what_they_did_not_ask_for(alice: Person, bob: Person, receiver: Receiver) -> None:
     endpoint_of(alice, receiver.url, "fine_tuning.job.succeeded")
     endpoint_of(bob, receiver.url)
-    happen(alice)
+    write_event(alice)
     work()
     assert (receiver.received, ids(WebhookDelivery)) == ([], [])
 
@@ -183,7 +191,7 @@ def test_nothing_more_is_sent_to_an_endpoint_that_was_deleted(alice: Person, rec
 def test_a_worker_that_is_killed_while_it_tells_tells_again_with_the_same_id(alice: Person, receiver: Receiver) -> None:
     made = endpoint_of(alice, receiver.url)
     delivery_id = delivery(alice)
-    step_and_die(deliver.attempt, delivery_id)
+    step_killed_before_record(deliver.attempt, delivery_id)
     step(WebhookDelivery, delivery_id)
     assert [headers["webhook-id"] for headers, _ in receiver.received] == [delivery_id] * 2
     assert len(attempts(alice, made["id"])) == 1

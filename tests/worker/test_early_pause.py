@@ -4,7 +4,7 @@ from typing import Any
 
 from shared.db.times import utc_now
 from shared.jobs.models import Job, JobStatus
-from tests.worker.levers import calls, running_job
+from tests.worker.support import calls, running_job
 from tests.world import Person, Sandbox, row, work, work_until_created
 
 JOBS = "/v1/fine_tuning/jobs"

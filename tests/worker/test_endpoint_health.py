@@ -11,7 +11,7 @@ from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import DeliveryStatus, FailureReason, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from tests.servers import Receiver, free_port
-from tests.worker.levers import attempt_again, change, endpoint_of, happen, ids, settings, step_while
+from tests.worker.support import attempt_again, change, endpoint_of, ids, settings, step_while, write_event
 from tests.world import Person, row, step, work
 from worker.runtime.scheduler import tidy
 from worker.runtime.sweep import sweep
@@ -47,7 +47,7 @@ def dead(person: Person) -> str:
 def due(person: Person, count: int) -> list[str]:
     """So many deliveries, the oldest first."""
     for _ in range(count):
-        happen(person)
+        write_event(person)
     return ids(WebhookDelivery)[-count:]
 
 
@@ -59,8 +59,8 @@ def test_after_three_failures_what_is_due_is_held_back_and_none_is_lost(alice: P
         step(WebhookDelivery, delivery_id)
     paused_until = row(WebhookEndpoint, endpoint_id).paused_until
     assert timedelta() < paused_until - utc_now() <= timedelta(seconds=10)
-    assert sweep() == 0  # nobody is rung for it meanwhile
-    happen(alice)
+    assert sweep() == 0  # nobody is enqueued for it meanwhile
+    write_event(alice)
     work()
     assert len(receiver.received) == 3  # what happens now is held back too
     change(WebhookEndpoint, endpoint_id, paused_until=utc_now())
@@ -200,7 +200,7 @@ def test_who_switches_an_endpoint_off_gets_nothing_and_tells_nobody(alice: Perso
     [before] = due(alice, 1)
     off = update(alice, endpoint_id, enabled=False, name="asleep")
     assert (off["enabled"], off["disabled_reason"], off["name"]) == (False, "requested", "asleep")
-    happen(alice)
+    write_event(alice)
     work()
     assert (receiver.received, ids(WebhookDelivery)) == ([], [before])
     assert update(alice, endpoint_id, enabled=True)["enabled"] is True

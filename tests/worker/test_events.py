@@ -19,7 +19,7 @@ from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEvent
 from tests.api.training import meet_the_base_models, model_of, train
 from tests.servers import free_port
-from tests.worker.levers import endpoint_of, ids, ready_job, running_job, step_and_die, step_while
+from tests.worker.support import endpoint_of, ids, ready_job, running_job, step_killed_before_record, step_while
 from tests.world import Person, Sandbox, lines, row, step
 from worker.datasets import dataset_step
 from worker.jobs import job_step
@@ -105,7 +105,7 @@ def test_each_checkpoint_is_told_once_as_it_is_listed(alice: Person, sandbox: Sa
 def test_a_worker_that_dies_before_it_records_has_told_nothing(alice: Person, sandbox: Sandbox) -> None:
     job_id, theirs = running_job(alice, sandbox)
     sandbox.move(theirs, status="succeeded")
-    step_and_die(job_step.advance, job_id)
+    step_killed_before_record(job_step.advance, job_id)
     assert "succeeded" not in types(alice, object=job_id)
     step(Job, job_id)
     assert types(alice, object=job_id).count("succeeded") == 1

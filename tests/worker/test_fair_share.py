@@ -7,8 +7,8 @@ from sqlmodel import select
 from shared.database import transaction
 from shared.jobs.models import Job, Slot
 from shared.projects import service as projects
-from tests.worker.levers import settings
 from tests.worker.queues import admit, end, queued_job
+from tests.worker.support import settings
 from tests.world import Person, Sandbox
 
 CREATE = "POST /v1/fine_tuning/jobs"

@@ -9,7 +9,7 @@ import pytest
 from shared.jobs.models import Checkpoint, Job, JobStatus, TunedModel
 from shared.settings import get_settings
 from shared.webhooks.models import WebhookEvent
-from tests.worker.levers import ids, running_job, settings
+from tests.worker.support import ids, running_job, settings
 from tests.world import Person, Sandbox, lines, row, step, work_until_created
 
 JOB = "/v1/fine_tuning/jobs/*"

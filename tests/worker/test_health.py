@@ -13,7 +13,7 @@ from shared.database import transaction
 from shared.db.times import utc_now
 from shared.jobs.models import Job
 from shared.sweeps import LAST, LastSweep
-from tests.worker.levers import change, settings
+from tests.worker.support import change, settings
 from tests.world import Person
 from worker.runtime import health, scheduler
 

@@ -8,7 +8,7 @@ import pytest
 from shared.security.guarded_network import Resolver
 from tests.network import Lookup, RecordingBackend, hanging, resolving_to
 from tests.servers import Receiver
-from tests.worker.levers import settings
+from tests.worker.support import settings
 from worker.net import http_client
 
 __all__ = ["hanging"]

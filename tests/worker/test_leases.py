@@ -14,7 +14,7 @@ from shared.db.claims import claim
 from shared.db.times import utc_now
 from shared.jobs.models import Job
 from tests.servers import Receiver
-from tests.worker.levers import calls, change, ids, lease_during, let_the_grace_pass, ready_job, running_job, step_while
+from tests.worker.support import calls, change, ids, lease_during, pass_create_grace, ready_job, running_job, step_while
 from tests.worker.test_steps import CREATE, fail
 from tests.world import STEPS, Person, Sandbox, lines, row, step
 from worker.datasets import dataset_step, upload_to_provider
@@ -31,7 +31,7 @@ def test_a_record_that_comes_too_late_is_dropped_and_the_job_is_still_there_once
     step_while(job_step.advance, job_id, lambda: change(Job, job_id, due_at=taken))  # another has it by now
     job = row(Job, job_id)
     assert (job.provider_job_id, job.due_at) == (None, taken)
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     step(Job, job_id)
     (theirs,) = sandbox.jobs()
     assert row(Job, job_id).provider_job_id == theirs.id
@@ -112,10 +112,10 @@ def test_a_row_that_is_locked_for_a_moment_is_claimed_afterwards(alice: Person, 
     change(Job, job_id, due_at=utc_now())
     with transaction() as session:
         session.get_one(Job, job_id, with_for_update=True)
-        rung = Thread(target=run, args=(job_step.advance, job_id))
-        rung.start()
-        rung.join(0.1)  # it comes while the row is locked
-    rung.join()
+        enqueued = Thread(target=run, args=(job_step.advance, job_id))
+        enqueued.start()
+        enqueued.join(0.1)  # it comes while the row is locked
+    enqueued.join()
     assert row(Job, job_id).provider_job_id
 
 

@@ -14,7 +14,7 @@ from shared.jobs.models import Job
 from shared.notifications.models import Notification
 from shared.notifications.schemas import NotificationType
 from shared.webhooks.event_types import EventType
-from tests.worker.levers import change
+from tests.worker.support import change
 from tests.world import Person
 from worker.email.messages import MESSAGES, Message, _duration, _one_line, write_message
 

@@ -8,7 +8,7 @@ from shared.db.times import utc_now
 from shared.jobs.models import Job, JobRequest, JobStatus, NextAction
 from shared.jobs.transitions import NEXT_ACTIONS, set_next_action
 from shared.settings import get_settings
-from tests.worker.levers import calls, change, let_the_grace_pass, ready_job, running_job, step_while
+from tests.worker.support import calls, change, pass_create_grace, ready_job, running_job, step_while
 from tests.world import Person, Sandbox, row, step
 from worker.jobs import job_step
 
@@ -84,7 +84,7 @@ def test_a_create_in_doubt_is_searched_for(
     job_id = ready_job(alice)
     sandbox.arm("POST", JOBS, drop=drop)
     assert next_actions(job_id, 1) == [PREPARE, FIND]
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     assert next_actions(job_id, 1) == [FIND, after_the_search]
 
 

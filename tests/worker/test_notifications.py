@@ -6,8 +6,8 @@ from shared.notifications.models import Notification, NotificationStatus
 from shared.projects.models import Project
 from tests.api.administration import Operator, counted_file
 from tests.mail import MailServer
-from tests.worker.levers import change, ids
 from tests.worker.notifications import ended_job, notification_statuses
+from tests.worker.support import change, ids
 from tests.world import Person, Sandbox, row, work
 
 

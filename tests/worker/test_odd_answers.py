@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from shared.database import transaction
 from shared.jobs.models import Job, JobEvent, JobStatus, Watch
-from tests.worker.levers import change, ids, let_the_grace_pass, ready_job, running_job
+from tests.worker.support import change, ids, pass_create_grace, ready_job, running_job
 from tests.world import Person, Sandbox, row, step
 from worker.providers import sanitize
 
@@ -151,7 +151,7 @@ def test_one_odd_job_in_the_list_keeps_none_from_being_found(alice: Person, sand
     job_id = ready_job(alice)
     sandbox.arm("POST", "/v1/fine_tuning/jobs", drop="after")
     step(Job, job_id)
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     [created] = sandbox.jobs()
     odd = [{"id": "ftjob-odd", "created_at": "today", "metadata": "none"}, {"id": "ftjob-bare"}]
     answer_with(sandbox, "/v1/fine_tuning/jobs", listing(*odd, created.to_dict()))
@@ -164,7 +164,7 @@ def test_a_job_that_is_found_without_an_id_is_not_created_again(alice: Person, s
     job_id = ready_job(alice)
     sandbox.arm("POST", "/v1/fine_tuning/jobs", drop="after")
     step(Job, job_id)
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     [there] = sandbox.jobs()
     answer_with(sandbox, "/v1/fine_tuning/jobs", listing(there.to_dict() | {"id": id}))
     step(Job, job_id)

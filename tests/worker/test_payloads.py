@@ -23,7 +23,7 @@ from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent
 from shared.webhooks.schemas import WebhookEndpointPublic
 from tests.servers import Receiver, free_port, wait_for_port
-from tests.worker.levers import endpoint_of, happen
+from tests.worker.support import endpoint_of, write_event
 from tests.world import Person, row, work
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ OBJECTS = (
 def happen_all(person: Person) -> None:
     """Each type of event once."""
     for type in EventType:
-        happen(person, type, **sample(type))
+        write_event(person, type, **sample(type))
 
 
 @pytest.mark.parametrize("full_payloads", [False, True])
@@ -64,7 +64,7 @@ def test_every_payload_is_believed_by_the_sdk_and_by_the_library(
 
 def test_openais_events_are_openais_byte_for_byte(alice: Person, receiver: Receiver) -> None:
     endpoint_of(alice, receiver.url)
-    event_id = happen(alice, status="cancelled")
+    event_id = write_event(alice, status="cancelled")
     work()
     [(_, body)] = receiver.received
     created_at = epoch(row(WebhookEvent, event_id).created_at)
@@ -96,7 +96,7 @@ CHANGES: dict[str, Change] = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_what_was_altered_is_not_believed(alice: Person, receiver: Receiver, change: Change) -> None:
     secret = endpoint_of(alice, receiver.url)["signing_secret"]
-    happen(alice)
+    write_event(alice)
     work()
     headers, body = change(*receiver.received[0])
     with pytest.raises(WebhookVerificationError):

@@ -8,7 +8,7 @@ import pytest
 from shared.db.times import utc_now
 from shared.jobs.models import Job, JobEvent, JobStatus, Watch
 from shared.settings import get_settings
-from tests.worker.levers import calls, change, ids, running_job, settings
+from tests.worker.support import calls, change, ids, running_job, settings
 from tests.world import Person, Sandbox, row, step
 from worker.jobs.actions.poll import MAX_NOT_FOUND_POLLS
 from worker.jobs.fetch import MAX_REFUSED_EVENT_POLLS

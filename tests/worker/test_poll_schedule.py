@@ -10,7 +10,7 @@ from shared.database import transaction
 from shared.db.times import utc_now
 from shared.jobs.models import Job, JobStatus, Watch
 from shared.settings import get_settings
-from tests.worker.levers import change, ids, running_job
+from tests.worker.support import change, ids, running_job
 from tests.world import Person, Sandbox, row
 from worker.jobs import poll_schedule
 

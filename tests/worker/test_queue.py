@@ -10,8 +10,8 @@ from shared.jobs.queue import slots
 from shared.jobs.queue.models import JobQueue
 from shared.jobs.queue.slots import base_of
 from shared.projects.models import Credential
-from tests.worker.levers import calls, change, ids, ready_job, settings, until_another_waits
 from tests.worker.queues import CREATE, admit, begin_to_wait, file_of, held, messages, queued_job, waiting_job
+from tests.worker.support import calls, change, ids, ready_job, settings, wait_until_blocked
 from tests.world import Person, Sandbox, row, step
 
 
@@ -105,7 +105,7 @@ def test_two_jobs_of_a_project_that_begin_to_wait_at_once_do_not_deadlock(
         with transaction() as session:
             slots.locked(session, queue_id)  # holds the lock as a job does that finds the queue full
             other = pool.submit(begin_to_wait, second)
-            until_another_waits(session, other)
+            wait_until_blocked(session, other)
             slots.wait(session, session.merge(first))
         other.result()
     assert [row(Job, job.id).slot for job in (first, second)] == [Slot.WAITING] * 2

@@ -1,8 +1,8 @@
 """Jobs that are cancelled or paused while they wait for a slot or have one."""
 
 from shared.jobs.models import Job, JobStatus, Slot
-from tests.worker.levers import calls
 from tests.worker.queues import CREATE, admit, end, file_of, held, queued_job, rank, shown, waiting_job
+from tests.worker.support import calls
 from tests.world import Person, Sandbox, row, step
 
 

@@ -5,8 +5,8 @@ from shared.db.times import utc_now
 from shared.jobs.models import Job, Slot
 from shared.jobs.queue.models import JobQueue
 from shared.projects import service as projects
-from tests.worker.levers import change, ids, ready_job, settings
 from tests.worker.queues import admit, end, file_of, held, queued_job, rank, shown, waiting_job
+from tests.worker.support import change, ids, ready_job, settings
 from tests.world import Person, Sandbox, row, step
 
 

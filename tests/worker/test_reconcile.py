@@ -13,7 +13,7 @@ from shared.projects import service as projects
 from shared.projects.credential_schemas import CredentialCreate
 from shared.settings import get_settings
 from tests.cli.terminal import Tunery, terminal
-from tests.worker.levers import change, ids, ready_job, step_and_die
+from tests.worker.support import change, ids, ready_job, step_killed_before_record
 from tests.world import Person, Sandbox, row, step, work
 from worker.accounts.reconcile import reconcile
 from worker.jobs import job_step
@@ -34,7 +34,7 @@ def account() -> str:
 def forgotten_job(person: Person, **values: Any) -> str:
     """The id of a job that is at the provider, while its row does not say so."""
     job_id = ready_job(person)
-    step_and_die(job_step.advance, job_id)
+    step_killed_before_record(job_step.advance, job_id)
     change(Job, job_id, create_pending_at=None, next_action=NextAction.PREPARE, **values)
     return job_id
 
@@ -71,7 +71,7 @@ def test_a_job_at_the_provider_is_adopted_by_its_row(alice: Person, sandbox: San
 
 def test_a_job_whose_own_step_will_search_is_not_touched(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
-    step_and_die(job_step.advance, job_id)
+    step_killed_before_record(job_step.advance, job_id)
     before = row(Job, job_id)
     reconcile(account())
     assert row(Job, job_id) == before

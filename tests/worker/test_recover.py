@@ -13,7 +13,7 @@ from shared.db.times import epoch, utc_now
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import DeliveryStatus, WebhookDelivery, WebhookEndpoint, WebhookEvent, WebhookRecovery
 from tests.servers import Receiver
-from tests.worker.levers import change, endpoint_of, happen, ids
+from tests.worker.support import change, endpoint_of, ids, write_event
 from tests.worker.test_endpoint_health import dead, endpoint, update
 from tests.world import Person, row, step, work
 
@@ -56,15 +56,15 @@ def test_an_endpoint_that_was_disabled_gets_all_that_it_missed_and_nothing_else(
     alice: Person, bob: Person, receiver: Receiver
 ) -> None:
     endpoint_id = endpoint_of(alice, receiver.url)["id"]
-    answered, failed, pending = (happen(alice) for _ in range(3))
+    answered, failed, pending = (write_event(alice) for _ in range(3))
     delivered = ids(WebhookDelivery)
     receiver.answers = [200, 500]
     for delivery_id in delivered[:2]:
         step(WebhookDelivery, delivery_id)
     update(alice, endpoint_id, enabled=False)
-    while_disabled = happen(alice)
-    happen(alice, EventType.JOB_FAILED)  # which the endpoint does not want
-    happen(bob)
+    while_disabled = write_event(alice)
+    write_event(alice, EventType.JOB_FAILED)  # which the endpoint does not want
+    write_event(bob)
     alice.http.post("/webhook_events", json={"event_type": EventType.JOB_CANCELLED}).raise_for_status()
     missed_since = update(alice, endpoint_id, enabled=True)["missed_since"]
     assert missed_since == epoch(row(WebhookEvent, failed).created_at)
@@ -81,7 +81,7 @@ def test_an_endpoint_that_was_disabled_gets_all_that_it_missed_and_nothing_else(
 
 def test_what_was_given_up_before_the_endpoint_was_disabled_was_missed_too(alice: Person, receiver: Receiver) -> None:
     endpoint_id = dead(alice)
-    exhausted, last = happen(alice), happen(alice)
+    exhausted, last = write_event(alice), write_event(alice)
     first, second = sorted(ids(WebhookDelivery), key=lambda id: row(WebhookDelivery, id).event_id != exhausted)
     step(WebhookDelivery, first)
     change(WebhookDelivery, first, status=DeliveryStatus.FAILED, due_at=None, finished_at=utc_now())
@@ -123,7 +123,7 @@ def test_only_what_happened_between_the_two_times_is_recovered(alice: Person) ->
 
 def test_what_was_put_off_is_due_now_with_its_attempts_counted_and_nothing_is_delivered_twice(alice: Person) -> None:
     endpoint_id = dead(alice)
-    happen(alice)
+    write_event(alice)
     [delivery_id] = ids(WebhookDelivery)
     step(WebhookDelivery, delivery_id)
     happened(alice, 60)
@@ -178,7 +178,7 @@ def test_a_wrong_order_is_refused(alice: Person, asked: dict[str, Any], param: s
 
 def test_nothing_is_asked_of_a_disabled_endpoint(alice: Person) -> None:
     endpoint_id = dead(alice)
-    happen(alice)
+    write_event(alice)
     update(alice, endpoint_id, enabled=False)
     path = f"/webhook_endpoints/{endpoint_id}"
     answers = [

@@ -7,7 +7,7 @@ import pytest
 
 from shared.db.times import utc_now
 from shared.projects.models import Credential
-from tests.worker.levers import change, ids
+from tests.worker.support import change, ids
 from tests.world import Person, Sandbox, row, step
 from worker.accounts.refresh import REFRESH_EVERY, chosen
 from worker.providers.openai.model_list import base_models

@@ -10,7 +10,7 @@ from shared.jobs.models import Job, JobRequest, JobStatus
 from shared.jobs.queue.models import JobQueue
 from shared.projects.models import Credential
 from shared.webhooks.models import WebhookEvent
-from tests.worker.levers import calls, change, ids, let_the_grace_pass, ready_job, running_job, step_while
+from tests.worker.support import calls, change, ids, pass_create_grace, ready_job, running_job, step_while
 from tests.world import Person, Sandbox, row, step, work
 from worker.jobs import job_step
 
@@ -54,7 +54,7 @@ def test_a_job_that_may_or_may_not_have_been_created_is_cancelled_for_certain(
     sandbox.arm("POST", JOBS, drop=drop)
     step(Job, job_id)
     assert alice.openai.fine_tuning.jobs.cancel(job_id).status == "validating_files"
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     for _ in range(3):
         step(Job, job_id)
     assert row(Job, job_id).status is JobStatus.CANCELLED
@@ -99,7 +99,7 @@ def test_a_pause_during_a_create_that_had_no_effect_holds_until_the_resume_and_n
     sandbox.arm("POST", JOBS, **fault)
     step_while(job_step.advance, job_id, lambda: alice.openai.fine_tuning.jobs.pause(job_id))
     if row(Job, job_id).create_pending_at is not None:
-        let_the_grace_pass(job_id)
+        pass_create_grace(job_id)
         step(Job, job_id)
         step(Job, job_id)
     assert (row(Job, job_id).status, row(Job, job_id).request) == (JobStatus.PAUSED, None)

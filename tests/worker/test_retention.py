@@ -2,7 +2,7 @@
 
 from shared.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookRecovery
 from tests.servers import Receiver, free_port
-from tests.worker.levers import change, endpoint_of, happen, ids, settings, step_while
+from tests.worker.support import change, endpoint_of, ids, settings, step_while, write_event
 from tests.worker.test_recover import happened, recover
 from tests.world import Person, step, work
 from worker.runtime.scheduler import tidy
@@ -16,7 +16,7 @@ def test_what_is_finished_is_forgotten_with_its_attempts_and_its_event(alice: Pe
     receiver.answers = [200, 410]
     happened(alice, 60)
     for _ in range(2):
-        happen(alice)
+        write_event(alice)
     step(WebhookRecovery, recover(alice, endpoint_id, 0)["id"])
     work()
     assert [len(ids(model)) for model in (WebhookAttempt, WebhookDelivery, WebhookRecovery)] == [2, 3, 1]
@@ -28,7 +28,7 @@ def test_what_is_finished_is_forgotten_with_its_attempts_and_its_event(alice: Pe
 
 def test_what_is_still_to_be_delivered_is_kept_however_old(alice: Person) -> None:
     endpoint_of(alice, f"http://127.0.0.1:{free_port()}/")
-    event_id = happen(alice)
+    event_id = write_event(alice)
     [delivery_id] = ids(WebhookDelivery)
     with settings(**AT_ONCE):
         step_while(deliver.attempt, delivery_id, tidy)

@@ -13,7 +13,7 @@ from shared.db.times import utc_now
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from tests.brokers import broker_at
-from tests.worker.levers import change, ids
+from tests.worker.support import change, ids
 from tests.world import Person, lines, row
 from worker.runtime.scheduler import Scheduler, tidy
 

@@ -11,8 +11,8 @@ from shared.notifications.models import Notification, NotificationStatus
 from tests.api.administration import Operator
 from tests.mail import MailServer, mail_server
 from tests.servers import free_port
-from tests.worker.levers import step_and_die
 from tests.worker.notifications import ended_job, notification_statuses, only_notification, smtp_settings
+from tests.worker.support import step_killed_before_record
 from tests.world import Person, Sandbox, step, work
 from worker.email import send
 
@@ -64,7 +64,7 @@ def test_a_worker_that_dies_after_sending_sends_the_same_message_again(
     operator: Operator, alice: Person, sandbox: Sandbox, mail: MailServer
 ) -> None:
     ended_job(operator, alice, sandbox)
-    step_and_die(send.send, only_notification().id)
+    step_killed_before_record(send.send, only_notification().id)
     work()
     first, second = (message["Message-ID"] for _, message in mail.taken)
     assert first == second == f"<{only_notification().id}@example.com>"

@@ -11,7 +11,7 @@ from shared.errors import Invalid
 from shared.security.guarded_network import Resolver
 from shared.security.ssrf import check_url
 from tests.network import RecordingBackend, numbers_only
-from tests.worker.levers import settings
+from tests.worker.support import settings
 from worker.net import http_client
 
 FOURS = str.split("""

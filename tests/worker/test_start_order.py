@@ -9,8 +9,8 @@ from shared.datasets.models import Dataset
 from shared.db.times import utc_now
 from shared.jobs.models import Job, Slot
 from shared.jobs.queue.models import JobQueue
-from tests.worker.levers import change, ids, settings
 from tests.worker.queues import admit, end, file_of, held, queued_job, shown
+from tests.worker.support import change, ids, settings
 from tests.world import Person, Sandbox, row, step
 
 WAITS = "it waits for the check of"

@@ -14,14 +14,14 @@ from shared.db.claims import claim
 from shared.db.times import utc_now
 from shared.jobs.models import Job, JobRequest, JobStatus
 from shared.settings import get_settings
-from tests.worker.levers import (
+from tests.worker.support import (
     Killed,
     change,
-    let_the_grace_pass,
+    pass_create_grace,
     ready_job,
     running_job,
     settings,
-    step_and_die,
+    step_killed_before_record,
 )
 from tests.world import Person, Sandbox, row, step
 from worker.jobs import job_step
@@ -99,11 +99,11 @@ def test_a_given_up_job_that_cannot_be_cancelled_either_ends(alice: Person, sand
 def test_a_given_up_job_whose_create_is_unknown_is_searched_for_and_cancelled(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     with settings(TUNERY_MAX_STEP_FAILURES="1"):
-        step_and_die(job_step.advance, job_id)
+        step_killed_before_record(job_step.advance, job_id)
         change(Job, job_id, failures=2)
         step(Job, job_id)
         assert row(Job, job_id).error["code"] == "internal_error"
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     for _ in range(3):
         step(Job, job_id)
     assert [job.status for job in sandbox.jobs()] == ["cancelled"]
@@ -113,7 +113,7 @@ def test_a_given_up_job_whose_create_is_unknown_is_searched_for_and_cancelled(al
 def test_a_step_whose_worker_is_killed_each_time_is_given_up_too(alice: Person, sandbox: Sandbox) -> None:
     job_id, _ = running_job(alice, sandbox)
     for _ in range(5):
-        step_and_die(job_step.advance, job_id)
+        step_killed_before_record(job_step.advance, job_id)
         assert row(Job, job_id).status is JobStatus.RUNNING
     with bound_contextvars(task_id="task-1"):
         take(BROKEN["call"], job_id)

@@ -22,7 +22,7 @@ from shared.jobs.models import Job
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from tests.brokers import broker_at
-from tests.worker.levers import change, ids, ready_job, step_and_die
+from tests.worker.support import change, ids, ready_job, step_killed_before_record
 from tests.world import Person, Sandbox, row
 from worker.jobs import job_step
 from worker.runtime import sweep
@@ -38,7 +38,7 @@ def broker(redis_url: str) -> Iterator[Redis]:
 
 @pytest.fixture(autouse=True)
 def _nobody_has_rung(broker: Redis) -> None:
-    """A queue that many tests have rung in takes no more."""
+    """A queue that many tests have enqueued in takes no more."""
     broker.delete("celery", "deliveries")
     queue._counts.clear()
 
@@ -60,7 +60,7 @@ def sleeping_job(person: Person) -> str:
 
 @pytest.fixture
 def many(clean: str) -> list[str]:
-    """Some rows, due and never rung."""
+    """Some rows, due and never enqueued."""
     with transaction() as session:
         for number in range(40):
             session.add(Credential(provider="test", base_url=f"https://{number}.example/v1"))
@@ -108,7 +108,7 @@ def test_a_row_that_is_not_due_is_not_enqueued(alice: Person) -> None:
 def test_the_row_of_a_killed_worker_is_enqueued_when_its_lease_has_run_out(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     assert sweep.sweep() == 0
-    step_and_die(job_step.advance, job_id)
+    step_killed_before_record(job_step.advance, job_id)
     change(Job, job_id, enqueued_at=utc_now() - timedelta(seconds=1))
     assert sweep.sweep() == 1
 
@@ -121,8 +121,8 @@ def test_several_sweeps_at_once_take_different_rows(many: list[str], broker: Red
         return sweep.sweep()
 
     with ThreadPoolExecutor(4) as threads:
-        rung = list(threads.map(lambda _: one(), range(4)))
-    assert sum(rung) == len(many)
+        enqueued = list(threads.map(lambda _: one(), range(4)))
+    assert sum(enqueued) == len(many)
     assert [rings(broker, id) for id in many] == [["credentials.refresh"]] * len(many)
 
 

@@ -1,4 +1,4 @@
-"""An account that says «too many calls»: all that is to ask of it waits, and nothing else does."""
+"""An account that answers 429: its calls wait, and no other account's."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +11,7 @@ from shared.datasets.models import ProviderFile
 from shared.db.times import utc_now
 from shared.jobs.models import Job, JobStatus, Watch
 from shared.projects.models import Credential
-from tests.worker.levers import calls, change, ids, ready_job, running_job
+from tests.worker.support import calls, change, ids, ready_job, running_job
 from tests.world import Person, Sandbox, row
 from worker.accounts import refresh
 from worker.datasets import upload_to_provider
@@ -27,7 +27,7 @@ def total(sandbox: Sandbox) -> int:
 
 
 def due(step: Step[Any, Any, Any], id: str) -> None:
-    """A step at its time; unlike `world.step` it leaves the account's pause as it is."""
+    """Make a row due and run its step; unlike `world.step` it keeps the account's pause."""
     change(step.model, id, due_at=utc_now())
     run(step, id)
 
@@ -37,7 +37,7 @@ def paused_for(credential_id: str) -> timedelta:
     return until - utc_now() if until is not None else timedelta()
 
 
-def test_after_too_many_calls_nothing_is_asked_of_the_account(alice: Person, sandbox: Sandbox) -> None:
+def test_after_a_429_no_call_is_made_for_the_account(alice: Person, sandbox: Sandbox) -> None:
     job_id, _ = running_job(alice, sandbox)
     another = ready_job(alice)
     alice.create_job()
@@ -56,7 +56,7 @@ def test_after_too_many_calls_nothing_is_asked_of_the_account(alice: Person, san
     assert row(Job, another).create_pending_at is None
 
 
-def test_when_the_time_is_over_all_go_on(alice: Person, sandbox: Sandbox) -> None:
+def test_after_the_pause_all_rows_go_on(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     sandbox.arm("POST", JOBS, **BUSY)
     due(job_step.advance, job_id)
@@ -67,7 +67,7 @@ def test_when_the_time_is_over_all_go_on(alice: Person, sandbox: Sandbox) -> Non
     assert row(Job, job_id).provider_job_id == sandbox.jobs()[0].id
 
 
-def test_without_a_time_said_the_pauses_grow_and_begin_anew_once_it_went_well_for_longer(
+def test_pauses_without_retry_after_grow_and_start_again_after_a_longer_success(
     alice: Person, sandbox: Sandbox
 ) -> None:
     job_id, _ = running_job(alice, sandbox)
@@ -85,7 +85,7 @@ def test_without_a_time_said_the_pauses_grow_and_begin_anew_once_it_went_well_fo
     assert paused_for(credential_id) < lengths[1]
 
 
-def test_of_calls_that_were_under_way_together_the_first_counts(alice: Person, sandbox: Sandbox) -> None:
+def test_of_calls_made_at_the_same_time_the_first_429_counts(alice: Person, sandbox: Sandbox) -> None:
     first, second = running_job(alice, sandbox)[0], running_job(alice, sandbox)[0]
     sandbox.arm("GET", f"{JOBS}/*", times=2, status=429)
 
@@ -98,7 +98,7 @@ def test_of_calls_that_were_under_way_together_the_first_counts(alice: Person, s
     assert row(Credential, row(Job, first).credential_id).pauses == 1
 
 
-def test_another_account_goes_on(alice: Person, sandbox: Sandbox) -> None:
+def test_another_account_is_not_paused(alice: Person, sandbox: Sandbox) -> None:
     job_id, theirs = running_job(alice, sandbox)
     with transaction() as session:
         other = Credential(provider="other", base_url="https://elsewhere.example/v1", due_at=None)
@@ -110,7 +110,7 @@ def test_another_account_goes_on(alice: Person, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("code", ["daily_rate_limit_exceeded", "active_job_limit_exceeded", "insufficient_quota"])
-def test_a_refusal_for_the_number_of_jobs_or_for_money_leaves_the_account_open(
+def test_a_refusal_for_the_number_of_jobs_or_for_quota_does_not_pause_the_account(
     alice: Person, sandbox: Sandbox, code: str
 ) -> None:
     job_id = ready_job(alice)
@@ -121,7 +121,7 @@ def test_a_refusal_for_the_number_of_jobs_or_for_money_leaves_the_account_open(
     assert calls(sandbox, f"POST {JOBS}") == 1
 
 
-def test_a_cancel_of_a_job_that_is_only_ours_does_not_wait(alice: Person, sandbox: Sandbox) -> None:
+def test_a_cancel_of_a_job_that_the_provider_does_not_have_does_not_wait(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     change(Credential, row(Job, job_id).credential_id, paused_until=utc_now() + timedelta(hours=1))
     due(job_step.advance, job_id)

@@ -13,8 +13,8 @@ from shared.db.times import utc_now
 from shared.jobs.models import Job, NextAction
 from shared.projects.models import Credential
 from shared.settings import get_settings
-from tests.worker.journeys import LARGE, large_copy
-from tests.worker.levers import calls, change, ids, let_the_grace_pass, ready_job, settings, step_and_die
+from tests.worker.reach_steps import LARGE, large_copy
+from tests.worker.support import calls, change, ids, pass_create_grace, ready_job, settings, step_killed_before_record
 from tests.world import Person, Sandbox, lines, row, step, work, work_until_created
 from worker.datasets import upload_to_provider
 from worker.providers.openai.client import CAPABILITIES
@@ -106,7 +106,7 @@ def test_a_file_whose_upload_had_no_answer_is_found_again(
 
 def test_a_file_sent_by_a_killed_worker_is_found_by_the_next_one(alice: Person, sandbox: Sandbox) -> None:
     file_id = waiting_file(alice)
-    step_and_die(upload_to_provider.upload, file_id)
+    step_killed_before_record(upload_to_provider.upload, file_id)
     step(ProviderFile, file_id)
     (copy,) = sandbox.files()
     assert row(ProviderFile, file_id).provider_file_id == copy.id
@@ -216,5 +216,5 @@ def test_a_provider_file_that_was_deleted_there_is_sent_again_for_the_next_job(a
 def test_a_worker_that_was_killed_before_its_call_loses_nothing(alice: Person, sandbox: Sandbox) -> None:
     job_id = ready_job(alice)
     change(Job, job_id, create_pending_at=utc_now(), next_action=NextAction.FIND)
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     assert work_until_created(job_id) == sandbox.jobs()[0].id

@@ -10,8 +10,8 @@ from shared.db.times import utc_now
 from shared.jobs.models import Job, JobStatus, Watch
 from shared.projects.models import Credential
 from shared.settings import get_settings
-from tests.worker.levers import change, ids, running_job, settings
-from tests.worker.watched import JOBS, many, read_list, since, spent, wait_of
+from tests.worker.support import change, ids, running_job, settings
+from tests.worker.watch_calls import JOBS, many, read_list, since, spent, wait_of
 from tests.world import Person, Sandbox, row, step
 from worker.jobs import job_step
 from worker.runtime.steps import run

@@ -6,8 +6,8 @@ from datetime import timedelta
 from shared.database import transaction
 from shared.db.times import utc_now
 from shared.jobs.models import Job, JobStatus
-from tests.worker.levers import change, running_job, step_while
-from tests.worker.watched import LATER, many, read_list, since, spent, wait_of
+from tests.worker.support import change, running_job, step_while
+from tests.worker.watch_calls import LATER, many, read_list, since, spent, wait_of
 from tests.world import Person, Sandbox, row
 from worker.jobs import job_step
 from worker.runtime.steps import run

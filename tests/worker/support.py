@@ -1,4 +1,4 @@
-"""Levers for the tests of the worker: to turn clocks, to stop a step where it hurts, to have other settings."""
+"""Helpers of the worker's tests: change rows, run a step with something beside it, use other settings."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ from worker.runtime.steps import Step, run
 
 
 def change(model: type[Any], id: str, **values: Any) -> None:
-    """Turn a row's clock, or make something else of it that would take too long to happen."""
+    """Set columns of a row, such as a time that would take too long to pass."""
     with transaction() as session:
         found = session.get_one(model, id)
         for name, value in values.items():
@@ -32,7 +32,7 @@ def change(model: type[Any], id: str, **values: Any) -> None:
 
 
 def ids(model: type[Any]) -> list[str]:
-    """All rows of a table, the oldest first."""
+    """The ids of a table's rows, oldest first."""
     with transaction() as session:
         return list(session.exec(select(model.id).order_by(model.id)))
 
@@ -50,7 +50,7 @@ def ready_job(person: Person, **values: Any) -> str:
 
 
 def running_job(person: Person, sandbox: Sandbox, **values: Any) -> tuple[str, str]:
-    """A job that trains, as we know, and stays at it; its id here and at the provider."""
+    """A running job that the sandbox holds in this status; returns its id here and at the provider."""
     job_id = ready_job(person, **values)
     step(Job, job_id)
     provider_job_id = row(Job, job_id).provider_job_id
@@ -59,13 +59,13 @@ def running_job(person: Person, sandbox: Sandbox, **values: Any) -> tuple[str, s
     return job_id, provider_job_id
 
 
-def let_the_grace_pass(job_id: str) -> None:
-    """As if the create of which nobody knows the end had begun just so long ago."""
+def pass_create_grace(job_id: str) -> None:
+    """Make `create_grace` have passed since the create whose outcome is unknown."""
     change(Job, job_id, create_pending_at=utc_now() - get_settings().create_grace)
 
 
 def step_while(step: Step[Any, Any, Any], id: str, meanwhile: Callable[[], object]) -> None:
-    """One step, and what happens elsewhere between the far side's answer and its record."""
+    """Run a step, and call `meanwhile` after its call and before its record."""
     change(step.model, id, due_at=utc_now())
 
     def call(plan: Any) -> Any:
@@ -78,7 +78,7 @@ def step_while(step: Step[Any, Any, Any], id: str, meanwhile: Callable[[], objec
 
 
 def lease_during(step: Step[Any, Any, Any], id: str) -> list[datetime]:
-    """One step, and until when the row was leased at the beginning of its work, and at the end."""
+    """Run a step; returns the end of the row's lease before its call and after it."""
     leased: list[datetime] = []
     change(step.model, id, due_at=utc_now())
 
@@ -96,8 +96,8 @@ class Killed(BaseException):
     """Ends a step as `kill -9` would: nothing after it is done."""
 
 
-def step_and_die(step: Step[Any, Any, Any], id: str) -> None:
-    """A step whose process is killed after the far side has done its part, and before that is recorded."""
+def step_killed_before_record(step: Step[Any, Any, Any], id: str) -> None:
+    """Run a step whose process is killed after its call and before its record."""
 
     def die() -> None:
         raise Killed
@@ -110,7 +110,7 @@ def step_and_die(step: Step[Any, Any, Any], id: str) -> None:
 
 @contextmanager
 def settings(**values: str) -> Iterator[None]:
-    """Other settings for a while, named as in the environment: `settings(TUNERY_LEASE="1")`."""
+    """Use other settings in the block, named as in the environment: `settings(TUNERY_LEASE="1")`."""
     now = get_settings()
     before = {
         "DATABASE_URL": now.database_url,
@@ -139,32 +139,32 @@ def _read_settings(values: dict[str, str]) -> None:
         get_settings()
 
 
-def happen(person: Person, type: EventType = EventType.JOB_CANCELLED, **data: Any) -> str:
-    """Something happens in a person's project; the id of the event."""
+def write_event(person: Person, type: EventType = EventType.JOB_CANCELLED, **data: Any) -> str:
+    """Write a webhook event of a person's project; returns its id."""
     with transaction() as session:
         return webhooks.write_event(session, person.project_id, type, {"id": "ftjob-1", **data}).id
 
 
 def endpoint_of(person: Person, url: str, *types: str, **values: Any) -> Any:
-    """A new endpoint as its owner is shown it once, with its secret; told of cancelled jobs unless it is said."""
+    """Create an endpoint, for cancelled jobs by default; returns the answer that shows its secret."""
     new = {"name": "test", "url": url, "event_types": types or [EventType.JOB_CANCELLED], **values}
     return person.http.post("/webhook_endpoints", json=new).raise_for_status().json()
 
 
 def attempt_again(delivery_id: str) -> None:
-    """An attempt as if its time had come, and the time of which the endpoint was left alone were over."""
+    """Attempt a delivery now, whatever its due time and its endpoint's pause."""
     change(WebhookEndpoint, row(WebhookDelivery, delivery_id).endpoint_id, paused_until=None)
     step(WebhookDelivery, delivery_id)
 
 
 def calls(sandbox: Sandbox, call: str) -> int:
-    """How often the provider was called since the test began: `POST /v1/files`."""
+    """How often the sandbox got this call since the test began, such as `POST /v1/files`."""
     counted: dict[str, int] = sandbox.http.get("/sandbox/requests").json()["requests"]
     return counted.get(call, 0)
 
 
-def until_another_waits(session: Session, other: "Future[Any]") -> None:
-    """For a lock that this transaction has."""
+def wait_until_blocked(session: Session, other: "Future[Any]") -> None:
+    """Wait until `other` waits for a lock that this transaction has."""
     query = text("select count(*) from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid))")
     while not session.execute(query).scalar_one():
         assert not other.done()

@@ -1,6 +1,6 @@
-"""Workers that die (`kill -9`) between two lines that matter: a program that forks one for each line it reads.
+"""A program that forks a worker for each line it reads and kills it (`kill -9`) at the point that the line names.
 
-`python -m tests.worker.dying` reads `task id point` from its standard input, and answers each line with
+`python -m tests.worker.killed_worker` reads `task id point` from its standard input, and answers each line with
 `killed` or with how the worker ended instead. A fork has everything imported already, and so costs some milliseconds.
 Nothing of ours is replaced: the points are hooks of SQLAlchemy and of the HTTP client.
 """
@@ -19,13 +19,13 @@ from shared.database import get_engine
 from shared.log import set_up_logging
 from shared.projects.models import Credential
 from shared.settings import get_settings
-from tests.worker.crashing import POINTS
+from tests.worker.crashes import POINTS
 from worker.app import app
 from worker.providers.registry import get_provider
 
 
 class Death:
-    """Comes at a point."""
+    """Kills this process when the point is reached."""
 
     def __init__(self, point: str) -> None:
         self._hook, self._left = POINTS[point]
@@ -55,7 +55,7 @@ def _prepare(death: Death) -> None:
 
 
 def _work(task: str, id: str, point: str) -> None:
-    """Ends this process in any case."""
+    """Run the task, then end this process whatever happens."""
     try:
         death = Death(point)
         _prepare(death)

@@ -1,4 +1,4 @@
-"""A provider that takes no more jobs for now: who waits, how long, and who goes first after it."""
+"""A provider that takes no more jobs for now: which jobs wait, how long, and which starts first afterwards."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from shared.db.times import utc_now
 from shared.jobs.models import Job, Slot
 from shared.jobs.queue.models import JobQueue
-from tests.worker.levers import calls, change, ids, ready_job, running_job
 from tests.worker.queues import admit, file_of, held, waiting_job
+from tests.worker.support import calls, change, ids, ready_job, running_job
 from tests.world import Person, Sandbox, row, step
 
 CREATE = "POST /v1/fine_tuning/jobs"
@@ -21,9 +21,7 @@ def full(sandbox: Sandbox, what: str = "3 active fine-tuning jobs", **fault: Any
     sandbox.arm("POST", JOBS, status=429, body={"error": error}, **fault)
 
 
-def test_jobs_that_the_provider_refuses_for_their_number_wait_without_asking_again(
-    alice: Person, sandbox: Sandbox
-) -> None:
+def test_jobs_refused_for_their_number_wait_without_another_call(alice: Person, sandbox: Sandbox) -> None:
     first = ready_job(alice)
     file_id = file_of(first)
     full(sandbox, "8 fine-tuning requests per day", headers={"retry-after": "900"})
@@ -38,7 +36,7 @@ def test_jobs_that_the_provider_refuses_for_their_number_wait_without_asking_aga
     assert row(Job, other).provider_job_id is not None
 
 
-def test_when_the_pause_is_over_they_are_tried_one_at_a_time(alice: Person, sandbox: Sandbox) -> None:
+def test_after_the_pause_one_job_is_tried_at_a_time(alice: Person, sandbox: Sandbox) -> None:
     first = ready_job(alice)
     full(sandbox, "8 fine-tuning requests per day")
     step(Job, first)
@@ -58,7 +56,7 @@ def test_when_the_pause_is_over_they_are_tried_one_at_a_time(alice: Person, sand
     assert len(sandbox.jobs()) == 2
 
 
-def test_of_jobs_at_once_the_next_goes_when_one_has_ended(alice: Person, sandbox: Sandbox) -> None:
+def test_the_next_job_starts_when_one_has_ended(alice: Person, sandbox: Sandbox) -> None:
     first, _ = running_job(alice, sandbox)
     full(sandbox, "1 active fine-tuning jobs")
     second = waiting_job(alice, file_of(first))

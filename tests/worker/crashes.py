@@ -1,4 +1,4 @@
-"""Workers to be killed at a chosen point of a step."""
+"""Kills a worker at a chosen point of a step."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.db.times import utc_now
 from shared.settings import get_settings
-from tests.worker.levers import change
+from tests.worker.support import change
 from tests.world import row, variables_of_this_test
 
 MOST_CRASHES = "20"  # of a step, so that it is not given up
@@ -25,15 +25,16 @@ POINTS = {
     "before the message": ("after_commit", 2),
     "before the end": ("end", 1),
 }
-"""Where a step is cut off: at a hook, when that is reached for the nth time.
+"""The points at which a worker is killed: a hook, and how often it must be reached.
 
-In the claim or the record all is written and nothing committed; during a call the request has been sent, and none of
-the answer was read; the message rings for the next step; at the end the step's own message is acknowledged.
+In the claim or the record everything is written and nothing is committed. During a call the request has been sent and
+nothing of the answer was read. The message is that of the next step. At the end the step's own message is
+still to be acknowledged.
 """
 
 
 class Crashes:
-    """The program that forks those who die."""
+    """Runs `tests.worker.killed_worker`, which forks a worker for each step."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
@@ -42,7 +43,7 @@ class Crashes:
     @contextmanager
     def ready(cls) -> Iterator["Crashes"]:
         with subprocess.Popen(
-            [sys.executable, "-m", "tests.worker.dying"],
+            [sys.executable, "-m", "tests.worker.killed_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -58,16 +59,16 @@ class Crashes:
             process.communicate()
 
     def crash(self, model: type[Any], id: str, point: str) -> None:
-        """The step of this row, now, by a worker that dies at the point; fails if that was not reached."""
+        """Run the row's step in a worker that is killed at the point; fails if the point was not reached."""
         answer = self.work(model, id, point)
         assert answer == "killed", f"{model.__name__}, {point}: {answer or 'the program ended'}"
 
     def work(self, model: type[Any], id: str, point: str) -> str:
-        """The step of this row, now, by a worker that dies at the point, if it comes there; how it ended."""
+        """Run the row's step in a worker that is killed at the point if it reaches it; returns how the worker ended."""
         change(model, id, due_at=utc_now())
-        rung = getattr(row(model, id), model.enqueue_column)
+        enqueued = getattr(row(model, id), model.enqueue_column)
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(f"{model.task} {rung} {point}\n")
+        self._process.stdin.write(f"{model.task} {enqueued} {point}\n")
         self._process.stdin.flush()
         return self._process.stdout.readline().strip()

@@ -1,4 +1,4 @@
-"""Every boundary at which a worker can die, and whether the job then ends as it would have."""
+"""Kills workers at every point of every step, and checks that the job ends as it would have."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +10,8 @@ from shared.datasets.models import Dataset, ProviderFile
 from shared.jobs.models import Job, JobEvent
 from shared.jobs.queue.models import JobQueue
 from shared.webhooks.models import WebhookDelivery, WebhookEvent
-from tests.worker.journeys import BEGIN, World, ask, copies_of, large_copy
-from tests.worker.levers import ids, let_the_grace_pass
+from tests.worker.reach_steps import BEGIN, World, ask, copies_of, large_copy
+from tests.worker.support import ids, pass_create_grace
 from tests.world import row, step
 
 CALL = ("before the call", "during the call", "after the call", "in the record", "before the message")
@@ -30,10 +30,10 @@ BOUNDARIES: dict[str, tuple[str, ...]] = {
     "delete model": CALL,
     "delete file": CALL,
 }
-"""By step: the points at which it is cut off, as `tests.worker.crashing` names them."""
+"""By step: the points at which a worker is killed, as `tests.worker.crashes` names them."""
 
 
-def crash_and_go_on(world: World, what: str, *points: str) -> str:
+def kill_and_go_on(world: World, what: str, *points: str) -> str:
     """A job whose worker is killed at this step, another one at the next point, and what the last makes of it; its id.
 
     Raises `AssertionError` if it does not end as it would have.
@@ -62,13 +62,13 @@ def let_succeed(world: World, job_id: str) -> None:
 
 
 def _go_on_until(job_id: str, is_there: Callable[[Job], Any]) -> None:
-    """Steps of the job and of what it waits for, as long as it takes; a grace passes at once."""
+    """Run the steps of the job and of the rows it waits for, without waiting for `create_grace`."""
     for _ in range(8):
         job = row(Job, job_id)
         if is_there(job):
             return
         if job.create_pending_at is not None:
-            let_the_grace_pass(job_id)
+            pass_create_grace(job_id)
         if row(Dataset, job.training_file).status == "uploaded":
             step(Dataset, job.training_file)
         for copy_id in copies_of(job.training_file):
@@ -80,7 +80,7 @@ def _go_on_until(job_id: str, is_there: Callable[[Job], Any]) -> None:
 
 
 def check_provider(world: World, job_id: str, what: str = "") -> None:
-    """One job and one file there, and each of its events here once."""
+    """The provider has one job and one file, and each of its events is here once."""
     theirs = world.job_at_provider(job_id)
     copies = world.files_at_provider(row(Job, job_id).training_file)
     assert len(copies) == (0 if what == "delete file" else 1)
@@ -93,7 +93,7 @@ def check_provider(world: World, job_id: str, what: str = "") -> None:
 
 
 def check_webhooks(world: World, job_ids: list[str]) -> None:
-    """All that happened to these jobs has come, each event under one `webhook-id`; each end is told once."""
+    """Every event of these jobs was delivered under one `webhook-id`, and each end once."""
     for delivery_id in ids(WebhookDelivery):
         step(WebhookDelivery, delivery_id)
     came: dict[str, set[str]] = {}
@@ -115,11 +115,11 @@ SENDING: tuple[tuple[str, ...], ...] = (
     (),
     ("before the call", "in the record"),  # of its completion
 )
-"""A large file's steps, and the points of each at which workers are killed."""
+"""The steps of a large file, and the points of each at which workers are killed."""
 
 
-def crash_while_sending(world: World) -> None:
-    """A large file, and workers killed at each of `SENDING`. Raises `AssertionError` if it is not there once."""
+def kill_while_sending(world: World) -> None:
+    """Upload a large file with workers killed at each of `SENDING`. Fails unless the provider has it once."""
     with large_copy(world.person) as copy_id:
         for points in SENDING:
             for point in points:

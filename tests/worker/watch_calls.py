@@ -1,4 +1,4 @@
-"""Watches of accounts: what a list costs, and when the next look is."""
+"""Helpers for tests of the watch: calls that a list costs, and the time until the next."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from shared.database import transaction
 from shared.db.times import utc_now
 from shared.jobs.models import Job, Watch
-from tests.worker.levers import calls, change, ids, running_job
+from tests.worker.support import calls, change, ids, running_job
 from tests.world import Person, Sandbox, row, step
 
 JOBS = "/v1/fine_tuning/jobs"
@@ -23,7 +23,7 @@ def spent(sandbox: Sandbox) -> tuple[int, int, int]:
 
 
 def since(sandbox: Sandbox, before: tuple[int, int, int]) -> tuple[int, ...]:
-    """Calls since then: of the list, of one job, of its events."""
+    """Calls since `before`: lists, retrieves, lists of events."""
     return tuple(now - then for now, then in zip(spent(sandbox), before, strict=True))
 
 
@@ -34,7 +34,7 @@ def wait_of(model: type[Any], id: str) -> timedelta:
 
 
 def many(alice: Person, sandbox: Sandbox, count: int) -> list[str]:
-    """So many jobs that train, as we know, and of which nothing has been new for an hour."""
+    """Running jobs of which nothing was new for an hour; returns their ids."""
     job_id, theirs = running_job(alice, sandbox)
     change(Job, job_id, changed_at=utc_now() - timedelta(hours=1), due_at=utc_now() + LATER)
     known = row(Job, job_id).model_dump(exclude={"id", "provider_job_id"})

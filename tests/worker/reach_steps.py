@@ -1,4 +1,4 @@
-"""How a job comes to each of its steps, so that a worker can be killed at it."""
+"""Brings a job to each of its steps, so that a worker can be killed there."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,8 +18,8 @@ from shared.projects import service as projects
 from shared.settings import get_settings
 from shared.webhooks.models import WebhookDelivery, WebhookEvent
 from tests.servers import Receiver
-from tests.worker.crashing import Crashes
-from tests.worker.levers import let_the_grace_pass, ready_job
+from tests.worker.crashes import Crashes
+from tests.worker.support import pass_create_grace, ready_job
 from tests.world import Person, Sandbox, lines, row, step
 from worker.providers.openai.client import CAPABILITIES
 
@@ -29,7 +29,7 @@ LARGE = CAPABILITIES.max_whole_file_bytes + 1
 
 @dataclass(frozen=True)
 class World:
-    """Whoever plays a part: a person, the provider, somebody who is told, and workers that die."""
+    """A person, the sandbox, a webhook receiver, and the program whose workers are killed."""
 
     person: Person
     sandbox: Sandbox
@@ -37,7 +37,7 @@ class World:
     crashes: Crashes
 
     def job_at_provider(self, job_id: str) -> Any:
-        """The one job there; fails if there is none, or another."""
+        """The job's only copy at the provider; fails if there is none or more than one."""
         (found,) = [job for job in self.sandbox.jobs() if (job.metadata or {}).get("tunery_job") == job_id]
         return found
 
@@ -46,7 +46,7 @@ class World:
 
 
 Stop = tuple[str, type[Any], str]
-"""A job, and the row that has its turn."""
+"""The id of a job, then the table and the id of the row whose step is next."""
 
 
 def copies_of(dataset_id: str) -> list[str]:
@@ -80,7 +80,7 @@ def _created(world: World) -> Stop:
 
 
 def _running(world: World) -> tuple[str, str]:
-    """A job that trains, as we know, and stays at it; its id here and at the provider."""
+    """A running job that the sandbox holds in this status; returns its id here and at the provider."""
     job_id, _, _ = _created(world)
     step(Job, job_id)
     theirs = row(Job, job_id).provider_job_id
@@ -93,7 +93,7 @@ def _found(world: World) -> Stop:
     job_id, _, _ = _created(world)
     world.sandbox.arm("POST", JOBS, drop="after")
     step(Job, job_id)
-    let_the_grace_pass(job_id)
+    pass_create_grace(job_id)
     return job_id, Job, job_id
 
 
@@ -110,7 +110,7 @@ def _finished(world: World) -> Stop:
 
 
 def ask(world: World, job_id: str, request: str) -> None:
-    """Not with the SDK, whose strict mode does not know `paused`."""
+    """Request by plain HTTP: the SDK in strict mode refuses `paused`."""
     world.person.http.post(f"/fine_tuning/jobs/{job_id}/{request}").raise_for_status()
 
 
@@ -172,7 +172,7 @@ BEGIN: dict[str, Callable[[World], Stop]] = {
 
 @contextmanager
 def large_copy(person: Person) -> Iterator[str]:
-    """A copy to be sent of a file that is too large for one request; most of it is a hole."""
+    """A provider file to upload that is too large for one request; a sparse file."""
     beginning, end = lines(), b"\n" + lines()
     path = Path(get_settings().storage) / datasets.new_dataset_id()
     with path.open("wb") as file:
