@@ -8,7 +8,7 @@ To add a provider:
 
 1. Write its client and enter it in `worker.providers.registry.PROVIDERS`. CONTRIBUTING.md has the steps, and those for
    a provider that speaks OpenAI's wire, which needs no stand-in of its own.
-2. Give it a stand-in: a server in `sandbox/` that speaks its wire, with the same levers under `/sandbox/` (arm a fault,
+2. Give it a stand-in: a server in `sandbox/` that speaks its wire, with the same controls under `/sandbox/` (arm a fault,
    move a job, delay the list). The suite needs no other way to make trouble.
 3. Add a line to `STAND_INS`: its dialect; for each method of `Provider` the HTTP call that a fault is armed for; and
    how a page, a listed object and an odd job look on its wire.
@@ -38,7 +38,7 @@ def stand_in(request: pytest.FixtureRequest) -> StandIn:
 
 @pytest.fixture
 def far(server: str, sandbox: Sandbox, stand_in: StandIn) -> Iterator[Far]:
-    """A client of the provider, as the worker has it, and the levers of its stand-in."""
+    """A client of the provider, as the worker has it, and the controls of its stand-in."""
     far = Far(stand_in, sandbox)
     yield far
     sandbox.disarm()

@@ -51,7 +51,7 @@ def client(dialect: Dialect, base_url: str, timeout: timedelta = TIMEOUT) -> Pro
 
 
 class Far:
-    """The provider's client, and its stand-in's levers."""
+    """The provider's client, and the controls of its stand-in."""
 
     def __init__(self, stand_in: StandIn, sandbox: Sandbox) -> None:
         self.stand_in, self.sandbox = stand_in, sandbox

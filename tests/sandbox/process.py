@@ -66,8 +66,8 @@ class Sandbox:
         _, said = self.process.communicate(timeout=30)
         return self.process.returncode, said
 
-    def control(self, lever: str, /, **body: Any) -> Any:
-        answer = self.http.post(f"/sandbox/{lever}", json=body)
+    def control(self, path: str, /, **body: Any) -> Any:
+        answer = self.http.post(f"/sandbox/{path}", json=body)
         assert answer.status_code == 200, answer.text
         return answer.json()
 

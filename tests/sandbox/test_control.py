@@ -1,4 +1,4 @@
-"""The levers: jobs moved by hand, a list that lags, and a memory that can be emptied."""
+"""The controls for tests: jobs moved by hand, a list that lags, and a reset."""
 
 import time
 
