@@ -44,6 +44,13 @@ def test_the_models_that_the_operator_names_win(server: str) -> None:
     assert [model.id for model in chosen(offered, ["gpt-5", "gpt-6"])] == ["gpt-5"]
 
 
+def test_an_operator_may_name_a_model_by_its_alias_or_by_its_snapshot() -> None:
+    snapshot, alias = listed("gpt-4o-mini-2024-07-18"), listed("gpt-4o-mini")
+    assert chosen(snapshot, ["gpt-4o-mini"]) == snapshot
+    assert chosen(alias, ["gpt-4o-mini-2024-07-18"]) == alias
+    assert chosen(listed("gpt-4o-2024-08-06"), ["gpt-4o-mini"]) == []
+
+
 def test_the_models_of_the_provider_are_listed_and_refreshed_later(alice: Person, sandbox: Sandbox) -> None:
     credential_id = credential(alice)
     step(Credential, credential_id)

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from shared.datasets.validation.rules.limits import rules
 from shared.db.claims import release
 from shared.db.times import utc_now
 from shared.jobs import tuned_models
@@ -71,8 +72,10 @@ def _record(session: Session, credential: Credential, asked: Credential, answer:
 
 
 def chosen(models: list[BaseModel], named: Collection[str]) -> list[BaseModel]:
-    """The models that the operator has named; if none are named, those that the provider is known to tune."""
-    return [model for model in models if (model.id in named if named else model.is_tunable)]
+    """The models that the operator has named, by alias or snapshot; if none are named, those that the provider is
+    known to tune."""
+    wanted = {name for each in named for name in rules().names(each)}
+    return [model for model in models if (model.id in wanted if named else model.is_tunable)]
 
 
 def _stored(model: BaseModel) -> dict[str, Any]:

@@ -100,18 +100,12 @@ def _unavailable(credential: Credential, base: str) -> str | None:
     settings = get_settings().provider
     named = settings.base_models if credential.project_id is None else ()
     listed = [each["id"] for each in credential.base_models]
-    if all(_names(base).isdisjoint(_names(each)) for each in named) and named:
+    if all(rules().names(base).isdisjoint(rules().names(each)) for each in named) and named:
         return f"The model {base} is not one of those that may be fine-tuned here: {', '.join(named)}"
-    if all(_names(base).isdisjoint(_names(each)) for each in listed) and listed:
+    if all(rules().names(base).isdisjoint(rules().names(each)) for each in listed) and listed:
         sentence = f"The model {base} is not available for fine-tuning or does not exist"
         return f"{sentence}: GET /v1/models lists those that can be fine-tuned"
     return None
-
-
-def _names(model: str) -> set[str]:
-    """An alias and its snapshot are one model: a list may have either."""
-    base = rules().model(model)
-    return {model} | ({base.name, base.alias or base.name} if base else set())
 
 
 def _shutdown(credential: Credential, base: str) -> date | None:
@@ -121,7 +115,7 @@ def _shutdown(credential: Credential, base: str) -> date | None:
     """
     if not credential.base_models:
         return None
-    stated = [each.get("shutdown_date") for each in credential.base_models if each["id"] in _names(base)]
+    stated = [each.get("shutdown_date") for each in credential.base_models if each["id"] in rules().names(base)]
     try:
         return date.fromisoformat(next(filter(None, stated), ""))
     except ValueError:

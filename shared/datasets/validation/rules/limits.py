@@ -95,6 +95,11 @@ class Rules(msgspec.Struct, frozen=True):
         base = name.split(":")[1] if name.startswith("ft:") else name
         return next((model for model in self.models if base in (model.name, model.alias)), None)
 
+    def names(self, name: str) -> set[str]:
+        """This name and all others of the same base model: an alias and its snapshot are one model."""
+        model = self.model(name)
+        return {name} | ({model.name, model.alias or model.name} if model else set())
+
     def example_limits(self) -> list[int]:
         """All lengths, in tokens, at which some base model truncates examples, in ascending order."""
         return sorted({model.example_tokens for model in self.models if model.example_tokens is not None})
