@@ -8,8 +8,8 @@ To add a provider:
 
 1. Write its client and enter it in `worker.providers.registry.PROVIDERS`. CONTRIBUTING.md has the steps, and those for
    a provider that speaks OpenAI's wire, which needs no stand-in of its own.
-2. Give it a stand-in: a server in `sandbox/` that speaks its wire, with the same controls under `/sandbox/` (arm a fault,
-   move a job, delay the list). The suite needs no other way to make trouble.
+2. Give it a stand-in: a server in `sandbox/` that speaks its wire, with the same controls under `/sandbox/` (arm a
+   fault, move a job, delay the list). The suite needs no other way to make trouble.
 3. Add a line to `STAND_INS`: its dialect; for each method of `Provider` the HTTP call that a fault is armed for; and
    how a page, a listed object and an odd job look on its wire.
 4. Run `python -m pytest tests/providers`. A method that the provider does not have goes to `lacks`, with the reason:
