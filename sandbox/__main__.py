@@ -20,6 +20,7 @@ from sandbox.settings import Settings, read
 from sandbox.state import State
 
 SHUTDOWN_SECONDS = 1
+KEEP_ALIVE_SECONDS = 75  # longer than clients keep an idle connection
 """How long requests may go on after a signal: an armed delay of minutes must not keep the process alive."""
 
 log = logging.getLogger("sandbox")
@@ -66,6 +67,7 @@ def serve(state: State, listener: socket.socket) -> None:
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     uvicorn.Server(config).run(sockets=[listener])
 

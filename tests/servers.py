@@ -39,7 +39,9 @@ def wait_for_port(port: int, patience: float = PATIENCE) -> None:
 def serving(app: FastAPI, connection: type[Connection] = Connection) -> Iterator[str]:
     """The app behind a real HTTP server, in a thread; its address."""
     port = free_port()
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, http=connection, log_config=None, access_log=False)
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, http=connection, log_config=None, access_log=False, timeout_keep_alive=75
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

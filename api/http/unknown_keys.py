@@ -19,8 +19,10 @@ CODE = "unknown_parameter"
 MAX_NAMED = 10  # keys of one request that a refusal names; a body may have thousands
 MAX_DEPTH = 3  # of the objects below in which a similar key is looked for
 MAX_LISTED = 12  # parameters of a route that a refusal lists when none resembles the unknown one
-# Other text is not repeated: a caller may have put a secret there. A long name with digits looks like one.
-_NAME = re.compile(r"(?:[A-Za-z][A-Za-z0-9_]{0,19}|[A-Za-z][A-Za-z_]{0,63})(?:\[[A-Za-z0-9_]{0,19}\])?")
+# Other text is not repeated: a caller may have put a secret there, and a long word with digits looks like one.
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}(?:\[[A-Za-z0-9_]{0,64}\])?")
+_BETWEEN_WORDS = re.compile(r"[_\[\]]")
+MAX_WORD_WITH_DIGITS = 12  # characters
 _CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -47,7 +49,9 @@ def _query_fields(dependant: Dependant) -> Iterator[Any]:
 
 def shown(name: str) -> str | None:
     """Return a name that can be repeated to the caller, or None."""
-    return name if _NAME.fullmatch(name) else None
+    words = _BETWEEN_WORDS.split(name)
+    is_name = _NAME.fullmatch(name) and all(each.isalpha() or len(each) <= MAX_WORD_WITH_DIGITS for each in words)
+    return name if is_name else None
 
 
 def sentence(

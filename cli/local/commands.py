@@ -10,13 +10,14 @@ PYTHON = sys.executable
 LOG_CONFIG = ROOT / "cli" / "uvicorn-log.json"
 WORK, DELIVERIES = "celery", "deliveries"  # the queues of shared.broker.queue, which takes half a second to import
 GRACE = 25  # seconds that the api may finish its answers in
+KEEP_ALIVE = 75  # seconds; longer than proxies and clients keep an idle connection, which would else be reset in use
 
 
 def api(host: str, port: int, *, grace: int = GRACE) -> list[str]:
     """WEB_CONCURRENCY and FORWARDED_ALLOW_IPS are read by uvicorn itself."""
     options = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", str(grace), "--no-server-header"]
     log = ["--log-config", str(LOG_CONFIG), "--no-access-log"]  # lines of the api's own, one per request
-    http = ["--http", "api.http.slow_heads:Connection"]
+    http = ["--http", "api.http.slow_heads:Connection", "--timeout-keep-alive", str(KEEP_ALIVE)]
     return _python("uvicorn", "--factory", "api.main:create_app", *options, *http, *log)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,7 +64,10 @@ class Attack:
         address = address or operation.address(self.ids_for(operation))
         if body is None and operation.body is not None:
             body = json.dumps(operation.body).encode()
-        return send(self.mallory, operation.method, address, body, {**key, **(headers or {})})
+        for _ in range(10):  # a connection whose body nobody reads may be reset before its answer has been read
+            with suppress(ConnectionResetError):
+                return send(self.mallory, operation.method, address, body, {**key, **(headers or {})})
+        raise AssertionError(f"{operation.method} {address}: every connection was reset")
 
 
 def prepare(mallory: Person, admin_key: str) -> Attack:

@@ -1,5 +1,6 @@
 """Where bytes lie: in a folder and in a bucket alike, whole and in parts, and nothing of what was not finished."""
 
+import json
 import os
 import signal
 import subprocess
@@ -176,7 +177,7 @@ def kill_while_it_writes() -> None:
         "TUNERY_STORAGE": now.storage,
         "DATABASE_URL": now.database_url,
         "REDIS_URL": now.redis_url,
-        "TUNERY_SECRET_KEYS": '["unused"]',
+        "TUNERY_SECRET_KEYS": json.dumps([key.get_secret_value() for key in now.secret_keys]),
         "TUNERY_PROVIDER__BASE_URL": "http://unused",
         "TUNERY_PROVIDER__API_KEY": "unused",
     }

@@ -1,11 +1,11 @@
 """What TUNERY_STORAGE may be: a folder or a bucket; anything else is refused when a server starts."""
 
 import pytest
-from pydantic import ValidationError
 
 from shared.datasets.storage.local import Folder
 from shared.datasets.storage.location import location_at
 from shared.datasets.storage.s3 import Bucket
+from shared.setting_problems import WrongSettings
 from shared.settings import get_settings
 from tests.worker.support import settings
 
@@ -47,7 +47,7 @@ def test_a_folder_or_a_bucket_is_taken(
 
 @pytest.mark.parametrize("setting", REFUSED)
 def test_anything_else_is_refused(server: str, setting: str) -> None:
-    with pytest.raises(ValidationError, match="storage"), settings(TUNERY_STORAGE=setting):
+    with pytest.raises(WrongSettings, match="TUNERY_STORAGE: "), settings(TUNERY_STORAGE=setting):
         get_settings()
 
 

@@ -9,9 +9,10 @@ from typing import Generic, TypeVar
 
 import structlog
 from sqlalchemy import ColumnElement
+from sqlalchemy.exc import ProgrammingError
 from sqlmodel import Session, col, select
 
-from shared.database import transaction
+from shared.database import NOT_MIGRATED, lacks_migrations, transaction
 from shared.db.claims import claim, release, renew, still_held
 from shared.db.row_security import limit_to_project
 from shared.db.tables import DueTable, OwnedDue
@@ -142,9 +143,8 @@ def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> bool:
             _put_off(step, id, later.until)
     except LeaseLost:
         log.warning("the lease ran out: the step stops", row=id)
-    except Exception:
-        log.exception("the step failed", row=id)
-        _postpone(step, id, claimed)
+    except Exception as error:
+        _record_failure(step, id, claimed, error)
     return True
 
 
@@ -196,6 +196,16 @@ def internal_error(ended: str, id: str) -> str:
     task_id = structlog.contextvars.get_contextvars().get("task_id")
     reference = f"{id} (task {task_id})" if task_id else id
     return f"An internal error ended {ended}; the log has the reason. Give your operator the id {reference}"
+
+
+def _record_failure(step: Step[Row, Plan, Answer], id: str, claimed: Row | None, error: Exception) -> None:
+    """Log what a step has raised, and schedule it again. Without the schema nothing can be recorded: the sweep, which
+    says so, enqueues the row once the schema is there."""
+    if isinstance(error, ProgrammingError) and lacks_migrations(error):
+        log.warning(f"{NOT_MIGRATED}; the step is repeated after it", row=id)
+        return
+    log.error("the step failed", row=id, exc_info=error)
+    _postpone(step, id, claimed)
 
 
 def _postpone(step: Step[Row, Plan, Answer], id: str, claimed: Row | None) -> None:
