@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from cli.local import commands
 from shared.db.ids import new_id
+from shared.settings import get_settings
 from tests.servers import free_port
 from tests.world import Person, variables_of_this_test
 
@@ -149,7 +151,8 @@ def test_before_the_migration_the_api_and_the_worker_start_and_say_no_traceback(
 ) -> None:
     port = free_port()
     api = start(commands.api("127.0.0.1", port), DATABASE_URL=empty_database)
-    worker = start(commands.worker(1), DATABASE_URL=empty_database)
+    broker = re.sub(r"/\d*$", "/8", get_settings().redis_url)  # without messages of other tests
+    worker = start(commands.worker(1), DATABASE_URL=empty_database, REDIS_URL=broker)
     api.wait_for("Uvicorn running")
     worker.wait_for(" ready.")
     assert (api.stop() in ENDED_WELL, worker.stop() in ENDED_WELL) == (True, True)
