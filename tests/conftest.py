@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import psycopg
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import NullPool, create_engine, make_url, text
@@ -23,6 +24,7 @@ from cli.processes.ports import PortReservations
 from shared.broker.queue import get_celery
 from shared.database import get_engine
 from shared.datasets.validation.rules import fitness
+from shared.db.ids import new_id
 from shared.migrations import migrate
 from shared.settings import get_settings
 from tests.api.administration import Operator, operating
@@ -141,6 +143,17 @@ def server(
         yield f"{address}/v1"
     get_engine().dispose()
     get_celery().close()
+
+
+@pytest.fixture
+def empty_database(postgres_url: str) -> Iterator[str]:
+    """The address of a database without tables."""
+    name = new_id("empty_")
+    url = postgres_url.replace("postgresql+psycopg://", "postgresql://").rpartition("/")[0]
+    with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
+        connection.execute(f'create database "{name}"'.encode())
+        yield f"{url}/{name}"
+        connection.execute(f'drop database "{name}" with (force)'.encode())
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
 from cli.doctor.result import Result, Status, fail, ok, run
 from cli.local import commands
-from shared.db.ids import new_id
 from shared.migrations import newest_revision
 from tests.brokers import deaf_redis
 from tests.world import Sandbox, variables_of_this_test
@@ -44,17 +42,6 @@ def report(**environ: str) -> dict[str, Any]:
 
 def lines(found: dict[str, Any], check: str) -> list[tuple[str, str]]:
     return [(each["status"], each["found"]) for each in found["checks"] if each["check"] == check]
-
-
-@pytest.fixture
-def empty_database(postgres_url: str) -> Iterator[str]:
-    """The address of a database without tables."""
-    name = new_id("empty_")
-    url = postgres_url.replace("postgresql+psycopg://", "postgresql://").rpartition("/")[0]
-    with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
-        connection.execute(f'create database "{name}"'.encode())
-        yield f"{url}/{name}"
-        connection.execute(f'drop database "{name}" with (force)'.encode())
 
 
 @pytest.mark.usefixtures("clean")

@@ -10,11 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from cli.local import commands
-from shared.db.ids import new_id
 from shared.settings import get_settings
 from tests.servers import free_port
 from tests.world import Person, variables_of_this_test
@@ -69,17 +67,6 @@ def start(clean: str, tmp_path: Path) -> Iterator[Callable[..., Server]]:
         if server.process.poll() is None:
             os.killpg(server.process.pid, signal.SIGKILL)
             server.process.wait()
-
-
-@pytest.fixture
-def empty_database(postgres_url: str) -> Iterator[str]:
-    """The address of a database without tables."""
-    name = new_id("empty_")
-    url = postgres_url.replace("postgresql+psycopg://", "postgresql://").rpartition("/")[0]
-    with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
-        connection.execute(f'create database "{name}"'.encode())
-        yield f"{url}/{name}"
-        connection.execute(f'drop database "{name}" with (force)'.encode())
 
 
 @pytest.mark.parametrize(
