@@ -163,8 +163,7 @@ def check_permitted(session: Session, project_id: str, rule: ModelRule | None, n
     if rule is None:
         return
     base = base_of(session, project_id, name)
-    known = rules().model(base)
-    names = {name, base, _SNAPSHOT.sub("", base)} | ({known.name, known.alias} if known else set())
+    names = {name, _SNAPSHOT.sub("", base)} | rules().names(base)
     if not rule.allows(names):
         raise Forbidden(
             f"Project `{project_id}` does not have access to model `{name}`: ask your operator",

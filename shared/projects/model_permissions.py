@@ -14,7 +14,7 @@ class ModelRule:
     mode: ModelMode
     ids: frozenset[str]
 
-    def allows(self, names: Collection[str | None]) -> bool:
+    def allows(self, names: Collection[str]) -> bool:
         """Whether a model may be used; `names` are its id, its alias and those of its base model."""
         return self.ids.isdisjoint(names) == (self.mode is ModelMode.DENY_LIST)
 

@@ -100,9 +100,10 @@ def _unavailable(credential: Credential, base: str) -> str | None:
     settings = get_settings().provider
     named = settings.base_models if credential.project_id is None else ()
     listed = [each["id"] for each in credential.base_models]
-    if all(rules().names(base).isdisjoint(rules().names(each)) for each in named) and named:
+    names = rules().names(base)
+    if named and not any(names & rules().names(each) for each in named):
         return f"The model {base} is not one of those that may be fine-tuned here: {', '.join(named)}"
-    if all(rules().names(base).isdisjoint(rules().names(each)) for each in listed) and listed:
+    if listed and not any(names & rules().names(each) for each in listed):
         sentence = f"The model {base} is not available for fine-tuning or does not exist"
         return f"{sentence}: GET /v1/models lists those that can be fine-tuned"
     return None
