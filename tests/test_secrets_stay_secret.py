@@ -105,7 +105,7 @@ def test_no_planted_secret_appears_in_any_output(
 
     def ask(key: str, method: str, path: str, **sent: Any) -> Any:
         headers = {"authorization": f"Bearer {key}", **sent.pop("headers", {})}
-        answer = httpx2.request(method, address + path, headers=headers, timeout=60, **sent)
+        answer = httpx2.request(method, address + path, headers=headers, timeout=2 * PATIENCE, **sent)
         answers.append(f"{answer.headers} {answer.text}")
         return answer.json() if "json" in answer.headers["content-type"] else answer
 

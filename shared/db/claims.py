@@ -7,7 +7,7 @@ only while it still has that value. A worker that takes too long loses the row w
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, inspect, update
 from sqlmodel import Session, col, select
 
 from shared.db.tables import DueTable, OwnedDue
@@ -19,9 +19,12 @@ DueRow = TypeVar("DueRow", bound=DueTable | OwnedDue)
 def make_due(session: Session, row: DueTable | OwnedDue, *, even_if_backing_off: bool = False) -> None:
     """Make the row's next step due now and send a wake-up message after the commit.
 
-    If a worker holds the row, only `enqueued_at` changes: at its end the step compares it, and runs again if it moved.
+    Locks the row first: a worker may have claimed or released it since it was read. If a worker holds it, only
+    `enqueued_at` changes: `run_one` compares it after the step, and makes the next step due at once if it moved.
     A row that backs off after a failure keeps its `due_at`, unless `even_if_backing_off`.
     """
+    if inspect(row).persistent:
+        session.refresh(row, ["due_at", "enqueued_at", "failures"], with_for_update={"key_share": True})
     if row.failures == 0 or (even_if_backing_off and row.enqueued_at is None):
         row.due_at = row.enqueued_at = utc_now()
     elif row.enqueued_at is not None:

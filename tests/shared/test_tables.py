@@ -106,6 +106,31 @@ def test_making_an_idle_row_due_lets_it_be_claimed_at_once(alice: Person) -> Non
     assert claimed(id) is not None
 
 
+def test_a_row_that_is_made_due_while_its_step_ends_is_due(alice: Person) -> None:
+    """The request has read the row while a worker held it, and the worker's record commits before the request's."""
+    id = made(alice)
+    taken = claimed(id)
+    assert taken is not None
+    with transaction() as request:
+        read = request.get_one(Dataset, id)
+        with transaction() as step:
+            held = still_held(step, taken)
+            assert held is not None
+            release(held, utc_now() + timedelta(hours=1))
+        make_due(request, read)
+    assert row(Dataset, id).due_at <= utc_now()
+
+
+def test_a_row_that_is_made_due_while_a_worker_claims_it_keeps_its_lease(alice: Person) -> None:
+    id = made(alice)
+    with transaction() as request:
+        read = request.get_one(Dataset, id)
+        taken = claimed(id)
+        assert taken is not None
+        make_due(request, read)
+    assert row(Dataset, id).due_at == taken.due_at
+
+
 def test_a_failed_transaction_leaves_nothing_behind(alice: Person) -> None:
     def begin_and_fail() -> None:
         with transaction() as session:

@@ -10,9 +10,11 @@ from sqlmodel import col
 from structlog.contextvars import bound_contextvars
 
 from shared.database import transaction
-from shared.db.claims import claim
+from shared.db.claims import claim, make_due
 from shared.db.times import utc_now
 from shared.jobs.models import Job, JobRequest, JobStatus
+from shared.projects.models import Credential
+from shared.projects.service import default_credential
 from shared.settings import get_settings
 from tests.worker.support import (
     Killed,
@@ -24,6 +26,7 @@ from tests.worker.support import (
     step_killed_before_record,
 )
 from tests.world import Person, Sandbox, row, step
+from worker.accounts import refresh
 from worker.jobs import job_step
 from worker.jobs.actions.prepare import Create
 from worker.runtime.steps import Step, backoff, run
@@ -149,6 +152,21 @@ def test_a_cancel_does_not_wait_for_a_step_that_is_put_off(alice: Person, sandbo
     after = row(Job, job_id)
     assert (after.failures, after.request) == (1, JobRequest.CANCEL)
     assert after.due_at <= utc_now()
+
+
+def test_what_is_requested_while_any_step_runs_makes_the_next_step_due_at_once(alice: Person) -> None:
+    """Not of jobs alone: a credential is tested while its step for an earlier reason is under way."""
+    with transaction() as session:
+        credential_id = default_credential(session).id
+    change(Credential, credential_id, due_at=utc_now())
+
+    def call(_: Credential) -> refresh.Answer:
+        with transaction() as session:
+            make_due(session, session.get_one(Credential, credential_id))
+        return refresh.Answer([], {})
+
+    run(replace(refresh.refresh, call=call), credential_id)
+    assert row(Credential, credential_id).due_at <= utc_now()
 
 
 def test_a_cancel_does_not_disturb_a_step_under_way(alice: Person, sandbox: Sandbox) -> None:

@@ -57,7 +57,7 @@ def _call(plan: Plan) -> Any:
 
 
 def _record(session: Session, job: Job, plan: Plan, answer: Any | StepError) -> None:
-    plan.action.record(session, job, plan.job, plan.work, answer)
+    plan.action.record(session, job, plan.work, answer)
 
 
 advance = Step(Job, _plan, _call, _record, give_up.give_up)

@@ -136,7 +136,10 @@ def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> bool:
             if held is None:
                 log.warning("the lease ran out: the answer is dropped", row=id)
                 return True
+            was_woken = held.enqueued_at != claimed.enqueued_at
             step.record(session, held, plan, answer)
+            if was_woken and held.due_at is not None:
+                held.due_at = utc_now()  # of what came during the call, the step may have seen nothing
             enqueue_if_due(session, held)
     except NotNow as later:
         if later.until is not None:

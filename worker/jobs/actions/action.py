@@ -19,10 +19,9 @@ class Action(Generic[Work, Answer]):
     """What a step does for one `next_action`.
 
     `plan` returns what to do; None if nothing is to be called, after releasing the job. `call` does it, with no
-    transaction open. `record` writes the answer, sets the next action and releases the job; it gets the job as it is
-    now, and as it was claimed.
+    transaction open. `record` writes the answer, sets the next action and releases the job.
     """
 
     plan: Callable[[Session, Job], Work | None]
     call: Callable[[Provider, Job, Work], Answer]
-    record: Callable[[Session, Job, Job, Work, Answer | StepError], None]
+    record: Callable[[Session, Job, Work, Answer | StepError], None]

@@ -40,7 +40,7 @@ def _call(provider: Provider, job: Job, work: Find) -> list[ProviderJob]:
     return find(provider, job.id, work.since)
 
 
-def _record(session: Session, job: Job, _: Job, __: Find, answer: list[ProviderJob] | StepError) -> None:
+def _record(session: Session, job: Job, _: Find, answer: list[ProviderJob] | StepError) -> None:
     if isinstance(answer, StepError):
         note_error(job, is_answer=is_answer(answer))
         if isinstance(answer, ProviderError) and is_unanswered_too_long(job):

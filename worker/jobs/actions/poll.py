@@ -28,7 +28,7 @@ def _call(provider: Provider, job: Job, with_status: bool) -> Seen | Unseen:
     return fetch_job(provider, job) if with_status else fetch_events(provider, job)
 
 
-def _record(session: Session, job: Job, claimed: Job, _: bool, answer: Seen | Unseen | StepError) -> None:
+def _record(session: Session, job: Job, _: bool, answer: Seen | Unseen | StepError) -> None:
     # While a request waits for its next attempt, polls and attempts alternate. Nobody made it during this poll if the
     # next action is still the one that was claimed.
     is_between_attempts = job.request is not None and job.next_action is NextAction.POLL and not _waits_to_pause(job)
@@ -43,7 +43,7 @@ def _record(session: Session, job: Job, claimed: Job, _: bool, answer: Seen | Un
         _record_not_found(session, job, answer)
         return
     job.retries = job.retries + 1 if is_between_attempts else 0  # so that the waits between attempts grow
-    _record_seen(session, job, claimed, answer)
+    _record_seen(session, job, answer)
 
 
 def _waits_to_pause(job: Job) -> bool:
@@ -59,9 +59,8 @@ def _record_not_found(session: Session, job: Job, unseen: Unseen) -> None:
         wait(session, job, unseen.error)
 
 
-def _record_seen(session: Session, job: Job, claimed: Job, seen: Seen) -> None:
-    """If something was requested or reported during the poll, the next step is due now."""
-    before, is_enqueued = job.status, job.enqueued_at != claimed.enqueued_at
+def _record_seen(session: Session, job: Job, seen: Seen) -> None:
+    before = job.status
     job.not_found_count = 0 if seen.job is not None else job.not_found_count
     record_seen(session, job, seen)
     is_new = bool(seen.events) or job.status is not before
@@ -70,8 +69,8 @@ def _record_seen(session: Session, job: Job, claimed: Job, seen: Seen) -> None:
     if not job.status.is_final:
         if _waits_to_pause(job):
             set_next_action(job, NextAction.POLL)
-        again = is_enqueued or job.next_action is NextAction.REQUEST
-        release(job, utc_now() if again else poll_schedule.next_poll_at(session, job, is_new=is_new))
+        is_requested = job.next_action is NextAction.REQUEST
+        release(job, utc_now() if is_requested else poll_schedule.next_poll_at(session, job, is_new=is_new))
 
 
 POLL = Action(_plan, _call, _record)

@@ -66,9 +66,7 @@ def _call(provider: Provider, job: Job, work: Compare | Create) -> Compared | Pr
     return provider.create_job(work.job)
 
 
-def _record(
-    session: Session, job: Job, _: Job, work: Compare | Create, answer: Compared | ProviderJob | StepError
-) -> None:
+def _record(session: Session, job: Job, work: Compare | Create, answer: Compared | ProviderJob | StepError) -> None:
     if isinstance(answer, Compared):
         job.unanswered_since, job.retries = None, 0
         record_comparison(session, job, answer)

@@ -34,7 +34,7 @@ def _call(provider: Provider, job: Job, request: JobRequest) -> object:
     return pass_on[request](job.provider_job_id or "")
 
 
-def _record(session: Session, job: Job, _: Job, request: JobRequest, answer: object) -> None:
+def _record(session: Session, job: Job, request: JobRequest, answer: object) -> None:
     if not isinstance(answer, StepError):
         job.unanswered_since, job.retries = None, 0
         if request is JobRequest.RESUME and job.status is JobStatus.PAUSED:
