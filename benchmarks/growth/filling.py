@@ -1,0 +1,48 @@
+"""Fills a database by SQL with jobs that have ended, and with all that belongs to them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+# As `shared.db.ids.new_id`: ten letters of milliseconds, then sixteen that differ.
+_ID = """
+create or replace function pg_temp.growth_id(prefix text, at timestamptz, kind text, n bigint) returns text
+language sql immutable parallel safe as $$
+    select prefix || (
+        select string_agg(substr('0123456789abcdefghjkmnpqrstvwxyz',
+            ((floor(extract(epoch from at) * 1000)::bigint >> (45 - 5 * place)) & 31)::int + 1, 1), '' order by place)
+        from generate_series(0, 9) place
+    ) || left(md5(kind || n), 16)
+$$
+"""
+
+
+@dataclass(frozen=True)
+class Template:
+    """Ids of rows that the API made, of which those of the benchmark are copies."""
+
+    job: str
+    file: str
+    endpoint: str
+    key: str
+
+
+def fill(url: str, project_id: str, template: Template, jobs: int, batch: str) -> None:
+    """Write this many jobs of the project over the last year, 10 events each, and half as many files and models."""
+    statements = Path(__file__).with_suffix(".sql").read_text()
+    values = {"project": project_id, "jobs": jobs, "batch": batch, **template.__dict__}
+    with psycopg.connect(url) as connection:
+        connection.execute(_ID)
+        cursor = psycopg.ClientCursor(connection)  # several statements at once, so the client fills in the values
+        cursor.execute(statements, values)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("vacuum analyze")
+
+
+def size_mb(url: str, table: str | None = None) -> float:
+    """The size on disk of a table with its indexes, or of the whole database."""
+    wanted = "pg_total_relation_size(%s::regclass)" if table else "pg_database_size(current_database())"
+    with psycopg.connect(url) as connection:
+        row = connection.execute(f"select {wanted}", [table] if table else None).fetchone()
+    return row[0] / 1e6 if row else 0.0
