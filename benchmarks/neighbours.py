@@ -36,10 +36,10 @@ def main() -> None:
         os.environ.update(stack.environ)
         loud, quiet = _key("loud"), _key("quiet")
         get_engine().dispose()
-        _asked(stack, quiet, 3)
+        asked(stack, quiet, 3)
         alone, beside, noise = [], [], Noise()
         for _ in range(ROUNDS):
-            alone += _asked(stack, quiet, SECONDS)
+            alone += asked(stack, quiet, SECONDS)
             beside += _beside(stack, loud, quiet, noise)
     counted = ROUNDS * SECONDS
     refused = noise.answers[429] / max(1, noise.answers.total())
@@ -47,7 +47,7 @@ def main() -> None:
         [
             ("quiet project alone: p50 / p99", "", _times(alone)),
             ("beside 1,000 requests/s of another: p50 / p99", "p99 ≤ 2 ×", _times(beside)),
-            ("p99, times its value alone", "≤ 2", f"{_p99(beside) / _p99(alone):.1f}"),
+            ("p99, times its value alone", "≤ 2", f"{p99(beside) / p99(alone):.1f}"),
             ("loud project: requests/s, refused", "1,000", f"{noise.answers.total() / counted:.0f}, {refused:.0%}"),
             ("loud project's own CPU", "", f"{noise.cpu / ROUNDS / (WARM_UP_SECONDS + SECONDS):.0%} of a core"),
             ("the api's CPU meanwhile", "", f"{noise.api_cpu / counted:.0%} of a core"),
@@ -94,7 +94,7 @@ def _ask(connection: socket.socket, request: bytes) -> int:
     return int(head[9:12])
 
 
-def _asked(stack: Measured, key: str, seconds: float) -> list[float]:
+def asked(stack: Measured, key: str, seconds: float) -> list[float]:
     """The seconds that each request of the quiet project took, one request every 20 ms."""
     connection, request, took = _connect(stack.base_url), _request(stack.base_url, key), []
     end = time.monotonic() + seconds
@@ -117,7 +117,7 @@ def _beside(stack: Measured, loud: str, quiet: str, noise: Noise) -> list[float]
     loud_process.start()
     time.sleep(WARM_UP_SECONDS)
     before = cpu_seconds(stack.processes["api"])
-    took = _asked(stack, quiet, SECONDS)
+    took = asked(stack, quiet, SECONDS)
     noise.api_cpu += cpu_seconds(stack.processes["api"]) - before
     answers, cpu = results.get(timeout=60)
     loud_process.join()
@@ -148,12 +148,12 @@ def _send_on_one_connection(base_url: str, key: str, seconds: float, counted: Co
     connection.close()
 
 
-def _p99(times: list[float]) -> float:
+def p99(times: list[float]) -> float:
     return statistics.quantiles(times, n=100)[98]
 
 
 def _times(times: list[float]) -> str:
-    return f"{statistics.median(times) * 1000:.1f} / {_p99(times) * 1000:.1f} ms"
+    return f"{statistics.median(times) * 1000:.1f} / {p99(times) * 1000:.1f} ms"
 
 
 if __name__ == "__main__":

@@ -20,13 +20,13 @@ from pydantic_settings import (
 )
 
 from shared import setting_problems
+from shared.limit_settings import RateLimitSettings
 from shared.providers.dialects import Dialect
 from shared.setting_types import (
     Bytes,
     Count,
     FileExpiry,
     HttpUrl,
-    Limit,
     MailAddress,
     Origin,
     PathPrefix,
@@ -118,21 +118,6 @@ class SmtpSettings(BaseModel):
     schedule: tuple[SecondsOrNone, ...] = tuple(
         timedelta(seconds=s) for s in (60, 300, 1800, 7200, 18000, 36000, 86400)
     )
-
-
-class RateLimitSettings(BaseModel):
-    """Limits of projects that have no limit of their own; None means unlimited.
-
-    `failed_authentications_per_minute` is per IP address.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    requests_per_minute: Limit = 6000
-    bytes_per_minute: Limit = None
-    jobs_per_day: Limit = None
-    open_jobs: Limit = None
-    failed_authentications_per_minute: Limit = 100
 
 
 class _SecretFiles(NestedSecretsSettingsSource):

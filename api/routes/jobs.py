@@ -12,8 +12,8 @@ from api.auth.deps import After, CallerDep, SessionDep
 from api.auth.scopes import scope
 from api.idempotency import IdempotentRoute
 from api.routes.filters import METADATA_PARAMETER, Conditions, job_filter
-from api.streams.events import MEDIA_TYPE
 from api.streams.jobs import follow
+from api.streams.wire import MEDIA_TYPE
 from shared.database import transaction
 from shared.db.owned import get_owned, list_owned
 from shared.db.pages import Page
@@ -24,6 +24,7 @@ from shared.jobs.models import Job, JobEvent, JobRequest
 from shared.jobs.queue import slots
 from shared.jobs.queue.slots import ModelLimit
 from shared.jobs.schemas import CheckpointPublic, JobCreate, JobEventPublic, JobPublic
+from shared.projects.callers import Caller
 
 router = APIRouter(
     prefix="/v1/fine_tuning/jobs", tags=["Fine-tuning"], route_class=IdempotentRoute, dependencies=[scope("jobs")]
@@ -119,18 +120,18 @@ def list_job_events(
     """
     if MEDIA_TYPE in request.headers.get("accept", ""):
         job = get_owned(session, Job, fine_tuning_job_id, caller.project_id, param="fine_tuning_job_id")
-        return _stream(session, request, job, last_event_id)
+        return _stream(session, request, caller, job, last_event_id)
     rows = jobs.list_events(session, caller.project_id, fine_tuning_job_id, after=after, limit=limit)
     return Page.of([JobEventPublic.of(row) for row in rows], limit)
 
 
-def _stream(session: Session, request: Request, job: Job, last: str | None) -> Response:
+def _stream(session: Session, request: Request, caller: Caller, job: Job, last: str | None) -> Response:
     # A browser reconnects whenever a stream ends; a 204 is how server-sent events tell it to stop.
     if last == job.id and job.status.is_final:
         return Response(status_code=204)
     if last:
         get_owned(session, JobEvent, last, job.project_id, JobEvent.job_id == job.id, param="Last-Event-ID")
-    return follow(request, job, last)
+    return follow(request, caller, job, last)
 
 
 @router.get("/{fine_tuning_job_id}/checkpoints", response_model=Page[CheckpointPublic])

@@ -12,7 +12,8 @@ from api.auth.deps import After, CallerDep, SessionDep
 from api.auth.scopes import scope
 from api.idempotency import IdempotentRoute
 from api.routes.webhook_endpoints import FilterDep, Limit
-from api.streams.events import MEDIA_TYPE, follow
+from api.streams.events import follow
+from api.streams.wire import MEDIA_TYPE
 from api.webhooks.samples import sample
 from shared.db.owned import get_owned
 from shared.db.pages import Page
@@ -47,7 +48,7 @@ def list_webhook_events(
     each at least once. The filters apply to the stream too, `after` and `limit` do not.
     """
     if MEDIA_TYPE in request.headers.get("accept", ""):
-        return follow(request, wanted, _time_of(session, caller.project_id, last_event_id))
+        return follow(request, caller, wanted, _time_of(session, caller.project_id, last_event_id))
     rows = deliveries.list_events(session, caller.project_id, wanted, after=after, limit=limit)
     return Page.of([WebhookEventPublic.of(row) for row in rows], limit)
 

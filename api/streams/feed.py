@@ -1,17 +1,10 @@
-"""Polls the database once for all open job streams of this process and hands each stream the entries of its job.
+"""Reads the events of all jobs that are streamed by this process, and hands each stream the entries of its job."""
 
-A thread and a query for each stream would be too much: one process may have a thousand of them open.
-"""
-
-import asyncio
-from collections import deque
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from typing import NamedTuple
 
-import anyio
 from sqlalchemy import String, any_, literal
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import OperationalError, TimeoutError
@@ -19,7 +12,7 @@ from sqlmodel import Session, col, select
 from starlette.concurrency import run_in_threadpool
 from structlog import get_logger
 
-from api.streams.events import POLL_INTERVAL_SECONDS, is_stopping
+from api.streams.polling import Buffer, Cursor, Polling
 from shared.database import transaction
 from shared.db.ids import COMMIT_WINDOW, first_id
 from shared.db.times import utc_now
@@ -29,7 +22,7 @@ from shared.projects import callers
 
 log = get_logger(__name__)
 MAX_EVENTS_PER_POLL = 5_000
-MAX_BUFFERED_ENTRIES = 10_000  # per job; a stream that is further behind reads the database again
+MAX_BUFFERED_ENTRIES = 10_000  # per job
 
 
 class Entry(NamedTuple):
@@ -52,62 +45,22 @@ def job_entry(job: Job) -> Entry:
     return Entry(job.id, job.status, f"{id}event: fine_tuning.job\ndata: {data}\n\n".encode())
 
 
-class Feed:
-    """The entries of one job that some stream has not taken yet; the first has the number `first`.
+class Feed(Buffer[Entry]):
+    """The entries of one job that some stream has not taken yet.
 
     `status` is the job's as last read; None if it must be read again. `job` is the last entry with a status.
     """
 
     def __init__(self, status: JobStatus) -> None:
+        super().__init__(MAX_BUFFERED_ENTRIES)
         self.status: JobStatus | None = status
         self.job: Entry | None = None
-        self.cursors: set[Cursor] = set()
-        self.entries: deque[Entry] = deque()
-        self.first = 0
 
-    @property
-    def end(self) -> int:
-        return self.first + len(self.entries)
-
-    def put(self, new: list[Entry]) -> None:
-        taken = min((cursor.position for cursor in self.cursors), default=self.end)
-        self.entries.extend(new)
-        for _ in range(max(taken - self.first, len(self.entries) - MAX_BUFFERED_ENTRIES)):
-            self.entries.popleft()
-            self.first += 1
+    def put(self, new: Sequence[Entry]) -> None:
         for entry in new:
             if entry.status is not None:
                 self.job, self.status = entry, entry.status
-        for cursor in self.cursors:
-            cursor.has_news.set()
-
-
-class Cursor:
-    """How far one stream has read its feed. Once `is_over`, it must send nothing more."""
-
-    def __init__(self, feed: Feed, secret: str) -> None:
-        self.feed = feed
-        self.secret = secret
-        self.position = feed.end
-        self.has_news = asyncio.Event()
-        self.is_over = False
-
-    def take(self) -> list[Entry] | None:
-        """Return the new entries; None if the stream was so slow that some are no longer buffered."""
-        start, self.position = self.position - self.feed.first, self.feed.end
-        return list(islice(self.feed.entries, start, None)) if start >= 0 else None
-
-    async def wait(self, seconds: float) -> bool:
-        """Wait for new entries or for the end; False if neither came in time."""
-        with anyio.move_on_after(seconds):
-            await self.has_news.wait()
-        has_news = self.has_news.is_set()
-        self.has_news.clear()
-        return has_news
-
-    def end(self) -> None:
-        self.is_over = True
-        self.has_news.set()
+        super().put(new)
 
 
 @dataclass(frozen=True)
@@ -120,63 +73,39 @@ class _Found:
     is_all: bool
 
 
-class Poller:
-    """Polls while any stream is open. A poll that fails is repeated from where the last successful one began.
+class Poller(Polling[Feed, Entry]):
+    """A poll that fails is repeated from where the last successful one began.
 
     `count` is the number of events found so far; `seen` maps events that the next poll will find again to their number.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.seen: dict[str, int] = {}
         self.count = 0
-        self._feeds: dict[str, Feed] = {}
         self._polled_at = utc_now()
-        self._task: asyncio.Task[None] | None = None
 
     @property
     def since(self) -> str:
         """The smallest event id that the next poll reads."""
         return first_id(JobEvent.id_prefix, self._polled_at - COMMIT_WINDOW)
 
+    def begin(self) -> None:
+        self._polled_at = utc_now()
+
     @contextmanager
-    def follow(self, job: Job, secret: str) -> Iterator[Cursor]:
+    def follow(self, job: Job, secret: str) -> Iterator[Cursor[Entry]]:
         """Open a cursor at the end of the job's feed. `job` must have been read just now."""
-        if self._task is None:
-            self._polled_at = utc_now()
-            self._task = asyncio.create_task(self._run())
-        feed = self._feeds.setdefault(job.id, Feed(job.status))
-        if feed.status is not job.status:
-            feed.status = None  # either may be the newer one: let the next poll read the job
-        cursor = Cursor(feed, secret)
-        feed.cursors.add(cursor)
-        try:
+        with self.opened(job.id, Feed(job.status), secret) as cursor:
+            feed = self.buffers[job.id]
+            if feed.status is not job.status:
+                feed.status = None  # either may be the newer one: let the next poll read the job
             yield cursor
-        finally:
-            feed.cursors.remove(cursor)
-            if not feed.cursors:
-                del self._feeds[job.id]
 
-    async def _run(self) -> None:
-        try:
-            while self._feeds and not is_stopping():
-                is_all = await self._poll()
-                await anyio.sleep(POLL_INTERVAL_SECONDS if is_all else 0)
-        finally:
-            self._task = None
-            self._end({cursor.secret for cursor in self._cursors()})
-
-    def _cursors(self) -> Iterator[Cursor]:
-        return (cursor for feed in self._feeds.values() for cursor in feed.cursors)
-
-    def _end(self, secrets: set[str]) -> None:
-        for cursor in self._cursors():
-            if cursor.secret in secrets:
-                cursor.end()
-
-    async def _poll(self) -> bool:
+    async def poll(self) -> bool:
         began, since = utc_now(), self.since
-        statuses = {job_id: feed.status for job_id, feed in self._feeds.items()}
-        secrets = {cursor.secret for cursor in self._cursors()}
+        statuses = {job_id: feed.status for job_id, feed in self.buffers.items()}
+        secrets = self.secrets()
         try:
             found = await run_in_threadpool(_find, statuses, secrets, since, self.seen)
         except (OperationalError, TimeoutError) as error:
@@ -187,7 +116,7 @@ class Poller:
         self.seen = {id: number for id, number in self.seen.items() if id >= since} | new
         self.count += len(new)
         self._distribute(found)
-        self._end(secrets - found.valid_secrets)
+        self.end(secrets - found.valid_secrets)
         return found.is_all
 
     def _distribute(self, found: _Found) -> None:
@@ -197,8 +126,8 @@ class Poller:
             new.setdefault(job_id, []).append(entry)
         for job in found.jobs if found.is_all else ():
             new.setdefault(job.id, []).append(job_entry(job))
-        for job_id in new.keys() & self._feeds.keys():
-            self._feeds[job_id].put(new[job_id])
+        for job_id in new.keys() & self.buffers.keys():
+            self.buffers[job_id].put(new[job_id])
 
 
 def _find(statuses: Mapping[str, JobStatus | None], secrets: set[str], since: str, seen: Container[str]) -> _Found:

@@ -5,24 +5,25 @@ First the stored events, page by page as fast as the client reads; then those th
 
 from collections.abc import AsyncIterator, Mapping
 
-from fastapi.responses import StreamingResponse
 from sqlalchemy import ColumnElement, literal_column
 from sqlmodel import col, or_, select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from api.streams.events import HEADERS, KEEP_ALIVE, KEEP_ALIVE_SECONDS, MEDIA_TYPE, secret_of
-from api.streams.feed import Cursor, Entry, event_entry, job_entry, poller
+from api.streams.feed import Entry, event_entry, job_entry, poller
+from api.streams.polling import Cursor
+from api.streams.wire import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, secret_of
 from shared.database import transaction
 from shared.db.ids import COMMIT_WINDOW, first_id, made_at
 from shared.jobs.models import Job, JobEvent
+from shared.projects.callers import Caller
 
 PAGE_EVENTS = 200  # about 100 kB
 
 
-def follow(request: Request, job: Job, last: str | None) -> StreamingResponse:
+def follow(request: Request, caller: Caller, job: Job, last: str | None) -> EventStream:
     """Stream the job, its events (only those after the event `last`, if given) and all that follow, until it ends."""
-    return StreamingResponse(_Stream(job, last).blocks(secret_of(request)), media_type=MEDIA_TYPE, headers=HEADERS)
+    return EventStream(_Stream(job, last).blocks(secret_of(request)), caller)
 
 
 class _Stream:
@@ -52,7 +53,7 @@ class _Stream:
             async for block in self._found(cursor):
                 yield block
 
-    async def _stored(self, cursor: Cursor) -> AsyncIterator[bytes]:
+    async def _stored(self, cursor: Cursor[Entry]) -> AsyncIterator[bytes]:
         """Yield the events in the database that were not sent."""
         since, seen, count, unsent_only, after = poller.since, poller.seen, poller.count, _unsent(self._last), ""
         is_all = False
@@ -76,14 +77,15 @@ class _Stream:
         with transaction(self._job.project_id) as session:
             return [event_entry(event) for event in session.exec(query)]
 
-    async def _found(self, cursor: Cursor) -> AsyncIterator[bytes]:
+    async def _found(self, cursor: Cursor[Entry]) -> AsyncIterator[bytes]:
         """Yield what the poller finds, until the job is final or the key is no longer valid."""
         while not (self._status.is_final or cursor.is_over):
             new = cursor.take()
             if new is not None:
                 self._count = poller.count
             else:  # the client was too slow: its events are no longer buffered
-                new = [cursor.feed.job] if cursor.feed.job else []
+                job = poller.buffers[self._job.id].job
+                new = [job] if job else []
                 async for block in self._stored(cursor):
                     yield block
             blocks = [entry.block for entry in new if self._is_news(entry)]

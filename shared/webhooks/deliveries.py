@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement
@@ -44,6 +45,16 @@ class EventFilter:
         if self.object_id is not None:
             found.append(col(WebhookEvent.object_id) == self.object_id)
         return found + made_between(self.since, self.until)
+
+    def admits(self, type: str, object_id: str, created_at: datetime) -> bool:
+        """Whether an event that has been read meets the conditions."""
+        made = created_at.timestamp()
+        return (
+            self.type in {None, type}
+            and self.object_id in {None, object_id}
+            and (self.since is None or made >= self.since)
+            and (self.until is None or made < self.until + 1)
+        )
 
 
 def made_between(since: float | None, until: float | None) -> list[ColumnElement[bool]]:

@@ -11,7 +11,8 @@ import pytest
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
-from api.streams.feed import MAX_BUFFERED_ENTRIES, Cursor, Entry, Feed
+from api.streams.feed import MAX_BUFFERED_ENTRIES, Entry, Feed
+from api.streams.polling import Cursor
 from shared.database import transaction
 from shared.db.ids import first_id
 from shared.db.times import utc_now

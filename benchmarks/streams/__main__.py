@@ -59,7 +59,7 @@ class Client(asyncio.Protocol):
 
 
 def main() -> None:
-    with measured_stack(TUNERY_LOG_LEVEL="warning") as stack:
+    with measured_stack(TUNERY_LOG_LEVEL="warning", TUNERY_RATE_LIMITS__STREAMS_PER_KEY=str(STREAMS)) as stack:
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # for the clients; the api raises its own limit
         os.environ.update(stack.environ)
