@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from psycopg.errors import LockNotAvailable
 from sqlalchemy import ColumnElement, and_, case, false, func, literal, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Field, Session, SQLModel, col, select
 
@@ -21,6 +21,7 @@ RESEAL_BATCH_ROWS = 1000
 REPEATED_ANSWERS_PER_KEY = 8192  # kept for requests without an Idempotency-Key; more are written over older ones
 REPEATED_WITHIN = timedelta(minutes=10)  # OpenAI's SDKs repeat a request within seconds, and wait ten minutes for each
 MAX_COUNT_DIGITS = 4
+_OF_THE_SESSION = "nullif(current_setting('tunery.project', true), '')"
 FIRST_REQUEST_WAIT_SECONDS = 30  # then the client is told to repeat it once more
 
 
@@ -29,6 +30,7 @@ class StoredAnswer(SQLModel, table=True):
 
     `id`: the SHA-256 of the owner and the key. `request_sha256`: that of method, URL and body, to detect a key that is
     used for another request. `sealed_body` is sealed because it may contain a secret that is shown only once.
+    `project_id` is that of the session, by the column's default; null for the answer to an admin key.
     """
 
     __tablename__ = "stored_answers"
@@ -39,6 +41,7 @@ class StoredAnswer(SQLModel, table=True):
     status: int
     content_type: str
     sealed_body: str
+    project_id: str | None = Field(default=None, sa_column_kwargs={"server_default": text(_OF_THE_SESSION)})
 
 
 def answer_id(owner: str, key: str) -> str:
@@ -102,17 +105,20 @@ def repeated_answer_id(owner: str, request_sha256: str) -> str:
 
 def replace(session: Session, answer: StoredAnswer) -> None:
     """Insert an answer to a request without a key, or write it over an older one of this id, which is reserved."""
-    values = answer.model_dump()
-    session.exec(insert(StoredAnswer).values(values).on_conflict_do_update(index_elements=["id"], set_=values))
+    session.exec(_insert(answer, or_replace_where=None))
 
 
 def store(session: Session, answer: StoredAnswer) -> None:
     """Insert an answer, or replace an expired one. Raises `KeyInUse` if there is one that has not expired."""
-    values = answer.model_dump()
-    expired = col(StoredAnswer.created_at) <= _oldest()
-    query = insert(StoredAnswer).values(values).on_conflict_do_update(index_elements=["id"], set_=values, where=expired)
+    query = _insert(answer, or_replace_where=col(StoredAnswer.created_at) <= _oldest())
     if session.exec(query.returning(col(StoredAnswer.id))).one_or_none() is None:
         raise KeyInUse
+
+
+def _insert(answer: StoredAnswer, or_replace_where: ColumnElement[bool] | None) -> Insert:
+    query = insert(StoredAnswer).values(answer.model_dump(exclude={"project_id"}))
+    replaced = {name: query.excluded[name] for name in StoredAnswer.model_fields}
+    return query.on_conflict_do_update(index_elements=["id"], set_=replaced, where=or_replace_where)
 
 
 def _oldest() -> datetime:

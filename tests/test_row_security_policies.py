@@ -13,14 +13,25 @@ from sqlmodel import Session, SQLModel, select
 from shared.database import transaction
 from shared.db.owned import get_owned
 from shared.db.row_security import across_projects, limit_to_project
+from shared.db.tables import Table
 from shared.errors import NotFound
 from shared.projects import service as projects
 from tests.world import empty_tables
 
 OWNER = {"projects": "id"}  # everywhere else it is `project_id`
 TABLES = sorted({table.name for table in SQLModel.metadata.sorted_tables if "project_id" in table.columns} | {*OWNER})
+BY_CREDENTIAL = ("job_queues", "watches")  # theirs are the projects that may use the credential
+WITHOUT_PROJECT = {
+    "alembic_version": "the revision of the schema",
+    "organizations": "one row, which every project reads",
+    "sweeps": "when the scheduler ran",
+}
 MODELS = sorted(
-    (mapper.class_ for mapper in SQLModel._sa_registry.mappers if "project_id" in mapper.columns),
+    (
+        mapper.class_
+        for mapper in SQLModel._sa_registry.mappers
+        if "project_id" in mapper.columns and issubclass(mapper.class_, Table)
+    ),
     key=lambda model: str(model.__name__),
 )
 VALUES = {
@@ -80,6 +91,16 @@ def test_a_table_of_projects_has_its_policy(two: tuple[str, str], table: str) ->
     assert (command, role) == ("*", "tunery_app")
 
 
+def test_every_table_of_the_database_is_protected_or_belongs_to_no_project(two: tuple[str, str]) -> None:
+    policies = (
+        "select relname from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace and not ("
+        " relrowsecurity and exists (select from pg_policy where polrelid = pg_class.oid and polname = 'project'))"
+    )
+    with transaction() as session:
+        open_tables = set(session.execute(text(policies)).scalars())
+    assert open_tables == WITHOUT_PROJECT.keys(), "its migration lacks tunery_protect, or a policy by its parent"
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_a_query_without_a_filter_sees_only_the_projects_rows(two: tuple[str, str], table: str) -> None:
     with transaction() as session:
@@ -135,7 +156,7 @@ def test_rows_without_a_project_can_be_read(two: tuple[str, str]) -> None:
         assert session.execute(text("select count(*) from job_queues")).scalar_one() >= 0
 
 
-@pytest.mark.parametrize("table", ["api_keys", "organizations", "alembic_version"])
+@pytest.mark.parametrize("table", ["api_keys", "organizations", "sweeps", "alembic_version"])
 def test_a_projects_session_cannot_write_keys(two: tuple[str, str], table: str) -> None:
     with pytest.raises(ProgrammingError, match="permission denied"), transaction(two[0]) as session:
         session.execute(text(f"delete from {table}"))

@@ -16,6 +16,7 @@ from shared.idempotency import StoredAnswer, answer_id, find_or_reserve, store
 from shared.security.secrets import key_id, key_ids, seal, unseal
 from shared.settings import get_settings
 from tests.worker.support import settings
+from tests.world import Person
 
 ID = answer_id("proj_1", "key-1")
 DAY, MINUTE = timedelta(days=1), timedelta(minutes=1)
@@ -73,6 +74,26 @@ def test_a_key_is_reserved_by_one_transaction_until_that_ends(session: Session) 
     session.rollback()
     with transaction() as other:
         assert find_or_reserve(other, ID) is None
+
+
+def test_an_answer_belongs_to_the_project_of_its_session(alice: Person, bob: Person) -> None:
+    with transaction(alice.project_id) as session:
+        store(session, answer())
+    with transaction(bob.project_id) as session:
+        assert find_or_reserve(session, ID) is None
+    with transaction(alice.project_id) as session:
+        found = find_or_reserve(session, ID)
+        assert found is not None
+        assert found.project_id == alice.project_id
+
+
+def test_an_answer_from_before_answers_had_projects_is_found_and_one_for_an_admin_is_not(alice: Person) -> None:
+    admins, olds = answer_id("key_1", "key-1"), answer_id("proj_1", "key-2")
+    with transaction() as session:
+        store(session, answer(admins))
+        store(session, answer(olds, age=timedelta(days=3650)))
+    with transaction(alice.project_id) as session:
+        assert session.exec(select(StoredAnswer.id)).all() == [olds]
 
 
 def test_only_answers_from_before_the_time_are_deleted(session: Session) -> None:
