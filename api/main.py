@@ -11,12 +11,14 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 from api.audit.middleware import AuditMiddleware
+from api.docs_page import add_docs_page
 from api.http import errors
 from api.http.addresses import AddressMiddleware
 from api.http.body_guard import BodyGuardMiddleware
 from api.http.errors import ErrorEnvelope
 from api.http.head import HeadMiddleware
 from api.http.middleware import BodyLimitMiddleware, RequestMiddleware
+from api.http.security_headers import SecurityHeadersMiddleware
 from api.openapi import TAGS, extend_openapi, operation_id
 from api.rate_limits.middleware import RateLimitMiddleware
 from api.routes import (
@@ -132,6 +134,7 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(RequestMiddleware)
     app.add_middleware(RateLimitMiddleware)
     app.add_middleware(AddressMiddleware, root_path=settings.root_path)
+    app.add_middleware(SecurityHeadersMiddleware)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -153,6 +156,7 @@ def create_app() -> FastAPI:
         lifespan=_lifespan,
         generate_unique_id_function=operation_id,
         openapi_tags=TAGS,
+        docs_url=None,  # ours has a policy for its scripts
         redoc_url=None,
         redirect_slashes=False,  # the Location of such a redirect would repeat any Host header that a client sends
     )
@@ -163,5 +167,6 @@ def create_app() -> FastAPI:
     app.include_router(jobs.limits_router, responses=_ERRORS)
     app.include_router(health.router)
     app.include_router(provider_webhooks.router, responses=_ERRORS)
+    add_docs_page(app)
     extend_openapi(app)
     return app

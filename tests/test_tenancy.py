@@ -76,7 +76,6 @@ TAKES_NO_ID = {
     ("GET", "/readyz"),
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
-    ("GET", "/docs/oauth2-redirect"),
 }
 ADMINISTRATION = ("/v1/organization/", "/v1/projects/")
 FOR_PROVIDERS = {("POST", "/v1/provider_webhooks/{credential_id}")}  # opened by a signature alone

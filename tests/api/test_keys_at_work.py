@@ -20,7 +20,7 @@ from tests.test_tenancy import ADMINISTRATION
 from tests.worker.support import change
 from tests.world import Person, empty_tables, row
 
-OPEN = {"/livez", "/readyz", "/openapi.json", "/docs", "/docs/oauth2-redirect"}
+OPEN = {"/livez", "/readyz", "/openapi.json", "/docs"}
 SIGNED = {"/v1/provider_webhooks/{credential_id}"}  # nobody's key: what comes in is judged by its signature
 
 
