@@ -76,7 +76,7 @@ class _Check:
 
     def run(self, processes: int, progress: Progress | None) -> None:
         if not self.unreadable:
-            results = scan_file(self.file, self._options(), self.size, processes)
+            results = scan_file(self.file, self._options(), self.size, processes, self.result.is_hopeless)
             for number, result in enumerate(results, start=1):
                 self.result.merge(result, rules().ours.duplicates_examples)
                 if progress:
@@ -117,12 +117,18 @@ class _Check:
         if max_examples is not None and result.examples > max_examples:
             message = f"The file has {result.examples:,} examples, but at most {max_examples:,} are allowed"
             yield problem("too_many_examples", message)
+        if result.unexamined:
+            message = (
+                f"The check stopped at line {result.lines - result.unexamined + 1:,}: {result.in_wrong_lines:,} things "
+                "are wrong in the lines before it; it and those behind it are only counted"
+            )
+            yield problem("check_stopped", message)
         with_images = result.statistics.image_examples
         if with_images > limits.max_image_examples:
             message = f"{with_images:,} examples have images, but at most {limits.max_image_examples:,} may have some"
             yield problem("too_many_image_examples", message)
-        one_answer = result.answer is not None and not result.answers_differ and self.format != REINFORCEMENT
-        if one_answer and result.examples >= limits.min_examples:
+        one_answer = result.answer is not None and not (result.answers_differ or result.unexamined)
+        if one_answer and self.format != REINFORCEMENT and result.examples >= limits.min_examples:
             yield problem("same_completion", "The answer is the same in every example")
 
     def _fitness_problems(self) -> Iterator[Problem]:

@@ -30,15 +30,19 @@ def report_duplicates(file: BinaryIO, result: RangeResult) -> None:
     near: dict[int, int] = {}
     for line in _read_lines(file, result, _candidates(result)):
         first = exact.setdefault(hash(line.content.strip()), line.number)
-        similar = near.setdefault(hash(normalized_line(line.content)), line.number)
         if first != line.number:
             _warn(result, "duplicate_example", line, f"the example is the same as line {first}")
-        elif similar != line.number:
+            continue
+        similar = near.setdefault(hash(normalized_line(line.content)), line.number)
+        if similar != line.number:
             _warn(result, "near_duplicate_example", line, f"the example is nearly the same as line {similar}")
 
 
 def _warn(result: RangeResult, code: str, line: Line, message: str) -> None:
-    result.add_problem(problem(code, message, line=line.number, offset=line.offset))
+    if result.remaining(code):
+        result.add_problem(problem(code, message, line=line.number, offset=line.offset))
+    else:
+        result.count(code)
 
 
 def _candidates(result: RangeResult) -> Iterator[int]:

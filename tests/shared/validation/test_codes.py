@@ -14,15 +14,17 @@ from tests.shared.validation import (
 )
 from tests.shared.validation import test_whole_file as whole_file
 
-# Produced by tests that need a file of several lines: test_bad_input, test_duplicates, test_overlap and test_tokens;
-# invalid_parameters by test_tool_schema, wrong_shape by test_shapes.
+# Produced by tests that need a file of several lines: test_bad_input, test_duplicates, test_overlap, test_stopping and
+# test_tokens; invalid_parameters by test_tool_schema, wrong_shape by test_shapes.
 OF_SEVERAL_LINES = {
     "blank_line",
+    "check_stopped",
     "duplicate_example",
     "in_both_files",
     "invalid_parameters",
     "line_too_long",
     "near_duplicate_example",
+    "too_many_findings",
     "truncated",
     "utf8_bom",
     "wrong_shape",
@@ -32,6 +34,7 @@ VERBS = {
     "Check",
     "Choose",
     "Convert",
+    "Correct",
     "Encode",
     "Give",
     "Keep",

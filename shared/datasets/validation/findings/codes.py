@@ -37,6 +37,7 @@ CODES: dict[str, Code] = {
         too_many_examples="Remove examples, or split them into several jobs",
         too_many_image_examples="Remove examples with images",
         wrong_format_for_method="Choose a method that reads this format, or another file",
+        check_stopped="Correct what is listed, then check again",
         method_not_supported="Choose another model or another method",
         model_retired="Choose a newer base model",
     ),
@@ -50,6 +51,7 @@ CODES: dict[str, Code] = {
         nested_too_deeply="Use fewer nested objects and lists",
         data_type="Write one JSON object per line",
         unknown_format="Give `messages`, or `prompt` and `completion`, or `input` with two outputs",
+        too_many_findings="Correct what is listed, then check again",
         mixed_formats="Use the same format in all lines of a file",
     ),
     # an example

@@ -14,7 +14,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of a check. `examples` counts all lines that are not blank, valid or not.
 
     `problems` holds at most 1,000, in the order of the file; if there are more, errors displace warnings. `counts` has
-    the exact number of all problems by code. `msgspec.json.encode` and `decode(…, type=Report)` store and load it.
+    the number of all problems by code, up to the line at which the check stopped, if it did (`check_stopped`).
+    `msgspec.json.encode` and `decode(…, type=Report)` store and load it.
     """
 
     valid: bool
@@ -56,7 +57,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             return None
         sentences = [_sentence(problem) for problem in self.errors[:first]]
         more = self.n_errors - len(sentences)
-        return " ".join(sentences) + (f" And {more:,} more." if more else "")
+        least = "at least " if "check_stopped" in self.counts else ""
+        return " ".join(sentences) + (f" And {least}{more:,} more." if more else "")
 
 
 def _sentence(problem: Problem) -> str:

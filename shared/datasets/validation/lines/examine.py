@@ -4,6 +4,7 @@ This is the slow path of a check, and the only one that yields findings about th
 """
 
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
 
 from shared.datasets.validation.findings.finding import Finding, UnreadableLine
@@ -14,13 +15,21 @@ from shared.datasets.validation.rules.structure import Examined, examine
 
 
 def examine_line(line: bytes, format: str | None, provider: str) -> Examined:
-    """Everything that is wrong with a line, and its messages as they are counted; none if there is an error."""
+    """What is wrong with a line, and its messages as they are counted; none if there is an error.
+
+    A line with more than `line_findings` is not examined to its end: that is its last finding.
+    """
     try:
         value, findings = read_strictly(line)
     except UnreadableLine as unreadable:
         return Examined([unreadable.finding], [])
     examined = examine(value, format, rules().limits(provider))
-    return Examined([*findings, *examined.findings, *_secrets(value, line)], examined.messages)
+    most = rules().ours.line_findings
+    found = [*islice(chain(examined.findings, findings, _secrets(value, line)), most + 1)]
+    if len(found) <= most:
+        return Examined(found, examined.messages)
+    found[most] = Finding("too_many_findings", "$", f"more than {most:,} things are wrong in this line")
+    return Examined(found, [])
 
 
 def _secrets(value: Any, line: bytes) -> Iterator[Finding]:

@@ -15,7 +15,8 @@ class OwnLimits(msgspec.Struct, frozen=True):
 
     `line_bytes` and `depth` bound the memory and the recursion of a check, `digits` the time to read a number: longer
     ones are errors. `duplicates_examples` is how many lines are compared for duplicates. More than `many_messages` in
-    one example are a warning.
+    one example are a warning. After `findings_in_wrong_lines` the check stops: further lines are only
+    counted. A line with more than `line_findings` is not examined to its end, which is an error.
     """
 
     line_bytes: int
@@ -23,6 +24,8 @@ class OwnLimits(msgspec.Struct, frozen=True):
     digits: int
     duplicates_examples: int
     many_messages: int
+    findings_in_wrong_lines: int
+    line_findings: int
 
 
 class Limits(msgspec.Struct, frozen=True):

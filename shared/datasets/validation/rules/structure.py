@@ -1,6 +1,7 @@
 """The rules of the four formats: every line that the strict types do not accept is examined by these."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -55,7 +56,7 @@ def examine(value: Any, expected: str | None, limits: Limits) -> Examined:
     if found != (expected or found):
         message = f"this is a {found} example, but the other lines are {expected} examples"
         return Examined([Finding("mixed_formats", "$", message)], [])
-    findings = list(_RULES[found](value, limits))
+    findings = [*islice(_RULES[found](value, limits), rules().ours.line_findings + 1)]
     return Examined(findings, _counted_messages(value, found) if all(map(_is_warning, findings)) else [])
 
 

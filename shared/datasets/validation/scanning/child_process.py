@@ -6,7 +6,7 @@ from typing import BinaryIO
 from shared.datasets.storage.chunks import Source
 from shared.datasets.storage.local import Folder
 from shared.datasets.storage.location import location_at
-from shared.datasets.validation.scanning.processes import ByteRange, receive, send
+from shared.datasets.validation.scanning.processes import Request, receive, send
 from shared.datasets.validation.scanning.scanner import RangeScanner, ScanOptions
 
 
@@ -24,8 +24,8 @@ def serve() -> None:
         return
     scanner = RangeScanner(options)
     with open_again(source) as file:
-        while (range_ := receive(requests, ByteRange)) is not None:
-            send(answers, scanner.scan(file, *range_))
+        while (request := receive(requests, Request)) is not None:
+            send(answers, scanner.scan(file, *request))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from io import BufferedReader
@@ -34,25 +34,38 @@ class ByteRange(NamedTuple):
     end: int
 
 
+class Request(NamedTuple):
+    """What a child does next with the lines that begin in these bytes: check them, or `only_count` them."""
+
+    start: int
+    end: int
+    only_count: bool
+
+
 def ranges(size: int) -> list[ByteRange]:
     return [ByteRange(start, min(start + RANGE_BYTES, size)) for start in range(0, size, RANGE_BYTES)]
 
 
-def scan_file(file: BinaryIO, options: ScanOptions, size: int, processes: int) -> Iterator[RangeResult]:
+def scan_file(
+    file: BinaryIO, options: ScanOptions, size: int, processes: int, only_count: Callable[[], bool]
+) -> Iterator[RangeResult]:
     """The results of all ranges, in the order of the file, as they become known.
+
+    Once `only_count` says so, ranges that are not begun are only counted.
 
     This process checks ranges too. It starts `processes - 1` others if the file is large and can be opened again.
     """
     source = source_of(file) if processes > 1 and size > MIN_PARALLEL_BYTES else None
-    scanner, todo, done, next_number = RangeScanner(options), enumerate(ranges(size)), dict[int, RangeResult](), 0
+    scanner, done, next_number = RangeScanner(options), dict[int, RangeResult](), 0
+    todo = enumerate(ranges(size))
     with ExitStack() as stack:
         children = [stack.enter_context(_child(source, options)) for _ in range(processes - 1)] if source else []
-        feeders = _start_feeders(stack, children, todo, done)
+        feeders = _start_feeders(stack, children, todo, done, only_count)
         stack.callback(
             lambda: deque(todo, maxlen=0)
         )  # if the caller stops early, the other processes end after their range
         for number, range_ in todo:
-            done[number] = scanner.scan(file, *range_)
+            done[number] = scanner.scan(file, *range_, only_count=only_count())
             while next_number in done:
                 yield done.pop(next_number)
                 next_number += 1
@@ -70,16 +83,25 @@ def source_of(file: BinaryIO) -> Source | None:
 
 
 def _start_feeders(
-    stack: ExitStack, children: list[Child], todo: Iterator[tuple[int, ByteRange]], done: dict[int, RangeResult]
+    stack: ExitStack,
+    children: list[Child],
+    todo: Iterator[tuple[int, ByteRange]],
+    done: dict[int, RangeResult],
+    only_count: Callable[[], bool],
 ) -> list[Future[None]]:
     """Start a thread for each child that sends it one range after another. Threads and caller share `todo`."""
     pool = stack.enter_context(ThreadPoolExecutor(len(children))) if children else None
-    return [pool.submit(_feed, child, todo, done) for child in children] if pool else []
+    return [pool.submit(_feed, child, todo, done, only_count) for child in children] if pool else []
 
 
-def _feed(child: Child, todo: Iterator[tuple[int, ByteRange]], done: dict[int, RangeResult]) -> None:
+def _feed(
+    child: Child,
+    todo: Iterator[tuple[int, ByteRange]],
+    done: dict[int, RangeResult],
+    only_count: Callable[[], bool],
+) -> None:
     for number, range_ in todo:
-        done[number] = _request_scan(child, range_)
+        done[number] = _request_scan(child, Request(*range_, only_count()))
 
 
 @contextmanager
@@ -96,8 +118,8 @@ def _child(source: Source, options: ScanOptions) -> Iterator[Child]:
         child.communicate()
 
 
-def _request_scan(child: Child, range_: ByteRange) -> RangeResult:
-    send(child.stdin, range_)
+def _request_scan(child: Child, request: Request) -> RangeResult:
+    send(child.stdin, request)
     answer = receive(child.stdout, RangeResult)
     if answer is None:
         raise RuntimeError("A process that checked a range of the file ended before it answered")

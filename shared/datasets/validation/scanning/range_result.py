@@ -9,6 +9,7 @@ import msgspec
 from shared.datasets.validation.findings.codes import Severity, severity_of
 from shared.datasets.validation.findings.problem import Problem
 from shared.datasets.validation.findings.report import MAX_PROBLEMS, MAX_WARNINGS_PER_CODE
+from shared.datasets.validation.rules.limits import rules
 from shared.datasets.validation.statistics.builder import StatisticsBuilder
 
 
@@ -17,11 +18,15 @@ class RangeResult(msgspec.Struct):
 
     `tails` holds a 32-bit tail fingerprint for each line, 0 for a line without a valid example. `block_starts` holds
     the offset of each block and the number of lines before it: together they locate candidates for duplicates.
+    `in_wrong_lines` counts what was found in lines with an error: if it is much, further lines are not examined.
+    `unexamined` of the `lines`, the last ones, are those that are only counted.
     `answer` is the digest of the only answer so far, unless `answers_differ`.
     """
 
     lines: int = 0
     examples: int = 0
+    in_wrong_lines: int = 0
+    unexamined: int = 0
     errors: list[Problem] = []
     warnings: list[Problem] = []
     counts: dict[str, int] = {}
@@ -43,7 +48,8 @@ class RangeResult(msgspec.Struct):
         self.count(problem.code)
 
     def count(self, code: str, times: int = 1) -> None:
-        self.counts[code] = self.counts.get(code, 0) + times
+        if times:
+            self.counts[code] = self.counts.get(code, 0) + times
 
     def add_answers(self, answers: Iterable[str]) -> None:
         """Compare the answers with those before; once two differ, the others are not looked at."""
@@ -66,8 +72,29 @@ class RangeResult(msgspec.Struct):
         self.lines += len(tails)
         self.examples += examples
 
+    def add_unexamined(self, lines: int, blank: int) -> None:
+        """Count lines that are not examined, of which so many are blank."""
+        self.lines += lines
+        self.unexamined += lines
+        self.examples += lines - blank
+        if blank:
+            self.count("blank_line", blank)
+
+    def add_blank(self, lines: int, offset: int) -> None:
+        """Count the lines of a block of which all are blank."""
+        self.count("blank_line", lines)
+        self.add_lines(array("I", bytes(4 * lines)), offset, examples=0)
+
+    def is_hopeless(self) -> bool:
+        """Whether so much is wrong that nothing is learned from more of it."""
+        return self.in_wrong_lines >= rules().ours.findings_in_wrong_lines
+
     def merge(self, other: "RangeResult", max_tails: int) -> None:
         """Add the result of the next range of the file, and keep tails of at most about `max_tails` lines."""
+        if self.is_hopeless():
+            blank = other.counts.get("blank_line", 0)
+            self.add_unexamined(other.lines, blank)
+            return
         self._merge_problems(other)
         self.statistics.merge(other.statistics)
         self._add_answer(other.answer)
@@ -76,6 +103,8 @@ class RangeResult(msgspec.Struct):
             self.block_starts += [(offset, line + self.lines) for offset, line in other.block_starts]
             self.tails += other.tails
         self.lines += other.lines
+        self.in_wrong_lines += other.in_wrong_lines
+        self.unexamined += other.unexamined
         self.examples += other.examples
 
     def _merge_problems(self, other: "RangeResult") -> None:

@@ -3,31 +3,31 @@
 from array import array
 from collections import Counter
 from collections.abc import Collection, Sequence
-from io import BytesIO
+from itertools import islice
 from operator import itemgetter
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import msgspec
-from msgspec.structs import replace
 
+from shared.datasets.validation.findings.codes import Severity, severity_of
 from shared.datasets.validation.findings.finding import Finding
 from shared.datasets.validation.findings.problem import problem
 from shared.datasets.validation.lines.examine import examine_line
-from shared.datasets.validation.lines.fingerprints import SEPARATOR, tail_fingerprints
+from shared.datasets.validation.lines.fingerprints import tail_fingerprints
 from shared.datasets.validation.lines.plain import PLAIN_FORMATS, PlainMessage, hides_nothing
 from shared.datasets.validation.lines.rich import rich_decoder
 from shared.datasets.validation.lines.shared_prefix import SharedPrefix, shared_prefix_of
-from shared.datasets.validation.reading.blocks import Block, blocks
+from shared.datasets.validation.reading.blocks import blocks
 from shared.datasets.validation.rules.counted_message import CountedMessage
 from shared.datasets.validation.rules.formats import CHAT, PREFERENCE, REINFORCEMENT, examine_roles, shape_name
 from shared.datasets.validation.rules.limits import rules
+from shared.datasets.validation.scanning.block_lines import Lines, count_lines
+from shared.datasets.validation.scanning.examples import Example, Shape, last_messages, shape_of, text_of
 from shared.datasets.validation.scanning.range_result import RangeResult
 from shared.datasets.validation.tokens.example_tokens import ExampleTokens
 
 BOM = b"\xef\xbb\xbf"
 MAX_CACHED_SHAPES = 1_000
-Example = Sequence[PlainMessage] | Sequence[CountedMessage]
-Shape = tuple[type[PlainMessage] | str, ...]  # the roles of an example, by type where it is plain
 
 
 class ScanOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,21 +37,6 @@ class ScanOptions(msgspec.Struct, frozen=True, kw_only=True):
     provider: str = "openai"
     encoding: str | None = None
     example_tokens: int | None = None
-
-
-class Lines:
-    """The lines of a block, with their position in the range and in the file."""
-
-    def __init__(self, block: Block, before: int) -> None:
-        self.block, self.before = block, before
-        self.lines = BytesIO(block.data).readlines()  # twice as fast as `split`
-
-    def position(self, index: int) -> tuple[int, int]:
-        """The number of the line in the range, from 1, and its offset in the file."""
-        return self.before + index + 1, self.block.offset + sum(map(len, self.lines[:index]))
-
-    def length(self, index: int) -> int:
-        return len(self.lines[index]) + (self.block.skipped if index == len(self.lines) - 1 else 0)
 
 
 class RangeScanner:
@@ -68,13 +53,19 @@ class RangeScanner:
         self._answer = -2 if options.format == PREFERENCE else -1  # in a preference, the preferred output
         self._rich = rich_decoder(self._format, rules().limits(options.provider))
         self._found: list[tuple[int, Finding]] = []
+        self._others = Counter[str]()  # how often each code was found besides; it is not said where
         self._shapes: dict[Shape, tuple[str, list[tuple[str, str]]]] = {}
 
-    def scan(self, file: BinaryIO, start: int, end: int) -> RangeResult:
-        """Check all lines that begin at or after the byte `start` and before `end`."""
+    def scan(self, file: BinaryIO, start: int, end: int, only_count: bool = False) -> RangeResult:
+        """Check all lines that begin at or after the byte `start` and before `end`, or `only_count` them."""
         self.result, self._prefix = RangeResult(), None
         for block in blocks(file, start, end, rules().ours.line_bytes):
-            self._scan_block(Lines(block, self.result.lines))
+            if only_count or self.result.is_hopeless():
+                self.result.add_unexamined(*count_lines(block))
+            elif not self.result.remaining("blank_line") and not block.data.strip():
+                self.result.add_blank(count_lines(block)[0], block.offset)
+            else:
+                self._scan_block(Lines(block, self.result.lines))
         return self.result
 
     def _scan_block(self, lines: Lines) -> None:
@@ -87,7 +78,10 @@ class RangeScanner:
             tails, count = self._scan_each(lines)
         for index, finding in sorted(self._found, key=itemgetter(0)):
             self._report(lines, index, finding)
+        for code, times in self._others.items():
+            self.result.count(code, times)
         self._found.clear()
+        self._others.clear()
         self.result.add_lines(tails, lines.block.offset, count)
 
     def _decode_block(self, lines: Lines) -> list[list[PlainMessage]] | None:
@@ -112,25 +106,32 @@ class RangeScanner:
 
     def _scan_each(self, lines: Lines) -> tuple["array[int]", int]:
         """Check a block line by line: at least one of its lines may have a finding."""
-        tails, blank = array("I", bytes(4 * len(lines.lines))), 0
+        self._take_off_bom(lines)
+        blank, written = lines.indexes(blank=True), lines.indexes(blank=False)
+        self._note_each(blank, Finding("blank_line", None, "the line is blank"))
         examples: dict[int, Example] = {}
         examined: set[int] = set()
-        for index, line in enumerate(lines.lines):
-            if index + lines.block.offset == 0 and line.startswith(BOM):
-                if not rules().limits(self._options.provider).asks_for_bom:
-                    self._note(index, Finding("utf8_bom", None, "the file begins with a UTF-8 byte order mark"))
-                line = b"   " + line.removeprefix(BOM)  # so that offsets in the line stay right
-            if not line.strip():
-                blank += 1
-                self._note(index, Finding("blank_line", None, "the line is blank"))
-            elif decoded := self._decode([line], line):
+        for index in written:
+            line = lines.lines[index]
+            if decoded := self._decode([line], line):
                 examples[index] = decoded[0]
             elif messages := self._examine(lines, index, line):
                 examples[index] = messages
                 examined.add(index)
+            elif self.result.is_hopeless():
+                self.result.unexamined = len(lines.lines) - index - 1
+                break
+        tails = array("I", bytes(4 * len(lines.lines)))
         for index, tail in zip(examples, self._accept([*examples], [*examples.values()], examined), strict=True):
             tails[index] = tail
-        return tails, len(tails) - blank
+        return tails, len(tails) - len(blank)
+
+    def _take_off_bom(self, lines: Lines) -> None:
+        if lines.block.offset == 0 and lines.lines[0].startswith(BOM):
+            if not rules().limits(self._options.provider).asks_for_bom:
+                self._note(0, Finding("utf8_bom", None, "the file begins with a UTF-8 byte order mark"))
+            # White space of the same length, so that offsets in the line stay right.
+            lines.lines[0] = b"   " + lines.lines[0].removeprefix(BOM)
 
     def _decode(self, lines: list[bytes], data: bytes) -> Sequence[Example] | None:
         """Lines on the plain or the rich path; None if one of them may have a finding besides those of its roles."""
@@ -144,7 +145,7 @@ class RangeScanner:
 
         Reports findings in the sequence of roles, except for the indexes `examined`, which have theirs already.
         """
-        shapes = [_shape_of(example) for example in examples]
+        shapes = [shape_of(example) for example in examples]
         has_findings = False
         for shape, times in Counter(shapes).items():
             name, findings = self._shape(shape)
@@ -153,13 +154,13 @@ class RangeScanner:
         if has_findings:
             pairs = zip(indexes, shapes, strict=True)
             self._note_shapes([(index, shape) for index, shape in pairs if index not in examined])
-        self.result.add_answers(_text_of(example[self._answer]) for example in examples)
+        self.result.add_answers(text_of(example[self._answer]) for example in examples)
         if self._options.format == PREFERENCE:
             self._note_identical_outputs(indexes, examples)
         if self._tokens:
             for index, example in zip(indexes, examples, strict=True):
                 self._count_tokens(index, *self._tokens.of_example(example))
-        return tail_fingerprints([_last_messages(example) for example in examples])
+        return tail_fingerprints([last_messages(example) for example in examples])
 
     def _shape(self, shape: Shape) -> tuple[str, list[tuple[str, str]]]:
         known = self._shapes.get(shape)
@@ -173,11 +174,11 @@ class RangeScanner:
     def _note_shapes(self, pairs: list[tuple[int, Shape]]) -> None:
         for shape, times in Counter(shape for _, shape in pairs).items():
             for code, message in self._shape(shape)[1]:
-                if not self.result.remaining(code):
-                    self.result.count(code, times)
-                    continue
-                finding = Finding(code, "$.messages", message)
-                self._found += [(index, finding) for index, found in pairs if found == shape]
+                kept = times if self.result.remaining(code) else 0
+                indexes = (index for index, found in pairs if found == shape)
+                self._note_each([*islice(indexes, kept)], Finding(code, "$.messages", message), times)
+                if severity_of(code) is Severity.ERROR:
+                    self.result.in_wrong_lines += times
 
     def _note_identical_outputs(self, indexes: Sequence[int], examples: Sequence[Example]) -> None:
         """Compare the outputs of plain examples; the rules have compared all others, which have more than texts."""
@@ -190,10 +191,13 @@ class RangeScanner:
         if len(line) > rules().ours.line_bytes:
             message = f"the line has {lines.length(index):,} bytes, but at most {rules().ours.line_bytes:,} are allowed"
             self._note(index, Finding("line_too_long", None, message))
+            self.result.in_wrong_lines += 1
             return []
         findings, messages = examine_line(line, self._options.format, self._options.provider)
         for finding in findings:
             self._note(index, finding)
+        if not messages:
+            self.result.in_wrong_lines += len(findings)
         images = sum(message.images_low + message.images_high for message in messages)
         self.result.statistics.images += images
         self.result.statistics.image_examples += bool(images)
@@ -208,13 +212,20 @@ class RangeScanner:
 
     def _note(self, index: int, finding: Finding) -> None:
         """Keep a finding until the block ends: the paths yield findings out of the order of the lines."""
-        if self.result.remaining(finding.code):
-            self._found.append((index, finding))
-        else:
-            self.result.count(finding.code)
+        self._note_each((index,), finding)
+
+    def _note_each(self, indexes: Sequence[int], finding: Finding, times: int | None = None) -> None:
+        """Keep the same finding for several lines, or only count it where enough of its code are kept.
+
+        `times` is how often it was found, if not once for each of `indexes`.
+        """
+        times = len(indexes) if times is None else times
+        kept = indexes[: self.result.remaining(finding.code)]
+        self._found += [(index, finding) for index in kept]
+        self._others[finding.code] += times - len(kept)
 
     def _report(self, lines: Lines, index: int, finding: Finding) -> None:
-        if not self.result.remaining(finding.code):
+        if not self.result.remaining(finding.code):  # others of this block came before it
             self.result.count(finding.code)
             return
         line, offset = lines.position(index)
@@ -228,21 +239,3 @@ class RangeScanner:
                 hint=finding.hint,
             )
         )
-
-
-def _shape_of(example: Example) -> Shape:
-    if isinstance(example[0], CountedMessage):
-        return tuple([message.role for message in example])
-    return tuple(map(type, example))
-
-
-def _text_of(message: PlainMessage | CountedMessage) -> str:
-    return message.content + message.calls
-
-
-def _last_messages(example: Example) -> Example:
-    """The last messages of an example, with their calls as the text where they have no other."""
-    if not isinstance(example[0], CountedMessage):
-        return example
-    messages = cast("Sequence[CountedMessage]", example[-2:])
-    return [replace(each, content=(each.content or each.calls).replace(SEPARATOR, "")) for each in messages]
