@@ -49,6 +49,18 @@ def _http_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _proxy_url(url: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(url.get_secret_value())
+        is_good = parts.scheme == "http" and bool(parts.hostname) and bool(parts.port)
+        is_good = is_good and not (parts.path.strip("/") or parts.query or parts.fragment)
+    except ValueError:
+        is_good = False
+    if not is_good or re.search(r"\s", url.get_secret_value()):
+        raise ValueError("must be an address such as http://proxy.internal:3128, with a port and without a path")
+    return url
+
+
 def check_ports(url: str) -> str:
     """Raises `ValueError` if a port in the URL of a database or broker is not one; the URL may name several hosts."""
     hosts = re.split("[/?]", url.partition("://")[2].rpartition("@")[2])[0]
@@ -97,6 +109,7 @@ Limit = Annotated[int | None, Field(ge=0, lt=1 << 53)]
 Port = Annotated[int, Field(gt=0, lt=65536)]
 Text = Annotated[str, Field(min_length=1)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy_url)]
 SealingKey = Annotated[SecretStr, AfterValidator(_sealing_key)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
 Origin = Annotated[str, AfterValidator(_origin)]

@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from shared import setting_problems
+from shared.chat_settings import ChatSettings
 from shared.limit_settings import RateLimitSettings
 from shared.providers.dialects import Dialect
 from shared.setting_types import (
@@ -31,6 +32,7 @@ from shared.setting_types import (
     Origin,
     PathPrefix,
     Port,
+    ProxyUrl,
     SealingKey,
     Seconds,
     SecondsOrNone,
@@ -159,6 +161,7 @@ class Settings(BaseSettings):
     body_timeout: Seconds = timedelta(seconds=30)
 
     rate_limits: RateLimitSettings = RateLimitSettings()
+    chat: ChatSettings = ChatSettings()
 
     root_path: PathPrefix = ""
     cors_origins: tuple[Origin, ...] = ()
@@ -187,6 +190,7 @@ class Settings(BaseSettings):
     max_webhook_endpoints: Count = 100
     webhook_ports: tuple[Port, ...] = (443, 8443)
     smtp: SmtpSettings = SmtpSettings()
+    egress_proxy: Annotated[ProxyUrl | None, Field(repr=False)] = None
     own_hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()
     dangerous_allow_private_urls: tuple[IPv4Network | IPv6Network, ...] = ()
 

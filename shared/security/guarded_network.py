@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
@@ -103,13 +103,14 @@ RESOLVER = Resolver()
 class GuardedBackend(NetworkBackend):
     """Connects to permitted addresses only. Raises `ConnectError` or `ConnectTimeout`, with a sentence that says why.
 
-    `scheme` is that of all requests that use the backend, because a public address is permitted with TLS only. The
+    `scheme` is that of all requests that use the backend, because a public address is permitted with TLS only. It is
+    None for what the operator has chosen: then every address is permitted, and only lookups and time are bounded. The
     timeout of `connect_tcp` is for each address; connecting as a whole ends at `deadline`, on `time.monotonic`'s clock.
     """
 
     def __init__(
         self,
-        scheme: str,
+        scheme: str | None,
         backend: NetworkBackend | None = None,
         resolver: Resolver = RESOLVER,
         deadline: float = math.inf,
@@ -120,10 +121,10 @@ class GuardedBackend(NetworkBackend):
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *options: Any, **named_options: Any
     ) -> NetworkStream:
-        target = _target(self._scheme, host, port)
+        target = target_of(self._scheme, host, port)
         resolved = [target.host] if target.address else self._resolver.resolve(target.host)
         failure: Exception = ConnectTimeout("no time was left to connect")
-        for address in _permitted(target, resolved):
+        for address in permitted(target, resolved):
             seconds = min(timeout or CONNECT_TIMEOUT_SECONDS, self._deadline - time.monotonic())
             if seconds <= 0:
                 break
@@ -137,17 +138,19 @@ class GuardedBackend(NetworkBackend):
 class AsyncGuardedBackend(AsyncNetworkBackend):
     """What `GuardedBackend` is, for asyncio."""
 
-    def __init__(self, scheme: str, backend: AsyncNetworkBackend | None = None, resolver: Resolver = RESOLVER) -> None:
+    def __init__(
+        self, scheme: str | None, backend: AsyncNetworkBackend | None = None, resolver: Resolver = RESOLVER
+    ) -> None:
         self._scheme, self._backend, self._resolver = scheme, backend or AnyIOBackend(), resolver
 
     async def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *options: Any, **named_options: Any
     ) -> AsyncNetworkStream:
-        target = _target(self._scheme, host, port)
+        target = target_of(self._scheme, host, port)
         resolved = [target.host] if target.address else await self._resolver.resolve_async(target.host)
         seconds = timeout or CONNECT_TIMEOUT_SECONDS
         failure: Exception = ConnectError("the name has no address")
-        for address in _permitted(target, resolved):
+        for address in permitted(target, resolved):
             try:
                 return await self._backend.connect_tcp(str(address), port, seconds, *options, **named_options)
             except (ConnectError, ConnectTimeout) as error:
@@ -173,17 +176,22 @@ def root_cause(error: BaseException) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
-def _target(scheme: str, host: str, port: int) -> Target:
+def target_of(scheme: str | None, host: str, port: int) -> Target:
+    """Raises `ConnectError` for what the guard refuses without a lookup."""
+    if scheme is None:
+        with suppress(ValueError):
+            return Target("", host, ip_address(host), port, "/")
+        return Target("", host, None, port, "/")
     try:
         return parse_url(f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/")
     except Invalid as error:
         raise ConnectError(error.message) from None
 
 
-def _permitted(target: Target, resolved: Iterable[str]) -> list[IPAddress]:
+def permitted(target: Target, resolved: Iterable[str]) -> list[IPAddress]:
     """The addresses to try, in order. Raises `ConnectError` if a single one of them is forbidden."""
     addresses = list(dict.fromkeys(unmapped(ip_address(each)) for each in resolved))
-    for address in addresses:
+    for address in addresses if target.scheme else ():
         if reason := forbidden_reason(address, target.scheme, target.port):
             raise ConnectError(f"not connected: it leads to {reason}")
     # IPv4 and IPv6 in turn, beginning with the resolver's first: one of the two may have no route

@@ -73,13 +73,18 @@ def test_retry_after_is_read_in_seconds_or_as_a_date(far: Far, header: str, seco
     assert error.retry_after == (None if seconds is None else timedelta(seconds=seconds))
 
 
-NO_ANSWERS: list[dict[str, Any]] = [{"drop": "before"}, {"drop": "after"}, {"delay": 3}, {"delay_after": 3}]
+NO_ANSWERS: list[tuple[dict[str, Any], str]] = [
+    ({"drop": "before"}, "provider_unavailable"),
+    ({"drop": "after"}, "provider_unavailable"),
+    ({"delay": 3}, "provider_timeout"),
+    ({"delay_after": 3}, "provider_timeout"),
+]
 
 
-@pytest.mark.parametrize("fault", NO_ANSWERS, ids=str)
-def test_no_answer_may_have_had_effect(far: Far, fault: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("fault", "code"), NO_ANSWERS, ids=str)
+def test_no_answer_may_have_had_effect(far: Far, fault: dict[str, Any], code: str) -> None:
     error = fail(far, **fault)
-    assert (error.code, error.retryable, error.effect_unknown) == ("provider_unavailable", True, True)
+    assert (error.code, error.retryable, error.effect_unknown) == (code, True, True)
     assert error.status is None
 
 

@@ -28,6 +28,7 @@ OF_A_FORM = {
     "TUNERY_SECRET_KEYS": ["hunter2", '["hunter2"]', "[]"],
     "TUNERY_SECRETS_DIR": ["/nowhere/at/all", __file__],
     "TUNERY_STORAGE": ["gs://bucket", "s3://", "file://relative"],
+    "TUNERY_EGRESS_PROXY": ["proxy:3128", "http://a:hunter2@proxy", "https://proxy:3128", "http://hunter2@p:1/path"],
     "TUNERY_HEALTH_ADDRESS": ["8001", "a:99999", ":1"],
     "TUNERY_OWN_HOSTS": ['["https://a"]', "a.example"],
     "TUNERY_ROOT_PATH": ["tunery", "https://a/b"],

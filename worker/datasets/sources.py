@@ -15,7 +15,7 @@ from shared.settings import get_settings
 from worker.net import http_client
 from worker.runtime.steps import Lease
 
-FETCH_TIMEOUT = timedelta(minutes=2.5)
+FETCH_TIMEOUT = timedelta(minutes=1)  # and a second more for each half megabyte
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
 """HTTP requests to addresses that strangers chose: webhook receivers, and files to download.
 
-The guarded network decides where a request may go. No redirect is followed, no cookie kept, no proxy of the environment
-used; one deadline covers the whole call, and a bounded part of the answer is read.
+The guarded network decides where a request may go, or the operator's proxy does. No redirect is followed, no cookie
+kept, no proxy of the environment used; one deadline covers the whole call, and a bounded part of the answer is read.
 """
 
-import math
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +14,8 @@ from datetime import timedelta
 import httpcore2
 
 from shared.errors import Invalid
+from shared.security.content_decoding import CannotDecode, Decoder
+from shared.security.egress import egress_proxy, judge_behind_proxy
 from shared.security.guarded_network import RESOLVER, GuardedBackend, Resolver, root_cause
 from shared.security.ssrf import DEFAULT_PORTS, Target, parse_url
 from worker.net.bounded import BoundedBackend, ByteLimitReached
@@ -22,6 +23,8 @@ from worker.net.bounded import BoundedBackend, ByteLimitReached
 MAX_BODY_BYTES = 16 << 10
 MAX_HEAD_BYTES = 32 << 10  # of the answer's head, interim answers (1xx) included
 MAX_RECEIVED_BYTES = 256 << 10  # chunked encoding can spread 16 KiB of body over any number of bytes
+MIN_BYTES_PER_SECOND = 512 << 10  # of a body that is fetched, beyond its timeout
+MAX_FRAMING = 8  # bytes received for each byte of a body in chunks of one byte
 MAX_HEADERS_KEPT = 50
 MAX_HEADER_BYTES_KEPT = 4 << 10
 TLS = httpcore2.default_ssl_context()  # made once, because it reads all certificates of the system
@@ -83,30 +86,45 @@ def post(url: str, body: bytes, headers: Mapping[str, str], timeout: timedelta, 
 def get(
     url: str, max_bytes: int, timeout: timedelta, pause: timedelta | None = None, network: Network = NETWORK
 ) -> Iterator[bytes]:
-    """Yields the body in pieces, each within `pause` of the one before, all within `timeout`.
+    """Yields the body in pieces, each within `pause` of the one before, decompressed if need be.
 
-    Raises `Undeliverable`, also for a status other than 200 and for more than `max_bytes`.
+    All come within `timeout`, and a second more for each half megabyte. Raises `Undeliverable`, also for a status other
+    than 200 and for more than `max_bytes`.
     """
-    pause = min(pause or timeout, timeout)
-    deadline = time.monotonic() + timeout.total_seconds()
-    with _exchange(url, "GET", {}, b"", pause, network) as (call, answer):
-        if answer.status != 200:
-            redirect = ": redirects are not followed" if 300 <= answer.status < 400 else ""
-            raise Undeliverable(f"HTTP {answer.status}{redirect}", call.address)
-        call.bytes_left, received = math.inf, 0
+    pause, began, received = min(pause or timeout, timeout), time.monotonic(), 0
+
+    def deadline() -> float:
+        return began + timeout.total_seconds() + received / MIN_BYTES_PER_SECOND
+
+    with _exchange(url, "GET", {"accept-encoding": "identity"}, b"", pause, network) as (call, answer):
         try:
-            call.deadline = min(deadline, time.monotonic() + pause.total_seconds())
-            for chunk in answer.iter_stream():
-                received += len(chunk)
+            call.bytes_left = max_bytes * MAX_FRAMING + MAX_RECEIVED_BYTES
+            call.deadline = min(deadline(), time.monotonic() + pause.total_seconds())
+            for piece in _decoded_body(answer, call):
+                received += len(piece)
                 if received > max_bytes:
                     raise Undeliverable(f"it has more than {max_bytes} bytes", call.address)
-                yield chunk
-                call.deadline = min(deadline, time.monotonic() + pause.total_seconds())
+                yield piece
+                call.deadline = min(deadline(), time.monotonic() + pause.total_seconds())
         except httpcore2.TimeoutException:
-            reason = f"only {received} bytes came within {timeout.total_seconds():g} s"
-            if time.monotonic() < deadline:
+            reason = f"only {received} bytes came within {time.monotonic() - began:.3g} s"
+            if time.monotonic() < deadline():
                 reason = f"only {received} bytes came, and then none for {pause.total_seconds():g} s"
             raise Undeliverable(reason, call.address) from None
+
+
+def _decoded_body(answer: httpcore2.Response, call: BoundedBackend) -> Iterator[bytes]:
+    """Some storage serves what it keeps compressed, whatever is asked for."""
+    if answer.status != 200:
+        redirect = ": redirects are not followed" if 300 <= answer.status < 400 else ""
+        raise Undeliverable(f"HTTP {answer.status}{redirect}", call.address)
+    encodings = [value.decode("latin-1") for name, value in answer.headers if name.lower() == b"content-encoding"]
+    try:
+        decoder = Decoder(", ".join(encodings))
+        for chunk in answer.iter_stream():
+            yield from decoder.decode(chunk)
+    except CannotDecode as error:
+        raise Undeliverable(str(error), call.address) from None
 
 
 @contextmanager
@@ -130,6 +148,8 @@ def _exchange(
             yield call, answer
     except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
         raise Undeliverable(str(error), call.address) from None
+    except httpcore2.ProxyError as error:
+        raise Undeliverable(f"the egress proxy did not connect: HTTP {str(error)[:3]}", call.address) from None
     except httpcore2.TimeoutException:
         missing = "no answer" if status is None else f"HTTP {status}, but not all of its body"
         raise Undeliverable(f"{missing} within {timeout.total_seconds():g} s", call.address) from None
@@ -142,9 +162,19 @@ def _exchange(
         raise Undeliverable(reason, call.address) from None
 
 
-def _connection(target: Target, call: BoundedBackend, network: Network) -> httpcore2.HTTPConnection:
+def _connection(
+    target: Target, call: BoundedBackend, network: Network
+) -> httpcore2.HTTPConnection | httpcore2.HTTPProxy:
     seconds = max(0.0, min(network.resolver.timeout_seconds, call.deadline - time.monotonic()))
     resolver = replace(network.resolver, timeout_seconds=seconds)
+    if (proxy := egress_proxy()) is not None:
+        judge_behind_proxy(target.scheme, target.host, target.port, resolver)
+        return httpcore2.HTTPProxy(
+            proxy.url,
+            proxy.auth,
+            ssl_context=network.tls,
+            network_backend=GuardedBackend(None, call, resolver, call.deadline),
+        )
     return httpcore2.HTTPConnection(
         httpcore2.Origin(target.scheme.encode(), target.host.encode(), target.port),
         network.tls,

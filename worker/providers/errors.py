@@ -69,3 +69,14 @@ def refusal(
 def no_answer(message: str, *, was_sent: bool = True) -> ProviderError:
     """The error for an answer that did not come, or cannot be read. `was_sent`: the request may have arrived."""
     return ProviderError(message[:MAX_MESSAGE_LENGTH], "provider_unavailable", retryable=True, effect_unknown=was_sent)
+
+
+def too_slow(message: str) -> ProviderError:
+    """The error for a call that did not end in time."""
+    return ProviderError(message[:MAX_MESSAGE_LENGTH], "provider_timeout", retryable=True, effect_unknown=True)
+
+
+def too_large(message: str, *, retryable: bool) -> ProviderError:
+    """The error for an answer beyond a bound, which the message names."""
+    message = message[:MAX_MESSAGE_LENGTH]
+    return ProviderError(message, "provider_answer_too_large", retryable=retryable, effect_unknown=True)

@@ -8,6 +8,7 @@ from typing import Any
 from shared.db.times import from_epoch
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # Postgres stores neither NUL nor half of a surrogate pair
+MAX_ID_LENGTH = 512
 _LATEST_EPOCH = 221845392000  # the year 9000: near the end of 9999 some time zones have no date
 
 
@@ -22,7 +23,7 @@ def some_text(value: object) -> str | None:
 
 def is_id(value: object) -> bool:
     """Whether the value can be stored unchanged and asked for again."""
-    return value is not None and some_text(value) == value
+    return isinstance(value, str) and len(value) <= MAX_ID_LENGTH and some_text(value) == value
 
 
 def number(value: object, default: int | None = None, *, bits: int = 32) -> int | None:

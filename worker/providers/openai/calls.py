@@ -3,8 +3,10 @@
 To make the SDK's objects of thousands of jobs takes seconds, and they check nothing: a field may hold any value.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
@@ -12,22 +14,29 @@ import httpx2
 from openai import OpenAI
 
 from shared.projects.credentials import Account
-from worker.net.ssrf_transport import guarded_transport
+from worker.net.call_limits import AnswerTooLarge
+from worker.net.limited_client import LimitedClient
 from worker.providers import sanitize
 from worker.providers.openai import parsing
 from worker.runtime import heartbeat
 
 CONNECT_TIMEOUT_SECONDS = 5
-MAX_PAGES = 10_000  # of one list: a server that always says `has_more` must not hold a step for ever
+# Of one list: a server that always has one more page must not hold a step for ever.
+MAX_PAGES = 2000
+MAX_LIST_SECONDS = 600.0
+MAX_LIST_BYTES = 256 << 20
+_decoding = Lock()  # one large answer at a time takes memory; the threads of a process have one interpreter anyway
 
 
 def sdk_client(account: Account, timeout: timedelta) -> OpenAI:
+    """The operator chose the deployment's provider; where a project's own account leads is guarded."""
+    guarded_url = account.base_url if account.project_id is not None else None
     sdk = OpenAI(
         base_url=account.base_url,
         api_key="none",  # `_signing` sets the header, whose name depends on the dialect
         max_retries=0,  # the SDK repeats a POST: one create made three jobs on a dropped connection
         timeout=httpx2.Timeout(timeout.total_seconds(), connect=CONNECT_TIMEOUT_SECONDS),
-        http_client=httpx2.Client(auth=_signing(account), follow_redirects=False, transport=_transport(account)),
+        http_client=LimitedClient(guarded_url=guarded_url, auth=_signing(account)),
     )
     sdk.organization = sdk.project = None  # the SDK takes them from the environment, where they are a client's
     return sdk
@@ -44,11 +53,6 @@ def _signing(account: Account) -> Callable[[httpx2.Request], httpx2.Request]:
     return sign
 
 
-def _transport(account: Account) -> httpx2.BaseTransport | None:
-    """The operator chose the deployment's provider; where a project's own account leads is checked."""
-    return guarded_transport(account.base_url) if account.project_id is not None else None
-
-
 def path(base: str, id: str, action: str = "") -> str:
     """Raises `ValueError` for an id by which the call would reach another path, as `DELETE /files/`."""
     if id in {"", ".", ".."}:
@@ -61,13 +65,16 @@ class JsonCalls:
         self._sdk = sdk
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> object:
-        return self._sdk.get(path, cast_to=object, options={"params": query or {}})
+        return _decoded(self._get(path, query or {}))
+
+    def _get(self, path: str, query: Mapping[str, Any]) -> httpx2.Response:
+        return self._sdk.get(path, cast_to=httpx2.Response, options={"params": query})
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> object:
-        return self._sdk.post(path, cast_to=object, body=body)
+        return _decoded(self._sdk.post(path, cast_to=httpx2.Response, body=body))
 
     def delete(self, path: str) -> None:
-        self._sdk.delete(path, cast_to=object)
+        self._sdk.delete(path, cast_to=httpx2.Response)
 
     def items(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         """The items of all pages of a list."""
@@ -78,10 +85,13 @@ class JsonCalls:
         """The pages of a list. Ends at a page whose last item ended an earlier page: that provider ignores `after`.
 
         A missing `has_more` does not end the list: a page too many costs a call, a page too few loses a job.
+        Raises `AnswerTooLarge` and `ListTooSlow`.
         """
         cursors: set[str] = set()
+        deadline, bytes_read = time.monotonic() + MAX_LIST_SECONDS, 0
         for _ in range(MAX_PAGES):
-            answer = self.get(path, query)
+            response = self._page(path, query)
+            answer, bytes_read = _decoded(response), bytes_read + len(response.content)
             page = parsing.items(answer)
             heartbeat.beat()
             last = page[-1].get("id") if page else None
@@ -95,4 +105,23 @@ class JsonCalls:
                 return
             cursors.add(str(last))
             query = {**query, "after": last}
-        raise ValueError(f"the list {path} has more than {MAX_PAGES} pages")
+            if bytes_read > MAX_LIST_BYTES:
+                raise AnswerTooLarge(f"the list {path} has more than {MAX_LIST_BYTES} bytes", retryable=False)
+            if time.monotonic() > deadline:
+                raise ListTooSlow(f"the list {path} was not read within {MAX_LIST_SECONDS:g} s")
+        raise AnswerTooLarge(f"the list {path} has more than {MAX_PAGES} pages", retryable=False)
+
+    def _page(self, path: str, query: Mapping[str, Any]) -> httpx2.Response:
+        try:
+            return self._get(path, query)
+        except AnswerTooLarge as error:
+            raise AnswerTooLarge(f"a page of the list {path}: {error}", retryable=False) from None
+
+
+class ListTooSlow(Exception):
+    """The pages of a list came in time each, and the list did not."""
+
+
+def _decoded(response: httpx2.Response) -> object:
+    with _decoding:
+        return response.json()

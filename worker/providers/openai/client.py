@@ -15,6 +15,7 @@ from worker.providers import sanitize
 from worker.providers.openai import parsing
 from worker.providers.openai.calls import JsonCalls, path, sdk_client
 from worker.providers.openai.errors import provider_errors
+from worker.providers.openai.kept import bounded
 from worker.providers.openai.model_list import base_models
 from worker.providers.protocol import (
     MAX_CLOCK_SKEW,
@@ -78,7 +79,8 @@ class OpenAIProvider:
 
     def list_files(self) -> list[ProviderFile]:
         with self._errors():
-            return [parsing.file(raw) for raw in self._files() if sanitize.is_id(raw.get("id"))]
+            files = (parsing.file(raw) for raw in self._files() if sanitize.is_id(raw.get("id")))
+            return list(bounded(files, "files"))
 
     def _files(self) -> Iterator[dict[str, Any]]:
         return self._json.items("/files", purpose="fine-tune", order="desc", limit=1000)
@@ -136,14 +138,11 @@ class OpenAIProvider:
 
     def find_jobs(self, job_id: str, since: datetime) -> list[ProviderJob]:
         """By metadata. The list is filtered by it here too, because some providers ignore the filter."""
-        found = []
         with self._errors():
-            for raw in self._json.items(_JOBS, limit=100, metadata={parsing.JOB_KEY: job_id}):
-                if parsing.is_older(raw, since - MAX_CLOCK_SKEW):
-                    break
-                if parsing.metadata_of(raw).get(parsing.JOB_KEY) == job_id:
-                    found.append(self._job(raw))
-        return found[::-1]
+            raws = self._json.items(_JOBS, limit=100, metadata={parsing.JOB_KEY: job_id})
+            new = takewhile(lambda raw: not parsing.is_older(raw, since - MAX_CLOCK_SKEW), raws)
+            ours = (self._job(raw) for raw in new if parsing.metadata_of(raw).get(parsing.JOB_KEY) == job_id)
+            return list(bounded(ours, "jobs"))[::-1]
 
     def job_pages(self) -> Iterator[list[ProviderJob]]:
         pages = self._json.pages(_JOBS, limit=100)
@@ -158,7 +157,7 @@ class OpenAIProvider:
     def list_jobs(self, since: datetime) -> list[ProviderJob]:
         with self._errors():
             raws = takewhile(lambda raw: not parsing.is_older(raw, since), self._json.items(_JOBS, limit=100))
-            return [self._job(raw) for raw in raws if sanitize.is_id(raw.get("id"))]
+            return list(bounded((self._job(raw) for raw in raws if sanitize.is_id(raw.get("id"))), "jobs"))
 
     def get_job(self, provider_job_id: str) -> ProviderJob:
         with self._errors():
@@ -181,12 +180,12 @@ class OpenAIProvider:
         with self._errors():
             events = map(parsing.event, self._json.items(path(_JOBS, provider_job_id, "events"), limit=100))
             new = takewhile(lambda event: event is None or event.id != last_seen, events)
-            return [event for event in new if event is not None][::-1]
+            return list(bounded((event for event in new if event is not None), "events"))[::-1]
 
     def checkpoints(self, provider_job_id: str) -> list[ProviderCheckpoint]:
         with self._errors():
             listed = map(parsing.checkpoint, self._json.items(path(_JOBS, provider_job_id, "checkpoints"), limit=100))
-            return [checkpoint for checkpoint in listed if checkpoint is not None][::-1]
+            return list(bounded((each for each in listed if each is not None), "checkpoints"))[::-1]
 
 
 def _raw(answer: object) -> object:

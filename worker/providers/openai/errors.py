@@ -6,8 +6,10 @@ from contextlib import contextmanager
 import httpx2
 from openai import APIConnectionError, APIError, APIStatusError, OpenAIError
 
+from worker.net.call_limits import AnswerTooLarge
 from worker.net.retry_after import retry_after
-from worker.providers.errors import ProviderError, no_answer, refusal
+from worker.providers.errors import ProviderError, no_answer, refusal, too_large, too_slow
+from worker.providers.openai.calls import ListTooSlow
 from worker.runtime import heartbeat
 
 
@@ -30,12 +32,18 @@ def _translated() -> Iterator[None]:
         yield
     except APIStatusError as error:
         raise _refusal(error) from error
+    except AnswerTooLarge as error:
+        raise too_large(f"the provider's answer is not read: {error}", retryable=error.retryable) from error
+    except ListTooSlow as error:
+        raise too_slow(f"the provider is too slow: {error}") from error
     except (APIConnectionError, httpx2.HTTPError) as error:
-        reason = error.__cause__ or error
+        reason = error.__cause__ or error if isinstance(error, APIConnectionError) else error
+        if isinstance(reason, httpx2.ReadTimeout | httpx2.WriteTimeout):
+            raise too_slow(f"the provider is too slow: {reason}") from error
         was_sent = not isinstance(reason, httpx2.ConnectError | httpx2.ConnectTimeout)
         sentence = f"the provider could not be reached: {type(reason).__name__}: {reason}"
         raise no_answer(sentence, was_sent=was_sent) from error
-    except (APIError, OpenAIError, ValueError, AttributeError, TypeError) as error:
+    except (APIError, OpenAIError, ValueError, AttributeError, TypeError, RecursionError) as error:
         # The SDK raises any of these for a body that is not what it expects; `parsing` raises ValueError.
         raise no_answer(f"the provider's answer could not be read: {error}") from error
 

@@ -15,6 +15,7 @@ from worker.providers.protocol import JobError, Mark, ProviderCheckpoint, Provid
 
 JOB_KEY = "tunery_job"
 PROJECT_KEY = "tunery_project"
+MAX_RESULT_FILES = 16
 ORGANIZATION_KEY = "tunery_organization"
 
 # OpenAI's words are ours. The others are Azure's, in both spellings of "cancelled".
@@ -131,7 +132,7 @@ def _error(raw: object) -> JobError | None:
 
 
 def _ids(raw: object) -> tuple[str, ...]:
-    return tuple(id for id in raw if sanitize.is_id(id)) if isinstance(raw, list) else ()
+    return tuple(id for id in raw[:MAX_RESULT_FILES] if sanitize.is_id(id)) if isinstance(raw, list) else ()
 
 
 def event(raw: dict[str, Any]) -> ProviderEvent | None:
