@@ -181,6 +181,7 @@ def _emit(project_id: str, count: int, per_second: float = 0) -> dict[str, float
             event = webhooks.write_event(
                 session, project_id, TYPE, {"id": f"ftjob-{number}", "object": "fine_tuning.job"}
             )
+        assert event is not None
         committed[event.id] = time.monotonic()
         if per_second:
             time.sleep(max(0.0, started + (number + 1) / per_second - time.monotonic()))

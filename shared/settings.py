@@ -23,6 +23,7 @@ from shared import setting_problems
 from shared.chat_settings import ChatSettings
 from shared.limit_settings import RateLimitSettings
 from shared.providers.dialects import Dialect
+from shared.retention_settings import RetentionSettings
 from shared.setting_types import (
     Bytes,
     Count,
@@ -189,6 +190,7 @@ class Settings(BaseSettings):
     webhook_retention: SecondsOrNone = timedelta(days=30)
     max_webhook_endpoints: Count = 100
     webhook_ports: tuple[Port, ...] = (443, 8443)
+    retention: RetentionSettings = RetentionSettings()
     smtp: SmtpSettings = SmtpSettings()
     egress_proxy: Annotated[ProxyUrl | None, Field(repr=False)] = None
     own_hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()

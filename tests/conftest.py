@@ -133,6 +133,7 @@ def server(
             "TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS": '["127.0.0.0/8"]',
             "TUNERY_WEBHOOK_TIMEOUT": "30",
             "TUNERY_LOG_LEVEL": "warning",
+            "TUNERY_RETENTION__UNREAD_EVENTS": "true",
             "TUNERY_RATE_LIMITS__REQUESTS_PER_MINUTE": "1000000",
             "TUNERY_RATE_LIMITS__FAILED_AUTHENTICATIONS_PER_MINUTE": "1000000",
         }

@@ -68,7 +68,11 @@ def insert_row(session: Session, table: str, project_id: str) -> None:
     row = {column: VALUES.get(type, 0) for column, type in session.execute(query, {"table": table})}
     unique = {column: uuid4().hex for column, value in row.items() if value == "x"}
     row |= unique | OWN_VALUES.get(table, {}) | {OWNER.get(table, "project_id"): project_id}
-    into = text(f"insert into {table} select * from jsonb_populate_record(null::{table}, cast(:row as jsonb))")
+    columns = ", ".join(row)  # not those that Postgres generates
+    into = text(
+        f"insert into {table} ({columns}) select {columns}"
+        f" from jsonb_populate_record(null::{table}, cast(:row as jsonb))"
+    )
     session.execute(into, {"row": json.dumps(row)})
 
 

@@ -2,19 +2,18 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, exists, text
 from sqlmodel import and_, col, not_, or_
 from starlette.requests import Request
 
-from shared.db.ids import first_id
+from shared.db.owned import created_between
 from shared.db.tables import Owned
 from shared.db.times import from_epoch
 from shared.errors import Invalid
-from shared.jobs.models import Job, JobRequest, JobStatus
+from shared.jobs.models import HAS_NO_LABELS, Job, JobLabel, JobRequest, JobStatus
 
 # FastAPI has no parameter for an object in the query; this is what OpenAI's own document says of it.
 METADATA_PARAMETER = {
@@ -27,10 +26,6 @@ METADATA_PARAMETER = {
 _METADATA = re.compile(r"metadata\[(.*)\]", re.DOTALL)
 _Time = Annotated[int | None, Query(ge=0, le=253_402_300_000)]
 _Models = list[Annotated[str, Query(max_length=256)]] | None
-# `created_at` is set a moment after the id, whose time an index finds.
-_ID_MARGIN = timedelta(seconds=10)
-
-
 Conditions = list[ColumnElement[bool]]
 CreatedIn = Callable[[type[Owned]], Conditions]
 
@@ -46,12 +41,8 @@ def created_in(
     until = [each for each in (lt, lte + 1 if lte is not None else None) if each is not None]
 
     def conditions(model: type[Owned]) -> Conditions:
-        where = []
-        for time in map(from_epoch, since):
-            where += [col(model.created_at) >= time, col(model.id) >= first_id(model.id_prefix, time - _ID_MARGIN)]
-        for time in map(from_epoch, until):
-            where += [col(model.created_at) < time, col(model.id) < first_id(model.id_prefix, time + _ID_MARGIN)]
-        return where
+        where = [each for time in since for each in created_between(model, from_epoch(time), None)]
+        return where + [each for time in until for each in created_between(model, None, from_epoch(time))]
 
     return conditions
 
@@ -86,6 +77,9 @@ def _by_metadata(request: Request) -> list[Any]:
     plain = request.query_params.get("metadata")
     if plain not in {None, "null"} or (plain and pairs):
         raise Invalid("Use metadata[key]=value, or metadata=null for jobs without metadata", param="metadata")
-    if plain:
-        return [or_(col(Job.labels).is_(None), col(Job.labels) == {})]
-    return [col(Job.labels).contains(pairs)] if pairs else []
+    return [text(HAS_NO_LABELS)] if plain else [_has_label(*pair) for pair in pairs.items()]
+
+
+def _has_label(key: str, value: str) -> ColumnElement[bool]:
+    of_job = and_(col(JobLabel.project_id) == Job.project_id, col(JobLabel.job_id) == Job.id)
+    return exists().where(of_job, col(JobLabel.key) == key, col(JobLabel.value) == value)

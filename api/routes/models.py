@@ -1,19 +1,22 @@
 """`/v1/models`: the providers' base models and the project's tuned models. Model ids may contain `:` and `/`."""
 
+import msgspec
 from fastapi import APIRouter
+from fastapi.responses import Response
 
 from api.auth.deps import CallerDep, SessionDep
 from api.auth.scopes import scope
-from shared.jobs import tuned_models
+from shared.jobs import model_list, tuned_models
 from shared.jobs.schemas import ModelDeleted, ModelList, ModelPublic
 
 router = APIRouter(prefix="/v1/models", tags=["Models"], dependencies=[scope("models")])
 
 
 @router.get("", response_model=ModelList)
-def list_models(session: SessionDep, caller: CallerDep) -> ModelList:
+def list_models(session: SessionDep, caller: CallerDep) -> Response:
     """List the base models that can be fine-tuned, then the project's own tuned models, newest first."""
-    return ModelList(data=tuned_models.list_models(session, caller.project_id))
+    listed = {"object": "list", "data": model_list.list_models(session, caller.project_id)}
+    return Response(msgspec.json.encode(listed), media_type="application/json")
 
 
 @router.get("/{model:path}", response_model=ModelPublic)

@@ -17,7 +17,7 @@ from api.streams.wire import MEDIA_TYPE
 from api.webhooks.samples import sample
 from shared.db.owned import get_owned
 from shared.db.pages import Page
-from shared.webhooks import deliveries
+from shared.webhooks import deliveries, readers
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent
 from shared.webhooks.schemas import EventTypeNamed, WebhookEventPublic, WebhookEventTypeList
@@ -44,9 +44,12 @@ def list_webhook_events(
 ) -> Page[WebhookEventPublic] | StreamingResponse:
     """List the project's events, newest first, whether or not an endpoint subscribes to them.
 
+    Those of a project without endpoints are written for 30 days after it has last listed or streamed its events.
+
     With `Accept: text/event-stream`, the response streams new events (or those after `Last-Event-ID`) as they happen,
     each at least once. The filters apply to the stream too, `after` and `limit` do not.
     """
+    readers.note_reader(session, caller.project_id)
     if MEDIA_TYPE in request.headers.get("accept", ""):
         return follow(request, caller, wanted, _time_of(session, caller.project_id, last_event_id))
     rows = deliveries.list_events(session, caller.project_id, wanted, after=after, limit=limit)

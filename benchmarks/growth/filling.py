@@ -6,15 +6,14 @@ from pathlib import Path
 import psycopg
 
 # As `shared.db.ids.new_id`: ten letters of milliseconds, then sixteen that differ.
-_ID = """
-create or replace function pg_temp.growth_id(prefix text, at timestamptz, kind text, n bigint) returns text
-language sql immutable parallel safe as $$
-    select prefix || (
-        select string_agg(substr('0123456789abcdefghjkmnpqrstvwxyz',
-            ((floor(extract(epoch from at) * 1000)::bigint >> (45 - 5 * place)) & 31)::int + 1, 1), '' order by place)
-        from generate_series(0, 9) place
-    ) || left(md5(kind || n), 16)
-$$
+_IDS = """
+create function pg_temp.letters_of(at timestamptz) returns text language sql immutable as $$
+    select string_agg(substr('0123456789abcdefghjkmnpqrstvwxyz',
+        ((floor(extract(epoch from at) * 1000)::bigint >> (45 - 5 * place)) & 31)::int + 1, 1), '' order by place)
+    from generate_series(0, 9) place
+$$;
+create function pg_temp.growth_id(prefix text, letters text, kind text, n bigint) returns text
+language sql immutable as $$ select left(prefix || letters || md5(kind || n), length(prefix) + 26) $$
 """
 
 
@@ -33,7 +32,7 @@ def fill(url: str, project_id: str, template: Template, jobs: int, batch: str) -
     statements = Path(__file__).with_suffix(".sql").read_text()
     values = {"project": project_id, "jobs": jobs, "batch": batch, **template.__dict__}
     with psycopg.connect(url) as connection:
-        connection.execute(_ID)
+        connection.execute(_IDS)
         cursor = psycopg.ClientCursor(connection)  # several statements at once, so the client fills in the values
         cursor.execute(statements, values)
     with psycopg.connect(url, autocommit=True) as connection:

@@ -2,19 +2,19 @@
 -- Of whatever a filter is to find, there are four, whether there are a hundred jobs or a hundred thousand.
 
 create temp table wanted on commit drop as
-select n, at, n %% (%(jobs)s / 4) = 1 as is_rare,
+select n, at, letters, n %% (%(jobs)s / 4) = 1 as is_rare,
     case when n %% 20 < 16 then 'succeeded' when n %% 20 < 19 then 'failed' else 'cancelled' end as status,
-    pg_temp.growth_id('ftjob-', at, %(batch)s, n) as job_id,
-    pg_temp.growth_id('file-', at - interval '1 hour', %(batch)s, (n + 1) / 2) as file_id,
-    pg_temp.growth_id('evt_', at, %(batch)s, n) as event_id,
-    pg_temp.growth_id('wh_', at, %(batch)s, n) as delivery_id
+    pg_temp.growth_id('ftjob-', letters, %(batch)s, n) as job_id,
+    pg_temp.growth_id('file-', letters, %(batch)s, n) as file_id,
+    pg_temp.growth_id('wh_', letters, %(batch)s, n) as delivery_id
 from generate_series(1, %(jobs)s) n,
-    lateral (select now() - interval '1 hour' - (%(jobs)s - n) * (interval '365 days' / %(jobs)s) as at) made;
+    lateral (select now() - interval '1 hour' - (%(jobs)s - n) * (interval '365 days' / %(jobs)s) as at) made,
+    lateral (select pg_temp.letters_of(at) as letters) named;
 
 update wanted later set file_id = wanted.file_id from wanted where later.n %% 2 = 0 and wanted.n = later.n - 1;
 analyze wanted;
 
-insert into datasets
+create temp table files on commit drop as
 select (jsonb_populate_record(template, jsonb_build_object(
     'id', file_id, 'created_at', at, 'project_id', %(project)s, 'filename', 'train-' || n || '.jsonl', 'due_at', null,
     'purpose', case when is_rare then 'evals' else 'fine-tune' end,
@@ -22,10 +22,12 @@ select (jsonb_populate_record(template, jsonb_build_object(
         'split_of', lag(file_id) over (order by n), 'part', 'training') end,
     'deleted_at', case when n %% 20 = 19 then at end))).*
 from wanted, datasets template where template.id = %(file)s and n %% 2 = 1;
+alter table files drop split_of;  -- Postgres makes it
+insert into datasets select * from files;
 
 insert into dataset_reports
 select (jsonb_populate_record(template, jsonb_build_object(
-    'id', pg_temp.growth_id('report_', at, %(batch)s, n), 'created_at', at, 'project_id', %(project)s,
+    'id', pg_temp.growth_id('report_', letters, %(batch)s, n), 'created_at', at, 'project_id', %(project)s,
     'dataset_id', file_id))).*
 from wanted, dataset_reports template where template.dataset_id = %(file)s and n %% 2 = 1;
 
@@ -42,7 +44,7 @@ select (jsonb_populate_record(template, jsonb_build_object(
 from wanted, jobs template where template.id = %(job)s;
 
 insert into job_events (id, created_at, project_id, job_id, provider_event_id, level, type, message, data)
-select pg_temp.growth_id('ftevent-', at + number * interval '2 minutes', %(batch)s || number || 'e', n),
+select pg_temp.growth_id('ftevent-', letters || number, %(batch)s, n),
     at + number * interval '2 minutes', %(project)s, job_id, 'ftevent-' || %(batch)s || md5(n || 'of' || number), 'info',
     case when number in (0, 9) then 'message' else 'metrics' end,
     case when number = 0 then 'Created' when number = 9 then 'Ended' else 'Step ' || number || ': loss=0.5' end,
@@ -51,19 +53,19 @@ select pg_temp.growth_id('ftevent-', at + number * interval '2 minutes', %(batch
 from wanted, generate_series(0, 9) number;
 
 insert into checkpoints (id, created_at, project_id, job_id, provider_checkpoint_id, model, step_number, metrics)
-select pg_temp.growth_id('ftckpt_', at, %(batch)s, n), at, %(project)s, job_id, 'ftckpt_' || %(batch)s || n,
+select pg_temp.growth_id('ftckpt_', letters, %(batch)s, n), at, %(project)s, job_id, 'ftckpt_' || %(batch)s || n,
     'ft:gpt-4o-mini:growth:' || %(batch)s || n || ':ckpt-step-8', 8, '{}'
 from wanted where n %% 2 = 0;
 
 insert into tuned_models
     (id, created_at, project_id, failures, retries, job_id, credential_id, name, base_model)
-select pg_temp.growth_id('model_', at, %(batch)s, n), at, %(project)s, 0, 0, job_id, template.credential_id,
+select pg_temp.growth_id('model_', letters, %(batch)s, n), at, %(project)s, 0, 0, job_id, template.credential_id,
     'ft:gpt-4o-mini:growth:' || %(batch)s || n, template.model
 from wanted, jobs template where template.id = %(job)s and n %% 2 = 0;
 
 insert into ledger_entries
     (id, created_at, project_id, job_id, kind, amount, currency, line_item, reason, month, quantity)
-select pg_temp.growth_id('entry_', entered, %(batch)s || kind, n), entered, %(project)s, job_id, kind, amount, 'USD',
+select pg_temp.growth_id('entry_', letters, %(batch)s || kind, n), entered, %(project)s, job_id, kind, amount, 'USD',
     'gpt-4o-mini-2024-07-18, training', 'Written by the benchmark', date_trunc('month', at, 'UTC')::date, 1000
 from wanted, lateral (values
     ('reserve', at, 0.5), ('release', at + interval '20 minutes', -0.5), ('settle', at + interval '20 minutes', 0.4)
@@ -71,36 +73,36 @@ from wanted, lateral (values
 where kind <> 'settle' or wanted.status = 'succeeded';
 
 insert into audit_logs (id, created_at, type, actor, api_key_id, project_id, resource_id, count, details)
-select pg_temp.growth_id('audit_log-', at, %(batch)s, n), at,
+select pg_temp.growth_id('audit_log-', letters, %(batch)s, n), at,
     case when is_rare then 'spend_limit.deleted' else 'fine_tuning.job.created' end,
     case when is_rare then 'operator' else 'api_key' end, case when not is_rare then %(key)s end,
     %(project)s, job_id, 1, '{}'
 from wanted;
 
 insert into webhook_events (id, created_at, project_id, type, object_id, data, is_test)
-select pg_temp.growth_id('evt_', entered, %(batch)s || type, n), entered, %(project)s,
+select pg_temp.growth_id('evt_', letters, %(batch)s || type, n), entered, %(project)s,
     case when is_rare and type like '%%created' then 'budget.threshold_reached' else type end, job_id,
     to_jsonb(template) || jsonb_build_object('id', job_id), false
 from wanted, jobs template, lateral (values
-    ('fine_tuning.job.created', at), ('fine_tuning.job.succeeded', at + interval '20 minutes')
+    ('fine_tuning.job.created', at), ('fine_tuning.job.succeeded', at)
 ) each (type, entered)
 where template.id = %(job)s;
 
 insert into webhook_deliveries
     (id, created_at, project_id, failures, retries, event_id, endpoint_id, is_full, status, attempts, finished_at)
 select delivery_id, at, %(project)s, 0, 0,
-    pg_temp.growth_id('evt_', at, %(batch)s || 'fine_tuning.job.created', n), %(endpoint)s, false,
+    pg_temp.growth_id('evt_', letters, %(batch)s || 'fine_tuning.job.created', n), %(endpoint)s, false,
     case when is_rare then 'failed' else 'succeeded' end, 1, at
 from wanted;
 
 insert into webhook_attempts
     (id, created_at, project_id, delivery_id, url, request_headers, response_status, duration_ms, finished_at)
-select pg_temp.growth_id('att_', at, %(batch)s, n), at, %(project)s, delivery_id, 'https://example.com/hooks', '{}', 200,
+select pg_temp.growth_id('att_', letters, %(batch)s, n), at, %(project)s, delivery_id, 'https://example.com/hooks', '{}', 200,
     30, at
 from wanted;
 
 insert into notifications
     (id, created_at, project_id, failures, retries, type, recipient, data, status, attempts, finished_at)
-select pg_temp.growth_id('notification_', at, %(batch)s, n), at, %(project)s, 0, 0, 'fine_tuning.job.failed',
+select pg_temp.growth_id('notification_', letters, %(batch)s, n), at, %(project)s, 0, 0, 'fine_tuning.job.failed',
     'team@example.com', jsonb_build_object('id', job_id), 'sent', 1, at
 from wanted where n %% 10 = 0;

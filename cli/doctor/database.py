@@ -21,6 +21,9 @@ _UNPROTECTED = """select c.relname from pg_class c join pg_namespace n on n.oid 
     join pg_attribute a on a.attrelid = c.oid and a.attname = 'project_id'
     where c.relkind = 'r' and n.nspname = current_schema() and not c.relrowsecurity order by 1"""
 _ME = "select rolname, rolsuper, rolbypassrls from pg_roles where rolname = current_user"
+_LARGEST = """select c.relname, c.reltuples::bigint, pg_total_relation_size(c.oid) from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind = 'r' and n.nspname = current_schema() order by 3 desc limit 5"""
 _SWEEP = "select extract(epoch from now() - max(swept_at)) from sweeps"
 
 
@@ -33,6 +36,7 @@ def check() -> Iterator[Result]:
             yield from _schema(connection)
             yield from _roles(connection)
             yield _clock(connection)
+            yield _largest_tables(connection)
     except psycopg.Error as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         yield fail("database", f"does not answer: {reason}", "Start Postgres, or correct DATABASE_URL.")
@@ -91,6 +95,13 @@ def _roles(connection: psycopg.Connection[Any]) -> Iterator[Result]:
         )
     else:
         yield ok("roles", f"{name} takes the role {ROLE} for each caller, and each table of projects is protected")
+
+
+def _largest_tables(connection: psycopg.Connection[Any]) -> Result:
+    """Sizes with indexes. Postgres estimates the rows when it vacuums; below 0 it never has."""
+    rows = connection.execute(_LARGEST).fetchall()
+    named = [f"{name} {size / 1e6:,.0f} MB" + (f" (~{rows:,} rows)" if rows > 0 else "") for name, rows, size in rows]
+    return ok("tables", f"the largest are {', '.join(named)}" if named else "there are none")
 
 
 def _clock(connection: psycopg.Connection[Any]) -> Result:

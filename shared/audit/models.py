@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
 
 from shared.audit.actor import Actor
 from shared.db.columns import JSONField
@@ -20,7 +20,13 @@ class AuditLog(Table, table=True):
     """
 
     __tablename__ = "audit_logs"
-    __table_args__ = (Index(None, "project_id", "id"), Index(None, "resource_id", "id"))
+    __table_args__ = (
+        Index(None, "project_id", "id"),
+        Index(None, "resource_id", "id"),
+        Index(None, "type", "id"),
+        Index(None, "api_key_id", "id"),
+        Index("ix_audit_logs_by_operator", "id", postgresql_where=text("actor = 'operator'")),
+    )
     id_prefix: ClassVar[str] = "audit_log-"
     called: ClassVar[str] = "audit log"
 

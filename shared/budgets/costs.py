@@ -2,20 +2,19 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement
-from sqlmodel import Session, col, func, select
+from sqlmodel import Session, func, select
 
+from shared.budgets import daily
 from shared.budgets.amounts import text_of
-from shared.budgets.ledger import COSTS
-from shared.budgets.models import LedgerEntry
+from shared.budgets.daily import DAY, day_of
 from shared.db.times import epoch, utc_now
 
-DAY = timedelta(days=1)
 GroupBy = Literal["project_id", "line_item"]
 
 
@@ -64,45 +63,42 @@ class CostFilter:
     project_ids: Sequence[str] = ()
     line_items: Sequence[str] = ()
 
-    def conditions(self) -> Iterator[ColumnElement[bool]]:
-        yield col(LedgerEntry.kind).in_(COSTS)
+    def conditions(self, costs: Any) -> Iterator[ColumnElement[bool]]:
         if self.project_ids:
-            yield col(LedgerEntry.project_id).in_(self.project_ids)
+            yield costs.project_id.in_(self.project_ids)
         if self.line_items:
-            yield col(LedgerEntry.line_item).in_(self.line_items)
-
-
-def day_of(time: datetime) -> datetime:
-    return time.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+            yield costs.line_item.in_(self.line_items)
 
 
 def page(session: Session, wanted: CostFilter, start: datetime, end: datetime | None, limit: int) -> CostPage:
     """Return up to `limit` days with the costs from `start` until before `end`, beginning with the day of `start`."""
-    end = min(end or utc_now(), utc_now())
+    now = utc_now()
     first = day_of(start)
-    days = max(0, -((first - end) // DAY))
+    days = max(0, -((first - min(end or now, now)) // DAY))
     shown = [first + DAY * number for number in range(min(days, limit))]
     more = first + DAY * limit if days > limit else None
-    found = _results(session, wanted, start, min(end, more or end)) if shown else {}
-    data = [CostBucket(start_time=epoch(day), end_time=epoch(day + DAY), results=found.get(day, [])) for day in shown]
+    until = daily.until(end)
+    found = _results(session, wanted, start, min(until, more or until)) if shown else {}
+    data = [
+        CostBucket(start_time=epoch(day), end_time=epoch(day + DAY), results=found.get(day.date(), [])) for day in shown
+    ]
     return CostPage(data=data, has_more=more is not None, next_page=f"page_{epoch(more)}" if more else None)
 
 
-def _results(session: Session, wanted: CostFilter, start: datetime, end: datetime) -> dict[datetime, list[CostResult]]:
-    day = func.date_trunc("day", LedgerEntry.created_at, "UTC")
-    groups = [getattr(LedgerEntry, name) for name in ("project_id", "line_item") if name in wanted.group_by]
-    sums = func.sum(LedgerEntry.amount), func.sum(LedgerEntry.quantity)
+def _results(session: Session, wanted: CostFilter, start: datetime, end: datetime) -> dict[date, list[CostResult]]:
+    costs = daily.costs_between(start, end).columns
+    names = [name for name in ("project_id", "line_item") if name in wanted.group_by]
+    groups = [costs[name] for name in names]
     query = (
-        select(day, LedgerEntry.currency, *sums, *groups)
-        .where(*wanted.conditions(), LedgerEntry.created_at >= start, LedgerEntry.created_at < end)
-        .group_by(day, LedgerEntry.currency, *groups)
-        .order_by(day, *groups, LedgerEntry.currency)
+        select(costs.day, costs.currency, func.sum(costs.amount), func.sum(costs.quantity), *groups)
+        .where(*wanted.conditions(costs))
+        .group_by(costs.day, costs.currency, *groups)
+        .order_by(costs.day, *groups, costs.currency)
     )
-    found: dict[datetime, list[CostResult]] = {}
-    names = [column.key for column in groups]
-    for at, currency, amount, quantity, *rest in session.execute(query):
+    found: dict[date, list[CostResult]] = {}
+    for day, currency, amount, quantity, *rest in session.execute(query):
         by = dict(zip(names, rest, strict=True))
-        found.setdefault(at.astimezone(UTC), []).append(_result(currency, amount, quantity, by))
+        found.setdefault(day, []).append(_result(currency, amount, quantity, by))
     return found
 
 

@@ -6,13 +6,12 @@ from decimal import Decimal
 
 from sqlmodel import Session, col, func, select
 
-from shared.budgets.models import CURRENCY, Kind, LedgerEntry
+from shared.budgets.models import CURRENCY, DailySum, Kind, LedgerEntry
 from shared.db.owned import list_owned
 from shared.db.times import utc_now
 from shared.projects import service as projects
 
 ESTIMATED = (Kind.RESERVE, Kind.RELEASE)
-COSTS = (Kind.SETTLE, Kind.ADJUST)
 
 
 def month_of(time: datetime) -> date:
@@ -39,15 +38,12 @@ class Sums:
 def sums(session: Session, project_id: str, month: date) -> Sums:
     """Return the sums that count for the month's limit."""
     query = (
-        select(LedgerEntry.kind, func.sum(LedgerEntry.amount))
-        .where(LedgerEntry.project_id == project_id, LedgerEntry.month == month, LedgerEntry.currency == CURRENCY)
-        .group_by(col(LedgerEntry.kind))
+        select(DailySum.is_reserved, func.sum(DailySum.amount))
+        .where(DailySum.project_id == project_id, DailySum.month == month, DailySum.currency == CURRENCY)
+        .group_by(col(DailySum.is_reserved))
     )
-    found: dict[str, Decimal] = dict(session.exec(query).all())
-    return Sums(
-        spent=sum((found.get(kind, Decimal()) for kind in COSTS), Decimal()),
-        reserved=sum((found.get(kind, Decimal()) for kind in ESTIMATED), Decimal()),
-    )
+    found: dict[bool, Decimal] = dict(session.exec(query).all())
+    return Sums(spent=found.get(False, Decimal()), reserved=found.get(True, Decimal()))
 
 
 def reservation_of(session: Session, job_id: str) -> tuple[LedgerEntry, Decimal] | None:

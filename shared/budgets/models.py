@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from sqlalchemy import BigInteger, Index, UniqueConstraint
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
 from shared.db.columns import AmountField, EnumField, JSONField
 from shared.db.tables import Owned
@@ -49,6 +49,25 @@ class LedgerEntry(Owned, table=True):
     line_item: str
     quantity: int | None = Field(default=None, sa_type=BigInteger)
     reason: str
+
+
+class DailySum(SQLModel, table=True):
+    """A project's ledger entries of one day (UTC), added up. Written by a trigger, in the transaction of the entry.
+
+    `is_reserved`: of reservations and releases, all line items together; else of actual costs.
+    """
+
+    __tablename__ = "daily_sums"
+    __table_args__ = (Index(None, "project_id", "month"), Index(None, "day"))
+
+    project_id: str = Field(foreign_key="projects.id", primary_key=True)
+    day: date = Field(primary_key=True)
+    month: date = Field(primary_key=True)
+    is_reserved: bool = Field(primary_key=True)
+    line_item: str = Field(primary_key=True)
+    currency: str = Field(primary_key=True)
+    amount: Decimal = AmountField()
+    quantity: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class Budget(Owned, table=True):

@@ -67,8 +67,7 @@ def record_error(dataset: Dataset, code: str, message: str) -> None:
 
 def split_off(whole: Dataset) -> SelectOfScalar[Dataset]:
     """Return a query for the datasets that are parts of this one, deleted ones too."""
-    is_part = col(Dataset.source).contains({"split_of": whole.id})
-    return select(Dataset).where(Dataset.project_id == whole.project_id, is_part)
+    return select(Dataset).where(Dataset.project_id == whole.project_id, Dataset.split_of == whole.id)
 
 
 def wake_parts(session: Session, whole: Dataset) -> None:

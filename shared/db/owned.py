@@ -1,13 +1,17 @@
 """The only way to read a project's rows: every query names the project, so another project's row is not found."""
 
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
+from shared.db.ids import first_id
 from shared.db.tables import Deletable, Owned
 from shared.errors import NotFound
 
 OwnedRow = TypeVar("OwnedRow", bound=Owned)
+_ID_MARGIN = timedelta(seconds=10)  # `created_at` is set a moment after the id, whose time an index finds
 
 
 def get_owned(
@@ -60,3 +64,13 @@ def check_cursor(session: Session, model: type[Owned], after: str, project_id: s
     """Raise `NotFound` unless `after` is an id of the project. A row deleted between two pages still counts."""
     if session.exec(select(model.id).where(model.id == after, model.project_id == project_id)).one_or_none() is None:
         raise NotFound(f"No such {model.called}: {after}", param="after")
+
+
+def created_between(model: type[Owned], since: datetime | None, until: datetime | None) -> list[ColumnElement[bool]]:
+    """Return conditions for rows created from `since` (included) until `until` (excluded); None is no bound."""
+    where = []
+    if since is not None:
+        where += [col(model.created_at) >= since, col(model.id) >= first_id(model.id_prefix, since - _ID_MARGIN)]
+    if until is not None:
+        where += [col(model.created_at) < until, col(model.id) < first_id(model.id_prefix, until + _ID_MARGIN)]
+    return where

@@ -1,11 +1,11 @@
 """Jobs, what happened to them, and the models they made."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import IntEnum, StrEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Index, UniqueConstraint, text
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
 from shared.broker.queue import Task
 from shared.db.columns import EnumField, JSONField, TimeField
@@ -77,6 +77,7 @@ IS_WAITING = "slot = 'waiting' AND status = 'queued'"  # one that is paused keep
 # Its step is due or under way, and may end with a job that asks for a slot. One that waits for a file is due later.
 MAY_ASK_FOR_A_SLOT = "slot IS NULL AND status = 'validating_files' AND (due_at <= :now OR failures = 1)"
 IS_OPEN = "status NOT IN ('succeeded', 'failed', 'cancelled')"
+HAS_NO_LABELS = "(labels IS NULL OR labels = '{}')"
 IS_AT_PROVIDER = f"provider_job_id IS NOT NULL AND {IS_OPEN}"
 IS_HELD = "slot = 'held' AND status <> 'paused'"  # the provider gives the slot of a paused one to others
 
@@ -88,6 +89,10 @@ class Job(OwnedDue, table=True):
     __table_args__ = (
         Index(None, "project_id", "id"),
         *(Index(None, "project_id", name, "id") for name in ("status", "model")),  # lists filter by them
+        Index(None, "project_id", "approval", "id", postgresql_where=text("approval IS NOT NULL")),
+        Index("ix_jobs_without_labels", "project_id", "id", postgresql_where=text(HAS_NO_LABELS)),
+        Index("ix_jobs_with_all_metrics", "finished_at", postgresql_where=text("metrics_thinned_at IS NULL")),
+        Index("ix_jobs_failed", "id", postgresql_where=text("status = 'failed'")),
         Index("ix_jobs_waiting", "queue_id", "project_id", "priority", "id", postgresql_where=text(IS_WAITING)),
         Index("ix_jobs_open", "project_id", postgresql_where=text(IS_OPEN)),
         Index("ix_jobs_held", "queue_id", "project_id", postgresql_where=text(IS_HELD)),
@@ -128,6 +133,7 @@ class Job(OwnedDue, table=True):
     total_steps: int | None = None
     estimated_finish_at: datetime | None = TimeField(default=None)
     finished_at: datetime | None = TimeField(default=None)
+    metrics_thinned_at: datetime | None = TimeField(default=None)
     check_progress: float | None = None
     compared_at: datetime | None = TimeField(default=None)
     priority: int = Priority.NORMAL
@@ -147,6 +153,29 @@ class Job(OwnedDue, table=True):
     not_found_count: int = 0
     refusal_count: int = 0  # answers that the present request is not possible now
     unanswered_since: datetime | None = TimeField(default=None)  # since when no call has had a usable answer
+
+
+class JobLabel(SQLModel, table=True):
+    """One pair of a job's labels, by which lists find it. Written by a trigger, in the transaction of the job."""
+
+    __tablename__ = "job_labels"
+
+    project_id: str = Field(foreign_key="projects.id", primary_key=True)
+    key: str = Field(primary_key=True)
+    value: str = Field(primary_key=True)
+    job_id: str = Field(foreign_key="jobs.id", primary_key=True)
+
+
+class DailyJobs(SQLModel, table=True):
+    """How many of the jobs that a project created on a day (UTC) have ended so. Written by a trigger at the commit."""
+
+    __tablename__ = "daily_jobs"
+
+    project_id: str = Field(foreign_key="projects.id", primary_key=True)
+    day: date = Field(primary_key=True)
+    status: JobStatus = EnumField(JobStatus, primary_key=True)
+    jobs: int = Field(sa_type=BigInteger)
+    trained_tokens: int = Field(sa_type=BigInteger)
 
 
 class Watch(DueTable, table=True):

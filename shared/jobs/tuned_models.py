@@ -22,18 +22,6 @@ from shared.webhooks.event_types import EventType
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
-def list_models(session: Session, project_id: str) -> list[ModelPublic]:
-    """Base models that may be tuned, then the project's own tuned models, newest first."""
-    bases = {
-        base["id"]: base
-        for credential in credentials.usable_by(session, project_id)[::-1]
-        for base in credential.base_models
-    }
-    query = select(TunedModel).where(TunedModel.project_id == project_id, col(TunedModel.deleted_at).is_(None))
-    own = session.exec(query.order_by(col(TunedModel.id).desc())).all()
-    return [ModelPublic(**base) for base in bases.values()] + [_public(session, row) for row in own]
-
-
 def get_model(session: Session, project_id: str, name: str) -> ModelPublic:
     base = _find_base(session, project_id, name)
     if base is not None:
@@ -57,9 +45,12 @@ def _own_checkpoint(session: Session, project_id: str, name: str) -> ModelPublic
 
 
 def _public(session: Session, model: TunedModel) -> ModelPublic:
-    return ModelPublic.of(
-        model, _shutdown(model.base_model, session.get_one(Credential, model.credential_id).base_models)
-    )
+    return ModelPublic.of(model, end_of(session, model.base_model, model.credential_id))
+
+
+def end_of(session: Session, base_model: str, credential_id: str) -> str | None:
+    """Return the day on which a model that was tuned on this one, at this account, stops; None if it is not known."""
+    return _shutdown(base_model, session.get_one(Credential, credential_id).base_models)
 
 
 def _find_base(session: Session, project_id: str, name: str) -> tuple[Credential, dict[str, Any]] | None:

@@ -25,8 +25,8 @@ def names_file(dataset_id: str) -> ColumnElement[bool]:
 
 def names_part_of(project_id: str, dataset_id: str) -> ColumnElement[bool]:
     """True for a job whose file is still to be cut off this dataset."""
-    is_part = col(Dataset.source).contains({"split_of": dataset_id})
-    parts = select(Dataset.id).where(Dataset.project_id == project_id, is_part, Dataset.sha256 == "")
+    is_part = Dataset.project_id == project_id, Dataset.split_of == dataset_id
+    parts = select(Dataset.id).where(*is_part, Dataset.sha256 == "")
     return or_(col(Job.training_file).in_(parts), col(Job.validation_file).in_(parts))
 
 

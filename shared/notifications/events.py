@@ -24,7 +24,7 @@ class Recipients:
 
 def emit(
     session: Session, project_id: str, type: EventType, data: dict[str, Any], email_to: Recipients | None = None
-) -> WebhookEvent:
+) -> WebhookEvent | None:
     """Writes the event, its webhook deliveries and its e-mails in the caller's transaction; the worker sends them.
 
     `data` is the object that the event is about, as the API shows it, with its `id`. `email_to` replaces the addresses

@@ -35,6 +35,7 @@ class Project(Table, table=True):
 
     `weight` (above 0): its share of the provider's slots, relative to the other projects that wait for one.
     `max_active_jobs`: most jobs of one base model that it may have at the provider at once; null: as in the settings.
+    `events_read_at`: when it last read its webhook events, at most an hour late.
     `model_mode`: how `model_ids` limit the models that it may use; null: no limit.
     """
 
@@ -47,6 +48,7 @@ class Project(Table, table=True):
     weight: float = 1.0
     max_active_jobs: int | None = None
     archived_at: datetime | None = TimeField(default=None)
+    events_read_at: datetime | None = TimeField(default=None)
     model_mode: ModelMode | None = EnumField(ModelMode, default=None)
     model_ids: list[str] = JSONField(default_factory=list)
 

@@ -64,7 +64,11 @@ class WebhookEvent(Owned, table=True):
     """Something that happened in a project. A row never changes: each attempt sends the same. `is_test`: a sample."""
 
     __tablename__ = "webhook_events"
-    __table_args__ = (Index(None, "project_id", "id"), Index(None, "object_id"))
+    __table_args__ = (
+        Index(None, "project_id", "id"),
+        Index("ix_webhook_events_by_type", "project_id", "type", "id"),
+        Index(None, "object_id"),
+    )
     id_prefix: ClassVar[str] = "evt_"
     called: ClassVar[str] = "webhook event"
 
@@ -89,6 +93,7 @@ class FailureReason(StrEnum):
 
 
 _IS_DUE = text("due_at IS NOT NULL")
+_NOT_SUCCEEDED = text("status IN ('pending', 'failed')")
 
 
 class WebhookDelivery(OwnedDue, table=True):
@@ -102,6 +107,8 @@ class WebhookDelivery(OwnedDue, table=True):
     __table_args__ = (
         UniqueConstraint("event_id", "endpoint_id"),
         Index(None, "endpoint_id", "id"),
+        Index("ix_webhook_deliveries_not_succeeded", "endpoint_id", "status", "id", postgresql_where=_NOT_SUCCEEDED),
+        Index("ix_webhook_deliveries_failed", "id", postgresql_where=text("status = 'failed'")),
         Index("ix_webhook_deliveries_endpoint_due", "endpoint_id", "due_at", postgresql_where=_IS_DUE),
         Index("ix_webhook_deliveries_project_due", "project_id", "due_at", postgresql_where=_IS_DUE),
     )

@@ -15,6 +15,7 @@ from shared.errors import Invalid
 from shared.security.secrets import seal, unseal
 from shared.security.ssrf import check_url
 from shared.settings import get_settings
+from shared.webhooks import readers
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import (
     DeliveryStatus,
@@ -185,23 +186,27 @@ def _hint(secret: str) -> str:
     return f"whsec_…{secret[-5:]}"
 
 
-def write_event(session: Session, project_id: str, type: EventType, data: dict[str, Any]) -> WebhookEvent:
+def write_event(session: Session, project_id: str, type: EventType, data: dict[str, Any]) -> WebhookEvent | None:
     """Write an event, and a delivery for each enabled endpoint with its type, in the caller's transaction.
+
+    Returns None, and writes nothing, if nobody can ever ask for it: the project has no endpoint and reads no events.
 
     Call `shared.notifications.events.emit` instead: it also writes the e-mails. Write directly only
     events of a type that `NotificationType` does not have.
     """
+    is_wanted = and_(col(WebhookEndpoint.disabled_at).is_(None), col(WebhookEndpoint.event_types).contains([type]))
+    endpoints = select(WebhookEndpoint.id, WebhookEndpoint.full_payloads, is_wanted).where(
+        WebhookEndpoint.project_id == project_id, col(WebhookEndpoint.deleted_at).is_(None)
+    )
+    found = session.exec(endpoints).all()
+    if not found and not readers.has_readers(session, project_id):
+        return None
     event = WebhookEvent(project_id=project_id, type=type, object_id=data["id"], data=data)
     session.add(event)
     session.flush()
-    wanted = select(WebhookEndpoint.id, WebhookEndpoint.full_payloads).where(
-        WebhookEndpoint.project_id == project_id,
-        col(WebhookEndpoint.deleted_at).is_(None),
-        col(WebhookEndpoint.disabled_at).is_(None),
-        col(WebhookEndpoint.event_types).contains([type]),
-    )
-    for endpoint_id, is_full in session.exec(wanted):
-        make_due(session, new_delivery(event, endpoint_id, is_full))
+    for endpoint_id, is_full, wants_it in found:
+        if wants_it:
+            make_due(session, new_delivery(event, endpoint_id, is_full))
     return event
 
 

@@ -47,7 +47,7 @@ def lines(found: dict[str, Any], check: str) -> list[tuple[str, str]]:
 @pytest.mark.usefixtures("clean")
 def test_what_works_is_ok_and_each_line_that_is_not_says_what_to_do(sandbox: Sandbox, tmp_path: Path) -> None:
     found = report(TUNERY_STORAGE=str(tmp_path))
-    for check in ("settings", "database", "clock", "broker", "storage", "provider", "versions"):
+    for check in ("settings", "database", "clock", "tables", "broker", "storage", "provider", "versions"):
         assert [status for status, _ in lines(found, check)] == ["ok"], found
     assert lines(found, "schema") == [("ok", f"at revision {newest_revision()}, the newest")]
     assert all(each["advice"] for each in found["checks"] if each["status"] != "ok")

@@ -123,6 +123,7 @@ def settings(**values: str) -> Iterator[None]:
         "TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS": json.dumps([str(each) for each in now.dangerous_allow_private_urls]),
         "TUNERY_WEBHOOK_TIMEOUT": str(now.webhook_timeout.total_seconds()),
         "TUNERY_LOG_LEVEL": now.log_level,
+        "TUNERY_RETENTION__UNREAD_EVENTS": str(now.retention.unread_events).lower(),
         "TUNERY_RATE_LIMITS__REQUESTS_PER_MINUTE": str(now.rate_limits.requests_per_minute),
         "TUNERY_RATE_LIMITS__FAILED_AUTHENTICATIONS_PER_MINUTE": str(now.rate_limits.failed_authentications_per_minute),
     }
@@ -142,7 +143,9 @@ def _read_settings(values: dict[str, str]) -> None:
 def write_event(person: Person, type: EventType = EventType.JOB_CANCELLED, **data: Any) -> str:
     """Write a webhook event of a person's project; returns its id."""
     with transaction() as session:
-        return webhooks.write_event(session, person.project_id, type, {"id": "ftjob-1", **data}).id
+        event = webhooks.write_event(session, person.project_id, type, {"id": "ftjob-1", **data})
+        assert event is not None
+        return event.id
 
 
 def endpoint_of(person: Person, url: str, *types: str, **values: Any) -> Any:

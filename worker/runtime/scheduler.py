@@ -17,6 +17,7 @@ from shared.database import NOT_MIGRATED, lacks_migrations, transaction
 from shared.datasets import uploads
 from shared.datasets.storage import store
 from shared.db.times import utc_now
+from shared.jobs.thinning import thin_metrics
 from shared.key_rotation.startup_check import check_keys_of_server
 from shared.log import set_up_logging
 from shared.notifications import service as notifications
@@ -130,11 +131,14 @@ def _forget() -> bool:
     settings = get_settings()
     forgetting = (*upkeep.FORGET, notifications.forget)
     old = [_in_batches(forget, utc_now() - settings.webhook_retention) for forget in forgetting]
-    return any([*old, _in_batches(idempotency.delete_before, utc_now() - settings.idempotency_lifetime)])
+    old.append(_in_batches(idempotency.delete_before, utc_now() - settings.idempotency_lifetime))
+    if settings.retention.metrics is not None:
+        old.append(_in_batches(thin_metrics, utc_now() - settings.retention.metrics))
+    return any(old)
 
 
 def _in_batches(forget: Callable[[Session, datetime], int], before: datetime) -> bool:
-    """Delete rows from before this time. Returns whether there may be more."""
+    """Delete or thin what is from before this time. Returns whether there may be more."""
     for _ in range(MAX_DELETE_BATCHES):
         with transaction() as session:
             forgotten = forget(session, before)

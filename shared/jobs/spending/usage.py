@@ -2,18 +2,20 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
+from sqlalchemy import CompoundSelect, text, union_all
 from sqlmodel import Session, col, func, select
 
-from shared.budgets import ledger
+from shared.budgets import daily
 from shared.budgets.amounts import text_of
-from shared.budgets.costs import day_of
-from shared.budgets.models import CURRENCY, LedgerEntry
-from shared.datasets.models import Dataset
+from shared.budgets.daily import Period, day_of
+from shared.budgets.models import CURRENCY, DailySum
+from shared.datasets.models import ProjectStorage
+from shared.db.owned import created_between
 from shared.db.times import epoch, utc_now
-from shared.jobs.models import Job, JobStatus
+from shared.jobs.models import IS_OPEN, DailyJobs, Job, JobStatus
 from shared.projects import service as projects
 
 
@@ -59,12 +61,11 @@ def start_of_month(time: datetime) -> datetime:
 def of_project(session: Session, project_id: str, start: datetime, end: datetime) -> Usage:
     """Return the usage from `start` (included) to `end` (excluded). Raises `NotFound`."""
     projects.get_project(session, project_id)
-    jobs, tokens = _jobs(session, project_id, start, end)
-    stored = select(func.count(), func.coalesce(func.sum(Dataset.bytes), 0)).where(
-        Dataset.project_id == project_id, col(Dataset.deleted_at).is_(None)
-    )
-    files, size = session.exec(stored).one()
-    cost, reserved = _money(session, project_id, start, end)
+    period = Period(start, daily.until(end))
+    jobs, tokens = _jobs(session, project_id, period)
+    stored = select(ProjectStorage.files, ProjectStorage.bytes).where(ProjectStorage.project_id == project_id)
+    files, size = session.exec(stored).one_or_none() or (0, 0)
+    cost, reserved = _money(session, project_id, period)
     return Usage(
         project_id=project_id,
         start_time=epoch(start),
@@ -72,34 +73,45 @@ def of_project(session: Session, project_id: str, start: datetime, end: datetime
         jobs=jobs,
         trained_tokens=tokens,
         files=files,
-        bytes=int(size),
+        bytes=size,
         cost=text_of(cost),
         reserved=text_of(reserved),
         currency=CURRENCY,
     )
 
 
-def _jobs(session: Session, project_id: str, start: datetime, end: datetime) -> tuple[JobCounts, int]:
-    query = (
-        select(Job.status, func.count(), func.coalesce(func.sum(Job.trained_tokens), 0))
-        .where(Job.project_id == project_id, Job.created_at >= start, Job.created_at < end)
-        .group_by(col(Job.status))
-    )
-    found = {status: (count, int(tokens or 0)) for status, count, tokens in session.exec(query)}
-    counts = {status: found.get(status, (0, 0))[0] for status in JobStatus}
+def _jobs(session: Session, project_id: str, period: Period) -> tuple[JobCounts, int]:
+    found = dict.fromkeys(JobStatus, 0)
+    tokens = 0
+    for status, count, trained in session.execute(_counts(project_id, period)):
+        found[JobStatus(status)] += int(count)
+        tokens += int(trained)
     return JobCounts(
-        created=sum(counts.values()),
-        active=sum(count for status, count in counts.items() if not status.is_final),
-        succeeded=counts[JobStatus.SUCCEEDED],
-        failed=counts[JobStatus.FAILED],
-        cancelled=counts[JobStatus.CANCELLED],
-    ), sum(tokens for _, tokens in found.values())
+        created=sum(found.values()),
+        active=sum(count for status, count in found.items() if not status.is_final),
+        succeeded=found[JobStatus.SUCCEEDED],
+        failed=found[JobStatus.FAILED],
+        cancelled=found[JobStatus.CANCELLED],
+    ), tokens
 
 
-def _money(session: Session, project_id: str, start: datetime, end: datetime) -> tuple[Decimal, Decimal]:
-    its = LedgerEntry.project_id == project_id, LedgerEntry.currency == CURRENCY
-    amount = func.coalesce(func.sum(LedgerEntry.amount), 0)
-    in_time = LedgerEntry.created_at >= start, LedgerEntry.created_at < end
-    spent = session.exec(select(amount).where(*its, *in_time, col(LedgerEntry.kind).in_(ledger.COSTS))).one()
-    reserved = session.exec(select(amount).where(*its, col(LedgerEntry.kind).in_(ledger.ESTIMATED))).one()
-    return Decimal(spent), Decimal(reserved)
+def _counts(project_id: str, period: Period) -> CompoundSelect[Any]:
+    """Statuses, with jobs and tokens: in whole days those that have ended are counted by day. One statement, so that a
+    job that ends meanwhile is counted once."""
+    columns: list[Any] = [DailyJobs.status, DailyJobs.jobs, DailyJobs.trained_tokens]
+    parts = [select(*columns).where(DailyJobs.project_id == project_id, period.has(DailyJobs.day))]
+    its: list[Any] = [Job.status, func.count(), func.coalesce(func.sum(Job.trained_tokens), 0)]
+    counted = select(*its).where(Job.project_id == project_id).group_by(col(Job.status))
+    parts.append(counted.where(text(IS_OPEN), *created_between(Job, period.first, period.after)))
+    parts += [counted.where(*created_between(Job, *part)) for part in period.rest]
+    return union_all(*parts)
+
+
+def _money(session: Session, project_id: str, period: Period) -> tuple[Decimal, Decimal]:
+    costs = daily.costs_between(period.start, period.end).columns
+    spent = select(func.coalesce(func.sum(costs.amount), 0))
+    spent = spent.where(costs.project_id == project_id, costs.currency == CURRENCY)
+    reserved = select(func.coalesce(func.sum(DailySum.amount), 0)).where(
+        DailySum.project_id == project_id, DailySum.currency == CURRENCY, col(DailySum.is_reserved).is_(True)
+    )
+    return Decimal(session.exec(spent).one()), Decimal(session.exec(reserved).one())
