@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import compress, count
 from typing import BinaryIO, NamedTuple
 
 from shared.datasets.validation.findings.problem import problem
@@ -48,8 +49,8 @@ def _warn(result: RangeResult, code: str, line: Line, message: str) -> None:
 def _candidates(result: RangeResult) -> Iterator[int]:
     """The indexes, from 0, of lines whose fingerprint is not unique; 0 marks a line without a valid example."""
     tails = array("I", bytes(result.tails[: 4 * rules().ours.duplicates_examples]))
-    repeated = {tail for tail, times in Counter(tails).items() if times > 1 and tail}
-    return (line for line, tail in enumerate(tails) if tail in repeated)
+    repeated = {tail for tail, times in Counter(filter(None, tails)).items() if times > 1}
+    return compress(count(), map(repeated.__contains__, tails))
 
 
 def _read_lines(file: BinaryIO, result: RangeResult, numbers: Iterator[int]) -> Iterator[Line]:

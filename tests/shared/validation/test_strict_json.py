@@ -1,11 +1,13 @@
 """Strict JSON: lines that are not JSON, and what fast parsers accept silently; each row is a line as it is written."""
 
+import re
+from time import process_time
 from typing import Any
 
 import pytest
 
 from shared.datasets.validation.findings.finding import UnreadableLine
-from shared.datasets.validation.reading.strict_json import read_strictly, texts, walk
+from shared.datasets.validation.reading.strict_json import read_strictly, texts_with
 from tests.shared.validation.paths import found
 
 Row = tuple[bytes, list[str]]
@@ -109,7 +111,17 @@ def test_a_broken_line_is_located_to_the_byte_with_a_hint(line: bytes, offset: i
     assert (raised.value.finding.offset, raised.value.finding.hint) == (offset, hint)
 
 
-def test_walk_and_texts_give_each_value_with_its_path() -> None:
-    value: Any = {"a": ["b", {"c d": 1}]}
-    assert [path for path, _ in walk(value)] == ["$", "$.a", "$.a[0]", "$.a[1]", '$.a[1]["c d"]']
-    assert list(texts(value)) == [("$", "a"), ("$.a[0]", "b"), ("$.a[1]", "c d")]
+def test_the_texts_in_which_a_pattern_occurs_have_their_paths_in_the_order_of_the_line() -> None:
+    value: Any = {"a": ["xb", {"c xd": 1, "e": "f"}], "x": "gx"}
+    expected = [("$", "x"), ("$.a[0]", "xb"), ("$.a[1]", "c xd"), ("$.x", "gx")]
+    assert list(texts_with(re.compile("x"), value)) == expected
+    assert list(texts_with(re.compile("x"), {"c d": {"e": "x"}})) == [('$["c d"].e', "x")]
+    assert list(texts_with(re.compile("x"), "x")) == [("$", "x")]
+
+
+def test_keys_that_are_repeated_among_very_many_do_not_make_a_line_slow() -> None:
+    keys = b",".join(b'"k%d":1' % number for number in range(100_000))
+    started = process_time()
+    findings = read_strictly(b"{" + keys + b',"k7":2}').findings
+    assert [finding.code for finding in findings] == ["duplicate_key"]
+    assert process_time() - started < 30  # minutes, where each key is compared with each other

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,6 +23,7 @@ _ESCAPED_COLON = re.compile(rb"\\u003[aA]")
 _ALL_DIGITS_0 = bytes.maketrans(b"123456789+-.eE", b"0" * 14)
 _decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_SUSPECT = re.compile(r"[\0\ud800-\udfff]")
 
 
 def read_strictly(line: bytes) -> StrictValue:
@@ -33,13 +34,13 @@ def read_strictly(line: bytes) -> StrictValue:
     """
     try:
         value = _decode(line)
-        is_sound = not (_has_long_number(line) or b"\\u0000" in line or repeats_a_key(value, line))
+        is_sound = not (_has_long_number(line) or repeats_a_key(value, line))
     except (ValueError, RecursionError):
         is_sound = False
     if not is_sound:
         return _read_with_json(line)
     _refuse_depth(line)
-    return StrictValue(value, [])
+    return StrictValue(value, list(_suspect_characters(value)) if b"\\u0000" in line else [])
 
 
 def repeats_a_key(value: Any, line: bytes) -> bool:
@@ -101,7 +102,7 @@ def _object(pairs: list[tuple[str, Any]], repeated: list[tuple[dict[str, Any], s
     found = dict(pairs)
     if len(found) < len(pairs):
         # A key repeated with the same value is harmless: every reader gets the same.
-        repeated += [(found, key) for key in found if any(k == key and v != found[key] for k, v in pairs)]
+        repeated += [(found, key) for key in dict.fromkeys(key for key, value in pairs if value != found[key])]
     return found
 
 
@@ -154,40 +155,66 @@ def _repeated(value: Any, repeated: list[tuple[dict[str, Any], str]]) -> Iterato
     keys: dict[int, list[str]] = {}
     for found, key in repeated:
         keys.setdefault(id(found), []).append(key)
-    for path, inner in walk(value):
+    for place, inner in _strings_and_objects(value):
         for key in keys.get(id(inner), ()):
-            yield Finding("duplicate_key", path, f"the key `{key[:64]}` occurs twice, with different values")
+            yield Finding("duplicate_key", _path(place), f"the key `{key[:64]}` occurs twice, with different values")
 
 
 def _suspect_characters(value: Any) -> Iterator[Finding]:
-    for path, text in texts(value):
+    for path, text in texts_with(_SUSPECT, value):
         if _SURROGATE.search(text):
             yield Finding("lone_surrogate", path, "the text has an escaped half of a surrogate pair")
         if "\0" in text:
             yield Finding("nul_character", path, "the text has the character NUL (U+0000)")
 
 
-def walk(value: Any, path: str = "$") -> Iterator[tuple[str, Any]]:
-    """The value and each value inside it, with its path."""
-    yield path, value
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from walk(inner, _child_path(path, key))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from walk(inner, f"{path}[{index}]")
+class Place(NamedTuple):
+    """Where a value is: the place of what holds it, and its key or index there."""
+
+    parent: "Place | None"
+    key: str | int
+
+    def path(self) -> str:
+        keys, place = [self.key], self.parent
+        while place is not None:
+            keys.append(place.key)
+            place = place.parent
+        return "".join(["$", *map(_step, reversed(keys))])
 
 
-def texts(value: Any) -> Iterator[tuple[str, str]]:
-    """Each string inside a value, keys included, with its path."""
-    for path, inner in walk(value):
-        if isinstance(inner, str):
-            yield path, inner
+def _step(key: str | int) -> str:
+    if isinstance(key, int):
+        return f"[{key}]"
+    return f".{key[:64]}" if key.isidentifier() and key.isascii() else f"[{json.dumps(key[:64])}]"
+
+
+def _path(place: Place | None) -> str:
+    return place.path() if place else "$"
+
+
+def _strings_and_objects(value: Any) -> Iterator[tuple[Place | None, Any]]:
+    """Each string and each object inside a value, itself included, in the order of the line.
+
+    Paths are not made here, because few of them are asked for.
+    """
+    waiting: list[tuple[Place | None, Any]] = [(None, value)]
+    while waiting:
+        place, inner = waiting.pop()
+        if isinstance(inner, list):
+            keyed: Iterable[tuple[str | int, Any]] = enumerate(inner)
         elif isinstance(inner, dict):
-            yield from ((path, key) for key in inner)
+            yield place, inner
+            keyed = inner.items()
+        else:
+            yield place, inner
+            continue
+        found = [(Place(place, key), each) for key, each in keyed if isinstance(each, str | list | dict)]
+        waiting += reversed(found)
 
 
-def _child_path(path: str, key: str) -> str:
-    if key.isidentifier() and key.isascii():
-        return f"{path}.{key[:64]}"
-    return f"{path}[{json.dumps(key[:64])}]"
+def texts_with(pattern: re.Pattern[str], value: Any) -> Iterator[tuple[str, str]]:
+    """Each string inside a value, keys included, in which the pattern occurs, with its path."""
+    for place, inner in _strings_and_objects(value):
+        for text in (inner,) if isinstance(inner, str) else inner:
+            if pattern.search(text):
+                yield _path(place), text

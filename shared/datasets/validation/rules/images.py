@@ -25,6 +25,14 @@ _OTHER_FILES = (
 )
 
 
+def is_plain_image(image: Any) -> bool:
+    """Whether an `image_url` has an address and nothing else, so that no rule finds anything in it."""
+    if not isinstance(image, dict) or len(image) != 1:
+        return False
+    url = image.get("url")
+    return isinstance(url, str) and _ADDRESS.match(url) is not None
+
+
 def examine_image(image: Any, path: str, limits: Limits) -> Iterator[Finding]:
     """The findings in the `image_url` of a part; `path` leads to the part."""
     url = image.get("url") if isinstance(image, dict) else None

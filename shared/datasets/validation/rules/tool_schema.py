@@ -20,6 +20,9 @@ OTHER_NAMES = {
 SCHEMAS = ("items", "additionalProperties", "not", "if", "then", "else")
 LISTS_OF_SCHEMAS = ("anyOf", "oneOf", "allOf")
 NAMED_SCHEMAS = ("properties", "$defs", "definitions", "patternProperties")
+HOLDS_SCHEMAS = frozenset({*SCHEMAS, *LISTS_OF_SCHEMAS, *NAMED_SCHEMAS})
+PLAIN_TYPES = TYPES - {"array"}  # an array needs `items`
+PLAIN_KEYS = frozenset({"type", "description", "title", "default", "format", "examples"})
 
 
 def examine_parameters(parameters: dict[str, Any], path: str, *, strict: bool) -> Iterator[Finding]:
@@ -42,17 +45,33 @@ def _examine_schema(schema: Any, path: str) -> Iterator[Finding]:
     if not isinstance(schema, dict):
         yield _finding(path, f"a schema must be an object, but this is {kind(schema)}")
         return
-    yield from _examine_type(schema, path)
-    yield from _examine_required(schema, path)
+    if "type" in schema:
+        yield from _examine_type(schema, path)
+    if "required" in schema:
+        yield from _examine_required(schema, path)
     if not isinstance(schema.get("enum", [None]), list):
         yield _finding(f"{path}.enum", f"`enum` must be a list of values, but this is {kind(schema['enum'])}")
+    if not schema.keys().isdisjoint(HOLDS_SCHEMAS):
+        yield from _examine_inner_schemas(schema, path)
+
+
+def _is_plain(schema: Any) -> bool:
+    """Whether it is a schema of the kind that most are, in which no rule finds anything."""
+    if type(schema) is not dict:
+        return False
+    type_ = schema.get("type")
+    return type(type_) is str and type_ in PLAIN_TYPES and schema.keys() <= PLAIN_KEYS
+
+
+def _examine_inner_schemas(schema: dict[str, Any], path: str) -> Iterator[Finding]:
     for key in NAMED_SCHEMAS:
         named = schema.get(key, {})
         if not isinstance(named, dict):
             yield _finding(f"{path}.{key}", f"`{key}` must be an object of schemas, but this is {kind(named)}")
             continue
         for name, inner in named.items():
-            yield from _examine_schema(inner, f"{path}.{key}.{name[:64]}")
+            if not _is_plain(inner):
+                yield from _examine_schema(inner, f"{path}.{key}.{name[:64]}")
     for key in LISTS_OF_SCHEMAS:
         inner = schema.get(key)
         if key not in schema:
@@ -61,15 +80,14 @@ def _examine_schema(schema: Any, path: str) -> Iterator[Finding]:
             yield _finding(f"{path}.{key}", f"`{key}` must be a list of at least one schema")
             continue
         for index, each in enumerate(inner):
-            yield from _examine_schema(each, f"{path}.{key}[{index}]")
+            if not _is_plain(each):
+                yield from _examine_schema(each, f"{path}.{key}[{index}]")
     for key in SCHEMAS:
         if key in schema:
             yield from _examine_schema(schema[key], f"{path}.{key}")
 
 
 def _examine_type(schema: dict[str, Any], path: str) -> Iterator[Finding]:
-    if "type" not in schema:
-        return
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     for name in types or [None]:
         if not isinstance(name, str) or name not in TYPES:
@@ -101,14 +119,17 @@ def _examine_strict(schema: Any, path: str) -> Iterator[Finding]:
     if not isinstance(schema, dict):
         return
     properties = schema.get("properties")
+    names = properties if isinstance(properties, dict) else {}
     if schema.get("type") == "object" or isinstance(properties, dict):
         if schema.get("additionalProperties") is not False:
             yield _finding(path, "`strict` needs `additionalProperties: false` in each object")
         required = schema.get("required", [])
-        missing = [name for name in properties or () if isinstance(required, list) and name not in required]
-        if isinstance(properties, dict) and missing:
-            yield _finding(path, f"`strict` needs every property in `required`, but {missing[0][:64]!r} is not")
-    for name, inner in properties.items() if isinstance(properties, dict) else ():
-        yield from _examine_strict(inner, f"{path}.properties.{name[:64]}")
+        required = {name for name in required if isinstance(name, str)} if isinstance(required, list) else names
+        missing = next((name for name in names if name not in required), None)
+        if missing is not None:
+            yield _finding(path, f"`strict` needs every property in `required`, but {missing[:64]!r} is not")
+    for name, inner in names.items():
+        if not _is_plain(inner) or inner["type"] == "object":
+            yield from _examine_strict(inner, f"{path}.properties.{name[:64]}")
     if "items" in schema:
         yield from _examine_strict(schema["items"], f"{path}.items")

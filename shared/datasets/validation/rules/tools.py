@@ -94,7 +94,8 @@ def text_of_tools(value: dict[str, Any]) -> str:
 def examine_calls(messages: Numbered, path: str, declared: frozenset[str]) -> Iterator[Finding]:
     """The findings in the assistant's calls; `declared` are the functions that the example offers."""
     for index, message in messages:
-        if isinstance(message, dict) and message.get("role") == "assistant":
+        is_answer = isinstance(message, dict) and message.get("role") == "assistant"
+        if is_answer and ("tool_calls" in message or "function_call" in message):
             yield from _examine_message_calls(message, f"{path}[{index}]", declared)
 
 

@@ -8,7 +8,8 @@ can be encoded with a pattern that has no look-ahead.
 import lzma
 import re
 from binascii import a2b_base64
-from functools import cache
+from collections.abc import Callable
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -83,11 +84,17 @@ def _ranks(name: str) -> dict[bytes, int]:
     return dict(zip(map(a2b_base64, words[::2]), map(int, words[1::2]), strict=True))
 
 
+def _is_mostly_foreign(text: str) -> bool:
+    """Whether many characters are outside ASCII. With hundreds of different ones the quick pattern is the slow one."""
+    return not text.isascii() and 4 * len(text.encode(errors="surrogatepass")) > 5 * len(text)
+
+
 class TokenCounter:
     """Counts the tokens of texts, and caches the counts in bounded memory."""
 
     def __init__(self, name: str) -> None:
         self._encode = _quick_encoding(name).encode_ordinary
+        self._name = name
         self._texts: dict[str, int] = {}
         self._characters = 0
 
@@ -105,8 +112,14 @@ class TokenCounter:
         return tokens
 
     def _encoded_length(self, text: str) -> int:
+        if _is_mostly_foreign(text):
+            return len(self._encode_foreign(text))
         pieces = _ALL_BUT_LAST_SPACE.split(text) if _has_adjacent_spaces(text) else (text,)
         return sum(map(len, map(self._encode, pieces)))
+
+    @cached_property
+    def _encode_foreign(self) -> Callable[[str], list[int]]:
+        return encoding(self._name).encode_ordinary
 
     def _count_long(self, text: str) -> int:
         """Count a text in pieces that tiktoken can take. Each cut may add one token to the exact count."""
