@@ -30,6 +30,8 @@ USERS_OF_SECRETS = {
     "TUNERY_PROVIDER__API_KEY": {"api", "worker"},
     "TUNERY_PROVIDER__WEBHOOK_SECRET": {"api", "worker"},
     "TUNERY_SMTP__PASSWORD": {"sender"},
+    "POSTGRES_PASSWORD": set(),  # only as a part of the URL
+    "REDIS_PASSWORD": set(),
     "AWS_SECRET_ACCESS_KEY": {"api", "worker", "beat"},
 }
 

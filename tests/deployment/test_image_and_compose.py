@@ -15,6 +15,7 @@ from tests.deployment.readers import (
     copied_paths,
     environment_of,
     final_instruction,
+    interpolated,
     services,
     stages,
     stop_grace_seconds,
@@ -98,3 +99,19 @@ def test_api_worker_and_beat_share_one_storage_volume() -> None:
     storage = environment_of("api", REQUIRED)["TUNERY_STORAGE"]
     mounted = {name for name in OURS if f"storage:{storage}" in services()[name].get("volumes", [])}
     assert mounted == {"api", "worker", "beat"}
+
+
+@pytest.mark.parametrize("name", OURS + THEIRS)
+def test_no_secret_is_in_a_command_line(name: str) -> None:
+    service = services()[name]
+    written = interpolated(
+        f"{service.get('command')} {service.get('entrypoint')} {service.get('healthcheck')}", REQUIRED
+    )
+    assert [value for key, value in REQUIRED.items() if "BASE_URL" not in key and value in written] == []
+    assert "-a " not in written
+
+
+@pytest.mark.parametrize("name", OURS + THEIRS)
+def test_a_container_has_limits_of_memory_and_processes(name: str) -> None:
+    assert re.fullmatch(r"\d+[mg]", services()[name]["mem_limit"])
+    assert 0 < services()[name]["pids_limit"] <= 512
