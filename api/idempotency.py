@@ -56,6 +56,7 @@ class _KeyedRequest:
     """A request with a key, or with a `retry_count`. `session` is that of its work, until its answer is stored."""
 
     owner: str
+    project_id: str | None  # None for an admin key
     id: str  # without a key, it follows from what is sent
     method_and_url: str
     retry_count: int | None = None
@@ -73,7 +74,7 @@ class _KeyedRequest:
             self.id = answers.repeated_answer_id(self.owner, self.request_sha256())
             answer = answers.find_repeated_or_reserve(session, self.id, self.request_sha256(), self.retry_count)
         else:
-            answer = answers.find_or_reserve(session, self.id)
+            answer = answers.find_or_reserve_within_quota(session, self.id, self.project_id)
         if answer is None:
             self.session = session
         elif answer.request_sha256 != self.request_sha256():
@@ -142,21 +143,21 @@ def remember(text: str) -> None:
 
 
 async def _note_project_key(request: Request, caller: CallerDep, key: _Key = None) -> None:
-    _note(request, caller.project_id, caller.key_id, key)
+    _note(request, caller.project_id, caller.project_id, caller.key_id, key)
 
 
 async def _note_admin_key(request: Request, admin: AdminDep, key: _Key = None) -> None:
     """Admin keys do not share answers: an answer may hold a secret, and another admin key may have fewer scopes."""
-    _note(request, admin.key_id, admin.key_id, key)
+    _note(request, admin.key_id, None, admin.key_id, key)
 
 
-def _note(request: Request, owner: str, caller_key_id: str, key: str | None) -> None:
+def _note(request: Request, owner: str, project_id: str | None, caller_key_id: str, key: str | None) -> None:
     method_and_url = f"{request.method} {request.url.path}?{request.url.query}"
     retry_count = answers.read_retry_count(request.headers.get(RETRY_COUNT, ""))
     if key is not None:
-        _keyed.set(_KeyedRequest(owner, answers.answer_id(owner, key), method_and_url))
+        _keyed.set(_KeyedRequest(owner, project_id, answers.answer_id(owner, key), method_and_url))
     elif retry_count is not None:
-        _keyed.set(_KeyedRequest(caller_key_id, "", method_and_url, retry_count))
+        _keyed.set(_KeyedRequest(caller_key_id, project_id, "", method_and_url, retry_count))
 
 
 async def _note_body(request: Request) -> None:

@@ -68,6 +68,21 @@ class SpendLimitExceeded(ServiceError):
     code = "project_spend_limit_exceeded"
 
 
+class QuotaExceeded(ServiceError):
+    """The project has as much of something as it may keep. Not retryable: something must be deleted, or expire.
+
+    `quota`: its name in `GET /v1/project`. `used` and `limit` count the same. `advice`: what to do.
+    """
+
+    status = 429
+    type = "insufficient_quota"
+    code = "quota_exceeded"
+
+    def __init__(self, quota: str, used: int, limit: int, advice: str) -> None:
+        name = quota.replace("_", " ")
+        super().__init__(f"The project's quota of {name} is {limit}, and {used} are in use: {advice}", param=quota)
+
+
 class RateLimited(ServiceError):
     """A rate limit is reached. `retry_after`: seconds until the request may be repeated, if known."""
 

@@ -9,11 +9,13 @@ from sqlalchemy import ColumnElement, and_, case, false, func, literal, text
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Field, Session, SQLModel, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from shared.db.batches import delete_batch
 from shared.db.columns import TimeField
+from shared.db.quotas import RecentCount, count_up_to
 from shared.db.times import utc_now
-from shared.errors import KeyInUse
+from shared.errors import KeyInUse, QuotaExceeded
 from shared.security.secrets import CannotUnseal, reseal
 from shared.settings import get_settings
 
@@ -23,6 +25,9 @@ REPEATED_WITHIN = timedelta(minutes=10)  # OpenAI's SDKs repeat a request within
 MAX_COUNT_DIGITS = 4
 _OF_THE_SESSION = "nullif(current_setting('tunery.project', true), '')"
 FIRST_REQUEST_WAIT_SECONDS = 30  # then the client is told to repeat it once more
+
+
+_recent = RecentCount()
 
 
 class StoredAnswer(SQLModel, table=True):
@@ -41,7 +46,7 @@ class StoredAnswer(SQLModel, table=True):
     status: int
     content_type: str
     sealed_body: str
-    project_id: str | None = Field(default=None, sa_column_kwargs={"server_default": text(_OF_THE_SESSION)})
+    project_id: str | None = Field(default=None, index=True, sa_column_kwargs={"server_default": text(_OF_THE_SESSION)})
 
 
 def answer_id(owner: str, key: str) -> str:
@@ -119,6 +124,29 @@ def _insert(answer: StoredAnswer, or_replace_where: ColumnElement[bool] | None) 
     query = insert(StoredAnswer).values(answer.model_dump(exclude={"project_id"}))
     replaced = {name: query.excluded[name] for name in StoredAnswer.model_fields}
     return query.on_conflict_do_update(index_elements=["id"], set_=replaced, where=or_replace_where)
+
+
+def keys_of_a_day(project_id: str) -> SelectOfScalar[str]:
+    """Return a query for the ids of the answers that are kept for the project."""
+    return select(StoredAnswer.id).where(StoredAnswer.project_id == project_id)
+
+
+def find_or_reserve_within_quota(session: Session, id: str, project_id: str | None) -> StoredAnswer | None:
+    """Like `find_or_reserve`; raises `QuotaExceeded` if a project would reserve more than it may."""
+    answer = find_or_reserve(session, id)
+    if answer is None and project_id is not None:
+        _check_quota(session, project_id)
+    return answer
+
+
+def _check_quota(session: Session, project_id: str) -> None:
+    limit = get_settings().quotas.idempotency_keys
+    if limit is None:
+        return
+    if not _recent.take(project_id, limit, lambda: count_up_to(session, keys_of_a_day(project_id), limit)):
+        hours = get_settings().idempotency_lifetime.total_seconds() / 3600
+        advice = f"send this without the header, or wait: a key is kept for {hours:g} h"
+        raise QuotaExceeded("idempotency_keys", limit, limit, advice)
 
 
 def _oldest() -> datetime:

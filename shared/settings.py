@@ -21,7 +21,7 @@ from pydantic_settings import (
 
 from shared import setting_problems
 from shared.chat_settings import ChatSettings
-from shared.limit_settings import RateLimitSettings
+from shared.limit_settings import QuotaSettings, RateLimitSettings
 from shared.providers.dialects import Dialect
 from shared.retention_settings import RetentionSettings
 from shared.setting_types import (
@@ -163,6 +163,7 @@ class Settings(BaseSettings):
 
     rate_limits: RateLimitSettings = RateLimitSettings()
     chat: ChatSettings = ChatSettings()
+    quotas: QuotaSettings = QuotaSettings()
 
     root_path: PathPrefix = ""
     cors_origins: tuple[Origin, ...] = ()

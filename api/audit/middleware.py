@@ -66,6 +66,7 @@ CHANGES: Mapping[str, Changes] = {
     "rotate_api_key_secret": {"api_keys": "api_key.secret_rotated"},
     "delete_api_key": {"api_keys": "api_key.deleted"},
     "create_admin_api_key": {"api_keys": "api_key.created"},
+    "update_admin_api_key": {"api_keys": "api_key.updated"},
     "rotate_admin_api_key_secret": {"api_keys": "api_key.secret_rotated"},
     "delete_admin_api_key": {"api_keys": "api_key.deleted"},
 }

@@ -50,11 +50,17 @@ async def _identify(request: Request, credentials: _Credentials) -> Caller | Adm
         if len(_cache) >= MAX_CACHED_KEYS:
             _cache.clear()
         _cache[digest] = (now + CACHE_SECONDS, caller)
+    structlog.contextvars.bind_contextvars(key_id=caller.key_id)
+    caller.check_address(address_of(request))
     record_use(caller.key_id)
     middleware.mark_authenticated(request)
-    structlog.contextvars.bind_contextvars(key_id=caller.key_id)
     _check_header(request, "OpenAI-Organization", caller.organization_id, "mismatched_organization")
     return caller
+
+
+def address_of(request: Request) -> str:
+    """Return the client's address: of the connection, or from `X-Forwarded-For` if uvicorn trusts the proxy."""
+    return request.client.host if request.client else ""
 
 
 def _secret(credentials: HTTPAuthorizationCredentials | None) -> str:

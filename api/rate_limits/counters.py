@@ -184,6 +184,15 @@ class Limit:
         self.left = max(0, self.left - cost)
         return None
 
+    async def charge(self, counters: Counters, cost: int, now: float) -> None:
+        """Count the rest of a request that was let in before its cost was known, even if that exceeds the limit."""
+        self.start_minute(now)
+        self.paced_until = max(self.paced_until, now) + cost * MINUTE_SECONDS / max(1, self.per_minute)
+        async with self.lock:
+            if self.left < cost:
+                await self._take_share(counters, cost - self.left)
+            self.left = max(0, self.left - cost)
+
     async def _take_share(self, counters: Counters, needed: int) -> bool:
         minute = self.minute
         share = max(needed, min(MAX_SHARE[self.kind], (self.per_minute - self.taken) // SHARE_DIVISOR))

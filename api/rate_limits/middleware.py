@@ -22,6 +22,7 @@ SIGNED_PATHS = "/v1/provider_webhooks/"  # authenticated by a signature instead 
 CACHE_SECONDS = 4.0  # a changed limit takes effect within this time
 REFRESH_SECONDS = 1.0  # how long one request has to read the limits again, before another one does
 MAX_COUNTED_BYTES = 1 << 40  # a larger declared length is refused later, and would overflow the counter in Redis
+ROWS_PER_REQUEST = 100
 STATE = "tunery.rate_limit"  # key of a request's `Metered` in its ASGI scope
 
 
@@ -42,7 +43,8 @@ class CachedLimits:
 
 @dataclass(slots=True)
 class LimitCache:
-    """The limits that this process knows: by the digest of the `Authorization` header, and by owner and kind."""
+    """The limits that this process knows: by the digest of the `Authorization` header and the address, which a key may
+    be bound to, and by owner and kind."""
 
     counters: Counters = field(default_factory=Counters)
     by_key: dict[bytes, CachedLimits] = field(default_factory=dict)
@@ -81,12 +83,19 @@ class Metered:
     is_counted: bool = False
     is_authenticated: bool = False
     received_bytes: int = 0
+    rows: int = 0
 
 
 def mark_authenticated(request: Request) -> None:
     """The key is valid: a later 401 of this request does not count as a failed authentication."""
     metered: Metered = request.scope[STATE]
     metered.is_authenticated = True
+
+
+def count_rows(request: Request, rows: int) -> None:
+    """Let a list count as one request for each `ROWS_PER_REQUEST` rows that it returns."""
+    metered: Metered = request.scope[STATE]
+    metered.rows = rows
 
 
 async def admit(request: Request, project_id: str, key_id: str) -> None:
@@ -128,7 +137,7 @@ class RateLimitMiddleware:
             await self.app(scope, receive, finish_on_shutdown(self.cache.counters.close, send))
             return
         now, headers = time.time(), Headers(scope=scope)
-        metered = self._meter(headers)
+        metered = self._meter(headers, _address(scope))
         scope[STATE] = metered
         if refusal := await self._count(metered, scope, now):
             await _refuse(refusal, metered, headers, send)
@@ -139,6 +148,7 @@ class RateLimitMiddleware:
                 if message["status"] == 401 and not metered.is_authenticated:
                     self.cache.by_key.pop(metered.digest, None)  # it may have been valid until just now
                     await self._count_failure(scope, now)
+                await self._charge_rows(metered, now)
                 MutableHeaders(scope=message).update(_limit_headers(metered.limits, now))
             await send(message)
 
@@ -151,11 +161,11 @@ class RateLimitMiddleware:
         if metered.limits and (undeclared := metered.received_bytes - metered.cost["bytes"]) > 0:
             await metered.limits.take(self.cache.counters, {"requests": 0, "bytes": undeclared}, time.time())
 
-    def _meter(self, headers: Headers) -> Metered:
+    def _meter(self, headers: Headers, address: str) -> Metered:
         declared = headers.get("content-length", "")
         unknown = int("transfer-encoding" in headers)  # 1 byte for now: the rest is counted after it has arrived
         length = min(int(declared[:20]), MAX_COUNTED_BYTES) if declared.isdecimal() else unknown
-        digest = sha256(headers.get("authorization", "").encode()).digest()
+        digest = sha256(f"{headers.get('authorization', '')} {address}".encode()).digest()
         return Metered(self.cache, digest, {"requests": 1, "bytes": length})
 
     async def _count(self, metered: Metered, scope: Scope, now: float) -> Refusal | None:
@@ -171,10 +181,15 @@ class RateLimitMiddleware:
         metered.limits, metered.is_counted = limits, True
         return await limits.take(self.cache.counters, metered.cost, now)
 
+    async def _charge_rows(self, metered: Metered, now: float) -> None:
+        more = (metered.rows - 1) // ROWS_PER_REQUEST
+        for limit in metered.limits.limits if metered.limits and more > 0 else ():
+            if limit.kind == "requests":
+                await limit.charge(self.cache.counters, more, now)
+
     def _failure_limit(self, scope: Scope) -> Limit | None:
         per_minute = get_settings().rate_limits.failed_authentications_per_minute
-        address = (scope.get("client") or ("",))[0]
-        return None if per_minute is None else self.cache.limit(address, "failures", per_minute)
+        return None if per_minute is None else self.cache.limit(_address(scope), "failures", per_minute)
 
     def _check_address(self, scope: Scope, now: float) -> Refusal | None:
         failures = self._failure_limit(scope)
@@ -185,6 +200,10 @@ class RateLimitMiddleware:
     async def _count_failure(self, scope: Scope, now: float) -> None:
         if failures := self._failure_limit(scope):
             await failures.take(self.cache.counters, 1, now)
+
+
+def _address(scope: Scope) -> str:
+    return str((scope.get("client") or ("",))[0])
 
 
 async def _refuse(refusal: Refusal, metered: Metered, request_headers: Headers, send: Send) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal, get_args
 
+import anyio.to_thread
 from fastapi import APIRouter, Query
 from fastapi.responses import Response, StreamingResponse
 from pydantic import TypeAdapter, ValidationError
@@ -15,7 +16,9 @@ from api.http.file_upload import receive_file
 from api.http.head import IS_HEAD
 from api.http.multipart import FormWithFile
 from api.idempotency import IdempotentRoute
+from api.rate_limits.middleware import count_rows
 from shared.database import transaction
+from shared.datasets import quota
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus, Purpose
 from shared.datasets.schemas import ExpiresAfter, FileDeleted, FilePublic, UploadPurpose
@@ -71,10 +74,18 @@ async def create_file(request: Request, caller: CallerDep) -> FilePublic:
         )
         with transaction(caller.project_id) as session:
             idempotency.begin(session, dataset.sha256, filename, form.fields)
+            quota.check_files(session, caller.project_id, dataset.bytes)
             datasets.create(session, dataset, expires_after)
             return idempotency.keep(FilePublic.of(dataset))
 
+    await anyio.to_thread.run_sync(_check_room, caller.project_id)
     return await receive_file(request, datasets.new_dataset_id(), "file", get_settings().max_file_bytes, record)
+
+
+def _check_room(project_id: str) -> None:
+    """Refuse before the file comes if there is no room even for a byte."""
+    with transaction(project_id) as session:
+        quota.check_files(session, project_id, bytes=1, lock=False)
 
 
 def _purpose(fields: dict[str, str]) -> Purpose:
@@ -99,6 +110,7 @@ def _expires_after(fields: dict[str, str]) -> ExpiresAfter | None:
 
 @router.get("", response_model=Page[FilePublic])
 def list_files(
+    request: Request,
     session: SessionDep,
     caller: CallerDep,
     after: After = None,
@@ -107,10 +119,14 @@ def list_files(
     purpose: Purpose | None = None,
     filename: Annotated[str | None, Query(max_length=255, description="The whole name, as it was uploaded")] = None,
 ) -> Page[FilePublic]:
-    """List the project's files, newest first unless `order` is `asc`."""
+    """List the project's files, newest first unless `order` is `asc`.
+
+    Each hundred files that are returned count as one request.
+    """
     where = [] if purpose is None else [Dataset.purpose == purpose]
     where += [] if filename is None else [Dataset.filename == filename]
     rows = list_owned(session, Dataset, caller.project_id, *where, after=after, limit=limit, ascending=order == "asc")
+    count_rows(request, min(len(rows), limit))
     return Page.of([FilePublic.of(row) for row in rows], limit)
 
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from api.auth.deps import After, CallerDep, SessionDep
 from api.auth.scopes import scope
 from api.idempotency import IdempotentRoute
+from api.rate_limits.middleware import count_rows
 from api.routes.filters import METADATA_PARAMETER, Conditions, job_filter
 from api.streams.jobs import follow
 from api.streams.wire import MEDIA_TYPE
@@ -122,6 +123,7 @@ def list_job_events(
         job = get_owned(session, Job, fine_tuning_job_id, caller.project_id, param="fine_tuning_job_id")
         return _stream(session, request, caller, job, last_event_id)
     rows = jobs.list_events(session, caller.project_id, fine_tuning_job_id, after=after, limit=limit)
+    count_rows(request, min(len(rows), limit))
     return Page.of([JobEventPublic.of(row) for row in rows], limit)
 
 

@@ -12,7 +12,7 @@ router = APIRouter(tags=["Project"], dependencies=[scope("jobs")])
 
 @router.get("/v1/project", response_model=OwnProject)
 def retrieve_own_project(session: SessionDep, caller: CallerDep) -> OwnProject:
-    """Return the project of this key: its limits, spend and usage this month, queue, models and rate limits.
+    """Return the project of this key: its limits, spend and usage this month, queue, models, rate limits and quotas.
 
     The numbers are those that an admin key reads of the project below `/v1/organization/projects/{project_id}`.
     """

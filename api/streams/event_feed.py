@@ -17,6 +17,7 @@ from shared.database import transaction
 from shared.db.ids import COMMIT_WINDOW, first_id
 from shared.db.times import utc_now
 from shared.projects import callers
+from shared.projects.callers import Presented
 from shared.webhooks.models import WebhookEvent
 from shared.webhooks.schemas import WebhookEventPublic
 
@@ -69,7 +70,7 @@ def window_start() -> str:
 
 @dataclass(frozen=True)
 class _Found:
-    valid_secrets: set[str]
+    valid_keys: set[Presented]
     events: dict[str, list[EventEntry]]
 
 
@@ -78,21 +79,21 @@ class EventPolling(Polling[ProjectFeed, EventEntry]):
         """Nothing: each feed knows from where on it must be read."""
 
     async def poll(self) -> bool:
-        since, secrets = window_start(), self.secrets()
+        since, keys = window_start(), self.keys()
         known = {project_id: (feed.since, frozenset(feed.seen)) for project_id, feed in self.buffers.items()}
         try:
-            found = await run_in_threadpool(_find, known, secrets)
+            found = await run_in_threadpool(_find, known, keys)
         except (OperationalError, TimeoutError) as error:
             log.warning("the events of streamed projects cannot be read", reason=str(error))
             return True
-        self.end(secrets - found.valid_secrets)
+        self.end(keys - found.valid_keys)
         is_all = True
         for id in known.keys() & self.buffers.keys():
             is_all &= self.buffers[id].found(found.events.get(id, []), since)
         return is_all
 
 
-def _find(known: Mapping[str, tuple[str, frozenset[str]]], secrets: set[str]) -> _Found:
+def _find(known: Mapping[str, tuple[str, frozenset[str]]], keys: set[Presented]) -> _Found:
     """Read the new events of each project, from an id on and without those already seen.
 
     Works across projects: each stream has checked that its caller may read events. AUTOCOMMIT: nothing that a query
@@ -100,7 +101,7 @@ def _find(known: Mapping[str, tuple[str, frozenset[str]]], secrets: set[str]) ->
     """
     with transaction() as session:
         session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
-        valid = callers.valid_secrets(session, secrets, "webhooks:read")
+        valid = callers.still_valid(session, keys, "webhooks:read")
         unseen = _unseen_ids(session, known)
         found: dict[str, list[EventEntry]] = {}
         if unseen:

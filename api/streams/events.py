@@ -14,11 +14,11 @@ from starlette.requests import Request
 
 from api.streams.event_feed import EventEntry, ProjectFeed, entry_of, poller, window_start
 from api.streams.polling import Cursor
-from api.streams.wire import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, secret_of
+from api.streams.wire import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, presented_by
 from shared.database import transaction
 from shared.db.ids import COMMIT_WINDOW, first_id, made_at
 from shared.db.times import utc_now
-from shared.projects.callers import Caller
+from shared.projects.callers import Caller, Presented
 from shared.webhooks.deliveries import EventFilter
 from shared.webhooks.models import WebhookEvent
 
@@ -28,7 +28,7 @@ _missed_limiter = anyio.CapacityLimiter(4)  # what streams have missed is read b
 
 def follow(request: Request, caller: Caller, wanted: EventFilter, since: datetime | None) -> EventStream:
     """Stream the matching events of the caller's project, from `since` or from now on."""
-    return EventStream(_Stream(caller.project_id, wanted, since).blocks(secret_of(request)), caller)
+    return EventStream(_Stream(caller.project_id, wanted, since).blocks(presented_by(request)), caller)
 
 
 class _Stream:
@@ -46,9 +46,9 @@ class _Stream:
         self._last = self._from
         self._read: set[str] = set()
 
-    async def blocks(self, secret: str) -> AsyncIterator[bytes]:
+    async def blocks(self, key: Presented) -> AsyncIterator[bytes]:
         """Yield blocks until the server stops or the key is no longer valid, which each poll checks."""
-        with poller.opened(self._project_id, ProjectFeed(), secret) as cursor:
+        with poller.opened(self._project_id, ProjectFeed(), key) as cursor:
             yield KEEP_ALIVE
             while not cursor.is_over:
                 if self._is_behind:

@@ -19,6 +19,7 @@ from shared.db.times import utc_now
 from shared.jobs.models import Job, JobEvent, JobStatus
 from shared.jobs.schemas import JobEventPublic, JobPublic
 from shared.projects import callers
+from shared.projects.callers import Presented
 
 log = get_logger(__name__)
 MAX_EVENTS_PER_POLL = 5_000
@@ -67,7 +68,7 @@ class Feed(Buffer[Entry]):
 class _Found:
     """Result of one poll; `is_all` is False if there are more new events than one poll reads."""
 
-    valid_secrets: set[str]
+    valid_keys: set[Presented]
     jobs: list[Job]
     entries: list[tuple[str, Entry]]
     is_all: bool
@@ -94,9 +95,9 @@ class Poller(Polling[Feed, Entry]):
         self._polled_at = utc_now()
 
     @contextmanager
-    def follow(self, job: Job, secret: str) -> Iterator[Cursor[Entry]]:
+    def follow(self, job: Job, key: Presented) -> Iterator[Cursor[Entry]]:
         """Open a cursor at the end of the job's feed. `job` must have been read just now."""
-        with self.opened(job.id, Feed(job.status), secret) as cursor:
+        with self.opened(job.id, Feed(job.status), key) as cursor:
             feed = self.buffers[job.id]
             if feed.status is not job.status:
                 feed.status = None  # either may be the newer one: let the next poll read the job
@@ -105,9 +106,9 @@ class Poller(Polling[Feed, Entry]):
     async def poll(self) -> bool:
         began, since = utc_now(), self.since
         statuses = {job_id: feed.status for job_id, feed in self.buffers.items()}
-        secrets = self.secrets()
+        keys = self.keys()
         try:
-            found = await run_in_threadpool(_find, statuses, secrets, since, self.seen)
+            found = await run_in_threadpool(_find, statuses, keys, since, self.seen)
         except (OperationalError, TimeoutError) as error:
             log.warning("the events of streamed jobs cannot be read", reason=str(error))
             return True
@@ -116,7 +117,7 @@ class Poller(Polling[Feed, Entry]):
         self.seen = {id: number for id, number in self.seen.items() if id >= since} | new
         self.count += len(new)
         self._distribute(found)
-        self.end(secrets - found.valid_secrets)
+        self.end(keys - found.valid_keys)
         return found.is_all
 
     def _distribute(self, found: _Found) -> None:
@@ -130,7 +131,7 @@ class Poller(Polling[Feed, Entry]):
             self.buffers[job_id].put(new[job_id])
 
 
-def _find(statuses: Mapping[str, JobStatus | None], secrets: set[str], since: str, seen: Container[str]) -> _Found:
+def _find(statuses: Mapping[str, JobStatus | None], keys: set[Presented], since: str, seen: Container[str]) -> _Found:
     """Read jobs before events, so that a job found to be final has all its events among those found.
 
     Works across projects: each stream has checked that its caller may read the job. AUTOCOMMIT: nothing that a query
@@ -138,7 +139,7 @@ def _find(statuses: Mapping[str, JobStatus | None], secrets: set[str], since: st
     """
     with transaction() as session:
         session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
-        valid = callers.valid_secrets(session, secrets, "jobs:read")
+        valid = callers.still_valid(session, keys, "jobs:read")
         ids = any_(literal(list(statuses), ARRAY(String)))
         now = session.exec(select(Job.id, Job.status).where(col(Job.id) == ids))
         changed = [id for id, status in now if status is not statuses[id]]

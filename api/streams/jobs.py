@@ -12,18 +12,18 @@ from starlette.requests import Request
 
 from api.streams.feed import Entry, event_entry, job_entry, poller
 from api.streams.polling import Cursor
-from api.streams.wire import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, secret_of
+from api.streams.wire import KEEP_ALIVE, KEEP_ALIVE_SECONDS, EventStream, presented_by
 from shared.database import transaction
 from shared.db.ids import COMMIT_WINDOW, first_id, made_at
 from shared.jobs.models import Job, JobEvent
-from shared.projects.callers import Caller
+from shared.projects.callers import Caller, Presented
 
 PAGE_EVENTS = 200  # about 100 kB
 
 
 def follow(request: Request, caller: Caller, job: Job, last: str | None) -> EventStream:
     """Stream the job, its events (only those after the event `last`, if given) and all that follow, until it ends."""
-    return EventStream(_Stream(job, last).blocks(secret_of(request)), caller)
+    return EventStream(_Stream(job, last).blocks(presented_by(request)), caller)
 
 
 class _Stream:
@@ -40,10 +40,10 @@ class _Stream:
         self._read: set[str] = set()
         self._count = 0
 
-    async def blocks(self, secret: str) -> AsyncIterator[bytes]:
+    async def blocks(self, key: Presented) -> AsyncIterator[bytes]:
         """Yield the job first, or, if it is final already, last: nothing may follow a final job."""
         shown = job_entry(self._job).block
-        with poller.follow(self._job, secret) as cursor:
+        with poller.follow(self._job, key) as cursor:
             if not self._status.is_final:
                 yield shown
             async for block in self._stored(cursor):

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 import anyio
 
 from api.streams.wire import POLL_INTERVAL_SECONDS, is_stopping
+from shared.projects.callers import Presented
 
 Entry = TypeVar("Entry")
 
@@ -45,14 +46,14 @@ class Buffer(Generic[Entry]):
 
 
 class Cursor(Generic[Entry]):
-    """How far one stream, opened with the API key `secret`, has read its buffer.
+    """How far one stream, opened with the API key `key`, has read its buffer.
 
     Once `is_over`, it must send nothing more.
     """
 
-    def __init__(self, buffer: Buffer[Entry], secret: str) -> None:
+    def __init__(self, buffer: Buffer[Entry], key: Presented) -> None:
         self.buffer = buffer
-        self.secret = secret
+        self.key = key
         self.position = buffer.end
         self.has_news = asyncio.Event()
         self.is_over = False
@@ -94,13 +95,13 @@ class Polling(ABC, Generic[Followed, Entry]):
         """Put what is new into the buffers; False if there is more, so that the next poll must follow at once."""
 
     @contextmanager
-    def opened(self, id: str, buffer: Followed, secret: str) -> Iterator[Cursor[Entry]]:
+    def opened(self, id: str, buffer: Followed, key: Presented) -> Iterator[Cursor[Entry]]:
         """Open a cursor at the end of the buffer of this id; `buffer` becomes that of the id if it has none yet."""
         if self._task is None:
             self.begin()
             self._task = asyncio.create_task(self._run())
         found = self.buffers.setdefault(id, buffer)
-        cursor: Cursor[Entry] = Cursor(found, secret)
+        cursor: Cursor[Entry] = Cursor(found, key)
         found.cursors.add(cursor)
         try:
             yield cursor
@@ -116,16 +117,16 @@ class Polling(ABC, Generic[Followed, Entry]):
                 await anyio.sleep(POLL_INTERVAL_SECONDS if is_all else 0)
         finally:
             self._task = None
-            self.end(self.secrets())
+            self.end(self.keys())
 
     def _cursors(self) -> Iterator[Cursor[Entry]]:
         return (cursor for buffer in self.buffers.values() for cursor in buffer.cursors)
 
-    def secrets(self) -> set[str]:
-        return {cursor.secret for cursor in self._cursors()}
+    def keys(self) -> set[Presented]:
+        return {cursor.key for cursor in self._cursors()}
 
-    def end(self, secrets: Collection[str]) -> None:
-        """End the streams that were opened with these secrets."""
+    def end(self, keys: Collection[Presented]) -> None:
+        """End the streams that were opened with these keys from these addresses."""
         for cursor in self._cursors():
-            if cursor.secret in secrets:
+            if cursor.key in keys:
                 cursor.end()

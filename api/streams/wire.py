@@ -8,9 +8,10 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from api.auth.deps import address_of
 from api.http.errors import service_error
 from shared.errors import RateLimited
-from shared.projects.callers import Caller
+from shared.projects.callers import Caller, Presented
 from shared.settings import get_settings
 
 MEDIA_TYPE = "text/event-stream"
@@ -61,9 +62,9 @@ def _refusal(key_id: str, project_id: str) -> RateLimited | None:
     return None
 
 
-def secret_of(request: Request) -> str:
+def presented_by(request: Request) -> Presented:
     """Return the API key of an authenticated request."""
-    return request.headers["authorization"].split(" ", 1)[1]
+    return Presented(request.headers["authorization"].split(" ", 1)[1], address_of(request))
 
 
 def is_stopping() -> bool:

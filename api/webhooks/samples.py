@@ -156,6 +156,7 @@ _SAMPLES: dict[EventType, dict[str, Any]] = {
         "revoked_at": None,
         "last_used_at": _MADE_AT,
         "scopes": ["files:write", "jobs:write"],
+        "allowed_networks": [],
         "previous_valid_until": None,
         "project_id": "proj_sample",
         "owner": {"type": None, "service_account": None},

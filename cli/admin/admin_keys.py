@@ -7,16 +7,20 @@ import typer
 
 from cli.admin.keys import (
     DAY_SECONDS,
+    Anywhere,
     Days,
     KeyId,
     Name,
+    Networks,
     Overlap,
     Scopes,
+    networks_of,
     print_keys,
     show_once,
     show_revoked,
     show_rotated,
 )
+from cli.failure import Failure
 
 app = typer.Typer(
     help="The admin keys, for administration alone: no project's requests are made with them.", no_args_is_help=True
@@ -26,7 +30,7 @@ MAX_KEYS_SHOWN = 10_000
 
 
 @app.command()
-def create(name: Name = "admin", expires_in_days: Days = None, scope: Scopes = None) -> None:
+def create(name: Name = "admin", expires_in_days: Days = None, scope: Scopes = None, network: Networks = None) -> None:
     """Create an admin key and print it: OPENAI_ADMIN_KEY of the official SDK. It is never shown again.
 
     Example: `./tunery admin-key create --name audits --scope admin:audit_logs:read`
@@ -37,10 +41,12 @@ def create(name: Name = "admin", expires_in_days: Days = None, scope: Scopes = N
     from shared.projects.key_schemas import AdminKeyPublic, expiry_after
     from shared.projects.scopes import ADMIN_SCOPES, check_known
 
-    scopes = check_known(scope or [], ADMIN_SCOPES)
+    scopes, networks = check_known(scope or [], ADMIN_SCOPES), _normal(network or [])
     expires_at = expiry_after(expires_in_days and expires_in_days * DAY_SECONDS)
     with acting_as_operator({"api_keys": "api_key.created"}), transaction() as session:
-        key, secret = projects.create_api_key(session, None, name, expires_at=expires_at, scopes=scopes)
+        key, secret = projects.create_api_key(
+            session, None, name, expires_at=expires_at, scopes=scopes, allowed_networks=networks
+        )
     show_once({**AdminKeyPublic.of(key).model_dump(), "value": secret}, "is created")
 
 
@@ -54,6 +60,29 @@ def list_keys() -> None:
     with transaction() as session:
         found = keys.page_of_keys(session, None, after=None, limit=MAX_KEYS_SHOWN, include_revoked=True)
         print_keys([AdminKeyPublic.of(key).model_dump() for key in found])
+
+
+@app.command()
+def update(key_id: KeyId, network: Networks = None, from_anywhere: Anywhere = False) -> None:
+    """Change from where an admin key may be used, within a second."""
+    from shared.audit.actor import acting_as_operator
+    from shared.database import transaction
+    from shared.projects import keys
+    from shared.projects.key_schemas import AdminKeyPublic
+
+    allowed = _normal(networks_of(network, from_anywhere))
+    with acting_as_operator({"api_keys": "api_key.updated"}), transaction() as session:
+        key = keys.bind_admin_key(session, key_id, allowed)
+    print_keys([AdminKeyPublic.of(key).model_dump()])
+
+
+def _normal(networks: list[str]) -> list[str]:
+    from shared.projects.networks import normal_network
+
+    try:
+        return [normal_network(each) for each in networks]
+    except ValueError as error:
+        raise Failure(f"A network {error}.") from None
 
 
 @app.command()

@@ -8,6 +8,7 @@ import typer
 
 from cli.api_client import Found, admin_client, get, list_all, of_project, path, post
 from cli.columns import print_table, say, utc
+from cli.failure import Failure
 
 app = typer.Typer(help="The API keys of a project. Only a hint of each can be seen again.", no_args_is_help=True)
 
@@ -20,18 +21,32 @@ Days = Annotated[
 Scopes = Annotated[
     list[str] | None, typer.Option("--scope", help="What it may do, as jobs:read; again for more. All, if left out.")
 ]
+Networks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--network", help="From where it may be used, as 203.0.113.0/24; again for more. Anywhere, if left out."
+    ),
+]
+Anywhere = Annotated[bool, typer.Option("--from-anywhere", help="Let it be used from everywhere again.")]
 Overlap = Annotated[float, typer.Option(min=0, max=720, help="For how many hours the old secret is good as well.")]
 DAY_SECONDS, HOUR_SECONDS = 86400, 3600
 
 
 @app.command()
-def create(project: Project, name: Name = "key", expires_in_days: Days = None, scope: Scopes = None) -> None:
+def create(
+    project: Project, name: Name = "key", expires_in_days: Days = None, scope: Scopes = None, network: Networks = None
+) -> None:
     """Create a key for a project and print it. It is never shown again.
 
     Example: `./tunery key create proj_… --name ci --scope files:write --scope jobs:write --expires-in-days 90`
     """
     lifetime = expires_in_days and expires_in_days * DAY_SECONDS
-    new = {"name": name, "expires_in_seconds": lifetime, "scopes": scope or []}
+    new = {
+        "name": name,
+        "expires_in_seconds": lifetime,
+        "scopes": scope or [],
+        "allowed_networks": network or [],
+    }
     with admin_client() as client:
         show_once(post(client, of_project(project, "api_keys"), new), "is created")
 
@@ -41,6 +56,18 @@ def list_keys(project: Project) -> None:
     """Show a project's keys, the newest first."""
     with admin_client() as client:
         print_keys(list_all(client, of_project(project, "api_keys"), {"include_revoked": True}))
+
+
+@app.command()
+def update(key_id: KeyId, network: Networks = None, from_anywhere: Anywhere = False) -> None:
+    """Change from where a key may be used, within a second.
+
+    Example: `./tunery key update key_… --network 203.0.113.0/24 --network 2001:db8::/32`
+    """
+    allowed = networks_of(network, from_anywhere)
+    with admin_client() as client:
+        project = get(client, path("organization", "api_keys", key_id))["project_id"]
+        print_keys([post(client, of_project(project, "api_keys", key_id), {"allowed_networks": allowed})])
 
 
 @app.command()
@@ -63,6 +90,12 @@ def revoke(key_id: KeyId) -> None:
         if key["revoked_at"] is None:
             client.admin.organization.projects.api_keys.delete(key_id, project_id=key["project_id"])
     show_revoked(key)
+
+
+def networks_of(given: list[str] | None, from_anywhere: bool) -> list[str]:
+    if bool(given) is from_anywhere:
+        raise Failure("Say either --network, once for each, or --from-anywhere.")
+    return given or []
 
 
 def show_once(key: Found, what_happened: str) -> None:
@@ -91,11 +124,12 @@ def print_keys(keys: Iterable[Found]) -> None:
             f"{utc(key['created_at']):%Y-%m-%d}",
             _until(key),
             f"{utc(key['last_used_at']):%Y-%m-%d %H:%M}" if key["last_used_at"] else "never used",
+            " ".join(key["allowed_networks"]) or "anywhere",
             " ".join(key["scopes"]) or "all",
         ]
         for key in keys
     ]
-    print_table(("KEY", "STATE", "NAME", "HINT", "CREATED", "EXPIRES", "LAST USED", "SCOPES"), rows)
+    print_table(("KEY", "STATE", "NAME", "HINT", "CREATED", "EXPIRES", "LAST USED", "FROM", "SCOPES"), rows)
 
 
 def _until(key: Found) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlmodel import Session, col
 
-from shared.datasets import reports
+from shared.datasets import quota, reports
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus, Purpose
 from shared.datasets.sources import Split, SplitSource, UrlSource
@@ -29,7 +29,7 @@ def create(session: Session, project_id: str, new: DatasetCreate, written: Store
     """Create the dataset that `new` describes; with `split`, also its two parts, which the worker fills later.
 
     `written` are the stored `new.examples`, if any. Raises `NotFound` for an unknown `file_id`, and `Invalid` for a
-    file with another purpose, a URL that may not be called, or a split that cannot work.
+    file with another purpose, a URL that may not be called, or a split that cannot work. Raises `QuotaExceeded`.
     """
     if new.file_id is not None:
         if new.split is not None:
@@ -42,7 +42,8 @@ def create(session: Session, project_id: str, new: DatasetCreate, written: Store
     else:
         dataset = _new(session, project_id, new, written)
     if new.split is not None:
-        _add_parts(session, dataset, new.split, len(new.examples) if new.examples else dataset.examples)
+        examples = len(new.examples) if new.examples else dataset.examples
+        _add_parts(session, dataset, new.split, examples, is_new=new.file_id is None)
     return dataset
 
 
@@ -60,12 +61,16 @@ def _new(session: Session, project_id: str, new: DatasetCreate, written: Stored 
         sha256=written.sha256 if written else "",
         purpose=Purpose.FINE_TUNE,
     )
+    quota.check_files(session, project_id, dataset.bytes)
     return datasets.create(session, dataset, None)
 
 
-def _add_parts(session: Session, whole: Dataset, split: Split, examples: int | None) -> None:
+def _add_parts(session: Session, whole: Dataset, split: Split, examples: int | None, *, is_new: bool) -> None:
     """Create the two parts. `examples`: how many `whole` has; None before its check has counted them."""
     session.flush()
+    # What this transaction has added is not counted yet: `whole` too, unless it was uploaded before.
+    added = 1 if is_new else 0
+    quota.check_files(session, whole.project_id, whole.bytes * (1 + added), files=2 + added)
     stem = whole.filename.removesuffix(".jsonl")[:200]
     for part in ("training", "validation"):
         source = SplitSource.model_validate({"split_of": whole.id, "part": part, **split.model_dump()})

@@ -128,6 +128,7 @@ class Upload(OwnedDue, table=True):
     """
 
     __tablename__ = "uploads"
+    __table_args__ = (Index("ix_uploads_pending", "project_id", postgresql_where=text("status = 'pending'")),)
     id_prefix: ClassVar[str] = "upload_"
     called: ClassVar[str] = "Upload object"
     task: ClassVar[Task] = Task.CLOSE_UPLOAD

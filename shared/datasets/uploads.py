@@ -5,6 +5,7 @@ from hashlib import sha256 as new_sha256
 
 from sqlmodel import Session, col, delete, func, select
 
+from shared.datasets import quota
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, Purpose, Upload, UploadPart, UploadStatus
 from shared.datasets.schemas import MAX_PARTS_PER_UPLOAD, ExpiresAfter, UploadComplete, UploadCreate, UploadPublic
@@ -20,7 +21,10 @@ HASH_BUFFER_BYTES = 1 << 20
 
 
 def create(session: Session, project_id: str, new: UploadCreate) -> Upload:
-    """Create an upload, which accepts parts until it expires. Raises `Invalid` for more than `max_upload_bytes`."""
+    """Create an upload, which accepts parts until it expires.
+
+    Raises `Invalid` for more than `max_upload_bytes`, and `QuotaExceeded`.
+    """
     settings = get_settings()
     if new.bytes > settings.max_upload_bytes:
         raise Invalid(
@@ -28,6 +32,7 @@ def create(session: Session, project_id: str, new: UploadCreate) -> Upload:
             code="file_too_large",
             param="bytes",
         )
+    quota.check_upload(session, project_id, new.bytes)
     expires_at = utc_now() + settings.upload_lifetime
     upload = Upload(
         project_id=project_id,

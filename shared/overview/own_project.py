@@ -13,6 +13,7 @@ from shared.jobs.spending import usage
 from shared.jobs.spending.usage import Usage
 from shared.overview import queues
 from shared.overview.queues import JobCounts, ModelQueue
+from shared.overview.quotas import QuotasPublic, quotas_of
 from shared.projects import rate_limits
 from shared.projects import service as projects
 from shared.projects.callers import Caller
@@ -45,6 +46,7 @@ class OwnProject(BaseModel):
     approval_limit: ApprovalLimitPublic | None
     usage: Usage
     queue: OwnQueue
+    quotas: QuotasPublic
 
 
 def show(session: Session, caller: Caller) -> OwnProject:
@@ -60,6 +62,7 @@ def show(session: Session, caller: Caller) -> OwnProject:
         approval_limit=_if_any(limits.get_approval_limit, session, project.id),
         usage=usage.this_month(session, project.id),
         queue=_queue(session, project.id),
+        quotas=quotas_of(session, project.id),
     )
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, case
 from sqlmodel import Session, col, or_, select
@@ -10,6 +12,7 @@ from shared.db.times import utc_now
 from shared.errors import Forbidden, Unauthorized
 from shared.projects.model_permissions import ModelRule, rule_of
 from shared.projects.models import ApiKey, Organization, Project
+from shared.projects.networks import may_come_from
 from shared.projects.scopes import check_scope
 from shared.projects.secret_format import PREFIXES, is_well_formed, sha256
 
@@ -21,6 +24,15 @@ class AnyCaller:
     organization_id: str
     key_id: str
     scopes: frozenset[str] = field(default=frozenset(), kw_only=True)
+    networks: tuple[IPv4Network | IPv6Network, ...] = field(default=(), kw_only=True)
+
+    def check_address(self, address: str) -> None:
+        """Raises `Unauthorized` if the key is bound to networks that the address is not in. Does not say to which."""
+        if not may_come_from(self.networks, address):
+            raise Unauthorized(
+                f"This API key may not be used from your address, {address}: ask your operator to permit it",
+                code="ip_not_authorized",
+            )
 
     def check(self, scope: str) -> None:
         check_scope(self.scopes, scope)
@@ -50,12 +62,12 @@ def identify(session: Session, secret: str) -> Caller | AdminCaller:
     key, project = found
     if key.expires_at is not None and key.expires_at <= utc_now():
         raise Unauthorized("This API key has expired: ask your operator for a new one", code="api_key_expired")
-    scopes = frozenset(key.scopes)
+    rights: dict[str, Any] = {"scopes": frozenset(key.scopes), "networks": tuple(map(ip_network, key.allowed_networks))}
     if project is None:
-        return AdminCaller(session.exec(select(Organization.id)).one(), key.id, scopes=scopes)
+        return AdminCaller(session.exec(select(Organization.id)).one(), key.id, **rights)
     if project.archived_at is not None:
         raise Unauthorized("The project of this API key is archived: use another project", code="project_archived")
-    return Caller(project.organization_id, key.id, project.id, rule_of(project), scopes=scopes)
+    return Caller(project.organization_id, key.id, project.id, rule_of(project), **rights)
 
 
 def authenticate(session: Session, secret: str) -> Caller:
@@ -77,11 +89,18 @@ def require_admin(caller: Caller | AdminCaller) -> AdminCaller:
     return caller
 
 
-def valid_secrets(session: Session, secrets: Collection[str], scope: str) -> set[str]:
-    """Return those of the secrets that are valid project keys with this scope."""
-    by_digest = {sha256(secret): secret for secret in secrets}
+class Presented(NamedTuple):
+    """The secret of an API key, and the address of the client that has sent it."""
+
+    secret: str
+    address: str
+
+
+def still_valid(session: Session, presented: Collection[Presented], scope: str) -> set[Presented]:
+    """Return those whose secrets are valid project keys with this scope, which may be used from the address."""
+    by_digest = {sha256(each.secret): each.secret for each in presented}
     former = case((col(ApiKey.previous_until) > utc_now(), col(ApiKey.previous_sha256)))
-    query = select(ApiKey.secret_sha256, former).join(Project)
+    query = select(ApiKey.secret_sha256, former, ApiKey.allowed_networks).join(Project)
     query = query.where(
         _is_secret_of(by_digest),
         col(ApiKey.revoked_at).is_(None),
@@ -89,8 +108,14 @@ def valid_secrets(session: Session, secrets: Collection[str], scope: str) -> set
         or_(col(ApiKey.scopes) == [], col(ApiKey.scopes).contains([scope])),
         col(Project.archived_at).is_(None),
     )
-    found = {digest for pair in session.exec(query) for digest in pair}
-    return {secret for digest, secret in by_digest.items() if digest in found}
+    networks = {
+        by_digest.get(digest): [ip_network(each) for each in allowed]
+        for *digests, allowed in session.exec(query)
+        for digest in digests
+    }
+    return {
+        each for each in presented if each.secret in networks and may_come_from(networks[each.secret], each.address)
+    }
 
 
 def _is_secret_of(digests: Collection[str]) -> ColumnElement[bool]:

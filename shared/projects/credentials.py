@@ -7,8 +7,9 @@ from sqlmodel import Session, col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from shared.db.claims import make_due, release
+from shared.db.quotas import count_up_to, one_at_a_time
 from shared.db.times import utc_now
-from shared.errors import Invalid, NotFound
+from shared.errors import Invalid, NotFound, QuotaExceeded
 from shared.projects import service as projects
 from shared.projects.credential_schemas import CredentialCreate, CredentialUpdate
 from shared.projects.models import Credential
@@ -78,8 +79,12 @@ def _seal_context(project_id: str | None, credential_id: str, name: str) -> str:
 
 
 def create(session: Session, project_id: str, new: CredentialCreate) -> Credential:
-    """Add an account, which the project's new jobs use; jobs at a provider stay there. Raises `Invalid`, `NotFound`."""
+    """Add an account, which the project's new jobs use; jobs at a provider stay there.
+
+    Raises `Invalid`, `NotFound` and `QuotaExceeded`.
+    """
     projects.get_active_project(session, project_id)
+    _check_quota(session, project_id)
     credential = Credential(
         project_id=project_id,
         name=new.name,
@@ -92,6 +97,14 @@ def create(session: Session, project_id: str, new: CredentialCreate) -> Credenti
         _set_webhook_secret(credential, new.webhook_secret.get_secret_value())
     make_due(session, credential)
     return credential
+
+
+def _check_quota(session: Session, project_id: str) -> None:
+    limit = get_settings().quotas.credentials
+    if limit is not None:
+        one_at_a_time(session, "credentials", project_id)
+        if (used := count_up_to(session, ids_of(project_id), limit)) >= limit:
+            raise QuotaExceeded("credentials", used, limit, "delete accounts that are no longer needed")
 
 
 def update(session: Session, project_id: str, credential_id: str, new: CredentialUpdate) -> Credential:
@@ -168,6 +181,11 @@ def usable_by(session: Session, project_id: str) -> list[Credential]:
     )
     found = list(session.exec(query.order_by(col(Credential.id).desc())))
     return [row for row in found if row.project_id] or found or [projects.default_credential(session)]
+
+
+def ids_of(project_id: str) -> SelectOfScalar[str]:
+    """Return a query for the ids of the project's own accounts."""
+    return select(Credential.id).where(Credential.project_id == project_id, col(Credential.deleted_at).is_(None))
 
 
 def _own(project_id: str) -> SelectOfScalar[Credential]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.db.pages import Listed
 from shared.db.times import epoch, utc_now
 from shared.projects.models import ApiKey, ServiceAccount
+from shared.projects.networks import Networks
 from shared.projects.schemas import Name
 from shared.projects.scopes import AdminScope, ProjectScope
 
@@ -31,6 +32,15 @@ class AdminKeyCreate(BaseModel):
     name: Name
     expires_in_seconds: Lifetime = None
     scopes: list[AdminScope] = []
+    allowed_networks: Networks = []
+
+
+class AdminKeyUpdate(BaseModel):
+    """An empty list of `allowed_networks` lets the key be used from everywhere. OpenAI has no such endpoint."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    allowed_networks: Networks
 
 
 class ApiKeyCreate(BaseModel):
@@ -41,15 +51,17 @@ class ApiKeyCreate(BaseModel):
     name: Name = "key"
     expires_in_seconds: Lifetime = None
     scopes: list[ProjectScope] = []
+    allowed_networks: Networks = []
 
 
 class ApiKeyUpdate(BaseModel):
-    """Fields that are left out keep their value; an empty list of `scopes` removes all restrictions."""
+    """Fields that are left out keep their value; an empty list removes all restrictions."""
 
     model_config = ConfigDict(extra="forbid")
 
     expires_in_seconds: Lifetime = None
     scopes: list[ProjectScope] | None = None
+    allowed_networks: Networks | None = None
 
 
 class KeyRotate(BaseModel):
@@ -95,7 +107,10 @@ class KeyOwner(BaseModel):
 
 
 class KeyFacts(Listed):
-    """Fields of every key. After a rotation, the previous secret works until `previous_valid_until` (Unix seconds)."""
+    """Fields of every key. After a rotation, the previous secret works until `previous_valid_until` (Unix seconds).
+
+    `allowed_networks`: from where it may be used, as CIDR ranges; an empty list means from everywhere.
+    """
 
     name: str
     redacted_value: str
@@ -104,6 +119,7 @@ class KeyFacts(Listed):
     revoked_at: int | None
     last_used_at: int | None
     scopes: list[str]
+    allowed_networks: list[str]
     previous_valid_until: int | None
 
 
@@ -117,6 +133,7 @@ def _facts(row: ApiKey) -> KeyFacts:
         revoked_at=_epoch(row.revoked_at),
         last_used_at=_epoch(row.last_used_at),
         scopes=row.scopes,
+        allowed_networks=row.allowed_networks,
         previous_valid_until=_epoch(row.previous_until),
     )
 

@@ -59,11 +59,17 @@ def show(session: Session, keys: Sequence[ApiKey]) -> list[ApiKeyPublic]:
 
 
 def update_key(
-    session: Session, project_id: str, key_id: str, *, scopes: Collection[str] | None, expires_at: datetime | None
+    session: Session,
+    project_id: str,
+    key_id: str,
+    *,
+    scopes: Collection[str] | None,
+    expires_at: datetime | None,
+    allowed_networks: Collection[str] | None,
 ) -> ApiKey:
-    """Change what is not None; empty scopes mean all. A new expiry is notified again before it comes.
+    """Change what is not None; empty scopes mean all, empty networks everywhere.
 
-    Raises `NotFound`, and `Invalid` for a key that has expired.
+    A new expiry is notified again before it comes. Raises `NotFound`, and `Invalid` for a key that has expired.
     """
     projects.get_active_project(session, project_id)
     key = get_key(session, project_id, key_id, lock=True)
@@ -72,6 +78,8 @@ def update_key(
         key.scopes = sorted(set(scopes))
     if expires_at is not None:
         key.expires_at, key.expiry_notified_at = expires_at, None
+    if allowed_networks is not None:
+        key.allowed_networks = sorted(set(allowed_networks))
     return key
 
 
@@ -80,6 +88,14 @@ def _check_valid(key: ApiKey) -> None:
         raise Invalid(f"{key.id} is revoked: make a new key", param="key_id")
     if key.expires_at is not None and key.expires_at <= utc_now():
         raise Invalid(f"{key.id} has expired: make a new key", code="api_key_expired", param="key_id")
+
+
+def bind_admin_key(session: Session, key_id: str, allowed_networks: Collection[str]) -> ApiKey:
+    """Let an admin key be used from these networks alone; from everywhere if there are none. Raises `NotFound`."""
+    key = find_key(session, key_id, is_admin=True, lock=True)
+    _check_valid(key)
+    key.allowed_networks = sorted(set(allowed_networks))
+    return key
 
 
 def rotate_key(session: Session, key: ApiKey, overlap: timedelta) -> str:

@@ -68,6 +68,7 @@ class ApiKey(Table, table=True):
     """A key with which a caller authenticates; without `project_id` an admin key. Only the secret's SHA-256 is stored.
 
     `scopes`: empty means everything that this kind of key may do. `hint`: the parts of the secret that may be shown.
+    `allowed_networks`: from where it may be used, as CIDR ranges; empty means from everywhere.
     `previous_sha256`: the secret before the last rotation, valid until `previous_until`.
     `last_used_at`: at most a minute late. `expiry_notified_at`: when the project was warned of `expires_at`.
     """
@@ -84,6 +85,7 @@ class ApiKey(Table, table=True):
     previous_sha256: str | None = Field(default=None, unique=True)
     previous_until: datetime | None = TimeField(default=None)
     scopes: list[str] = JSONField(default_factory=list)
+    allowed_networks: list[str] = JSONField(default_factory=list, sa_column_kwargs={"server_default": text("'[]'")})
     last_used_at: datetime | None = TimeField(default=None)
     revoked_at: datetime | None = TimeField(default=None)
     expires_at: datetime | None = TimeField(default=None)

@@ -6,11 +6,13 @@ from datetime import datetime
 from sqlalchemy import Function, func
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from shared.db.claims import make_due
+from shared.db.quotas import count_up_to, one_at_a_time
 from shared.db.row_security import across_projects
 from shared.db.times import utc_now
-from shared.errors import Invalid, NotFound
+from shared.errors import Invalid, NotFound, QuotaExceeded
 from shared.projects.models import ApiKey, Credential, Organization, Project
 from shared.projects.secret_format import ADMIN_PREFIX, PROJECT_PREFIX, hint_of, new_secret, sha256
 from shared.settings import get_settings
@@ -68,15 +70,18 @@ def create_api_key(
     *,
     expires_at: datetime | None = None,
     scopes: Collection[str] = (),
+    allowed_networks: Collection[str] = (),
     service_account_id: str | None = None,
 ) -> tuple[ApiKey, str]:
     """Create a key and return it with its secret, which cannot be read again. With `project_id` None, an admin key.
 
-    Empty `scopes` mean everything that this kind of key may do. Raises `Invalid` if `expires_at` has passed; the
-    project is notified a week before it.
+    Empty `scopes` mean everything that this kind of key may do, empty `allowed_networks` from everywhere. Raises
+    `Invalid` if `expires_at` has passed; the project is notified a week before it.
     """
     if expires_at is not None and expires_at <= utc_now():
         raise Invalid("The key's expiry must be in the future", param="expires_at")
+    if project_id is not None:
+        _check_quota(session, project_id)
     secret = new_secret(ADMIN_PREFIX if project_id is None else PROJECT_PREFIX)
     key = ApiKey(
         project_id=project_id,
@@ -86,9 +91,23 @@ def create_api_key(
         hint=hint_of(secret),
         expires_at=expires_at,
         scopes=sorted(set(scopes)),
+        allowed_networks=sorted(set(allowed_networks)),
     )
     session.add(key)
     return key, secret
+
+
+def _check_quota(session: Session, project_id: str) -> None:
+    limit = get_settings().quotas.api_keys
+    if limit is not None:
+        one_at_a_time(session, "api_keys", project_id)
+        if (used := count_up_to(session, keys_of(project_id), limit)) >= limit:
+            raise QuotaExceeded("api_keys", used, limit, "revoke keys that are no longer needed")
+
+
+def keys_of(project_id: str) -> SelectOfScalar[str]:
+    """Return a query for the ids of the keys that are not revoked."""
+    return select(ApiKey.id).where(ApiKey.project_id == project_id, col(ApiKey.revoked_at).is_(None))
 
 
 def list_projects(session: Session, *, after: str | None, limit: int, include_archived: bool = False) -> list[Project]:

@@ -25,13 +25,25 @@ def get_account(session: Session, project_id: str, account_id: str, *, lock: boo
 
 
 def create_account_key(
-    session: Session, account: ServiceAccount, name: str, *, expires_at: datetime | None, scopes: Collection[str] = ()
+    session: Session,
+    account: ServiceAccount,
+    name: str,
+    *,
+    expires_at: datetime | None,
+    scopes: Collection[str] = (),
+    allowed_networks: Collection[str] = (),
 ) -> tuple[ApiKey, str]:
     """Create a key for a service account and return it with its secret, which cannot be read again."""
     projects.get_active_project(session, account.project_id)
     account.role = "member"
     return projects.create_api_key(
-        session, account.project_id, name, expires_at=expires_at, scopes=scopes, service_account_id=account.id
+        session,
+        account.project_id,
+        name,
+        expires_at=expires_at,
+        scopes=scopes,
+        allowed_networks=allowed_networks,
+        service_account_id=account.id,
     )
 
 

@@ -14,6 +14,7 @@ from shared.db.ids import COMMIT_WINDOW, first_id
 from shared.db.owned import check_cursor, get_owned, list_owned
 from shared.db.times import epoch, from_epoch, utc_now
 from shared.errors import Invalid, NotFound
+from shared.webhooks import quota
 from shared.webhooks import service as webhooks
 from shared.webhooks.delivery_schemas import RecoveryCreate, WebhookDeliveryPublic, WebhookDeliveryWithBody
 from shared.webhooks.event_types import EventType
@@ -223,7 +224,11 @@ def send_test(
 
 
 def make_sample(session: Session, project_id: str, type: EventType, data: dict[str, Any]) -> WebhookEvent:
-    """Write an event that did not happen. It gets no deliveries; only the list and the stream of events show it."""
+    """Write an event that did not happen. It gets no deliveries; only the list and the stream of events show it.
+
+    Raises `QuotaExceeded`.
+    """
+    quota.check_events(session, project_id)
     event = WebhookEvent(project_id=project_id, type=type, object_id=data["id"], data=data, is_test=True)
     session.add(event)
     session.flush()

@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import and_, func, or_, update
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from shared.db.claims import make_due
 from shared.db.owned import get_owned
+from shared.db.quotas import count_up_to, one_at_a_time
 from shared.db.times import utc_now
 from shared.errors import Invalid
 from shared.security.secrets import seal, unseal
@@ -54,10 +56,16 @@ def create_endpoint(session: Session, project_id: str, new: WebhookEndpointCreat
 
 
 def _check_count(session: Session, project_id: str) -> None:
-    existing = WebhookEndpoint.project_id == project_id, col(WebhookEndpoint.deleted_at).is_(None)
     limit = get_settings().max_webhook_endpoints
-    if session.exec(select(func.count()).select_from(WebhookEndpoint).where(*existing)).one() >= limit:
+    one_at_a_time(session, "webhook_endpoints", project_id)
+    if count_up_to(session, endpoints_of(project_id), limit) >= limit:
         raise Invalid(f"A project may have {limit} webhook endpoints: delete one first", code="too_many_endpoints")
+
+
+def endpoints_of(project_id: str) -> SelectOfScalar[str]:
+    """Return a query for the ids of the endpoints that are not deleted."""
+    is_deleted = col(WebhookEndpoint.deleted_at).is_not(None)
+    return select(WebhookEndpoint.id).where(WebhookEndpoint.project_id == project_id, ~is_deleted)
 
 
 def update_endpoint(session: Session, project_id: str, endpoint_id: str, new: WebhookEndpointUpdate) -> WebhookEndpoint:

@@ -17,6 +17,7 @@ MORE_THAN_ONCE = [
     "api_key.created",
     "api_key.deleted",
     "api_key.secret_rotated",
+    "api_key.updated",
     "file.created",
     "fine_tuning.job.created",
     "upload.created",
@@ -74,6 +75,7 @@ def _administer(admin: OpenAI, alice: Person) -> None:
     keys.delete(key, project_id=project)
     accounts.delete(account, project_id=project)
     made = organization.admin_api_keys.create(name="second").id
+    post(operator, f"/organization/admin_api_keys/{made}", {"allowed_networks": ["203.0.113.0/24"]})
     post(operator, f"/organization/admin_api_keys/{made}/rotate_secret", {})
     organization.admin_api_keys.delete(made)
     _judge(alice, operator)

@@ -10,7 +10,7 @@ from shared.database import transaction
 from shared.db.times import epoch, utc_now
 from shared.projects import callers
 from shared.projects import service as projects
-from shared.projects.callers import Caller
+from shared.projects.callers import Caller, Presented
 from shared.projects.models import ApiKey
 from tests.api.wire import facts
 from tests.worker.support import change, ids
@@ -25,7 +25,7 @@ def who(secret: str) -> Caller:
 
 def is_refused(secret: str) -> bool:
     with transaction() as session:
-        return callers.valid_secrets(session, [secret], "files:read") == set()
+        return callers.still_valid(session, [Presented(secret, "")], "files:read") == set()
 
 
 def test_a_service_accounts_key_is_shown_once_and_acts_for_its_project(admin: OpenAI, alice: Person) -> None:
@@ -119,7 +119,8 @@ def test_after_a_rotation_the_old_secret_works_until_the_overlap_ends(admin: Ope
     assert rotated["previous_valid_until"] == pytest.approx(epoch(utc_now()) + 60, abs=5)
     change(ApiKey, key_id, previous_until=utc_now() - timedelta(seconds=1))
     with transaction() as session:
-        assert callers.valid_secrets(session, [alice.api_key, new], "jobs:read") == {new}
+        old_and_new = [Presented(each, "") for each in (alice.api_key, new)]
+        assert callers.still_valid(session, old_and_new, "jobs:read") == {Presented(new, "")}
 
 
 def test_a_rotation_without_overlap_ends_the_old_secret_at_once(admin: OpenAI, alice: Person) -> None:

@@ -17,6 +17,7 @@ from shared.database import transaction
 from shared.db.ids import first_id
 from shared.db.times import utc_now
 from shared.jobs.models import Job, JobEvent, JobStatus
+from shared.projects.callers import Presented
 from shared.projects.models import ApiKey
 from tests.api.conftest import serving_under
 from tests.api.training import train
@@ -24,6 +25,7 @@ from tests.worker.support import running_job
 from tests.world import Person, Sandbox, step
 
 STREAM = {"accept": "text/event-stream"}
+NOBODY = Presented("", "")
 
 
 def path_of(job_id: str) -> str:
@@ -134,7 +136,7 @@ def test_every_stream_of_a_job_gets_its_events_and_no_other_stream(alice: Person
 
 def test_a_stream_that_is_too_slow_must_read_the_database_again() -> None:
     feed = Feed(JobStatus.RUNNING)
-    slow, quick = Cursor(feed, ""), Cursor(feed, "")
+    slow, quick = Cursor(feed, NOBODY), Cursor(feed, NOBODY)
     feed.cursors |= {slow, quick}
     for number in range(MAX_BUFFERED_ENTRIES + 1):
         feed.put([Entry(str(number), None, b"")])

@@ -1,10 +1,15 @@
 """GET /v1/files."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from openai import BadRequestError, NotFoundError
 
+from shared.database import transaction
+from shared.datasets.models import Dataset, Purpose
+from shared.projects import rate_limits
+from shared.projects.rate_limits import RateLimitUpdate
+from tests.api.test_rate_limits import within_a_minute
 from tests.world import Person
 
 
@@ -59,3 +64,23 @@ def test_a_cursor_that_never_was_is_not_found(alice: Person) -> None:
     with pytest.raises(NotFoundError) as refused:
         alice.openai.files.list(after="file-never")
     assert refused.value.param == "after"
+
+
+def test_each_hundred_files_count_as_one_request(alice: Person, bob: Person) -> None:
+    def spent(person: Person, **query: Any) -> int:
+        before, after = (
+            int(person.http.get("/files", params=each).headers["x-ratelimit-remaining-requests"])
+            for each in ({"limit": 1}, query)
+        )
+        return before - after
+
+    limits = {"max_requests_per_1_minute": 100_000}
+    with transaction() as session:
+        for person in (alice, bob):
+            update = RateLimitUpdate.model_validate(limits)
+            rate_limits.update_rate_limit(session, person.project_id, f"rl-{person.project_id}", update)
+        values: dict[str, Any] = {"project_id": alice.project_id, "filename": "a.txt", "bytes": 1, "sha256": ""}
+        session.add_all(Dataset(**values, purpose=Purpose.USER_DATA, due_at=None) for _ in range(450))
+    within_a_minute()
+    assert (spent(alice, limit=100), spent(alice, limit=450), spent(alice)) == (1, 5, 5)
+    assert spent(bob) == 1

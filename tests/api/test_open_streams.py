@@ -11,6 +11,7 @@ from api.streams.polling import Cursor
 from shared.database import transaction
 from shared.db.times import utc_now
 from shared.projects import service as projects
+from shared.projects.callers import Presented
 from shared.webhooks.event_types import EventType
 from tests.api.conftest import serving_under
 from tests.api.test_job_stream import following as following_job
@@ -82,7 +83,7 @@ def test_a_poll_that_is_full_is_followed_by_one_from_its_last_event() -> None:
 def test_a_slow_stream_of_events_must_read_the_database_again() -> None:
     async def fall_behind() -> None:
         feed = ProjectFeed()
-        cursor = Cursor(feed, "secret")
+        cursor = Cursor(feed, Presented("secret", ""))
         feed.cursors.add(cursor)
         feed.put([entry(number) for number in range(MAX_BUFFERED_EVENTS + 1)])
         assert len(feed.entries) == MAX_BUFFERED_EVENTS

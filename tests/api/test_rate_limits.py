@@ -125,7 +125,7 @@ def test_in_a_flood_one_request_refreshes_the_limits_and_the_others_use_the_cach
 
     async def flood() -> None:
         limiter = RateLimitMiddleware(app)
-        limiter.cache.put(sha256(b"Bearer hers").digest(), {"proj_hers": Limits(0, None, None, None)}).until = 0
+        limiter.cache.put(sha256(b"Bearer hers ").digest(), {"proj_hers": Limits(0, None, None, None)}).until = 0
         for _ in range(20):
             scope = {"type": "http", "path": "/v1/files", "headers": [(b"authorization", b"Bearer hers")]}
             await limiter(scope, receive, send_refusal)

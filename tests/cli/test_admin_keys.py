@@ -27,6 +27,8 @@ def test_an_admin_key_is_made_listed_rotated_and_revoked(tunery: Tunery) -> None
     assert isinstance(admin, AdminCaller)
     assert admin.scopes == {"admin:audit_logs:read"}
     assert " audits " in tunery("admin-key", "list").out
+    assert " 203.0.113.0/24 " in tunery("admin-key", "update", admin.key_id, "--network", "203.0.113.0/24").out
+    assert tunery("admin-key", "update", admin.key_id, "--network", "somewhere").code != 0
     second = tunery("admin-key", "rotate", admin.key_id, "--overlap-hours", "1")
     assert "its old secret is good until" in second.err
     assert [who(secret).key_id for secret in (first, second.out.strip())] == [admin.key_id] * 2
@@ -41,8 +43,8 @@ def test_a_keys_scopes_and_its_last_use_are_listed(alice: Person, tunery: Tunery
     assert who(made).scopes == {"files:read", "jobs:read"}
     change(ApiKey, who(made).key_id, last_used_at=utc_now().replace(year=2026, month=1, day=2, hour=3, minute=4))
     [_, newest, oldest] = tunery("key", "list", alice.project_id).out.splitlines()
-    assert newest.endswith("2026-01-02 03:04  files:read jobs:read")
-    assert oldest.endswith("never used        all")
+    assert newest.endswith("2026-01-02 03:04  anywhere  files:read jobs:read")
+    assert oldest.endswith("never used        anywhere  all")
 
 
 @pytest.mark.usefixtures("as_admin")

@@ -49,9 +49,22 @@ def test_a_key_expires_after_the_days_that_were_said(alice: Person, tunery: Tune
 def test_a_projects_keys_are_listed_without_their_secrets(alice: Person, bob: Person, tunery: Tunery) -> None:
     tunery("key", "create", alice.project_id, "--name", "ci")
     titles, *rows = tunery("key", "list", alice.project_id).out.splitlines()
-    assert titles.split() == ["KEY", "STATE", "NAME", "HINT", "CREATED", "EXPIRES", "LAST", "USED", "SCOPES"]
+    assert titles.split() == ["KEY", "STATE", "NAME", "HINT", "CREATED", "EXPIRES", "LAST", "USED", "FROM", "SCOPES"]
     assert [row.split()[1:3] for row in rows] == [["active", "ci"], ["active", "test"]]
     assert alice.api_key not in "".join(rows)
+
+
+def test_a_key_is_bound_to_networks_and_set_free(alice: Person, tunery: Tunery) -> None:
+    assert tunery("key", "create", alice.project_id, "--network", "::ffff:203.0.113.0/120").code == 0
+    key = newest(alice.project_id)
+    assert key.allowed_networks == ["203.0.113.0/24"]
+    said = tunery("key", "update", key.id, "--network", "2001:db8::/32", "--network", "198.51.100.7")
+    assert (said.code, newest(alice.project_id).allowed_networks) == (0, ["198.51.100.7/32", "2001:db8::/32"])
+    assert "198.51.100.7/32 2001:db8::/32" in said.out
+    assert tunery("key", "update", key.id, "--network", "10.0.0.1/8").code != 0
+    assert tunery("key", "update", key.id).code != 0
+    assert tunery("key", "update", key.id, "--from-anywhere").code == 0
+    assert newest(alice.project_id).allowed_networks == []
 
 
 def test_a_revoked_key_is_refused(alice: Person, tunery: Tunery) -> None:

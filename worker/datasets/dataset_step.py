@@ -116,7 +116,7 @@ def _call(plan: Plan) -> Answer:
             _remove(plan.dataset, provider_files)
             return None
         case Fetch(url):
-            return fetch(plan.dataset.id, url, lease)
+            return fetch(plan.dataset, url, lease)
         case Part():
             return part_of(plan.dataset.id, plan.do, lease)
         case Check(encoding):

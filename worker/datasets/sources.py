@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from shared.database import transaction
+from shared.datasets import quota
 from shared.datasets.models import Dataset
 from shared.datasets.read_progress import call_before_reads
 from shared.datasets.sources import SplitSource
@@ -34,17 +36,23 @@ class NotMade:
     message: str
 
 
-def fetch(dataset_id: str, url: str, lease: Lease[Dataset]) -> Stored | NotMade:
-    """Download from an address that a caller has named, bounded in size and time.
+def fetch(dataset: Dataset, url: str, lease: Lease[Dataset]) -> Stored | NotMade:
+    """Download from an address that a caller has named, bounded in time, and in size by the project's quota too.
 
     `pause` is shorter than the lease: a server that sends nothing for so long would cost the step its row.
     """
     settings = get_settings()
+    with transaction(dataset.project_id) as session:
+        left = quota.bytes_left(session, dataset.project_id)
+    most = settings.max_file_bytes if left is None else min(settings.max_file_bytes, left)
+    if most == 0:
+        return NotMade("quota_exceeded", "The project's quota of file bytes is used up: delete files")
     try:
-        pieces = http_client.get(url, settings.max_file_bytes, FETCH_TIMEOUT, pause=settings.lease * 0.6)
-        return _store(dataset_id, lease.through(pieces))
+        pieces = http_client.get(url, most, FETCH_TIMEOUT, pause=settings.lease * 0.6)
+        return _store(dataset.id, lease.through(pieces))
     except http_client.Undeliverable as error:
-        return NotMade("url_not_fetched", f"The address could not be fetched: {error}")
+        room = f". The project's quota leaves room for {left} bytes" if most == left else ""
+        return NotMade("url_not_fetched", f"The address could not be fetched: {error}{room}")
 
 
 def part_of(dataset_id: str, part: Part, lease: Lease[Dataset]) -> Stored | NotMade:

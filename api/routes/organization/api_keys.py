@@ -42,7 +42,14 @@ def create_api_key(session: OrganizationSessionDep, project_id: str, new: ApiKey
     """Create a key of the project itself. Its secret is in this response only. OpenAI has no such call."""
     projects.get_active_project(session, project_id)
     expires_at = expiry_after(new.expires_in_seconds)
-    key, secret = projects.create_api_key(session, project_id, new.name, expires_at=expires_at, scopes=new.scopes)
+    key, secret = projects.create_api_key(
+        session,
+        project_id,
+        new.name,
+        expires_at=expires_at,
+        scopes=new.scopes,
+        allowed_networks=new.allowed_networks,
+    )
     return ApiKeyWithSecret(**keys.show(session, [key])[0].model_dump(), value=secret)
 
 
@@ -71,9 +78,19 @@ def retrieve_api_key(session: OrganizationSessionDep, project_id: str, key_id: s
 
 @router.post(OF_PROJECT + "/{key_id}", response_model=ApiKeyPublic)
 def update_api_key(session: OrganizationSessionDep, project_id: str, key_id: str, new: ApiKeyUpdate) -> ApiKeyPublic:
-    """Change a key's scopes or expiry, within a second. Errors: 400 `api_key_expired` for a key that has expired."""
+    """Change a key's scopes, expiry or networks, within a second.
+
+    Errors: 400 `api_key_expired` for a key that has expired.
+    """
     expires_at = expiry_after(new.expires_in_seconds)
-    key = keys.update_key(session, project_id, key_id, scopes=new.scopes, expires_at=expires_at)
+    key = keys.update_key(
+        session,
+        project_id,
+        key_id,
+        scopes=new.scopes,
+        expires_at=expires_at,
+        allowed_networks=new.allowed_networks,
+    )
     return keys.show(session, [key])[0]
 
 

@@ -100,5 +100,12 @@ def create_service_account_api_key(
     """Create another API key for a service account; only this response has its secret."""
     account = accounts.get_account(session, project_id, service_account_id, lock=True)
     expires_at = expiry_after(new.expires_in_seconds)
-    key, secret = accounts.create_account_key(session, account, new.name, expires_at=expires_at, scopes=new.scopes)
+    key, secret = accounts.create_account_key(
+        session,
+        account,
+        new.name,
+        expires_at=expires_at,
+        scopes=new.scopes,
+        allowed_networks=new.allowed_networks,
+    )
     return AccountKeyWithSecret.of(key, secret)

@@ -1,0 +1,35 @@
+"""Limits events that are written on request: no sample and no test after so many events of any kind in 24 hours.
+
+Events of what happens to jobs and files are always written; the limits of jobs and files bound them.
+"""
+
+from datetime import timedelta
+
+from sqlmodel import Session, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from shared.db.ids import first_id
+from shared.db.quotas import RecentCount, count_up_to
+from shared.db.times import utc_now
+from shared.errors import QuotaExceeded
+from shared.settings import get_settings
+from shared.webhooks.models import WebhookEvent
+
+DAY = timedelta(days=1)
+_recent = RecentCount()
+
+
+def events_of_a_day(project_id: str) -> SelectOfScalar[str]:
+    since = first_id(WebhookEvent.id_prefix, utc_now() - DAY)
+    return select(WebhookEvent.id).where(WebhookEvent.project_id == project_id, WebhookEvent.id >= since)
+
+
+def check_events(session: Session, project_id: str) -> None:
+    """Raises `QuotaExceeded` if the project has had its events of 24 hours. Call it before each event on request."""
+    limit = get_settings().quotas.events_per_day
+    if limit is None:
+        return
+    if not _recent.take(project_id, limit, lambda: count_up_to(session, events_of_a_day(project_id), limit)):
+        raise QuotaExceeded(
+            "events_per_day", limit, limit, "samples and tests are sent again when there are fewer in 24 hours"
+        )
