@@ -45,8 +45,8 @@ def main() -> None:
     refused = noise.answers[429] / max(1, noise.answers.total())
     print_table(
         [
-            ("quiet project alone: p50 / p99", "", _times(alone)),
-            ("beside 1,000 requests/s of another: p50 / p99", "p99 ≤ 2 ×", _times(beside)),
+            ("quiet project alone: p50 / p99", "", times(alone)),
+            ("beside 1,000 requests/s of another: p50 / p99", "p99 ≤ 2 ×", times(beside)),
             ("p99, times its value alone", "≤ 2", f"{p99(beside) / p99(alone):.1f}"),
             ("loud project: requests/s, refused", "1,000", f"{noise.answers.total() / counted:.0f}, {refused:.0%}"),
             ("loud project's own CPU", "", f"{noise.cpu / ROUNDS / (WARM_UP_SECONDS + SECONDS):.0%} of a core"),
@@ -148,12 +148,12 @@ def _send_on_one_connection(base_url: str, key: str, seconds: float, counted: Co
     connection.close()
 
 
-def p99(times: list[float]) -> float:
-    return statistics.quantiles(times, n=100)[98]
+def p99(took: list[float]) -> float:
+    return statistics.quantiles(took, n=100)[98]
 
 
-def _times(times: list[float]) -> str:
-    return f"{statistics.median(times) * 1000:.1f} / {p99(times) * 1000:.1f} ms"
+def times(took: list[float]) -> str:
+    return f"{statistics.median(took) * 1000:.1f} / {p99(took) * 1000:.1f} ms"
 
 
 if __name__ == "__main__":

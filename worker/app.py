@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from celery import signals
+from celery.concurrency import get_implementation, prefork
 from celery.exceptions import WorkerShutdown
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
@@ -27,7 +28,7 @@ from worker.datasets import close_upload as closing
 from worker.datasets import dataset_step, upload_to_provider
 from worker.email import send
 from worker.jobs import admission, job_step, tuned_models, watch
-from worker.runtime import health, kombu_qos
+from worker.runtime import health, kombu_qos, shares
 from worker.runtime.steps import run
 from worker.webhooks import deliver, recover
 
@@ -129,6 +130,13 @@ def _share_delivery_slots(sender: Any, **_: object) -> None:
 
 
 @signals.worker_init.connect
+def _share_slots(sender: Any, **_: object) -> None:
+    """Of a worker that runs its steps in processes, the slots are shared between projects; a sender uses threads."""
+    if get_implementation(sender.pool_cls) is prefork.TaskPool:
+        shares.share(sender.concurrency)
+
+
+@signals.worker_init.connect
 def _prepare_for_children(**_: object) -> None:
     """Once, what each child would do for itself: it takes one 0.04 s to learn how a row is claimed, and 0.1 s to look
     for garbage through all that it shares with its parent."""
@@ -174,6 +182,12 @@ def _own_connections(**_: object) -> None:
 @signals.task_prerun.connect
 def _bind(task_id: str, task: object, args: tuple[str, ...], **_: object) -> None:
     structlog.contextvars.bind_contextvars(task_id=task_id, task=getattr(task, "name", None), row=args[0])
+
+
+@signals.task_prerun.connect
+def _wait_for_slot(task: Any, **_: object) -> None:
+    """Before the row is claimed, of which others would wait for the lock."""
+    shares.wait_for_slot(task.request.get("project_id") or "")
 
 
 @signals.task_postrun.connect

@@ -8,7 +8,9 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = sys.executable
 LOG_CONFIG = ROOT / "cli" / "uvicorn-log.json"
-WORK, DELIVERIES = "celery", "deliveries"  # the queues of shared.broker.queue, which takes half a second to import
+# The queues of shared.broker.queue, which takes half a second to import.
+WORK = ",".join(["celery", *(f"celery.{number}" for number in range(1, 32))])
+DELIVERIES = "deliveries"
 GRACE = 25  # seconds that the api may finish its answers in
 KEEP_ALIVE = 75  # seconds; longer than proxies and clients keep an idle connection, which would else be reset in use
 
@@ -30,9 +32,9 @@ def sender(concurrency: int) -> list[str]:
     return _celery("threads", concurrency, DELIVERIES)
 
 
-def _celery(pool: str, concurrency: int, queue: str) -> list[str]:
+def _celery(pool: str, concurrency: int, queues: str) -> list[str]:
     """Without what only monitors need: the worker is ready in half the time, and leaks nothing when Redis restarts."""
-    options = ["--pool", pool, "--concurrency", str(concurrency), "--queues", queue]
+    options = ["--pool", pool, "--concurrency", str(concurrency), "--queues", queues]
     quiet = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
     return _python("worker", "-A", "worker.app", "--quiet", "worker", *options, *quiet)
 

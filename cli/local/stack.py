@@ -62,7 +62,7 @@ class Stack:
         start_postgres, valkey_is_ready = self._prepare_postgres(), self._start_valkey()
         sandbox_is_ready = self._start_sandbox()
         self._start("api", commands.api(LOCALHOST, self.ports_held.numbers["api"], grace=API_GRACE))
-        self._start("worker", commands.worker(concurrency=2))
+        self._start("worker", commands.worker(concurrency=4))
         self._start("sender", commands.sender(concurrency=64))
         migrate = self._start("migrate", commands.first(self.state / FIRST, patience))
         postgres_is_ready = start_postgres()

@@ -8,6 +8,7 @@ import threading
 import time
 from enum import StrEnum
 from functools import cache
+from zlib import crc32
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -40,7 +41,10 @@ class Task(StrEnum):
 
 # Deliveries mostly wait for receivers that we do not control. They have a queue of their own, and a worker that runs
 # many of them in threads, so that slow receivers do not hold up jobs.
-WORK, DELIVERIES = "celery", "deliveries"
+DELIVERIES = "deliveries"
+# Work has many queues, of which Celery serves one after the other. A project's messages are in two of them, so that
+# thousands of them are in the way of hardly anybody else's.
+WORK = ("celery", *(f"celery.{number}" for number in range(1, 32)))
 DELIVERY_TASKS = (Task.DELIVER_WEBHOOKS, Task.SEND_NOTIFICATION)
 REDIS_TIMEOUT_SECONDS = 1.0  # a shorter one would take a busy machine for a Redis that is down
 
@@ -51,7 +55,6 @@ def get_celery() -> Celery:
     celery = Celery("tunery", broker=get_settings().redis_url)
     celery.conf.update(
         task_ignore_result=True,
-        task_routes={task: {"queue": DELIVERIES} for task in DELIVERY_TASKS},
         task_acks_late=True,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
@@ -60,6 +63,7 @@ def get_celery() -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_transport_options={
+            "priority_steps": [0],  # of each queue; more would be that many more lists to look at
             "visibility_timeout": 300,
             "unacked_restore_interval": 5,
             "unacked_restore_throttle": 1,
@@ -76,71 +80,86 @@ def get_celery() -> Celery:
 MAX_QUEUED_MESSAGES = 3000  # per queue; several processes may exceed it between two counts, but stay below 5,000
 COUNT_INTERVAL_SECONDS = 0.5
 CONFIRM_AFTER_SECONDS = 0.25  # if Redis has not answered for so long, one message alone finds out whether it still does
-_counts: dict[str, tuple[float, int]] = {}  # by queue: when its messages were counted, and how many there were
+_counts: dict[str, int] = {}  # the messages in each queue, as counted at `_counted_at` and sent since then
+_counted_at = -COUNT_INTERVAL_SECONDS
 _last_answer_at = -CONFIRM_AFTER_SECONDS
 _confirming = threading.Lock()
 # Celery's pool has ten connections. It serves its waiters in no order and without a timeout, so nobody may wait there.
 _sending = threading.BoundedSemaphore(8)
 
 
-def queue_of(task: Task) -> str:
-    return DELIVERIES if task in DELIVERY_TASKS else WORK
+def queues_of(task: Task, key: str) -> tuple[str, ...]:
+    """The queues that a message of this task may go to. `key`: the project's id, or the row's if it is no project's."""
+    if task in DELIVERY_TASKS:
+        return (DELIVERIES,)
+    first, second = divmod(crc32(key.encode()) % (len(WORK) * (len(WORK) - 1)), len(WORK) - 1)
+    return WORK[first], WORK[(first + 1 + second) % len(WORK)]
 
 
-def length(queue: str) -> int:
-    """Return the number of waiting messages. Raises kombu's `OperationalError` while Redis is down."""
+def lengths() -> dict[str, int]:
+    """Return the number of waiting messages by queue. Raises kombu's `OperationalError` while Redis is down."""
     try:
         with get_celery().connection_or_acquire() as connection:
-            return int(connection.default_channel.client.llen(queue))
+            pipeline = connection.default_channel.client.pipeline(transaction=False)
+            for queue in (*WORK, DELIVERIES):
+                pipeline.llen(queue)
+            return dict(zip((*WORK, DELIVERIES), map(int, pipeline.execute()), strict=True))
     except RedisError as error:  # kombu translates only the errors of its own calls
         raise OperationalError(str(error)) from error
 
 
-circuit_breaker = CircuitBreaker(lambda: length(WORK))
+circuit_breaker = CircuitBreaker(lengths)
 
 
-def _is_full(queue: str) -> bool:
-    """Whether more messages would not make workers any faster. The count is refreshed twice a second."""
-    counted_at, messages = _counts.get(queue, (-COUNT_INTERVAL_SECONDS, 0))
-    if time.monotonic() - counted_at >= COUNT_INTERVAL_SECONDS:
-        counted_at, messages = time.monotonic(), length(queue)
-    _counts[queue] = counted_at, messages + 1
-    return messages >= MAX_QUEUED_MESSAGES
+def _with_room(task: Task, key: str) -> str | None:
+    """The shorter of its queues; None if more messages would not make workers any faster.
+
+    The count is refreshed twice a second.
+    """
+    global _counted_at
+    if not _counts or time.monotonic() - _counted_at >= COUNT_INTERVAL_SECONDS:
+        _counts.update(lengths())
+        _counted_at = time.monotonic()
+    queue = min(queues_of(task, key), key=_counts.__getitem__)
+    return queue if _counts[queue] < MAX_QUEUED_MESSAGES else None
 
 
-def enqueue(task: Task, id: str, *, even_if_full: bool = False) -> bool:
+def enqueue(task: Task, id: str, project_id: str | None = None, *, queue: str | None = None) -> bool:
     """Send a wake-up message for a row; False if it was not sent, which delays the row until the next sweep.
 
     Never raises and hardly waits: if Redis is down, one caller waits for the timeout, and the circuit breaker lets the
-    others pass. A full queue takes no more messages unless `even_if_full`, for a caller that has counted them itself.
+    others pass. A full queue takes no more messages but from a caller that has counted them itself, and names `queue`.
     """
     if _is_unconfirmed():
         with _confirming:
             if _is_unconfirmed():
-                return _send(task, id, even_if_full)
-    return not circuit_breaker.is_open and _send(task, id, even_if_full)
+                return _send(task, id, project_id, queue)
+    return not circuit_breaker.is_open and _send(task, id, project_id, queue)
 
 
 def _is_unconfirmed() -> bool:
     return not circuit_breaker.is_open and time.monotonic() - _last_answer_at >= CONFIRM_AFTER_SECONDS
 
 
-def _send(task: Task, id: str, even_if_full: bool) -> bool:
+def _send(task: Task, id: str, project_id: str | None, queue: str | None) -> bool:
     global _last_answer_at
     with _sending:
         if circuit_breaker.is_open:
             return False
         try:
-            if not even_if_full and _is_full(queue_of(task)):
+            queue = queue or _with_room(task, project_id or id)
+            if queue is None:
                 return False
-            get_celery().send_task(task, args=[id], retry=False)
+            get_celery().send_task(task, args=[id], queue=queue, headers={"project_id": project_id or ""}, retry=False)
         except OperationalError as error:
             circuit_breaker.open(error)
             return False
+    if queue in _counts:
+        _counts[queue] += 1
     _last_answer_at = time.monotonic()
     return True
 
 
-def enqueue_on_commit(session: Session, task: Task, id: str) -> None:
+def enqueue_on_commit(session: Session, task: Task, id: str, project_id: str | None) -> None:
     """Send the message after the commit: a worker that received it earlier would not see the row."""
-    event.listen(session, "after_commit", lambda _: enqueue(task, id), once=True)
+    event.listen(session, "after_commit", lambda _: enqueue(task, id, project_id), once=True)

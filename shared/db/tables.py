@@ -67,7 +67,8 @@ class Due(SQLModel):
 
     def enqueue_on_commit(self, session: Session) -> None:
         """Send a wake-up message after the commit, when a worker can see the row."""
-        enqueue_on_commit(session, self.task, getattr(self, self.enqueue_column))
+        project_id = getattr(self, "project_id", None)
+        enqueue_on_commit(session, self.task, getattr(self, self.enqueue_column), project_id)
 
 
 class DueTable(Table, Due):

@@ -3,10 +3,11 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -30,22 +31,25 @@ from worker.runtime import sweep
 LONG_AGO = timedelta(hours=1)
 
 
-@pytest.fixture
-def broker(redis_url: str) -> Iterator[Redis]:
-    with Redis.from_url(redis_url) as broker:
-        yield broker
+def change_all(ids: list[str], model: type[Any] = Credential, **values: Any) -> None:
+    for id in ids:
+        change(model, id, **values)
 
 
 @pytest.fixture(autouse=True)
-def _nobody_has_rung(broker: Redis) -> None:
-    """A queue that many tests have enqueued in takes no more."""
-    broker.delete("celery", "deliveries")
-    queue._counts.clear()
+def broker(server: str, redis_url: str) -> Iterator[Redis]:
+    """An empty broker that no other process uses."""
+    of_this_process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    url = urlsplit(redis_url)._replace(path=f"/{1 + of_this_process % 7}").geturl()
+    with broker_at(url), Redis.from_url(url) as broker:
+        broker.flushdb()
+        yield broker
 
 
 def rings(broker: Redis, id: str) -> list[str]:
     """The tasks that were sent for this row, the oldest first."""
-    sent = [json.loads(message)["headers"] for message in reversed(broker.lrange("celery", 0, -1))]
+    lists = [reversed(broker.lrange(each, 0, -1)) for each in queue.WORK]
+    sent = [json.loads(message)["headers"] for messages in lists for message in messages]
     return [headers["task"] for headers in sent if headers["argsrepr"] == f"['{id}']"]
 
 
@@ -132,55 +136,79 @@ def test_a_locked_row_is_not_waited_for(many: list[str]) -> None:
         assert sweep.sweep() == len(many) - 1
 
 
-@pytest.fixture
-def own_broker(redis_url: str) -> Iterator[Redis]:
-    """A broker that no other test uses."""
-    of_this_process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    url = urlsplit(redis_url)._replace(path=f"/{1 + of_this_process % 7}").geturl()
-    with broker_at(url), Redis.from_url(url) as broker:
-        broker.flushdb()
-        yield broker
-
-
-def test_a_queue_that_no_worker_reads_does_not_grow_without_end(many: list[str], own_broker: Redis) -> None:
-    own_broker.rpush("celery", *["ring"] * (sweep.MAX_MESSAGES_AFTER_SWEEP - 10))
-    assert [sweep.sweep() for _ in range(3)] == [10, 0, 0]
-    assert own_broker.llen("celery") == sweep.MAX_MESSAGES_AFTER_SWEEP
-    own_broker.delete("celery")
+def fill(broker: Redis, messages: int, queues: Sequence[str] = queue.WORK) -> None:
+    for each in queues:
+        broker.delete(each)
+        broker.rpush(each, *["ring"] * messages)
     queue._counts.clear()
+
+
+def test_queues_that_no_worker_reads_do_not_grow_without_end(alice: Person, many: list[str], broker: Redis) -> None:
+    change_all(many, project_id=alice.project_id)
+    fill(broker, sweep.MAX_MESSAGES_AFTER_SWEEP - 5)
+    own = queue.queues_of(Task.REFRESH_CREDENTIAL, alice.project_id)
+    assert [sweep.sweep() for _ in range(3)] == [10, 0, 0]
+    assert [broker.llen(each) for each in own] == [sweep.MAX_MESSAGES_AFTER_SWEEP] * 2
+    fill(broker, 1)
     assert sweep.sweep() == len(many) - 10
 
 
-def test_a_process_that_enqueues_all_the_time_leaves_the_sweep_room(many: list[str], own_broker: Redis) -> None:
-    own_broker.rpush("celery", *["ring"] * queue.MAX_QUEUED_MESSAGES)
+def test_a_process_that_enqueues_all_the_time_leaves_the_sweep_room(many: list[str], broker: Redis) -> None:
+    fill(broker, queue.MAX_QUEUED_MESSAGES)
     assert not queue.enqueue(Task.REFRESH_CREDENTIAL, many[-1])
     assert sweep.sweep() == len(many)
 
 
-def test_a_table_with_very_many_due_rows_leaves_the_others_room(
-    alice: Person, many: list[str], own_broker: Redis
-) -> None:
+def test_a_table_with_very_many_due_rows_leaves_the_others_room(alice: Person, many: list[str], broker: Redis) -> None:
+    change_all(many, project_id=alice.project_id)
     flood = [alice.create_job() for _ in sweep.DUE]
-    for id in flood:
-        change(Job, id, enqueued_at=None, due_at=utc_now() - LONG_AGO)
-    own_broker.delete("celery")
-    own_broker.rpush("celery", *["ring"] * (sweep.MAX_MESSAGES_AFTER_SWEEP - 1))
-    for _ in sweep.DUE:
-        assert sweep.sweep() == 1
-        own_broker.rpop("celery")
+    change_all(flood, Job, enqueued_at=None, due_at=utc_now() - LONG_AGO)
+    own = queue.queues_of(Task.ADVANCE_JOB, alice.project_id)
+    fill(broker, sweep.MAX_MESSAGES_AFTER_SWEEP, own)
+    for number in range(len(sweep.DUE)):
+        broker.rpop(own[number % 2])
+        sweep.sweep()
     assert any(row(Credential, id).enqueued_at is not None for id in many)
 
 
-def test_while_a_queue_is_long_no_message_is_repeated_for_a_while(many: list[str], own_broker: Redis) -> None:
+def test_a_project_with_very_many_due_rows_leaves_the_others_room(alice: Person, bob: Person, server: str) -> None:
+    """The others' are not lost behind them, though they became due later."""
+    made = [
+        Credential(provider="test", base_url="https://x.example", project_id=person.project_id, due_at=utc_now() - ago)
+        for person, count, ago in ((alice, sweep.SWEEP_BATCH_ROWS + 10, LONG_AGO), (bob, 2, timedelta()))
+        for _ in range(count)
+    ]
+    bobs = [credential.id for credential in made[-2:]]
+    for credential in made:
+        credential.enqueued_at = None
+    with transaction() as session:
+        session.add_all(made)
+    assert sweep.sweep() == sweep.SWEEP_BATCH_ROWS
+    assert all(row(Credential, id).enqueued_at is not None for id in bobs)
+
+
+def test_the_messages_of_a_project_are_in_the_way_of_hardly_anybody(many: list[str], broker: Redis) -> None:
+    """5,000 of one project; of another one, a message is first in its queue unless it shares both of its queues."""
+    for number in range(200):
+        queue.enqueue(Task.ADVANCE_JOB, f"ftjob-{number}", "proj_loud")
+    loud = {each for each in queue.WORK if broker.llen(each)}
+    assert loud == set(queue.queues_of(Task.ADVANCE_JOB, "proj_loud"))
+    queue._counts.clear()
+    others = [queue.queues_of(Task.ADVANCE_JOB, f"proj_{number}") for number in range(1000)]
+    assert sum(set(each) <= loud for each in others) < 10
+    assert all(len(set(each)) == 2 for each in others)
+
+
+def test_while_a_queue_is_long_no_message_is_repeated_for_a_while(many: list[str], broker: Redis) -> None:
     assert sweep.sweep() == len(many)
     while_ = get_settings().enqueue_again_after
     for id in many:
         change(Credential, id, enqueued_at=utc_now() - 2 * while_, due_at=utc_now() - LONG_AGO)
-    own_broker.rpush("celery", *["ring"] * sweep.SWEEP_BATCH_ROWS)
+    fill(broker, sweep.SWEEP_BATCH_ROWS)
     assert sweep.sweep() == 0
     change(Credential, many[0], enqueued_at=utc_now() - sweep.LOST_AFTER_INTERVALS * while_)
     assert sweep.sweep() == 1
-    own_broker.flushdb()
+    broker.flushdb()
     assert sweep.sweep() == len(many) - 1
 
 

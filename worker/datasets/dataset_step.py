@@ -24,8 +24,9 @@ from worker.datasets.sources import NotMade, Part, fetch, part_of
 from worker.jobs.backpressure import check_open
 from worker.providers.errors import ProviderError
 from worker.providers.registry import get_provider
-from worker.runtime.errors import StepError
-from worker.runtime.steps import Lease, NotNow, Step, after, internal_error, try_again
+from worker.runtime.errors import NotNow, StepError
+from worker.runtime.shares import LARGE_FILE_BYTES
+from worker.runtime.steps import Lease, Step, after, internal_error, try_again
 
 CHECK_PROCESSES = 2  # of one check; a worker runs several steps at once on the same cores
 
@@ -222,4 +223,17 @@ def _give_up(session: Session, dataset: Dataset) -> None:
         release(dataset, None if dataset.deleted_at is not None else dataset.expires_at)
 
 
-advance = Step(Dataset, _plan, _call, _record, _give_up)
+def _is_heavy(plan: Plan) -> bool:
+    """Nobody knows how long an address takes. Checks and parts of large files take seconds."""
+    match plan.do:
+        case Fetch():
+            return True
+        case Part(whole):
+            return whole.bytes > LARGE_FILE_BYTES
+        case Check():
+            return plan.dataset.bytes > LARGE_FILE_BYTES
+        case Remove():
+            return False
+
+
+advance = Step(Dataset, _plan, _call, _record, _give_up, _is_heavy)

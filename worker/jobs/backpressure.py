@@ -13,8 +13,8 @@ from shared.projects.models import Credential
 from worker.jobs.admission import is_full
 from worker.providers.errors import ProviderError
 from worker.runtime import steps
-from worker.runtime.errors import StepError
-from worker.runtime.steps import NotNow, backoff, log
+from worker.runtime.errors import NotNow, StepError
+from worker.runtime.steps import backoff, log
 
 SPREAD = 0.2  # rows come back over this part of the pause and a second, not all at once
 

@@ -15,7 +15,7 @@ from worker.jobs.actions.poll import POLL
 from worker.jobs.actions.prepare import PREPARE
 from worker.jobs.actions.request import REQUEST
 from worker.jobs.backpressure import open_credential
-from worker.jobs.overlap import Compare
+from worker.jobs.overlap import Compare, compares_large_files
 from worker.providers.registry import get_provider
 from worker.runtime.errors import StepError
 from worker.runtime.steps import Step
@@ -36,6 +36,7 @@ class Plan:
     credential: Credential
     action: Action[Any, Any]
     work: Any
+    is_heavy: bool = False
 
 
 def _plan(session: Session, job: Job) -> Plan | None:
@@ -48,7 +49,8 @@ def _plan(session: Session, job: Job) -> Plan | None:
     if work is None:
         return None
     if isinstance(work, Compare):  # calls no provider, so it need not wait while calls to it back off
-        return Plan(job, session.get_one(Credential, job.credential_id), action, work)
+        is_heavy = compares_large_files(session, work)
+        return Plan(job, session.get_one(Credential, job.credential_id), action, work, is_heavy)
     return Plan(job, open_credential(session, job.credential_id), action, work)
 
 
@@ -60,4 +62,4 @@ def _record(session: Session, job: Job, plan: Plan, answer: Any | StepError) -> 
     plan.action.record(session, job, plan.work, answer)
 
 
-advance = Step(Job, _plan, _call, _record, give_up.give_up)
+advance = Step(Job, _plan, _call, _record, give_up.give_up, lambda plan: plan.is_heavy)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
+from shared.datasets.models import Dataset
 from shared.datasets.read_progress import call_before_reads
 from shared.datasets.storage import store
 from shared.datasets.validation.overlap import MAX_COMPARED_LINES, Overlap, overlap
@@ -11,6 +12,7 @@ from shared.db.claims import release
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
 from shared.jobs.models import Job, Level
+from worker.runtime.shares import LARGE_FILE_BYTES
 from worker.runtime.steps import Lease, log
 
 MAX_COMPARED_BYTES = 1 << 30
@@ -41,6 +43,11 @@ def comparison(job: Job) -> Compare | None:
         job.compared_at = utc_now()
         return None
     return Compare(job.training_file, job.validation_file)
+
+
+def compares_large_files(session: Session, files: Compare) -> bool:
+    both = (session.get_one(Dataset, id) for id in (files.training_file, files.validation_file))
+    return any(dataset.bytes > LARGE_FILE_BYTES for dataset in both)
 
 
 def compare(job: Job, files: Compare) -> Compared:

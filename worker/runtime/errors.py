@@ -1,6 +1,6 @@
-"""The error that a step's call may raise; the step's `record` receives it in place of an answer."""
+"""What a step may raise: its call a `StepError`, which `record` receives in place of an answer; its plan `NotNow`."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 
 class StepError(Exception):
@@ -16,3 +16,18 @@ class StepError(Exception):
         self.code = code
         self.retryable = retryable
         self.retry_after = retry_after
+
+
+class NotNow(Exception):
+    """Raised by a plan to undo its claim, without counting a failure.
+
+    With `until` the row is due again at that time. Without it the row keeps its `due_at`.
+    """
+
+    def __init__(self, until: datetime | None = None) -> None:
+        super().__init__(until)
+        self.until = until
+
+
+class LeaseLost(Exception):
+    """The lease has run out and another worker may hold the row, so the step must stop: its record would be refused."""

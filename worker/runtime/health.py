@@ -38,7 +38,8 @@ class Facts:
     """What `/metrics` shows.
 
     `sweep_age` is in seconds, None if no sweep was ever noted. `due` has by table the number of due rows, and for how
-    many seconds the first has been due. `messages` counts the wake-up messages in each queue.
+    many seconds the first has been due. `messages` counts the wake-up messages for work and for deliveries,
+    by the name of the first queue.
     """
 
     sweep_age: float | None
@@ -57,7 +58,7 @@ def gather() -> Facts:
         due = {table: (count, float(since)) for table, count, since in connection.execute(_DUE).fetchall()}
         age = _sweep_age(connection)
     with _redis() as redis:
-        messages = {queue: int(redis.llen(queue)) for queue in (WORK, DELIVERIES)}
+        messages = {queues[0]: sum(int(redis.llen(queue)) for queue in queues) for queues in (WORK, (DELIVERIES,))}
     return Facts(age, due, messages)
 
 

@@ -122,9 +122,9 @@ def _reconcile() -> None:
     long_ago = or_(col(Credential.reconciled_at).is_(None), col(Credential.reconciled_at) < utc_now() - RECONCILE_EVERY)
     with transaction() as session:
         there = col(Credential.deleted_at).is_(None)
-        due = update(Credential).where(there, long_ago).values(reconciled_at=utc_now()).returning(col(Credential.id))
-        for credential_id in session.exec(due).scalars():
-            enqueue_on_commit(session, Task.RECONCILE_CREDENTIAL, credential_id)
+        due = update(Credential).where(there, long_ago).values(reconciled_at=utc_now()).returning(Credential)
+        for credential in session.exec(due).scalars():
+            enqueue_on_commit(session, Task.RECONCILE_CREDENTIAL, credential.id, credential.project_id)
 
 
 def _forget() -> bool:

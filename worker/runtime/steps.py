@@ -17,9 +17,10 @@ from shared.db.claims import claim, release, renew, still_held
 from shared.db.row_security import limit_to_project
 from shared.db.tables import DueTable, OwnedDue
 from shared.db.times import utc_now
+from shared.projects.models import Credential
 from shared.settings import get_settings
-from worker.runtime import heartbeat
-from worker.runtime.errors import StepError
+from worker.runtime import heartbeat, shares
+from worker.runtime.errors import LeaseLost, NotNow, StepError
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,7 @@ class Step(Generic[Row, Plan, Answer]):
     `plan` reads the row's inputs in the transaction that claims it; it returns None if there is nothing to call, after
     releasing the row. `call` goes out to the network with no transaction open; it may raise `StepError`. `record`
     writes the answer, or that error, and releases the row. `give_up` ends a row whose steps have raised other
-    exceptions more than `max_step_failures` times.
+    exceptions more than `max_step_failures` times. `is_heavy`: whether the call may take long.
     """
 
     model: type[Row]
@@ -49,21 +50,7 @@ class Step(Generic[Row, Plan, Answer]):
     call: Callable[[Plan], Answer]
     record: Callable[[Session, Row, Plan, Answer | StepError], None]
     give_up: Callable[[Session, Row], None]
-
-
-class NotNow(Exception):
-    """Raised by a plan to undo its claim, without counting a failure.
-
-    With `until` the row is due again at that time. Without it the row keeps its `due_at`.
-    """
-
-    def __init__(self, until: datetime | None = None) -> None:
-        super().__init__(until)
-        self.until = until
-
-
-class LeaseLost(Exception):
-    """The lease has run out and another worker may hold the row, so the step must stop: its record would be refused."""
+    is_heavy: Callable[[Plan], bool] = lambda _: False
 
 
 class Lease(Generic[Row]):
@@ -144,16 +131,27 @@ def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> bool:
     except NotNow as later:
         if later.until is not None:
             _put_off(step, id, later.until)
+        if isinstance(later, shares.NoSlot):
+            time.sleep(shares.PATIENCE_SECONDS)  # else thousands of due rows would be claimed in vain, round and round
     except LeaseLost:
         log.warning("the lease ran out: the step stops", row=id)
     except Exception as error:
         _record_failure(step, id, claimed, error)
+    finally:
+        shares.leave_slot()
     return True
 
 
 def _project_of(row: DueTable | OwnedDue) -> str | None:
     """The row's project; None for a row of the deployment, whose step reads the rows of all projects."""
     return getattr(row, "project_id", None)
+
+
+def _owner_of(session: Session, row: DueTable | OwnedDue) -> str:
+    """The project whose share of the slots a step takes: the row's, or that of the account that the row is about."""
+    if (credential_id := getattr(row, "credential_id", None)) is not None and _project_of(row) is None:
+        row = session.get_one(Credential, credential_id)
+    return _project_of(row) or ""
 
 
 def _plan(session: Session, step: Step[Row, Plan, Answer], row: Row) -> Plan | None:
@@ -164,7 +162,11 @@ def _plan(session: Session, step: Step[Row, Plan, Answer], row: Row) -> Plan | N
         log.error("the steps of this row keep failing: it is given up", row=row.id, failures=row.failures)
         step.give_up(session, row)
         return None
-    return step.plan(session, row)
+    shares.take_slot(owner := _owner_of(session, row))
+    plan = step.plan(session, row)
+    if plan is not None and step.is_heavy(plan):
+        shares.take_slot(owner, is_heavy=True)
+    return plan
 
 
 def _call(step: Step[Row, Plan, Answer], plan: Plan) -> Answer | StepError:

@@ -20,8 +20,8 @@ from shared.webhooks.deliveries import body_of
 from shared.webhooks.models import FailureReason, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from worker.net import http_client
 from worker.net.retry_after import retry_after
-from worker.runtime.errors import StepError
-from worker.runtime.steps import NotNow, Step, log, run_one
+from worker.runtime.errors import NotNow, StepError
+from worker.runtime.steps import Step, log, run_one
 from worker.webhooks.concurrency import ConcurrencySlots
 
 USER_AGENT = f"Tunery/{VERSION} (webhooks)"
@@ -52,7 +52,7 @@ def deliver(endpoint_id: str) -> None:
             return
         is_over = stopping.is_set() or time.monotonic() >= stop_at
         if is_over or (number in ENQUEUES_AFTER_DELIVERIES and not slots.is_full(visit.endpoint_id)):
-            enqueue(Task.DELIVER_WEBHOOKS, visit.endpoint_id)
+            enqueue(Task.DELIVER_WEBHOOKS, visit.endpoint_id, visit.project_id)
         if is_over:
             return
         which = _of_project(visit.project_id)

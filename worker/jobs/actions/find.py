@@ -16,8 +16,7 @@ from worker.jobs.actions.prepare import record_created
 from worker.jobs.fetch import find
 from worker.providers.errors import ProviderError
 from worker.providers.protocol import Provider, ProviderJob
-from worker.runtime.errors import StepError
-from worker.runtime.steps import NotNow
+from worker.runtime.errors import NotNow, StepError
 
 
 @dataclass(frozen=True)
