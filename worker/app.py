@@ -1,6 +1,7 @@
 """Every task there is. A task is a name and an id: «look at this row now»."""
 
 import gc
+import logging
 import os
 import signal
 import threading
@@ -12,6 +13,7 @@ import structlog
 from celery import signals
 from celery.concurrency import get_implementation, prefork
 from celery.exceptions import WorkerShutdown
+from celery.utils.log import get_multiprocessing_logger
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
@@ -109,7 +111,11 @@ def reconcile_credential(credential_id: str) -> None:
 
 @signals.setup_logging.connect
 def _log(**_: object) -> None:
+    """Also lets the pool of processes speak: that it replaces one which has used too much memory, only it knows."""
     set_up_logging()
+    if (pool := get_multiprocessing_logger()) is not None:
+        pool.propagate = True
+        pool.setLevel(logging.WARNING)
 
 
 @signals.celeryd_init.connect

@@ -59,6 +59,7 @@ def get_celery() -> Celery:
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
         worker_max_tasks_per_child=1000,
+        worker_max_memory_per_child=get_settings().worker_process_max_bytes >> 10,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,

@@ -7,6 +7,7 @@ is killed keeps neither its slot nor the table.
 
 import fcntl
 import mmap
+import os
 import struct
 import tempfile
 import time
@@ -52,9 +53,10 @@ class Shares:
     def __init__(self, slots: int) -> None:
         self.slots, self.heavy_slots = slots, max(1, slots // 2)
         self._lock, self._turn = slots, slots + 1  # numbers of entries after those of the slots
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115  it is open as long as the process lives
-        self._file.truncate((slots + 2) * _ENTRY.size)
-        self._table = mmap.mmap(self._file.fileno(), 0)
+        with tempfile.TemporaryFile() as file:
+            file.truncate((slots + 2) * _ENTRY.size)
+            self._table = mmap.mmap(file.fileno(), 0)
+            self._file = os.dup(file.fileno())
         self._mine: int | None = None
 
     def take(self, project_id: str, *, is_heavy: bool = False) -> bool:
