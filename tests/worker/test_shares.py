@@ -66,15 +66,19 @@ def worker(request: pytest.FixtureRequest) -> Iterator[Holders]:
     shares.share(1)
 
 
-def test_a_project_gets_half_of_the_slots_and_fewer_beside_others(worker: Holders) -> None:
-    assert [worker.take("proj_a") for _ in range(5)] == [True] * 4 + [False]
+def test_a_project_gets_most_slots_alone_and_fewer_beside_others(worker: Holders) -> None:
+    assert [worker.take("proj_a") for _ in range(6)] == [True] * 5 + [False]
     assert [worker.take("proj_b") for _ in range(3)] == [True, True, False]
-    assert [worker.take("proj_c") for _ in range(2)] == [True, False]
-    assert worker.take("")  # the deployment's own
+    assert worker.take("proj_c")
+
+
+def test_what_is_for_all_projects_always_gets_a_slot(worker: Holders) -> None:
+    assert [worker.take("") for _ in range(7)] == [True] * 7
+    assert worker.take("proj_a")
 
 
 def test_a_killed_process_keeps_no_slot(worker: Holders) -> None:
-    assert [worker.take("proj_a") for _ in range(4)] == [True] * 4
+    assert [worker.take("proj_a") for _ in range(5)] == [True] * 5
     assert not worker.table.take("proj_a")
     worker.processes.append(worker.processes.pop(0))
     worker.kill_last()
@@ -119,7 +123,7 @@ def test_a_step_beyond_its_projects_share_is_put_off_and_anothers_goes_on(
     alice: Person, bob: Person, worker: Holders
 ) -> None:
     alices, bobs = alice.upload(lines(12)), bob.upload(lines(12))
-    assert [worker.take(alice.project_id) for _ in range(4)] == [True] * 4
+    assert [worker.take(alice.project_id) for _ in range(5)] == [True] * 5
     began = utc_now()
     run(dataset_step.advance, alices)
     put_off = row(Dataset, alices)
@@ -154,7 +158,7 @@ def test_the_list_of_a_projects_own_account_counts_for_the_project(alice: Person
         session.flush()
         session.add(Watch(credential_id=credential.id))
     [watch_id] = ids(Watch)
-    assert [worker.take(alice.project_id) for _ in range(4)] == [True] * 4
+    assert [worker.take(alice.project_id) for _ in range(5)] == [True] * 5
     run(watch.watch, watch_id)
     assert row(Watch, watch_id).due_at is not None  # to be released, since it has no jobs, once it has a slot
     worker.kill_last()

@@ -26,6 +26,7 @@ from worker.providers import protocol
 from worker.providers.errors import ProviderError
 from worker.providers.protocol import ProviderJob
 from worker.providers.registry import get_provider
+from worker.runtime import shares
 
 MAX_JOB_AGE = timedelta(days=30)  # no older job is still active
 MIN_FILE_AGE = timedelta(hours=1)  # a younger file may not be recorded yet, or a job may be about to name it
@@ -170,10 +171,17 @@ def _adopt(each: Finding) -> None:
 
 
 def reconcile(credential_id: str) -> None:
-    """The daily run, whose results are in the log."""
+    """The daily run, whose results are in the log. If the account's project has its share of the slots, the next hourly
+    work enqueues it again."""
     with transaction() as session:
         credential = session.get_one(Credential, credential_id)
     try:
+        shares.take_slot(credential.project_id or "", is_heavy=True)
         carry_out(credential, find(credential))
+    except shares.NoSlot:
+        with transaction() as session:
+            session.get_one(Credential, credential_id).reconciled_at = None
     except ProviderError as error:
         log.warning("the provider cannot be reconciled now", credential=credential_id, reason=error.message)
+    finally:
+        shares.leave_slot()

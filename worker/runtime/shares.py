@@ -45,9 +45,9 @@ class Held:
 class Shares:
     """`slots` of one worker; steps that may take long, the heavy ones, get `heavy_slots` of them at most.
 
-    A project gets a further slot if it leaves free at least as many as it has: half of all at most, fewer beside
-    others. Heavy slots are shared in the same way. Without an id, a step is for all projects and always gets a slot.
-    Create it before the processes are forked; each of them takes one slot at a time.
+    A project gets a further slot if it has at most twice as many as it leaves free: 3 of 4, 5 of 8, fewer beside others.
+    Of the heavy slots it leaves free as many as it has: 1 of 2, 2 of 4. Without an id, a step is for all projects and
+    always gets a slot. Create it before the processes are forked; each of them takes one slot at a time.
     """
 
     def __init__(self, slots: int) -> None:
@@ -89,7 +89,7 @@ class Shares:
 
     def _is_within_share(self, others: list[Held], project_id: str) -> bool:
         has = sum(held.project_id == project_id for held in others)
-        return not project_id or has <= self.slots - len(others) - 1
+        return not project_id or has <= 2 * (self.slots - len(others) - 1)
 
     def _is_heavy_turn(self, others: list[Held], project_id: str) -> bool:
         """The last free slot is kept for a project that has none, and was refused one before."""
