@@ -45,9 +45,9 @@ class Held:
 class Shares:
     """`slots` of one worker; steps that may take long, the heavy ones, get `heavy_slots` of them at most.
 
-    A project gets a further slot if it has at most twice as many as it leaves free: 3 of 4, 5 of 8, fewer beside others.
-    Of the heavy slots it leaves free as many as it has: 1 of 2, 2 of 4. Without an id, a step is for all projects and
-    always gets a slot. Create it before the processes are forked; each of them takes one slot at a time.
+    A project gets a further slot if it has at most twice as many as it leaves free: 3 of 4, 5 of 8, fewer beside
+    others. Of the heavy slots it leaves free as many as it has: 1 of 2, 2 of 4. Without an id, a step is for all
+    projects and always gets a slot. Create it before the processes are forked; each takes one slot at a time.
     """
 
     def __init__(self, slots: int) -> None:
