@@ -80,6 +80,9 @@ CHARACTERS: list[Row] = [
 SECRETS: list[Row] = [
     (written(b"sk-" + b"a1" * 10), [f"warning secret {USER}"]),
     (written(b"sk-" + b"ab" * 10), []),
+    (written(b"\\nsk-" + b"a1" * 10), [f"warning secret {USER}"]),
+    (written(b"\\u2028sk-" + b"a1" * 10), [f"warning secret {USER}"]),
+    (written(b"\\u00e9sk-" + b"a1" * 10), []),
     (written(b"ask-" + b"a1" * 10), []),
     (written(b"AKIA" + b"A1" * 8), [f"warning secret {USER}"]),
     (written(b"s\\u006b-" + b"a1" * 10), [f"warning secret {USER}"]),

@@ -59,7 +59,7 @@ def _is_plain(schema: Any) -> bool:
     """Whether it is a schema of the kind that most are, in which no rule finds anything."""
     if type(schema) is not dict:
         return False
-    type_ = schema.get("type")
+    type_ = schema.get("type", "string")
     return type(type_) is str and type_ in PLAIN_TYPES and schema.keys() <= PLAIN_KEYS
 
 
@@ -129,7 +129,7 @@ def _examine_strict(schema: Any, path: str) -> Iterator[Finding]:
         if missing is not None:
             yield _finding(path, f"`strict` needs every property in `required`, but {missing[:64]!r} is not")
     for name, inner in names.items():
-        if not _is_plain(inner) or inner["type"] == "object":
+        if not _is_plain(inner) or inner.get("type") == "object":
             yield from _examine_strict(inner, f"{path}.properties.{name[:64]}")
     if "items" in schema:
         yield from _examine_strict(schema["items"], f"{path}.items")
