@@ -11,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 from api.audit.middleware import AuditMiddleware
+from api.chat.clients import close_clients
 from api.docs_page import add_docs_page
 from api.http import errors
 from api.http.addresses import AddressMiddleware
@@ -100,7 +101,7 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     _raise_open_file_limit()
     _freeze_garbage_collector()
     yield
-    await chat.close_clients()
+    await close_clients()
 
 
 def _raise_open_file_limit() -> None:

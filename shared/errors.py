@@ -96,6 +96,12 @@ class RateLimited(ServiceError):
         self.retry_after = retry_after
 
 
+class ChatLimitReached(RateLimited):
+    """As many chats of the project, or at the account, are under way as may be at once."""
+
+    code = "open_chats_limit_exceeded"
+
+
 class JobLimitReached(RateLimited):
     """The project's limit of jobs per day or of open jobs is reached. Not retryable: waiting may take a day."""
 

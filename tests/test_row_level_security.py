@@ -21,7 +21,7 @@ ACROSS = {
     "api/streams/feed.py _find": "one query for the streams of all projects; each stream gets its own job",
     "api/routes/provider_webhooks.py receive_provider_webhook": "finds the project of the job",
     "api/routes/health.py _postgres": "reads the revision of the schema",
-    "shared/jobs/tuned_models.py _is_tuned_model": "checks whether a name is another project's model",
+    "shared/jobs/names/readings.py made_by_a_job": "checks whether a name is another project's model",
     "shared/projects/service.py default_credential": "inserts the deployment's credential when first needed",
     "shared/key_rotation/startup_check.py check_keys": "counts the secrets of each key",
     "shared/key_rotation/reseal.py reseal_all": "reseals the secrets of all projects",

@@ -1,27 +1,32 @@
 """Chat with a model, passed through to the provider: the one place where the api goes out."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import anyio.to_thread
 import httpx2
-import msgspec
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
 from starlette.requests import Request
 from structlog import get_logger
 
 from api.auth.deps import CallerDep
 from api.auth.scopes import scope
+from api.chat.asked import MAX_NAME_LENGTH, Asked, decode
+from api.chat.clients import CONNECT_TIMEOUT_SECONDS, client_of, owner_of
+from api.chat.concurrency import places
+from api.chat.scrubbing import Scrubber
 from api.http.addresses import DEPLOYMENT
 from shared.database import transaction
-from shared.errors import Invalid, ProviderUnavailable
+from shared.errors import ProviderUnavailable
 from shared.jobs import tuned_models
 from shared.projects.callers import Caller
 from shared.projects.credentials import Account
-from shared.security.guarded_network import AsyncGuardedBackend, install
+from shared.security.content_decoding import CannotDecode, Decoder
 from shared.security.secrets import CannotUnseal
+from shared.settings import get_settings
 
 log = get_logger(__name__)
 router = APIRouter(tags=["Inference"], dependencies=[scope("inference")])
@@ -34,7 +39,7 @@ _BODY = {
                 "type": "object",
                 "required": ["model", "messages"],
                 "properties": {
-                    "model": {"type": "string", "maxLength": 256},
+                    "model": {"type": "string", "maxLength": MAX_NAME_LENGTH},
                     "messages": {"type": "array", "items": {"type": "object"}},
                     "stream": {"type": "boolean"},
                 },
@@ -42,122 +47,102 @@ _BODY = {
         }
     },
 }
-_PASSED_BACK = {
-    "content-encoding",
-    "content-type",
-    "openai-processing-ms",
-    "retry-after",
-    "retry-after-ms",
-    "x-should-retry",
-}
+_PASSED_BACK = {"content-type", "openai-processing-ms", "retry-after", "retry-after-ms", "x-should-retry"}
 
 
-_NO_MODEL_YET = (
-    "`model` is null. If it is the `fine_tuned_model` of a job: the job has no tuned model yet. It gets one when it "
-    "has succeeded; retrieve the job again until then, or receive the webhook `fine_tuning.job.succeeded`"
-)
+async def _until_answered() -> AsyncIterator[AsyncExitStack]:
+    """What is to be undone when the answer has been sent, or nobody waits for it any more."""
+    async with AsyncExitStack() as stack:
+        yield stack
 
 
-class Asked(msgspec.Struct):
-    """What we need to know of a request; the rest is between the caller and the provider."""
-
-    model: Annotated[str, msgspec.Meta(max_length=256)]
-
-
-_clients: dict[tuple[str | None, str], httpx2.AsyncClient] = {}
-
-
-def _client(account: Account) -> httpx2.AsyncClient:
-    """One for each account and scheme, kept. The key goes with each request, so that a new one counts at once."""
-    scheme = urlsplit(account.base_url).scheme
-    if (account.credential_id, scheme) not in _clients:
-        _clients[account.credential_id, scheme] = httpx2.AsyncClient(
-            headers={"content-type": "application/json", "accept-encoding": "identity"},
-            timeout=httpx2.Timeout(600, connect=5),
-            follow_redirects=False,
-            transport=_guarded_transport(scheme) if account.project_id is not None else None,
-        )
-    return _clients[account.credential_id, scheme]
-
-
-async def close_clients() -> None:
-    while _clients:
-        await _clients.popitem()[1].aclose()
-
-
-def _guarded_transport(scheme: str) -> httpx2.AsyncHTTPTransport:
-    """For requests of this scheme. Uses no proxy of the environment, which would connect without the guard."""
-    transport = httpx2.AsyncHTTPTransport(trust_env=False)
-    install(AsyncGuardedBackend(scheme), transport)
-    return transport
+UntilAnswered = Annotated[AsyncExitStack, Depends(_until_answered)]
 
 
 @router.post("/v1/chat/completions", openapi_extra={"requestBody": _BODY}, response_class=StreamingResponse)
-async def create_chat_completion(request: Request, caller: CallerDep) -> StreamingResponse:
+async def create_chat_completion(request: Request, caller: CallerDep, held: UntilAnswered) -> StreamingResponse:
     """Ask a base model, or one that the project's own jobs have made; `stream` works too.
 
     The provider's answers and its errors are passed on in its words. Nothing is kept, so an `Idempotency-Key` means
     nothing here; and as all projects share one account there, the provider does not get to see it.
     """
-    asked, body = _decode(await request.body(), request.scope.get(DEPLOYMENT))
-    account = await anyio.to_thread.run_sync(_account, caller, asked.model)
-    response = await _send(account, body)
+    limits = get_settings().chat
+    await held.enter_async_context(places.one(caller.project_id, limits.max_per_project, "The project"))
+    asked, body = decode(await request.body(), request.scope.get(DEPLOYMENT))
+    account = await anyio.to_thread.run_sync(_account, caller, asked)
+    await held.enter_async_context(places.one(owner_of(account), limits.max_per_account, "The account of this model"))
+    deadline = asyncio.get_running_loop().time() + limits.timeout.total_seconds()
+    key = _key(account)
+    response = await _send(account, body, deadline)
+    held.push_async_callback(response.aclose)
     if response.status_code in {401, 403}:
-        await response.aclose()
         log.error("the provider refuses its key", status=response.status_code, credential_id=account.credential_id)
         raise ProviderUnavailable("The provider does not accept this installation's key: tell your operator")
-    headers = {name: value for name, value in response.headers.items() if name in _PASSED_BACK}
-    return StreamingResponse(_pass_on(response), status_code=response.status_code, headers=headers)
+    scrubber = Scrubber(key)
+    headers = {name: scrubber.whole(value) for name, value in response.headers.items() if name in _PASSED_BACK}
+    answer = _pass_on(response, _decoder(response), scrubber, deadline)
+    return StreamingResponse(answer, status_code=response.status_code, headers=headers)
 
 
-def _decode(body: bytes, deployment: str | None) -> tuple[Asked, bytes]:
-    """Return what is asked, and the body to send: each field once, so that the provider reads the `model` we judge.
-
-    `deployment` is the model that an Azure client has put into the path, which counts there.
-    """
-    try:
-        fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        if [name for name in fields if name.lower() == "model"] not in ([], ["model"]):
-            raise Invalid("`model` is written in more than one way", param="model")
-        if deployment is not None:
-            fields["model"] = msgspec.Raw(msgspec.json.encode(deployment))
-        if bytes(fields.get("model", b"")) == b"null":
-            raise Invalid(_NO_MODEL_YET, param="model")
-        once = msgspec.json.encode(fields)
-        asked = msgspec.json.decode(once, type=Asked)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Invalid(f"The body must be a JSON object with a `model`: {error}", param="model") from None
-    return asked, once
-
-
-def _account(caller: Caller, model: str) -> Account:
+def _account(caller: Caller, asked: Asked) -> Account:
     with transaction(caller.project_id) as session:
-        credential = tuned_models.account_to_call(session, caller.project_id, model)
-        tuned_models.check_permitted(session, caller.project_id, caller.model_rule, model)
+        credential = tuned_models.account_to_call(session, caller.project_id, asked.model)
+        tuned_models.check_permitted(session, caller.project_id, caller.model_rule, asked.model)
+        for field, name in asked.fallbacks:
+            tuned_models.account_to_call(session, caller.project_id, name, param=field)
+            tuned_models.check_permitted(session, caller.project_id, caller.model_rule, name)
+        tuned_models.check_named_beside(session, caller.project_id, asked.beside)
         return Account.of(credential)
 
 
-async def _send(account: Account, body: bytes) -> httpx2.Response:
-    client = _client(account)
+def _key(account: Account) -> str:
     try:
-        headers = account.headers()
+        return account.api_key()
     except (CannotUnseal, LookupError) as error:
         log.error("the key of a credential cannot be read", credential_id=account.credential_id, reason=str(error))
         raise ProviderUnavailable("The provider's key cannot be read at the moment: tell your operator") from None
+
+
+async def _send(account: Account, body: bytes, deadline: float) -> httpx2.Response:
+    client = await client_of(account)
+    seconds = get_settings().chat.timeout.total_seconds()
+    timeout = httpx2.Timeout(seconds, connect=CONNECT_TIMEOUT_SECONDS)
+    url, headers = account.chat_url(), account.headers()
+    request = client.build_request("POST", url, content=body, headers=headers, timeout=timeout)
     try:
-        request = client.build_request("POST", account.chat_url(), content=body, headers=headers)
-        return await client.send(request, stream=True)
-    except httpx2.HTTPError as error:
+        async with asyncio.timeout_at(deadline):
+            return await client.send(request, stream=True)
+    except (httpx2.HTTPError, TimeoutError) as error:
         log.error("the provider cannot be reached", reason=f"{type(error).__name__}: {error}")
         raise ProviderUnavailable("The provider cannot be reached at the moment; try again") from error
 
 
-async def _pass_on(response: httpx2.Response) -> AsyncIterator[bytes]:
+def _decoder(response: httpx2.Response) -> Decoder:
     try:
-        async for chunk in response.aiter_raw():
-            yield chunk
-    except httpx2.HTTPError as error:
+        return Decoder(response.headers.get("content-encoding", ""))
+    except CannotDecode as error:
+        log.error("the provider's answer cannot be read", reason=str(error))
+        raise ProviderUnavailable("The provider's answer cannot be read: tell your operator") from None
+
+
+async def _pass_on(
+    response: httpx2.Response, decoder: Decoder, scrubber: Scrubber, deadline: float
+) -> AsyncIterator[bytes]:
+    """Yield the answer as it comes. One that is too slow or too large breaks off, as one does whose provider fails."""
+    left = get_settings().chat.max_answer_bytes
+    received = response.aiter_raw()
+    try:
+        while True:
+            async with asyncio.timeout_at(deadline):
+                data = await anext(received, None)
+            if data is None:
+                break
+            for piece in decoder.decode(data):
+                left -= len(piece)
+                if left < 0:
+                    raise CannotDecode(f"it has more than {get_settings().chat.max_answer_bytes} bytes")
+                yield scrubber.feed(piece)
+        yield scrubber.end()
+    except (httpx2.HTTPError, TimeoutError, CannotDecode) as error:
         log.error("the provider's answer broke off", reason=f"{type(error).__name__}: {error}")
         raise
-    finally:
-        await response.aclose()

@@ -214,7 +214,10 @@ class Checkpoint(Owned, table=True):
     """A model saved on the way, usable by its name until the provider drops it: OpenAI keeps a job's last three."""
 
     __tablename__ = "checkpoints"
-    __table_args__ = (UniqueConstraint("job_id", "provider_checkpoint_id"),)
+    __table_args__ = (
+        UniqueConstraint("job_id", "provider_checkpoint_id"),
+        Index("ix_checkpoints_lower_model", text("lower(model)")),
+    )
     id_prefix: ClassVar[str] = "ftckpt_"
     called: ClassVar[str] = "checkpoint"
 
@@ -230,7 +233,11 @@ class TunedModel(OwnedDue, Deletable, table=True):
     """What a job made. Its one step is to be deleted at the provider, once it has been deleted here."""
 
     __tablename__ = "tuned_models"
-    __table_args__ = (UniqueConstraint("credential_id", "name"), Index(None, "project_id", "id"))
+    __table_args__ = (
+        UniqueConstraint("credential_id", "name"),
+        Index(None, "project_id", "id"),
+        Index("ix_tuned_models_lower_name", text("lower(name)")),
+    )
     id_prefix: ClassVar[str] = "model_"
     called: ClassVar[str] = "model"
     task: ClassVar[Task] = Task.DELETE_MODEL

@@ -14,6 +14,7 @@ from shared.errors import Invalid
 from shared.jobs import tuned_models, waiting
 from shared.jobs.creation import fitness, new_job, quota
 from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, NextAction, Slot
+from shared.jobs.names.readings import in_graders
 from shared.jobs.queue import slots
 from shared.jobs.schemas import JobCreate, JobPublic, shown_status
 from shared.jobs.spending import costs, reservation
@@ -37,6 +38,7 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     asked = new_job.columns(session, caller.project_id, new)
     credential = tuned_models.account_to_tune(session, caller.project_id, asked["model"])
     tuned_models.check_permitted(session, caller.project_id, rule_of(project), asked["model"])
+    tuned_models.check_named_beside(session, caller.project_id, in_graders(asked["method"]))
     asked["provider_options"] = new_job.provider_options(credential, asked["provider_options"])
     files = {
         param: datasets.get_for_training(session, caller.project_id, asked[param], param)

@@ -1,17 +1,18 @@
 """Lists and deletes a project's models, and finds the account for training or calling one of them."""
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from sqlmodel import Session, col, select
 
 from shared.datasets.validation.rules.limits import rules
 from shared.db.claims import make_due
-from shared.db.row_security import across_projects
 from shared.db.times import epoch, utc_now
 from shared.errors import Forbidden, Invalid, NotFound
 from shared.jobs import waiting
 from shared.jobs.models import Checkpoint, Job, TunedModel
+from shared.jobs.names import readings
 from shared.jobs.schemas import ModelPublic
 from shared.notifications import events
 from shared.projects import credentials
@@ -54,11 +55,14 @@ def end_of(session: Session, base_model: str, credential_id: str) -> str | None:
 
 
 def _find_base(session: Session, project_id: str, name: str) -> tuple[Credential, dict[str, Any]] | None:
-    """A base model, and the newest of the project's accounts that has it."""
+    """A base model, and the newest of the project's accounts that has it.
+
+    A provider may list what jobs have made among its models. Those are no base models.
+    """
     for credential in credentials.usable_by(session, project_id):
         for base in credential.base_models:
             if base["id"] == name:
-                return credential, base
+                return None if readings.made_by_a_job(session, project_id, [name]) else (credential, base)
     return None
 
 
@@ -98,9 +102,9 @@ def account_to_tune(session: Session, project_id: str, name: str) -> Credential:
     """
     _hold_own(session, project_id, name)
     own = _account_of_own(session, project_id, name)
-    if own is None and _is_tuned_model(session, name):
+    base = _find_base(session, project_id, name) if own is None else None
+    if own is None and base is None and _may_be_tuned(session, project_id, name):
         raise not_found(name)
-    base = _find_base(session, project_id, name)
     credential = own or (base[0] if base is not None else _account_to_judge(session, project_id))
     if credentials.hold(session, credential):
         return credential
@@ -119,16 +123,25 @@ def _account_to_judge(session: Session, project_id: str) -> Credential:
     return next((account for account in accounts if not account.base_models), accounts[0])
 
 
-def _is_tuned_model(session: Session, name: str) -> bool:
-    """Whether the name has the form of a tuned model, or a job of any project has made a model of that name."""
-    if name.lower().startswith("ft:"):
+def _may_be_tuned(session: Session, project_id: str, name: str) -> bool:
+    """Whether a provider may read the name as a model that a job has made, so that it must not get to see it."""
+    if not readings.is_ordinary(name) or readings.has_form_of_tuned(name):
         return True
-    with across_projects(session):
-        made = session.exec(select(TunedModel.id).where(TunedModel.name == name)).first()
-        return (made or session.exec(select(Checkpoint.id).where(Checkpoint.model == name)).first()) is not None
+    return bool(readings.made_by_a_job(session, project_id, [name]))
 
 
-def account_to_call(session: Session, project_id: str, name: str) -> Credential:
+def check_named_beside(session: Session, project_id: str, texts: Collection[tuple[str, str]]) -> None:
+    """Judge texts that may be names of models, or mean nothing; each comes with the field it is in.
+
+    Raises `NotFound` for one that may be another project's model.
+    """
+    made = readings.made_by_a_job(session, project_id, {name for _, name in texts}) if texts else set()
+    for param, name in texts:
+        if (name in made or readings.has_form_of_tuned(name)) and not is_own(session, project_id, name):
+            raise not_found(name, param)
+
+
+def account_to_call(session: Session, project_id: str, name: str, *, param: str = "model") -> Credential:
     """Return the account to call this model at: a base model, or a model that one of the project's own jobs has made.
 
     While the worker has not yet listed the models of the project's own account, that account is used for any name that
@@ -138,7 +151,7 @@ def account_to_call(session: Session, project_id: str, name: str) -> Credential:
     credential = base[0] if base is not None else _account_of_own(session, project_id, name)
     credential = credential or _unlisted_account(session, project_id, name)
     if credential is None:
-        raise not_found(name)
+        raise not_found(name, param)
     return credential
 
 
@@ -146,7 +159,7 @@ def _unlisted_account(session: Session, project_id: str, name: str) -> Credentia
     """Return the newest account of the project whose models are not known yet."""
     accounts = credentials.usable_by(session, project_id)
     unlisted = [account for account in accounts if account.project_id and not account.base_models]
-    return unlisted[0] if unlisted and not _is_tuned_model(session, name) else None
+    return unlisted[0] if unlisted and not _may_be_tuned(session, project_id, name) else None
 
 
 def check_permitted(session: Session, project_id: str, rule: ModelRule | None, name: str) -> None:
@@ -181,9 +194,9 @@ def first_base(name: str) -> str:
     return name.split(":")[1] if name.startswith("ft:") and ":" in name[3:] else name
 
 
-def not_found(name: str) -> NotFound:
+def not_found(name: str, param: str = "model") -> NotFound:
     return NotFound(
-        f"The model `{name}` does not exist or you do not have access to it", code="model_not_found", param="model"
+        f"The model `{name}` does not exist or you do not have access to it", code="model_not_found", param=param
     )
 
 
