@@ -99,7 +99,7 @@ class RateLimited(ServiceError):
 class ChatLimitReached(RateLimited):
     """As many chats of the project, or at the account, are under way as may be at once."""
 
-    code = "open_chats_limit_exceeded"
+    code = "too_many_chats"
 
 
 class JobLimitReached(RateLimited):

@@ -1,0 +1,138 @@
+"""Measures the memory of a process whose provider, or webhook receiver, answers without end, and how long a call takes.
+
+Each row is a process of its own with as many threads as a worker has by default, all of which get the same answer.
+"""
+
+import json
+import os
+import resource
+import socket
+import subprocess
+import sys
+import threading
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import timedelta
+from io import BytesIO
+from itertools import count
+
+from benchmarks.stack import print_table
+from tests.hostile_servers import DRIPPING, ENDLESS, Talk, events, paging
+from tests.servers import talking
+
+THREADS = 4
+CALL_SECONDS = 10.0
+SETTINGS = {
+    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "TUNERY_SECRET_KEYS": json.dumps([urlsafe_b64encode(bytes(32)).decode()]),
+    "TUNERY_PROVIDER__BASE_URL": "http://127.0.0.1:1/v1",
+    "TUNERY_PROVIDER__API_KEY": "none",
+    "TUNERY_STORAGE": "/tmp",
+    "TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS": '["127.0.0.0/8"]',
+}
+SCENES: dict[str, tuple[Talk | None, str]] = {
+    "a million events": (None, "new_events"),
+    "pages without end": (None, "list_jobs"),
+    "empty objects without end": (ENDLESS["values that never end"], "list_base_models"),
+    "a text without end": (ENDLESS["a text that never ends"], "list_base_models"),
+    "a gzip bomb": (ENDLESS["a gzip bomb"], "list_base_models"),
+    "a gzip bomb as a result file": (ENDLESS["a gzip bomb"], "read_file"),
+    "a gzip bomb as a dataset": (ENDLESS["a gzip bomb"], "fetch"),
+    "a webhook's answer without end": (ENDLESS["a text that never ends"], "post"),
+    "a head in drops": (DRIPPING["a head in drops"], "list_base_models"),
+    "a body in drops": (DRIPPING["a body in drops"], "list_base_models"),
+    "a body in drops after an upload": (DRIPPING["a body in drops"], "create_file"),
+}
+
+
+def _jobs() -> Iterator[bytes]:
+    for number in count():
+        items = [{"id": f"ftjob-{number}-{each}", "model": "m" * 100} for each in range(100)]
+        yield json.dumps({"object": "list", "data": items, "has_more": True}).encode()
+
+
+def _calls(port: int) -> dict[str, Callable[[], object]]:
+    """Runs in the measured process."""
+    from shared.projects.credentials import Account
+    from shared.providers.dialects import Dialect
+    from tests.providers.stand_ins import LONG_AGO
+    from worker.net import http_client
+    from worker.providers.openai.client import OpenAIProvider
+    from worker.providers.openai.parsing import STATUSES
+
+    url, limit = f"http://127.0.0.1:{port}/v1", timedelta(seconds=CALL_SECONDS)
+    provider = OpenAIProvider(Account(None, None, url, Dialect.OPENAI, 0, None), limit, STATUSES)
+    return {
+        "new_events": lambda: provider.new_events("ftjob-1", None),
+        "list_jobs": lambda: provider.list_jobs(LONG_AGO),
+        "list_base_models": provider.list_base_models,
+        "read_file": lambda: sum(map(len, provider.read_file("file-1"))),
+        "create_file": lambda: provider.create_file("a.jsonl", BytesIO(bytes(1 << 20)), timedelta()),
+        "fetch": lambda: sum(map(len, http_client.get(url, 1 << 30, limit))),
+        "post": lambda: http_client.post(url, b"{}", {}, limit),
+    }
+
+
+def measured(port: int, call: str) -> None:
+    """Prints the largest RSS in MB, the longest call in seconds, and how it ended."""
+    import worker.app
+
+    assert worker.app
+    told, took, calls = list[str](), list[float](), _calls(port)
+
+    def ask() -> None:
+        began = time.monotonic()
+        try:
+            told.append(f"{calls[call]()!r}"[:60])
+        except Exception as error:
+            told.append(f"{getattr(error, 'code', type(error).__name__)}: {error}"[:110])
+        took.append(time.monotonic() - began)
+
+    threads = [threading.Thread(target=ask) for _ in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps([rss, max(took), told[0]]))
+
+
+def _locked(pages: Iterator[bytes]) -> Iterator[bytes]:
+    """The pages, for several threads."""
+    lock = threading.Lock()
+
+    def following() -> bytes:
+        with lock:
+            return next(pages)
+
+    return iter(following, None)
+
+
+def _at_once(talk: Talk) -> Talk:
+    """Each connection in a thread of its own."""
+
+    def run(visitor: socket.socket, over: threading.Event) -> None:
+        with visitor, suppress(OSError):
+            talk(visitor, over)
+
+    return lambda visitor, over: threading.Thread(target=run, args=(visitor.dup(), over), daemon=True).start()
+
+
+def main() -> None:
+    rows = []
+    for name, (talk, call) in SCENES.items():
+        talk = talk or paging(_locked(events(size=1000) if call == "new_events" else _jobs()))
+        with talking(_at_once(talk)) as visits:
+            command = [sys.executable, "-m", "benchmarks.hostile_answers", str(visits.port), call]
+            done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **SETTINGS})
+        rss, seconds, told = json.loads(done.stdout.splitlines()[-1])
+        print(f"{name}: {told}", flush=True)
+        rows.append((f"{name}: RSS, longest call", "≤ 512 MB, ends", f"{rss:.0f} MB, {seconds:.1f} s"))
+    print_table(rows)
+
+
+if __name__ == "__main__":
+    measured(int(sys.argv[1]), sys.argv[2]) if len(sys.argv) > 1 else main()

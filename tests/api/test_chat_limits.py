@@ -1,0 +1,118 @@
+"""How many chats run at once, how long one may take, and how large its answer may become."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+
+from api.chat.concurrency import ChatPlaces
+from shared.database import transaction
+from shared.errors import ChatLimitReached
+from shared.projects.models import Credential
+from tests.api.conftest import serving_under
+from tests.api.test_chat import BASE, question
+from tests.api.wire import send
+from tests.hostile_servers import DRIPPING, OK, OPEN_END, Talk, answering, bomb, sending
+from tests.servers import PATIENCE, Visits, talking
+from tests.world import Person
+
+BODY = json.dumps({"model": BASE, "messages": question()}).encode()
+
+
+@contextmanager
+def asking(alice: Person, talk: Talk, **settings: str) -> Iterator[tuple[Person, Visits]]:
+    """Alice, at an api whose provider behaves like `talk`."""
+    with talking(talk) as visits:
+        url = f"http://127.0.0.1:{visits.port}/v1"
+        judged = {"id": BASE, "created": 1, "owned_by": "system", "shutdown_date": None}
+        with transaction() as session:
+            session.add(Credential(provider="openai", base_url=url, base_models=[judged]))
+        with serving_under(TUNERY_PROVIDER__BASE_URL=url, **settings) as address:
+            person = Person(address, alice.api_key, alice.project_id)
+            yield person, visits
+            person.close()
+
+
+@pytest.mark.parametrize("limit", ["TUNERY_CHAT__MAX_PER_PROJECT", "TUNERY_CHAT__MAX_PER_ACCOUNT"])
+def test_a_chat_too_many_is_refused_in_a_moment_and_taken_when_one_has_ended(alice: Person, limit: str) -> None:
+    hanging = sending(OK + OPEN_END, forever=b"", every=PATIENCE)
+    with (
+        asking(alice, hanging, TUNERY_CHAT__MAX_WAIT="0.1", **{limit: "1"}) as (asker, visits),
+        ThreadPoolExecutor() as pool,
+    ):
+        first = pool.submit(send, asker, "POST", "/chat/completions", BODY)
+        deadline = time.monotonic() + PATIENCE
+        while not visits.count:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        refused = send(asker, "POST", "/chat/completions", BODY)
+        assert (refused.status, json.loads(refused.body)["error"]["code"]) == (429, "too_many_chats")
+        assert refused.headers["retry-after"] == "1"
+        assert send(asker, "GET", "/models").status == 200
+        visits.over.set()
+        assert first.result(PATIENCE).status == 200
+        assert send(asker, "POST", "/chat/completions", BODY).status == 200
+
+
+ENDLESS: dict[str, Talk] = {
+    "a stream that never ends": sending(OK + OPEN_END, forever=b"data: {}\n\n" * 1000),
+    "an error that never ends": sending(b"HTTP/1.1 500 Oh\r\n" + OPEN_END, forever=b"a" * 10_000),
+    "a gzip bomb": answering(OK + b"content-encoding: gzip\r\n", b"".join(bomb(20 << 20))),
+    "drops": DRIPPING["a body in drops"],
+}
+
+
+@pytest.mark.parametrize("talk", ENDLESS)
+def test_an_answer_without_end_breaks_off(alice: Person, talk: str) -> None:
+    settings = {"TUNERY_CHAT__MAX_ANSWER_BYTES": "100000", "TUNERY_CHAT__TIMEOUT": "3"}
+    with asking(alice, ENDLESS[talk], **settings) as (asker, _):
+        got: list[bytes] = []
+        with asker.http.stream("POST", "/chat/completions", content=BODY) as answer:
+            pieces = answer.iter_raw()
+            with pytest.raises(httpx2.RemoteProtocolError):
+                got.extend(pieces)
+        assert sum(map(len, got)) <= 100_000
+
+
+def test_a_head_in_drops_is_no_answer(alice: Person) -> None:
+    with asking(alice, DRIPPING["a head in drops"], TUNERY_CHAT__TIMEOUT="1") as (asker, _):
+        answer = send(asker, "POST", "/chat/completions", BODY)
+    assert (answer.status, answer.error["code"]) == (502, "provider_unavailable")
+
+
+@pytest.mark.usefixtures("server")  # for the settings
+def test_places_are_passed_on_in_turn_and_come_back_whatever_happens() -> None:
+    async def scene() -> list[str]:
+        places, told, may_leave = ChatPlaces(), list[str](), asyncio.Event()
+
+        async def chat(name: str) -> None:
+            try:
+                async with places.one("proj", 1, "The project"):
+                    told.append(name)
+                    await may_leave.wait()
+            except ChatLimitReached:
+                told.append(f"{name} refused")
+
+        first = asyncio.create_task(chat("first"))
+        await asyncio.sleep(0)
+        second = asyncio.create_task(chat("second"))
+        await asyncio.sleep(0)
+        await chat("third")
+        assert told == ["first", "third refused"]
+        first.cancel()
+        await asyncio.wait({first})
+        while "second" not in told:
+            await asyncio.sleep(0)
+        may_leave.set()
+        await second
+        async with places.one("proj", 1, "The project"):
+            assert places.count("proj") == 1
+        assert places.count("proj") == 0
+        return told
+
+    assert asyncio.run(scene()) == ["first", "third refused", "second"]
