@@ -1,6 +1,6 @@
 """Measures the memory of a process whose provider, or webhook receiver, answers without end, and how long a call takes.
 
-Each row is a process of its own with as many threads as a worker has by default, all of which get the same answer.
+One process with several threads makes all calls, in each row all threads at once.
 """
 
 import json
@@ -13,7 +13,7 @@ import threading
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from io import BytesIO
 from itertools import count
@@ -29,7 +29,7 @@ SETTINGS = {
     "REDIS_URL": "redis://127.0.0.1:1/0",
     "TUNERY_SECRET_KEYS": json.dumps([urlsafe_b64encode(bytes(32)).decode()]),
     "TUNERY_PROVIDER__BASE_URL": "http://127.0.0.1:1/v1",
-    "TUNERY_PROVIDER__API_KEY": "none",
+    "TUNERY_PROVIDER__API_KEY": "sk-any",
     "TUNERY_STORAGE": "/tmp",
     "TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS": '["127.0.0.0/8"]',
 }
@@ -77,16 +77,13 @@ def _calls(port: int) -> dict[str, Callable[[], object]]:
 
 
 def measured(port: int, call: str) -> None:
-    """Prints the largest RSS in MB, the longest call in seconds, and how it ended."""
-    import worker.app
-
-    assert worker.app
-    told, took, calls = list[str](), list[float](), _calls(port)
+    """Prints the largest RSS so far in MB, the longest call in seconds, and how it ended."""
+    told, took, wanted = list[str](), list[float](), _calls(port)[call]
 
     def ask() -> None:
         began = time.monotonic()
         try:
-            told.append(f"{calls[call]()!r}"[:60])
+            told.append(f"{wanted()!r}"[:60])
         except Exception as error:
             told.append(f"{getattr(error, 'code', type(error).__name__)}: {error}"[:110])
         took.append(time.monotonic() - began)
@@ -97,7 +94,15 @@ def measured(port: int, call: str) -> None:
     for thread in threads:
         thread.join()
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps([rss, max(took), told[0]]))
+    print(json.dumps([rss, max(took), told[0]]), flush=True)
+
+
+def measure_all(scenes: list[tuple[int, str]]) -> None:
+    import worker.app
+
+    assert worker.app
+    for port, call in scenes:
+        measured(port, call)
 
 
 def _locked(pages: Iterator[bytes]) -> Iterator[bytes]:
@@ -122,17 +127,22 @@ def _at_once(talk: Talk) -> Talk:
 
 
 def main() -> None:
-    rows = []
-    for name, (talk, call) in SCENES.items():
-        talk = talk or paging(_locked(events(size=1000) if call == "new_events" else _jobs()))
-        with talking(_at_once(talk)) as visits:
-            command = [sys.executable, "-m", "benchmarks.hostile_answers", str(visits.port), call]
-            done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **SETTINGS})
-        rss, seconds, told = json.loads(done.stdout.splitlines()[-1])
-        print(f"{name}: {told}", flush=True)
-        rows.append((f"{name}: RSS, longest call", "≤ 512 MB, ends", f"{rss:.0f} MB, {seconds:.1f} s"))
+    with ExitStack() as stack:
+        ports = []
+        for talk, call in SCENES.values():
+            made = talk or paging(_locked(events(size=1000) if call == "new_events" else _jobs()))
+            ports.append((stack.enter_context(talking(_at_once(made))).port, call))
+        command = [sys.executable, "-m", "benchmarks.hostile_answers", json.dumps(ports)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **SETTINGS}) as process:
+            assert process.stdout is not None
+            rows = [_row(name, *json.loads(process.stdout.readline())) for name in SCENES]
     print_table(rows)
 
 
+def _row(name: str, rss: float, seconds: float, told: str) -> tuple[str, str, str]:
+    print(f"{name}: {told}", flush=True)
+    return f"{name}: largest RSS so far, longest call", "≤ 512 MB, ends", f"{rss:.0f} MB, {seconds:.1f} s"
+
+
 if __name__ == "__main__":
-    measured(int(sys.argv[1]), sys.argv[2]) if len(sys.argv) > 1 else main()
+    measure_all(json.loads(sys.argv[1])) if len(sys.argv) > 1 else main()
