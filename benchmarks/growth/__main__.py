@@ -50,8 +50,7 @@ class Bench:
 
     def __init__(self, stack: Measured) -> None:
         self.stack = stack
-        address = urlsplit(stack.base_url)
-        self._connection, self._prefix = http.client.HTTPConnection(address.hostname or "", address.port), address.path
+        self._address = urlsplit(stack.base_url)
         self.url = stack.environ["DATABASE_URL"].replace("postgresql+psycopg://", "postgresql://", 1)
         client = stack.openai
         file_id = uploaded(client)
@@ -80,6 +79,7 @@ class Bench:
 
     def measure(self) -> dict[str, float]:
         """Median seconds of each question."""
+        self._connection = http.client.HTTPConnection(self._address.hostname or "", self._address.port)
         asked = questions(self._subject())
         for question in asked:
             self._ask(question)
@@ -121,7 +121,7 @@ class Bench:
         """Seconds from the request to the last byte of the answer."""
         key = self.stack.admin_key if question.as_admin else self.stack.api_key
         started = time.perf_counter()
-        self._connection.request("GET", self._prefix + question.path, headers={"authorization": f"Bearer {key}"})
+        self._connection.request("GET", self._address.path + question.path, headers={"authorization": f"Bearer {key}"})
         response = self._connection.getresponse()
         body = response.read()
         if response.status != 200:
