@@ -27,15 +27,19 @@ class Line(NamedTuple):
 
 def report_duplicates(file: BinaryIO, result: RangeResult) -> None:
     """Add a warning to `result` for each example that equals or nearly equals one before it."""
-    exact: dict[int, int] = {}  # the number of the first line, by a 64-bit hash of its content
-    near: dict[int, int] = {}
+    near: dict[int, int] = {}  # the number of the first line, by a 64-bit hash of its normalized content
+    others: dict[int, int] = {}  # the number of the first line, by a hash of its content, if it is nearly one before it
+    hashes = array("q", bytes(2 * len(result.tails)))  # of the content of the lines in `near`, by their number
     for line in _read_lines(file, result, _candidates(result)):
-        first = exact.setdefault(hash(line.content.strip()), line.number)
+        content = hash(line.content.strip())
+        similar = near.setdefault(hash(normalized_line(line.content)), line.number)
+        if similar == line.number:
+            hashes[similar - 1] = content
+            continue
+        first = similar if hashes[similar - 1] == content else others.setdefault(content, line.number)
         if first != line.number:
             _warn(result, "duplicate_example", line, f"the example is the same as line {first}")
-            continue
-        similar = near.setdefault(hash(normalized_line(line.content)), line.number)
-        if similar != line.number:
+        else:
             _warn(result, "near_duplicate_example", line, f"the example is nearly the same as line {similar}")
 
 

@@ -22,8 +22,8 @@ class CountedMessage(msgspec.Struct, frozen=True, gc=False):
 def counted(message: dict[str, Any]) -> CountedMessage:
     """A message in which the rules found no error, reduced to what is counted."""
     content = message.get("content")
-    if len(message) == 2 and isinstance(content, str):
-        return CountedMessage(message["role"], content, message["role"] == "assistant")
+    if isinstance(content, str) and (len(message) == 2 or message["role"] != "assistant"):
+        return CountedMessage(message["role"], content, message["role"] == "assistant", message.get("name"))
     parts = [part for part in listed(content) if not is_image(part)]
     text = (
         content if isinstance(content, str) else "".join(part.get("text") or part.get("refusal", "") for part in parts)

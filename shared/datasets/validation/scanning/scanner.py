@@ -212,7 +212,10 @@ class RangeScanner:
 
     def _note(self, index: int, finding: Finding) -> None:
         """Keep a finding until the block ends: the paths yield findings out of the order of the lines."""
-        self._note_each((index,), finding)
+        if self.result.remaining(finding.code):
+            self._found.append((index, finding))
+        else:
+            self._others[finding.code] += 1
 
     def _note_each(self, indexes: Sequence[int], finding: Finding, times: int | None = None) -> None:
         """Keep the same finding for several lines, or only count it where enough of its code are kept.
