@@ -78,7 +78,7 @@ def get_celery() -> Celery:
     return celery
 
 
-MAX_QUEUED_MESSAGES = 3000  # per queue; several processes may exceed it between two counts, but stay below 5,000
+MAX_QUEUED_MESSAGES = 1000  # per queue; several processes may exceed it between two counts, but stay below 2,000
 COUNT_INTERVAL_SECONDS = 0.5
 CONFIRM_AFTER_SECONDS = 0.25  # if Redis has not answered for so long, one message alone finds out whether it still does
 _counts: dict[str, int] = {}  # the messages in each queue, as counted at `_counted_at` and sent since then
