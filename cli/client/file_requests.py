@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
-from cli.api_client import Found
+from cli.api_client import Found, get
 from cli.client.arguments import agree, local_file
 from cli.client.output import (
     print_document,
     print_fields,
+    print_fitting,
     print_list,
     short_time,
     size,
 )
 from cli.client.pages import page_size, take
-from cli.client.server import connected
+from cli.client.server import connected, tunerys_own
 from cli.columns import printable, say
 from cli.datasets.output import publish, unfinished_file
 from cli.failure import Failure
@@ -150,3 +151,16 @@ def delete(file_id: str, *, yes: bool, as_json: bool) -> None:
         print_document(deleted)
     else:
         print(f"{file_id} is deleted.")
+
+
+def show_quotas(*, as_json: bool) -> None:
+    with connected() as client, tunerys_own("quotas", "Ask its operator what you may keep."):
+        quotas = get(client, "/project")["quotas"]
+    if as_json:
+        print_document(quotas)
+        return
+    rows = [
+        [name.replace("_", " "), str(each["used"]), "none" if each["limit"] is None else str(each["limit"])]
+        for name, each in quotas.items()
+    ]
+    print_fitting(("QUOTA", "USED", "LIMIT"), rows)

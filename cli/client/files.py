@@ -96,3 +96,11 @@ def delete(file_id: FileId, yes: Yes = False, json: AsJson = False) -> None:
     from cli.client.file_requests import delete
 
     delete(file_id, yes=yes, as_json=json)
+
+
+@app.command()
+def quotas(json: AsJson = False) -> None:
+    """Show how much the project keeps, and how much it may: files, uploads, events, keys. Of Tunery's own servers."""
+    from cli.client.file_requests import show_quotas
+
+    show_quotas(as_json=json)

@@ -101,3 +101,13 @@ def test_a_large_file_is_sent_in_parts(
     said = tunery("files", "upload", str(train))
     assert (said.code, said.out.startswith("file-")) == (0, True)
     assert at_alices.openai.files.content(said.out.strip()).read() == lines()
+
+
+def test_quotas_are_shown_with_use_and_limit(at_alices: Person, tunery: Tunery) -> None:
+    at_alices.upload()
+    said = tunery("files", "quotas")
+    rows = [line.split() for line in said.out.splitlines()]
+    assert rows[0] == ["QUOTA", "USED", "LIMIT"]
+    assert ["files", "1", "100000"] in rows
+    assert ["file", "bytes", str(len(lines())), str(1 << 40)] in rows
+    assert json.loads(tunery("files", "quotas", "--json").out) == at_alices.http.get("/project").json()["quotas"]
