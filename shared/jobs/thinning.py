@@ -9,7 +9,7 @@ from shared.db.times import utc_now
 from shared.jobs.models import Job
 from shared.settings import get_settings
 
-JOBS_PER_BATCH = 10  # each may have 100,000 steps
+JOBS_PER_BATCH = 2  # each may have 100,000 steps, and the sweep waits for a round of batches
 
 # What is left of a curve: its first and last point, every k-th, and each at which the model was validated.
 _THIN = text(
