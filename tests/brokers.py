@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
+import pytest
 from sqlalchemy import make_url
 
 from shared.broker import queue
@@ -15,10 +16,13 @@ from shared.broker.queue import circuit_breaker, get_celery
 from shared.settings import get_settings
 from tests.worker.support import settings
 
+OWN_TIMEOUT_SECONDS = queue.REDIS_TIMEOUT_SECONDS
+
 
 @contextmanager
 def broker_at(url: str) -> Iterator[None]:
-    with settings(REDIS_URL=url):
+    with settings(REDIS_URL=url), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(queue, "REDIS_TIMEOUT_SECONDS", OWN_TIMEOUT_SECONDS)
         forget_the_broker()
         yield
         get_celery().close()

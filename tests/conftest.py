@@ -21,6 +21,7 @@ from cli.embedded import postgres_home
 from cli.local.environment import StackOptions
 from cli.local.stack import running
 from cli.processes.ports import PortReservations
+from shared.broker import queue
 from shared.broker.queue import get_celery
 from shared.database import get_engine
 from shared.datasets.validation.rules import fitness
@@ -30,7 +31,7 @@ from shared.settings import get_settings
 from tests.api.administration import Operator, operating
 from tests.api.module_person import module_person
 from tests.brokers import until_it_answers
-from tests.servers import Receiver, free_port, serving, wait_for_port
+from tests.servers import PATIENCE, Receiver, free_port, serving, wait_for_port
 from tests.storage_locations import BUCKET, StorageLocation, s3_server, variables
 from tests.worker.support import settings
 from tests.world import Person, RunningStack, Sandbox, empty_tables, environment
@@ -139,6 +140,7 @@ def server(
         }
     ):
         get_settings()
+    queue.REDIS_TIMEOUT_SECONDS = PATIENCE  # a busy machine is no Redis that is down
     migrate()
     with serving(create_app()) as address:
         yield f"{address}/v1"

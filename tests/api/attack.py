@@ -64,7 +64,7 @@ class Attack:
         address = address or operation.address(self.ids_for(operation))
         if body is None and operation.body is not None:
             body = json.dumps(operation.body).encode()
-        for _ in range(10):  # a connection whose body nobody reads may be reset before its answer has been read
+        for _ in range(50):  # a connection whose body nobody reads may be reset before its answer has been read
             with suppress(ConnectionResetError):
                 return send(self.mallory, operation.method, address, body, {**key, **(headers or {})})
         raise AssertionError(f"{operation.method} {address}: every connection was reset")
