@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import socket
 import zlib
 from collections.abc import Callable, Iterator
@@ -13,12 +14,16 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 OPEN_END = b"connection: close\r\n\r\n"
 
 
-def _asked(visitor: socket.socket) -> bytes:
-    """Read a request's head."""
+def _asked(visitor: socket.socket) -> None:
+    """Read a request. What is left unread when a connection is closed would reset it."""
     head = b""
     while b"\r\n\r\n" not in head and (data := visitor.recv(65536)):
         head += data
-    return head
+    head, _, body = head.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: *(\d+)", head.lower())
+    left = int(length[1]) - len(body) if length else 0
+    while left > 0 and (data := visitor.recv(65536)):
+        left -= len(data)
 
 
 def sending(*pieces: bytes, forever: bytes, every: float = 0) -> Talk:

@@ -14,49 +14,44 @@ from api.chat.concurrency import ChatPlaces
 from shared.database import transaction
 from shared.errors import ChatLimitReached
 from shared.projects.models import Credential
-from tests.api.conftest import serving_under
 from tests.api.test_chat import BASE, question
 from tests.api.wire import send
 from tests.hostile_servers import DRIPPING, OK, OPEN_END, Talk, answering, bomb, sending
 from tests.servers import PATIENCE, Visits, talking
+from tests.worker.support import settings
 from tests.world import Person
 
 BODY = json.dumps({"model": BASE, "messages": question()}).encode()
 
 
 @contextmanager
-def asking(alice: Person, talk: Talk, **settings: str) -> Iterator[tuple[Person, Visits]]:
-    """Alice, at an api whose provider behaves like `talk`."""
+def asking(talk: Talk, **values: str) -> Iterator[Visits]:
+    """The api with other settings, and a provider that behaves like `talk`."""
     with talking(talk) as visits:
         url = f"http://127.0.0.1:{visits.port}/v1"
         judged = {"id": BASE, "created": 1, "owned_by": "system", "shutdown_date": None}
         with transaction() as session:
             session.add(Credential(provider="openai", base_url=url, base_models=[judged]))
-        with serving_under(TUNERY_PROVIDER__BASE_URL=url, **settings) as address:
-            person = Person(address, alice.api_key, alice.project_id)
-            yield person, visits
-            person.close()
+        with settings(TUNERY_PROVIDER__BASE_URL=url, **values):
+            yield visits
 
 
 @pytest.mark.parametrize("limit", ["TUNERY_CHAT__MAX_PER_PROJECT", "TUNERY_CHAT__MAX_PER_ACCOUNT"])
 def test_a_chat_too_many_is_refused_in_a_moment_and_taken_when_one_has_ended(alice: Person, limit: str) -> None:
     hanging = sending(OK + OPEN_END, forever=b"", every=PATIENCE)
-    with (
-        asking(alice, hanging, TUNERY_CHAT__MAX_WAIT="0.1", **{limit: "1"}) as (asker, visits),
-        ThreadPoolExecutor() as pool,
-    ):
-        first = pool.submit(send, asker, "POST", "/chat/completions", BODY)
+    with asking(hanging, TUNERY_CHAT__MAX_WAIT="0.1", **{limit: "1"}) as visits, ThreadPoolExecutor() as pool:
+        first = pool.submit(send, alice, "POST", "/chat/completions", BODY)
         deadline = time.monotonic() + PATIENCE
         while not visits.count:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        refused = send(asker, "POST", "/chat/completions", BODY)
+        refused = send(alice, "POST", "/chat/completions", BODY)
         assert (refused.status, json.loads(refused.body)["error"]["code"]) == (429, "too_many_chats")
         assert refused.headers["retry-after"] == "1"
-        assert send(asker, "GET", "/models").status == 200
+        assert send(alice, "GET", "/models").status == 200
         visits.over.set()
         assert first.result(PATIENCE).status == 200
-        assert send(asker, "POST", "/chat/completions", BODY).status == 200
+        assert send(alice, "POST", "/chat/completions", BODY).status == 200
 
 
 ENDLESS: dict[str, Talk] = {
@@ -69,10 +64,9 @@ ENDLESS: dict[str, Talk] = {
 
 @pytest.mark.parametrize("talk", ENDLESS)
 def test_an_answer_without_end_breaks_off(alice: Person, talk: str) -> None:
-    settings = {"TUNERY_CHAT__MAX_ANSWER_BYTES": "100000", "TUNERY_CHAT__TIMEOUT": "3"}
-    with asking(alice, ENDLESS[talk], **settings) as (asker, _):
+    with asking(ENDLESS[talk], TUNERY_CHAT__MAX_ANSWER_BYTES="100000", TUNERY_CHAT__TIMEOUT="3"):
         got: list[bytes] = []
-        with asker.http.stream("POST", "/chat/completions", content=BODY) as answer:
+        with alice.http.stream("POST", "/chat/completions", content=BODY) as answer:
             pieces = answer.iter_raw()
             with pytest.raises(httpx2.RemoteProtocolError):
                 got.extend(pieces)
@@ -80,8 +74,8 @@ def test_an_answer_without_end_breaks_off(alice: Person, talk: str) -> None:
 
 
 def test_a_head_in_drops_is_no_answer(alice: Person) -> None:
-    with asking(alice, DRIPPING["a head in drops"], TUNERY_CHAT__TIMEOUT="1") as (asker, _):
-        answer = send(asker, "POST", "/chat/completions", BODY)
+    with asking(DRIPPING["a head in drops"], TUNERY_CHAT__TIMEOUT="1"):
+        answer = send(alice, "POST", "/chat/completions", BODY)
     assert (answer.status, answer.error["code"]) == (502, "provider_unavailable")
 
 
