@@ -7,7 +7,7 @@ from sqlalchemy import TypeDecorator
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-from shared.database import get_engine
+from shared.database import owner_engine
 
 
 def render_item(kind: str, item: Any, _: Any) -> str | Literal[False]:
@@ -19,7 +19,7 @@ def render_item(kind: str, item: Any, _: Any) -> str | Literal[False]:
     return False
 
 
-with get_engine().connect() as connection:
+with owner_engine().connect() as connection:
     context.configure(connection, target_metadata=SQLModel.metadata, render_item=render_item, compare_type=True)
     with context.begin_transaction():
         context.run_migrations()

@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg import Connection
 from psycopg.errors import UndefinedColumn, UndefinedTable
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, NullPool, event
 from sqlalchemy.exc import DisconnectionError, ProgrammingError
 from sqlmodel import Session, create_engine
 
@@ -41,6 +41,12 @@ def get_engine() -> Engine:
     )
     event.listen(engine, "checkout", _check_open)
     return engine
+
+
+def owner_engine() -> Engine:
+    """Return an engine of the login that owns the tables, for migrations and for what only the owner may do."""
+    url = get_settings().migration_database_url or get_settings().database_url
+    return create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5, "application_name": "tunery"})
 
 
 def _check_open(connection: Connection[Any], *_: object) -> None:

@@ -1,4 +1,7 @@
-"""Reads and upgrades the schema's revision. Separate from `shared.database`: a worker starts faster without Alembic."""
+"""Reads and upgrades the schema's revision, and grants the servers their rights in it.
+
+Separate from `shared.database`: a worker starts faster without Alembic.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -7,11 +10,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, make_url, text
 from sqlmodel import Session
 
-from shared.database import get_engine
+from shared.database import owner_engine
+from shared.db import server_role
 from shared.errors import ServiceError
+from shared.settings import get_settings
 
 _LOCK = 7_186_837_679  # any number; the same in every process that migrates
 _PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
@@ -28,22 +33,44 @@ class UnknownRevision(ServiceError):
         )
 
 
+class CannotSeparateLogins(ServiceError):
+    """The owner may not give the servers' login its rights."""
+
+    def __init__(self, login: str, statements: str) -> None:
+        super().__init__(
+            f"The schema is up to date, but the owner may not let {login}, the login of DATABASE_URL, work in it: let "
+            f"an administrator run {statements}; and migrate again (docs/deploying.md, Roles)"
+        )
+
+
 def _config() -> Config:
     return Config(toml_file=str(_PYPROJECT))
 
 
 def migrate() -> None:
-    """Upgrades the schema to the newest revision. A second process waits until the first is done.
+    """Upgrades the schema to the newest revision, and grants the servers' login what it needs in each table.
 
-    Raises `UnknownRevision`.
+    A second process waits until the first is done. Raises `UnknownRevision` and `CannotSeparateLogins`.
     """
-    with get_engine().connect() as lock:
-        lock.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
+    with owner_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as owner:
+        owner.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
         try:
-            _check_revision_is_known(lock)
+            _check_revision_is_known(owner)
             command.upgrade(_config(), "head")
+            _grant_rights(owner)
         finally:
-            lock.execute(text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
+            owner.execute(text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
+
+
+def _grant_rights(owner: Connection) -> None:
+    """With one login for everything, an owner that may not make roles goes on as before; `tunery doctor` says so."""
+    login = make_url(get_settings().database_url)
+    is_another = login.username != owner.scalar(text("select session_user"))
+    try:
+        server_role.grant_rights(owner, login if is_another else None)
+    except server_role.NotAllowed as refused:
+        if is_another:
+            raise CannotSeparateLogins(login.username or "", refused.statements) from None
 
 
 def _check_revision_is_known(connection: Connection) -> None:

@@ -147,6 +147,7 @@ class Settings(BaseSettings):
     )
 
     database_url: Annotated[str, AfterValidator(_with_driver), Field(repr=False, validation_alias="DATABASE_URL")]
+    migration_database_url: Annotated[Annotated[str, AfterValidator(_with_driver)] | None, Field(repr=False)] = None
     redis_url: Annotated[str, AfterValidator(_not_a_cluster), Field(repr=False, validation_alias="REDIS_URL")]
     secret_keys: Annotated[tuple[SealingKey, ...], Field(min_length=1)]
     provider: ProviderSettings

@@ -122,9 +122,12 @@ def server(
     admin = create_engine(postgres_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     with admin.connect() as connection:
         connection.execute(text(f"create database {database}"))
+    owner = make_url(postgres_url).set(database=database)
+    login = owner.set(username="tunery_login", password="of-the-servers-alone")  # `migrate` makes it
     with environment(
         {
-            "DATABASE_URL": make_url(postgres_url).set(database=database).render_as_string(hide_password=False),
+            "DATABASE_URL": login.render_as_string(hide_password=False),
+            "TUNERY_MIGRATION_DATABASE_URL": owner.render_as_string(hide_password=False),
             "REDIS_URL": redis_url,
             "TUNERY_SECRET_KEYS": json.dumps([Fernet.generate_key().decode()]),
             "TUNERY_PROVIDER__BASE_URL": f"{sandbox_server.address}/v1",

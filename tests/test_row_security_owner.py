@@ -10,17 +10,17 @@ import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlmodel import Session, select
 
-from shared.database import transaction
 from shared.db.row_security import limit_to_project
 from shared.projects import service as projects
 from shared.projects.models import Project
-from tests.world import variables_of_this_test
+from shared.settings import get_settings
+from tests.world import as_owner, variables_of_this_test
 
 
 @pytest.fixture
 def plain_owner(server: str) -> Iterator[str]:
     """Yield the URL of an empty database whose owner has no other privileges, as with a managed Postgres."""
-    url = make_url(variables_of_this_test()["DATABASE_URL"])
+    url = make_url(get_settings().migration_database_url or "")
     user = f"plain_{os.getpid()}"
     with create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect() as admin:
         admin.execute(text(f"create role {user} login password 'plain'"))
@@ -35,7 +35,7 @@ def test_migrate_tells_an_owner_without_privileges_which_grant_it_needs(plain_ow
     assert "GRANT tunery_app TO plain_" in said
     assert "Traceback" not in said
     url = make_url(plain_owner)
-    with transaction() as session:
+    with as_owner() as session:
         session.execute(text(f"grant tunery_app to {url.username}"))
     assert "The database is at revision" in migrate(plain_owner)
     with create_engine(url, poolclass=NullPool).begin() as owner, Session(owner) as session:
@@ -47,8 +47,9 @@ def test_migrate_tells_an_owner_without_privileges_which_grant_it_needs(plain_ow
         assert session.get(Project, alices, populate_existing=True) is None
 
 
-def migrate(database_url: str) -> str:
-    environ = {**os.environ, **variables_of_this_test(), "DATABASE_URL": database_url}
+def migrate(database_url: str, owner: str = "") -> str:
+    urls = {"DATABASE_URL": database_url, "TUNERY_MIGRATION_DATABASE_URL": owner}
+    environ = {**os.environ, **variables_of_this_test(), **urls}
     done = subprocess.run(
         [sys.executable, "-m", "cli", "migrate"],
         env=environ,

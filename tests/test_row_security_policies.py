@@ -16,7 +16,7 @@ from shared.db.row_security import across_projects, limit_to_project
 from shared.db.tables import Table
 from shared.errors import NotFound
 from shared.projects import service as projects
-from tests.world import empty_tables
+from tests.world import as_owner, empty_tables
 
 OWNER = {"projects": "id"}  # everywhere else it is `project_id`
 TABLES = sorted({table.name for table in SQLModel.metadata.sorted_tables if "project_id" in table.columns} | {*OWNER})
@@ -48,7 +48,7 @@ OWN_VALUES: dict[str, dict[str, Any]] = {}  # columns for which a table's checks
 @pytest.fixture(scope="module")
 def two(server: str) -> Iterator[tuple[str, str]]:
     """The ids of two projects, each with one row in every table that belongs to projects."""
-    with transaction() as session:
+    with as_owner() as session:
         alices, bobs = (projects.create_project(session, name).id for name in ("alice's", "bob's"))
         session.execute(text("set local session_replication_role = replica"))  # without foreign keys
         for table in TABLES:
@@ -167,7 +167,7 @@ def test_a_projects_session_cannot_write_keys(two: tuple[str, str], table: str) 
 
 
 def test_a_table_can_share_rows_that_have_no_project(two: tuple[str, str]) -> None:
-    with transaction() as session:
+    with as_owner() as session:
         session.execute(text("create table shared_rows (project_id text)"))
         session.execute(text("select tunery_protect('shared_rows', shared => true)"))
         session.execute(text("insert into shared_rows values (null), (:hers), (:his)"), {"hers": two[0], "his": two[1]})

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx2
 from openai import DefaultHttpxClient, OpenAI
-from sqlalchemy import text, update
-from sqlmodel import select
+from sqlalchemy import Engine, create_engine, text, update
+from sqlmodel import Session, select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
@@ -174,9 +174,21 @@ def row(model: type[Any], id: str) -> Any:
         return session.get_one(model, id)
 
 
+@contextmanager
+def as_owner() -> Iterator[Session]:
+    """A transaction of the login that owns the tables, for what the servers must not do."""
+    with Session(_owner_engine(get_settings().migration_database_url or "")) as session, session.begin():
+        yield session
+
+
+@cache
+def _owner_engine(url: str) -> Engine:
+    return create_engine(url)
+
+
 def empty_tables() -> None:
     """Everything but the organization, and the schema's revision. Row by row, in any order: there are only a few."""
-    with transaction() as session:
+    with as_owner() as session:
         session.execute(text("set local session_replication_role = replica"))
         session.execute(text(_deletes()))
 
@@ -187,12 +199,12 @@ def _deletes() -> str:
         "select string_agg(format('delete from %I', tablename), '; ') from pg_tables where schemaname = 'public'"
         " and tablename not in ('organizations', 'alembic_version')"
     )
-    with transaction() as session:
+    with as_owner() as session:
         return str(session.execute(text(tables)).scalar_one())
 
 
 def variables_of_this_test() -> dict[str, str]:
-    """The settings of this process, for one that is started beside it."""
+    """The settings of this process, for one that is started beside it; without the owner's URL."""
     settings = get_settings()
     return {
         "DATABASE_URL": settings.database_url,

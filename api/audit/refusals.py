@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.audit.models import AuditLog
+from shared.audit.recording import in_order_of_chains
 from shared.database import transaction
 from shared.db.ids import new_id
 from shared.db.times import utc_now
@@ -90,4 +91,4 @@ def _outcome(entry: AuditLog) -> tuple[object, ...]:
 
 def _add(entries: list[AuditLog]) -> None:
     with transaction() as session:
-        session.add_all(entries)
+        session.add_all(in_order_of_chains(entries))

@@ -1,17 +1,23 @@
 """`tunery audit`: who has changed what, and who was refused. Reads through the API; removes in the database."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli.api_client import PAGE_ITEMS, Found, admin_client
-from cli.columns import at, print_table
+from cli.columns import at, print_table, say
+from cli.failure import Failure
 
 if TYPE_CHECKING:  # the import takes half a second
     from openai import OpenAI
+
+    from shared.audit.chain import Head, Report
 
 app = typer.Typer(help="Who has changed what, and who was refused.", no_args_is_help=True)
 
@@ -67,13 +73,72 @@ def export(
 def prune(
     before: Annotated[datetime, typer.Option(formats=DAY_OR_SECOND, help="Remove what is older, in UTC.")],
 ) -> None:
-    """Remove old entries for good. That is an entry itself. Postgres lets only the owner of the table do it."""
-    from shared.audit import service as audit
-    from shared.database import transaction
+    """Remove old entries for good. That is an entry itself. Postgres lets only the owner of the table do it.
 
-    with transaction() as session:
+    It connects with TUNERY_MIGRATION_DATABASE_URL, if that is set. With compose:
+    `docker compose run --rm --no-deps migrate audit prune --before 2026-01-01`
+    """
+    from sqlmodel import Session
+
+    from shared.audit import service as audit
+    from shared.database import owner_engine
+
+    with Session(owner_engine()) as session, session.begin():
         removed = audit.prune(session, before.replace(tzinfo=UTC))
     print(f"Removed {removed} entries from before {before:%Y-%m-%d %H:%M:%S} UTC.")
+
+
+@app.command()
+def verify(
+    against: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="What an earlier `verify --json` printed: it must still hold."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check that no entry was changed, removed, added or moved behind the servers' back. Reads in the database.
+
+    Each entry carries the hash of the one before it in the same project. Who owns the database can write a whole chain
+    anew: keep what `--json` prints in another place, and give it to the next check with `--against`.
+
+    Exit status: 0, or 1 if something is wrong.
+    """
+    from shared.audit import chain
+    from shared.database import transaction
+
+    noted = _noted(against) if against else {}
+    with transaction() as session:
+        report = chain.verify(session, noted)
+    if as_json:
+        heads = {name: head._asdict() for name, head in report.heads.items()}
+        print(json.dumps({"status": "fail" if report.problems else "ok", **asdict(report), "heads": heads}))
+    else:
+        _print_report(report)
+    if report.problems:
+        raise typer.Exit(1)
+
+
+def _noted(file: Path) -> "dict[str, Head]":
+    from shared.audit.chain import Head
+
+    try:
+        heads = json.loads(file.read_text())["heads"]
+        return {str(name): Head(int(head["entries"]), str(head["hash"])) for name, head in heads.items()}
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise Failure(f"{file} is not what `tunery audit verify --json` prints.") from None
+
+
+def _print_report(report: "Report") -> None:
+    chains = f"{len(report.heads)} chain{'' if len(report.heads) == 1 else 's'}"
+    print(f"{report.entries} entries in {chains} were read; {report.pruned} were pruned before.")
+    if not report.problems:
+        print("Each follows the one before it.")
+        return
+    listed = report.problems
+    rows = [(p.kind, p.chain or "-", str(p.position or "-"), p.id or "-", str(p.count)) for p in listed]
+    print_table(("WRONG", "PROJECT", "PLACE", "ENTRY", "TIMES"), rows)
+    if (more := sum(report.counts.values()) - sum(each.count for each in listed)) > 0:
+        say(f"{more} more are not listed.")
 
 
 def _lines(client: "OpenAI", wanted: dict[str, Any]) -> Iterator[str]:

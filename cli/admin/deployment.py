@@ -6,7 +6,7 @@ from sqlalchemy.exc import OperationalError
 
 from cli.columns import say
 from cli.explain import sentence_for
-from shared.database import get_engine
+from shared.database import owner_engine
 from shared.key_rotation.startup_check import check_keys
 from shared.migrations import migrate, newest_revision
 
@@ -16,7 +16,7 @@ def migrate_when_reachable(patience: float) -> str:
     deadline, has_said_so = time.monotonic() + patience, False
     while True:
         try:
-            get_engine().connect().close()
+            owner_engine().connect().close()
             break
         except OperationalError as error:
             if time.monotonic() > deadline:

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 
 from cli.doctor.result import Result, fail, ok, warn
+from shared.db.server_role import PROJECT_ROLE, rights_on
 from shared.migrations import known_revisions, newest_revision
 from shared.settings import get_settings
 
@@ -14,12 +15,17 @@ CONNECT_SECONDS = 4
 STATEMENT_MILLISECONDS = 4000
 OLDEST, NEWEST = 16, 18
 MAX_SKEW_SECONDS = 2.0
-ROLE = "tunery_app"
+ROLE = PROJECT_ROLE
 ROLES_PAGE = "docs/deploying.md, Roles"
 
 _UNPROTECTED = """select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace
     join pg_attribute a on a.attrelid = c.oid and a.attname = 'project_id'
     where c.relkind = 'r' and n.nspname = current_schema() and not c.relrowsecurity order by 1"""
+# Of each table: whether the login has the rights of its owner, and which rights it has in it.
+_RIGHTS = """select relname, pg_has_role(current_user, relowner, 'USAGE'),
+    array(select right_ from unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) right_
+        where has_table_privilege(c.oid, right_))
+    from pg_class c where relkind in ('r', 'p') and relnamespace = current_schema()::regnamespace order by 1"""
 _ME = "select rolname, rolsuper, rolbypassrls from pg_roles where rolname = current_user"
 _LARGEST = """select c.relname, c.reltuples::bigint, pg_total_relation_size(c.oid) from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
@@ -91,10 +97,29 @@ def _roles(connection: psycopg.Connection[Any]) -> Iterator[Result]:
         yield warn(
             "roles",
             f"{name} is a superuser, which can switch row-level security off",
-            f"Use an owner without that right in production ({ROLES_PAGE}).",
+            f"Give the servers a login of their own ({ROLES_PAGE}).",
         )
     else:
-        yield ok("roles", f"{name} takes the role {ROLE} for each caller, and each table of projects is protected")
+        yield from _rights(connection, name)
+
+
+def _rights(connection: psycopg.Connection[Any], name: str) -> Iterator[Result]:
+    rows = [(table, owns, frozenset(rights)) for table, owns, rights in connection.execute(_RIGHTS).fetchall()]
+    missing = [table for table, _, rights in rows if not rights_on(table) <= rights]
+    beyond = [table for table, _, rights in rows if not rights <= rights_on(table)]
+    if any(owns for _, owns, _ in rows):
+        yield warn(
+            "roles",
+            f"{name} owns the tables: a server that is taken over can change triggers, policies and the audit log",
+            f"Give the servers a login of their own ({ROLES_PAGE}).",
+        )
+    elif missing:
+        yield fail("roles", f"{name} lacks rights on {', '.join(missing)}", "Run `./tunery migrate`.")
+    elif beyond:
+        advice = f"Revoke what the role tunery_server does not have ({ROLES_PAGE})."
+        yield warn("roles", f"{name} has more rights than it needs on {', '.join(beyond)}", advice)
+    else:
+        yield ok("roles", f"{name} owns nothing and takes the role {ROLE} for each caller; all tables are protected")
 
 
 def _largest_tables(connection: psycopg.Connection[Any]) -> Result:

@@ -14,7 +14,8 @@ from cli.embedded.postgres_home import account_for_postgres, place_for_data, pro
 from cli.processes.child import Account, Child, ProcessDied, Program
 from cli.processes.ports import LOCALHOST
 
-USER = "tunery"
+USER = "tunery"  # owns the tables, and is a superuser
+LOGIN = "tunery_login"  # of the servers; `migrate` makes it
 DATABASE = "postgres"
 STATUS_LINE = 7  # of postmaster.pid, counted from 0: «starting», «ready», «stopping»
 SURVIVORS_PATIENCE = 10  # seconds
@@ -38,6 +39,7 @@ class Cluster:
     programs: Path
     account: Account | None
     password: str
+    login_password: str
 
     @property
     def data(self) -> Path:
@@ -45,6 +47,10 @@ class Cluster:
 
     def url(self, port: int) -> str:
         return f"postgresql+psycopg://{USER}:{self.password}@{LOCALHOST}:{port}/{DATABASE}"
+
+    def servers_url(self, port: int) -> str:
+        """The URL of the servers' login, which may read and write rows and nothing else."""
+        return f"postgresql+psycopg://{LOGIN}:{self.login_password}@{LOCALHOST}:{port}/{DATABASE}"
 
     def ready_to_start(self, port: int, *, log: Path, durable: bool) -> Program:
         """The server, whose data folder is made now if there is none; `is_ready` says when it takes clients."""
@@ -97,7 +103,8 @@ def find_or_prepare(state: Path) -> Cluster:
     account = account_for_postgres()
     place = place_for_data(state, account)
     programs = programs_for(account, find_pg_bin(), place)
-    return Cluster(place, programs, account, secret_files.find_or_make(place / "password"))
+    passwords = [secret_files.find_or_make(place / name) for name in ("password", "login-password")]
+    return Cluster(place, programs, account, *passwords)
 
 
 def lock_file_lines(data: Path) -> list[str]:

@@ -18,6 +18,7 @@ from cli.processes.supervisor import Supervisor, Tier
 
 API_GRACE = 5  # seconds that answers may take when all is stopped
 FIRST = "first.json"
+OWNER_URL = "TUNERY_MIGRATION_DATABASE_URL"
 IsReady = Callable[[], bool]
 
 
@@ -64,7 +65,7 @@ class Stack:
         self._start("api", commands.api(LOCALHOST, self.ports_held.numbers["api"], grace=API_GRACE))
         self._start("worker", commands.worker(concurrency=4))
         self._start("sender", commands.sender(concurrency=64))
-        migrate = self._start("migrate", commands.first(self.state / FIRST, patience))
+        migrate = self._start("migrate", commands.first(self.state / FIRST, patience), owner=True)
         postgres_is_ready = start_postgres()
         self.supervisor.wait_until(valkey_is_ready, "Valkey", but=migrate)
         self.supervisor.wait_until(postgres_is_ready, "Postgres", but=migrate)
@@ -80,7 +81,8 @@ class Stack:
             return lambda: _at_once
         port = self.ports_held.claim("postgres")
         cluster = postgres.find_or_prepare(self.state)
-        self.environ["DATABASE_URL"] = cluster.url(port)
+        self.environ["DATABASE_URL"] = cluster.servers_url(port)
+        self.environ[OWNER_URL] = cluster.url(port)
 
         def start() -> IsReady:
             program = cluster.ready_to_start(port, log=self._log("postgres"), durable=self.options.durable)
@@ -110,8 +112,10 @@ class Stack:
         self._start("sandbox", commands.sandbox(port, folder), Tier.PROVIDER)
         return lambda: ports.is_listening(port)
 
-    def _start(self, name: str, command: list[str], tier: Tier = Tier.SERVERS) -> Child:
-        return self.supervisor.start(Program(name, command, self._log(name), self.environ, commands.ROOT), tier)
+    def _start(self, name: str, command: list[str], tier: Tier = Tier.SERVERS, *, owner: bool = False) -> Child:
+        """Only the `owner` of the tables gets the URL of that login."""
+        environ = {key: value for key, value in self.environ.items() if owner or key != OWNER_URL}
+        return self.supervisor.start(Program(name, command, self._log(name), environ, commands.ROOT), tier)
 
     def _log(self, name: str) -> Path:
         return self.logs / f"{name}.log"

@@ -2,7 +2,8 @@
 
 from typing import Any, ClassVar
 
-from sqlalchemy import Index, text
+from sqlalchemy import BigInteger, Index, text
+from sqlmodel import Field, SQLModel
 
 from shared.audit.actor import Actor
 from shared.db.columns import JSONField
@@ -15,6 +16,7 @@ MAY_PRUNE = "tunery.audit_prune"  # where this variable is `on`, the trigger let
 class AuditLog(Table, table=True):
     """One change or refusal; `count` is above 1 for refusals that were counted together.
 
+    `previous_hash` is the SHA-256 of the entry at `chain_position` - 1 of the same chain (`shared.audit.chain`).
     `project_id` is the project of the resource, or of the API key that was refused. Ids are plain text without foreign
     keys: an entry outlives its resource. `details` has field names, numbers and codes, never text that a caller sent.
     """
@@ -39,6 +41,9 @@ class AuditLog(Table, table=True):
     request_id: str | None = None
     count: int = 1
     details: dict[str, Any] = JSONField(default_factory=dict)
+    # Both are set by a trigger, whatever is inserted.
+    chain_position: int | None = Field(default=None, sa_type=BigInteger)
+    previous_hash: bytes | None = None
 
     @classmethod
     def by(
@@ -54,3 +59,19 @@ class AuditLog(Table, table=True):
             request_id=actor.request_id,
             details=details,
         )
+
+
+class AuditChain(SQLModel, table=True):
+    """The head of a chain of entries: those of one project, or, with an empty `chain`, those without a project.
+
+    `entries` counts all that were ever written, `hash` is the SHA-256 of the newest. The first `pruned` were removed;
+    `pruned_hash` is that of the last of them. A trigger writes the heads; no role but the owner may.
+    """
+
+    __tablename__ = "audit_chains"
+
+    chain: str = Field(primary_key=True)
+    entries: int = Field(sa_type=BigInteger)
+    hash: bytes
+    pruned: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    pruned_hash: bytes = Field(default=b"", sa_column_kwargs={"server_default": ""})

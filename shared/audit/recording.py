@@ -88,15 +88,25 @@ def _write_entries(session: Session) -> None:
     if action is None or not (changes := action.changes()):
         return
     session.flush()
-    actor = action.actor()
+    actor, entries = action.actor(), list[AuditLog]()
     tables = session.info.pop(_TABLES, set())
     for row, changed in session.info.pop(_ROWS, {}).values():
         owner = row.id if row.__tablename__ == "projects" else getattr(row, "project_id", None)
-        session.add(_entry(actor, changes[row.__tablename__], row.id, owner, changed))
+        entries.append(_entry(actor, changes[row.__tablename__], row.id, owner, changed))
         tables.discard(row.__tablename__)
     for table in sorted(tables):
         owner = actor.project_id or (actor.resource_id if (actor.resource_id or "").startswith("proj_") else None)
-        session.add(_entry(actor, changes[table], actor.resource_id, owner, {}))
+        entries.append(_entry(actor, changes[table], actor.resource_id, owner, {}))
+    session.add_all(in_order_of_chains(entries))
+
+
+def in_order_of_chains(entries: list[AuditLog]) -> list[AuditLog]:
+    """Sort the entries of a transaction: each locks its chain until the commit, and two could wait for each other."""
+
+    def chain(entry: AuditLog) -> str:
+        return entry.project_id or ""
+
+    return sorted(entries, key=chain)
 
 
 def _entry(

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, or_
-from sqlmodel import Session, col, delete, select
+from sqlalchemy import ColumnElement, func, or_, text
+from sqlmodel import Session, col, delete, select, update
 
-from shared.audit.models import MAY_PRUNE, PRUNED, AuditLog
+from shared.audit.models import MAY_PRUNE, PRUNED, AuditChain, AuditLog
 from shared.audit.schemas import AuditLogPublic
 from shared.db.ids import COMMIT_WINDOW, first_id
 from shared.db.times import from_epoch, utc_now
@@ -14,6 +14,13 @@ from shared.errors import NotFound
 from shared.projects.models import Project
 
 EXPORT_BATCH_ROWS = 500
+# For each chain, the position and the hash of the last entry before the first one that is kept.
+_PRUNABLE = text(
+    "select chain, coalesce(kept.chain_position - 1, entries), coalesce(kept.previous_hash, head.hash)"
+    " from audit_chains head left join (select distinct on (1) coalesce(project_id, '') as chain, chain_position,"
+    " previous_hash from audit_logs where id >= :first order by 1, 2) kept using (chain)"
+    " where coalesce(kept.chain_position - 1, entries) > pruned"
+)
 
 
 @dataclass(frozen=True)
@@ -95,11 +102,17 @@ def _check(session: Session, id: str, param: str) -> None:
 def prune(session: Session, before: datetime) -> int:
     """Delete the entries from before a time, record that in an entry, and return how many were deleted.
 
-    Needs the database role that owns the table: the trigger refuses any other.
+    Each chain loses its beginning, up to the first entry that is kept. Needs the database role that owns the table:
+    the trigger refuses any other.
     """
     session.exec(select(func.set_config(MAY_PRUNE, "on", True)))
-    older = delete(AuditLog).where(col(AuditLog.id) < first_id(AuditLog.id_prefix, before))
-    removed = session.exec(older).rowcount
+    removed = 0
+    for chain, position, hash in session.execute(_PRUNABLE, {"first": first_id(AuditLog.id_prefix, before)}).all():
+        older = delete(AuditLog).where(col(AuditLog.project_id) == (chain or None))
+        removed += session.exec(older.where(col(AuditLog.chain_position) <= position)).rowcount
+        # After the entries: whoever adds one to this chain waits from here on.
+        head = update(AuditChain).where(col(AuditChain.chain) == chain)
+        session.exec(head.values(pruned=position, pruned_hash=hash))
     details = {"before": before.isoformat(), "removed": removed}
     session.add(AuditLog(type=PRUNED, actor="operator", details=details))
     return removed

@@ -19,7 +19,7 @@ from shared.projects.callers import identify, require_project
 from tests.api.administration import Operator, counted_file, estimate_of
 from tests.api.training import train
 from tests.worker.support import change, ids, running_job
-from tests.world import Person, Sandbox, row, step, work
+from tests.world import Person, Sandbox, as_owner, row, step, work
 
 
 def kinds(entries: list[dict[str, Any]]) -> list[str]:
@@ -126,7 +126,7 @@ def test_a_hundred_jobs_with_all_kinds_of_ends_add_up_exactly(operator: Operator
 
 def test_a_job_settles_in_the_month_in_which_it_was_reserved(operator: Operator, alice: Person) -> None:
     job_id = alice.create_job(training_file=counted_file(alice))
-    with transaction() as session:
+    with as_owner() as session:
         session.execute(text("alter table ledger_entries disable trigger ledger_entries_only_added_to"))
         session.execute(text("update ledger_entries set month = '2026-01-01'"))
         session.execute(text("alter table ledger_entries enable trigger ledger_entries_only_added_to"))
@@ -138,7 +138,9 @@ def test_a_job_settles_in_the_month_in_which_it_was_reserved(operator: Operator,
 @pytest.mark.parametrize("change", ["update ledger_entries set amount = 0", "delete from ledger_entries"])
 def test_the_database_refuses_to_change_a_ledger_entry(alice: Person, change: str) -> None:
     alice.create_job(training_file=counted_file(alice))
-    with pytest.raises(DatabaseError, match="only added to"), transaction() as session:
+    with pytest.raises(DatabaseError, match="only added to"), as_owner() as session:
+        session.execute(text(change))
+    with pytest.raises(DatabaseError, match="permission denied"), transaction() as session:
         session.execute(text(change))
 
 

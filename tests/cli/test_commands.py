@@ -12,6 +12,7 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 from cli.local import commands
 from shared.database import transaction
 from shared.projects import callers
+from shared.settings import get_settings
 from tests.world import variables_of_this_test
 
 SETTINGS = ("DATABASE_URL", "REDIS_URL", "TUNERY_")
@@ -83,7 +84,7 @@ def test_a_process_of_the_version_before_can_still_write_after_a_migration() -> 
 @pytest.fixture
 def database_of_before(server: str) -> Iterator[str]:
     """The address of a database at a revision that no migration has."""
-    url = make_url(variables_of_this_test()["DATABASE_URL"])
+    url = make_url(get_settings().migration_database_url or "")
     name = f"of_before_{os.getpid()}"
     with create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool).connect() as admin:
         admin.execute(text(f"create database {name}"))

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from cli.doctor.result import Result, Status, fail, ok, run
 from cli.local import commands
 from shared.migrations import newest_revision
+from shared.settings import get_settings
 from tests.brokers import deaf_redis
-from tests.world import Sandbox, variables_of_this_test
+from tests.world import Sandbox, as_owner, variables_of_this_test
 
 SECRET = "hunter2"
 NOWHERE = "127.0.0.1:1"
@@ -89,6 +91,24 @@ def test_a_refused_key_is_told_from_a_wrong_address(sandbox: Sandbox) -> None:
     assert done.returncode == 1
     assert "     Replace the key in TUNERY_PROVIDER__API_KEY." in done.stdout
     assert SECRET not in done.stdout
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_login_that_may_do_more_than_the_servers_need_is_told(sandbox: Sandbox) -> None:
+    [(status, found)] = lines(report(), "roles")
+    assert (status, found.split(" takes ")[0]) == ("ok", "tunery_login owns nothing and")
+    [(status, found)] = lines(report(DATABASE_URL=get_settings().migration_database_url or ""), "roles")
+    assert (status, "is a superuser" in found) == ("warn", True)
+    with as_owner() as session:
+        session.execute(text("revoke insert on jobs from tunery_server; grant truncate on jobs to tunery_login"))
+    [(status, found)] = lines(report(), "roles")
+    assert (status, found) == ("fail", "tunery_login lacks rights on jobs")
+    with as_owner() as session:
+        session.execute(text("grant insert on jobs to tunery_server"))
+    [(status, found)] = lines(report(), "roles")
+    assert (status, found) == ("warn", "tunery_login has more rights than it needs on jobs")
+    with as_owner() as session:
+        session.execute(text("revoke truncate on jobs from tunery_login"))
 
 
 @pytest.mark.usefixtures("clean")

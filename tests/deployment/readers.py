@@ -26,8 +26,8 @@ REQUIRED = {
     "TUNERY_PROVIDER__BASE_URL": "http://sandbox:8790/v1",
     "TUNERY_PROVIDER__API_KEY": "sk-1",
 }
-# ${NAME}, ${NAME:-default} and ${NAME:?sentence}, where a default may contain one more of them.
-VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])((?:[^{}]|\{[^{}]*\})*))?\}")
+# ${NAME}, ${NAME:-default}, ${NAME:+text if set} and ${NAME:?sentence}, where a default may contain two more of them.
+VARIABLE = re.compile(r"\$\{(\w+)(?::([-+?])((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*))?\}")
 
 Stage = list[tuple[str, str]]
 
@@ -107,6 +107,8 @@ def interpolated(text: str, variables: dict[str, str]) -> str:
 
     def value(found: re.Match[str]) -> str:
         name, operator, rest = found.groups(default="")
+        if operator == "+":
+            return interpolated(rest, variables) if variables.get(name) else ""
         if operator == "?" and not variables.get(name):
             raise LookupError(rest)
         return variables.get(name) or interpolated(rest, variables)

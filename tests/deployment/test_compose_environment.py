@@ -33,6 +33,8 @@ USERS_OF_SECRETS = {
     "POSTGRES_PASSWORD": set(),  # only as a part of the URL
     "REDIS_PASSWORD": set(),
     "AWS_SECRET_ACCESS_KEY": {"api", "worker", "beat"},
+    "TUNERY_MIGRATION_DATABASE_URL": {"migrate"},
+    "POSTGRES_LOGIN_PASSWORD": set(),
 }
 
 
@@ -69,6 +71,16 @@ def test_compose_runs_its_own_database_and_broker_unless_others_are_named() -> N
     assert own["REDIS_URL"] == "redis://:rpw@redis:6379/0"
     others = {"DATABASE_URL": "postgresql://a:b@db.example/tunery", "REDIS_URL": "rediss://r.example"}
     assert environment_of("worker", REQUIRED | others).items() >= others.items()
+    assert environment_of("migrate", REQUIRED | others)["TUNERY_MIGRATION_DATABASE_URL"] == others["DATABASE_URL"]
+
+
+def test_with_a_password_of_their_own_the_servers_are_not_the_owner_of_the_database() -> None:
+    env_file = REQUIRED | {"POSTGRES_LOGIN_PASSWORD": "lpw"}
+    for service in WITH_SETTINGS:
+        found = environment_of(service, env_file)
+        assert found["DATABASE_URL"] == "postgresql://tunery_login:lpw@postgres:5432/tunery"
+        owners = "postgresql://tunery:pw@postgres:5432/tunery" if service == "migrate" else ""
+        assert found["TUNERY_MIGRATION_DATABASE_URL"] == owners
 
 
 def test_the_values_of_the_example_mean_the_same_to_compose_and_to_a_shell() -> None:
@@ -90,7 +102,7 @@ def test_a_missing_secret_stops_compose_with_a_sentence(name: str) -> None:
 
 
 def test_the_first_lines_of_the_compose_file_write_every_required_variable() -> None:
-    assert set(re.findall(r"^(\w+)=", recipe(), re.MULTILINE)) == set(REQUIRED)
+    assert set(re.findall(r"^(\w+)=", recipe(), re.MULTILINE)) == {*REQUIRED, "POSTGRES_LOGIN_PASSWORD"}
     with_sentence = re.findall(r"\$\{(\w+):\?", COMPOSE.read_text())
     assert set(with_sentence) == set(REQUIRED)
 

@@ -53,6 +53,7 @@ def test_the_example_lists_every_setting_and_nothing_else() -> None:
         ("TUNERY_OWN_HOSTS", '["A.Example.", "[2620:FE:0::1]"]', "own_hosts", ("a.example", "2620:fe::1")),
         ("DATABASE_URL", "postgres://a:b@c/d", "database_url", "postgresql+psycopg://a:b@c/d"),
         ("DATABASE_URL", "postgresql+asyncpg://a:b@c/d", "database_url", "postgresql+psycopg://a:b@c/d"),
+        ("TUNERY_MIGRATION_DATABASE_URL", "postgres://a@c/d", "migration_database_url", "postgresql+psycopg://a@c/d"),
         ("TUNERY_MAX_FILE_BYTES", "1000", "max_file_bytes", 1000),
         ("TUNERY_ROOT_PATH", "/a/tunery-1/", "root_path", "/a/tunery-1"),
         ("TUNERY_ROOT_PATH", "/", "root_path", ""),
@@ -71,6 +72,7 @@ def test_the_providers_url_loses_its_trailing_slash() -> None:
 WRONG = [
     ("DATABASE_URL", "mysql://a/b", "must be a postgresql:// URL"),
     ("DATABASE_URL", "postgresql", "must be a postgresql:// URL"),
+    ("TUNERY_MIGRATION_DATABASE_URL", "mysql://a/b", "must be a postgresql:// URL"),
     ("REDIS_URL", "redis+cluster://a", "must be a redis:// URL of one server"),
     ("REDIS_URL", "amqp://a", "must be a redis:// URL of one server"),
     ("TUNERY_SECRET_KEYS", "[]", "at least 1 item"),

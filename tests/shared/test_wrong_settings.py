@@ -23,6 +23,7 @@ ANY_TEXT = {"TUNERY_PROVIDER__NAME", "TUNERY_PROVIDER__API_KEY", "TUNERY_PROVIDE
 ANY_TEXT |= {"TUNERY_SMTP__HOST", "TUNERY_SMTP__USER", "TUNERY_SMTP__PASSWORD"}
 OF_A_FORM = {
     "DATABASE_URL": ["mysql://a:hunter2@b/c", "hunter2", "postgresql://a:hunter2@b:99999/c"],
+    "TUNERY_MIGRATION_DATABASE_URL": ["mysql://a:hunter2@b/c", "hunter2", "postgresql://a:hunter2@b:99999/c"],
     "REDIS_URL": ["amqp://:hunter2@b", "redis://:hunter2@b:0/0", "redis://:hunter2@b/c"],
     "TUNERY_PROVIDER__BASE_URL": ["hunter2", "ftp://a", "http://", "http://a:99999/v1", "http://a b/v1"],
     "TUNERY_SECRET_KEYS": ["hunter2", '["hunter2"]', "[]"],

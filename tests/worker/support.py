@@ -114,6 +114,7 @@ def settings(**values: str) -> Iterator[None]:
     now = get_settings()
     before = {
         "DATABASE_URL": now.database_url,
+        "TUNERY_MIGRATION_DATABASE_URL": now.migration_database_url or "",
         "REDIS_URL": now.redis_url,
         "TUNERY_SECRET_KEYS": json.dumps([key.get_secret_value() for key in now.secret_keys]),
         "TUNERY_PROVIDER__BASE_URL": now.provider.base_url,
