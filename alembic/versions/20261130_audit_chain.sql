@@ -30,7 +30,7 @@ revoke all on audit_chains from tunery_app;
 alter table audit_chains set (fillfactor = 50);  -- a head is updated in place with each entry
 
 
--- The entries of before, about 20 s for a million. The table is locked by the new columns until the end of the migration.
+-- The entries of before. The table is locked by the new columns until the end of the migration.
 
 alter table audit_logs disable trigger append_only;
 
