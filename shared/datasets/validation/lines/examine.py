@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from shared.datasets.validation.findings.finding import Finding, UnreadableLine
-from shared.datasets.validation.lines.secrets import SECRET, is_suspicious, may_have_secret
+from shared.datasets.validation.lines.secrets import SECRET, is_secret, is_suspicious, may_have_secret
 from shared.datasets.validation.reading.strict_json import read_strictly, texts_with
 from shared.datasets.validation.rules.limits import rules
 from shared.datasets.validation.rules.structure import Examined, examine
@@ -41,8 +41,7 @@ def _secrets(value: Any, line: bytes) -> Iterator[Finding]:
         return
     for path, text in texts_with(SECRET, value):
         for found in (match.group() for match in SECRET.finditer(text)):
-            # Words joined by hyphens, as in `sk-learn-and-its-friends`, have no digit.
-            if found.startswith("-") or any(map(str.isdigit, found)):
+            if is_secret(found):
                 yield Finding("secret", path, f"the text contains what looks like a secret key: {found[:8]}…")
 
 

@@ -22,3 +22,8 @@ is_suspicious = SchemaValidator(
 may_have_secret = SchemaValidator(
     core_schema.str_schema(pattern=rf"(?-u:{_IN_A_LINE})", regex_engine="rust-regex")
 ).isinstance_python
+
+
+def is_secret(found: str) -> bool:
+    """Whether a match of `SECRET` is one: words joined by hyphens, as in `sk-learn-and-its-friends`, have no digit."""
+    return found.startswith("-") or any(map(str.isdigit, found))

@@ -19,10 +19,10 @@ class StrictValue(NamedTuple):
 
 # Possessive quantifiers never backtrack, so that no line can make the search slow.
 _STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
-_ESCAPED_COLON = re.compile(rb"\\u003[aA]")
+ESCAPED_COLON = re.compile(rb"\\u003[aA]")
 _ALL_DIGITS_0 = bytes.maketrans(b"123456789+-.eE", b"0" * 14)
 _decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+SURROGATE = re.compile(r"[\ud800-\udfff]")
 _SUSPECT = re.compile(r"[\0\ud800-\udfff]")
 
 
@@ -39,7 +39,8 @@ def read_strictly(line: bytes) -> StrictValue:
         is_sound = False
     if not is_sound:
         return _read_with_json(line)
-    _refuse_depth(line)
+    if line.count(b"[") + line.count(b"{") > rules().ours.depth and _is_deep(value):
+        _refuse_depth(line)
     return StrictValue(value, list(_suspect_characters(value)) if b"\\u0000" in line else [])
 
 
@@ -49,7 +50,7 @@ def repeats_a_key(value: Any, line: bytes) -> bool:
     Decoding keeps one of the two, so the encoded value has fewer colons than the line. A colon escaped as \\u003a would
     upset the count, so such a line is reported as well.
     """
-    return _ESCAPED_COLON.search(line) is not None or _encode(value).count(b":") != line.count(b":")
+    return ESCAPED_COLON.search(line) is not None or _encode(value).count(b":") != line.count(b":")
 
 
 def _has_long_number(line: bytes) -> bool:
@@ -83,6 +84,17 @@ def _decoded(line: bytes) -> str:
         byte = line[error.start]
         message = f"the byte 0x{byte:02x} at column {error.start + 1} is not valid UTF-8"
         raise UnreadableLine("invalid_utf8", message, error.start) from None
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether a value is nested deeper than allowed. It goes level by level, which is far faster than by brackets."""
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(rules().ours.depth):
+        if not level:
+            return False
+        holders = [each.values() if type(each) is dict else each for each in level]
+        level = [inner for held in holders for inner in held if type(inner) is dict or type(inner) is list]
+    return bool(level)
 
 
 def _refuse_depth(line: bytes) -> None:
@@ -162,7 +174,7 @@ def _repeated(value: Any, repeated: list[tuple[dict[str, Any], str]]) -> Iterato
 
 def _suspect_characters(value: Any) -> Iterator[Finding]:
     for path, text in texts_with(_SUSPECT, value):
-        if _SURROGATE.search(text):
+        if SURROGATE.search(text):
             yield Finding("lone_surrogate", path, "the text has an escaped half of a surrogate pair")
         if "\0" in text:
             yield Finding("nul_character", path, "the text has the character NUL (U+0000)")

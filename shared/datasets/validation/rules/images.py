@@ -10,7 +10,7 @@ from shared.datasets.validation.rules.limits import Limits
 
 DETAILS = ("low", "high", "auto")
 TYPES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/jpg": "JPEG", "image/webp": "WEBP"}
-_ADDRESS = re.compile(r"https?://[^\s]+\Z")
+ADDRESS = re.compile(r"https?://[^\s]+\Z")
 _DATA = re.compile(r"data:([a-zA-Z0-9.+/-]*)((?:;[a-zA-Z0-9=._-]+)*?);base64,")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/=]")
 _PNG_END = b"IEND"
@@ -30,7 +30,7 @@ def is_plain_image(image: Any) -> bool:
     if not isinstance(image, dict) or len(image) != 1:
         return False
     url = image.get("url")
-    return isinstance(url, str) and _ADDRESS.match(url) is not None
+    return isinstance(url, str) and ADDRESS.match(url) is not None
 
 
 def examine_image(image: Any, path: str, limits: Limits) -> Iterator[Finding]:
@@ -44,7 +44,7 @@ def examine_image(image: Any, path: str, limits: Limits) -> Iterator[Finding]:
     path = f"{path}.image_url.url"
     if url[:5].lower() == "data:":
         yield from _examine_data_url(url, path, limits)
-    elif not _ADDRESS.match(url):
+    elif not ADDRESS.match(url):
         yield Finding("invalid_image_url", path, f"{url[:40]!r} is neither a URL nor the data of an image")
 
 

@@ -4,18 +4,16 @@ from array import array
 from collections import Counter
 from collections.abc import Collection, Sequence
 from itertools import islice
-from operator import itemgetter
 from typing import BinaryIO
 
 import msgspec
 
 from shared.datasets.validation.findings.codes import Severity, severity_of
 from shared.datasets.validation.findings.finding import Finding
-from shared.datasets.validation.findings.problem import problem
 from shared.datasets.validation.lines.examine import examine_line
 from shared.datasets.validation.lines.fingerprints import tail_fingerprints
 from shared.datasets.validation.lines.plain import PLAIN_FORMATS, PlainMessage, hides_nothing
-from shared.datasets.validation.lines.rich import rich_decoder
+from shared.datasets.validation.lines.rich import RichDecoder
 from shared.datasets.validation.lines.shared_prefix import SharedPrefix, shared_prefix_of
 from shared.datasets.validation.reading.blocks import blocks
 from shared.datasets.validation.rules.counted_message import CountedMessage
@@ -23,6 +21,7 @@ from shared.datasets.validation.rules.formats import CHAT, PREFERENCE, REINFORCE
 from shared.datasets.validation.rules.limits import rules
 from shared.datasets.validation.scanning.block_lines import Lines, count_lines
 from shared.datasets.validation.scanning.examples import Example, Shape, last_messages, shape_of, text_of
+from shared.datasets.validation.scanning.noted import Noted
 from shared.datasets.validation.scanning.range_result import RangeResult
 from shared.datasets.validation.tokens.example_tokens import ExampleTokens
 
@@ -51,14 +50,14 @@ class RangeScanner:
         self._limits = rules().example_limits()
         self._prefix: SharedPrefix | None = None
         self._answer = -2 if options.format == PREFERENCE else -1  # in a preference, the preferred output
-        self._rich = rich_decoder(self._format, rules().limits(options.provider))
-        self._found: list[tuple[int, Finding]] = []
-        self._others = Counter[str]()  # how often each code was found besides; it is not said where
+        self._rich = RichDecoder(self._format, rules().limits(options.provider))
+        self._noted = Noted(self.result)
         self._shapes: dict[Shape, tuple[str, list[tuple[str, str]]]] = {}
 
     def scan(self, file: BinaryIO, start: int, end: int, only_count: bool = False) -> RangeResult:
         """Check all lines that begin at or after the byte `start` and before `end`, or `only_count` them."""
         self.result, self._prefix = RangeResult(), None
+        self._noted = Noted(self.result)
         for block in blocks(file, start, end, rules().ours.line_bytes):
             if only_count or self.result.is_hopeless():
                 self.result.add_unexamined(*count_lines(block))
@@ -70,18 +69,13 @@ class RangeScanner:
 
     def _scan_block(self, lines: Lines) -> None:
         examples: Sequence[Example] | None = self._decode_block(lines)
-        if examples is None and self._rich:
-            examples = self._rich.read(lines.lines, lines.block.data)
+        if examples is None:
+            examples = self._read_rich(lines.lines, lines.block.data)
         if examples is not None:
             tails, count = self._accept(range(len(examples)), examples), len(examples)
         else:
             tails, count = self._scan_each(lines)
-        for index, finding in sorted(self._found, key=itemgetter(0)):
-            self._report(lines, index, finding)
-        for code, times in self._others.items():
-            self.result.count(code, times)
-        self._found.clear()
-        self._others.clear()
+        self._noted.report(lines)
         self.result.add_lines(tails, lines.block.offset, count)
 
     def _decode_block(self, lines: Lines) -> list[list[PlainMessage]] | None:
@@ -108,12 +102,13 @@ class RangeScanner:
         """Check a block line by line: at least one of its lines may have a finding."""
         self._take_off_bom(lines)
         blank, written = lines.indexes(blank=True), lines.indexes(blank=False)
-        self._note_each(blank, Finding("blank_line", None, "the line is blank"))
+        self._noted.add_each(blank, Finding("blank_line", None, "the line is blank"))
         examples: dict[int, Example] = {}
         examined: set[int] = set()
+        retry = len(lines.lines) > 1 or lines.block.offset == 0  # a block of one line was tried
         for index in written:
             line = lines.lines[index]
-            if decoded := self._decode([line], line):
+            if decoded := self._decode([line], line) if retry else None:
                 examples[index] = decoded[0]
             elif messages := self._examine(lines, index, line):
                 examples[index] = messages
@@ -129,14 +124,23 @@ class RangeScanner:
     def _take_off_bom(self, lines: Lines) -> None:
         if lines.block.offset == 0 and lines.lines[0].startswith(BOM):
             if not rules().limits(self._options.provider).asks_for_bom:
-                self._note(0, Finding("utf8_bom", None, "the file begins with a UTF-8 byte order mark"))
+                self._noted.add(0, Finding("utf8_bom", None, "the file begins with a UTF-8 byte order mark"))
             # White space of the same length, so that offsets in the line stay right.
             lines.lines[0] = b"   " + lines.lines[0].removeprefix(BOM)
 
     def _decode(self, lines: list[bytes], data: bytes) -> Sequence[Example] | None:
-        """Lines on the plain or the rich path; None if one of them may have a finding besides those of its roles."""
-        plain: Sequence[Example] | None = self._decode_plain(lines, data)
-        return plain or (self._rich.read(lines, data) if self._rich else None)
+        """Lines on the plain or the rich path; None if one of them may have a finding whose place is to be said."""
+        return self._decode_plain(lines, data) or self._read_rich(lines, data)
+
+    def _read_rich(self, lines: list[bytes], data: bytes) -> Sequence[Example] | None:
+        """Lines without errors whose warnings need only be counted, because enough of their codes are kept."""
+        read = self._rich.read(lines, data)
+        if read is None or not self._noted.only_counts(read.found):
+            return None
+        self._noted.count(read.found)
+        for messages in read.examples:
+            self._count_images(messages)
+        return read.examples
 
     def _accept(
         self, indexes: Sequence[int], examples: Sequence[Example], examined: Collection[int] = ()
@@ -176,69 +180,42 @@ class RangeScanner:
             for code, message in self._shape(shape)[1]:
                 kept = times if self.result.remaining(code) else 0
                 indexes = (index for index, found in pairs if found == shape)
-                self._note_each([*islice(indexes, kept)], Finding(code, "$.messages", message), times)
+                self._noted.add_each([*islice(indexes, kept)], Finding(code, "$.messages", message), times)
                 if severity_of(code) is Severity.ERROR:
                     self.result.in_wrong_lines += times
 
     def _note_identical_outputs(self, indexes: Sequence[int], examples: Sequence[Example]) -> None:
         """Compare the outputs of plain examples; the rules have compared all others, which have more than texts."""
-        for index, example in zip(indexes, examples, strict=True):
-            if not isinstance(example[-1], CountedMessage) and example[-1].content == example[-2].content:
-                self._note(index, Finding("identical_outputs", "$", "the two outputs are the same"))
+        same = [
+            index
+            for index, example in zip(indexes, examples, strict=True)
+            if not isinstance(example[-1], CountedMessage) and example[-1].content == example[-2].content
+        ]
+        self._noted.add_each(same, Finding("identical_outputs", "$", "the two outputs are the same"))
 
     def _examine(self, lines: Lines, index: int, line: bytes) -> list[CountedMessage]:
         """Examine a line rule by rule; its messages as they are counted, none if it has an error."""
         if len(line) > rules().ours.line_bytes:
             message = f"the line has {lines.length(index):,} bytes, but at most {rules().ours.line_bytes:,} are allowed"
-            self._note(index, Finding("line_too_long", None, message))
+            self._noted.add(index, Finding("line_too_long", None, message))
             self.result.in_wrong_lines += 1
             return []
         findings, messages = examine_line(line, self._options.format, self._options.provider)
         for finding in findings:
-            self._note(index, finding)
+            self._noted.add(index, finding)
         if not messages:
             self.result.in_wrong_lines += len(findings)
-        images = sum(message.images_low + message.images_high for message in messages)
+        self._count_images(messages)
+        return messages
+
+    def _count_images(self, messages: list[CountedMessage]) -> None:
+        images = sum([message.images_low + message.images_high for message in messages])
         self.result.statistics.images += images
         self.result.statistics.image_examples += bool(images)
-        return messages
 
     def _count_tokens(self, index: int, tokens: int, trained: int) -> None:
         self.result.statistics.add_tokens(tokens, trained, self._limits)
         limit = self._options.example_tokens
         if limit is not None and tokens > limit:
             message = f"the example has {tokens:,} tokens, but the model is trained on the first {limit:,}"
-            self._note(index, Finding("truncated", None, message))
-
-    def _note(self, index: int, finding: Finding) -> None:
-        """Keep a finding until the block ends: the paths yield findings out of the order of the lines."""
-        if self.result.remaining(finding.code):
-            self._found.append((index, finding))
-        else:
-            self._others[finding.code] += 1
-
-    def _note_each(self, indexes: Sequence[int], finding: Finding, times: int | None = None) -> None:
-        """Keep the same finding for several lines, or only count it where enough of its code are kept.
-
-        `times` is how often it was found, if not once for each of `indexes`.
-        """
-        times = len(indexes) if times is None else times
-        kept = indexes[: self.result.remaining(finding.code)]
-        self._found += [(index, finding) for index in kept]
-        self._others[finding.code] += times - len(kept)
-
-    def _report(self, lines: Lines, index: int, finding: Finding) -> None:
-        if not self.result.remaining(finding.code):  # others of this block came before it
-            self.result.count(finding.code)
-            return
-        line, offset = lines.position(index)
-        self.result.add_problem(
-            problem(
-                finding.code,
-                finding.message,
-                line=line,
-                offset=offset + (finding.offset or 0),
-                path=finding.path,
-                hint=finding.hint,
-            )
-        )
+            self._noted.add(index, Finding("truncated", None, message))
