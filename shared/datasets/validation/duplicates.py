@@ -9,20 +9,26 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from io import BytesIO
-from itertools import compress, count
+from itertools import compress, count, groupby
 from typing import BinaryIO, NamedTuple
 
 from shared.datasets.validation.findings.problem import problem
-from shared.datasets.validation.lines.fingerprints import normalized_line
+from shared.datasets.validation.lines.fingerprints import normalized_lines
 from shared.datasets.validation.reading.blocks import size_of
 from shared.datasets.validation.rules.limits import rules
 from shared.datasets.validation.scanning.range_result import RangeResult
 
 
-class Line(NamedTuple):
-    number: int
-    offset: int
-    content: bytes
+class Block(NamedTuple):
+    """All `lines` of a block, which begins at `start`, and the `numbers` and `indexes` there of those to compare."""
+
+    start: int
+    lines: list[bytes]
+    numbers: list[int]
+    indexes: list[int]
+
+    def offset(self, index: int) -> int:
+        return self.start + sum(map(len, self.lines[:index]))
 
 
 def report_duplicates(file: BinaryIO, result: RangeResult) -> None:
@@ -30,24 +36,24 @@ def report_duplicates(file: BinaryIO, result: RangeResult) -> None:
     near: dict[int, int] = {}  # the number of the first line, by a 64-bit hash of its normalized content
     others: dict[int, int] = {}  # the number of the first line, by a hash of its content, if it is nearly one before it
     hashes = array("q", bytes(2 * len(result.tails)))  # of the content of the lines in `near`, by their number
-    for line in _read_lines(file, result, _candidates(result)):
-        content = hash(line.content.strip())
-        similar = near.setdefault(hash(normalized_line(line.content)), line.number)
-        if similar == line.number:
-            hashes[similar - 1] = content
-            continue
-        first = similar if hashes[similar - 1] == content else others.setdefault(content, line.number)
-        if first != line.number:
-            _warn(result, "duplicate_example", line, f"the example is the same as line {first}")
-        else:
-            _warn(result, "near_duplicate_example", line, f"the example is nearly the same as line {similar}")
-
-
-def _warn(result: RangeResult, code: str, line: Line, message: str) -> None:
-    if result.remaining(code):
-        result.add_problem(problem(code, message, line=line.number, offset=line.offset))
-    else:
-        result.count(code)
+    full: set[str] = set()  # codes of which no more are kept
+    for block in _read_blocks(file, result, _candidates(result)):
+        lines = [block.lines[index] for index in block.indexes]
+        contents, normals = map(hash, map(bytes.strip, lines)), map(hash, normalized_lines(lines))
+        for number, index, content, normal in zip(block.numbers, block.indexes, contents, normals, strict=True):
+            similar = near.setdefault(normal, number)
+            if similar == number:
+                hashes[similar - 1] = content
+                continue
+            first = similar if hashes[similar - 1] == content else others.setdefault(content, number)
+            code = "duplicate_example" if first != number else "near_duplicate_example"
+            if code in full or not result.remaining(code):
+                full.add(code)
+                result.count(code)
+                continue
+            same = f"the same as line {first}" if first != number else f"nearly the same as line {similar}"
+            found = problem(code, f"the example is {same}", line=number, offset=block.offset(index))
+            result.add_problem(found)
 
 
 def _candidates(result: RangeResult) -> Iterator[int]:
@@ -57,24 +63,12 @@ def _candidates(result: RangeResult) -> Iterator[int]:
     return compress(count(), map(repeated.__contains__, tails))
 
 
-def _read_lines(file: BinaryIO, result: RangeResult, numbers: Iterator[int]) -> Iterator[Line]:
-    """The lines with these indexes, which ascend; each block is read at most once."""
+def _read_blocks(file: BinaryIO, result: RangeResult, indexes: Iterator[int]) -> Iterator[Block]:
+    """The blocks that have lines with these indexes in the file, which ascend."""
     before = [line for _, line in result.block_starts]
-    current, lines, offsets = -1, [b""], [0]
-    for number in numbers:
-        index = bisect_right(before, number) - 1
-        if index != current:
-            current, (start, _) = index, result.block_starts[index]
-            end = result.block_starts[index + 1][0] if index + 1 < len(result.block_starts) else size_of(file)
-            file.seek(start)
-            lines = BytesIO(file.read(end - start)).readlines()
-            offsets = _offsets(start, lines)
-        in_block = number - before[index]
-        yield Line(number + 1, offsets[in_block], lines[in_block])
-
-
-def _offsets(start: int, lines: list[bytes]) -> list[int]:
-    offsets = [start]
-    for line in lines:
-        offsets.append(offsets[-1] + len(line))
-    return offsets
+    for number, group in groupby(indexes, key=lambda index: bisect_right(before, index) - 1):
+        start = result.block_starts[number][0]
+        end = result.block_starts[number + 1][0] if number + 1 < len(result.block_starts) else size_of(file)
+        file.seek(start)
+        lines, in_file = BytesIO(file.read(end - start)).readlines(), list(group)
+        yield Block(start, lines, [each + 1 for each in in_file], [each - before[number] for each in in_file])

@@ -41,7 +41,7 @@ def test_common_good_lines_are_read_by_types(good: dict[str, Any]) -> None:
     (line,) = lines(good).splitlines(keepends=True)
     format_ = "chat" if "messages" in good else "preference"
     read = RichDecoder(format_, OPENAI).read([line], line)
-    assert read == ([examine_line(line, format_, "openai").messages], {})
+    assert read == ([examine_line(line, format_, "openai").messages], {}, False)
 
 
 IMAGE = {"type": "image_url", "image_url": {"url": "https://a.b/c", "detail": "low"}}
@@ -82,7 +82,7 @@ def changed(draw: st.DrawFn) -> bytes:
     return line.replace(f'"{twice}":', f'"{twice}": {again}, "{twice}":', 1).encode() + b"\n"
 
 
-@settings(max_examples=int(__import__("os").environ.get("HX", "500")), deadline=None, database=None)
+@settings(max_examples=500, deadline=None, database=None)
 @given(changed(), st.sampled_from(["chat", "preference", "reinforcement", "completion"]))
 def test_what_types_take_has_no_error_and_the_warnings_that_they_count(line: bytes, format_: str) -> None:
     read = RichDecoder(format_, OPENAI).read([line], line)

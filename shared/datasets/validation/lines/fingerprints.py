@@ -47,3 +47,9 @@ def normalized(text: bytes) -> bytes:
 def normalized_line(line: bytes) -> bytes:
     """A line of JSON normalized, and without the spaces written as escapes."""
     return normalized(_ESCAPED_SPACE.sub(b"", line))
+
+
+def normalized_lines(lines: Iterable[bytes]) -> list[bytes]:
+    """Each line of JSON normalized. It is one call for all, which is faster: no JSON has the separator."""
+    separator = SEPARATOR.encode()
+    return normalized_line(separator.join(lines)).split(separator)

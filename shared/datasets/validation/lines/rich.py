@@ -5,9 +5,9 @@ is enough once the first of a kind are listed; a line with any others is examine
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,10 +27,14 @@ from shared.datasets.validation.rules.tools import declared_names, examine_tools
 
 
 class Read(NamedTuple):
-    """The messages of each line as they are counted, and how often each warning was found, but those of its roles."""
+    """The messages of each line as they are counted, and whether some may have images.
+
+    `found` is how often each warning was found, but for those of the sequence of roles.
+    """
 
     examples: list[list[CountedMessage]]
     found: dict[str, int]
+    images: bool
 
 
 class Declared(NamedTuple):
@@ -48,7 +52,9 @@ _FORMATS: dict[str, tuple[Any, bytes]] = {
     COMPLETION: (Pair, b""),
 }
 MAX_CACHED_TOOLS, MAX_CACHED_TOOLS_BYTES = 1_000, 10_000  # 10 MB at most, in each process
-MAX_OF_ROLES = 3  # findings that the sequence of roles of one example has besides
+# A line with more findings than `line_findings` has an error; the sequence of its roles has three at most. A line that
+# is shorter in bytes cannot have so many.
+MAX_COUNTED = rules().ours.line_findings - 3
 _NO_TOOLS = Declared(frozenset(), "", [])
 _decode_any = msgspec.json.Decoder().decode
 
@@ -62,14 +68,21 @@ class RichDecoder:
         self._is_chat, self._is_reinforcement = format == CHAT, format == REINFORCEMENT
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(type_).decode
         self._convert = partial(msgspec.convert, type=type_)
-        self._counted: Callable[[Any, list[str]], list[CountedMessage]] = {
-            PREFERENCE: self._counted_preference,
-            COMPLETION: _counted_pair,
-        }.get(format, self._counted_chat)
+        self._counted: Callable[[Any, list[str]], list[CountedMessage]] = self._counted_chat
+        if format in (PREFERENCE, COMPLETION):
+            self._counted = self._counted_preference if format == PREFERENCE else _counted_pair
         self._tools: dict[bytes, Declared] = {}
+        self._only_counts: Callable[[Collection[str]], bool]
+        self._may_have_images = False
 
-    def read(self, lines: Sequence[bytes], data: bytes) -> Read | None:
-        """The messages and warnings of lines; None if one of them may have a finding that is not counted."""
+    def read(
+        self, lines: Sequence[bytes], data: bytes, only_counts: Callable[[Collection[str]], bool] = lambda _: True
+    ) -> Read | None:
+        """The messages and warnings of lines; None if one of them may have a finding that is not counted.
+
+        `only_counts` says whether it is enough to count the warnings of these codes.
+        """
+        self._only_counts = only_counts
         try:
             return self._read(lines, data)
         except (ValueError, RecursionError, NeedsRules):
@@ -84,25 +97,28 @@ class RichDecoder:
             if is_suspicious(data):
                 values = list(map(_decode_any, lines))
         except msgspec.DecodeError:
-            values = values_with_surrogates(lines)
+            values = values_with_surrogates(lines, data)
             if values is None:
                 return None
             examples = list(map(self._convert, values))
-        codes: list[str] = []
-        counted = [
-            self._counted_line(example, value, codes)
-            for example, value in zip(examples, values or [None] * len(examples), strict=True)
-        ]
-        return Read(counted, Counter(codes))
+        self._may_have_images = b'"image_url"' in data or values is not None  # then the key may have escapes
+        found: list[str] = []
+        texts: Iterable[list[str]] = repeat([])
+        if values and max(map(len, lines)) > MAX_COUNTED:
+            texts = map(codes_of_texts, values)
+        elif values:
+            found += codes_of_texts(values)  # of all lines at once, which is faster
+        counted = [self._counted_line(example, codes, found) for example, codes in zip(examples, texts, strict=False)]
+        return Read(counted, Counter(found), self._may_have_images)
 
-    def _counted_line(self, example: Any, value: Any, codes: list[str]) -> list[CountedMessage]:
-        """The messages of one line; adds the codes of its warnings. `value` is given if its texts are suspicious."""
-        before = len(codes)
+    def _counted_line(self, example: Any, texts: list[str], found: list[str]) -> list[CountedMessage]:
+        """The messages of one line; adds the codes of its warnings, with those of its `texts`, to `found`."""
+        codes = [*texts]
         messages = self._counted(example, codes)
-        if value is not None:
-            codes += codes_of_texts(value)
-        if len(codes) - before > rules().ours.line_findings - MAX_OF_ROLES:
-            raise NeedsRules
+        if codes:
+            if len(codes) > MAX_COUNTED or not self._only_counts(set(codes)):
+                raise NeedsRules
+            found += codes
         return messages
 
     def _counted_chat(self, example: Chat, codes: list[str]) -> list[CountedMessage]:
@@ -112,15 +128,19 @@ class RichDecoder:
             codes.append("pointless_key")
         if len(example.messages) > rules().ours.many_messages:
             codes.append("many_messages")
-        messages = list(counted_messages(example.messages, declared.names, codes))
-        if self._is_chat and not any(message.trained for message in messages):
-            if not any(message.role == "assistant" for message in messages):
+        if codes and not self._only_counts(set(codes)):
+            raise NeedsRules
+        messages = counted_messages(example.messages, declared.names, codes)
+        if self._is_chat and not (messages[-1].trained or any(message.trained for message in messages)):
+            if all(message.role != "assistant" for message in messages):
                 raise NeedsRules
             codes.append("nothing_trained")
         if self._is_reinforcement and messages[-1].role != "user":
             raise NeedsRules
-        if sum(message.images_low + message.images_high for message in messages) > self._limits.max_images_per_example:
-            raise NeedsRules
+        if self._may_have_images:
+            images = sum([message.images_low + message.images_high for message in messages])
+            if images > self._limits.max_images_per_example:
+                raise NeedsRules
         if declared.text:
             messages[0] = msgspec.structs.replace(messages[0], calls=messages[0].calls + declared.text)
         return messages

@@ -1,18 +1,17 @@
 """Counts messages that were read by types, and their warnings; calls and answers out of order need the rules."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
 from shared.datasets.validation.lines.rich_types import (
     ROLES,
     Assistant,
-    Audio,
-    File,
     Function,
     ImagePart,
     Message,
     Part,
+    TextPart,
     Tool,
 )
 from shared.datasets.validation.rules.counted_message import CountedMessage
@@ -24,11 +23,10 @@ class NeedsRules(Exception):
     """The line may have a finding that is not counted here, so it must be examined rule by rule."""
 
 
-def counted_messages(
-    messages: Sequence[Message], declared: frozenset[str], codes: list[str]
-) -> Iterator[CountedMessage]:
+def counted_messages(messages: Sequence[Message], declared: frozenset[str], codes: list[str]) -> list[CountedMessage]:
     """Each message as it is counted; adds the codes of its warnings. `declared` are the functions on offer."""
     open_calls: set[str] = set()
+    counted: list[CountedMessage] = []
     for message in messages:
         content, name = message.content, message.name if isinstance(message.name, str) else None
         if name is not None and not NAME.match(name):
@@ -36,7 +34,7 @@ def counted_messages(
         if message.__class__ is Assistant:
             if open_calls:
                 raise NeedsRules
-            yield _answer(message, name, declared, open_calls, codes)
+            counted.append(_answer(message, name, declared, open_calls, codes))
             continue
         if message.__class__ is Tool:
             if message.tool_call_id not in open_calls:
@@ -52,11 +50,12 @@ def counted_messages(
             codes.append("empty_content")
         role = ROLES[message.__class__]
         if isinstance(content, str):
-            yield CountedMessage(role, content, False, name)
-        else:
-            yield _of_parts(role, content or [], name, codes)
+            counted.append(CountedMessage(role, content, False, name))
+        elif isinstance(content, list):
+            counted.append(_of_parts(role, content, name, codes))
     if open_calls and messages[-1].__class__ is Tool:
         raise NeedsRules
+    return counted
 
 
 def _answer(
@@ -85,12 +84,19 @@ def _call_text(function: Function, declared: frozenset[str], codes: list[str]) -
 
 
 def _of_parts(role: str, parts: Sequence[Part], name: str | None, codes: list[str]) -> CountedMessage:
-    untrained = sum(part.__class__ is File or part.__class__ is Audio for part in parts)
-    codes += ["untrained_part"] * untrained
-    images = [part.image_url.detail for part in parts if isinstance(part, ImagePart)]
-    low = images.count("low")
-    return CountedMessage(role, _joined(parts), False, name, images_low=low, images_high=len(images) - low)
+    texts: list[str] = []
+    low = high = 0
+    for part in parts:
+        if part.__class__ is TextPart:
+            texts.append(part.text)
+        elif part.__class__ is not ImagePart:
+            codes.append("untrained_part")
+        elif part.image_url.detail == "low":
+            low += 1
+        else:
+            high += 1
+    return CountedMessage(role, "".join(texts), False, name, images_low=low, images_high=high)
 
 
-def _joined(content: Sequence[Part] | UnsetType | None) -> str:
-    return "".join([getattr(part, "text", "") for part in content]) if content else ""
+def _joined(content: Sequence[TextPart] | UnsetType | None) -> str:
+    return "".join([part.text for part in content]) if content else ""

@@ -1,9 +1,11 @@
-"""Counts what is wrong with the texts of a line, where it need not be said in which: secrets, NUL, surrogates."""
+"""Counts what is wrong with the texts of lines, where it need not be said in which: secrets, NUL, surrogates."""
 
 import json
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from shared.datasets.validation.lines.secrets import SECRET, is_secret, may_have_secret
 from shared.datasets.validation.reading.strict_json import ESCAPED_COLON, SURROGATE
@@ -11,41 +13,50 @@ from shared.datasets.validation.reading.strict_json import ESCAPED_COLON, SURROG
 # No rule about a text sees beyond its end: this is no character of a word nor of a secret.
 _BETWEEN = "\n"
 _ESCAPED_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_decode = msgspec.json.Decoder().decode
+
+
+class Texts(NamedTuple):
+    """All texts inside a value, and how many of them are keys."""
+
+    texts: list[str]
+    keys: int
 
 
 def codes_of_texts(value: Any) -> list[str]:
     """The code of each finding in the texts inside a value, its keys included."""
-    texts = _texts(value)
+    texts = _texts_in(value).texts
     joined = _BETWEEN.join(texts)
-    codes = ["nul_character"] * sum("\0" in text for text in texts) if "\0" in joined else []
+    codes = ["nul_character" for text in texts if "\0" in text] if "\0" in joined else []
     if SURROGATE.search(joined):
-        codes += ["lone_surrogate"] * sum(SURROGATE.search(text) is not None for text in texts)
+        codes += ["lone_surrogate" for text in texts if not text.isascii() and SURROGATE.search(text)]
     elif not may_have_secret(joined):
         return codes
-    return codes + ["secret"] * sum(is_secret(match.group()) for match in SECRET.finditer(joined))
+    return codes + ["secret" for match in SECRET.finditer(joined) if is_secret(match.group())]
 
 
-def _texts(value: Any) -> list[str]:
+def _texts_in(value: Any) -> Texts:
     texts: list[str] = []
-    waiting = [value]
+    keys, waiting = 0, [value]
     for inner in waiting:  # grows meanwhile
         if type(inner) is str:
             texts.append(inner)
         elif type(inner) is dict:
+            keys += len(inner)
             texts += inner
             waiting += inner.values()
         elif type(inner) is list:
             waiting += inner
-    return texts
+    return Texts(texts, keys)
 
 
-def values_with_surrogates(lines: Sequence[bytes]) -> list[Any] | None:
+def values_with_surrogates(lines: Sequence[bytes], data: bytes) -> list[Any] | None:
     """The values of lines of which some have half a surrogate pair, which msgspec refuses.
 
-    None if one of them repeats a key, or if none has such a character.
+    None if none of them has, or if one may repeat a key; see `repeats_a_key`.
     """
-    if not any(map(_ESCAPED_SURROGATE.search, lines)) or any(map(ESCAPED_COLON.search, lines)):
+    if not _ESCAPED_SURROGATE.search(data) or ESCAPED_COLON.search(data):
         return None
-    values = [json.loads(line.decode()) for line in lines]
-    colons = zip(map(json.dumps, values), lines, strict=True)
-    return values if all(text.count(":") == line.count(b":") for text, line in colons) else None
+    values = [json.loads(line.decode()) if _ESCAPED_SURROGATE.search(line) else _decode(line) for line in lines]
+    texts, keys = _texts_in(values)
+    return values if keys + _BETWEEN.join(texts).count(":") == data.count(b":") else None

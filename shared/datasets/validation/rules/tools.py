@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
+from pydantic_core import SchemaValidator, core_schema
 
 from shared.datasets.validation.findings.finding import Finding
 from shared.datasets.validation.rules.limits import Limits
@@ -13,7 +14,12 @@ from shared.datasets.validation.rules.values import NAME, Numbered, kind, listed
 
 # msgspec accepts deeper nesting and longer numbers than json.loads; within these bounds both agree.
 MAX_QUICK_BRACKETS, MAX_QUICK_CHARACTERS = 100, 4_000
-_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode = msgspec.json.Encoder().encode
+# Whether JSON may have a number that msgspec writes in another way than `json`: with an exponent, or very small.
+_may_differ = SchemaValidator(
+    core_schema.str_schema(pattern=r"(?-u:[0-9]e[-+]?[0-9]|0\.000)", regex_engine="rust-regex")
+).isinstance_python
 _decode = msgspec.json.Decoder().decode
 
 
@@ -89,6 +95,15 @@ def declared_names(value: dict[str, Any]) -> frozenset[str]:
 def text_of_tools(value: dict[str, Any]) -> str:
     """The declarations as text. Their tokens are billed; no provider publishes the rule, so their JSON is counted."""
     return "".join(_as_json(value[key]) for key in ("tools", "functions") if value.get(key))
+
+
+def _as_json(value: Any) -> str:
+    """The value as `json` writes it, by msgspec where that writes the same: it is ten times faster."""
+    try:
+        encoded = _encode(value)
+    except ValueError:  # half a surrogate pair
+        return _dumps(value)
+    return _dumps(value) if _may_differ(encoded) else encoded.decode()
 
 
 def examine_calls(messages: Numbered, path: str, declared: frozenset[str]) -> Iterator[Finding]:

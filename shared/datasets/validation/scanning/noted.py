@@ -17,6 +17,7 @@ class Noted:
         self._result = result
         self._kept: list[tuple[int, Finding]] = []
         self._times = Counter[str]()  # how many of each code are kept, of those noted one by one
+        self._full: set[str] = set()  # codes of which no more are kept
         self._others = Counter[str]()  # how often each code was found besides; it is not said where
 
     def remaining(self, code: str) -> int:
@@ -24,11 +25,15 @@ class Noted:
         return max(0, self._result.remaining(code) - self._times[code])
 
     def add(self, index: int, finding: Finding) -> None:
-        if self.remaining(finding.code):
+        code = finding.code
+        if code in self._full:
+            self._others[code] += 1
+        elif self.remaining(code):
             self._kept.append((index, finding))
-            self._times[finding.code] += 1
+            self._times[code] += 1
         else:
-            self._others[finding.code] += 1
+            self._full.add(code)
+            self._others[code] += 1
 
     def add_each(self, indexes: Sequence[int], finding: Finding, times: int | None = None) -> None:
         """Keep the same finding for several lines, or only count it where enough of its code are kept.
@@ -42,7 +47,7 @@ class Noted:
 
     def only_counts(self, codes: Iterable[str]) -> bool:
         """Whether findings of these codes need no place, in lines behind those noted one by one."""
-        return not any(map(self.remaining, codes))
+        return all(code in self._full or not self.remaining(code) for code in codes)
 
     def count(self, found: Mapping[str, int]) -> None:
         self._others.update(found)

@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterable
 from hashlib import blake2b
+from itertools import groupby
 
 import msgspec
 
@@ -55,7 +56,7 @@ class RangeResult(msgspec.Struct):
         """Compare the answers with those before; once two differ, the others are not looked at."""
         if self.answers_differ:
             return
-        for answer in answers:
+        for answer, _ in groupby(answers):
             self._add_answer(blake2b(answer.encode(errors="surrogatepass"), digest_size=16).digest())
             if self.answers_differ:
                 return

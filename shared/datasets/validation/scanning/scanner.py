@@ -134,12 +134,13 @@ class RangeScanner:
 
     def _read_rich(self, lines: list[bytes], data: bytes) -> Sequence[Example] | None:
         """Lines without errors whose warnings need only be counted, because enough of their codes are kept."""
-        read = self._rich.read(lines, data)
+        read = self._rich.read(lines, data, self._noted.only_counts)
         if read is None or not self._noted.only_counts(read.found):
             return None
         self._noted.count(read.found)
-        for messages in read.examples:
-            self._count_images(messages)
+        if read.images:
+            for messages in read.examples:
+                self._count_images(messages)
         return read.examples
 
     def _accept(
