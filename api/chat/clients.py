@@ -5,19 +5,19 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from api.chat.concurrency import places
+from api.chat.concurrency import slots
 from shared.projects.credentials import Account
 from shared.security.egress import strangers_async_transport
 from shared.security.guarded_network import AsyncGuardedBackend, install
 
 MAX_KEPT_CLIENTS = 256
 CONNECT_TIMEOUT_SECONDS = 5
-_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=20)  # `places` bounds the connections
+_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=20)  # `slots` bounds the connections
 _clients: OrderedDict[tuple[str, str], httpx2.AsyncClient] = OrderedDict()
 
 
 def owner_of(account: Account) -> str:
-    """The account's name among the owners of `places`."""
+    """The account's name among the owners of `slots`."""
     return account.credential_id or "deployment"
 
 
@@ -32,7 +32,7 @@ async def client_of(account: Account) -> httpx2.AsyncClient:
 
 
 async def _close_the_idlest() -> None:
-    idle = [key for key in _clients if not places.count(key[0])]
+    idle = [key for key in _clients if not slots.count(key[0])]
     for key in idle[: max(0, len(_clients) - MAX_KEPT_CLIENTS)]:
         await _clients.pop(key).aclose()
 

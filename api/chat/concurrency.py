@@ -14,14 +14,14 @@ RETRY_AFTER_SECONDS = 1
 
 @dataclass
 class _Running:
-    """`waiting` are those for whom there was no place, in the order in which they came."""
+    """`waiting` are those for whom there was no slot, in the order in which they came."""
 
     count: int = 0
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
 
-class ChatPlaces:
-    """The places of each owner, an id of a project or a credential. Who waits too long gets a 429."""
+class ChatSlots:
+    """The slots of each owner, an id of a project or a credential. Who waits too long gets a 429."""
 
     def __init__(self) -> None:
         self._running: defaultdict[str, _Running] = defaultdict(_Running)
@@ -31,7 +31,7 @@ class ChatPlaces:
 
     @asynccontextmanager
     async def one(self, owner: str, limit: int, called: str) -> AsyncIterator[None]:
-        """Hold a place in the block. `called` is the owner in a sentence. Raises `ChatLimitReached`."""
+        """Hold a slot in the block. `called` is the owner in a sentence. Raises `ChatLimitReached`."""
         running = self._running[owner]
         if running.count >= limit:
             await self._wait(running, limit, called)
@@ -43,22 +43,22 @@ class ChatPlaces:
             self._leave(owner, running)
 
     async def _wait(self, running: _Running, limit: int, called: str) -> None:
-        """Return when another has left and given its place. As many as there are places may wait, and no more."""
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Return when another has left and given its slot. As many as there are slots may wait, and no more."""
+        slot: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         max_wait = get_settings().chat.max_wait.total_seconds()
         if len(running.waiting) >= limit:
             raise _too_many(limit, called)
-        running.waiting.append(place)
+        running.waiting.append(slot)
         try:
-            await asyncio.wait({place}, timeout=max_wait)
+            await asyncio.wait({slot}, timeout=max_wait)
         except asyncio.CancelledError:
-            if place.done():
+            if slot.done():
                 self._pass_on(running)
             raise
         finally:
-            if not place.done():
-                running.waiting.remove(place)
-        if not place.done():
+            if not slot.done():
+                running.waiting.remove(slot)
+        if not slot.done():
             raise _too_many(limit, called)
 
     def _leave(self, owner: str, running: _Running) -> None:
@@ -78,4 +78,4 @@ def _too_many(limit: int, called: str) -> ChatLimitReached:
     return ChatLimitReached(sentence, retry_after=RETRY_AFTER_SECONDS)
 
 
-places = ChatPlaces()
+slots = ChatSlots()

@@ -16,7 +16,7 @@ from api.auth.deps import CallerDep
 from api.auth.scopes import scope
 from api.chat.asked import MAX_NAME_LENGTH, Asked, decode
 from api.chat.clients import CONNECT_TIMEOUT_SECONDS, client_of, owner_of
-from api.chat.concurrency import places
+from api.chat.concurrency import slots
 from api.chat.scrubbing import Scrubber
 from api.http.addresses import DEPLOYMENT
 from shared.database import transaction
@@ -67,10 +67,10 @@ async def create_chat_completion(request: Request, caller: CallerDep, held: Unti
     nothing here; and as all projects share one account there, the provider does not get to see it.
     """
     limits = get_settings().chat
-    await held.enter_async_context(places.one(caller.project_id, limits.max_per_project, "The project"))
+    await held.enter_async_context(slots.one(caller.project_id, limits.max_per_project, "The project"))
     asked, body = decode(await request.body(), request.scope.get(DEPLOYMENT))
     account = await anyio.to_thread.run_sync(_account, caller, asked)
-    await held.enter_async_context(places.one(owner_of(account), limits.max_per_account, "The account of this model"))
+    await held.enter_async_context(slots.one(owner_of(account), limits.max_per_account, "The account of this model"))
     deadline = asyncio.get_running_loop().time() + limits.timeout.total_seconds()
     key = _key(account)
     response = await _send(account, body, deadline)

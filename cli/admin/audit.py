@@ -136,7 +136,7 @@ def _print_report(report: "Report") -> None:
         return
     listed = report.problems
     rows = [(p.kind, p.chain or "-", str(p.position or "-"), p.id or "-", str(p.count)) for p in listed]
-    print_table(("WRONG", "PROJECT", "PLACE", "ENTRY", "TIMES"), rows)
+    print_table(("WRONG", "PROJECT", "POSITION", "ENTRY", "TIMES"), rows)
     if (more := sum(report.counts.values()) - sum(each.count for each in listed)) > 0:
         say(f"{more} more are not listed.")
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import httpx2
 import pytest
 
-from api.chat.concurrency import ChatPlaces
+from api.chat.concurrency import ChatSlots
 from shared.database import transaction
 from shared.errors import ChatLimitReached
 from shared.projects.models import Credential
@@ -82,11 +82,11 @@ def test_a_head_in_drops_is_no_answer(alice: Person) -> None:
 @pytest.mark.usefixtures("server")  # for the settings
 def test_places_are_passed_on_in_turn_and_come_back_whatever_happens() -> None:
     async def scene() -> list[str]:
-        places, told, may_leave = ChatPlaces(), list[str](), asyncio.Event()
+        slots, told, may_leave = ChatSlots(), list[str](), asyncio.Event()
 
         async def chat(name: str) -> None:
             try:
-                async with places.one("proj", 1, "The project"):
+                async with slots.one("proj", 1, "The project"):
                     told.append(name)
                     await may_leave.wait()
             except ChatLimitReached:
@@ -104,9 +104,9 @@ def test_places_are_passed_on_in_turn_and_come_back_whatever_happens() -> None:
             await asyncio.sleep(0)
         may_leave.set()
         await second
-        async with places.one("proj", 1, "The project"):
-            assert places.count("proj") == 1
-        assert places.count("proj") == 0
+        async with slots.one("proj", 1, "The project"):
+            assert slots.count("proj") == 1
+        assert slots.count("proj") == 0
         return told
 
     assert asyncio.run(scene()) == ["first", "third refused", "second"]
