@@ -25,6 +25,7 @@ CHATS: list[dict[str, Any]] = [
     chat(CALLED, {**FOUND, "content": "\udfff"}, tools=[{**TOOL, "function": {"name": "f", "parameters": PARAMETERS}}]),
     chat({**USER, "content": [IMAGE, FILE]}, {**ANSWER, "weight": 0}),
     {"messages": [{**ANSWER, "weight": 0}]},
+    chat(USER, id=7, source={"name": f"\0{SECRET}", "list": [1.5, None]}),
     {"messages": [USER, {**ANSWER, "content": "the same"}]},
     chat(*[USER] * rules().ours.many_messages),
 ]
@@ -34,7 +35,10 @@ ERRORS = [
     chat({**USER, "weight": 2, "content": "\ud800"}),
     chat(*[{**USER, "weight": 1}] * MOST_IN_A_LINE),
     chat({**USER, "content": f"{SECRET} " * (MOST_IN_A_LINE + 1)}),
-    chat({**USER, "content": "\0"}, number=1.5, deep=[[[{}]]]),
+    chat({**USER, "content": "\0"}, deep=json.loads("[" * rules().ours.depth + "]" * rules().ours.depth)),
+    chat(number=10**309),
+    chat(functions=[1], id=1),
+    chat(**{f"k{number}": 1 for number in range(MOST_IN_A_LINE + 1)}),
 ]
 PREFERENCES = [
     GOOD[-1],

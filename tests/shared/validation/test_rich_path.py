@@ -59,8 +59,16 @@ WARNED = [
         {**USER, "content": [IMAGE, FILE, {"type": "text", "text": SECRET}]}, CALLED, {**FOUND, "weight": 0}, ANSWER
     ),
     example(USER, CALLED, {**FOUND, "content": [{"type": "text", "text": "3"}]}, ANSWER, parallel_tool_calls=True),
+    example(USER, CALLED, FOUND, ANSWER, id=1, tools=[TOOL], reference={"answer": ["3"]}),
+    {**GOOD[-1], "id": 1},
+    {"messages": [USER], "reference": "3", "preferred_completion": 1},
 ]
-TAKEN: list[Any] = [*GOOD, *WARNED, {"prompt": "a", "completion": "b"}]
+TAKEN: list[Any] = [
+    *GOOD,
+    *WARNED,
+    {"prompt": "a", "completion": "b"},
+    {"prompt": "a", "completion": "b", "messages": 1},
+]
 
 
 @st.composite
@@ -76,7 +84,19 @@ def changed(draw: st.DrawFn) -> bytes:
                 break
             inner = inner[key]
     line = json.dumps(value)
-    keys = ("role", "content", "name", "weight", "type", "tools", "arguments", "properties", "tool_call_id")
+    keys = (
+        "role",
+        "content",
+        "name",
+        "weight",
+        "type",
+        "tools",
+        "arguments",
+        "properties",
+        "tool_call_id",
+        "reference",
+        "id",
+    )
     twice = draw(st.sampled_from([None, *keys]))
     again = draw(st.sampled_from(["1", '"f"', "null", '"\\u003a"']))
     return line.replace(f'"{twice}":', f'"{twice}": {again}, "{twice}":', 1).encode() + b"\n"

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from itertools import islice, repeat
+from operator import add
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ from msgspec import UNSET
 
 from shared.datasets.validation.findings.codes import Severity, severity_of
 from shared.datasets.validation.findings.finding import UnreadableLine
+from shared.datasets.validation.lines.more_keys import WithMoreKeys, read_with_more_keys
 from shared.datasets.validation.lines.rich_messages import NeedsRules, counted_messages
 from shared.datasets.validation.lines.rich_types import Chat, Pair, Preference, Tool
 from shared.datasets.validation.lines.secrets import is_suspicious
@@ -65,6 +67,7 @@ class RichDecoder:
     def __init__(self, format: str, limits: Limits) -> None:
         type_, self._tools_frame = _FORMATS[format]
         self._limits = limits
+        self._known = frozenset(type_.__struct_fields__)
         self._is_chat, self._is_reinforcement = format == CHAT, format == REINFORCEMENT
         self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(type_).decode
         self._convert = partial(msgspec.convert, type=type_)
@@ -90,6 +93,7 @@ class RichDecoder:
 
     def _read(self, lines: Sequence[bytes], data: bytes) -> Read | None:
         values: Sequence[Any] | None = None
+        codes: Iterable[list[str]] = repeat([])
         try:
             examples = list(map(self._decode, lines))
             if repeats_a_key(examples, data):
@@ -98,22 +102,31 @@ class RichDecoder:
                 values = list(map(_decode_any, lines))
         except msgspec.DecodeError:
             values = values_with_surrogates(lines, data)
-            if values is None:
+            if values is not None:
+                examples = list(map(self._convert, values))
+            elif (more := self._read_with_more_keys(lines, data)) is not None:
+                values, examples = more.values if is_suspicious(data) else None, more.examples
+                codes = more.codes if self._is_chat else codes
+            else:
                 return None
-            examples = list(map(self._convert, values))
         self._may_have_images = b'"image_url"' in data or values is not None  # then the key may have escapes
         found: list[str] = []
-        texts: Iterable[list[str]] = repeat([])
         if values and max(map(len, lines)) > MAX_COUNTED:
-            texts = map(codes_of_texts, values)
+            codes = map(add, codes, map(codes_of_texts, values))
         elif values:
             found += codes_of_texts(values)  # of all lines at once, which is faster
-        counted = [self._counted_line(example, codes, found) for example, codes in zip(examples, texts, strict=False)]
+        counted = [
+            self._counted_line(example, [*of_line], found) for example, of_line in zip(examples, codes, strict=False)
+        ]
         return Read(counted, Counter(found), self._may_have_images)
 
-    def _counted_line(self, example: Any, texts: list[str], found: list[str]) -> list[CountedMessage]:
-        """The messages of one line; adds the codes of its warnings, with those of its `texts`, to `found`."""
-        codes = [*texts]
+    def _read_with_more_keys(self, lines: Sequence[bytes], data: bytes) -> WithMoreKeys | None:
+        if not (self._is_chat or self._is_reinforcement):
+            return None  # there, other keys may be those of another format
+        return read_with_more_keys(lines, data, self._known, self._convert)
+
+    def _counted_line(self, example: Any, codes: list[str], found: list[str]) -> list[CountedMessage]:
+        """The messages of one line; adds its `codes` and those of its other warnings to `found`."""
         messages = self._counted(example, codes)
         if codes:
             if len(codes) > MAX_COUNTED or not self._only_counts(set(codes)):

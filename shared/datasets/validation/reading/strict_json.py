@@ -34,7 +34,7 @@ def read_strictly(line: bytes) -> StrictValue:
     """
     try:
         value = _decode(line)
-        is_sound = not (_has_long_number(line) or repeats_a_key(value, line))
+        is_sound = not (has_long_number(line) or repeats_a_key(value, line))
     except (ValueError, RecursionError):
         is_sound = False
     if not is_sound:
@@ -53,7 +53,7 @@ def repeats_a_key(value: Any, line: bytes) -> bool:
     return ESCAPED_COLON.search(line) is not None or _encode(value).count(b":") != line.count(b":")
 
 
-def _has_long_number(line: bytes) -> bool:
+def has_long_number(line: bytes) -> bool:
     return b"0" * rules().ours.digits in line.translate(_ALL_DIGITS_0)
 
 

@@ -20,6 +20,8 @@ from shared.datasets.validation.rules.values import kind, listed
 CHAT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls", "functions"})
 INPUT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls"})
 OUTPUTS = ("preferred_output", "non_preferred_output")
+# An output under its old name is reported once, as the missing key of the new name.
+RENAMED = frozenset(key.replace("output", "completion") for key in OUTPUTS)
 
 
 class Examined(NamedTuple):
@@ -160,10 +162,13 @@ def _conversation(value: dict[str, Any], path: str, limits: Limits, images: bool
         yield from examine_answers(messages, f"{path}.messages")
 
 
+def unrecognized_keys(value: dict[str, Any], known: frozenset[str] = CHAT_KEYS) -> set[str]:
+    """The keys of an example that are not known."""
+    return value.keys() - known - RENAMED
+
+
 def _unrecognized(value: dict[str, Any], known: frozenset[str], path: str) -> Iterator[Finding]:
-    # An output under its old name, `preferred_completion`, is reported once, as the missing key of the new name.
-    renamed = {key.replace("output", "completion") for key in OUTPUTS}
-    for key in value.keys() - known - renamed:
+    for key in unrecognized_keys(value, known):
         yield Finding("unrecognized_key", path, f"the key `{key[:64]}` is not known")
 
 
