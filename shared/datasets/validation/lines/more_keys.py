@@ -27,10 +27,11 @@ def read_with_more_keys(
 
     Raises `ValueError` if a line is no JSON, or not of the type that `convert` makes.
     """
-    values = list(map(_decode, lines))
     most = rules().ours.depth
-    may_be_deep = any(line.count(b"[") + line.count(b"{") > most for line in lines)
-    if may_be_deep or has_long_number(data) or repeats_a_key(values, data):
+    if has_long_number(data) or any(line.count(b"[") + line.count(b"{") > most for line in lines):
+        return None
+    values = list(map(_decode, lines))
+    if repeats_a_key(values, data):
         return None
     examples = [convert(_only(value, known)) for value in values]
     return WithMoreKeys(values, examples, [["unrecognized_key" for _ in unrecognized_keys(value)] for value in values])
