@@ -95,7 +95,8 @@ class _KeyedRequest:
             content_type=content_type,
             sealed_body=seal(body, self.id),
         )
-        (answers.store if self.retry_count is None else answers.replace)(self.session, answer)
+        with self.session.no_autoflush:  # the audit entries lock their chain until the commit, so they come last
+            (answers.store if self.retry_count is None else answers.replace)(self.session, answer)
         self.session = None
 
 
@@ -131,8 +132,7 @@ def keep(answer: Answer) -> Answer:
 
 def recall(session: Session, *content: object) -> str | None:
     """Like `begin`, for a route whose answer is known only after its transaction: return the text of `remember`."""
-    keyed = _keyed.get()
-    answer = keyed.find(session, content) if keyed else None
+    answer = keyed.find(session, content) if (keyed := _keyed.get()) else None
     return unseal(answer.sealed_body, answer.id) if answer else None
 
 

@@ -11,8 +11,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    column = sa.Column("allowed_networks", JSONB(none_as_null=True), server_default=sa.text("'[]'"), nullable=False)
-    op.add_column("api_keys", column)
+    op.add_column(
+        "api_keys",
+        sa.Column("allowed_networks", JSONB(none_as_null=True), server_default=sa.text("'[]'"), nullable=False),
+    )
     op.create_index("ix_uploads_pending", "uploads", ["project_id"], postgresql_where=sa.text("status = 'pending'"))
     op.create_index("ix_stored_answers_project_id", "stored_answers", ["project_id"])
 

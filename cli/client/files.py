@@ -100,7 +100,10 @@ def delete(file_id: FileId, yes: Yes = False, json: AsJson = False) -> None:
 
 @app.command()
 def quotas(json: AsJson = False) -> None:
-    """Show how much the project keeps, and how much it may: files, uploads, events, keys. Of Tunery's own servers."""
+    """Show how much the project keeps, and how much it may: files, uploads, events, keys. Of Tunery's own servers.
+
+    Example: `./tunery files quotas`
+    """
     from cli.client.file_requests import show_quotas
 
     show_quotas(as_json=json)

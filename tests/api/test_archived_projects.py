@@ -37,7 +37,9 @@ def of_a_project(operator: Person, *methods: str) -> list[Operation]:
 
 
 def ask(operator: Person, operation: Operation) -> Answer:
-    body = json.dumps(operation.body).replace('"recipients": ["x"]', '"recipients": ["alice@example.com"]')
+    body = json.dumps(operation.body)
+    for name, text in {"recipients": "alice@example.com", "allowed_networks": "10.0.0.0/8"}.items():
+        body = body.replace(f'"{name}": ["x"]', f'"{name}": ["{text}"]')
     address = operation.address({"project_id": operator.project_id})
     return send(operator, operation.method, address, body.encode() if operation.method == "POST" else None)
 

@@ -9,20 +9,19 @@ import pytest
 from openai import InternalServerError
 from sqlalchemy import text
 
-from shared.database import transaction
 from shared.datasets.models import Dataset, UploadPart
 from shared.settings import get_settings
 from tests.api.uploading import DATA, begin, content, cut, refused, send_parts
 from tests.servers import free_port
 from tests.storage_locations import StorageLocation, variables
 from tests.worker.support import ids, settings
-from tests.world import Person, environment, row, work
+from tests.world import Person, as_owner, environment, row, work
 
 
 @contextmanager
 def hanging_up(table: str) -> Iterator[None]:
     """Postgres hangs up at the commit of a row of this table."""
-    with transaction() as session:
+    with as_owner() as session:
         session.execute(
             text(
                 "create function hang_up() returns trigger language plpgsql security definer as"
@@ -38,7 +37,7 @@ def hanging_up(table: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with transaction() as session:
+        with as_owner() as session:
             session.execute(text("drop function hang_up cascade"))
 
 

@@ -127,12 +127,19 @@ def normalized(package: str) -> str:
 
 @pytest.fixture
 def database_url(postgres_url: str) -> Iterator[str]:
-    """The `postgresql://` address of an empty database."""
+    """The `postgresql://` address of an empty database, for its owner."""
     name, server = new_id("deployment_"), urlsplit(postgres_url)._replace(scheme="postgresql")
     with psycopg.connect(server.geturl(), autocommit=True) as connection:
         connection.execute(f'create database "{name}"'.encode())
         yield server._replace(path=f"/{name}").geturl()
         connection.execute(f'drop database "{name}" with (force)'.encode())
+        connection.execute(f'drop role if exists "{name}"'.encode())
+
+
+def for_servers(database_url: str) -> str:
+    """The address with the servers' login, which `migrate` makes; its name is that of the database."""
+    owner = urlsplit(database_url)
+    return owner._replace(netloc=f"{owner.path[1:]}:password@{owner.hostname}:{owner.port}").geturl()
 
 
 @pytest.fixture
@@ -141,8 +148,11 @@ def host(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Host]:
     folder.mkdir()
     lay_out_image(folder)
     with ports.held() as port, ports.held() as sandbox_port, ports.held() as health_port:
-        overrides = {"DATABASE_URL": database_url, "REDIS_URL": broker, "TUNERY_STORAGE": str(tmp_path / "data")}
-        overrides |= {
+        overrides = {
+            "DATABASE_URL": for_servers(database_url),
+            "TUNERY_MIGRATION_DATABASE_URL": database_url,
+            "REDIS_URL": broker,
+            "TUNERY_STORAGE": str(tmp_path / "data"),
             "HOST": "127.0.0.1",
             "PORT": str(port),
             "TUNERY_HEALTH_ADDRESS": f"127.0.0.1:{health_port}",

@@ -60,6 +60,8 @@ def wrong_values(name: str) -> list[str]:
     """Values of another type, and values beyond the bounds, made from the field."""
     field = FIELDS[name]
     kinds = [get_origin(part) or part for part in parts(field.annotation)]
+    if bool in kinds:
+        return ["perhaps"]
     if dict in kinds or tuple in kinds:
         return ["{", "1", "[[]]", '[{"a": 1}]']
     if Literal in kinds or (kinds and isinstance(kinds[0], type) and hasattr(kinds[0], "__members__")):
