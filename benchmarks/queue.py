@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import text
 
 from benchmarks.stack import Measured, measured_stack, print_table, uploaded
-from shared.database import get_engine, transaction
+from shared.database import get_engine, owner_engine, transaction
 from shared.db.times import utc_now
 from shared.jobs.models import Job
 from shared.jobs.queue.models import JobQueue
@@ -131,7 +131,7 @@ class Bench:
                 ),
                 {"project": project_id, "queue": self.queue_id},
             )
-        with get_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with owner_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("analyze jobs"))
 
     def _pick(self) -> float:
