@@ -5,6 +5,11 @@ from pathlib import Path
 
 import psycopg
 
+from cli.local.commands import ROOT
+
+_MIGRATION = ROOT / "alembic/versions/20261130_growth.sql"
+_ITS_SUMS_BEGIN = "-- What is there already."
+
 # As `shared.db.ids.new_id`: ten letters of milliseconds, then sixteen that differ.
 _IDS = """
 create function pg_temp.letters_of(at timestamptz) returns text language sql immutable as $$
@@ -35,6 +40,8 @@ def fill(url: str, project_id: str, template: Template, jobs: int, batch: str) -
         connection.execute(_IDS)
         cursor = psycopg.ClientCursor(connection)  # several statements at once, so the client fills in the values
         cursor.execute(statements, values)
+        migration = _MIGRATION.read_text()
+        connection.execute(migration[migration.index(_ITS_SUMS_BEGIN) :].encode())
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("vacuum analyze")
 
