@@ -20,6 +20,12 @@ def render_item(kind: str, item: Any, _: Any) -> str | Literal[False]:
 
 
 with owner_engine().connect() as connection:
-    context.configure(connection, target_metadata=SQLModel.metadata, render_item=render_item, compare_type=True)
+    context.configure(
+        connection,
+        target_metadata=SQLModel.metadata,
+        render_item=render_item,
+        compare_type=True,
+        transaction_per_migration=True,  # a migration's locks end with it
+    )
     with context.begin_transaction():
         context.run_migrations()

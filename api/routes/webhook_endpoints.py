@@ -12,7 +12,6 @@ from shared.db.owned import get_owned, list_owned
 from shared.db.pages import Page
 from shared.webhooks import deliveries
 from shared.webhooks import service as webhooks
-from shared.webhooks.deliveries import EventFilter
 from shared.webhooks.delivery_schemas import (
     RecoveryCreate,
     Time,
@@ -20,6 +19,7 @@ from shared.webhooks.delivery_schemas import (
     WebhookDeliveryWithBody,
     WebhookRecoveryPublic,
 )
+from shared.webhooks.event_filter import EventFilter
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import DeliveryStatus, WebhookEndpoint
 from shared.webhooks.schemas import (

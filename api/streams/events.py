@@ -19,7 +19,7 @@ from shared.database import transaction
 from shared.db.ids import COMMIT_WINDOW, first_id, made_at
 from shared.db.times import utc_now
 from shared.projects.callers import Caller, Presented
-from shared.webhooks.deliveries import EventFilter
+from shared.webhooks.event_filter import EventFilter
 from shared.webhooks.models import WebhookEvent
 
 PAGE_EVENTS = 200

@@ -2,23 +2,24 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import Boolean, ColumnElement, literal_column
 from sqlmodel import Session, col, select
 
 from shared.db.claims import make_due
-from shared.db.ids import COMMIT_WINDOW, first_id
+from shared.db.ids import COMMIT_WINDOW
 from shared.db.owned import check_cursor, get_owned, list_owned
 from shared.db.times import epoch, from_epoch, utc_now
 from shared.errors import Invalid, NotFound
 from shared.webhooks import quota
 from shared.webhooks import service as webhooks
 from shared.webhooks.delivery_schemas import RecoveryCreate, WebhookDeliveryPublic, WebhookDeliveryWithBody
+from shared.webhooks.event_filter import EventFilter, delivery_ids, ids_between
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import (
+    MADE_LATER,
     DeliveryStatus,
     WebhookAttempt,
     WebhookDelivery,
@@ -26,60 +27,6 @@ from shared.webhooks.models import (
     WebhookEvent,
     WebhookRecovery,
 )
-
-CLOCK_SKEW_SECONDS = 60.0  # ids are made by the clocks of several processes
-
-
-@dataclass(frozen=True, kw_only=True)
-class EventFilter:
-    """Selects events by type, by the object they are about, and by time (Unix seconds, both bounds included)."""
-
-    type: EventType | None = None
-    object_id: str | None = None
-    since: int | None = None
-    until: int | None = None
-
-    def conditions(self) -> list[ColumnElement[bool]]:
-        found: list[ColumnElement[bool]] = []
-        if self.type is not None:
-            found.append(col(WebhookEvent.type) == self.type)
-        if self.object_id is not None:
-            found.append(col(WebhookEvent.object_id) == self.object_id)
-        return found + made_between(self.since, self.until)
-
-    def admits(self, type: str, object_id: str, created_at: datetime) -> bool:
-        """Whether an event that has been read meets the conditions."""
-        made = created_at.timestamp()
-        return (
-            self.type in {None, type}
-            and self.object_id in {None, object_id}
-            and (self.since is None or made >= self.since)
-            and (self.until is None or made < self.until + 1)
-        )
-
-
-def made_between(since: float | None, until: float | None) -> list[ColumnElement[bool]]:
-    """Return conditions for events made between two times in Unix seconds; all of the second `until` is included.
-
-    Ids begin with the time and are indexed, so the conditions on ids make the query fast; they allow for clock skew.
-    """
-    found = _ids_between(col(WebhookEvent.id), since, until)
-    if since is not None:
-        found.append(col(WebhookEvent.created_at) >= from_epoch(since))
-    if until is not None:
-        found.append(col(WebhookEvent.created_at) < from_epoch(until + 1))
-    return found
-
-
-def _ids_between(event_id: Any, since: float | None, until: float | None) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = []
-    if since is not None:
-        earliest = from_epoch(max(since - CLOCK_SKEW_SECONDS, 0))
-        found.append(event_id >= first_id(WebhookEvent.id_prefix, earliest))
-    if until is not None:
-        latest = from_epoch(until + 1 + CLOCK_SKEW_SECONDS)
-        found.append(event_id < first_id(WebhookEvent.id_prefix, latest))
-    return found
 
 
 def body_of(event: WebhookEvent, is_full: bool) -> bytes:
@@ -112,26 +59,40 @@ def list_deliveries(
 ) -> list[WebhookDeliveryPublic]:
     """Return up to `limit` + 1 deliveries of an endpoint with their attempts, newest first. Raises `NotFound`."""
     endpoint = check_endpoint(session, project_id, endpoint_id)
-    query = (
-        select(WebhookDelivery, WebhookEvent)
-        .join(WebhookEvent, col(WebhookEvent.id) == WebhookDelivery.event_id)
-        .where(
-            WebhookDelivery.project_id == project_id, WebhookDelivery.endpoint_id == endpoint_id, *wanted.conditions()
-        )
-        .order_by(col(WebhookDelivery.id).desc())
-    )
-    # The event's id says its time too: a delivery of another time is passed over without reading its event.
-    query = query.where(*_ids_between(col(WebhookDelivery.event_id), wanted.since, wanted.until))
-    if status is not None:
-        query = query.where(col(WebhookDelivery.status) == status)
     if after is not None:
         check_cursor(session, WebhookDelivery, after, project_id)
-        query = query.where(WebhookDelivery.id < after)
-    rows = session.exec(query.limit(limit + 1)).all()
+    find = partial(_find, session, project_id, endpoint_id, wanted, status, after, limit + 1)
+    made_with_event, made_later = delivery_ids(wanted.since, wanted.until)
+    rows = find(made_with_event)
+    if made_later:
+        late = find([*made_later, literal_column(MADE_LATER, Boolean)])
+        rows = sorted(late + rows, key=lambda row: row[0].id, reverse=True)[: limit + 1]
     attempts = _attempts(session, [delivery.id for delivery, _ in rows])
     return [
         WebhookDeliveryPublic.of(delivery, event, endpoint, attempts.get(delivery.id, [])) for delivery, event in rows
     ]
+
+
+def _find(
+    session: Session,
+    project_id: str,
+    endpoint_id: str,
+    wanted: EventFilter,
+    status: DeliveryStatus | None,
+    after: str | None,
+    limit: int,
+    ids: list[ColumnElement[bool]],
+) -> list[tuple[WebhookDelivery, WebhookEvent]]:
+    query = select(WebhookDelivery, WebhookEvent).join(WebhookEvent, col(WebhookEvent.id) == WebhookDelivery.event_id)
+    query = query.where(WebhookDelivery.project_id == project_id, WebhookDelivery.endpoint_id == endpoint_id)
+    # The event's id says its time too: a delivery of another time is passed over without reading its event.
+    by_event_id = ids_between(col(WebhookDelivery.event_id), wanted.since, wanted.until)
+    query = query.where(*wanted.conditions(), *by_event_id, *ids)
+    if status is not None:
+        query = query.where(col(WebhookDelivery.status) == status)
+    if after is not None:
+        query = query.where(WebhookDelivery.id < after)
+    return list(session.exec(query.order_by(col(WebhookDelivery.id).desc()).limit(limit)))
 
 
 def _attempts(session: Session, delivery_ids: Sequence[str]) -> dict[str, list[WebhookAttempt]]:

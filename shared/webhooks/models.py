@@ -1,6 +1,6 @@
 """The tables of webhook endpoints, of events, and of their deliveries, attempts and recoveries."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -94,6 +94,10 @@ class FailureReason(StrEnum):
 
 _IS_DUE = text("due_at IS NOT NULL")
 _NOT_SUCCEEDED = text("status IN ('pending', 'failed')")
+# The first seven letters of an id are those of the same 33 seconds. An event and its delivery have the same, unless a
+# recovery made the delivery, or these seconds were just over.
+MADE_LATER = "substr(webhook_deliveries.id, 4, 7) <> substr(webhook_deliveries.event_id, 5, 7)"
+MADE_WITH_EVENT = timedelta(milliseconds=32**3)
 
 
 class WebhookDelivery(OwnedDue, table=True):
@@ -108,6 +112,7 @@ class WebhookDelivery(OwnedDue, table=True):
         UniqueConstraint("event_id", "endpoint_id"),
         Index(None, "endpoint_id", "id"),
         Index("ix_webhook_deliveries_not_succeeded", "endpoint_id", "status", "id", postgresql_where=_NOT_SUCCEEDED),
+        Index("ix_webhook_deliveries_made_later", "endpoint_id", "id", postgresql_where=text(MADE_LATER)),
         Index("ix_webhook_deliveries_failed", "id", postgresql_where=text("status = 'failed'")),
         Index("ix_webhook_deliveries_endpoint_due", "endpoint_id", "due_at", postgresql_where=_IS_DUE),
         Index("ix_webhook_deliveries_project_due", "project_id", "due_at", postgresql_where=_IS_DUE),

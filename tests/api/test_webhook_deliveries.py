@@ -1,10 +1,13 @@
 """…/webhook_endpoints/{webhook_endpoint_id}/deliveries: what was told, what was answered, and telling it again."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from shared.db.times import epoch
+from shared.database import transaction
+from shared.db.ids import first_id
+from shared.db.times import epoch, utc_now
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookEvent, WebhookRecovery
 from tests.servers import Receiver, free_port
@@ -171,3 +174,35 @@ def test_the_log_of_one_endpoint_is_not_the_log_of_another(alice: Person, receiv
     for answer in (alice.http.get(path), alice.http.post(f"{path}/redeliver")):
         assert (answer.status_code, answer.json()["error"]["param"]) == (404, "delivery_id")
     assert alice.http.get("/webhook_endpoints/we_never/deliveries").status_code == 404
+
+
+def made_ago(endpoint_id: str, event_id: str, minutes: float) -> str:
+    """A delivery of an event that was made so long ago."""
+    at = utc_now() - timedelta(minutes=minutes)
+    with transaction() as session:
+        event = session.get_one(WebhookEvent, event_id)
+        made = WebhookDelivery(project_id=event.project_id, event_id=event_id, endpoint_id=endpoint_id, due_at=None)
+        made.id, made.created_at = first_id(WebhookDelivery.id_prefix, at), at
+        session.add(made)
+        return made.id
+
+
+def test_a_time_finds_deliveries_that_were_made_with_their_events_and_later_ones(alice: Person) -> None:
+    endpoint_id = endpoint_of(alice, "https://hooks.example.com/")["id"]
+    events = happened(alice, 5 * 3600, 4 * 3600, 3 * 3600, 0)
+    with_event, much_later, later = (
+        made_ago(endpoint_id, event_id, minutes) for event_id, minutes in zip(events, (300, 10, 179), strict=False)
+    )
+    newest = made_ago(endpoint_id, events[-1], 0)
+    two_hours_ago = epoch(utc_now()) - 7200
+
+    def found(**query: Any) -> list[str]:
+        return [each["id"] for each in deliveries(alice, endpoint_id, **query)["data"]]
+
+    assert found() == [newest, much_later, later, with_event]
+    assert found(until=two_hours_ago) == [much_later, later, with_event]
+    assert found(until=two_hours_ago, limit=1) == [much_later]
+    assert found(until=two_hours_ago, limit=1, after=much_later) == [later]
+    assert found(until=two_hours_ago, after=later) == [with_event]
+    assert found(since=two_hours_ago - 3 * 3600 + 600, until=two_hours_ago) == [much_later, later]
+    assert found(since=two_hours_ago) == [newest]

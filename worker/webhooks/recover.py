@@ -9,6 +9,7 @@ from shared.db.claims import release
 from shared.db.times import epoch, utc_now
 from shared.webhooks import deliveries
 from shared.webhooks import service as webhooks
+from shared.webhooks.event_filter import made_between
 from shared.webhooks.models import (
     DeliveryStatus,
     RecoveryStatus,
@@ -53,7 +54,7 @@ def _plan(session: Session, recovery: WebhookRecovery) -> None:
 def _next_events(session: Session, recovery: WebhookRecovery) -> list[WebhookEvent]:
     query = select(WebhookEvent).where(
         WebhookEvent.project_id == recovery.project_id,
-        *deliveries.made_between(recovery.since.timestamp(), recovery.until.timestamp()),
+        *made_between(recovery.since.timestamp(), recovery.until.timestamp()),
         col(WebhookEvent.is_test).is_(False),
     )
     if recovery.last_event_id is not None:
