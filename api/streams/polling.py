@@ -16,6 +16,9 @@ import anyio
 from api.streams.wire import POLL_INTERVAL_SECONDS, is_stopping
 from shared.projects.callers import Presented
 
+WOKEN_AT_ONCE = 8  # streams
+PAUSE_SECONDS = 0.005  # between them
+MAX_PAUSES = 50
 Entry = TypeVar("Entry")
 
 
@@ -41,8 +44,6 @@ class Buffer(Generic[Entry]):
         for _ in range(max(taken - self.first, len(self.entries) - self._max_entries)):
             self.entries.popleft()
             self.first += 1
-        for cursor in self.cursors:
-            cursor.has_news.set()
 
 
 class Cursor(Generic[Entry]):
@@ -114,10 +115,21 @@ class Polling(ABC, Generic[Followed, Entry]):
         try:
             while self.buffers and not is_stopping():
                 is_all = await self.poll()
+                await self.wake()
                 await anyio.sleep(POLL_INTERVAL_SECONDS if is_all else 0)
         finally:
             self._task = None
             self.end(self.keys())
+
+    async def wake(self) -> None:
+        """Wake the streams with new entries, a few at a time: to send to hundreds at once would hold up the requests
+        of others."""
+        behind = [cursor for cursor in self._cursors() if cursor.position < cursor.buffer.end]
+        size = max(WOKEN_AT_ONCE, len(behind) // MAX_PAUSES)
+        for start in range(0, len(behind), size):
+            for cursor in behind[start : start + size]:
+                cursor.has_news.set()
+            await anyio.sleep(PAUSE_SECONDS)
 
     def _cursors(self) -> Iterator[Cursor[Entry]]:
         return (cursor for buffer in self.buffers.values() for cursor in buffer.cursors)

@@ -6,7 +6,14 @@ from contextlib import ExitStack
 
 import pytest
 
-from api.streams.event_feed import MAX_BUFFERED_EVENTS, MAX_EVENTS_PER_POLL, EventEntry, ProjectFeed, window_start
+from api.streams.event_feed import (
+    MAX_BUFFERED_EVENTS,
+    MAX_EVENTS_PER_POLL,
+    EventEntry,
+    EventPolling,
+    ProjectFeed,
+    window_start,
+)
 from api.streams.polling import Cursor
 from shared.database import transaction
 from shared.db.times import utc_now
@@ -91,3 +98,18 @@ def test_a_slow_stream_of_events_must_read_the_database_again() -> None:
         assert cursor.take() == []
 
     asyncio.run(fall_behind())
+
+
+def test_a_poll_wakes_only_the_streams_for_which_there_is_something() -> None:
+    async def poll_twice() -> None:
+        polling, loud, quiet = EventPolling(), ProjectFeed(), ProjectFeed()
+        cursors = [Cursor(feed, Presented("secret", "")) for feed in (loud, loud, quiet)]
+        polling.buffers = {"proj_loud": loud, "proj_quiet": quiet}
+        for cursor in cursors:
+            cursor.buffer.cursors.add(cursor)
+        loud.found([entry(1)], window_start())
+        quiet.found([], window_start())
+        await polling.wake()
+        assert [cursor.has_news.is_set() for cursor in cursors] == [True, True, False]
+
+    asyncio.run(poll_twice())
