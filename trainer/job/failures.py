@@ -1,0 +1,28 @@
+"""Why a job ends without a model: a code, a sentence for the caller, and how memory that ran out is recognised."""
+
+import errno
+
+
+class Failed(Exception):
+    """Ends the job; becomes its line `failed`. `param` names the field of the request that is to blame."""
+
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.param = code, message, param
+
+
+class OutOfMemory(Failed):
+    def __init__(self, message: str) -> None:
+        super().__init__("out_of_memory", message)
+
+
+# Torch raises plain RuntimeErrors where the host's allocator fails.
+_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    return isinstance(error, RuntimeError | OSError) and any(words in str(error).lower() for words in _WORDS)

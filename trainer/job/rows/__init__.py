@@ -1,0 +1,1 @@
+"""From the lines of a training file to tokens and labels."""
