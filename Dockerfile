@@ -19,6 +19,7 @@ COPY alembic alembic
 COPY api api
 COPY cli cli
 COPY sandbox sandbox
+COPY wire_server wire_server
 COPY shared shared
 COPY worker worker
 # Compiled here because it cannot be there, on a read-only root; unchecked because these files never change again.

@@ -1,27 +1,24 @@
-"""Builds the ASGI app from the routes, the error handlers, the state and the middleware."""
+"""Builds the ASGI app: OpenAI's wire, the controls of tests, and the middleware."""
 
-from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.types import Scope
 
-from sandbox.errors import handle_errors
+from sandbox.engine import Sandbox
 from sandbox.middleware import SandboxMiddleware
-from sandbox.routes import chat, control, files, index, jobs, models, uploads
-from sandbox.state import State
+from sandbox.routes import control, index
+from wire_server import app
 
-ROUTERS = (files.router, uploads.router, jobs.router, models.router, chat.router, control.router, index.router)
+OWN_ROUTERS = (control.router, index.router)
 TEMPLATES = [
-    (route.path_regex, route.path) for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)
+    (route.path_regex, route.path)
+    for router in (*app.ROUTERS, *OWN_ROUTERS)
+    for route in router.routes
+    if isinstance(route, APIRoute)
 ]
 
 
-def create_app(state: State) -> SandboxMiddleware:
-    app = FastAPI(title="Tunery's sandbox", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-    app.state.sandbox = state
-    for router in ROUTERS:
-        app.include_router(router)
-    handle_errors(app)
-    return SandboxMiddleware(app, state, _template)
+def create_app(state: Sandbox) -> SandboxMiddleware:
+    return SandboxMiddleware(app.create_app("Tunery's sandbox", state, OWN_ROUTERS), state, _template)
 
 
 def _template(scope: Scope) -> str:

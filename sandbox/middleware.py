@@ -1,83 +1,26 @@
-"""Runs before every request: checks the key, counts the call, applies an armed fault, and sets OpenAI's headers."""
+"""Runs before every request: counts the call, and applies an armed fault."""
 
-import hmac
-import logging
-import time
 from collections.abc import Callable
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Scope
 
-from sandbox.errors import ApiError
 from sandbox.faults.armed import take
 from sandbox.faults.inject import Faulty
-from sandbox.records import new_id
-from sandbox.state import State
-
-VERSION = "2020-10-01"
-"""The value of the header `openai-version`, which OpenAI has not changed since."""
-
-log = logging.getLogger(__name__)
+from sandbox.state import SandboxState
+from wire_server.middleware import WireMiddleware
 
 
-class SandboxMiddleware:
-    """The outermost ASGI layer, so that it also sees requests that match no route."""
+class SandboxMiddleware(WireMiddleware):
+    guarded = ("/v1/", "/sandbox/")
 
-    def __init__(self, app: ASGIApp, state: State, template: Callable[[Scope], str]) -> None:
-        self._app = app
-        self.state = state
+    def __init__(self, app: ASGIApp, state: SandboxState, template: Callable[[Scope], str]) -> None:
+        super().__init__(app, state)
+        self._sandbox = state
         self.template = template
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            send = self._with_headers(send)
-        await self._next(scope)(scope, receive, send)
-
-    def _next(self, scope: Scope) -> ASGIApp:
-        """The app that answers: the real one, a refusal, or one with a fault."""
-        path: str = scope.get("path", "")
-        if not path.startswith(("/v1/", "/sandbox/")):
+    def answering(self, scope: Scope) -> ASGIApp:
+        if scope["path"].startswith("/sandbox/"):
             return self.app
-        if refusal := self._refuse(scope):
-            return refusal
-        if path.startswith("/sandbox/"):
-            return self.app
-        self.state.requests[f"{scope['method']} {self.template(scope)}"] += 1
-        fault = take(self.state.faults, scope["method"], path)
+        self._sandbox.requests[f"{scope['method']} {self.template(scope)}"] += 1
+        fault = take(self._sandbox.faults, scope["method"], scope["path"])
         return Faulty(self.app, fault) if fault else self.app
-
-    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Logs and swallows an error that was answered with 500 already; uvicorn would also close the connection."""
-        try:
-            await self._app(scope, receive, send)
-        except Exception:
-            log.exception("%s %s failed", scope["method"], scope["path"])
-
-    def _refuse(self, scope: Scope) -> Response | None:
-        """A 401 answer, or None for the right key. Runs before the body is read."""
-        headers = Headers(scope=scope)
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        if "authorization" not in headers:  # Azure's clients send the key in this header
-            scheme, key = "bearer", headers.get("api-key", "")
-        if scheme.lower() != "bearer" or not key:
-            return ApiError(401, "You sent no API key. Send it in the header Authorization: Bearer KEY.").response()
-        if hmac.compare_digest(key.strip().encode(), self.state.settings.api_key.encode()):
-            return None
-        shown = f"{key[:3]}***{key[-4:]}" if len(key) > 12 else "***"
-        return ApiError(401, f"Incorrect API key provided: {shown}.", code="invalid_api_key").response()
-
-    def _with_headers(self, send: Send) -> Send:
-        started, request_id = time.perf_counter(), new_id("req_", 32)
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self.state.save()
-                headers = MutableHeaders(scope=message)
-                headers.setdefault("x-request-id", request_id)
-                headers["openai-organization"] = self.state.settings.organization_id
-                headers["openai-processing-ms"] = str(int((time.perf_counter() - started) * 1000))
-                headers["openai-version"] = VERSION
-            await send(message)
-
-        return send_with_headers

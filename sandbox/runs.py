@@ -4,8 +4,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from sandbox.datasets.training_file import Dataset, Example
-from sandbox.records import FINAL, Checkpoint, Job, JobError, JobEvent, new_id
+from sandbox.datasets.training_file import Dataset
+from wire_server.pages import cut
+from wire_server.records import FINAL, Checkpoint, Job, JobError, JobEvent, new_id
+from wire_server.training_file import Example
 
 Script = Iterator[float]
 """A generator that changes a job step by step; it yields the seconds until its next step, at speed 1."""
@@ -51,6 +53,9 @@ class Run:
     def last_step(self) -> int:
         """The last training step with metrics; 0 before the first."""
         return int(self.metrics[-1]["step"]) if self.metrics else 0
+
+    def events_page(self, after: str | None, limit: int) -> tuple[list[JobEvent], bool]:
+        return cut(self.events[::-1], after, limit)
 
     def begin(self, script: Script, speed: float) -> None:
         """Starts the script. At speed 0 nothing is ever due."""

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict
 from standardwebhooks import Webhook
 
-from sandbox.records import FINAL, new_id
 from sandbox.runs import Run
-from sandbox.state import State
+from sandbox.state import SandboxState
+from wire_server.records import FINAL, new_id
 
 POLL_INTERVAL_SECONDS = 0.1
 ANSWER_TIMEOUT_SECONDS = 5
@@ -28,7 +28,7 @@ class Receiver(BaseModel):
     secret: str
 
 
-def begin(state: State, receiver: Receiver) -> None:
+def begin(state: SandboxState, receiver: Receiver) -> None:
     """Sends one webhook for each job that ends from now on, until the state is reset or gets another receiver."""
     state.receiver = receiver
     task = asyncio.get_running_loop().create_task(_send_ends(state, receiver, set(_ended(state))))
@@ -36,11 +36,11 @@ def begin(state: State, receiver: Receiver) -> None:
     task.add_done_callback(_tasks.discard)
 
 
-def _ended(state: State) -> list[str]:
+def _ended(state: SandboxState) -> list[str]:
     return [run.id for run in state.runs.values() if run.job.status in FINAL]
 
 
-async def _send_ends(state: State, receiver: Receiver, sent: set[str]) -> None:
+async def _send_ends(state: SandboxState, receiver: Receiver, sent: set[str]) -> None:
     while state.receiver is receiver:
         state.advance()
         for job_id in _ended(state):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sandbox.faults.refusals import JOB_ERRORS, REFUSALS
-from sandbox.records import JobError, new_id
+from wire_server.records import JobError, new_id
 
 JOB_ERROR_KEY = "sandbox.job_error"
 """The key of the ASGI scope with the error that the new job must fail with."""

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.faults.armed import Fault
 from sandbox.faults.connection import cut
-from sandbox.wire import answer
+from wire_server.answers import answer
 
 
 class Faulty:

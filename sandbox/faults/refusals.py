@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sandbox.records import JobError
+from wire_server.records import JobError
 
 
 class Refusal(NamedTuple):

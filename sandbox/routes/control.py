@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from sandbox import webhooks
-from sandbox.errors import ApiError
 from sandbox.faults.armed import ArmedJobError, Fault
-from sandbox.records import FINAL, JobError, new_id
-from sandbox.routes import jobs
 from sandbox.runs import Run
-from sandbox.state import State, StateDep
+from sandbox.state import SandboxDep, SandboxState
 from sandbox.training import simulation
-from sandbox.wire import answer
+from wire_server.answers import answer
+from wire_server.errors import ApiError
+from wire_server.records import FINAL, JobError, new_id
+from wire_server.routes import jobs
 
 DEFAULT_ERROR = JobError(code="server_error", message="The job failed due to an internal error.")
 
@@ -50,27 +50,33 @@ class ListLag(BaseModel):
 
 
 @router.post("/faults")
-async def arm_fault(fault: Fault, state: StateDep) -> Response:
+async def arm_fault(fault: Fault, state: SandboxDep) -> Response:
     """Arms a fault (`sandbox.faults.armed.Fault`)."""
     state.faults.append(fault)
     return answer(fault.model_dump())
 
 
 @router.get("/faults")
-async def list_faults(state: StateDep) -> Response:
+async def list_faults(state: SandboxDep) -> Response:
     """Faults that still apply to calls."""
     return answer({"object": "list", "data": [fault.model_dump() for fault in state.faults]})
 
 
 @router.delete("/faults")
-async def disarm_faults(state: StateDep) -> Response:
+async def disarm_faults(state: SandboxDep) -> Response:
     state.faults.clear()
     return answer({"deleted": True})
 
 
-@router.post("/jobs/{job_id}")
-async def move_job(job_id: str, move: Move, state: StateDep) -> Response:
+def _find(state: SandboxState, job_id: str) -> Run:
     run = jobs.find(state, job_id)
+    assert isinstance(run, Run)
+    return run
+
+
+@router.post("/jobs/{job_id}")
+async def move_job(job_id: str, move: Move, state: SandboxDep) -> Response:
+    run = _find(state, job_id)
     if run.job.status in FINAL:
         raise ApiError(400, f"The job {job_id} has already {run.job.status}.")
     run.is_held = move.hold
@@ -81,7 +87,7 @@ async def move_job(job_id: str, move: Move, state: StateDep) -> Response:
     return answer(run.job)
 
 
-def _move(run: Run, move: Move, state: State) -> None:
+def _move(run: Run, move: Move, state: SandboxState) -> None:
     now = run.clock = state.now()
     if move.status == "failed":
         simulation.fail(run, move.error.record() if move.error else DEFAULT_ERROR)
@@ -112,12 +118,12 @@ def _move_to_step(run: Run, step: int, now: float) -> None:
 
 
 @router.post("/jobs/{job_id}/copies")
-async def copy_job(job_id: str, copies: Copies, state: StateDep) -> Response:
+async def copy_job(job_id: str, copies: Copies, state: SandboxDep) -> Response:
     """Makes copies of a job that have its status and stay in it; no limit applies.
 
     Returns for each copy its id, the id of its newest event, and its estimated finish.
     """
-    run = jobs.find(state, job_id)
+    run = _find(state, job_id)
     made = [_copy(run, state) for _ in range(copies.count)]
     data = [
         {"id": copy.id, "newest_event": copy.events[-1].id, "estimated_finish": copy.job.estimated_finish}
@@ -126,7 +132,7 @@ async def copy_job(job_id: str, copies: Copies, state: StateDep) -> Response:
     return answer({"object": "list", "data": data})
 
 
-def _copy(run: Run, state: State) -> Run:
+def _copy(run: Run, state: SandboxState) -> Run:
     now = state.now()
     job = structs.replace(
         run.job, id=new_id("ftjob-"), created_at=int(now), status="validating_files", method=deepcopy(run.job.method)
@@ -139,33 +145,33 @@ def _copy(run: Run, state: State) -> Run:
 
 
 @router.post("/webhook")
-async def start_webhooks(receiver: webhooks.Receiver, state: StateDep) -> Response:
+async def start_webhooks(receiver: webhooks.Receiver, state: SandboxDep) -> Response:
     """Sends a webhook to this address for each job that ends from now on."""
     webhooks.begin(state, receiver)
     return answer({"url": receiver.url})
 
 
 @router.delete("/webhook")
-async def stop_webhooks(state: StateDep) -> Response:
+async def stop_webhooks(state: SandboxDep) -> Response:
     state.receiver = None
     return answer({"deleted": True})
 
 
 @router.post("/list_lag")
-async def set_list_lag(lag: ListLag, state: StateDep) -> Response:
+async def set_list_lag(lag: ListLag, state: SandboxDep) -> Response:
     """Leaves each new job out of the list, and only out of the list, for this many seconds."""
     state.list_lag = lag.seconds
     return answer({"seconds": lag.seconds})
 
 
 @router.get("/requests")
-async def count_requests(state: StateDep) -> Response:
+async def count_requests(state: SandboxDep) -> Response:
     """Counts the calls of `/v1` since the last reset by method and path template, dropped and failed ones included."""
     return answer({"total": state.requests.total(), "requests": dict(sorted(state.requests.items()))})
 
 
 @router.post("/reset")
-async def reset(state: StateDep) -> Response:
+async def reset(state: SandboxDep) -> Response:
     """Deletes all files, uploads, jobs, models, faults and counts."""
     state.forget()
     return answer({"reset": True})

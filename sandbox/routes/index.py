@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
-from sandbox.state import StateDep
+from sandbox.state import SandboxDep
 
 router = APIRouter()
 
@@ -23,8 +23,8 @@ models and chat completions. Tests arm faults at <code>/sandbox/faults</code>.</
 
 
 @router.get("/")
-async def index(state: StateDep) -> HTMLResponse:
+async def index(state: SandboxDep) -> HTMLResponse:
     page = PAGE.format(
-        speed=state.settings.speed, files=len(state.files), jobs=len(state.runs), models=len(state.models)
+        speed=state.settings.speed, files=len(state.files), jobs=len(state.runs), models=len(state.tuned)
     )
     return HTMLResponse(page)

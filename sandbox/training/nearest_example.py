@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from functools import lru_cache
 
-from sandbox.datasets.training_file import Example
+from wire_server.training_file import Example
 
 Vector = dict[str, float]
 

@@ -5,13 +5,15 @@ import math
 import string
 from collections.abc import Iterator
 
-from sandbox.datasets.training_file import METHODS, Dataset
+from sandbox.datasets.training_file import Dataset
 from sandbox.models import BASES
-from sandbox.records import FINAL, Checkpoint, FileObject, JobError, Model, StoredFile, TunedModel, new_id
+from sandbox.records import StoredFile, TunedModel
 from sandbox.runs import Run, Script
-from sandbox.state import State
+from sandbox.state import SandboxState
 from sandbox.training.curve import Curve
 from sandbox.training.hyperparameters import resolve, steps_per_epoch
+from wire_server.records import FINAL, Checkpoint, FileObject, JobError, Model, new_id
+from wire_server.training_file import METHODS
 
 VALIDATING_SECONDS, QUEUED_SECONDS, FINISHING_SECONDS = 2.0, 1.5, 1.0
 STEP_SECONDS, MAX_TRAINING_SECONDS = 0.1, 60.0
@@ -31,7 +33,7 @@ RESULT_COLUMNS = {
 """The columns of the result file, each with the metric that it shows."""
 
 
-def begin(run: Run, state: State) -> None:
+def begin(run: Run, state: SandboxState) -> None:
     """Writes the first events of a new job and starts its script."""
     job = run.job
     run.add_event(f"Created fine-tuning job: {job.id}", data={})
@@ -40,7 +42,7 @@ def begin(run: Run, state: State) -> None:
     run.begin(_script(run, state), state.settings.speed)
 
 
-def go_on(run: Run, state: State) -> None:
+def go_on(run: Run, state: SandboxState) -> None:
     """Lets a job continue after a restart of the sandbox."""
     if run.job.status in FINAL:
         run.due, run.is_over = math.inf, True
@@ -48,7 +50,7 @@ def go_on(run: Run, state: State) -> None:
         run.go_on(_script(run, state), state.settings.speed)
 
 
-def _script(run: Run, state: State) -> Script:
+def _script(run: Run, state: SandboxState) -> Script:
     """What is left to do of a job, from its status and its last step on."""
     job = run.job
     if job.status == "validating_files":
@@ -68,7 +70,7 @@ def _script(run: Run, state: State) -> Script:
     _succeed(run, state)
 
 
-def pause(run: Run, state: State, now: float) -> None:
+def pause(run: Run, state: SandboxState, now: float) -> None:
     """Interrupts a running job and, if it has trained, keeps a checkpoint of its last step."""
     run.pause(now)
     run.job.status, run.job.estimated_finish = "paused", None
@@ -94,7 +96,7 @@ def _wait_in_queue(run: Run) -> Script:
     run.add_event("Fine-tuning job started")
 
 
-def _train(run: Run, state: State) -> Script:
+def _train(run: Run, state: SandboxState) -> Script:
     curve, before = _curve(run), run.last_step
     seconds = min(STEP_SECONDS, MAX_TRAINING_SECONDS / curve.total_steps)
     for step in _reported_steps(curve, before):
@@ -137,7 +139,7 @@ def _add_metrics(run: Run, curve: Curve, step: int) -> None:
     run.add_event(message, type="metrics", data=metrics)
 
 
-def save_checkpoint(run: Run, state: State, step: int) -> None:
+def save_checkpoint(run: Run, state: SandboxState, step: int) -> None:
     """Adds a checkpoint of this step, with a model that can be called."""
     name = f"{new_model_name(run)}:ckpt-step-{step}"
     _keep(run, state, name, step)
@@ -151,7 +153,7 @@ def new_model_name(run: Run) -> str:
     return f"ft:{run.base}:{run.job.organization_id.removeprefix('org-')}:{safe}:{new_id('', 8)}"
 
 
-def _keep(run: Run, state: State, name: str, step: int) -> None:
+def _keep(run: Run, state: SandboxState, name: str, step: int) -> None:
     metrics = {key: value for key, value in (run.metrics or [{}])[-1].items() if key != "total_steps"}
     checkpoint = Checkpoint(
         id=new_id("ftckpt_"),
@@ -163,9 +165,9 @@ def _keep(run: Run, state: State, name: str, step: int) -> None:
     )
     run.checkpoints.append(checkpoint)
     for old in run.checkpoints[:-CHECKPOINTS_KEPT]:
-        state.models.pop(old.fine_tuned_model_checkpoint, None)
+        state.tuned.pop(old.fine_tuned_model_checkpoint, None)
     del run.checkpoints[:-CHECKPOINTS_KEPT]
-    state.models[name] = TunedModel(
+    state.tuned[name] = TunedModel(
         model=Model(
             id=name,
             created=int(run.clock),
@@ -177,7 +179,7 @@ def _keep(run: Run, state: State, name: str, step: int) -> None:
     )
 
 
-def _succeed(run: Run, state: State) -> None:
+def _succeed(run: Run, state: SandboxState) -> None:
     job, name = run.job, new_model_name(run)
     _keep(run, state, name, run.last_step)
     run.add_event(f"New fine-tuned model created: {name}", data={})
@@ -189,7 +191,7 @@ def _succeed(run: Run, state: State) -> None:
     run.add_event("The job has successfully completed", data={})
 
 
-def _write_results(run: Run, state: State) -> str:
+def _write_results(run: Run, state: SandboxState) -> str:
     path = state.new_path()
     with path.open("w", newline="") as file:
         rows = csv.writer(file)

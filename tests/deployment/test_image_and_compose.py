@@ -35,6 +35,7 @@ def test_the_image_contains_what_the_commands_need_and_nothing_else() -> None:
         "shared",
         "cli",
         "sandbox",
+        "wire_server",
         "alembic",
         "pyproject.toml",
         "requirements.lock",

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import Query
 
-from sandbox.errors import ApiError
-from sandbox.wire import Item
+from wire_server.answers import Item
+from wire_server.errors import ApiError
 
 After = Annotated[str | None, Query()]
 Limit = Annotated[int, Query(ge=0, le=10_000)]

@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from sandbox.errors import ApiError
-from sandbox.expiry import ExpiresAfter
-from sandbox.records import Upload, UploadPart, new_id
-from sandbox.routes import files
-from sandbox.routes.forms import file_of, read_form, save
-from sandbox.state import PendingUpload, State, StateDep
-from sandbox.wire import answer
+from wire_server.answers import answer
+from wire_server.errors import ApiError
+from wire_server.expiry import ExpiresAfter
+from wire_server.records import Upload, UploadPart, new_id
+from wire_server.routes import files
+from wire_server.routes.forms import file_of, read_form, save
+from wire_server.state import PendingUpload, State, StateDep
 
 MAX_UPLOAD_BYTES = 8 * 1024**3
 CHUNK_BYTES = 1024 * 1024

@@ -97,7 +97,10 @@ class Integration(Strict):
 
 
 class JobCreate(Strict):
-    """The body of `POST /v1/fine_tuning/jobs`. Top-level `hyperparameters` are used only without `method`."""
+    """The body of `POST /v1/fine_tuning/jobs`. Top-level `hyperparameters` are used only without `method`.
+
+    `provider_options` is not OpenAI's: an engine that has none refuses it.
+    """
 
     model: str
     training_file: str
@@ -108,6 +111,7 @@ class JobCreate(Strict):
     hyperparameters: SupervisedHyperparameters | None = None
     integrations: Annotated[list[Integration] | None, Field(max_length=5)] = None
     metadata: Metadata | None = None
+    provider_options: dict[str, Any] | None = None
 
     def effective_method(self) -> Method:
         older = Supervised(hyperparameters=self.hyperparameters or SupervisedHyperparameters())

@@ -9,14 +9,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.responses import FileResponse, Response
 
-from sandbox.datasets import training_file
-from sandbox.errors import ApiError
-from sandbox.expiry import ExpiresAfter
-from sandbox.records import FileObject, StoredFile, new_id
-from sandbox.routes.forms import file_of, read_form, save, text_of
-from sandbox.routes.pages import After, cut
-from sandbox.state import State, StateDep
-from sandbox.wire import answer, deleted, list_answer_with_ends
+from wire_server import training_file
+from wire_server.answers import answer, deleted, list_answer_with_ends
+from wire_server.errors import ApiError
+from wire_server.expiry import ExpiresAfter
+from wire_server.pages import After, cut
+from wire_server.records import FileObject, StoredFile, new_id
+from wire_server.routes.forms import file_of, read_form, save, text_of
+from wire_server.state import State, StateDep
 
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 NOT_DOWNLOADABLE = frozenset({"assistants"})
@@ -49,12 +49,12 @@ async def keep(state: State, path: Path, filename: str, purpose: str, expires_af
 
     Raises ApiError 400 if the purpose is fine-tune and the first line is not a JSON object; the bytes are deleted.
     """
-    dataset = None
+    contents = None
     if purpose == "fine-tune":
         if problem := await run_in_threadpool(training_file.first_line_problem, path):
             path.unlink()
             raise ApiError(400, problem)
-        dataset = await run_in_threadpool(training_file.read, path)
+        contents = await run_in_threadpool(state.read_training_file, path)
     now = int(state.now())
     file = FileObject(
         id=new_id("file-", 22),
@@ -64,7 +64,7 @@ async def keep(state: State, path: Path, filename: str, purpose: str, expires_af
         filename=filename,
         purpose=purpose,
     )
-    state.files[file.id] = stored = StoredFile(file=file, path=path, dataset=dataset)
+    state.files[file.id] = stored = StoredFile(file=file, path=path, contents=contents)
     return stored
 
 

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from sandbox.wire import answer
+from wire_server.answers import answer
 
 INVALID = "invalid_request_error"
 CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
@@ -78,7 +78,7 @@ async def _refuse_http(request: Request, error: Exception) -> Response:
 
 
 async def _answer_server_error(_: Request, __: Exception) -> Response:
-    return ApiError(500, "The sandbox had an error of its own; its log says more.", type="server_error").response()
+    return ApiError(500, "The server had an error of its own; its log says more.", type="server_error").response()
 
 
 def from_validation(errors: Sequence[Mapping[str, Any]]) -> ApiError:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from starlette.datastructures import QueryParams
 
-from sandbox.errors import ApiError
+from wire_server.errors import ApiError
 
 PREFIX = "metadata["
 

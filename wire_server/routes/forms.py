@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from sandbox.errors import ApiError
+from wire_server.errors import ApiError
 
 ENVELOPE_BYTES = 64 * 1024
 """Allowed beyond the file itself: boundaries, part headers and the small fields."""

@@ -1,0 +1,153 @@
+"""What a provider on OpenAI's wire holds, and what an engine behind the wire has to do.
+
+All routes are coroutines of one event loop, so no lock is needed as long as no change awaits before it is complete.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, Request
+from starlette.types import Scope
+
+from wire_server.chat import ChatRequest, End, Piece
+from wire_server.expiry import ExpiresAfter
+from wire_server.job_requests import JobCreate
+from wire_server.records import Checkpoint, Job, JobEvent, Model, StoredFile, TunedModel, Upload, UploadPart, new_id
+from wire_server.settings import Settings
+from wire_server.training_file import Contents
+
+
+class PendingUpload:
+    """An upload, its parts by id, and the path of each part's bytes."""
+
+    def __init__(self, upload: Upload, expires_after: ExpiresAfter | None) -> None:
+        self.upload = upload
+        self.expires_after = expires_after
+        self.parts: dict[str, UploadPart] = {}
+        self.paths: dict[str, Path] = {}
+
+    def add(self, part: UploadPart, path: Path) -> None:
+        self.parts[part.id], self.paths[part.id] = part, path
+
+    def expire(self, now: float) -> None:
+        if self.upload.status == "pending" and self.upload.expires_at <= now:
+            self.close("expired")
+
+    def close(self, status: str) -> None:
+        """Gives the upload its final status (completed, cancelled or expired) and deletes its parts."""
+        self.upload.status = status
+        for path in self.paths.values():
+            path.unlink(missing_ok=True)
+
+
+class Run(Protocol):
+    """A job with its events and checkpoints (oldest first)."""
+
+    job: Job
+    checkpoints: list[Checkpoint]
+
+    def events_page(self, after: str | None, limit: int) -> tuple[Sequence[JobEvent], bool]:
+        """Events, newest first, and whether older ones follow. Raises ApiError 400 for an unknown cursor."""
+
+
+class State(ABC):
+    """Files, uploads, jobs and models. Dictionaries keep the order of creation, which every list returns."""
+
+    fingerprint: str
+    """What chat answers carry as `system_fingerprint`."""
+    runs: Mapping[str, Run]
+    """Jobs by their ids."""
+    tuned: Mapping[str, TunedModel]
+    """Tuned models and checkpoints by their names."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.save: Callable[[], None] = lambda: None  # called before each answer
+        self.files: dict[str, StoredFile] = {}
+        self.uploads: dict[str, PendingUpload] = {}
+
+    # What the engine holds.
+
+    @abstractmethod
+    def bases(self) -> Mapping[str, Model]:
+        """Base models by each of their names."""
+
+    def snapshot(self, name: str) -> str:
+        """The full name behind an alias; any other name as it is."""
+        return name
+
+    # What the engine does.
+
+    @abstractmethod
+    def read_training_file(self, path: Path) -> Contents:
+        """Checks and counts the examples of a file with the purpose `fine-tune`. Runs in a thread."""
+
+    @abstractmethod
+    def create_job(self, new: JobCreate, scope: Scope) -> Run:
+        """Raises ApiError for what is refused at once; bad files fail the job later, while it validates."""
+
+    @abstractmethod
+    def cancel(self, run: Any) -> None:
+        """Cancels a job that has not ended."""
+
+    @abstractmethod
+    def pause(self, run: Any) -> None:
+        """Pauses a running job."""
+
+    @abstractmethod
+    def resume(self, run: Any) -> None:
+        """Queues a paused job again."""
+
+    @abstractmethod
+    def model_limits(self) -> dict[str, dict[str, int]]:
+        """For each base model that can be tuned its slots, the slots in use, and the jobs per day."""
+
+    @abstractmethod
+    def delete_model(self, name: str) -> None:
+        """Deletes a tuned model or a checkpoint's model."""
+
+    @abstractmethod
+    def reply(self, request: ChatRequest) -> AsyncIterator[Piece | End]:
+        """The answer of an existing model, piece by piece, and its end. Raises ApiError before the first piece."""
+
+    def advance(self) -> None:
+        """Brings everything up to the present: files and uploads expire."""
+        now = self.now()
+        for pending in self.uploads.values():
+            pending.expire(now)
+        for stored in [stored for stored in self.files.values() if stored.has_expired(now)]:
+            self.remove_file(stored)
+
+    def listed_jobs(self) -> Iterable[Job]:
+        """The jobs of the list, oldest first."""
+        return (run.job for run in self.runs.values())
+
+    # What is the same behind every engine.
+
+    def now(self) -> float:
+        """Unix time in seconds."""
+        return time.time()
+
+    def remove_file(self, stored: StoredFile) -> None:
+        """Deletes a file and its bytes. Jobs keep their own copy of the dataset, so they are not affected."""
+        del self.files[stored.file.id]
+        stored.path.unlink(missing_ok=True)
+
+    def new_path(self) -> Path:
+        """A path that no other file has."""
+        return self.folder / new_id("")
+
+
+async def get_state(request: Request) -> State:
+    """The dependency of all routes: the state, brought up to the present."""
+    state = request.app.state.provider
+    assert isinstance(state, State)
+    state.advance()
+    return state
+
+
+StateDep = Annotated[State, Depends(get_state)]
