@@ -1,0 +1,1 @@
+"""Refuses a job that cannot fit before its base is loaded."""
