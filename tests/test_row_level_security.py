@@ -29,7 +29,7 @@ ACROSS = {
     "worker/jobs/admission.py _say_why": "counts the jobs of all projects that wait for a slot",
     "worker/app.py _prepare_for_children": "opens a connection and reads nothing",
     "worker/runtime/scheduler.py note_sweep": "records a sweep, which belongs to no project",
-    "worker/runtime/scheduler.py _in_batches": "deletes old rows of all projects",
+    "worker/runtime/scheduler.py _run_batch": "deletes old rows of all projects",
     "worker/runtime/scheduler.py _reconcile": "reads the credentials of all projects",
     "worker/runtime/scheduler.py _known": "finds which stored bytes have a row in any project",
     "worker/runtime/scheduler.py tidy": "disables endpoints and notifies expiring keys of all projects",

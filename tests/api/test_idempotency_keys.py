@@ -12,9 +12,8 @@ from shared.settings import get_settings
 from shared.webhooks.models import WebhookEndpoint
 from tests.api.keyed_requests import ENDPOINT, HOOKS, JOBS, KEY, code, form, is_replay, new_job, post, same, upload
 from tests.api.wire import send
-from tests.worker.support import change, ids
+from tests.worker.support import change, forget_all, ids
 from tests.world import Person, lines, row
-from worker.runtime.scheduler import tidy
 
 
 def test_a_key_cannot_be_reused_for_another_request(alice: Person) -> None:
@@ -85,7 +84,7 @@ def test_only_expired_answers_are_deleted(alice: Person) -> None:
     [old] = ids(StoredAnswer)
     change(StoredAnswer, old, created_at=utc_now() - get_settings().idempotency_lifetime)
     young = post(alice, HOOKS, ENDPOINT, key="young")
-    tidy()
+    forget_all()
     assert len(ids(StoredAnswer)) == 1
     assert post(alice, HOOKS, ENDPOINT, key="young").body == young.body
 

@@ -20,6 +20,7 @@ from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.world import Person, Sandbox, environment, row, step
+from worker.runtime.scheduler import forget
 from worker.runtime.steps import Step, run
 
 
@@ -153,6 +154,12 @@ def endpoint_of(person: Person, url: str, *types: str, **values: Any) -> Any:
     """Create an endpoint, for cancelled jobs by default; returns the answer that shows its secret."""
     new = {"name": "test", "url": url, "event_types": types or [EventType.JOB_CANCELLED], **values}
     return person.http.post("/webhook_endpoints", json=new).raise_for_status().json()
+
+
+def forget_all() -> None:
+    """Forget what is old, in as many rounds as it takes."""
+    while forget():
+        pass
 
 
 def attempt_again(delivery_id: str) -> None:

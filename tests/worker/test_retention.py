@@ -2,10 +2,9 @@
 
 from shared.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookRecovery
 from tests.servers import Receiver, free_port
-from tests.worker.support import change, endpoint_of, ids, settings, step_while, write_event
+from tests.worker.support import change, endpoint_of, forget_all, ids, settings, step_while, write_event
 from tests.worker.test_recover import happened, recover
 from tests.world import Person, step, work
-from worker.runtime.scheduler import tidy
 from worker.webhooks import deliver
 
 AT_ONCE = {"TUNERY_WEBHOOK_RETENTION": "0"}  # whatever is finished is old
@@ -21,7 +20,7 @@ def test_what_is_finished_is_forgotten_with_its_attempts_and_its_event(alice: Pe
     work()
     assert [len(ids(model)) for model in (WebhookAttempt, WebhookDelivery, WebhookRecovery)] == [2, 3, 1]
     with settings(**AT_ONCE):
-        tidy()
+        forget_all()
     for model in (WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookRecovery):
         assert ids(model) == []
 
@@ -31,12 +30,12 @@ def test_what_is_still_to_be_delivered_is_kept_however_old(alice: Person) -> Non
     event_id = write_event(alice)
     [delivery_id] = ids(WebhookDelivery)
     with settings(**AT_ONCE):
-        step_while(deliver.attempt, delivery_id, tidy)
-        tidy()
+        step_while(deliver.attempt, delivery_id, forget_all)
+        forget_all()
     assert (ids(WebhookEvent), ids(WebhookDelivery), len(ids(WebhookAttempt))) == ([event_id], [delivery_id], 1)
     change(WebhookDelivery, delivery_id, due_at=None)
     with settings(**AT_ONCE):
-        tidy()
+        forget_all()
     assert (ids(WebhookEvent), ids(WebhookDelivery), ids(WebhookAttempt)) == ([], [], [])
 
 
@@ -45,12 +44,12 @@ def test_what_was_finished_lately_is_kept_with_its_event(alice: Person, receiver
     [event_id] = happened(alice, 60 * 86_400)
     step(WebhookRecovery, recover(alice, endpoint_id, 0)["id"])
     work()
-    tidy()
+    forget_all()
     assert ids(WebhookEvent) == [event_id]
     assert [len(ids(model)) for model in (WebhookAttempt, WebhookDelivery, WebhookRecovery)] == [1, 1, 1]
 
 
 def test_events_of_which_nobody_was_told_are_kept_for_a_month(alice: Person) -> None:
     _, young = happened(alice, 31 * 86_400, 29 * 86_400)
-    tidy()
+    forget_all()
     assert ids(WebhookEvent) == [young]

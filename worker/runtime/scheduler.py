@@ -1,9 +1,12 @@
-"""The scheduler process (`tunery beat`): sweeps twice a second, tidies once an hour. Two of them do no harm."""
+"""The scheduler process (`tunery beat`): sweeps twice a second, tidies and forgets what is old once an hour.
+
+Two of them do no harm.
+"""
 
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 import structlog
@@ -29,9 +32,9 @@ from worker.runtime.sweep import sweep
 
 NOTE_INTERVAL_SECONDS = 5.0  # between two notes in `sweeps`, by which health checks see that the scheduler runs
 TIDY_EVERY = timedelta(hours=1)
-TIDY_AGAIN_AFTER = timedelta(seconds=10)  # if there was more to delete than one round takes
+FORGET_SECONDS = 0.5  # of one round, so that the sweep is not held up for long
+FORGET_AGAIN_AFTER = timedelta(seconds=2)  # if there was more to forget than one round takes
 RECONCILE_EVERY = timedelta(days=1)
-MAX_DELETE_BATCHES = 20  # of one table in one round, so that the sweep is not held up for long
 log = structlog.get_logger(__name__)
 
 
@@ -50,10 +53,10 @@ def main() -> None:
 
 
 class Scheduler:
-    """Sweeps in each round, and notes and tidies when their times have come."""
+    """Sweeps in each round; notes, tidies and forgets when their times have come."""
 
     def __init__(self) -> None:
-        self._tidy_at = self._note_at = time.monotonic()
+        self._tidy_at = self._forget_at = self._note_at = time.monotonic()
         self._trouble: str | None = None
 
     def run_round(self) -> None:
@@ -83,8 +86,10 @@ class Scheduler:
             note_sweep()
         if time.monotonic() >= self._tidy_at:
             self._tidy_at = time.monotonic() + TIDY_EVERY.total_seconds()
-            if tidy():
-                self._tidy_at = time.monotonic() + TIDY_AGAIN_AFTER.total_seconds()
+            tidy()
+        if time.monotonic() >= self._forget_at:
+            pause = FORGET_AGAIN_AFTER if forget() else TIDY_EVERY
+            self._forget_at = time.monotonic() + pause.total_seconds()
 
     def _log_trouble(self, sentence: str, **details: str) -> None:
         if sentence != self._trouble:
@@ -98,12 +103,9 @@ def note_sweep() -> None:
         sweeps.record_sweep(session)
 
 
-def tidy() -> bool:
+def tidy() -> None:
     """Do the hourly work: make the default account known, start the daily reconciliation, notify of expiring keys,
-    disable failing endpoints, delete old rows, and remove stored bytes that belong to no row.
-
-    Returns whether old rows are left, because the sweep had to go on.
-    """
+    disable failing endpoints, and remove stored bytes that belong to no row."""
     with transaction() as session:
         default_credential(session)
     _reconcile()
@@ -111,10 +113,8 @@ def tidy() -> bool:
         upkeep.notify_expiring_keys(session)
     with transaction() as session:
         upkeep.disable_failing(session)
-    is_more = _forget()
     for name in store.remove_leftovers(_known):
         log.info("removed the bytes of an unfinished upload", name=name)
-    return is_more
 
 
 def _reconcile() -> None:
@@ -127,24 +127,29 @@ def _reconcile() -> None:
             enqueue_on_commit(session, Task.RECONCILE_CREDENTIAL, credential.id, credential.project_id)
 
 
-def _forget() -> bool:
-    settings = get_settings()
-    forgetting = (*upkeep.FORGET, notifications.forget)
-    old = [_in_batches(forget, utc_now() - settings.webhook_retention) for forget in forgetting]
-    old.append(_in_batches(idempotency.delete_before, utc_now() - settings.idempotency_lifetime))
+def forget() -> bool:
+    """Delete and thin what is older than the settings say, for `FORGET_SECONDS`. Returns whether there may be more."""
+    end = time.monotonic() + FORGET_SECONDS
+    for forget_batch, before in _old():
+        while _run_batch(forget_batch, before) > 0:
+            if time.monotonic() >= end:
+                return True
+    return False
+
+
+def _run_batch(forget_batch: Callable[[Session, datetime], int], before: datetime) -> int:
+    with transaction() as session:
+        return forget_batch(session, before)
+
+
+def _old() -> Iterator[tuple[Callable[[Session, datetime], int], datetime]]:
+    """What forgets a batch of rows from before the time beside it, and returns how many."""
+    settings, now = get_settings(), utc_now()
+    for forget_batch in (*upkeep.FORGET, notifications.forget):
+        yield forget_batch, now - settings.webhook_retention
+    yield idempotency.delete_before, now - settings.idempotency_lifetime
     if settings.retention.metrics is not None:
-        old.append(_in_batches(thin_metrics, utc_now() - settings.retention.metrics))
-    return any(old)
-
-
-def _in_batches(forget: Callable[[Session, datetime], int], before: datetime) -> bool:
-    """Delete or thin what is from before this time. Returns whether there may be more."""
-    for _ in range(MAX_DELETE_BATCHES):
-        with transaction() as session:
-            forgotten = forget(session, before)
-        if forgotten == 0:
-            return False
-    return True
+        yield thin_metrics, now - settings.retention.metrics
 
 
 def _known(ids: list[str]) -> set[str]:
