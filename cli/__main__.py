@@ -29,6 +29,7 @@ from cli.datasets import commands as datasets
 from cli.doctor import command as doctor
 from cli.failure import Failure
 from cli.local import commands
+from cli.trainer import commands as trainer
 from cli.webhooks import commands as webhooks
 from shared.version import VERSION
 
@@ -61,6 +62,7 @@ datasets.app.command()(client_datasets.errors)
 datasets.app.command()(client_datasets.estimate)
 app.add_typer(datasets.app, name="datasets", rich_help_panel="Use")
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Try")
+app.add_typer(trainer.app, name="trainer", rich_help_panel="Operate")
 
 TRY, OPERATE, DEVELOP = "Try", "Operate", "Develop"
 SERVERS = {"api", "worker", "sender", "beat"}
@@ -194,7 +196,7 @@ def migration(message: Annotated[str, typer.Argument(help="What it changes; its 
 
 @app.command(rich_help_panel=DEVELOP)
 def lock() -> None:
-    """Write both requirements locks anew, after a change of pyproject.toml."""
+    """Write the requirements locks anew, after a change of pyproject.toml."""
     from cli.dev.locks import write
 
     write(STATE)

@@ -1,4 +1,4 @@
-"""The two locks: pinned by hash, free of any host so that any mirror serves them, and what pyproject.toml asks for."""
+"""The locks: pinned by hash, free of any host so that any mirror serves them, and what pyproject.toml asks for."""
 
 import os
 import shutil
@@ -10,7 +10,11 @@ from cli.dev import bootstrap
 from cli.failure import Failure
 from cli.local import commands
 
-LOCKS = {"requirements.lock": [], "requirements-dev.lock": ["--group", "dev", "-c", "requirements.lock"]}
+LOCKS = {
+    "requirements.lock": ["pyproject.toml"],
+    "requirements-dev.lock": ["pyproject.toml", "--group", "dev", "-c", "requirements.lock"],
+    "requirements-trainer.lock": ["--group", "trainer"],
+}
 COMPILE = ["pip", "compile", "--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--quiet"]
 
 
@@ -19,7 +23,7 @@ class NoIndex(Failure):
 
 
 def write(state: Path) -> None:
-    """Compiles both anew. What they pin stays, unless pyproject.toml no longer allows it."""
+    """Compiles each anew. What they pin stays, unless pyproject.toml no longer allows it."""
     for lock in LOCKS:
         _compile(state, lock, commands.ROOT / lock)
 
@@ -43,7 +47,7 @@ def _compile(state: Path, lock: str, into: Path) -> None:
     if uv is None:
         raise Failure("Locks are compiled with uv, and it could not be installed here.")
     done = subprocess.run(
-        [uv, *COMPILE, "pyproject.toml", *LOCKS[lock], "-o", str(into)],
+        [uv, *COMPILE, *LOCKS[lock], "-o", str(into)],
         cwd=commands.ROOT,
         env=commands.environment(UV_PYTHON_DOWNLOADS="never", **bootstrap.TRUST_OF_THE_SYSTEM),
         capture_output=True,

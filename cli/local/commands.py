@@ -48,6 +48,10 @@ def sandbox(port: int, folder: Path | None = None) -> list[str]:
     return _python("sandbox", "--port", str(port), *(["--folder", str(folder)] if folder else []))
 
 
+def trainer(*arguments: str) -> list[str]:
+    return _python("trainer", *arguments)
+
+
 def first(file: Path, patience: float = 30) -> list[str]:
     """`patience`: seconds until the database must answer."""
     return _python("cli.local.seed", str(file), str(patience))
