@@ -44,7 +44,7 @@ def _new_client(account: Account) -> httpx2.AsyncClient:
         headers={"content-type": "application/json", "accept-encoding": "identity"},
         follow_redirects=False,
         limits=_LIMITS,
-        transport=strangers_async_transport(account.base_url, _LIMITS) if is_strangers else None,
+        transport=strangers_async_transport(account.base_url, _LIMITS, account.project_id) if is_strangers else None,
     )
     if not is_strangers:
         for transport in (client._transport, *client._mounts.values()):

@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_address
 from itertools import chain, zip_longest
-from threading import BoundedSemaphore, Thread
+from threading import Thread
 from typing import Any
 
+import anyio
 from httpcore2 import (
     AnyIOBackend,
     AsyncNetworkBackend,
@@ -30,12 +31,14 @@ from httpcore2 import (
 )
 
 from shared.errors import Invalid
+from shared.security.lookup_slots import LookupSlots
 from shared.security.ssrf import IPAddress, Target, forbidden_reason, parse_url, unmapped
 
 MAX_ADDRESSES_TRIED = 4  # a name can have a thousand addresses, and its owner must not make us scan them
-MAX_PENDING_LOOKUPS = 128
 LOOKUP_TIMEOUT_SECONDS = 5.0
+SLOT_POLL_SECONDS = 0.02  # of asyncio
 CONNECT_TIMEOUT_SECONDS = 5.0  # for each address
+TOO_MANY = "the name was not looked up: too many lookups are pending"
 
 
 def _getaddrinfo(name: str) -> list[str]:
@@ -47,41 +50,48 @@ def _getaddrinfo(name: str) -> list[str]:
 class Resolver:
     """Looks up each name in a thread of its own, because getaddrinfo has no timeout and cannot be interrupted.
 
-    A lookup that hangs keeps its thread and one of `slots`; its caller waits for `timeout_seconds` and no longer.
-    Raises `ConnectError` and `ConnectTimeout`.
+    A lookup that hangs keeps its thread and one of `slots`, also of those of `project_id`, which has chosen the name;
+    its caller waits for `timeout_seconds` and no longer. Raises `ConnectError` and `ConnectTimeout`.
     """
 
     look_up: Callable[[str], Iterable[str]] = _getaddrinfo
     timeout_seconds: float = LOOKUP_TIMEOUT_SECONDS
-    slots: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(MAX_PENDING_LOOKUPS))
+    slots: LookupSlots = field(default_factory=LookupSlots)
+    project_id: str | None = None
 
     def resolve(self, name: str) -> list[str]:
         deadline = time.monotonic() + self.timeout_seconds
         with self._readable_errors():
-            lookup = self._start(name, wait_seconds=self.timeout_seconds)
-            return lookup.result(max(0, deadline - time.monotonic()))
+            if not self.slots.acquire(self.project_id, self.timeout_seconds):
+                raise ConnectError(TOO_MANY)
+            return self._start(name).result(max(0, deadline - time.monotonic()))
 
     async def resolve_async(self, name: str) -> list[str]:
+        deadline = time.monotonic() + self.timeout_seconds
         with self._readable_errors():
-            return await asyncio.wait_for(asyncio.wrap_future(self._start(name)), self.timeout_seconds)
+            while not self.slots.acquire(self.project_id):
+                if time.monotonic() >= deadline:
+                    raise ConnectError(TOO_MANY)
+                await anyio.sleep(SLOT_POLL_SECONDS)
+            return await asyncio.wait_for(asyncio.wrap_future(self._start(name)), max(0, deadline - time.monotonic()))
 
-    def _start(self, name: str, wait_seconds: float = 0) -> "Future[list[str]]":
+    def _start(self, name: str) -> "Future[list[str]]":
+        """Look the name up in the slot that has been acquired."""
         future: Future[list[str]] = Future()
         future.set_running_or_notify_cancel()  # a caller that stops waiting must not cancel what the thread will set
-        if self.slots.acquire(timeout=wait_seconds):
-            try:  # a daemon thread, so that a lookup that hangs does not keep the process from ending
-                Thread(target=self._run, args=(name, future), daemon=True).start()
-                return future
-            except RuntimeError:  # the system has no thread left
-                self.slots.release()
-        raise ConnectError("the name was not looked up: too many lookups are pending")
+        try:  # a daemon thread, so that a lookup that hangs does not keep the process from ending
+            Thread(target=self._run, args=(name, future), daemon=True).start()
+        except RuntimeError:
+            self.slots.release(self.project_id)
+            raise ConnectError("the name was not looked up: the system has no thread left") from None
+        return future
 
     def _run(self, name: str, future: "Future[list[str]]") -> None:
         try:
             settle = partial(future.set_result, list(self.look_up(name)))
         except Exception as error:
             settle = partial(future.set_exception, error)
-        self.slots.release()  # before the caller goes on, so that it finds the slot free
+        self.slots.release(self.project_id)  # before the caller goes on, so that it finds the slot free
         settle()
 
     @contextmanager
@@ -98,6 +108,11 @@ class Resolver:
 
 
 RESOLVER = Resolver()
+
+
+def resolver_of(project_id: str | None) -> Resolver:
+    """The resolver for names that a project has chosen."""
+    return replace(RESOLVER, project_id=project_id)
 
 
 class GuardedBackend(NetworkBackend):

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
-from threading import BoundedSemaphore
+from dataclasses import replace
+from threading import Timer
 
 import httpx2
 import pytest
 from httpcore2 import ConnectError, ConnectTimeout
 
 from shared.security.guarded_network import AsyncGuardedBackend, GuardedBackend, Resolver, install
+from shared.security.lookup_slots import LookupSlots
 from tests.network import AsyncRecordingBackend, Lookup, RecordingBackend, hanging, resolving_to
 from tests.worker.support import settings
 
@@ -119,7 +121,7 @@ def test_the_sentence_says_why_the_last_address_failed(connect: Connect, failure
 
 @both
 def test_a_lookup_that_hangs_is_given_up_and_keeps_its_slot(connect: Connect, hanging: Lookup) -> None:
-    resolver = Resolver(hanging, timeout_seconds=0.05, slots=BoundedSemaphore(2))
+    resolver = Resolver(hanging, timeout_seconds=0.05, slots=LookupSlots(2))
     failures = [connect(NAME, 443, "https", resolver, ())[1] for _ in range(3)]
     assert failures == ["the name was not resolved within 0.05 s"] * 2 + [
         "the name was not looked up: too many lookups are pending"
@@ -127,8 +129,35 @@ def test_a_lookup_that_hangs_is_given_up_and_keeps_its_slot(connect: Connect, ha
 
 
 @both
+def test_a_project_whose_names_hang_takes_its_share_of_the_lookups_and_no_more(
+    connect: Connect, hanging: Lookup
+) -> None:
+    resolver = Resolver(
+        lambda name: hanging(name) if name == "hangs.example" else ["8.8.8.8"],
+        timeout_seconds=0.05,
+        slots=LookupSlots(total=4, per_project=2),
+        project_id="proj_alice",
+    )
+    for _ in range(2):
+        assert "was not resolved" in connect("hangs.example", 443, "https", resolver, ())[1]
+    assert connect(NAME, 443, "https", resolver, ())[1].endswith("too many lookups are pending")
+    for other in ("proj_bob", None):
+        patient = replace(resolver, project_id=other, timeout_seconds=60)
+        assert connect(NAME, 443, "https", patient, ()) == (["8.8.8.8"], REFUSED)
+
+
+@both
+def test_a_lookup_waits_for_a_slot(connect: Connect) -> None:
+    slots = LookupSlots(total=1)
+    assert slots.acquire("proj_bob")
+    Timer(0.1, slots.release, ["proj_bob"]).start()
+    resolver = Resolver(lambda name: ["8.8.8.8"], timeout_seconds=60, slots=slots)
+    assert connect(NAME, 443, "https", resolver, ())[1] == REFUSED
+
+
+@both
 def test_a_lookup_that_has_ended_frees_its_slot_for_the_next(connect: Connect) -> None:
-    resolver = Resolver(lambda name: ["8.8.8.8"], slots=BoundedSemaphore(1))
+    resolver = Resolver(lambda name: ["8.8.8.8"], slots=LookupSlots(1))
     assert {connect(NAME, 443, "https", resolver, ())[1] for _ in range(20)} == {REFUSED}
 
 

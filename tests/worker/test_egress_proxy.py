@@ -65,6 +65,35 @@ def test_tls_goes_through_it_from_end_to_end(tmp_path: Path) -> None:
     assert received[0].startswith(b"POST / HTTP/1.1\r\n")
 
 
+IPV6 = "2606:4700::1111"
+
+
+def test_an_ipv6_address_is_asked_for_in_brackets_and_its_certificate_without(tmp_path: Path) -> None:
+    authority, received = Authority(tmp_path), list[bytes]()
+    network = http_client.Network(tls=authority.trusted())
+    with talking(secured(authority.signed(IPV6), received)) as visits:
+        leads_to = {f"[{IPV6}]": visits.port}
+        with proxying(leads_to) as proxy, settings(TUNERY_EGRESS_PROXY=proxy.url):
+            assert post(f"https://[{IPV6}]/", network).status == 204
+    assert proxy.asked == [f"CONNECT [{IPV6}]:443 HTTP/1.1"]
+    assert f"host: [{IPV6}]\r\n".encode() in received[0]
+
+
+def test_a_provider_with_an_ipv6_address_is_asked_for_in_brackets() -> None:
+    async def ask(url: str) -> httpx2.Response:
+        transport = strangers_async_transport(url, httpx2.Limits(), None)
+        async with httpx2.AsyncClient(transport=transport, timeout=60) as client:
+            return await client.post(f"{url}/chat/completions", json={})
+
+    url = f"https://[{IPV6}]/v1"
+    with behind_proxy(1) as proxy:
+        with pytest.raises(httpx2.ProxyError):
+            LimitedClient(guarded_url=url).get(f"{url}/models", timeout=60)
+        with pytest.raises(httpx2.ProxyError):
+            asyncio.run(ask(url))
+    assert proxy.asked == [f"CONNECT [{IPV6}]:443 HTTP/1.1"] * 2
+
+
 def test_what_the_proxy_refuses_is_told() -> None:
     with behind_proxy(1):
         assert refusal("https://unknown.invalid/") == "the egress proxy did not connect: HTTP 403"
@@ -116,7 +145,7 @@ def test_a_projects_provider_is_called_through_it_and_the_deployments_is_not() -
 
 def test_a_chat_with_a_projects_provider_goes_through_it() -> None:
     async def ask(url: str) -> httpx2.Response:
-        transport = strangers_async_transport(url, httpx2.Limits())
+        transport = strangers_async_transport(url, httpx2.Limits(), None)
         async with httpx2.AsyncClient(transport=transport, timeout=60) as client:
             return await client.post(f"{url}/chat/completions", json={})
 

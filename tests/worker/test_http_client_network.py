@@ -1,11 +1,11 @@
 """Which address the HTTP client connects to, and what it tells of an address that it did not reach."""
 
 from datetime import timedelta
-from threading import BoundedSemaphore
 
 import pytest
 
 from shared.security.guarded_network import Resolver
+from shared.security.lookup_slots import LookupSlots
 from tests.network import Lookup, RecordingBackend, hanging, resolving_to
 from tests.servers import Receiver
 from tests.worker.support import settings
@@ -79,7 +79,7 @@ def test_a_lookup_that_hangs_ends_at_its_own_timeout_or_at_the_calls(hanging: Lo
 
 
 def test_lookups_that_hang_are_bounded_in_number(hanging: Lookup) -> None:
-    network = http_client.Network(Resolver(hanging, timeout_seconds=0.05, slots=BoundedSemaphore(2)))
+    network = http_client.Network(Resolver(hanging, timeout_seconds=0.05, slots=LookupSlots(2)))
     sentences = [failure(f"https://{NAME}/", network)[0] for _ in range(3)]
     assert sentences == ["the name was not resolved within 0.05 s"] * 2 + [
         "the name was not looked up: too many lookups are pending"
@@ -87,7 +87,7 @@ def test_lookups_that_hang_are_bounded_in_number(hanging: Lookup) -> None:
 
 
 def test_a_lookup_that_has_ended_makes_room_for_the_next() -> None:
-    resolver = Resolver(lambda name: ["8.8.8.8"], slots=BoundedSemaphore(1))
+    resolver = Resolver(lambda name: ["8.8.8.8"], slots=LookupSlots(1))
     network = http_client.Network(resolver, RecordingBackend())
     assert {failure(f"https://{NAME}/", network)[1] for _ in range(20)} == {"8.8.8.8:443"}
 

@@ -48,7 +48,8 @@ def fetch(dataset: Dataset, url: str, lease: Lease[Dataset]) -> Stored | NotMade
     if most == 0:
         return NotMade("quota_exceeded", "The project's quota of file bytes is used up: delete files")
     try:
-        pieces = http_client.get(url, most, FETCH_TIMEOUT, pause=settings.lease * 0.6)
+        network = http_client.network_of(dataset.project_id)
+        pieces = http_client.get(url, most, FETCH_TIMEOUT, pause=settings.lease * 0.6, network=network)
         return _store(dataset.id, lease.through(pieces))
     except http_client.Undeliverable as error:
         room = f". The project's quota leaves room for {left} bytes" if most == left else ""

@@ -15,8 +15,8 @@ import httpcore2
 
 from shared.errors import Invalid
 from shared.security.content_decoding import CannotDecode, Decoder
-from shared.security.egress import egress_proxy, judge_behind_proxy
-from shared.security.guarded_network import RESOLVER, GuardedBackend, Resolver, root_cause
+from shared.security.egress import SNI, bracketed, egress_proxy, judge_behind_proxy
+from shared.security.guarded_network import RESOLVER, GuardedBackend, Resolver, resolver_of, root_cause
 from shared.security.ssrf import DEFAULT_PORTS, Target, parse_url
 from worker.net.bounded import BoundedBackend, ByteLimitReached
 
@@ -65,6 +65,11 @@ class Network:
 
 
 NETWORK = Network()
+
+
+def network_of(project_id: str) -> Network:
+    """The network for addresses that the project has chosen."""
+    return Network(resolver_of(project_id))
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], timeout: timedelta, network: Network = NETWORK) -> Response:
@@ -183,13 +188,15 @@ def _connection(
 
 
 def _request(target: Target, method: str, headers: Mapping[str, str], body: bytes) -> httpcore2.Request:
-    host = f"[{target.host}]" if ":" in target.host else target.host
-    host = host if target.port == DEFAULT_PORTS[target.scheme] else f"{host}:{target.port}"
+    written = bracketed(target.host)
+    host = written if target.port == DEFAULT_PORTS[target.scheme] else f"{written}:{target.port}"
+    connected_to = target.host if egress_proxy() is None else written  # a proxy is asked for what is written here
     return httpcore2.Request(
         method,
-        httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path),
+        httpcore2.URL(scheme=target.scheme, host=connected_to, port=target.port, target=target.path),
         headers=[("host", host), *headers.items(), ("connection", "close")],
         content=body,
+        extensions={SNI: target.host},
     )
 
 

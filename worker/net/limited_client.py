@@ -19,13 +19,13 @@ LEASE_PART = 0.8  # of the lease, within which a call ends, so that its step sti
 class LimitedClient(httpx2.Client):
     """A client of httpx2 whose `send` is bounded. What is sent as a form, or read as a stream, is a file.
 
-    With `guarded_url` it leads to permitted addresses below that URL only, for an account whose address a project has
-    chosen. Without, the proxies that the environment names are used.
+    With `guarded_url` it leads to permitted addresses below that URL only, for an account whose address `project_id`
+    has chosen. Without, the proxies that the environment names are used.
     """
 
-    def __init__(self, *, guarded_url: str | None, **options: Any) -> None:
+    def __init__(self, *, guarded_url: str | None, project_id: str | None = None, **options: Any) -> None:
         backend = LimitedBackend(SyncBackend())
-        transport = strangers_transport(guarded_url, backend) if guarded_url is not None else None
+        transport = strangers_transport(guarded_url, backend, project_id) if guarded_url is not None else None
         headers = {"accept-encoding": "identity"}
         super().__init__(transport=transport, headers=headers, follow_redirects=False, **options)
         if guarded_url is None:

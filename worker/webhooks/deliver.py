@@ -137,7 +137,8 @@ def _call(plan: Plan) -> Outcome:
     )
     asked_for = None
     try:
-        response = http_client.post(plan.endpoint.url, body, headers, get_settings().webhook_timeout)
+        network, timeout = http_client.network_of(plan.endpoint.project_id), get_settings().webhook_timeout
+        response = http_client.post(plan.endpoint.url, body, headers, timeout, network)
     except http_client.Undeliverable as undeliverable:
         made.error, made.address = str(undeliverable), undeliverable.address
     else:

@@ -36,7 +36,7 @@ def sdk_client(account: Account, timeout: timedelta) -> OpenAI:
         api_key="none",  # `_signing` sets the header, whose name depends on the dialect
         max_retries=0,  # the SDK repeats a POST: one create made three jobs on a dropped connection
         timeout=httpx2.Timeout(timeout.total_seconds(), connect=CONNECT_TIMEOUT_SECONDS),
-        http_client=LimitedClient(guarded_url=guarded_url, auth=_signing(account)),
+        http_client=LimitedClient(guarded_url=guarded_url, project_id=account.project_id, auth=_signing(account)),
     )
     sdk.organization = sdk.project = None  # the SDK takes them from the environment, where they are a client's
     return sdk
