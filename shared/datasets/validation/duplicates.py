@@ -5,26 +5,25 @@ again and compared as a whole: the search takes four bytes per line, and almost 
 """
 
 from array import array
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
-from io import BytesIO
-from itertools import compress, count, groupby
+from itertools import compress, count, islice
 from typing import BinaryIO, NamedTuple
 
 from shared.datasets.validation.findings.problem import problem
 from shared.datasets.validation.lines.fingerprints import normalized_lines
-from shared.datasets.validation.reading.blocks import size_of
 from shared.datasets.validation.rules.limits import rules
 from shared.datasets.validation.scanning.range_result import RangeResult
 
+SAME, NEARLY_SAME = "duplicate_example", "near_duplicate_example"
+
 
 class Block(NamedTuple):
-    """All `lines` of a block, which begins at `start`, and the `numbers` and `indexes` there of those to compare."""
+    """The first `lines` of a block at `start`, which has so many `before` it, and the `indexes` of those to compare."""
 
     start: int
     lines: list[bytes]
-    numbers: list[int]
+    before: int
     indexes: list[int]
 
     def offset(self, index: int) -> int:
@@ -36,39 +35,35 @@ def report_duplicates(file: BinaryIO, result: RangeResult) -> None:
     near: dict[int, int] = {}  # the number of the first line, by a 64-bit hash of its normalized content
     others: dict[int, int] = {}  # the number of the first line, by a hash of its content, if it is nearly one before it
     hashes = array("q", bytes(2 * len(result.tails)))  # of the content of the lines in `near`, by their number
-    full: set[str] = set()  # codes of which no more are kept
-    for block in _read_blocks(file, result, _candidates(result)):
+    kept = {code: result.remaining(code) for code in (SAME, NEARLY_SAME)}
+    times = dict.fromkeys(kept, 0)
+    for block in _read_blocks(file, result):
         lines = [block.lines[index] for index in block.indexes]
         contents, normals = map(hash, map(bytes.strip, lines)), map(hash, normalized_lines(lines))
-        for number, index, content, normal in zip(block.numbers, block.indexes, contents, normals, strict=True):
+        for index, content, normal in zip(block.indexes, contents, normals, strict=True):
+            number = block.before + index + 1
             similar = near.setdefault(normal, number)
             if similar == number:
-                hashes[similar - 1] = content
+                hashes[number - 1] = content
                 continue
             first = similar if hashes[similar - 1] == content else others.setdefault(content, number)
-            code = "duplicate_example" if first != number else "near_duplicate_example"
-            if code in full or not result.remaining(code):
-                full.add(code)
-                result.count(code)
-                continue
-            same = f"the same as line {first}" if first != number else f"nearly the same as line {similar}"
-            found = problem(code, f"the example is {same}", line=number, offset=block.offset(index))
-            result.add_problem(found)
+            code = SAME if first != number else NEARLY_SAME
+            times[code] += 1
+            if times[code] <= kept[code]:
+                same = f"the same as line {first}" if first != number else f"nearly the same as line {similar}"
+                found = problem(code, f"the example is {same}", line=number, offset=block.offset(index))
+                result.warnings.append(found)
+    for code, n in times.items():
+        result.count(code, n)
 
 
-def _candidates(result: RangeResult) -> Iterator[int]:
-    """The indexes, from 0, of lines whose fingerprint is not unique; 0 marks a line without a valid example."""
+def _read_blocks(file: BinaryIO, result: RangeResult) -> Iterator[Block]:
+    """The blocks that have lines whose fingerprint is not unique; 0 marks a line without a valid example."""
     tails = array("I", bytes(result.tails[: 4 * rules().ours.duplicates_examples]))
     repeated = {tail for tail, times in Counter(filter(None, tails)).items() if times > 1}
-    return compress(count(), map(repeated.__contains__, tails))
-
-
-def _read_blocks(file: BinaryIO, result: RangeResult, indexes: Iterator[int]) -> Iterator[Block]:
-    """The blocks that have lines with these indexes in the file, which ascend."""
-    before = [line for _, line in result.block_starts]
-    for number, group in groupby(indexes, key=lambda index: bisect_right(before, index) - 1):
-        start = result.block_starts[number][0]
-        end = result.block_starts[number + 1][0] if number + 1 < len(result.block_starts) else size_of(file)
-        file.seek(start)
-        lines, in_file = BytesIO(file.read(end - start)).readlines(), list(group)
-        yield Block(start, lines, [each + 1 for each in in_file], [each - before[number] for each in in_file])
+    ends = [before for _, before in result.block_starts[1:]] + [len(tails)]
+    for (start, before), end in zip(result.block_starts, ends, strict=True):
+        indexes = list(compress(count(), map(repeated.__contains__, tails[before:end])))
+        if indexes:
+            file.seek(start)
+            yield Block(start, list(islice(file, indexes[-1] + 1)), before, indexes)

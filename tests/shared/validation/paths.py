@@ -7,13 +7,13 @@ from typing import Any
 
 from shared.datasets.validation.findings.codes import Severity, severity_of
 from shared.datasets.validation.lines.examine import examine_line
-from shared.datasets.validation.lines.plain import PLAIN_FORMATS, hides_nothing
+from shared.datasets.validation.lines.plain import PLAIN_FORMATS, read_plain
 from shared.datasets.validation.lines.rich import RichDecoder
 from shared.datasets.validation.rules.counted_message import CountedMessage
 from shared.datasets.validation.rules.limits import rules
 from shared.datasets.validation.scanning.scanner import RangeScanner, ScanOptions
 
-OF_ROLES = {"missing_system_message", "missing_user_message", "last_message_not_assistant"}
+OF_ROLES = {"missing_system_message", "missing_user_message", "last_message_not_assistant", "many_messages"}
 SYSTEM = {"role": "system", "content": "Be brief."}
 USER = {"role": "user", "content": "What is one and one?"}
 ANSWER = {"role": "assistant", "content": "Two."}
@@ -48,13 +48,14 @@ def _assert_decoders_agree(
     line: bytes, format: str, provider: str, codes: list[str], messages: list[CountedMessage]
 ) -> None:
     """A decoder may refuse any line; one that it takes has no finding besides those that are found without rules."""
-    plain = PLAIN_FORMATS[format]
-    try:
-        decoded = plain.messages(plain.decode(line))
-    except (ValueError, RecursionError):
-        decoded = []
-    if decoded and hides_nothing(line, len(decoded), plain):
-        may_have = OF_ROLES | {"identical_outputs", "example_missing_assistant_message", "last_message_not_user"}
+    plain = read_plain([line], line, PLAIN_FORMATS[format])
+    if plain is not None:
+        (decoded,) = plain.examples
+        may_have = (
+            set(plain.codes)
+            | OF_ROLES
+            | {"identical_outputs", "example_missing_assistant_message", "last_message_not_user"}
+        )
         assert set(codes) <= may_have, "lines/plain.py takes this line, so that no rule of one message sees it"
         if messages:
             assert [(each.role, each.content) for each in decoded] == [(each.role, each.content) for each in messages]

@@ -37,17 +37,9 @@ def examine_line(line: bytes, format: str | None, provider: str) -> Examined:
 
 
 def _secrets(value: Any, line: bytes) -> Iterator[Finding]:
-    if not is_suspicious(line) or (b"\\u00" in line and not _has_secret(value)):
+    if not is_suspicious(line) or (b"\\u00" in line and not may_have_secret(_encode(value))):
         return
     for path, text in texts_with(SECRET, value):
         for found in (match.group() for match in SECRET.finditer(text)):
             if is_secret(found):
                 yield Finding("secret", path, f"the text contains what looks like a secret key: {found[:8]}…")
-
-
-def _has_secret(value: Any) -> bool:
-    """Whether a value that was written with escapes has a secret: without them the search is quick."""
-    try:
-        return may_have_secret(_encode(value))
-    except UnicodeEncodeError:  # half a surrogate pair
-        return True

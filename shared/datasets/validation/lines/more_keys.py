@@ -5,18 +5,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from shared.datasets.validation.reading.strict_json import has_long_number, repeats_a_key
-from shared.datasets.validation.rules.limits import rules
+from shared.datasets.validation.reading.hidden import encoded_once, has_long_number, may_be_deep
 from shared.datasets.validation.rules.structure import unrecognized_keys
 
 _decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
 
 
 class WithMoreKeys(NamedTuple):
-    """Lines as values and as examples, and the code of each key that is not known, by line."""
+    """Lines as examples, as values and as msgspec encodes these; by line, the code of each key that is not known."""
 
-    values: list[Any]
     examples: list[Any]
+    values: list[Any]
+    encoded: bytes
     codes: list[list[str]]
 
 
@@ -27,14 +27,15 @@ def read_with_more_keys(
 
     Raises `ValueError` if a line is no JSON, or not of the type that `convert` makes.
     """
-    most = rules().ours.depth
-    if has_long_number(data) or any(line.count(b"[") + line.count(b"{") > most for line in lines):
+    if has_long_number(data) or any(map(may_be_deep, lines)):
         return None
     values = list(map(_decode, lines))
-    if repeats_a_key(values, data):
+    encoded = encoded_once(values, data)
+    if encoded is None:
         return None
     examples = [convert(_only(value, known)) for value in values]
-    return WithMoreKeys(values, examples, [["unrecognized_key" for _ in unrecognized_keys(value)] for value in values])
+    codes = [["unrecognized_key" for _ in unrecognized_keys(value)] for value in values]
+    return WithMoreKeys(examples, values, encoded, codes)
 
 
 def _only(value: Any, known: frozenset[str]) -> Any:

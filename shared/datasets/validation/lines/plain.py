@@ -3,13 +3,15 @@
 This is the fast path of a check: a line that is decoded needs no rule but those about its sequence of roles.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import msgspec
 
 from shared.datasets.validation.lines.secrets import is_suspicious
+from shared.datasets.validation.lines.texts import MAX_COUNTED, codes_of_texts
+from shared.datasets.validation.reading.hidden import encoded_once
 from shared.datasets.validation.rules.formats import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -47,8 +49,7 @@ class Completion(PlainMessage, gc=False):
     role = "completion"
 
 
-# More than 1,000 messages are a warning; `shared_prefix` may have removed one message before decoding.
-Messages = Annotated[list[System | Developer | User | Assistant], msgspec.Meta(min_length=1, max_length=999)]
+Messages = Annotated[list[System | Developer | User | Assistant], msgspec.Meta(min_length=1)]
 Output = Annotated[list[Assistant], msgspec.Meta(min_length=1, max_length=1)]
 
 
@@ -92,9 +93,25 @@ PLAIN_FORMATS = {
 }
 
 
-def hides_nothing(data: bytes, key_count: int, format: PlainFormat) -> bool:
-    """Whether lines that were decoded contain no repeated key, no secret and no escaped NUL.
+class PlainRead(NamedTuple):
+    """The messages of each line, and the code of each finding in their texts."""
 
-    A decoder keeps one of two equal keys silently; so the keys are counted in `data` and compared with `key_count`.
-    """
-    return sum(map(data.count, format.keys)) == key_count and not is_suspicious(data)
+    examples: list[list[PlainMessage]]
+    codes: list[str]
+
+
+def read_plain(lines: Sequence[bytes], data: bytes, format: PlainFormat) -> PlainRead | None:
+    """Lines that are plain and valid, `data` being all of them; None if one may have a finding of another kind."""
+    try:
+        decoded = list(map(format.decode, lines))
+        examples = list(map(format.messages, decoded))
+    except (ValueError, RecursionError):
+        return None
+    # A decoder keeps one of two equal keys silently.
+    if sum(map(data.count, format.keys)) == sum(map(len, examples)) and not is_suspicious(data):
+        return PlainRead(examples, [])
+    encoded = encoded_once(decoded, data)
+    if encoded is None:
+        return None
+    codes = codes_of_texts(encoded)
+    return None if len(codes) > MAX_COUNTED < max(map(len, lines)) else PlainRead(examples, codes)

@@ -20,8 +20,9 @@ from shared.datasets.validation.lines.more_keys import WithMoreKeys, read_with_m
 from shared.datasets.validation.lines.rich_messages import NeedsRules, counted_messages
 from shared.datasets.validation.lines.rich_types import Chat, Pair, Preference, Tool
 from shared.datasets.validation.lines.secrets import is_suspicious
-from shared.datasets.validation.lines.texts import codes_of_texts, values_with_surrogates
-from shared.datasets.validation.reading.strict_json import read_strictly, repeats_a_key
+from shared.datasets.validation.lines.texts import MAX_COUNTED, codes_of_texts, escapes_letters
+from shared.datasets.validation.reading.hidden import encoded_once
+from shared.datasets.validation.reading.strict_json import read_strictly
 from shared.datasets.validation.rules.counted_message import CountedMessage
 from shared.datasets.validation.rules.formats import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT
 from shared.datasets.validation.rules.limits import Limits, rules
@@ -31,11 +32,11 @@ from shared.datasets.validation.rules.tools import declared_names, examine_tools
 class Read(NamedTuple):
     """The messages of each line as they are counted, and whether some may have images.
 
-    `found` is how often each warning was found, but for those of the sequence of roles.
+    `found` is how often each warning was found, but for those of the number and the sequence of roles.
     """
 
     examples: list[list[CountedMessage]]
-    found: dict[str, int]
+    found: Counter[str]
     images: bool
 
 
@@ -54,11 +55,8 @@ _FORMATS: dict[str, tuple[Any, bytes]] = {
     COMPLETION: (Pair, b""),
 }
 MAX_CACHED_TOOLS, MAX_CACHED_TOOLS_BYTES = 1_000, 10_000  # 10 MB at most, in each process
-# A line with more findings than `line_findings` has an error; the sequence of its roles has three at most. A line that
-# is shorter in bytes cannot have so many.
-MAX_COUNTED = rules().ours.line_findings - 3
 _NO_TOOLS = Declared(frozenset(), "", [])
-_decode_any = msgspec.json.Decoder().decode
+_decode_any, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
 
 
 class RichDecoder:
@@ -79,7 +77,10 @@ class RichDecoder:
         self._may_have_images = False
 
     def read(
-        self, lines: Sequence[bytes], data: bytes, only_counts: Callable[[Collection[str]], bool] = lambda _: True
+        self,
+        lines: Sequence[bytes],
+        data: bytes,
+        only_counts: Callable[[Collection[str]], bool] = lambda _: True,
     ) -> Read | None:
         """The messages and warnings of lines; None if one of them may have a finding that is not counted.
 
@@ -92,29 +93,29 @@ class RichDecoder:
             return None
 
     def _read(self, lines: Sequence[bytes], data: bytes) -> Read | None:
-        values: Sequence[Any] | None = None
         codes: Iterable[list[str]] = repeat([])
         try:
-            examples = list(map(self._decode, lines))
-            if repeats_a_key(examples, data):
-                return None
-            if is_suspicious(data):
-                values = list(map(_decode_any, lines))
+            values = examples = list(map(self._decode, lines))
+            encoded = encoded_once(examples, data)
         except msgspec.DecodeError:
-            values = values_with_surrogates(lines, data)
-            if values is not None:
-                examples = list(map(self._convert, values))
-            elif (more := self._read_with_more_keys(lines, data)) is not None:
-                values, examples = more.values if is_suspicious(data) else None, more.examples
-                codes = more.codes if self._is_chat else codes
-            else:
+            more = self._read_with_more_keys(lines, data)
+            if more is None:
                 return None
-        self._may_have_images = b'"image_url"' in data or values is not None  # then the key may have escapes
+            examples, values, encoded = more.examples, more.values, more.encoded
+            codes = more.codes if self._is_chat else codes
+        if encoded is None:
+            return None
         found: list[str] = []
-        if values and max(map(len, lines)) > MAX_COUNTED:
-            codes = map(add, codes, map(codes_of_texts, values))
-        elif values:
-            found += codes_of_texts(values)  # of all lines at once, which is faster
+        is_odd = is_suspicious(data)
+        self._may_have_images = b'"image_url"' in data or is_odd  # then the key may have escapes
+        if is_odd:
+            if escapes_letters(encoded):
+                values = list(map(_decode_any, lines))
+                encoded = _encode(values)
+            if max(map(len, lines)) > MAX_COUNTED:
+                codes = map(add, codes, map(codes_of_texts, map(_encode, values)))
+            else:
+                found += codes_of_texts(encoded)  # of all lines at once, which is faster
         counted = [
             self._counted_line(example, [*of_line], found) for example, of_line in zip(examples, codes, strict=False)
         ]
@@ -139,8 +140,6 @@ class RichDecoder:
         codes += declared.codes
         if isinstance(example.parallel_tool_calls, bool) and not declared.text:
             codes.append("pointless_key")
-        if len(example.messages) > rules().ours.many_messages:
-            codes.append("many_messages")
         if codes and not self._only_counts(set(codes)):
             raise NeedsRules
         messages = counted_messages(example.messages, declared.names, codes)

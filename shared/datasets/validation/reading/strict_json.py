@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from shared.datasets.validation.findings.finding import Finding, UnreadableLine
+from shared.datasets.validation.reading.escapes import with_whole_pairs
+from shared.datasets.validation.reading.hidden import STRUCTURE, encoded_once, has_long_number, may_be_deep
 from shared.datasets.validation.reading.shapes import broken_line
 from shared.datasets.validation.rules.limits import rules
 
@@ -17,12 +19,9 @@ class StrictValue(NamedTuple):
     findings: list[Finding]
 
 
-# Possessive quantifiers never backtrack, so that no line can make the search slow.
-_STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
-ESCAPED_COLON = re.compile(rb"\\u003[aA]")
-_ALL_DIGITS_0 = bytes.maketrans(b"123456789+-.eE", b"0" * 14)
-_decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
-SURROGATE = re.compile(r"[\ud800-\udfff]")
+_decode = msgspec.json.Decoder().decode
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1, ord('"'): 0}
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _SUSPECT = re.compile(r"[\0\ud800-\udfff]")
 
 
@@ -30,51 +29,41 @@ def read_strictly(line: bytes) -> StrictValue:
     """The value of a line, and findings that do not prevent reading it. Raises `UnreadableLine`.
 
     msgspec reads the line first, which is much faster; only a line that it refuses, or about which it may have hidden
-    something, is read by `json`.
+    something, is read by `json`. Half a surrogate pair is read as U+FFFD.
     """
+    whole = with_whole_pairs(line)
     try:
-        value = _decode(line)
-        is_sound = not (has_long_number(line) or repeats_a_key(value, line))
+        value = _decode(whole)
+        is_sound = not has_long_number(whole)
+        if is_sound and encoded_once(value, whole) is None:
+            value, repeated = _with_repeated_keys(whole.decode())
+        else:
+            repeated = []
     except (ValueError, RecursionError):
         is_sound = False
     if not is_sound:
-        return _read_with_json(line)
-    if line.count(b"[") + line.count(b"{") > rules().ours.depth and _is_deep(value):
+        value, repeated = _read_with_json(line)
+    elif may_be_deep(line):
         _refuse_depth(line)
-    return StrictValue(value, list(_suspect_characters(value)) if b"\\u0000" in line else [])
+    has_suspects = whole is not line or b"\\u0000" in line
+    return StrictValue(value, [*repeated, *(_suspect_characters(json.loads(line.decode())) if has_suspects else ())])
 
 
-def repeats_a_key(value: Any, line: bytes) -> bool:
-    """Whether the line may repeat a key in one object; `value` is what was decoded from it.
-
-    Decoding keeps one of the two, so the encoded value has fewer colons than the line. A colon escaped as \\u003a would
-    upset the count, so such a line is reported as well.
-    """
-    return ESCAPED_COLON.search(line) is not None or _encode(value).count(b":") != line.count(b":")
-
-
-def has_long_number(line: bytes) -> bool:
-    return b"0" * rules().ours.digits in line.translate(_ALL_DIGITS_0)
+def _with_repeated_keys(text: str, **hooks: Any) -> StrictValue:
+    repeated: list[tuple[dict[str, Any], str]] = []
+    value = json.loads(text, object_pairs_hook=lambda pairs: _object(pairs, repeated), **hooks)
+    return StrictValue(value, list(_repeated(value, repeated)) if repeated else [])
 
 
 def _read_with_json(line: bytes) -> StrictValue:
+    """Read a line that msgspec refuses, and say what is wrong with it."""
     text = _decoded(line.rstrip())
-    _refuse_depth(line)
-    repeated: list[tuple[dict[str, Any], str]] = []
+    if may_be_deep(line):
+        _refuse_depth(line)
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=lambda pairs: _object(pairs, repeated),
-            parse_constant=_refuse_constant,
-            parse_int=_integer,
-            parse_float=_float,
-        )
+        return _with_repeated_keys(text, parse_constant=_refuse_constant, parse_int=_integer, parse_float=_float)
     except json.JSONDecodeError as error:
         raise _broken(error) from None
-    findings = list(_repeated(value, repeated)) if repeated else []
-    if b"\\u" in line:
-        findings += _suspect_characters(value)
-    return StrictValue(value, findings)
 
 
 def _decoded(line: bytes) -> str:
@@ -86,25 +75,10 @@ def _decoded(line: bytes) -> str:
         raise UnreadableLine("invalid_utf8", message, error.start) from None
 
 
-def _is_deep(value: Any) -> bool:
-    """Whether a value is nested deeper than allowed. It goes level by level, which is far faster than by brackets."""
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(rules().ours.depth):
-        if not level:
-            return False
-        holders = [each.values() if type(each) is dict else each for each in level]
-        level = [inner for held in holders for inner in held if type(inner) is dict or type(inner) is list]
-    return bool(level)
-
-
 def _refuse_depth(line: bytes) -> None:
-    limit = rules().ours.depth
-    if line.count(b"[") + line.count(b"{") <= limit:
-        return
-    depth = 0
-    for match in _STRUCTURE.finditer(line):
-        symbol = match.group()
-        depth += 1 if symbol in b"[{" else -1 if symbol in b"]}" else 0
+    limit, depth = rules().ours.depth, 0
+    for match in STRUCTURE.finditer(line):
+        depth += _STEPS[line[match.start()]]
         if depth > limit:
             message = f"nested deeper than {limit} levels at column {match.start() + 1}"
             raise UnreadableLine("nested_too_deeply", message, match.start())
@@ -174,7 +148,7 @@ def _repeated(value: Any, repeated: list[tuple[dict[str, Any], str]]) -> Iterato
 
 def _suspect_characters(value: Any) -> Iterator[Finding]:
     for path, text in texts_with(_SUSPECT, value):
-        if SURROGATE.search(text):
+        if not text.isascii() and _SURROGATE.search(text):
             yield Finding("lone_surrogate", path, "the text has an escaped half of a surrogate pair")
         if "\0" in text:
             yield Finding("nul_character", path, "the text has the character NUL (U+0000)")

@@ -26,6 +26,10 @@ def examine_roles(format: str, roles: Sequence[Any]) -> Iterator[tuple[str, str]
         yield "missing_user_message", "no message is from the user"
 
 
+def many_messages(messages: int) -> str:
+    return f"{messages:,} messages in one example"
+
+
 def _sender(role: Any) -> str:
     return f"the {role}" if isinstance(role, str) and role in ROLES else "an unknown role"
 

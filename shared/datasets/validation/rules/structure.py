@@ -9,7 +9,14 @@ from msgspec.structs import replace
 from shared.datasets.validation.findings.codes import Severity, severity_of
 from shared.datasets.validation.findings.finding import Finding
 from shared.datasets.validation.rules.counted_message import CountedMessage, counted
-from shared.datasets.validation.rules.formats import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT, examine_roles
+from shared.datasets.validation.rules.formats import (
+    CHAT,
+    COMPLETION,
+    PREFERENCE,
+    REINFORCEMENT,
+    examine_roles,
+    many_messages,
+)
 from shared.datasets.validation.rules.limits import Limits, rules
 from shared.datasets.validation.rules.messages import examine_messages, not_plain
 from shared.datasets.validation.rules.row_shapes import shape_of_row
@@ -153,7 +160,7 @@ def _conversation(value: dict[str, Any], path: str, limits: Limits, images: bool
         yield Finding("missing_messages_list", f"{path}.messages", message)
         messages = []
     if len(messages) > rules().ours.many_messages:
-        yield Finding("many_messages", f"{path}.messages", f"{len(messages):,} messages in one example")
+        yield Finding("many_messages", f"{path}.messages", many_messages(len(messages)))
     yield from examine_tools(value, path, limits)
     examined = not_plain(messages)
     yield from examine_messages(examined, f"{path}.messages", limits, images=images)

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import BinaryIO
 
@@ -12,15 +12,13 @@ from shared.datasets.validation.findings.codes import Severity, severity_of
 from shared.datasets.validation.findings.finding import Finding
 from shared.datasets.validation.lines.examine import examine_line
 from shared.datasets.validation.lines.fingerprints import tail_fingerprints
-from shared.datasets.validation.lines.plain import PLAIN_FORMATS, PlainMessage, hides_nothing
-from shared.datasets.validation.lines.rich import RichDecoder
-from shared.datasets.validation.lines.shared_prefix import SharedPrefix, shared_prefix_of
 from shared.datasets.validation.reading.blocks import blocks
 from shared.datasets.validation.rules.counted_message import CountedMessage
-from shared.datasets.validation.rules.formats import CHAT, PREFERENCE, REINFORCEMENT, examine_roles, shape_name
+from shared.datasets.validation.rules.formats import CHAT, PREFERENCE, examine_roles, many_messages, shape_name
 from shared.datasets.validation.rules.limits import rules
 from shared.datasets.validation.scanning.block_lines import Lines, count_lines
-from shared.datasets.validation.scanning.examples import Example, Shape, last_messages, shape_of, text_of
+from shared.datasets.validation.scanning.decoding import LineDecoder
+from shared.datasets.validation.scanning.examples import Example, Shape, images_of, shapes_of
 from shared.datasets.validation.scanning.noted import Noted
 from shared.datasets.validation.scanning.range_result import RangeResult
 from shared.datasets.validation.tokens.example_tokens import ExampleTokens
@@ -45,19 +43,18 @@ class RangeScanner:
         self.result = RangeResult()
         self._options = options
         self._format = options.format or CHAT
-        self._plain = PLAIN_FORMATS[self._format]
         self._tokens = ExampleTokens(options.encoding, self._format) if options.encoding else None
         self._limits = rules().example_limits()
-        self._prefix: SharedPrefix | None = None
         self._answer = -2 if options.format == PREFERENCE else -1  # in a preference, the preferred output
-        self._rich = RichDecoder(self._format, rules().limits(options.provider))
+        self._decoder = LineDecoder(self._format, options.provider)
         self._noted = Noted(self.result)
-        self._shapes: dict[Shape, tuple[str, list[tuple[str, str]]]] = {}
+        self._shapes: dict[Shape, tuple[str, list[Finding]]] = {}
 
     def scan(self, file: BinaryIO, start: int, end: int, only_count: bool = False) -> RangeResult:
         """Check all lines that begin at or after the byte `start` and before `end`, or `only_count` them."""
-        self.result, self._prefix = RangeResult(), None
+        self.result = RangeResult()
         self._noted = Noted(self.result)
+        self._decoder.begin(self.result, self._noted)
         for block in blocks(file, start, end, rules().ours.line_bytes):
             if only_count or self.result.is_hopeless():
                 self.result.add_unexamined(*count_lines(block))
@@ -68,35 +65,13 @@ class RangeScanner:
         return self.result
 
     def _scan_block(self, lines: Lines) -> None:
-        examples: Sequence[Example] | None = self._decode_block(lines)
-        if examples is None:
-            examples = self._read_rich(lines.lines, lines.block.data)
+        examples = self._decoder.decode(lines.lines, lines.block.data)
         if examples is not None:
             tails, count = self._accept(range(len(examples)), examples), len(examples)
         else:
             tails, count = self._scan_each(lines)
         self._noted.report(lines)
         self.result.add_lines(tails, lines.block.offset, count)
-
-    def _decode_block(self, lines: Lines) -> list[list[PlainMessage]] | None:
-        """All lines of a block on the plain path; None unless all of them are plain and valid."""
-        rest = self._prefix.remove_from(lines.lines) if self._prefix else None
-        if self._prefix and rest:
-            examples = self._decode_plain(rest, b"".join(rest))
-            for messages in examples or ():
-                messages.insert(0, self._prefix.message)
-            return examples
-        examples = self._decode_plain(lines.lines, lines.block.data)
-        if examples and not self._prefix and self._format in (CHAT, REINFORCEMENT):
-            self._prefix = shared_prefix_of(lines.lines[-1], examples[-1])
-        return examples
-
-    def _decode_plain(self, lines: list[bytes], data: bytes) -> list[list[PlainMessage]] | None:
-        try:
-            examples = list(map(self._plain.messages, map(self._plain.decode, lines)))
-        except (ValueError, RecursionError):
-            return None
-        return examples if hides_nothing(data, sum(map(len, examples)), self._plain) else None
 
     def _scan_each(self, lines: Lines) -> tuple["array[int]", int]:
         """Check a block line by line: at least one of its lines may have a finding."""
@@ -108,7 +83,7 @@ class RangeScanner:
         retry = len(lines.lines) > 1 or lines.block.offset == 0  # a block of one line was tried
         for index in written:
             line = lines.lines[index]
-            if decoded := self._decode([line], line) if retry else None:
+            if decoded := self._decoder.decode([line], line) if retry else None:
                 examples[index] = decoded[0]
             elif messages := self._examine(lines, index, line):
                 examples[index] = messages
@@ -128,21 +103,6 @@ class RangeScanner:
             # White space of the same length, so that offsets in the line stay right.
             lines.lines[0] = b"   " + lines.lines[0].removeprefix(BOM)
 
-    def _decode(self, lines: list[bytes], data: bytes) -> Sequence[Example] | None:
-        """Lines on the plain or the rich path; None if one of them may have a finding whose place is to be said."""
-        return self._decode_plain(lines, data) or self._read_rich(lines, data)
-
-    def _read_rich(self, lines: list[bytes], data: bytes) -> Sequence[Example] | None:
-        """Lines without errors whose warnings need only be counted, because enough of their codes are kept."""
-        read = self._rich.read(lines, data, self._noted.only_counts)
-        if read is None or not self._noted.only_counts(read.found):
-            return None
-        self._noted.count(read.found)
-        if read.images:
-            for messages in read.examples:
-                self._count_images(messages)
-        return read.examples
-
     def _accept(
         self, indexes: Sequence[int], examples: Sequence[Example], examined: Collection[int] = ()
     ) -> "array[int]":
@@ -150,7 +110,7 @@ class RangeScanner:
 
         Reports findings in the sequence of roles, except for the indexes `examined`, which have theirs already.
         """
-        shapes = [shape_of(example) for example in examples]
+        shapes = shapes_of(examples)
         has_findings = False
         for shape, times in Counter(shapes).items():
             name, findings = self._shape(shape)
@@ -159,30 +119,32 @@ class RangeScanner:
         if has_findings:
             pairs = zip(indexes, shapes, strict=True)
             self._note_shapes([(index, shape) for index, shape in pairs if index not in examined])
-        self.result.add_answers(text_of(example[self._answer]) for example in examples)
+        if not self.result.answers_differ:
+            answers = [example[self._answer] for example in examples]
+            self.result.add_answers({message.content + message.calls for message in answers})
         if self._options.format == PREFERENCE:
             self._note_identical_outputs(indexes, examples)
         if self._tokens:
             for index, example in zip(indexes, examples, strict=True):
                 self._count_tokens(index, *self._tokens.of_example(example))
-        return tail_fingerprints([last_messages(example) for example in examples])
+        return tail_fingerprints(examples)
 
-    def _shape(self, shape: Shape) -> tuple[str, list[tuple[str, str]]]:
+    def _shape(self, shape: Shape) -> tuple[str, list[Finding]]:
         known = self._shapes.get(shape)
         if known is None:
             roles = [kind if isinstance(kind, str) else kind.role for kind in shape]
-            known = shape_name(roles), list(examine_roles(self._format, roles))
-            if len(self._shapes) < MAX_CACHED_SHAPES:
+            known = shape_name(roles), list(_findings_of_roles(self._format, roles))
+            if len(self._shapes) < MAX_CACHED_SHAPES and len(shape) <= rules().ours.many_messages:
                 self._shapes[shape] = known
         return known
 
     def _note_shapes(self, pairs: list[tuple[int, Shape]]) -> None:
         for shape, times in Counter(shape for _, shape in pairs).items():
-            for code, message in self._shape(shape)[1]:
-                kept = times if self.result.remaining(code) else 0
+            for finding in self._shape(shape)[1]:
+                kept = times if self.result.remaining(finding.code) else 0
                 indexes = (index for index, found in pairs if found == shape)
-                self._noted.add_each([*islice(indexes, kept)], Finding(code, "$.messages", message), times)
-                if severity_of(code) is Severity.ERROR:
+                self._noted.add_each([*islice(indexes, kept)], finding, times)
+                if severity_of(finding.code) is Severity.ERROR:
                     self.result.in_wrong_lines += times
 
     def _note_identical_outputs(self, indexes: Sequence[int], examples: Sequence[Example]) -> None:
@@ -206,13 +168,8 @@ class RangeScanner:
             self._noted.add(index, finding)
         if not messages:
             self.result.in_wrong_lines += len(findings)
-        self._count_images(messages)
+        self.result.statistics.add_images(images_of(messages))
         return messages
-
-    def _count_images(self, messages: list[CountedMessage]) -> None:
-        images = sum([message.images_low + message.images_high for message in messages])
-        self.result.statistics.images += images
-        self.result.statistics.image_examples += bool(images)
 
     def _count_tokens(self, index: int, tokens: int, trained: int) -> None:
         self.result.statistics.add_tokens(tokens, trained, self._limits)
@@ -220,3 +177,13 @@ class RangeScanner:
         if limit is not None and tokens > limit:
             message = f"the example has {tokens:,} tokens, but the model is trained on the first {limit:,}"
             self._noted.add(index, Finding("truncated", None, message))
+
+
+def _findings_of_roles(format: str, roles: list[str]) -> Iterator[Finding]:
+    """The findings in the number and the sequence of the roles of a valid example."""
+    path = "$.input.messages" if format == PREFERENCE else "$.messages"
+    messages = len(roles) - (2 if format == PREFERENCE else 0)
+    if messages > rules().ours.many_messages:
+        yield Finding("many_messages", path, many_messages(messages))
+    for code, message in examine_roles(format, roles):
+        yield Finding(code, path, message)

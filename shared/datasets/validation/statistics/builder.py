@@ -102,6 +102,11 @@ class StatisticsBuilder(msgspec.Struct):
             name = OTHER_SHAPES
         self.shapes[name] = self.shapes.get(name, 0) + times
 
+    def add_images(self, images: int) -> None:
+        """Count the images of one example."""
+        self.images += images
+        self.image_examples += bool(images)
+
     def add_tokens(self, tokens: int, trained: int, limits: list[int]) -> None:
         """Count one example. `limits` are the models' token limits in ascending order."""
         self.tokens.add(tokens)

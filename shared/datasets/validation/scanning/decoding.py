@@ -1,0 +1,78 @@
+"""Decodes lines on the fastest path that takes them, plain or rich, and counts their warnings."""
+
+from collections import Counter
+from collections.abc import Sequence
+from io import BytesIO
+
+from shared.datasets.validation.lines.plain import PLAIN_FORMATS, PlainMessage, read_plain
+from shared.datasets.validation.lines.rich import RichDecoder
+from shared.datasets.validation.lines.shared_prefix import SharedPrefix, shared_prefix_of
+from shared.datasets.validation.lines.texts import MAX_COUNTED
+from shared.datasets.validation.reading.escapes import texts_with_halves, with_whole_pairs
+from shared.datasets.validation.rules.formats import CHAT, REINFORCEMENT
+from shared.datasets.validation.rules.limits import rules
+from shared.datasets.validation.scanning.examples import Example, images_of
+from shared.datasets.validation.scanning.noted import Noted
+from shared.datasets.validation.scanning.range_result import RangeResult
+
+
+class LineDecoder:
+    """Decodes the lines of one range, and adds their warnings to its result."""
+
+    def __init__(self, format: str, provider: str) -> None:
+        self._plain = PLAIN_FORMATS[format]
+        self._rich = RichDecoder(format, rules().limits(provider))
+        self._has_prefix = format in (CHAT, REINFORCEMENT)
+        self._prefix: SharedPrefix | None = None
+        self._result, self._noted = RangeResult(), Noted(RangeResult())
+
+    def begin(self, result: RangeResult, noted: Noted) -> None:
+        """Decode the lines of another range from now on."""
+        self._result, self._noted, self._prefix = result, noted, None
+
+    def decode(self, lines: list[bytes], data: bytes) -> Sequence[Example] | None:
+        """Lines, `data` being all of them; None if one of them may have a finding whose place is to be said."""
+        whole = with_whole_pairs(data)
+        if whole is data:
+            return self._read_plain(lines, data) or self._read_rich(lines, data, [])
+        halves = ["lone_surrogate"] * texts_with_halves(data)
+        lines = BytesIO(whole).readlines()
+        return self._read_whole(lines, whole, halves) or self._read_rich(lines, whole, halves)
+
+    def _read_plain(self, lines: list[bytes], data: bytes) -> list[list[PlainMessage]] | None:
+        """Plain lines, read without the first message that those before them share."""
+        rest = self._prefix.remove_from(lines) if self._prefix else None
+        if not (self._prefix and rest):
+            return self._read_whole(lines, data, [])
+        examples = self._read_whole(rest, b"".join(rest), [])
+        for messages in examples or ():
+            messages.insert(0, self._prefix.message)
+        return examples
+
+    def _read_whole(self, lines: list[bytes], data: bytes, halves: list[str]) -> list[list[PlainMessage]] | None:
+        read = read_plain(lines, data, self._plain)
+        if read is None or not self._count(Counter(read.codes), lines, halves):
+            return None
+        if self._has_prefix and not (self._prefix or read.codes or halves):
+            self._prefix = shared_prefix_of(lines[-1], read.examples[-1])
+        return read.examples
+
+    def _read_rich(self, lines: list[bytes], data: bytes, halves: list[str]) -> Sequence[Example] | None:
+        """Lines without errors whose warnings need only be counted, because enough of their codes are kept."""
+        read = self._rich.read(lines, data, self._noted.only_counts)
+        if read is None or not self._count(read.found, lines, halves):
+            return None
+        if read.images:
+            for messages in read.examples:
+                self._result.statistics.add_images(images_of(messages))
+        return read.examples
+
+    def _count(self, found: Counter[str], lines: list[bytes], halves: list[str]) -> bool:
+        """Count findings and `halves` of surrogate pairs; False if it is to be said where they are."""
+        if not self._noted.only_counts([*found, *halves[:1]]):
+            return False
+        if halves and found.total() + len(halves) > MAX_COUNTED < max(map(len, lines)):
+            return False  # one line may have all of them
+        self._noted.count(found)
+        self._noted.count(Counter(halves))
+        return True
