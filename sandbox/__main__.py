@@ -13,7 +13,7 @@ from sandbox.engine import Sandbox
 from sandbox.faults.connection import Connection
 from sandbox.kept import Kept
 from sandbox.settings import Settings, read
-from wire_server import listening
+from wire_server.process import listening
 
 
 def main() -> None:

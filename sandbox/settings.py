@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import environ
 
-from wire_server import settings
+from wire_server.process import settings
 
 
 @dataclass(frozen=True, slots=True)

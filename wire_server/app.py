@@ -1,6 +1,7 @@
 """Builds the app: the routes of OpenAI's wire, those of the engine's own, and the error handlers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from fastapi import APIRouter, FastAPI
 
@@ -11,8 +12,16 @@ from wire_server.state import State
 ROUTERS = (files.router, uploads.router, jobs.router, models.router, chat.router)
 
 
-def create_app(title: str, state: State, own_routers: Sequence[APIRouter] = ()) -> FastAPI:
-    app = FastAPI(title=title, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    title: str, state: State, own_routers: Sequence[APIRouter] = (), lifespan: Lifespan | None = None
+) -> FastAPI:
+    """`lifespan`: what runs beside the requests, from the start to the end."""
+    app = FastAPI(
+        title=title, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False, lifespan=lifespan
+    )
     app.state.provider = state
     for router in (*ROUTERS, *own_routers):
         app.include_router(router)

@@ -29,9 +29,10 @@ class WireMiddleware:
         self.state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            send = self._with_headers(send)
-        await self._next(scope)(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        await self._next(scope)(scope, receive, self._with_headers(send))
 
     def _next(self, scope: Scope) -> ASGIApp:
         """The app that answers: the real one, or a refusal."""

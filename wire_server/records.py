@@ -13,12 +13,20 @@ FINAL = frozenset({"succeeded", "failed", "cancelled"})
 ACTIVE = frozenset({"validating_files", "queued", "running"})
 """The statuses that take one of a model's slots; a paused job frees its slot."""
 
+_SUFFIX_LETTERS = frozenset(string.ascii_lowercase + string.digits + "-_.")
 _LETTERS = string.ascii_letters + string.digits
 
 
 def new_id(prefix: str, length: int = 24) -> str:
     """An id such as `ftjob-…`: the prefix and random letters and digits."""
     return prefix + "".join(secrets.choice(_LETTERS) for _ in range(length))
+
+
+def new_model_name(job: "Job", base: str) -> str:
+    """`ft:{base}:{organization}:{suffix}:{8 characters}`; a suffix is lower case, and `-` replaces odd characters."""
+    suffix = (job.user_provided_suffix or "").lower()
+    safe = "".join(letter if letter in _SUFFIX_LETTERS else "-" for letter in suffix)
+    return f"ft:{base}:{job.organization_id.removeprefix('org-')}:{safe}:{new_id('', 8)}"
 
 
 class FileObject(Struct, kw_only=True):

@@ -15,8 +15,8 @@ from starlette.types import Scope
 from wire_server.chat import ChatRequest, End, Piece
 from wire_server.expiry import ExpiresAfter
 from wire_server.job_requests import JobCreate
+from wire_server.process.settings import Settings
 from wire_server.records import Checkpoint, Job, JobEvent, Model, StoredFile, TunedModel, Upload, UploadPart, new_id
-from wire_server.settings import Settings
 from wire_server.training_file import Contents
 
 
@@ -46,8 +46,11 @@ class PendingUpload:
 class Run(Protocol):
     """A job with its events and checkpoints (oldest first)."""
 
-    job: Job
-    checkpoints: list[Checkpoint]
+    @property
+    def job(self) -> Job: ...
+
+    @property
+    def checkpoints(self) -> Sequence[Checkpoint]: ...
 
     def events_page(self, after: str | None, limit: int) -> tuple[Sequence[JobEvent], bool]:
         """Events, newest first, and whether older ones follow. Raises ApiError 400 for an unknown cursor."""

@@ -5,7 +5,7 @@ What has changed is written in one transaction before an answer is sent, so what
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +53,15 @@ class Store:
             for id, body in rows
         }
 
-    def is_written(self, kind: str, id: str) -> bool:
-        return (kind, id) in self._written
-
     def unless_written(self, kind: str, id: str, value: Any) -> Any:
         """`value`, or None if it is written: for objects that never change."""
         return None if (kind, id) in self._written else value
 
-    def save(self, current: Iterable[tuple[Key, Any]]) -> None:
+    def save(self, current: Iterable[tuple[Key, Any]], statements: Sequence[tuple[str, Sequence[Any]]] = ()) -> None:
         """Write what is new or has changed since the last time, and delete what is gone.
 
-        `current`: each object there is to be; None for one that is written and cannot have changed.
+        `current`: each object there is to be; None for one that is written and cannot have changed. `statements`: SQL
+        with parameters that belongs to the same transaction.
         """
         objects = dict(current)
         bodies = {
@@ -71,11 +69,13 @@ class Store:
         }
         changed = {key: body for key, body in bodies.items() if self._written.get(key) != hash(body)}
         gone = self._written.keys() - objects.keys()
-        if not changed and not gone:
+        if not changed and not gone and not statements:
             return
         with self.database:
             self.database.execute("begin")
             self.database.executemany(UPSERT, [(*key, body) for key, body in changed.items()])
+            for sql, parameters in statements:
+                self.database.execute(sql, parameters)
             self.database.executemany("delete from kept where kind = ? and id = ?", list(gone))
         self._written |= {key: hash(body) for key, body in changed.items()}
         for key in gone:

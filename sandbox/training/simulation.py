@@ -1,36 +1,23 @@
 """Simulates a job: its statuses, events, metrics, checkpoints and results follow OpenAI's; nothing is trained."""
 
-import csv
 import math
-import string
 from collections.abc import Iterator
 
-from sandbox.datasets.training_file import Dataset
 from sandbox.models import BASES
-from sandbox.records import StoredFile, TunedModel
+from sandbox.records import TunedModel
 from sandbox.runs import Run, Script
 from sandbox.state import SandboxState
 from sandbox.training.curve import Curve
 from sandbox.training.hyperparameters import resolve, steps_per_epoch
-from wire_server.records import FINAL, Checkpoint, FileObject, JobError, Model, new_id
-from wire_server.training_file import METHODS
+from wire_server.job_files import first_problem, write_metrics
+from wire_server.records import FINAL, Checkpoint, JobError, Model, new_id, new_model_name
 
 VALIDATING_SECONDS, QUEUED_SECONDS, FINISHING_SECONDS = 2.0, 1.5, 1.0
 STEP_SECONDS, MAX_TRAINING_SECONDS = 0.1, 60.0
 MAX_METRICS_EVENTS = 5_000
 """Per job, to bound the memory: a job of more steps reports only every second, third … step, and each epoch's last."""
 
-MIN_EXAMPLES = 10
 CHECKPOINTS_KEPT = 3
-SUFFIX_LETTERS = frozenset(string.ascii_lowercase + string.digits + "-_.")
-RESULT_COLUMNS = {
-    "step": "step",
-    "train_loss": "train_loss",
-    "train_accuracy": "train_mean_token_accuracy",
-    "valid_loss": "valid_loss",
-    "valid_mean_token_accuracy": "valid_mean_token_accuracy",
-}
-"""The columns of the result file, each with the metric that it shows."""
 
 
 def begin(run: Run, state: SandboxState) -> None:
@@ -141,16 +128,9 @@ def _add_metrics(run: Run, curve: Curve, step: int) -> None:
 
 def save_checkpoint(run: Run, state: SandboxState, step: int) -> None:
     """Adds a checkpoint of this step, with a model that can be called."""
-    name = f"{new_model_name(run)}:ckpt-step-{step}"
+    name = f"{new_model_name(run.job, run.base)}:ckpt-step-{step}"
     _keep(run, state, name, step)
     run.add_event(f"Checkpoint created at step {step} with Snapshot ID: {name}", data={})
-
-
-def new_model_name(run: Run) -> str:
-    """`ft:{base}:{organization}:{suffix}:{8 characters}`; a suffix is lower case, and `-` replaces odd characters."""
-    suffix = (run.job.user_provided_suffix or "").lower()
-    safe = "".join(letter if letter in SUFFIX_LETTERS else "-" for letter in suffix)
-    return f"ft:{run.base}:{run.job.organization_id.removeprefix('org-')}:{safe}:{new_id('', 8)}"
 
 
 def _keep(run: Run, state: SandboxState, name: str, step: int) -> None:
@@ -180,32 +160,15 @@ def _keep(run: Run, state: SandboxState, name: str, step: int) -> None:
 
 
 def _succeed(run: Run, state: SandboxState) -> None:
-    job, name = run.job, new_model_name(run)
+    job, name = run.job, new_model_name(run.job, run.base)
     _keep(run, state, name, run.last_step)
     run.add_event(f"New fine-tuned model created: {name}", data={})
     run.add_event(f"Usage policy checks of {name} passed", data={"blocked": False})
     job.fine_tuned_model = name
     job.trained_tokens = run.training.tokens * int(run.hyperparameters["n_epochs"])
-    job.result_files = [_write_results(run, state)]
+    job.result_files = [write_metrics(state, run.metrics, int(run.clock))]
     run.end("succeeded")
     run.add_event("The job has successfully completed", data={})
-
-
-def _write_results(run: Run, state: SandboxState) -> str:
-    path = state.new_path()
-    with path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(RESULT_COLUMNS)
-        rows.writerows([metrics.get(name, "") for name in RESULT_COLUMNS.values()] for metrics in run.metrics)
-    stored = FileObject(
-        id=new_id("file-", 22),
-        bytes=path.stat().st_size,
-        created_at=int(run.clock),
-        filename="step_metrics.csv",
-        purpose="fine-tune-results",
-    )
-    state.files[stored.id] = StoredFile(file=stored, path=path)
-    return stored.id
 
 
 def cancel(run: Run) -> None:
@@ -220,26 +183,4 @@ def fail(run: Run, error: JobError) -> None:
 
 
 def _problem(run: Run) -> JobError | None:
-    """The first error in the job's files, with the codes and messages observed at OpenAI."""
-    return _problem_with(run, run.training, "training", MIN_EXAMPLES) or (
-        _problem_with(run, run.validation, "validation", 1) if run.validation else None
-    )
-
-
-def _problem_with(run: Run, dataset: Dataset, kind: str, least: int) -> JobError | None:
-    param, code = f"{kind}_file", f"invalid_{kind}_file"
-    opening = f"The job failed due to an invalid {kind} file."
-    if dataset.problem:
-        return JobError(code=code, message=f"{opening} {dataset.problem}", param=param)
-    if (made_for := METHODS[dataset.format]) != run.method:
-        file_id = run.job.training_file if kind == "training" else run.job.validation_file
-        message = (
-            f"{opening} Invalid file format. Input file {file_id} is in the fine-tune-{dataset.format} format, but the "
-            f"specified fine-tuning job is not using '{made_for}' (provided method={run.method})."
-        )
-        return JobError(code=code, message=message, param=param)
-    if dataset.n_examples < least:
-        found = f"{kind.capitalize()} file has {dataset.n_examples} example(s)"
-        message = f"{found}, but must have at least {least} examples"
-        return JobError(code="invalid_n_examples", message=message, param=param)
-    return None
+    return first_problem(run.job, run.method, run.training, run.validation)

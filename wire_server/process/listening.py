@@ -10,7 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from wire_server.settings import Settings
+from wire_server.process.settings import Settings
 
 SHUTDOWN_SECONDS = 1
 """How long requests may go on after a signal: an answer that takes minutes must not keep the process alive."""

@@ -1,0 +1,78 @@
+"""What is checked in the create call itself: model, method, options, files and limits; file contents fail later."""
+
+from pathlib import Path
+from typing import Any
+
+from trainer.bases import Base
+from trainer.server import job_folder, options
+from trainer.server.options import Options
+from trainer.server.records import KeptRun, TunedModel
+from trainer.server.run import Run
+from trainer.server.state import TrainerState
+from wire_server.errors import ApiError
+from wire_server.job_admission import check_limits, model_not_available, new_job, training_contents
+from wire_server.job_requests import JobCreate
+from wire_server.records import Job, new_model_name
+
+METHODS = ("supervised", "dpo")
+EPOCHS_KEPT = 3
+
+
+def admit(state: TrainerState, new: JobCreate) -> Run:
+    """The new job with its folder, waiting. Raises ApiError: 400 for its model, method or options, 404 for a file."""
+    parent = state.tuned.get(new.model)
+    base = state.bases_by_name().get(parent.base if parent else new.model)
+    if base is None:
+        raise model_not_available(new.model)
+    _check_method(new)
+    chosen = options.read(new.provider_options)
+    _check_continuation(parent, chosen)
+    training = training_contents(state, new.training_file, "training_file")
+    validation = training_contents(state, new.validation_file, "validation_file") if new.validation_file else None
+    check_limits(state, base.name, state.jobs_of(base.name))
+    job = new_job(state, new, new.model)
+    spec = _spec(job, base, parent, chosen)
+    _make_folder(state, job, spec, parent)
+    kept = KeptRun(job=job, base=base.name, spec=spec, training=training, validation=validation, checkpoints=[])
+    return Run(kept, state.job_folder(job.id), state.store)
+
+
+def _check_method(new: JobCreate) -> None:
+    method = new.effective_method().type
+    if method not in METHODS:
+        message = f"The trainer does not do {method}: it has no graders yet. It does {' and '.join(METHODS)}."
+        raise ApiError(400, message, code="invalid_value", param="method")
+    if new.integrations:
+        message = "The trainer sends nothing to other services: leave integrations out."
+        raise ApiError(400, message, code="invalid_value", param="integrations")
+
+
+def _check_continuation(parent: TunedModel | None, chosen: Options) -> None:
+    if parent and not parent.is_whole and chosen.full:
+        message = "A model with an adapter is trained further as an adapter: leave out full, or start from the base."
+        raise ApiError(400, message, code="invalid_value", param="provider_options.full")
+
+
+def _spec(job: Job, base: Base, parent: TunedModel | None, chosen: Options) -> dict[str, Any]:
+    """`job.json`, as far as it is known: hyperparameters, device and threads come later."""
+    return {
+        "id": job.id,
+        "method": job.method["type"],
+        "base": parent.folder if parent and parent.is_whole else base.folder,
+        "base_name": base.name,
+        "model": new_model_name(job, base.name),
+        "seed": job.seed,
+        "base_learning_rate": base.learning_rate,
+        "keep_epochs": EPOCHS_KEPT,
+        "options": chosen.model_dump(),
+    }
+
+
+def _make_folder(state: TrainerState, job: Job, spec: dict[str, Any], parent: TunedModel | None) -> None:
+    validation = state.files[job.validation_file].path if job.validation_file else None
+    adapter = Path(parent.folder) if parent and not parent.is_whole else None
+    try:
+        job_folder.make(state.job_folder(job.id), spec, state.files[job.training_file].path, validation, adapter)
+    except OSError as error:
+        message = f"The trainer cannot make the folder of the job: {error.strerror}."
+        raise ApiError(500, message, type="server_error") from error

@@ -1,0 +1,127 @@
+"""The engine behind the wire: jobs train in their processes, and models answer from theirs."""
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from starlette.types import Scope
+
+from trainer.server import progress
+from trainer.server.admission import admit
+from trainer.server.run import Run
+from trainer.server.runner import Runner
+from trainer.server.serving import Serving
+from trainer.server.settings import Settings
+from trainer.server.state import TrainerState
+from trainer.server.store import TrainerStore
+from wire_server import training_file
+from wire_server.chat import ChatRequest, End, Piece
+from wire_server.errors import ApiError
+from wire_server.job_admission import limits
+from wire_server.job_requests import JobCreate
+from wire_server.records import Model
+from wire_server.training_file import Contents
+
+log = logging.getLogger("trainer")
+
+
+class Trainer(TrainerState):
+    fingerprint = "tunery-trainer"
+
+    def __init__(self, settings: Settings, store: TrainerStore, python: Path) -> None:
+        super().__init__(settings, store)
+        self.runner = Runner(self, python)
+        self.serving = Serving(python, settings)
+
+    def bases(self) -> Mapping[str, Model]:
+        return {
+            name: Model(id=name, created=base.created, owned_by=self.settings.organization)
+            for name, base in self.bases_by_name().items()
+        }
+
+    def read_training_file(self, path: Path) -> Contents:
+        return training_file.read(path)
+
+    def create_job(self, new: JobCreate, scope: Scope) -> Run:
+        run = admit(self, new)
+        now = self.now()
+        self.runs[run.job.id] = run
+        run.add_event(now, f"Created fine-tuning job: {run.job.id}")
+        also = f" and validation file: {run.job.validation_file}" if run.job.validation_file else ""
+        run.add_event(now, f"Validating training file: {run.job.training_file}{also}")
+        self.runner.wake()
+        return run
+
+    def cancel(self, run: Run) -> None:
+        run.end(self.now(), "cancelled")
+        run.add_event(self.now(), "The job was cancelled")
+        self.runner.cancel(run)
+
+    def pause(self, run: Run) -> None:
+        run.job.status, run.job.estimated_finish = "paused", None
+        run.add_event(self.now(), "Fine-tuning job paused")
+        self.runner.pause(run)
+
+    def resume(self, run: Run) -> None:
+        run.job.status = "queued"
+        run.add_event(self.now(), "Fine-tuning job resumed, moving job to queued state")
+        self.runner.wake()
+
+    def model_limits(self) -> dict[str, dict[str, int]]:
+        """`max_concurrent_jobs`: the slots. More jobs wait here, but in no queue that is fair between callers."""
+        slots = {"max_concurrent_jobs": len(self.runner.slots)}
+        return {name: limits(self, self.jobs_of(name)) | slots for name in self.bases_by_name()}
+
+    def delete_model(self, name: str) -> None:
+        progress.forget_model(self, name)
+
+    async def reply(self, request: ChatRequest) -> AsyncIterator[Piece | End]:
+        async for line in self.serving.reply(*self._weights(request.model), _asked(request)):
+            if error := line.get("error"):
+                raise _refusal(error)
+            if "end" in line:
+                yield End(line["end"], line["prompt_tokens"], line["completion_tokens"])
+            else:
+                yield Piece(line["text"], line.get("logprobs"))
+
+    def _weights(self, name: str) -> tuple[str, str | None]:
+        """The folder of the base to load, and that of the adapter."""
+        tuned = self.tuned.get(name)
+        if tuned and tuned.is_whole:
+            return tuned.folder, None
+        base = self.bases_by_name().get(tuned.base if tuned else name)
+        if base is None:
+            raise ApiError(
+                404, f"The base of the model '{name}' has been removed.", code="model_not_found", param="model"
+            )
+        return base.folder, tuned.folder if tuned else None
+
+
+def _asked(request: ChatRequest) -> dict[str, Any]:
+    """The request as the serving process takes it."""
+    if (request.n or 1) != 1:
+        raise ApiError(
+            400, "The trainer gives one answer for each request: n must be 1.", code="invalid_value", param="n"
+        )
+    stop = [request.stop] if isinstance(request.stop, str) else request.stop or []
+    return {
+        "messages": request.messages,
+        "tools": request.tools,
+        "max_tokens": request.max_completion_tokens or request.max_tokens,
+        "temperature": 1.0 if request.temperature is None else request.temperature,
+        "top_p": 1.0 if request.top_p is None else request.top_p,
+        "seed": request.seed,
+        "stop": stop,
+        "logprobs": (request.top_logprobs or 0) if request.logprobs else None,
+    }
+
+
+def _refusal(error: dict[str, Any]) -> ApiError:
+    seconds = error.get("retry_after")
+    headers = {"retry-after": str(seconds)} if seconds else {}
+    status = int(error.get("status", 500))
+    kind = "invalid_request_error" if status == 400 else "server_error" if status >= 500 else "requests"
+    return ApiError(
+        status, str(error["message"]), code=error.get("code"), param=error.get("param"), type=kind, headers=headers
+    )

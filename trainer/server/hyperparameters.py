@@ -1,0 +1,31 @@
+"""Replaces hyperparameters that are `auto` by the numbers that a job trains with."""
+
+from typing import Any
+
+EPOCHS = 3
+MAX_EXAMPLES_SEEN = 25_000
+BATCH_SIZES = ((1_000, 4), (10_000, 8))
+LARGEST_BATCH = 16
+BETA = 0.1
+
+
+def auto_epochs(n_examples: int) -> int:
+    """Three, fewer for very many examples. Never more for few: a small adapter soon knows them by heart."""
+    return max(1, min(EPOCHS, MAX_EXAMPLES_SEEN // max(1, n_examples)))
+
+
+def auto_batch_size(n_examples: int) -> int:
+    return next((size for most, size in BATCH_SIZES if n_examples <= most), LARGEST_BATCH)
+
+
+def resolve(values: dict[str, Any], n_examples: int) -> None:
+    """Replaces each `auto` in `values`, a method's hyperparameters, by the number that the training uses."""
+    automatic = {
+        "n_epochs": auto_epochs(n_examples),
+        "batch_size": auto_batch_size(n_examples),
+        "learning_rate_multiplier": 1.0,
+        "beta": BETA,
+    }
+    for name, value in values.items():
+        if value == "auto":
+            values[name] = automatic[name]

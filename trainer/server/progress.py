@@ -1,0 +1,182 @@
+"""What a job's process tells, as the wire shows it: events, metrics, checkpoints, and the end."""
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from trainer.server.records import TunedModel
+from trainer.server.run import Run
+from trainer.server.state import TrainerState
+from wire_server.job_files import write_metrics
+from wire_server.records import (
+    Checkpoint,
+    FileObject,
+    JobError,
+    Model,
+    StoredFile,
+    new_id,
+    new_model_name,
+)
+
+log = logging.getLogger(__name__)
+
+Line = dict[str, Any]
+NOT_METRICS = frozenset({"event", "step", "t", "cpu"})
+
+
+def tell(run: Run, state: TrainerState, line: Line) -> None:
+    """Applies one line of `lines.jsonl`. What was told before is passed over: steps are done again after a kill."""
+    if not run.is_over and (told := TOLD.get(str(line.get("event")))):
+        told(run, state, line)
+
+
+def _started(run: Run, state: TrainerState, line: Line) -> None:
+    kept, now = run.kept, state.now()
+    kept.total_steps = int(line["total_steps"])
+    if (step := line.get("resumed_from")) is not None:
+        run.add_event(now, f"Fine-tuning job goes on from step {step}")
+    else:
+        run.add_event(now, "Fine-tuning job started")
+    run.begin_from(now, int(step or 0))
+
+
+def _step(run: Run, state: TrainerState, line: Line) -> None:
+    step, kept = int(line["step"]), run.kept
+    if step <= kept.last_step:
+        return
+    kept.last_step, kept.failures = step, 0
+    kept.metrics = {"step": step} | _metrics(line)
+    run.job.estimated_finish = run.estimate(state.now())
+    loss = kept.metrics.get("train_loss")
+    said = f"training loss={loss:.2f}" if loss is not None else "trained"
+    _add_metrics(run, state, f"Step {step}/{kept.total_steps}: {said}", kept.metrics)
+
+
+def _valid(run: Run, state: TrainerState, line: Line) -> None:
+    step, kept = int(line["step"]), run.kept
+    if step <= kept.last_validated:
+        return
+    kept.last_validated = step
+    found = _metrics(line)
+    found |= {f"full_{name}": value for name, value in found.items() if name.startswith("valid_")}
+    if step == kept.last_step:
+        kept.metrics |= found
+    message = f"Step {step}/{kept.total_steps}: full validation loss={found.get('full_valid_loss', 0):.2f}"
+    _add_metrics(run, state, message, {"step": step} | found)
+
+
+def _metrics(line: Line) -> dict[str, float]:
+    numbers = {name: value for name, value in line.items() if name not in NOT_METRICS}
+    return {name: value for name, value in numbers.items() if isinstance(value, int | float)}
+
+
+def _add_metrics(run: Run, state: TrainerState, message: str, metrics: dict[str, float]) -> None:
+    data = metrics | {"total_steps": run.kept.total_steps}
+    run.add_event(state.now(), message, type="metrics", data=data)
+
+
+def _checkpoint(run: Run, state: TrainerState, line: Line) -> None:
+    """An epoch's end and where a job was paused are the wire's checkpoints; others are only there to go on from."""
+    step, folder = int(line["step"]), run.folder / str(line["folder"])
+    is_known = any(known.step_number == step for known in run.checkpoints)
+    if (line.get("epoch_end") or run.job.status == "paused") and not is_known and folder.exists():
+        name = f"{new_model_name(run.job, run.kept.base)}:ckpt-step-{step}"
+        _keep(run, state, name, folder, step)
+        run.add_event(state.now(), f"Checkpoint created at step {step} with Snapshot ID: {name}")
+    for old in [old for old in run.checkpoints if not _folder(run, state, old).exists()]:  # the process keeps few
+        run.kept.checkpoints.remove(old)
+        state.tuned.pop(old.fine_tuned_model_checkpoint, None)
+
+
+def _folder(run: Run, state: TrainerState, checkpoint: Checkpoint) -> Path:
+    model = state.tuned.get(checkpoint.fine_tuned_model_checkpoint)
+    return Path(model.folder) if model else run.folder / f"step-{checkpoint.step_number}"
+
+
+def _keep(run: Run, state: TrainerState, name: str, folder: Path, step: int) -> None:
+    checkpoint = Checkpoint(
+        id=new_id("ftckpt_"),
+        created_at=int(state.now()),
+        fine_tuned_model_checkpoint=name,
+        fine_tuning_job_id=run.job.id,
+        metrics=dict(run.kept.metrics),
+        step_number=step,
+    )
+    run.kept.checkpoints.append(checkpoint)
+    _add_model(run, state, name, folder)
+
+
+def _add_model(run: Run, state: TrainerState, name: str, folder: Path) -> None:
+    state.tuned[name] = TunedModel(
+        model=Model(id=name, created=int(state.now()), owned_by=state.settings.organization),
+        base=run.kept.base,
+        folder=str(folder),
+        is_whole=bool(run.kept.spec["options"]["full"]),
+        job_id=run.job.id,
+    )
+
+
+def _failed(run: Run, state: TrainerState, line: Line) -> None:
+    param = line.get("param")
+    error = JobError(code=str(line["code"]), message=str(line["message"]), param=str(param) if param else None)
+    run.fail(state.now(), error)
+
+
+def _cancelled(run: Run, state: TrainerState, line: Line) -> None:
+    """Somebody else than a caller has asked the process to stop."""
+    run.end(state.now(), "cancelled")
+    run.add_event(state.now(), "The job was cancelled on the machine that trained it")
+
+
+def _done(run: Run, state: TrainerState, line: Line) -> None:
+    """`packed`: the path of the model's zip file, which the runner has made."""
+    job, now, name = run.job, state.now(), str(run.kept.spec["model"])
+    _add_model(run, state, name, run.folder / "final")
+    run.add_event(now, f"New fine-tuned model created: {name}")
+    job.fine_tuned_model = name
+    job.trained_tokens = int(line["trained_tokens"])
+    metrics = _rows(event.data or {} for event in state.store.metrics(job.id))
+    job.result_files = [write_metrics(state, metrics, int(now)), _packed(run, state, Path(line["packed"]))]
+    run.end(now, "succeeded")
+    run.add_event(now, "The job has successfully completed")
+
+
+def _rows(metrics: Any) -> list[dict[str, Any]]:
+    """One row for each step: an epoch's end has two events, of the step and of its validation."""
+    rows: dict[int, dict[str, Any]] = {}
+    for each in metrics:
+        rows.setdefault(int(each["step"]), {}).update(each)
+    return [row for _, row in sorted(rows.items())]
+
+
+def _packed(run: Run, state: TrainerState, path: Path) -> str:
+    """Makes the file with the model's weights; its id."""
+    file = FileObject(
+        id=new_id("file-", 22),
+        bytes=path.stat().st_size,
+        created_at=int(state.now()),
+        filename="adapter.zip" if not run.kept.spec["options"]["full"] else "model.zip",
+        purpose="fine-tune-results",
+    )
+    state.files[file.id] = StoredFile(file=file, path=path)
+    return file.id
+
+
+def forget_model(state: TrainerState, name: str) -> None:
+    """Deletes a tuned model or checkpoint with its weights."""
+    model = state.tuned.pop(name)
+    shutil.rmtree(model.folder, ignore_errors=True)
+
+
+TOLD: dict[str, Callable[[Run, TrainerState, Line], None]] = {
+    "started": _started,
+    "step": _step,
+    "valid": _valid,
+    "checkpoint": _checkpoint,
+    "cancelled": _cancelled,
+    "failed": _failed,
+    "done": _done,
+}
+"""`paused` says nothing new: who asked for it has the answer, and without a caller the job goes on."""

@@ -1,0 +1,173 @@
+"""Runs jobs in their processes: one for each slot, the oldest job first; what a process tells is kept at once."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+from trainer.server import job_folder, progress
+from trainer.server.hyperparameters import resolve
+from trainer.server.process import Process
+from trainer.server.run import Run
+from trainer.server.settings import threads
+from trainer.server.state import TrainerState
+from wire_server.job_files import first_problem
+from wire_server.records import JobError
+
+log = logging.getLogger("trainer")
+
+BUSY_SECONDS, IDLE_SECONDS = 0.2, 2.0
+"""Between two looks at the processes."""
+SHUTDOWN_SECONDS = 60
+MAX_FAILURES = 3
+"""How often in a row a process may end without a new step and without a word."""
+KILLED = -9
+
+
+class Runner:
+    def __init__(self, state: TrainerState, python: Path) -> None:
+        self.state = state
+        self.python = python
+        self.slots = state.settings.slots()
+        self._processes: dict[str, tuple[Process, str]] = {}
+        self._wake = asyncio.Event()
+        self._is_stopping = False
+
+    def wake(self) -> None:
+        """Look at the jobs now."""
+        self._wake.set()
+
+    def cancel(self, run: Run) -> None:
+        if process := self._processes.get(run.job.id):
+            process[0].ask_to_cancel()
+
+    def pause(self, run: Run) -> None:
+        if process := self._processes.get(run.job.id):
+            process[0].ask_to_pause()
+
+    async def work(self) -> None:
+        """Until `stop`. What fails is logged, and tried again with the next look."""
+        while not self._is_stopping:
+            try:
+                await self._look()
+            except Exception:
+                log.exception("the jobs could not be looked at")
+            wait = BUSY_SECONDS if self._processes else IDLE_SECONDS
+            try:
+                await asyncio.wait_for(self._wake.wait(), wait)
+            except TimeoutError:
+                continue
+            self._wake.clear()
+
+    async def stop(self) -> None:
+        """Let every process save a checkpoint and leave. Its job goes on with the next start of the trainer."""
+        self._is_stopping = True
+        self._wake.set()
+        for process, _ in self._processes.values():
+            process.ask_to_pause()
+        deadline = asyncio.get_running_loop().time() + SHUTDOWN_SECONDS
+        while self._processes and asyncio.get_running_loop().time() < deadline:
+            await self._listen()
+            await asyncio.sleep(0.05)
+        self.state.save()
+
+    async def _look(self) -> None:
+        await self._listen()
+        for run in [run for run in self.state.runs.values() if run.job.status == "validating_files"]:
+            self._validate(run)
+        self._start_waiting()
+        self.state.save()
+
+    async def _listen(self) -> None:
+        for id, (process, device) in list(self._processes.items()):
+            run, code = self.state.runs[id], process.ended()
+            await self._read(run)
+            if code is None:
+                continue
+            del self._processes[id]
+            log.info("%s: process %d on %s ended with %d", id, process.id, device, code)
+            self._left(run, code)
+
+    async def _read(self, run: Run) -> None:
+        """Apply what the process has told since the last time; it is kept in the same transaction as the offset."""
+        while True:
+            lines, offset = job_folder.read_lines(run.folder, run.kept.offset)
+            if offset == run.kept.offset:
+                return
+            for line in lines:
+                if line.get("event") == "done":
+                    line["packed"] = path = self.state.new_path()
+                    await asyncio.to_thread(job_folder.pack, run.folder / "final", path)
+                try:
+                    progress.tell(run, self.state, line)
+                except (KeyError, TypeError, ValueError):
+                    log.exception("%s: its process told what cannot be understood: %s", run.job.id, line)
+            run.kept.offset = offset
+            self.state.save()
+
+    def _left(self, run: Run, code: int) -> None:
+        if run.is_over:
+            job_folder.tidy(run.folder)
+        elif run.job.status == "running" and not self._is_stopping:
+            self._count_failure(run, code)
+
+    def _count_failure(self, run: Run, code: int) -> None:
+        """The process has ended without a word. It is started again, and goes on from its last checkpoint."""
+        kept, now = run.kept, self.state.now()
+        kept.failures += 1
+        said = job_folder.last_words(run.folder)
+        log.warning("%s: its process ended with %d without a word, the last of which was: %s", run.job.id, code, said)
+        if kept.failures < MAX_FAILURES:
+            run.add_event(now, f"The training process ended (code {code}) and is started again", level="warn")
+        elif code == KILLED:
+            message = f"The system killed the training process {MAX_FAILURES} times, as it does when memory runs out. "
+            advice = "Use a smaller batch_size, or provider_options.max_length, or a smaller base."
+            run.fail(now, JobError(code="out_of_memory", message=message + advice))
+        else:
+            ended = f"The training process ended {MAX_FAILURES} times, at last with code {code}."
+            run.fail(now, JobError(code="training_failed", message=f"{ended} It said last: {said or 'nothing'}"))
+        if run.is_over:
+            job_folder.tidy(run.folder)
+
+    def _validate(self, run: Run) -> None:
+        kept, job, now = run.kept, run.job, self.state.now()
+        if error := first_problem(job, run.method, kept.training, kept.validation):
+            run.fail(now, error)
+            job_folder.tidy(run.folder)
+            return
+        resolve(run.hyperparameters, kept.training.n_examples)
+        if run.method == "supervised":
+            job.hyperparameters = run.hyperparameters
+        before = sum(other.job.status in ("queued", "running") for other in self.state.runs.values())
+        job.status = "queued"
+        jobs = "no job is" if before == 0 else "one job is" if before == 1 else f"{before} jobs are"
+        run.add_event(now, f"Files validated, moving job to queued state; {jobs} before it")
+
+    def _start_waiting(self) -> None:
+        """Jobs that were interrupted come first, then the oldest."""
+        used = [device for _, device in self._processes.values()]
+        free = list(self.slots)
+        for device in used:
+            free.remove(device)
+        waiting = [run for run in self.state.runs.values() if run.job.status in ("running", "queued")]
+        for run in sorted(waiting, key=lambda run: run.job.status == "queued"):
+            if free and run.job.id not in self._processes:
+                self._start(run, free.pop(0))
+
+    def _start(self, run: Run, device: str) -> None:
+        kept = run.kept
+        values, chosen = run.hyperparameters, kept.spec["options"]
+        rate = chosen["learning_rate"] or kept.spec["base_learning_rate"] * values["learning_rate_multiplier"]
+        settings = self.state.settings
+        decided = {
+            "n_epochs": values["n_epochs"],
+            "batch_size": values["batch_size"],
+            "learning_rate": rate,
+            "device": device,
+            "threads": threads(settings, len(self.slots)),
+            "save_every": settings.save_every,
+        }
+        job_folder.write_spec(run.folder, kept.spec | decided | {"beta": values.get("beta", 0.1)})
+        process = Process(self.python, run.folder)
+        self._processes[run.job.id] = process, device
+        run.job.status = "running"
+        log.info("%s: process %d trains on %s", run.job.id, process.id, device)

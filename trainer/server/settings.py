@@ -1,0 +1,69 @@
+"""The settings of the trainer, each a command line flag and a `TRAINER_*` environment variable."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import cpu_count, environ
+from pathlib import Path
+
+from wire_server.process import settings
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings(settings.Settings):
+    port: int = 8791
+    organization: str = "trainer"
+    folder: str = ".state/trainer"
+    """Bases, files, jobs and models lie here, and the environment that trains."""
+    max_active_jobs_per_model: int = 1000
+    """Waiting ones count."""
+    max_jobs_per_day: int = 10_000
+    devices: str = AUTO
+    """One slot each, such as `cuda:0,cuda:1` or `cpu`. `auto`: every GPU that nvidia-smi shows, else the CPU."""
+    threads: int = 0
+    """CPU threads of a job, and of answers. 0: the cores, divided by the slots."""
+    save_every: int = 50
+    """Steps between the checkpoints from which a job that was killed goes on."""
+    max_bases_loaded: int = 1
+    """Bases that answer chats at the same time; each keeps its weights in memory."""
+
+    @property
+    def path(self) -> Path:
+        return Path(self.folder).absolute()
+
+    def slots(self) -> list[str]:
+        """The device of each slot."""
+        if self.devices == AUTO:
+            return _gpus() or ["cpu"]
+        return [device.strip() for device in self.devices.split(",") if device.strip()]
+
+
+def threads(settings: Settings, n_slots: int) -> int:
+    """The CPU threads of a job."""
+    return settings.threads or max(1, (cpu_count() or 1) // n_slots)
+
+
+def read(arguments: Sequence[str], environment: Mapping[str, str] = environ) -> Settings:
+    """Exits with a sentence where a setting is missing or wrong."""
+    description = "Fine-tunes open weights on this machine, and answers with them, on OpenAI's wire."
+    given = settings.read(Settings, "trainer", description, arguments, environment)
+    if not given.api_key:
+        sys.exit(
+            "The trainer needs a key that its callers send: set TRAINER_API_KEY, for example to a long random text."
+        )
+    if not given.slots():
+        sys.exit("--devices (TRAINER_DEVICES) names no device: write for example cpu, or cuda:0,cuda:1.")
+    if given.save_every < 1:
+        sys.exit("--save-every (TRAINER_SAVE_EVERY) must be a number of steps from 1 on.")
+    return given
+
+
+def _gpus() -> list[str]:
+    if not shutil.which("nvidia-smi"):
+        return []
+    listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
+    return [f"cuda:{number}" for number, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU")]

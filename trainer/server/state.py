@@ -1,0 +1,41 @@
+"""What the trainer holds: jobs and tuned models, kept in the folder beside files and uploads."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from trainer import bases
+from trainer.bases import Base
+from trainer.server.records import TunedModel
+from trainer.server.run import Run
+from trainer.server.settings import Settings
+from trainer.server.store import TrainerStore
+from wire_server.records import Job
+from wire_server.state import State
+
+
+class TrainerState(State):
+    """What is done with it: `trainer.server.engine.Trainer`."""
+
+    settings: Settings
+    runs: dict[str, Run]
+    tuned: dict[str, TunedModel]
+
+    def __init__(self, settings: Settings, store: TrainerStore) -> None:
+        super().__init__(settings, settings.path / "files")
+        self.store = store
+        kept, self.tuned = store.restore(self)
+        self.runs = {id: Run(run, self.job_folder(id), store) for id, run in kept.items()}
+        self.save = self._save
+
+    def _save(self) -> None:
+        self.store.save(self, ((id, run.kept) for id, run in self.runs.items()), self.tuned)
+
+    def job_folder(self, job_id: str) -> Path:
+        return self.settings.path / "jobs" / job_id
+
+    def jobs_of(self, base: str) -> Iterator[Job]:
+        return (run.job for run in self.runs.values() if run.kept.base == base)
+
+    def bases_by_name(self) -> dict[str, Base]:
+        """Read anew, so that a base that was added is there at once."""
+        return {base.name: base for base in bases.listed(self.settings.path)}

@@ -1,0 +1,1 @@
+"""What every provider's process begins with: its settings, and the port it listens on."""
