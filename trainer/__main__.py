@@ -1,25 +1,21 @@
-"""`python -m trainer`: the trainer's commands."""
+"""`python -m trainer` runs the server; `python -m trainer base …` adds, lists and removes bases."""
 
 import sys
 
-import typer
-
 from trainer.bases import Refused
-from trainer.bases import commands as bases
 from trainer.environment import NotSetUp
-
-app = typer.Typer(pretty_exceptions_enable=False, no_args_is_help=True)
-app.add_typer(bases.app, name="base")
-
-
-@app.callback()
-def trainer() -> None:
-    """A provider of your own, which trains open weights on this machine."""
 
 
 def main() -> None:
     try:
-        app(prog_name="trainer")
+        if sys.argv[1:2] == ["base"]:
+            from trainer.bases.commands import app
+
+            app(sys.argv[2:], prog_name="trainer base")
+        else:
+            from trainer.server.main import run
+
+            run(sys.argv[1:])
     except (NotSetUp, Refused) as reason:
         sys.exit(str(reason))
     except KeyboardInterrupt:

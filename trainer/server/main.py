@@ -12,7 +12,6 @@ import msgspec
 from fastapi import FastAPI
 
 from trainer import environment
-from trainer.environment import NotSetUp
 from trainer.server.engine import Trainer
 from trainer.server.settings import Settings, read
 from trainer.server.store import TrainerStore
@@ -22,14 +21,11 @@ from wire_server.process import listening
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Serves until a signal comes. Exits with a sentence where something it needs is missing."""
+    """Serves until a signal comes. Exits with a sentence where something is missing; raises `NotSetUp`."""
     listening.log_plainly()
     listening.end_on_signals()
     settings = read(arguments)
-    try:
-        python = environment.find_python(settings.path)
-    except NotSetUp as reason:
-        sys.exit(str(reason))
+    python = environment.find_python(settings.path)
     with _only_one(settings.path), listening.open_port("trainer", settings) as listener:
         state = _state(settings, python)
         application = app.create_app("Tunery's trainer", state, lifespan=_running)
