@@ -11,7 +11,7 @@ from trainer.server import progress
 from trainer.server.admission import admit
 from trainer.server.run import Run
 from trainer.server.runner import Runner
-from trainer.server.serving import Serving
+from trainer.server.serving.pool import Serving
 from trainer.server.settings import Settings
 from trainer.server.state import TrainerState
 from trainer.server.store import TrainerStore
