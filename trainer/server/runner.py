@@ -46,6 +46,8 @@ class Runner:
 
     async def work(self) -> None:
         """Until `stop`. What fails is logged, and tried again with the next look."""
+        for run in [run for run in self.state.runs.values() if run.is_over]:
+            job_folder.tidy(run.folder)  # a kill may have come before
         while not self._is_stopping:
             try:
                 await self._look()
