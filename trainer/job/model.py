@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.job.failures import Failed
+from trainer.job.precision import has_bfloat16
 from trainer.job.settings import Job
 
 
@@ -53,7 +54,7 @@ def load(job: Job) -> Any:
 
     whole = job.from_adapter if job.options.full and job.from_adapter else job.base
     # Steps of AdamW are smaller than what bfloat16 can tell apart, so weights that are trained are float32.
-    dtype = torch.float32 if job.options.full else torch.bfloat16
+    dtype = torch.bfloat16 if has_bfloat16(job.device) and not job.options.full else torch.float32
     extra = _in_4_bits() if job.options.quantization else {}
     model = AutoModelForCausalLM.from_pretrained(whole, dtype=dtype, local_files_only=True, **extra)
     torch.manual_seed(job.seed)  # the adapter's first weights

@@ -16,6 +16,7 @@ from trainer.job.engines import Preference, Supervised
 from trainer.job.failures import Failed
 from trainer.job.lines import Lines
 from trainer.job.memory import estimate
+from trainer.job.precision import has_bfloat16
 from trainer.job.progress import Progress
 from trainer.job.rows import files
 from trainer.job.rows.files import Pair
@@ -91,7 +92,7 @@ def _arguments(job: Job, output: Path) -> dict[str, Any]:
         "optim": "adamw_torch",
         "seed": job.seed,
         "use_cpu": not job.device.startswith("cuda"),
-        "bf16": True,
+        "bf16": has_bfloat16(job.device),
         "gradient_checkpointing": False,
         "max_length": None,  # rows are cut or refused where they are read
         "logging_steps": 1,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from trainer.job.failures import OutOfMemory
 from trainer.job.memory import available, weights
 from trainer.job.model import config_of
+from trainer.job.precision import has_bfloat16
 from trainer.job.settings import Job
 
 _GIB = 2**30
@@ -12,6 +13,7 @@ _GIB = 2**30
 # bfloat16 bases under autocast; `benchmark` of the job's tests says how.
 _KEPT_OF_HIDDEN, _KEPT_OF_INNER = 40, 14
 _LOGITS_BYTES, _LOGITS_BLOCK = 12, 1024
+_QUANTIZED_EIGHTHS = 6  # bytes for 8 weights in 4 bits, with their scales and the layers that stay as they are
 _ADAMW = 16  # bytes for a trained weight: itself, its gradient and two averages, all float32
 
 
@@ -48,7 +50,10 @@ def of(job: Job, batch: Batch) -> Estimate:
     if job.options.full:
         return Estimate(0, count * _ADAMW, kept + logits)
     adapter = weights.adapter_parameters(shapes, job.options.targets, job.options.rank)
-    return Estimate(count * 2 // (3 if job.options.quantization else 1), adapter * _ADAMW, kept + logits)
+    if job.options.quantization:
+        return Estimate(count * _QUANTIZED_EIGHTHS // 8, adapter * _ADAMW, kept + logits)
+    width = 2 if has_bfloat16(job.device) else 4
+    return Estimate(count * width, adapter * _ADAMW, kept * width // 2 + logits)
 
 
 def refuse_what_cannot_fit(job: Job, batch: Batch) -> None:
