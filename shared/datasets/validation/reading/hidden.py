@@ -15,7 +15,7 @@ _TEXTS, _RUNS = re.compile(_TEXT, re.DOTALL), re.compile(rb"\[+|\]+")
 _ESCAPED_COLON = re.compile(rb"\\u003[aA]")
 _ALL_DIGITS_0 = bytes.maketrans(b"123456789+-.eE", b"0" * 14)
 _SQUARE = bytes.maketrans(b"{}", b"[]")
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
 _SMALL = 16  # innermost brackets are cut off while there is one in as many; the few that are left are counted
 _encode = msgspec.json.Encoder().encode
 
@@ -42,12 +42,18 @@ def has_long_number(line: bytes) -> bool:
     return digits in line.translate(_ALL_DIGITS_0) and digits in _TEXTS.sub(b"", line).translate(_ALL_DIGITS_0)
 
 
+def _without_texts(line: bytes) -> bytes:
+    """The brackets of a line that are not in texts."""
+    marks = line.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NO_MARKS).replace(b'""', b"")
+    return b"".join(marks.split(b'"')[::2])
+
+
 def may_be_deep(line: bytes) -> bool:
     """Whether a line may be nested deeper than allowed; exact if its brackets match."""
     limit = rules().ours.depth
     if line.count(b"[") + line.count(b"{") <= limit:
         return False
-    brackets = _TEXTS.sub(b"", line).translate(_SQUARE, _NO_BRACKETS)
+    brackets = _without_texts(line).translate(_SQUARE)
     cut_off = 0
     while _SMALL * brackets.count(b"[]") > len(brackets):
         brackets = brackets.replace(b"[]", b"")

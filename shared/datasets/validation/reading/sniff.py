@@ -11,7 +11,7 @@ from shared.datasets.validation.rules.formats import CHAT, REINFORCEMENT
 from shared.datasets.validation.rules.row_shapes import shape_of_row
 from shared.datasets.validation.rules.structure import format_of
 
-SAMPLE_BYTES = 1 << 18
+SAMPLE_BYTES, SAMPLE_LINES = 1 << 18, 5_000
 
 _MAGIC_BYTES = (
     (b"\x1f\x8b", "a gzip archive"),
@@ -42,7 +42,12 @@ def problem_of_file(start: bytes) -> Problem | None:
     if not start.strip().removeprefix(b"\xef\xbb\xbf"):
         return problem("empty_file", "The file is empty") if len(start) < SAMPLE_BYTES else None
     is_array = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
-    return shape_of_file(start) if is_array or not any(map(_is_example, start.split(b"\n"))) else None
+    return shape_of_file(start) if is_array or not any(map(_is_example, _lines(start))) else None
+
+
+def _lines(start: bytes) -> list[bytes]:
+    """The first lines of a sample; those of examples are longer than 50 bytes, so that they are all of them."""
+    return start.split(b"\n", SAMPLE_LINES)[:SAMPLE_LINES]
 
 
 def _is_example(line: bytes) -> bool:
@@ -60,7 +65,7 @@ def format_of_file(start: bytes, methods: Collection[str]) -> str | None:
     Reinforcement examples are chat examples without answers. A chat file is read as reinforcement if that is the only
     one of `methods`, or if it is one of them and no example of the sample has an answer.
     """
-    values = [value for value in map(_decoded_line, start.split(b"\n")[:-1] or [start]) if value is not None]
+    values = [value for value in map(_decoded_line, _lines(start)[:-1] or [start]) if value is not None]
     found = [form for form in map(format_of, values) if form is not None]
     if not found:
         return None

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from shared.datasets.validation.findings.finding import Finding
+from shared.datasets.validation.rules.plain_schemas import PLAIN, PLAIN_KEYS, PLAIN_WITHOUT_OBJECTS, PlainSchemas
 from shared.datasets.validation.rules.values import kind
 
 TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
@@ -21,8 +24,6 @@ SCHEMAS = ("items", "additionalProperties", "not", "if", "then", "else")
 LISTS_OF_SCHEMAS = ("anyOf", "oneOf", "allOf")
 NAMED_SCHEMAS = ("properties", "$defs", "definitions", "patternProperties")
 HOLDS_SCHEMAS = frozenset({*SCHEMAS, *LISTS_OF_SCHEMAS, *NAMED_SCHEMAS})
-PLAIN_TYPES = TYPES - {"array"}  # an array needs `items`
-PLAIN_KEYS = frozenset({"type", "description", "title", "default", "format", "examples"})
 
 
 def examine_parameters(parameters: dict[str, Any], path: str, *, strict: bool) -> Iterator[Finding]:
@@ -55,12 +56,28 @@ def _examine_schema(schema: Any, path: str) -> Iterator[Finding]:
         yield from _examine_inner_schemas(schema, path)
 
 
-def _is_plain(schema: Any) -> bool:
-    """Whether it is a schema of the kind that most are, in which no rule finds anything."""
+def _not_plain(schemas: list[Any], types: PlainSchemas = PLAIN) -> list[int]:
+    """The indexes of schemas in which some rule may find something."""
+    if _is_of(list[types.untagged], schemas) or _is_of(list[types.tagged], schemas):  # type: ignore[name-defined]
+        return []
+    return [index for index, schema in enumerate(schemas) if not _is_plain(schema, types)]
+
+
+def _is_plain(schema: Any, types: PlainSchemas) -> bool:
     if type(schema) is not dict:
         return False
     type_ = schema.get("type", "string")
-    return type(type_) is str and type_ in PLAIN_TYPES and schema.keys() <= PLAIN_KEYS
+    if type_ == "array":
+        return _is_of(types.tagged, schema)
+    return type(type_) is str and type_ in types.names and schema.keys() <= PLAIN_KEYS
+
+
+def _is_of(type_: Any, value: Any) -> bool:
+    try:
+        msgspec.convert(value, type_)
+    except ValueError:
+        return False
+    return True
 
 
 def _examine_inner_schemas(schema: dict[str, Any], path: str) -> Iterator[Finding]:
@@ -69,9 +86,7 @@ def _examine_inner_schemas(schema: dict[str, Any], path: str) -> Iterator[Findin
         if not isinstance(named, dict):
             yield _finding(f"{path}.{key}", f"`{key}` must be an object of schemas, but this is {kind(named)}")
             continue
-        for name, inner in named.items():
-            if not _is_plain(inner):
-                yield from _examine_schema(inner, f"{path}.{key}.{name[:64]}")
+        yield from _examine_named(named, f"{path}.{key}")
     for key in LISTS_OF_SCHEMAS:
         inner = schema.get(key)
         if key not in schema:
@@ -79,12 +94,17 @@ def _examine_inner_schemas(schema: dict[str, Any], path: str) -> Iterator[Findin
         if not isinstance(inner, list) or not inner:
             yield _finding(f"{path}.{key}", f"`{key}` must be a list of at least one schema")
             continue
-        for index, each in enumerate(inner):
-            if not _is_plain(each):
-                yield from _examine_schema(each, f"{path}.{key}[{index}]")
+        for index in _not_plain(inner):
+            yield from _examine_schema(inner[index], f"{path}.{key}[{index}]")
     for key in SCHEMAS:
         if key in schema:
             yield from _examine_schema(schema[key], f"{path}.{key}")
+
+
+def _examine_named(named: dict[str, Any], path: str) -> Iterator[Finding]:
+    schemas, names = list(named.values()), list(named)
+    for index in _not_plain(schemas):
+        yield from _examine_schema(schemas[index], f"{path}.{names[index][:64]}")
 
 
 def _examine_type(schema: dict[str, Any], path: str) -> Iterator[Finding]:
@@ -103,14 +123,17 @@ def _examine_type(schema: dict[str, Any], path: str) -> Iterator[Finding]:
 
 def _examine_required(schema: dict[str, Any], path: str) -> Iterator[Finding]:
     required = schema.get("required", [])
-    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):
+    if not isinstance(required, list) or not {*map(type, required)} <= {str}:
         yield _finding(f"{path}.required", "`required` must be a list of names of properties")
         return
     properties = schema.get("properties", {})
-    if len(set(required)) < len(required):
+    names = set(required)
+    if len(names) < len(required):
         yield _finding(f"{path}.required", "`required` names a property twice")
+    if not isinstance(properties, dict) or names <= properties.keys():
+        return
     for name in required:
-        if isinstance(properties, dict) and name not in properties:
+        if name not in properties:
             yield _finding(f"{path}.required", f"`required` names {name[:64]!r}, which is not among `properties`")
 
 
@@ -124,12 +147,12 @@ def _examine_strict(schema: Any, path: str) -> Iterator[Finding]:
         if schema.get("additionalProperties") is not False:
             yield _finding(path, "`strict` needs `additionalProperties: false` in each object")
         required = schema.get("required", [])
-        required = {name for name in required if isinstance(name, str)} if isinstance(required, list) else names
-        missing = next((name for name in names if name not in required), None)
-        if missing is not None:
+        required = {name for name in required if type(name) is str} if isinstance(required, list) else names
+        if not names.keys() <= set(required):
+            missing = next(name for name in names if name not in required)
             yield _finding(path, f"`strict` needs every property in `required`, but {missing[:64]!r} is not")
-    for name, inner in names.items():
-        if not _is_plain(inner) or inner.get("type") == "object":
-            yield from _examine_strict(inner, f"{path}.properties.{name[:64]}")
+    schemas, ordered = list(names.values()), list(names)
+    for index in _not_plain(schemas, PLAIN_WITHOUT_OBJECTS):
+        yield from _examine_strict(schemas[index], f"{path}.properties.{ordered[index][:64]}")
     if "items" in schema:
         yield from _examine_strict(schema["items"], f"{path}.items")

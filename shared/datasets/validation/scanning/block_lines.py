@@ -1,11 +1,15 @@
 """The lines of a block: where each begins, and which of them are blank."""
 
+import string
 from functools import cached_property
 from io import BytesIO
 from itertools import accumulate, compress
 from operator import not_
 
 from shared.datasets.validation.reading.blocks import Block
+
+_SPACES = string.whitespace.replace("\n", "").encode()
+_MARKED = bytes(ord("\n") if each == ord("\n") else ord("x") for each in range(256))
 
 
 class Lines:
@@ -33,9 +37,7 @@ class Lines:
 
 
 def count_lines(block: Block) -> tuple[int, int]:
-    """How many lines a block has, and how many of them are blank."""
-    if not block.data.strip():  # lines of one byte are too many to look at each
-        lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
-        return lines, lines
-    lines_ = BytesIO(block.data).readlines()
-    return len(lines_), sum(map(bytes.isspace, lines_))
+    """How many lines a block has, and how many of them are blank; far quicker than a look at each."""
+    lines = block.data.count(b"\n") + (not block.data.endswith(b"\n"))
+    marked = block.data.translate(_MARKED, _SPACES)
+    return lines, lines - marked.count(b"\nx") - marked.startswith(b"x")
