@@ -43,7 +43,7 @@ def set_up(state: Path, backend: str | None) -> None:
         megabytes = PACKAGES_MB + build.megabytes
         say(f"Setting the trainer's environment up in {folder / 'env'}, with {build.sentence}: about {megabytes:,} MB.")
         _Installation(folder, uv, build).run()
-        (folder / "env" / STAMP).write_text(f"{_fingerprint()} {backend or ''}".strip())
+        (folder / "env" / STAMP).write_text(f"{fingerprint()} {backend or ''}".strip())
 
 
 def is_set_up(folder: Path, backend: str | None = None) -> bool:
@@ -52,10 +52,10 @@ def is_set_up(folder: Path, backend: str | None = None) -> bool:
     if not stamp.exists() or not os.access(folder / "env" / "bin" / "python", os.X_OK):
         return False
     lock, _, stamped = stamp.read_text().partition(" ")
-    return lock == _fingerprint() and backend in (None, stamped)
+    return lock == fingerprint() and backend in (None, stamped)
 
 
-def _fingerprint() -> str:
+def fingerprint() -> str:
     return hashlib.sha256(LOCK.read_bytes() + torch_build.TORCH.encode()).hexdigest()
 
 
