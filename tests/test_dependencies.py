@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-RUN_TIME = ("alembic", "api", "worker", "shared", "cli", "sandbox")
-OURS = {*RUN_TIME, "tests", "benchmarks"} - {"alembic"}  # `import alembic` is the package, not our folder
+RUN_TIME = ("alembic", "api", "worker", "shared", "cli", "sandbox", "wire_server")
+OURS = {*RUN_TIME, "trainer", "tests", "benchmarks"} - {"alembic"}  # `import alembic` is the package, not our folder
 # The parts of the command that run in a checkout, where the development packages are installed too.
 DEVELOPMENT = [ROOT / "cli" / folder for folder in ("dev", "embedded", "local", "processes")]
 
