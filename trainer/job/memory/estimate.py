@@ -9,10 +9,13 @@ from trainer.job.precision import has_bfloat16
 from trainer.job.settings import Job
 
 _GIB = 2**30
-# Bytes for each number of a layer's width and token, kept between the forward and the backward pass. Measured with
-# bfloat16 bases under autocast; `benchmark` of the job's tests says how.
-_KEPT_OF_HIDDEN, _KEPT_OF_INNER = 40, 14
-_LOGITS_BYTES, _LOGITS_BLOCK = 12, 1024
+# Bytes that a layer keeps between the forward and the backward pass, for a token: for each number of its width, and of
+# its inner width. Measured with torch's hooks for saved tensors, on Llamas of several widths.
+_KEPT_IN_BFLOAT16, _KEPT_IN_FLOAT32, _KEPT_FOR_ALL_WEIGHTS = (32, 9), (34, 16), (50, 16)
+_KEPT_OF_LENGTH = 4  # bytes for a token, a layer and another token of its row
+_BACKWARD = 1.15  # gradients of activations come to what is kept
+# TRL goes through learnt positions and the vocabulary in tiles of at most this size; about three live at a time.
+_TILE_POSITIONS, _TILE_WORDS, _TILE_BYTES = 4096, 32768, 12
 _QUANTIZED_EIGHTHS = 6  # bytes for 8 weights in 4 bits, with their scales and the layers that stay as they are
 _ADAMW = 16  # bytes for a trained weight: itself, its gradient and two averages, all float32
 
@@ -40,20 +43,27 @@ class Estimate:
 
 
 def of(job: Job, batch: Batch) -> Estimate:
-    shapes, config = weights.shapes(job.base), config_of(job.base)
-    count = weights.parameters(shapes)
-    hidden = int(config.get("hidden_size") or 0)
-    inner = int(config.get("intermediate_size") or 4 * hidden)
-    layers = int(config.get("num_hidden_layers") or 0)
-    kept = batch.rows * batch.longest * layers * (_KEPT_OF_HIDDEN * hidden + _KEPT_OF_INNER * inner)
-    logits = batch.learnt * _LOGITS_BLOCK * _LOGITS_BYTES
+    shapes = weights.shapes(job.base)
+    count, activations = weights.parameters(shapes), _activations(job, batch)
     if job.options.full:
-        return Estimate(0, count * _ADAMW, kept + logits)
+        return Estimate(0, count * _ADAMW, activations)
     adapter = weights.adapter_parameters(shapes, job.options.targets, job.options.rank)
+    eighths = 8 * (2 if has_bfloat16(job.device) else 4)
     if job.options.quantization:
-        return Estimate(count * _QUANTIZED_EIGHTHS // 8, adapter * _ADAMW, kept + logits)
-    width = 2 if has_bfloat16(job.device) else 4
-    return Estimate(count * width, adapter * _ADAMW, kept * width // 2 + logits)
+        eighths = _QUANTIZED_EIGHTHS
+    return Estimate(count * eighths // 8, adapter * _ADAMW, activations)
+
+
+def _activations(job: Job, batch: Batch) -> int:
+    config = config_of(job.base)
+    hidden, layers, words = (int(config.get(name) or 0) for name in ("hidden_size", "num_hidden_layers", "vocab_size"))
+    inner = int(config.get("intermediate_size") or 4 * hidden)
+    per_hidden, per_inner = _KEPT_IN_BFLOAT16 if has_bfloat16(job.device) else _KEPT_IN_FLOAT32
+    if job.options.full:
+        per_hidden, per_inner = _KEPT_FOR_ALL_WEIGHTS
+    of_a_token = per_hidden * hidden + per_inner * inner + _KEPT_OF_LENGTH * batch.longest
+    kept = batch.rows * batch.longest * layers * of_a_token
+    return int(_BACKWARD * kept) + min(batch.learnt, _TILE_POSITIONS) * min(words, _TILE_WORDS) * _TILE_BYTES
 
 
 def refuse_what_cannot_fit(job: Job, batch: Batch) -> None:
