@@ -74,7 +74,7 @@ class _KeyedRequest:
             self.id = answers.repeated_answer_id(self.owner, self.request_sha256())
             answer = answers.find_repeated_or_reserve(session, self.id, self.request_sha256(), self.retry_count)
         else:
-            answer = answers.find_or_reserve_within_quota(session, self.id, self.project_id)
+            answer = answers.find_or_reserve_within_quota(session, self.id, self.project_id, projects.max_kept_answers)
         if answer is None:
             self.session = session
         elif answer.request_sha256 != self.request_sha256():

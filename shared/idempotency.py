@@ -1,5 +1,6 @@
 """Stores the answers of requests with an `Idempotency-Key`, so that a repeated request is not carried out again."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -13,9 +14,9 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from shared.db.batches import delete_batch
 from shared.db.columns import TimeField
-from shared.db.quotas import RecentCount, count_up_to
+from shared.db.quotas import RecentCount, Use, count_up_to
 from shared.db.times import utc_now
-from shared.errors import KeyInUse, QuotaExceeded
+from shared.errors import KeyInUse
 from shared.security.secrets import CannotUnseal, reseal
 from shared.settings import get_settings
 
@@ -131,22 +132,24 @@ def keys_of_a_day(project_id: str) -> SelectOfScalar[str]:
     return select(StoredAnswer.id).where(StoredAnswer.project_id == project_id)
 
 
-def find_or_reserve_within_quota(session: Session, id: str, project_id: str | None) -> StoredAnswer | None:
-    """Like `find_or_reserve`; raises `QuotaExceeded` if a project would reserve more than it may."""
+def find_or_reserve_within_quota(
+    session: Session, id: str, project_id: str | None, limit: Callable[[Session, str], int | None]
+) -> StoredAnswer | None:
+    """Like `find_or_reserve`; raises `QuotaExceeded` if a project would reserve more than its limit."""
     answer = find_or_reserve(session, id)
     if answer is None and project_id is not None:
-        _check_quota(session, project_id)
+        _check_quota(session, project_id, limit)
     return answer
 
 
-def _check_quota(session: Session, project_id: str) -> None:
-    limit = get_settings().quotas.idempotency_keys
-    if limit is None:
-        return
-    if not _recent.take(project_id, limit, lambda: count_up_to(session, keys_of_a_day(project_id), limit)):
-        hours = get_settings().idempotency_lifetime.total_seconds() / 3600
-        advice = f"send this without the header, or wait: a key is kept for {hours:g} h"
-        raise QuotaExceeded("idempotency_keys", limit, limit, advice)
+def _check_quota(session: Session, project_id: str, limit: Callable[[Session, str], int | None]) -> None:
+    def look() -> Use:
+        most = limit(session, project_id)
+        return Use(0 if most is None else count_up_to(session, keys_of_a_day(project_id), most), most)
+
+    hours = get_settings().idempotency_lifetime.total_seconds() / 3600
+    advice = f"send this without the header, or wait: a key is kept for {hours:g} h"
+    _recent.take("idempotency_keys", project_id, look, advice)
 
 
 def _oldest() -> datetime:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from benchmarks.growth.filling import Template, fill, size_mb
+from benchmarks.growth.filling import YEAR, Period, Template, fill, size_mb
 from benchmarks.growth.questions import Question, Subject, questions
 from benchmarks.stack import Measured, measured_stack, print_table, uploaded
 from cli.local.stack import OWNER_URL
@@ -24,6 +24,10 @@ FEW_JOBS = 100
 MOST = 2.0  # times as long as with few jobs
 MODELS_SECONDS = 1.0
 TABLES = ("jobs", "job_events", "webhook_events", "webhook_deliveries", "ledger_entries", "audit_logs")
+# A process that is suspended within a transaction would keep Postgres from vacuuming.
+_END_TRANSACTIONS = (
+    "select count(pg_terminate_backend(pid)) from pg_stat_activity where state like 'idle in transaction%'"
+)
 Row = tuple[str, str, str]
 
 
@@ -60,6 +64,7 @@ class Bench:
             time.sleep(0.1)
         for name in ("worker", "beat", "sender"):
             stack.processes[name].suspend()
+        self._one(_END_TRANSACTIONS)
         job = client.fine_tuning.jobs.create(training_file=file_id, model="gpt-4o-mini")
         client.fine_tuning.jobs.cancel(job.id)
         endpoint = client.post(
@@ -76,8 +81,8 @@ class Bench:
         admin.post(limit, cast_to=dict, body={"interval": "month", "currency": "USD", "threshold_amount": 10**9})
         self._template = Template(job.id, file_id, endpoint["id"], self._one("select min(id) from api_keys"))
 
-    def fill(self, jobs: int, batch: str) -> None:
-        fill(self.url, self.stack.project_id, self._template, jobs, batch)
+    def fill(self, jobs: int, batch: str, period: Period = YEAR) -> None:
+        fill(self.url, self.stack.project_id, self._template, jobs, batch, period)
 
     def measure(self) -> dict[str, float]:
         """Seconds of each question: the first quartile, since the machine has other work in between."""

@@ -1,6 +1,7 @@
 """Fills a database by SQL with jobs that have ended, and with all that belongs to them."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -32,10 +33,21 @@ class Template:
     key: str
 
 
-def fill(url: str, project_id: str, template: Template, jobs: int, batch: str) -> None:
-    """Write this many jobs of the project over the last year, 10 events each, and half as many files and models."""
+@dataclass(frozen=True)
+class Period:
+    """A time in the past: how long it lasted, and how long ago it ended."""
+
+    lasted: timedelta
+    ended: timedelta = timedelta(hours=1)
+
+
+YEAR = Period(timedelta(days=365))
+
+
+def fill(url: str, project_id: str, template: Template, jobs: int, batch: str, period: Period = YEAR) -> None:
+    """Write this many jobs of the project over a period, 10 events each, and half as many files and models."""
     statements = Path(__file__).with_suffix(".sql").read_text()
-    values = {"project": project_id, "jobs": jobs, "batch": batch, **template.__dict__}
+    values = {"project": project_id, "jobs": jobs, "batch": batch, **vars(period), **vars(template)}
     with psycopg.connect(url) as connection:
         connection.execute(_IDS)
         cursor = psycopg.ClientCursor(connection)  # several statements at once, so the client fills in the values

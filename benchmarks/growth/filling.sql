@@ -1,4 +1,4 @@
--- Writes jobs that have ended over the last year, with all that belongs to them. Psycopg fills in the values.
+-- Writes jobs that have ended over a time in the past, with all that belongs to them. Psycopg fills in the values.
 -- Of whatever a filter is to find, there are four, whether there are a hundred jobs or a hundred thousand.
 
 -- Without triggers and the checks of foreign keys, which would take most of the time.
@@ -11,7 +11,7 @@ select n, at, letters, n %% (%(jobs)s / 4) = 1 as is_rare,
     pg_temp.growth_id('file-', letters, %(batch)s, n) as file_id,
     pg_temp.growth_id('wh_', letters, %(batch)s, n) as delivery_id
 from generate_series(1, %(jobs)s) n,
-    lateral (select now() - interval '1 hour' - (%(jobs)s - n) * (interval '365 days' / %(jobs)s) as at) made,
+    lateral (select now() - %(ended)s - (%(jobs)s - n) * (%(lasted)s / %(jobs)s) as at) made,
     lateral (select pg_temp.letters_of(at) as letters) named;
 
 update wanted later set file_id = wanted.file_id from wanted where later.n %% 2 = 0 and wanted.n = later.n - 1;
@@ -52,7 +52,8 @@ select pg_temp.growth_id('ftevent-', letters || number, %(batch)s, n),
     case when number = 0 then 'Created' when number = 9 then 'Ended' else 'Step ' || number || ': loss=0.5' end,
     case when number not in (0, 9) then jsonb_build_object(
         'step', number, 'total_steps', 8, 'train_loss', 2.0 / number, 'train_mean_token_accuracy', 0.8) end
-from wanted, generate_series(0, 9) number;
+from wanted, generate_series(0, 9) number
+order by 2;  -- as they come: the size of indexes depends on the order
 
 insert into checkpoints (id, created_at, project_id, job_id, provider_checkpoint_id, model, step_number, metrics)
 select pg_temp.growth_id('ftckpt_', letters, %(batch)s, n), at, %(project)s, job_id, 'ftckpt_' || %(batch)s || n,

@@ -16,6 +16,8 @@ app = typer.Typer(
 
 ProjectId = Annotated[str, typer.Argument(metavar="ID")]
 SETTINGS_DECIDE = "as the settings say"
+DEFAULT = "default"
+MAX_DIGITS = 15
 
 
 @app.command()
@@ -60,16 +62,36 @@ def update(
     max_active_jobs: Annotated[
         int | None, typer.Option(help="The most jobs of one model at the provider; 0: as the settings say.")
     ] = None,
+    quota: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=N|default", help="How much it may keep, as files=5000; default: of the settings."),
+    ] = None,
 ) -> None:
-    """Change a project's name, or its share of the provider's slots, which counts from the next free slot on."""
+    """Change a project's name, quotas, or share of the provider's slots, which counts from the next free slot on.
+
+    Example: `./tunery project update proj_… --quota files=5000 --quota api_keys=default`
+    """
     if weight is not None and not math.isfinite(weight):  # JSON has no such number
         raise Failure("A project's weight is from 0.001 to 1000.")
-    given = {"name": name, "weight": weight, "max_active_jobs": max_active_jobs}
+    quotas = dict(_quota(each) for each in quota) if quota else None
+    given = {"name": name, "weight": weight, "max_active_jobs": max_active_jobs, "quotas": quotas}
     with admin_client() as client:
         changes = {field: value for field, value in given.items() if value is not None}
         project = post(client, of_project(project_id), changes)
     most = project["max_active_jobs"] or SETTINGS_DECIDE
     print(f"{project['name']}: weight {project['weight']:g}, active jobs of one model at most: {most}.")
+    own = [f"{each} {limit}" for each, limit in project["quotas"].items() if limit is not None]
+    if own or quotas:
+        print(f"Quotas: {', '.join(own)}; the others {SETTINGS_DECIDE}." if own else f"Quotas: all {SETTINGS_DECIDE}.")
+
+
+def _quota(text: str) -> tuple[str, int | None]:
+    name, _, limit = text.partition("=")
+    if limit == DEFAULT:
+        return name, None
+    if not (limit.isascii() and limit.isdecimal() and len(limit) <= MAX_DIGITS):
+        raise Failure(f"A quota is a name, =, and a number of at most {MAX_DIGITS} digits or `{DEFAULT}`: not {text}")
+    return name, int(limit)
 
 
 @app.command()

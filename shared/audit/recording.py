@@ -15,6 +15,7 @@ from sqlmodel import Session, SQLModel
 
 from shared.audit.actor import Actor, current_action
 from shared.audit.models import AuditLog
+from shared.projects.quotas import ProjectQuotas
 from shared.projects.scopes import ADMIN_SCOPES, PROJECT_SCOPES
 
 _ROWS = "audit rows"  # key of `session.info`: changed rows by id, with the changed columns
@@ -55,7 +56,7 @@ def _changed_columns(row: SQLModel) -> ChangedColumns:
 
 
 def _loggable(value: object) -> object:
-    """Return numbers, booleans, times, enums and scopes; None for any other value, which may be a secret."""
+    """Return numbers, booleans, times, enums, scopes and quotas; None for any other value, which may be a secret."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Enum):
@@ -63,6 +64,8 @@ def _loggable(value: object) -> object:
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, list) and all(each in _SCOPES for each in value):
+        return value
+    if isinstance(value, dict) and value and value.keys() <= ProjectQuotas.model_fields.keys():
         return value
     return value if isinstance(value, bool | int | float) else None
 

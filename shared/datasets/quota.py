@@ -12,7 +12,7 @@ from shared.datasets.models import ProjectStorage, Upload, UploadStatus
 from shared.db.quotas import one_at_a_time
 from shared.db.times import utc_now
 from shared.errors import QuotaExceeded
-from shared.settings import get_settings
+from shared.projects.quotas import quotas_in_force
 
 _DELETE = "delete files that are no longer needed (DELETE /v1/files/{file_id}), or give new ones an expires_after"
 
@@ -41,7 +41,7 @@ def check_files(session: Session, project_id: str, bytes: int, files: int = 1, *
 
     `lock`: until the transaction ends, no other one of the project is checked. Take it after all locks on rows.
     """
-    quotas = get_settings().quotas
+    quotas = quotas_in_force(session, project_id)
     if (quotas.files, quotas.file_bytes) == (None, None):
         return
     if lock:
@@ -59,7 +59,7 @@ def _check_bytes(found: Kept, bytes: int, limit: int | None) -> None:
 
 def check_upload(session: Session, project_id: str, bytes: int) -> None:
     """Raises `QuotaExceeded` if the project may not begin another upload, of so many bytes, which it then reserves."""
-    quotas = get_settings().quotas
+    quotas = quotas_in_force(session, project_id)
     one_at_a_time(session, "files", project_id)
     found = kept(session, project_id)
     if quotas.pending_uploads is not None and found.pending_uploads >= quotas.pending_uploads:
@@ -70,5 +70,5 @@ def check_upload(session: Session, project_id: str, bytes: int) -> None:
 
 def bytes_left(session: Session, project_id: str) -> int | None:
     """Return how many bytes the project may still add; None if it may add any number."""
-    limit = get_settings().quotas.file_bytes
+    limit = quotas_in_force(session, project_id).file_bytes
     return None if limit is None else max(0, limit - kept(session, project_id).bytes)

@@ -5,9 +5,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import func
+from sqlalchemy import ScalarSelect, func
+from sqlalchemy import select as sql_select
 from sqlmodel import Session, select
 from sqlmodel.sql.expression import SelectOfScalar
+
+from shared.errors import QuotaExceeded
 
 COUNT_AGAIN_SECONDS = 60.0
 RECOUNT_SECONDS = 1.0
@@ -23,15 +26,27 @@ def one_at_a_time(session: Session, quota: str, project_id: str) -> None:
     session.exec(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{quota} of {project_id}", 0))))
 
 
+def count_of(query: SelectOfScalar[str], limit: int | None) -> ScalarSelect[int]:
+    """Return a subquery for how many rows the query of ids finds. It reads no more than `limit` of them."""
+    return select(func.count()).select_from(query.limit(limit).subquery()).scalar_subquery()
+
+
 def count_up_to(session: Session, query: SelectOfScalar[str], limit: int | None) -> int:
     """Return how many rows the query of ids finds. It reads no more than `limit` of them."""
-    some = query.limit(limit).subquery()
-    return session.exec(select(func.count()).select_from(some)).one()
+    return session.scalars(sql_select(count_of(query, limit))).one()
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How many there are of what is limited, and the limit; None is no limit."""
+
+    count: int
+    limit: int | None
 
 
 @dataclass(slots=True)
 class _Counted:
-    count: int
+    use: Use
     at: float
     since: int = 0
 
@@ -39,10 +54,15 @@ class _Counted:
     def age(self) -> float:
         return time.monotonic() - self.at
 
-    def is_old(self, limit: int) -> bool:
-        """Near the limit a count is old after a second, so that nobody is refused for what is gone already."""
-        is_full = self.count + self.since >= limit
-        return self.age > (RECOUNT_SECONDS if is_full else COUNT_AGAIN_SECONDS) or self.since >= COUNT_AGAIN_AFTER
+    @property
+    def is_full(self) -> bool:
+        return self.use.limit is not None and self.use.count + self.since >= self.use.limit
+
+    @property
+    def is_old(self) -> bool:
+        """At the limit a count is old after a second, so that nobody is refused for what is gone already."""
+        most = RECOUNT_SECONDS if self.is_full else COUNT_AGAIN_SECONDS
+        return self.age > most or self.since >= COUNT_AGAIN_AFTER
 
 
 class RecentCount:
@@ -56,16 +76,19 @@ class RecentCount:
         self._counts: dict[str, _Counted] = {}
         self._lock = threading.Lock()
 
-    def take(self, project_id: str, limit: int, count: Callable[[], int]) -> bool:
-        """Count one more, unless that would exceed the limit; whether it was counted."""
+    def take(self, quota: str, project_id: str, look: Callable[[], Use], advice: str) -> None:
+        """Count one more. Raises `QuotaExceeded` if that would exceed the limit.
+
+        `look` reads use and limit in the database, so a new limit counts after a minute too.
+        """
         known = self._counts.get(project_id)
-        if known is None or known.is_old(limit):
-            known = _Counted(count(), time.monotonic())
+        if known is None or known.is_old:
+            known = _Counted(look(), time.monotonic())
         with self._lock:
             if len(self._counts) >= MAX_COUNTED_PROJECTS:
                 self._counts.clear()
             self._counts[project_id] = known
-            if known.count + known.since >= limit:
-                return False
+            if known.is_full:
+                limit = known.use.limit or 0
+                raise QuotaExceeded(quota, limit, limit, advice)
             known.since += 1
-            return True

@@ -1,15 +1,15 @@
 """What a project keeps of what is limited, and the limits."""
 
 from pydantic import BaseModel
+from sqlalchemy import select
 from sqlmodel import Session
-from sqlmodel.sql.expression import SelectOfScalar
 
 from shared import idempotency
 from shared.datasets import quota as files
-from shared.db.quotas import count_up_to
+from shared.db.quotas import count_of
 from shared.projects import credentials
 from shared.projects import service as projects
-from shared.settings import get_settings
+from shared.projects.quotas import quotas_in_force
 from shared.webhooks import quota as events
 from shared.webhooks import service as webhooks
 
@@ -40,19 +40,19 @@ class QuotasPublic(BaseModel):
 
 
 def quotas_of(session: Session, project_id: str) -> QuotasPublic:
-    settings, kept = get_settings(), files.kept(session, project_id)
-    limits = settings.quotas
-
-    def counted(limit: int | None, query: SelectOfScalar[str]) -> QuotaPublic:
-        return QuotaPublic(limit=limit, used=count_up_to(session, query, COUNTED_AT_MOST))
-
-    return QuotasPublic(
-        file_bytes=QuotaPublic(limit=limits.file_bytes, used=kept.bytes),
-        files=QuotaPublic(limit=limits.files, used=kept.files),
-        pending_uploads=QuotaPublic(limit=limits.pending_uploads, used=kept.pending_uploads),
-        webhook_endpoints=counted(settings.max_webhook_endpoints, webhooks.endpoints_of(project_id)),
-        events_per_day=counted(limits.events_per_day, events.events_of_a_day(project_id)),
-        idempotency_keys=counted(limits.idempotency_keys, idempotency.keys_of_a_day(project_id)),
-        api_keys=counted(limits.api_keys, projects.keys_of(project_id)),
-        credentials=counted(limits.credentials, credentials.ids_of(project_id)),
-    )
+    limits, kept = quotas_in_force(session, project_id), files.kept(session, project_id)
+    counted = {
+        "webhook_endpoints": webhooks.endpoints_of(project_id),
+        "events_per_day": events.events_of_a_day(project_id),
+        "idempotency_keys": idempotency.keys_of_a_day(project_id),
+        "api_keys": projects.keys_of(project_id),
+        "credentials": credentials.ids_of(project_id),
+    }
+    counts = session.execute(select(*(count_of(ids, COUNTED_AT_MOST) for ids in counted.values()))).one()
+    used = {
+        "file_bytes": kept.bytes,
+        "files": kept.files,
+        "pending_uploads": kept.pending_uploads,
+        **dict(zip(counted, counts, strict=True)),
+    }
+    return QuotasPublic(**{name: QuotaPublic(limit=getattr(limits, name), used=used[name]) for name in used})

@@ -13,6 +13,7 @@ from shared.errors import Invalid, NotFound, QuotaExceeded
 from shared.projects import service as projects
 from shared.projects.credential_schemas import CredentialCreate, CredentialUpdate
 from shared.projects.models import Credential
+from shared.projects.quotas import quotas_in_force
 from shared.providers.dialects import ADDRESSING, Dialect
 from shared.security.secrets import seal, unseal
 from shared.security.ssrf import check_url
@@ -100,7 +101,7 @@ def create(session: Session, project_id: str, new: CredentialCreate) -> Credenti
 
 
 def _check_quota(session: Session, project_id: str) -> None:
-    limit = get_settings().quotas.credentials
+    limit = quotas_in_force(session, project_id).credentials
     if limit is not None:
         one_at_a_time(session, "credentials", project_id)
         if (used := count_up_to(session, ids_of(project_id), limit)) >= limit:

@@ -36,6 +36,7 @@ class Project(Table, table=True):
     `weight` (above 0): its share of the provider's slots, relative to the other projects that wait for one.
     `max_active_jobs`: most jobs of one base model that it may have at the provider at once; null: as in the settings.
     `events_read_at`: when it last read its webhook events, at most an hour late.
+    `quotas`: those that an admin has set for it, by name; the settings have the others.
     `model_mode`: how `model_ids` limit the models that it may use; null: no limit.
     """
 
@@ -51,6 +52,7 @@ class Project(Table, table=True):
     events_read_at: datetime | None = TimeField(default=None)
     model_mode: ModelMode | None = EnumField(ModelMode, default=None)
     model_ids: list[str] = JSONField(default_factory=list)
+    quotas: dict[str, int] = JSONField(default_factory=dict, sa_column_kwargs={"server_default": text("'{}'")})
 
 
 class ServiceAccount(Owned, Deletable, table=True):

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.db.pages import Listed
 from shared.db.times import epoch
 from shared.projects.models import ModelMode, Project
+from shared.projects.quotas import ProjectQuotas
 
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -18,17 +19,20 @@ class ProjectCreate(BaseModel):
 
 
 class ProjectUpdate(BaseModel):
-    """Fields that are left out keep their value. `max_active_jobs: 0` restores the default of the settings."""
+    """Fields that are left out keep their value, in `quotas` too. `max_active_jobs: 0` restores the default of the
+    settings, as null does for a quota."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Name | None = None
     weight: Annotated[float | None, Field(ge=0.001, le=1000)] = None
     max_active_jobs: Annotated[int | None, Field(ge=0, lt=2**31)] = None
+    quotas: ProjectQuotas | None = None
 
 
 class ProjectPublic(Listed):
-    """OpenAI's project, with its share of the job queue: `weight` and `max_active_jobs` (null: as in the settings)."""
+    """OpenAI's project, with its share of the job queue: `weight` and `max_active_jobs`, and its own `quotas` (null: as
+    in the settings)."""
 
     object: Literal["organization.project"] = "organization.project"
     created_at: int
@@ -37,6 +41,7 @@ class ProjectPublic(Listed):
     status: Literal["active", "archived"]
     weight: float
     max_active_jobs: int | None
+    quotas: ProjectQuotas
 
     @classmethod
     def of(cls, row: Project) -> "ProjectPublic":
@@ -48,6 +53,7 @@ class ProjectPublic(Listed):
             status="archived" if row.archived_at else "active",
             weight=row.weight,
             max_active_jobs=row.max_active_jobs,
+            quotas=ProjectQuotas.model_validate(row.quotas),
         )
 
 

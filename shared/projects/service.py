@@ -1,6 +1,6 @@
 """Creates, changes and archives projects, and creates API keys and the deployment's own credential."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from sqlalchemy import Function, func
@@ -14,6 +14,7 @@ from shared.db.row_security import across_projects
 from shared.db.times import utc_now
 from shared.errors import Invalid, NotFound, QuotaExceeded
 from shared.projects.models import ApiKey, Credential, Organization, Project
+from shared.projects.quotas import quotas_in_force
 from shared.projects.secret_format import ADMIN_PREFIX, PROJECT_PREFIX, hint_of, new_secret, sha256
 from shared.settings import get_settings
 
@@ -46,8 +47,12 @@ def update_project(
     name: str | None = None,
     weight: float | None = None,
     max_active_jobs: int | None = None,
+    quotas: Mapping[str, int | None] | None = None,
 ) -> Project:
-    """Change what is not None; `max_active_jobs` 0 restores the default. Raises `NotFound` and `Invalid`."""
+    """Change what is not None; `max_active_jobs` 0 and a quota of None restore the default.
+
+    Raises `NotFound` and `Invalid`.
+    """
     project = get_active_project(session, project_id)
     if name is not None:
         project.name = _name(name)
@@ -59,6 +64,8 @@ def update_project(
         if not 0 <= max_active_jobs < 2**31:
             raise Invalid("max_active_jobs must be 1 or more, or 0 to restore the default", param="max_active_jobs")
         project.max_active_jobs = max_active_jobs or None
+    if quotas is not None:
+        project.quotas = {name: most for name, most in {**project.quotas, **quotas}.items() if most is not None}
     session.add(project)
     return project
 
@@ -98,7 +105,7 @@ def create_api_key(
 
 
 def _check_quota(session: Session, project_id: str) -> None:
-    limit = get_settings().quotas.api_keys
+    limit = quotas_in_force(session, project_id).api_keys
     if limit is not None:
         one_at_a_time(session, "api_keys", project_id)
         if (used := count_up_to(session, keys_of(project_id), limit)) >= limit:
@@ -108,6 +115,11 @@ def _check_quota(session: Session, project_id: str) -> None:
 def keys_of(project_id: str) -> SelectOfScalar[str]:
     """Return a query for the ids of the keys that are not revoked."""
     return select(ApiKey.id).where(ApiKey.project_id == project_id, col(ApiKey.revoked_at).is_(None))
+
+
+def max_kept_answers(session: Session, project_id: str) -> int | None:
+    """The quota of idempotency keys, of which each keeps an answer."""
+    return quotas_in_force(session, project_id).idempotency_keys
 
 
 def list_projects(session: Session, *, after: str | None, limit: int, include_archived: bool = False) -> list[Project]:

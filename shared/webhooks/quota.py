@@ -9,10 +9,9 @@ from sqlmodel import Session, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from shared.db.ids import first_id
-from shared.db.quotas import RecentCount, count_up_to
+from shared.db.quotas import RecentCount, Use, count_up_to
 from shared.db.times import utc_now
-from shared.errors import QuotaExceeded
-from shared.settings import get_settings
+from shared.projects.quotas import quotas_in_force
 from shared.webhooks.models import WebhookEvent
 
 DAY = timedelta(days=1)
@@ -26,10 +25,10 @@ def events_of_a_day(project_id: str) -> SelectOfScalar[str]:
 
 def check_events(session: Session, project_id: str) -> None:
     """Raises `QuotaExceeded` if the project has had its events of 24 hours. Call it before each event on request."""
-    limit = get_settings().quotas.events_per_day
-    if limit is None:
-        return
-    if not _recent.take(project_id, limit, lambda: count_up_to(session, events_of_a_day(project_id), limit)):
-        raise QuotaExceeded(
-            "events_per_day", limit, limit, "samples and tests are sent again when there are fewer in 24 hours"
-        )
+
+    def look() -> Use:
+        limit = quotas_in_force(session, project_id).events_per_day
+        return Use(0 if limit is None else count_up_to(session, events_of_a_day(project_id), limit), limit)
+
+    advice = "samples and tests are sent again when there are fewer in 24 hours"
+    _recent.take("events_per_day", project_id, look, advice)

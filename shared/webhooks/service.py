@@ -14,9 +14,9 @@ from shared.db.owned import get_owned
 from shared.db.quotas import count_up_to, one_at_a_time
 from shared.db.times import utc_now
 from shared.errors import Invalid
+from shared.projects.quotas import quotas_in_force
 from shared.security.secrets import seal, unseal
 from shared.security.ssrf import check_url
-from shared.settings import get_settings
 from shared.webhooks import readers
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import (
@@ -56,7 +56,9 @@ def create_endpoint(session: Session, project_id: str, new: WebhookEndpointCreat
 
 
 def _check_count(session: Session, project_id: str) -> None:
-    limit = get_settings().max_webhook_endpoints
+    limit = quotas_in_force(session, project_id).webhook_endpoints
+    if limit is None:
+        return
     one_at_a_time(session, "webhook_endpoints", project_id)
     if count_up_to(session, endpoints_of(project_id), limit) >= limit:
         raise Invalid(f"A project may have {limit} webhook endpoints: delete one first", code="too_many_endpoints")

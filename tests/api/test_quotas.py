@@ -9,7 +9,7 @@ import pytest
 from api.webhooks.samples import sample
 from shared.database import transaction
 from shared.datasets.models import Dataset
-from shared.db.quotas import RecentCount
+from shared.db.quotas import RecentCount, Use
 from shared.errors import QuotaExceeded
 from shared.projects import service as projects
 from shared.webhooks import deliveries
@@ -180,14 +180,17 @@ def test_a_project_has_quotas_of_its_own(small: Person, bob: Person, small_serve
 def test_a_recent_count_is_not_asked_for_again_and_refuses_at_the_limit() -> None:
     asked = []
 
-    def count() -> int:
+    def look() -> Use:
         asked.append(1)
-        return 5
+        return Use(5, 8)
 
     recent = RecentCount()
-    assert [recent.take("proj_1", 8, count) for _ in range(4)] == [True, True, True, False]
+    for _ in range(3):
+        recent.take("files", "proj_1", look, "wait")
+    with pytest.raises(QuotaExceeded, match="is 8, and 8 are in use"):
+        recent.take("files", "proj_1", look, "wait")
     assert len(asked) == 1
-    assert recent.take("proj_2", 8, count)
+    recent.take("files", "proj_2", look, "wait")
 
 
 def test_a_quota_of_nothing_lets_nothing_in_and_none_everything(alice: Person) -> None:

@@ -1,4 +1,4 @@
-"""`tunery project`: a project's name and its share of the slots, and what the server refuses."""
+"""`tunery project`: a project's name, its share of the slots and its quotas, and what the server refuses."""
 
 import io
 
@@ -16,6 +16,27 @@ def test_an_operator_changes_a_projects_share_of_the_slots(alice: Person, tunery
     assert (said.code, said.out) == (0, "alice's team: weight 2.5, active jobs of one model at most: 4.\n")
     said = tunery(*update, "--max-active-jobs", "0")
     assert said.out.endswith("weight 2.5, active jobs of one model at most: as the settings say.\n")
+
+
+def test_an_operator_sets_quotas_of_a_project_and_takes_them_back(alice: Person, tunery: Tunery) -> None:
+    update = ("project", "update", alice.project_id)
+    said = tunery(*update, "--quota", "files=5000", "--quota", "api_keys=0")
+    assert (said.code, said.out.splitlines()[1:]) == (
+        0,
+        ["Quotas: files 5000, api_keys 0; the others as the settings say."],
+    )
+    assert alice.http.get("/project").json()["quotas"]["files"] == {"limit": 5000, "used": 0}
+    said = tunery(*update, "--quota", "files=default", "--quota", "api_keys=default")
+    assert said.out.splitlines()[1:] == ["Quotas: all as the settings say."]
+
+
+@pytest.mark.parametrize(
+    "quota", ["files", "files=", "files=-1", "files=many", "files=1.5", "rows=7", f"files={'9' * 16}"]
+)
+def test_a_quota_that_cannot_be_is_refused(alice: Person, tunery: Tunery, quota: str) -> None:
+    said = tunery("project", "update", alice.project_id, "--quota", quota)
+    assert (said.code, said.out) == (1, "")
+    assert len(said.err.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

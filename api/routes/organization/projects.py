@@ -54,8 +54,8 @@ def retrieve_project(session: OrganizationSessionDep, project_id: str) -> Projec
 
 @router.post("/{project_id}", response_model=ProjectPublic)
 def update_project(session: OrganizationSessionDep, project_id: str, new: ProjectUpdate) -> ProjectPublic:
-    """Change a project's name or its share of the job queue. Errors: 400 `project_archived`."""
-    return ProjectPublic.of(projects.update_project(session, project_id, **new.model_dump()))
+    """Change a project's name, its share of the job queue or its quotas. Errors: 400 `project_archived`."""
+    return ProjectPublic.of(projects.update_project(session, project_id, **new.model_dump(exclude_unset=True)))
 
 
 @router.post("/{project_id}/archive", response_model=ProjectPublic)
