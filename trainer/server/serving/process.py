@@ -18,13 +18,8 @@ log = logging.getLogger("trainer")
 
 Line = dict[str, Any]
 
-SECONDS_TO_LOAD = 120.0
-"""How long a request waits for its base. Then it is refused with 429, and the base goes on loading."""
-MOST_WAITING = 32
-"""Requests that wait for one base to load. Further ones are refused with 429 at once."""
 SECONDS_TO_LEAVE = 10.0
 LONGEST_PAUSE = 60.0
-"""Seconds between a crash and the next start; 1 after the first, twice as many after each further one."""
 MOST_BYTES_OF_LINE = 16 * 2**20
 
 _sockets = itertools.count()  # a name is never used again: a process that leaves removes its socket
@@ -48,6 +43,12 @@ class Command:
     idle_seconds: float = 600.0
     max_adapters: int = 8
     max_batch: int = 8
+    seconds_to_load: float = 120.0
+    """How long a request waits for its base. Then it is refused with 429, and the base goes on loading."""
+    most_waiting: int = 32
+    """Requests that wait for one base to load. Further ones are refused with 429 at once."""
+    first_pause: float = 1.0
+    """Seconds between a crash and the next start; after each further one twice as many, up to LONGEST_PAUSE."""
 
     async def start(self, base: str, socket: Path) -> Process:
         options = {
@@ -161,12 +162,12 @@ class ServedBase:
             raise Unavailable(429, "serving_ended", f"{sentence} in {math.ceil(left)} s.", retry_after=left)
 
     async def _wait(self, loading: "asyncio.Task[None]") -> None:
-        if self._waiting >= MOST_WAITING:
+        if self._waiting >= self._command.most_waiting:
             message = "This model is being loaded, and many requests wait for it already. Try again later."
             raise Unavailable(429, "model_loading", message, retry_after=5)
         self._waiting += 1
         try:
-            done, _ = await asyncio.wait([loading], timeout=SECONDS_TO_LOAD)
+            done, _ = await asyncio.wait([loading], timeout=self._command.seconds_to_load)
         finally:
             self._waiting -= 1
         if not done:
@@ -193,7 +194,7 @@ class ServedBase:
         if code == 0 or self._is_stopping:
             return
         self._failures += 1
-        pause = min(2.0 ** (self._failures - 1), LONGEST_PAUSE)
+        pause = min(self._command.first_pause * 2.0 ** (self._failures - 1), LONGEST_PAUSE)
         self._not_before = time.monotonic() + pause
         path = self._command.log_of(self._base)
         last = (path.read_text(errors="replace").splitlines() or ["it said nothing"])[-1][:500]
