@@ -107,7 +107,7 @@ def test_the_free_memory_is_known() -> None:
         (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
-        (ValueError("out of memory"), False),
+        (ImportError("libtorch_cpu.so: failed to map segment: Cannot allocate memory"), True),
     ],
 )
 def test_memory_that_ran_out_is_recognised(error: Exception, expected: bool) -> None:

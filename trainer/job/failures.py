@@ -16,13 +16,11 @@ class OutOfMemory(Failed):
         super().__init__("out_of_memory", message)
 
 
-# Torch raises plain RuntimeErrors where the host's allocator fails.
+# Torch raises plain RuntimeErrors where the host's allocator fails, other libraries errors of their own.
 _WORDS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
-    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
-        return True
-    return isinstance(error, RuntimeError | OSError) and any(words in str(error).lower() for words in _WORDS)
+    return any(words in str(error).lower() for words in _WORDS)

@@ -16,12 +16,12 @@ def check(job: Job) -> None:
         raise Failed("training_failed", f"The base {job.base_name} has no config.json. Add the base again.")
     _check_device(job)
     if job.options.quantization and job.options.full:
-        message = "4-bit weights cannot be tuned themselves. Leave out options.full, or options.quantization."
-        raise Failed("invalid_value", message, "options.quantization")
+        message = "4-bit weights cannot be tuned themselves. Leave out `full`, or `quantization`."
+        raise Failed("invalid_value", message, "provider_options.quantization")
     if job.from_adapter and (job.from_adapter / "adapter_config.json").is_file() == job.options.full:
         was, wanted = ("an adapter", "all weights") if job.options.full else ("all weights", "an adapter")
         message = f"The model to go on from was trained as {was}, this job trains {wanted}. Give both the same `full`."
-        raise Failed("invalid_value", message, "options.full")
+        raise Failed("invalid_value", message, "provider_options.full")
 
 
 def context_of(base: Path) -> int | None:
@@ -80,7 +80,7 @@ def _with_adapter(job: Job, model: Any) -> Any:
         if "target" not in str(reason).lower():
             raise
         message = f"{job.base_name} has no modules named {options.targets}. Give names that it has, or leave it out."
-        raise Failed("invalid_value", message, "options.targets") from None
+        raise Failed("invalid_value", message, "provider_options.targets") from None
 
 
 def _check_device(job: Job) -> None:
@@ -92,7 +92,7 @@ def _check_device(job: Job) -> None:
         raise Failed("training_failed", message)
     if job.options.quantization and not (gpu and importlib.util.find_spec("bitsandbytes")):
         message = "4-bit weights need an NVIDIA GPU and the package bitsandbytes, which this trainer lacks. Leave out "
-        raise Failed("invalid_value", message + "options.quantization.", "options.quantization")
+        raise Failed("invalid_value", message + "provider_options.quantization.", "provider_options.quantization")
 
 
 def _in_4_bits() -> dict[str, Any]:

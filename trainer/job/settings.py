@@ -71,7 +71,7 @@ def read(folder: Path) -> Job:
         save_every=values.whole("save_every", 1, 10**9, 50),
         keep_epochs=values.whole("keep_epochs", 1, 10_000, 3),
         device=values.text("device", None) or "cpu",
-        options=_options(values.part("options")),
+        options=_options(values.part("options", "provider_options")),
     )
 
 
@@ -81,7 +81,7 @@ def _options(values: "_Values") -> Options:
             "invalid_value",
             "Packing needs an attention that keeps packed rows apart (FlashAttention), which this trainer does not "
             "use. Leave packing out: batches are padded to their longest row only.",
-            "options.packing",
+            "provider_options.packing",
         )
     return Options(
         rank=values.whole("rank", 1, 4096, 16),
@@ -101,11 +101,12 @@ class _Values:
     def __init__(self, fields: dict[str, Any], prefix: str = "") -> None:
         self._fields, self._prefix = fields, prefix
 
-    def part(self, name: str) -> "_Values":
+    def part(self, name: str, asked_as: str) -> "_Values":
+        """`asked_as`: the name of that object in the request of the caller, who reads the sentences."""
         part = self._fields.get(name) or {}
         if not isinstance(part, dict):
             self._refuse(name, "an object")
-        return _Values(part, f"{name}.")
+        return _Values(part, f"{asked_as}.")
 
     def required(self, name: str) -> str:
         value = self._fields.get(name)

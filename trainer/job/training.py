@@ -37,10 +37,11 @@ def run(job: Job, folder: Path, lines: Lines, stopping: Stopping) -> int:
     model.check(job)
     tokenizer, ends = model.tokenizer_of(job.base)
     train, valid = _rows(job, Conversations(tokenizer, ends))
-    estimate.refuse_what_cannot_fit(job, _largest(train, job.batch_size))
     steps_per_epoch = -(-len(train) // job.batch_size)
     checkpoints = Checkpoints(folder, steps_per_epoch, job.keep_epochs)
     newest, tokens = checkpoints.newest(), sum(_length(row) for row in train)
+    if not newest:  # what went on before fits, however little is free while others start again, too
+        estimate.refuse_what_cannot_fit(job, _largest(train, job.batch_size))
     lines.write(
         "started",
         n_train=len(train),
