@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.trainer import environment
 
-PATIENCE = 300.0  # seconds, on a machine that does much else
+PATIENCE = 900.0  # seconds, on a machine that does much else
 EXAMPLES = environment.ROOT / "examples"
 QUESTIONS = ("What is a gradient?", "What is a loss?", "What is a batch?", "What is an epoch?", "What is dropout?")
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.trainer import jobs
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 LONG = {"messages": [{"role": "user", "content": "Count."}, {"role": "assistant", "content": "one two " * 60}]}
 MIB = 2**20
 

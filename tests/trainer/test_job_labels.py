@@ -8,7 +8,7 @@ import pytest
 
 from tests.trainer import environment
 
-pytestmark = pytest.mark.timeout(600)  # one process, which imports transformers
+pytestmark = pytest.mark.timeout(1800)  # one process, which imports transformers
 ANSWER = {"role": "assistant", "content": "A slope."}
 ASKED = {"role": "user", "content": "What is a gradient?"}
 AGAIN = [{"role": "user", "content": "And a loss?"}, {"role": "assistant", "content": "How wrong it is."}]

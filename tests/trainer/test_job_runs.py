@@ -9,7 +9,7 @@ import pytest
 
 from tests.trainer import jobs
 
-pytestmark = pytest.mark.timeout(900)  # a process imports torch for ten seconds, or a minute on a busy machine
+pytestmark = pytest.mark.timeout(1800)  # a process imports torch for ten seconds, or a minute on a busy machine
 LAST_STEP, LAST_OF_EPOCH = 18, (6, 12, 18)
 
 
