@@ -38,6 +38,8 @@ MAX_ADDRESSES_TRIED = 4  # a name can have a thousand addresses, and its owner m
 LOOKUP_TIMEOUT_SECONDS = 5.0
 SLOT_POLL_SECONDS = 0.02  # of asyncio
 CONNECT_TIMEOUT_SECONDS = 5.0  # for each address
+# uvloop hands over all that the system has received, up to 6 MB of each connection, before it can be told to pause
+RECEIVE_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
 TOO_MANY = "the name was not looked up: too many lookups are pending"
 
 
@@ -151,7 +153,7 @@ class GuardedBackend(NetworkBackend):
 
 
 class AsyncGuardedBackend(AsyncNetworkBackend):
-    """What `GuardedBackend` is, for asyncio."""
+    """What `GuardedBackend` is, for asyncio; its connections keep little of what nobody has read yet."""
 
     def __init__(
         self, scheme: str | None, backend: AsyncNetworkBackend | None = None, resolver: Resolver = RESOLVER
@@ -159,7 +161,12 @@ class AsyncGuardedBackend(AsyncNetworkBackend):
         self._scheme, self._backend, self._resolver = scheme, backend or AnyIOBackend(), resolver
 
     async def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, *options: Any, **named_options: Any
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
     ) -> AsyncNetworkStream:
         target = target_of(self._scheme, host, port)
         resolved = [target.host] if target.address else await self._resolver.resolve_async(target.host)
@@ -167,7 +174,9 @@ class AsyncGuardedBackend(AsyncNetworkBackend):
         failure: Exception = ConnectError("the name has no address")
         for address in permitted(target, resolved):
             try:
-                return await self._backend.connect_tcp(str(address), port, seconds, *options, **named_options)
+                return await self._backend.connect_tcp(
+                    str(address), port, seconds, local_address, [*(socket_options or ()), RECEIVE_BUFFER]
+                )
             except (ConnectError, ConnectTimeout) as error:
                 failure = _readable(error, seconds)
         raise failure

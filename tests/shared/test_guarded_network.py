@@ -1,6 +1,7 @@
 """Which addresses the guarded network backends connect to, in which order, and what they say when they do not."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from threading import Timer
@@ -9,9 +10,11 @@ import httpx2
 import pytest
 from httpcore2 import ConnectError, ConnectTimeout
 
-from shared.security.guarded_network import AsyncGuardedBackend, GuardedBackend, Resolver, install
+from shared.security.guarded_network import RECEIVE_BUFFER, AsyncGuardedBackend, GuardedBackend, Resolver, install
 from shared.security.lookup_slots import LookupSlots
+from tests.hostile_servers import DRIPPING
 from tests.network import AsyncRecordingBackend, Lookup, RecordingBackend, hanging, resolving_to
+from tests.servers import talking
 from tests.worker.support import settings
 
 __all__ = ["hanging"]
@@ -173,6 +176,17 @@ def test_connecting_ends_at_the_deadline() -> None:
     with pytest.raises(ConnectTimeout, match="no time was left to connect"):
         GuardedBackend("https", backend, Resolver(lambda name: ["8.8.8.8"]), deadline=0).connect_tcp(NAME, 443)
     assert backend.addresses == []
+
+
+def test_a_connection_of_asyncio_keeps_little_of_what_nobody_reads() -> None:
+    async def room(port: int) -> int:
+        stream = await AsyncGuardedBackend(None).connect_tcp("127.0.0.1", port)
+        size: int = stream.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        await stream.aclose()
+        return size
+
+    with talking(DRIPPING["silence"]) as visits:
+        assert asyncio.run(room(visits.port)) <= 4 * RECEIVE_BUFFER[2]
 
 
 def test_the_guard_refuses_a_transport_that_keeps_its_backend_elsewhere() -> None:

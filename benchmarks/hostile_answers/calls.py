@@ -1,9 +1,10 @@
-"""Measures the memory of a process whose provider, or webhook receiver, answers without end, and how long a call takes.
+"""The calls of a worker's process to a provider or a receiver that answers without end: memory, and how long they take.
 
-One process with several threads makes all calls, in each row all threads at once.
+Each row has a process of its own, in which several threads make the call at once.
 """
 
 import json
+import multiprocessing
 import os
 import resource
 import socket
@@ -18,12 +19,13 @@ from datetime import timedelta
 from io import BytesIO
 from itertools import count
 
-from benchmarks.stack import print_table
-from tests.hostile_servers import DRIPPING, ENDLESS, Talk, events, paging
+from tests.hostile_servers import DRIPPING, ENDLESS, Talk, paging
 from tests.servers import talking
 
 THREADS = 4
-CALL_SECONDS = 10.0
+CALL_SECONDS = 5.0
+MAX_DATASET_BYTES = 128 << 20
+Row = tuple[str, str, str]
 SETTINGS = {
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
     "REDIS_URL": "redis://127.0.0.1:1/0",
@@ -48,10 +50,11 @@ SCENES: dict[str, tuple[Talk | None, str]] = {
 }
 
 
-def _jobs() -> Iterator[bytes]:
-    for number in count():
-        items = [{"id": f"ftjob-{number}-{each}", "model": "m" * 100} for each in range(100)]
-        yield json.dumps({"object": "list", "data": items, "has_more": True}).encode()
+def _pages(prefix: str, **values: str) -> Iterator[bytes]:
+    """Pages of a hundred ever new objects, made quickly."""
+    items = [{"id": f"{prefix}-NUMBER-{each}", **values} for each in range(100)]
+    page = json.dumps({"object": "list", "data": items, "has_more": True}).encode()
+    return (page.replace(b"NUMBER", str(number).encode()) for number in count())
 
 
 def _calls(port: int) -> dict[str, Callable[[], object]]:
@@ -71,13 +74,13 @@ def _calls(port: int) -> dict[str, Callable[[], object]]:
         "list_base_models": provider.list_base_models,
         "read_file": lambda: sum(map(len, provider.read_file("file-1"))),
         "create_file": lambda: provider.create_file("a.jsonl", BytesIO(bytes(1 << 20)), timedelta()),
-        "fetch": lambda: sum(map(len, http_client.get(url, 1 << 30, limit))),
+        "fetch": lambda: sum(map(len, http_client.get(url, MAX_DATASET_BYTES, limit))),
         "post": lambda: http_client.post(url, b"{}", {}, limit),
     }
 
 
 def measured(port: int, call: str) -> None:
-    """Prints the largest RSS so far in MB, the longest call in seconds, and how it ended."""
+    """Prints the largest RSS in MB, the longest call in seconds, and how it ended."""
     told, took, wanted = list[str](), list[float](), _calls(port)[call]
 
     def ask() -> None:
@@ -101,8 +104,10 @@ def measure_all(scenes: list[tuple[int, str]]) -> None:
     import worker.app
 
     assert worker.app
-    for port, call in scenes:
-        measured(port, call)
+    for scene in scenes:
+        process = multiprocessing.get_context("fork").Process(target=measured, args=scene)
+        process.start()
+        process.join()
 
 
 def _locked(pages: Iterator[bytes]) -> Iterator[bytes]:
@@ -116,7 +121,7 @@ def _locked(pages: Iterator[bytes]) -> Iterator[bytes]:
     return iter(following, None)
 
 
-def _at_once(talk: Talk) -> Talk:
+def at_once(talk: Talk) -> Talk:
     """Each connection in a thread of its own."""
 
     def run(visitor: socket.socket, over: threading.Event) -> None:
@@ -126,23 +131,21 @@ def _at_once(talk: Talk) -> Talk:
     return lambda visitor, over: threading.Thread(target=run, args=(visitor.dup(), over), daemon=True).start()
 
 
-def main() -> None:
+def rows() -> Iterator[Row]:
     with ExitStack() as stack:
         ports = []
         for talk, call in SCENES.values():
-            made = talk or paging(_locked(events(size=1000) if call == "new_events" else _jobs()))
-            ports.append((stack.enter_context(talking(_at_once(made))).port, call))
-        command = [sys.executable, "-m", "benchmarks.hostile_answers", json.dumps(ports)]
+            events, jobs = _pages("ftevent", message="x" * 1000, level="info"), _pages("ftjob", model="m" * 100)
+            made = talk or paging(_locked(events if call == "new_events" else jobs))
+            ports.append((stack.enter_context(talking(at_once(made))).port, call))
+        command = [sys.executable, "-m", "benchmarks.hostile_answers.calls", json.dumps(ports)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **SETTINGS}) as process:
             assert process.stdout is not None
-            rows = [_row(name, *json.loads(process.stdout.readline())) for name in SCENES]
-    print_table(rows)
-
-
-def _row(name: str, rss: float, seconds: float, told: str) -> tuple[str, str, str]:
-    print(f"{name}: {told}", flush=True)
-    return f"{name}: largest RSS so far, longest call", "≤ 512 MB, ends", f"{rss:.0f} MB, {seconds:.1f} s"
+            for name in SCENES:
+                rss, seconds, told = json.loads(process.stdout.readline())
+                print(f"{name}: {told}", flush=True)
+                yield f"{THREADS} calls: {name}", "≤ 512 MB, ends", f"{rss:.0f} MB, {seconds:.1f} s"
 
 
 if __name__ == "__main__":
-    measure_all(json.loads(sys.argv[1])) if len(sys.argv) > 1 else main()
+    measure_all(json.loads(sys.argv[1]))
