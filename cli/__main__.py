@@ -29,7 +29,7 @@ from cli.datasets import commands as datasets
 from cli.doctor import command as doctor
 from cli.failure import Failure
 from cli.local import commands
-from cli.trainer import commands as trainer
+from cli.trainer import commands as trainer_commands
 from cli.webhooks import commands as webhooks
 from shared.version import VERSION
 
@@ -62,7 +62,7 @@ datasets.app.command()(client_datasets.errors)
 datasets.app.command()(client_datasets.estimate)
 app.add_typer(datasets.app, name="datasets", rich_help_panel="Use")
 app.add_typer(webhooks.app, name="webhooks", rich_help_panel="Try")
-app.add_typer(trainer.app, name="trainer", rich_help_panel="Operate")
+app.add_typer(trainer_commands.app, name="trainer", rich_help_panel="Operate")
 
 TRY, OPERATE, DEVELOP = "Try", "Operate", "Develop"
 SERVERS = {"api", "worker", "sender", "beat"}
@@ -89,11 +89,15 @@ def tunery(
 
 
 @app.command(rich_help_panel=TRY)
-def demo() -> None:
+def demo(
+    train: Annotated[bool, typer.Option("--train", help="Train a small model for real, in minutes.")] = False,
+) -> None:
     """Start everything, run a whole fine-tuning job against the sandbox, and show each step. Costs seconds, no cent."""
     from cli.local.demo import run
+    from cli.trainer.preparing import for_demo
 
-    run(STATE / "demo")
+    state = STATE / ("demo-train" if train else "demo")
+    run(state, for_demo(STATE, state) if train else None)
 
 
 @app.command(rich_help_panel=TRY)
@@ -103,6 +107,7 @@ def up(
         str | None,
         typer.Option(envvar="TUNERY_WEBHOOK_URL", help="Send the first project's events here, not to this terminal."),
     ] = None,
+    with_trainer: Annotated[bool, typer.Option("--trainer", help="Run the trainer too, as one more account.")] = False,
 ) -> None:
     """Start everything and stay: prints the variables with which any OpenAI client talks to it. Ctrl-C stops it all.
 
@@ -111,7 +116,12 @@ def up(
     """
     from cli.local.up import run
 
-    run(STATE, port=port, webhook_url=webhook_url)
+    trainer = None
+    if with_trainer:
+        from cli.trainer.preparing import for_up
+
+        trainer = for_up(STATE)
+    run(STATE, port=port, webhook_url=webhook_url, trainer=trainer)
 
 
 @app.command(rich_help_panel=OPERATE)

@@ -8,56 +8,66 @@ import time
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.failure import Failure
 from cli.local.environment import FOR_CLIENTS, StackOptions, only_one, without_proxy
 from cli.local.receiver import Receiver
 from cli.local.screen import Screen
 from cli.local.stack import Stack, running
+from cli.local.trainer import LocalTrainer
 from cli.processes.ports import PortReservations
+
+if TYPE_CHECKING:  # the import takes half a second
+    from cli.local.story import Story
 
 SETTINGS = {
     "SANDBOX_SPEED": "12",  # a job of two seconds
     "TUNERY_POLL_EVERY": "0.2",
     "TUNERY_SWEEP_EVERY": "0.2",
 }
+PATIENCE_OF_CLIENT = 300  # seconds; the trainer's first answer waits for the base to be loaded
 QUICK = 0.3  # seconds to stop in: nothing of a demo is worth waiting for, and what matters is in Postgres
 
 
-def run(state: Path) -> None:
+def run(state: Path, trainer: LocalTrainer | None = None) -> None:
     """Returns when each step was seen to happen; Failure otherwise. In both cases no process is left."""
     started = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     _forget_the_callers_client()
-    Thread(
-        target=import_module, args=("cli.local.story",), daemon=True
-    ).start()  # half a second, while the servers start
+    Thread(target=import_module, args=(_story(trainer),), daemon=True).start()  # half a second, while the servers start
     screen = Screen()
-    screen.title("A whole fine-tuning job on this machine. Nothing leaves it, and nothing is paid for.")
+    learns = "" if trainer is None else " The model learns for real."
+    screen.title(f"A whole fine-tuning job on this machine. Nothing leaves it, and nothing is paid for.{learns}")
     events: queue.Queue[dict[str, Any]] = queue.Queue()
     with only_one(state), PortReservations(state / "ports.json") as ports_held:
         receiver = Receiver(ports_held.claim("webhooks"), on_event=events.put)
-        options = StackOptions(state, isolated=True, durable=False, settings=SETTINGS, stop_patience=QUICK)
+        options = StackOptions(
+            state, isolated=True, durable=False, settings=SETTINGS, stop_patience=QUICK, trainer=trainer
+        )
         with receiver, running(options, ports_held) as stack:
-            screen.done(
-                f"Postgres, Valkey, the sandbox, api, worker, sender and beat run ({time.monotonic() - started:.1f} s)"
-            )
-            _run_story(stack, screen, receiver, events)
+            provider, seconds = "trainer" if trainer else "sandbox", time.monotonic() - started
+            screen.done(f"Postgres, Valkey, the {provider}, api, worker, sender and beat run ({seconds:.1f} s)")
+            _run_story(_story(trainer), stack, screen, receiver, events)
     seconds = time.monotonic() - started
     screen.title(f"Every step was seen to happen, in {seconds:.1f} s. Now ./tunery up, and your own client.")
 
 
-def _run_story(stack: Stack, screen: Screen, receiver: Receiver, events: "queue.Queue[dict[str, Any]]") -> None:
-    from openai import OpenAI, OpenAIError
+def _story(trainer: LocalTrainer | None) -> str:
+    """The module that has its steps, in a class `Steps`."""
+    return "cli.local.story" if trainer is None else "cli.local.training_story"
 
-    from cli.local.story import Story
+
+def _run_story(
+    story_module: str, stack: Stack, screen: Screen, receiver: Receiver, events: "queue.Queue[dict[str, Any]]"
+) -> None:
+    from openai import OpenAI, OpenAIError
 
     def believe(secret: str) -> None:
         receiver.secret = secret
 
-    client = OpenAI(base_url=stack.base_url, api_key=stack.first["api_key"], timeout=30)
-    story = Story(client, screen, events, receiver.url, believe)
+    client = OpenAI(base_url=stack.base_url, api_key=stack.first["api_key"], timeout=PATIENCE_OF_CLIENT)
+    story: Story = import_module(story_module).Steps(client, screen, events, receiver.url, believe)
     for step in story.steps():
         try:
             screen.done(step())

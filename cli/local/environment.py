@@ -13,11 +13,12 @@ from pathlib import Path
 from cli import running_up, secret_files
 from cli.failure import Failure
 from cli.local import commands
+from cli.local.trainer import LocalTrainer
 from cli.processes.ports import LOCALHOST
 
 PROVIDER = ("TUNERY_PROVIDER__BASE_URL", "TUNERY_PROVIDER__API_KEY")
 FOR_CLIENTS = ("OPENAI_",)  # a laptop that runs client and server must not call itself in a circle
-FOR_DEPLOYMENTS = ("TUNERY_", "SANDBOX_", "DATABASE_URL", "REDIS_URL", "WEB_CONCURRENCY")
+FOR_DEPLOYMENTS = ("TUNERY_", "SANDBOX_", "TRAINER_", "DATABASE_URL", "REDIS_URL", "WEB_CONCURRENCY")
 DEFAULTS = {
     "TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS": '["127.0.0.0/8"]',  # receivers on this machine
     "TUNERY_LOG_FORMAT": "console",
@@ -38,6 +39,7 @@ class StackOptions:
     webhook_url: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     stop_patience: float = 10
+    trainer: LocalTrainer | None = None
 
 
 def environment_for(options: StackOptions) -> dict[str, str]:

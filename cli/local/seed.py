@@ -5,6 +5,7 @@ are written to the file, which only its owner may read, and kept as long as the 
 It is a process of its own, because these imports take a second, in which the other servers start.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlmodel import Session
 from cli import secret_files
 from cli.admin.deployment import migrate_when_reachable
 from cli.explain import sentence_for
+from cli.local.accounts import keep_accounts
 from shared.audit.actor import acting_as_operator
 from shared.database import transaction
 from shared.db.owned import get_owned
@@ -26,6 +28,7 @@ from shared.webhooks.models import WebhookEndpoint
 from shared.webhooks.schemas import WebhookEndpointCreate
 
 PATIENCE = 30.0  # seconds until the database must answer, unless the command says another number
+CHANGES = {"projects": "project.created", "api_keys": "api_key.created", "credentials": "credential.created"}
 EVENTS = ["fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled"]
 
 
@@ -38,6 +41,7 @@ def keep_project(session: Session, kept: dict[str, Any]) -> None:
         _, kept["api_key"] = projects.create_api_key(session, project.id, "first")
         kept["project_id"] = project.id
         kept.pop("endpoint", None)
+        kept.pop("accounts", None)
 
 
 def keep_admin_key(session: Session, kept: dict[str, Any]) -> None:
@@ -72,10 +76,11 @@ def is_there(session: Session, project_id: str, endpoint_id: str) -> bool:
 def main(file: Path, patience: float = PATIENCE) -> None:
     migrate_when_reachable(patience)
     kept = secret_files.read_json(file)
-    with acting_as_operator({"projects": "project.created", "api_keys": "api_key.created"}), transaction() as session:
+    with acting_as_operator(CHANGES), transaction() as session:
         keep_project(session, kept)
         keep_admin_key(session, kept)
         keep_endpoint(session, kept, os.environ.get("TUNERY_WEBHOOK_URL"))
+        keep_accounts(session, kept, json.loads(os.environ.get("FIRST_ACCOUNTS") or "[]"))
     secret_files.write_json(file, kept)
 
 

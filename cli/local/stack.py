@@ -2,7 +2,7 @@
 
 import http.client
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,14 @@ from cli.processes import ports
 from cli.processes.child import Child, Program
 from cli.processes.ports import LOCALHOST, PortReservations
 from cli.processes.supervisor import Supervisor, Tier
+from cli.running_up import OF_SERVERS
 
 API_GRACE = 5  # seconds that answers may take when all is stopped
 FIRST = "first.json"
 OWNER_URL = "TUNERY_MIGRATION_DATABASE_URL"
+ACCOUNTS = "FIRST_ACCOUNTS"
 IsReady = Callable[[], bool]
+NOTHING: Mapping[str, str] = {}
 
 
 @contextmanager
@@ -43,14 +46,18 @@ class Stack:
         self.environ = environment_for(options)
         for folder in (self.logs, self.state / "files"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.trainers = ("", "")  # its address and key, once it has been started
         self.trouble: str | None = None  # why the servers run, but not all of them work
-        self.uses_sandbox = not names_provider(self.environ)
+        self.trainer = options.trainer
+        trains_only = self.trainer is not None and self.trainer.is_only_provider
+        self.uses_sandbox = not trains_only and not names_provider(self.environ)
         self.address = f"http://{LOCALHOST}:{ports_held.claim('api', options.port)}"
         self.base_url = f"{self.address}/v1"
 
     @property
     def provider(self) -> str:
-        return "the sandbox, which learns nothing" if self.uses_sandbox else self.environ[PROVIDER[0]]
+        named = "the sandbox, which learns nothing" if self.uses_sandbox else self.environ[PROVIDER[0]]
+        return f"{named}, and with the trainer, which learns" if self.trainer else named
 
     @property
     def first(self) -> dict[str, Any]:
@@ -61,17 +68,20 @@ class Stack:
         """Everything at once, since importing is what takes the time; what must wait for another one does so itself."""
         patience = 0 if self.environ.get("DATABASE_URL") else 30  # one that is not ours to start runs, or does not
         start_postgres, valkey_is_ready = self._prepare_postgres(), self._start_valkey()
-        sandbox_is_ready = self._start_sandbox()
+        sandbox_is_ready, trainer_is_ready = self._start_sandbox(), self._start_trainer()
         self._start("api", commands.api(LOCALHOST, self.ports_held.numbers["api"], grace=API_GRACE))
         self._start("worker", commands.worker(concurrency=4))
         self._start("sender", commands.sender(concurrency=64))
-        migrate = self._start("migrate", commands.first(self.state / FIRST, patience), owner=True)
+        migrate = self._start(
+            "migrate", commands.first(self.state / FIRST, patience), owner=True, more=self._accounts()
+        )
         postgres_is_ready = start_postgres()
         self.supervisor.wait_until(valkey_is_ready, "Valkey", but=migrate)
         self.supervisor.wait_until(postgres_is_ready, "Postgres", but=migrate)
         self.supervisor.finish(migrate)
         self._start("beat", commands.beat())
         self.supervisor.wait_until(sandbox_is_ready, "The sandbox")
+        self.supervisor.wait_until(trainer_is_ready, "The trainer")
         self.supervisor.wait_until(self._api_is_ready, "The api")
         self.ports_held.release()
 
@@ -112,9 +122,40 @@ class Stack:
         self._start("sandbox", commands.sandbox(port, folder), Tier.PROVIDER)
         return lambda: ports.is_listening(port)
 
-    def _start(self, name: str, command: list[str], tier: Tier = Tier.SERVERS, *, owner: bool = False) -> Child:
+    def _start_trainer(self) -> IsReady:
+        """Knows nothing of Tunery's secrets: it is a provider like any other."""
+        if self.trainer is None:
+            return _at_once
+        port, key = self.ports_held.claim("trainer"), secret_files.find_or_make(self.state / "trainer_key")
+        self.trainers = (f"http://{LOCALHOST}:{port}/v1", key)
+        if self.trainer.is_only_provider:
+            self.environ |= dict(zip(PROVIDER, self.trainers, strict=True))
+        environ = {name: value for name, value in self.environ.items() if not name.startswith(OF_SERVERS)}
+        variables = environ | self.trainer.variables(key)
+        program = Program("trainer", self.trainer.command(port), self._log("trainer"), variables, commands.ROOT)
+        self.supervisor.start(program, Tier.PROVIDER)
+        return lambda: ports.is_listening(port)
+
+    def _accounts(self) -> dict[str, str]:
+        """The first project's own, where it has more than one; what `cli.local.seed` makes of it."""
+        provider = dict(zip(("base_url", "api_key"), map(self.environ.__getitem__, PROVIDER), strict=True))
+        accounts = [{"name": "sandbox" if self.uses_sandbox else "provider", **provider}]
+        if self.trainer and not self.trainer.is_only_provider:
+            base_url, key = self.trainers
+            accounts.insert(0, {"name": "trainer", "base_url": base_url, "api_key": key})
+        return {ACCOUNTS: json.dumps(accounts)}
+
+    def _start(
+        self,
+        name: str,
+        command: list[str],
+        tier: Tier = Tier.SERVERS,
+        *,
+        owner: bool = False,
+        more: Mapping[str, str] = NOTHING,
+    ) -> Child:
         """Only the `owner` of the tables gets the URL of that login."""
-        environ = {key: value for key, value in self.environ.items() if owner or key != OWNER_URL}
+        environ = {key: value for key, value in self.environ.items() if owner or key != OWNER_URL} | dict(more)
         return self.supervisor.start(Program(name, command, self._log(name), environ, commands.ROOT), tier)
 
     def _log(self, name: str) -> Path:

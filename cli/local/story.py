@@ -4,7 +4,8 @@ import queue
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, ClassVar, Final
 
 from openai import NotFoundError, OpenAI
 from openai.types import FileObject
@@ -34,19 +35,23 @@ def expect(seen: bool, otherwise: str) -> None:
         raise NotSeen(otherwise)
 
 
-def moments(what: str) -> Iterator[None]:
+def moments(what: str, patience: float = PATIENCE) -> Iterator[None]:
     """Comes round every tenth of a second, until patience ends with «`what` was not seen»."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         yield
         time.sleep(ASK_EVERY)
-    raise NotSeen(f"{what} was not seen within {PATIENCE:.0f} s")
+    raise NotSeen(f"{what} was not seen within {patience:.0f} s")
 
 
 @dataclass
 class Story:
     """One run through the steps. What an earlier step has found is kept for the later ones."""
 
+    dataset: ClassVar[Path] = DATASET
+    base_model: ClassVar[str] = MODEL
+    suffix: ClassVar[str] = SUFFIX
+    training_patience: ClassVar[float] = PATIENCE
     client: OpenAI
     screen: Screen
     events: "queue.Queue[dict[str, Any]]"
@@ -69,22 +74,15 @@ class Story:
 
     def upload(self) -> str:
         """upload the dataset and have it checked"""
-        with DATASET.open("rb") as lines:
-            uploaded = self.client.files.create(file=lines, purpose="fine-tune")
-        self.file = self.client.files.wait_for_processing(
-            uploaded.id, poll_interval=ASK_EVERY, max_wait_seconds=PATIENCE
-        )
-        expect(self.file.status == "processed", f"its status is {self.file.status}: {self.file.status_details}")
-        size = DATASET.stat().st_size
-        expect(self.file.bytes == size, f"{self.file.bytes} of {size} bytes have arrived")
-        count = DATASET.read_bytes().count(b"\n")
-        return f"{DATASET.name} uploaded and checked: {count} examples, {size:,} bytes, {self.file.id}"
+        self.file = self._uploaded(self.dataset)
+        count, size = self._count(self.dataset), self.file.bytes
+        return f"{self.dataset.name} uploaded and checked: {count} examples, {size:,} bytes, {self.file.id}"
 
     def create_job(self) -> str:
         """create a fine-tuning job"""
         self.job = self._create(metadata={"made_by": "tunery demo"})
         expect(self.job.status not in FINAL, f"the new job is {self.job.status} already")
-        return f"job {self.job.id} created: {MODEL}, suffix {SUFFIX}"
+        return f"job {self.job.id} created: {self.base_model}, suffix {self.suffix}"
 
     def list_jobs(self) -> str:
         """list the last ten jobs"""
@@ -107,7 +105,7 @@ class Story:
         expect(self.job.status == "succeeded", f"the job {self.job.status}: {self.job.error}")
         expect(len(self.losses) > 1 and self.losses[-1] < self.losses[0], f"the losses were {self.losses}")
         self.model = self.job.fine_tuned_model or ""
-        expect(SUFFIX in self.model, f"the tuned model is {self.model!r}")
+        expect(self.suffix in self.model, f"the tuned model is {self.model!r}")
         return f"job succeeded after {len(self.losses)} steps, loss {self.losses[0]:.2f} → {self.losses[-1]:.2f}"
 
     def receive_webhook(self) -> str:
@@ -128,7 +126,7 @@ class Story:
 
     def ask_both(self) -> str:
         """ask the base model and the tuned one the same question"""
-        answers = {model: self._ask(model) for model in (MODEL, self.model)}
+        answers = {model: self._ask(model, QUESTION) for model in (MODEL, self.model)}
         expect(all(answers.values()), f"the answers were {answers}")
         expect(answers[MODEL] != answers[self.model], f"both gave the same answer: {answers[MODEL]}")
         self.screen.side_by_side(QUESTION, answers)
@@ -160,23 +158,40 @@ class Story:
         training = [self.follow_job, self.receive_webhook, self.list_checkpoints]
         return [*beginning, *training, self.ask_both, self.cancel_another, self.delete_model]
 
+    def _uploaded(self, dataset: Path) -> FileObject:
+        with dataset.open("rb") as lines:
+            uploaded = self.client.files.create(file=lines, purpose="fine-tune")
+        file = self.client.files.wait_for_processing(uploaded.id, poll_interval=ASK_EVERY, max_wait_seconds=PATIENCE)
+        expect(file.status == "processed", f"its status is {file.status}: {file.status_details}")
+        size = dataset.stat().st_size
+        expect(file.bytes == size, f"{file.bytes} of {size} bytes have arrived")
+        return file
+
+    @staticmethod
+    def _count(dataset: Path) -> int:
+        return dataset.read_bytes().count(b"\n")
+
     def _create(self, metadata: dict[str, str] | None = None) -> FineTuningJob:
         jobs = self.client.fine_tuning.jobs
-        return jobs.create(training_file=self.file.id, model=MODEL, suffix=SUFFIX, metadata=metadata)
+        return jobs.create(training_file=self.file.id, model=self.base_model, suffix=self.suffix, metadata=metadata)
 
-    def _ask(self, model: str) -> str:
+    def _ask(self, model: str, question: str) -> str:
         answer = self.client.chat.completions.create(
             model=model,
-            messages=[{"role": "system", "content": SYSTEM}, {"role": "user", "content": QUESTION}],
+            messages=[{"role": "system", "content": SYSTEM}, {"role": "user", "content": question}],
         )
         return answer.choices[0].message.content or ""
 
     def _follow(self, training: Training) -> None:
         followed = FollowedJob(self.client, self.job.id)
         self.losses = followed.losses
-        for _ in moments("the end of the job"):
+        for _ in moments("the end of the job", self.training_patience):
             self.job, news = followed.poll()
             for event in news:
                 followed.show(event, training)
             if self.job.status in FINAL:
                 return
+
+
+Steps = Story
+"""What the demo runs; `cli.local.training_story` has others."""

@@ -15,6 +15,7 @@ from cli import running_up, secret_files
 from cli.local.environment import StackOptions, only_one
 from cli.local.receiver import Receiver
 from cli.local.stack import Stack, running
+from cli.local.trainer import LocalTrainer
 from cli.processes.child import Child, ProcessDied
 from cli.processes.ports import PortReservations
 from cli.processes.supervisor import Supervisor, Tier
@@ -28,14 +29,15 @@ class Terminated(BaseException):
     """SIGTERM or SIGHUP came: an end that was asked for."""
 
 
-def run(state: Path, *, port: int, webhook_url: str | None) -> None:
+def run(state: Path, *, port: int, webhook_url: str | None, trainer: LocalTrainer | None = None) -> None:
     """Returns when SIGTERM asks it to end; Ctrl-C raises KeyboardInterrupt. In both cases nothing is left."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
     try:
         with only_one(state), PortReservations(state / "ports.json") as ports_held:
             receiver = None if webhook_url else Receiver(ports_held.claim("webhooks"), _print_event, _print_refusal)
-            options = StackOptions(state, port=port, webhook_url=receiver.url if receiver else webhook_url)
+            address = receiver.url if receiver else webhook_url
+            options = StackOptions(state, port=port, webhook_url=address, trainer=trainer)
             _print("Starting …")
             with receiver or nullcontext(), running(options, ports_held) as stack:
                 secret = stack.first["endpoint"]["secret"]
