@@ -1,6 +1,8 @@
-# One image. What it does is its command: api (unless another is named), worker, sender, beat, migrate.
+# One image for the servers. What it does is its command: api (unless another is named), worker, sender, beat, migrate.
 #
 #   docker build --tag tunery .
+#   docker build --tag tunery-trainer --target trainer .              the trainer too, with PyTorch for CPUs
+#   docker build --tag tunery-trainer --target trainer --build-arg TORCH_BACKEND=cu130 .     … for CUDA 13.0
 #   docker build --tag tunery --secret id=pip.conf,src=pip.conf .     where packages come from a company's own mirror
 
 FROM python:3.13-slim AS builder
@@ -21,12 +23,29 @@ COPY cli cli
 COPY sandbox sandbox
 COPY wire_server wire_server
 COPY shared shared
+COPY trainer trainer
 COPY worker worker
 # Compiled here because it cannot be there, on a read-only root; unchecked because these files never change again.
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app
 
 
-FROM python:3.13-slim
+FROM python:3.13-slim AS trainer-builder
+
+# PyTorch's own wheels bring CUDA's libraries, so the image is the same for CPUs and GPUs; the host has the driver.
+ARG TORCH_BACKEND=cpu
+COPY requirements-trainer.lock /build/requirements-trainer.lock
+COPY --from=builder /app/cli/requirements-uv.lock /build/requirements-uv.lock
+RUN --mount=type=cache,target=/root/.cache \
+    --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    pip install --require-hashes --requirement /build/requirements-uv.lock \
+    && python -m venv --without-pip /opt/trainer-env \
+    && uv pip install --python /opt/trainer-env/bin/python --link-mode copy --compile-bytecode \
+        --require-hashes --no-deps --only-binary :all: --requirement /build/requirements-trainer.lock \
+    && uv pip install --python /opt/trainer-env/bin/python --link-mode copy --compile-bytecode \
+        --torch-backend "$TORCH_BACKEND" torch==2.13.0
+
+
+FROM python:3.13-slim AS server
 
 LABEL org.opencontainers.image.title="Tunery" \
       org.opencontainers.image.description="A fine-tuning platform that a company runs for itself, on OpenAI's wire." \
@@ -58,3 +77,23 @@ HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
 
 ENTRYPOINT ["python", "-m", "cli"]
 CMD ["api"]
+
+
+FROM server AS trainer
+
+COPY --from=trainer-builder /opt/trainer-env /opt/trainer-env
+
+ENV TRAINER_HOST=0.0.0.0 \
+    TRAINER_PORT=8791 \
+    TRAINER_FOLDER=/data \
+    TRAINER_PYTHON=/opt/trainer-env/bin/python \
+    HF_HOME=/tmp/huggingface
+
+EXPOSE 8791
+HEALTHCHECK NONE
+ENTRYPOINT ["python", "-m", "trainer"]
+CMD []
+
+
+# The last one is what is built where no target is named.
+FROM server

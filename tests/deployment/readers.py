@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 SERVERS = ("api", "worker", "sender", "beat")
 OURS = ("migrate", *SERVERS, "sandbox")
+TRAINER = "trainer"  # it has an image of its own
 THEIRS = ("postgres", "redis")
 KEY = "Zm9yIHRoZSB0ZXN0cyBhbG9uZSwgMzIgYnl0ZXMhISE="
 # The variables without which compose stops, each with a value.
@@ -45,9 +46,14 @@ def stages() -> list[Stage]:
     return found
 
 
-def final_instruction(instruction: str) -> str:
-    """The text of an instruction that the last stage has exactly once."""
-    (text,) = (text for word, text in stages()[-1] if word == instruction)
+def stage(name: str) -> Stage:
+    (found,) = (stage for stage in stages() if stage[0][1].endswith(f" AS {name}"))
+    return found
+
+
+def final_instruction(instruction: str, of: str = "server") -> str:
+    """The text of an instruction that this stage has exactly once."""
+    (text,) = (text for word, text in stage(of) if word == instruction)
     return text
 
 
@@ -56,8 +62,8 @@ def words_of(text: str) -> list[str]:
     return words
 
 
-def variables_of(instruction: str) -> dict[str, str]:
-    return dict(pair.split("=", 1) for pair in shlex.split(final_instruction(instruction)))
+def variables_of(instruction: str, of: str = "server") -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in shlex.split(final_instruction(instruction, of)))
 
 
 def copied_paths() -> set[str]:

@@ -6,17 +6,20 @@ import shlex
 import pytest
 
 from cli.local import commands
+from cli.trainer import torch_build
 from tests.deployment.readers import (
     OURS,
     REQUIRED,
     ROOT,
     SERVERS,
     THEIRS,
+    TRAINER,
     copied_paths,
     environment_of,
     final_instruction,
     interpolated,
     services,
+    stage,
     stages,
     stop_grace_seconds,
     variables_of,
@@ -36,9 +39,11 @@ def test_the_image_contains_what_the_commands_need_and_nothing_else() -> None:
         "cli",
         "sandbox",
         "wire_server",
+        "trainer",
         "alembic",
         "pyproject.toml",
         "requirements.lock",
+        "requirements-trainer.lock",
     }
     assert all((ROOT / path).exists() for path in copied_paths())
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
@@ -52,7 +57,11 @@ def test_packages_are_installed_from_the_lock_by_hash_and_compiled() -> None:
 
 
 def test_nothing_secret_is_in_the_image() -> None:
-    names = [*variables_of("ENV"), *(text for stage in stages() for word, text in stage if word == "ARG")]
+    names = [
+        *variables_of("ENV"),
+        *variables_of("ENV", "trainer"),
+        *(text for stage in stages() for word, text in stage if word == "ARG"),
+    ]
     assert not [name for name in names if re.search("KEY|SECRET|PASSWORD|TOKEN|_URL", name)]
 
 
@@ -66,7 +75,7 @@ def test_the_version_is_written_in_pyproject_alone_and_the_image_has_that_file()
     assert {services()[name]["image"] for name in OURS} == {"tunery"}
 
 
-@pytest.mark.parametrize("name", OURS + THEIRS)
+@pytest.mark.parametrize("name", [*OURS, TRAINER, *THEIRS])
 def test_a_container_has_a_read_only_root_and_no_capabilities(name: str) -> None:
     service = services()[name]
     assert service["read_only"]
@@ -74,7 +83,7 @@ def test_a_container_has_a_read_only_root_and_no_capabilities(name: str) -> None
     assert service["security_opt"] == ["no-new-privileges:true"]
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", [*OURS, TRAINER])
 def test_our_containers_have_an_init_process_and_longer_to_stop_than_a_server_needs(name: str) -> None:
     assert services()[name]["init"]
     assert stop_grace_seconds(name) > commands.GRACE
@@ -102,7 +111,7 @@ def test_api_worker_and_beat_share_one_storage_volume() -> None:
     assert mounted == {"api", "worker", "beat"}
 
 
-@pytest.mark.parametrize("name", OURS + THEIRS)
+@pytest.mark.parametrize("name", [*OURS, TRAINER, *THEIRS])
 def test_no_secret_is_in_a_command_line(name: str) -> None:
     service = services()[name]
     written = interpolated(
@@ -112,7 +121,21 @@ def test_no_secret_is_in_a_command_line(name: str) -> None:
     assert "-a " not in written
 
 
-@pytest.mark.parametrize("name", OURS + THEIRS)
+@pytest.mark.parametrize("name", [*OURS, TRAINER, *THEIRS])
 def test_a_container_has_limits_of_memory_and_processes(name: str) -> None:
     assert re.fullmatch(r"\d+[mg]", services()[name]["mem_limit"])
     assert 0 < services()[name]["pids_limit"] <= 512
+
+
+def test_the_image_that_is_built_without_a_target_is_the_servers() -> None:
+    assert stages()[-1] == [("FROM", "server")]
+
+
+def test_the_trainers_image_has_an_environment_by_hash_and_the_same_torch_as_a_checkout() -> None:
+    (install,) = (text for word, text in stage("trainer-builder") if word == "RUN")
+    assert "--require-hashes --no-deps --only-binary :all: --requirement /build/requirements-trainer.lock" in install
+    assert f"torch=={torch_build.TORCH}" in shlex.split(install)
+    variables = variables_of("ENV", "trainer")
+    assert variables["TRAINER_PYTHON"] in {f"{path}/bin/python" for path in shlex.split(install)}
+    assert f"trainer:{variables['TRAINER_FOLDER']}" in services()[TRAINER]["volumes"]
+    assert f"'127.0.0.1', {variables['TRAINER_PORT']}" in str(services()[TRAINER]["healthcheck"]).replace('"', "'")
