@@ -26,6 +26,7 @@ from benchmarks.datasets.hostile_lines import (
     with_tools,
     words,
 )
+from benchmarks.datasets.hostile_odd import ODD_FILES, ODD_NO_CHAT
 
 KANJI = "".join(map(chr, range(0x4E00, 0x9FA5)))
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -131,8 +132,10 @@ FILES: dict[str, Callable[[], Lines]] = {
     "line breaks": same(GOOD.replace(b"Hi", b"\\n \\r\\n" * 5_000)),
     "digits": words("0123456789", 50_000, 1),
     "punctuation": words("!?.,;:-_()[]", 50_000, 1),
+    **ODD_FILES,
 }
 NO_CHAT = {"lines of {} alone", "preferences, each field wrong", "completions, each field wrong", "equal outputs"}
+NO_CHAT |= ODD_NO_CHAT
 
 
 def write(path: Path, name: str, megabytes: float) -> Path:

@@ -67,7 +67,7 @@ class RichDecoder:
         self._limits = limits
         self._known = frozenset(type_.__struct_fields__)
         self._is_chat, self._is_reinforcement = format == CHAT, format == REINFORCEMENT
-        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(type_).decode
+        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(type_).decode
         self._convert = partial(msgspec.convert, type=type_)
         self._counted: Callable[[Any, list[str]], list[CountedMessage]] = self._counted_chat
         if format in (PREFERENCE, COMPLETION):
@@ -95,7 +95,7 @@ class RichDecoder:
     def _read(self, lines: Sequence[bytes], data: bytes) -> Read | None:
         codes: Iterable[list[str]] = repeat([])
         try:
-            values = examples = list(map(self._decode, lines))
+            values = examples = list(map(self.decode, lines))
             encoded = encoded_once(examples, data)
         except msgspec.DecodeError:
             more = self._read_with_more_keys(lines, data)

@@ -1,8 +1,10 @@
 """Decodes lines on the fastest path that takes them, plain or rich, and counts their warnings."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from io import BytesIO
+from typing import Any
 
 from shared.datasets.validation.lines.plain import PLAIN_FORMATS, PlainMessage, read_plain
 from shared.datasets.validation.lines.rich import RichDecoder
@@ -14,6 +16,8 @@ from shared.datasets.validation.rules.limits import rules
 from shared.datasets.validation.scanning.examples import Example, images_of
 from shared.datasets.validation.scanning.noted import Noted
 from shared.datasets.validation.scanning.range_result import RangeResult
+
+MAX_AT_ONCE = 256  # lines, of a block in which some may have a finding
 
 
 class LineDecoder:
@@ -38,6 +42,33 @@ class LineDecoder:
         halves = ["lone_surrogate"] * texts_with_halves(data)
         lines = BytesIO(whole).readlines()
         return self._read_whole(lines, whole, halves) or self._read_rich(lines, whole, halves)
+
+    def decode_each(self, lines: Sequence[bytes]) -> Iterator[tuple[int, Sequence[Example]]]:
+        """Lines of which some may have a finding: where those begin that are decoded at once, and their examples.
+
+        A line that must be examined comes alone, without an example. What follows it is decoded later, since it may
+        fill the list of a code.
+        """
+        start, size = 0, MAX_AT_ONCE
+        while start < len(lines):
+            some = list(lines[start : start + size])
+            decoded = self.decode(some, b"".join(some))
+            if decoded is None and len(some) > 1:
+                size = self._decodable(some)
+                continue
+            yield start, decoded or ()
+            start += len(some)
+            size = min(4 * size, MAX_AT_ONCE) if decoded else 1
+
+    def _decodable(self, lines: list[bytes]) -> int:
+        """How many lines to try next, after these failed: the first that have the types of one path, or fewer."""
+        for decode in (self._plain.decode, self._rich.decode):
+            examples: list[Any] = []
+            with suppress(ValueError, RecursionError):
+                examples.extend(map(decode, lines))
+            if examples:  # if all have the types, one of them has something else
+                return len(examples) if len(examples) < len(lines) else len(lines) // 4 or 1
+        return 1
 
     def _read_plain(self, lines: list[bytes], data: bytes) -> list[list[PlainMessage]] | None:
         """Plain lines, read without the first message that those before them share."""

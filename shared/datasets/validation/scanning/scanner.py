@@ -80,12 +80,13 @@ class RangeScanner:
         self._noted.add_each(blank, Finding("blank_line", None, "the line is blank"))
         examples: dict[int, Example] = {}
         examined: set[int] = set()
-        retry = len(lines.lines) > 1 or lines.block.offset == 0  # a block of one line was tried
-        for index in written:
-            line = lines.lines[index]
-            if decoded := self._decoder.decode([line], line) if retry else None:
-                examples[index] = decoded[0]
-            elif messages := self._examine(lines, index, line):
+        texts = [lines.lines[index] for index in written]
+        for first, decoded in self._decoder.decode_each(texts):
+            if decoded:
+                examples.update(zip(written[first : first + len(decoded)], decoded, strict=True))
+                continue
+            index = written[first]
+            if messages := self._examine(lines, index, texts[first]):
                 examples[index] = messages
                 examined.add(index)
             elif self.result.is_hopeless():
