@@ -16,6 +16,7 @@ ACROSS = {
     "api/audit/refusals.py _add": "a refused request may have no project",
     "api/routes/organization/audit_logs.py _lines": "an admin exports the audit log of all projects",
     "api/auth/deps.py _find": "finds the project of an API key",
+    "api/streams/event_feed.py _note_readers": "notes each streamed project itself, and shows nothing",
     "api/streams/event_feed.py _find": "one query for the streams of all projects; each stream gets its own project",
     "api/auth/last_used.py write": "updates one key by its id; a project's session cannot write keys",
     "api/streams/feed.py _find": "one query for the streams of all projects; each stream gets its own job",

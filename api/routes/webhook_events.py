@@ -49,7 +49,7 @@ def list_webhook_events(
     With `Accept: text/event-stream`, the response streams new events (or those after `Last-Event-ID`) as they happen,
     each at least once. The filters apply to the stream too, `after` and `limit` do not.
     """
-    readers.note_reader(session, caller.project_id)
+    readers.note_readers(session, [caller.project_id])
     if MEDIA_TYPE in request.headers.get("accept", ""):
         return follow(request, caller, wanted, _time_of(session, caller.project_id, last_event_id))
     rows = deliveries.list_events(session, caller.project_id, wanted, after=after, limit=limit)

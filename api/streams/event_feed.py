@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import String, any_, func, literal, true
@@ -18,12 +18,14 @@ from shared.db.ids import COMMIT_WINDOW, first_id
 from shared.db.times import utc_now
 from shared.projects import callers
 from shared.projects.callers import Presented
+from shared.webhooks import readers
 from shared.webhooks.models import WebhookEvent
 from shared.webhooks.schemas import WebhookEventPublic
 
 log = get_logger(__name__)
 MAX_EVENTS_PER_POLL = 200  # of each project, so that one with many keeps no other waiting
 MAX_BUFFERED_EVENTS = 1_000  # per project
+NOTE_READERS_EVERY = timedelta(days=1)
 
 
 class EventEntry(NamedTuple):
@@ -75,14 +77,24 @@ class _Found:
 
 
 class EventPolling(Polling[ProjectFeed, EventEntry]):
+    """Also notes at `note_at` that the projects read their events, since a stream may stay open for months."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.note_at = utc_now()
+
     def begin(self) -> None:
-        """Nothing: each feed knows from where on it must be read."""
+        """Where to read from is each feed's own matter. A stream that is opened notes its project itself."""
+        self.note_at = utc_now() + NOTE_READERS_EVERY
 
     async def poll(self) -> bool:
         since, keys = window_start(), self.keys()
         known = {project_id: (feed.since, frozenset(feed.seen)) for project_id, feed in self.buffers.items()}
         try:
             found = await run_in_threadpool(_find, known, keys)
+            if utc_now() >= self.note_at:
+                await run_in_threadpool(_note_readers, list(known))
+                self.note_at = utc_now() + NOTE_READERS_EVERY
         except (OperationalError, TimeoutError) as error:
             log.warning("the events of streamed projects cannot be read", reason=str(error))
             return True
@@ -109,6 +121,11 @@ def _find(known: Mapping[str, tuple[str, frozenset[str]]], keys: set[Presented])
             for event in session.exec(query.order_by(WebhookEvent.id)):
                 found.setdefault(event.project_id, []).append(entry_of(event))
     return _Found(valid, found)
+
+
+def _note_readers(project_ids: list[str]) -> None:
+    with transaction() as session:
+        readers.note_readers(session, project_ids)
 
 
 def _unseen_ids(session: Session, known: Mapping[str, tuple[str, frozenset[str]]]) -> list[str]:

@@ -37,8 +37,11 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     quota.check(session, caller.project_id)
     asked = new_job.columns(session, caller.project_id, new)
     credential = tuned_models.account_to_tune(session, caller.project_id, asked["model"])
-    tuned_models.check_permitted(session, caller.project_id, rule_of(project), asked["model"])
-    tuned_models.check_named_beside(session, caller.project_id, in_graders(asked["method"]))
+    rule, graders = rule_of(project), in_graders(asked["method"])
+    tuned_models.check_permitted(session, caller.project_id, rule, asked["model"])
+    for field, name in graders:
+        tuned_models.check_permitted(session, caller.project_id, rule, name, param=field)
+    tuned_models.check_named_beside(session, caller.project_id, graders)
     asked["provider_options"] = new_job.provider_options(credential, asked["provider_options"])
     files = {
         param: datasets.get_for_training(session, caller.project_id, asked[param], param)

@@ -162,7 +162,9 @@ def _unlisted_account(session: Session, project_id: str, name: str) -> Credentia
     return unlisted[0] if unlisted and not _may_be_tuned(session, project_id, name) else None
 
 
-def check_permitted(session: Session, project_id: str, rule: ModelRule | None, name: str) -> None:
+def check_permitted(
+    session: Session, project_id: str, rule: ModelRule | None, name: str, *, param: str = "model"
+) -> None:
     """Raises `Forbidden` if the project's model permissions exclude the model (of a tuned one: its first base)."""
     if rule is None:
         return
@@ -172,7 +174,7 @@ def check_permitted(session: Session, project_id: str, rule: ModelRule | None, n
         raise Forbidden(
             f"Project `{project_id}` does not have access to model `{name}`: ask your operator",
             code="model_not_found",
-            param="model",
+            param=param,
         )
 
 

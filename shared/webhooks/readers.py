@@ -13,10 +13,10 @@ FORGOTTEN_AFTER = timedelta(days=30)
 NOTE_EVERY = timedelta(hours=1)
 
 
-def note_reader(session: Session, project_id: str) -> None:
-    """From now on the project's events are written, for 30 days after it last read them."""
+def note_readers(session: Session, project_ids: list[str]) -> None:
+    """From now on the projects' events are written, for 30 days after they last read them."""
     long_ago = or_(col(Project.events_read_at).is_(None), col(Project.events_read_at) < utc_now() - NOTE_EVERY)
-    session.exec(update(Project).where(col(Project.id) == project_id, long_ago).values(events_read_at=utc_now()))
+    session.exec(update(Project).where(col(Project.id).in_(project_ids), long_ago).values(events_read_at=utc_now()))
 
 
 def has_readers(session: Session, project_id: str) -> bool:

@@ -64,6 +64,16 @@ def test_a_tuned_model_follows_the_rule_of_its_base_model(admin: OpenAI, alice: 
     assert ask(alice, tuned)
 
 
+def test_a_grader_follows_the_rule_too(admin: OpenAI, alice: Person) -> None:
+    judge = {"type": "score_model", "name": "judge", "model": OTHER, "input": [{"role": "user", "content": "{{item}}"}]}
+    multi = {"type": "multi", "name": "both", "graders": {"judge": judge}, "calculate_output": "judge"}
+    permit(admin, alice, "deny_list", OTHER)
+    for grader in (judge, multi):
+        with pytest.raises(APIStatusError) as refused:
+            alice.create_job(model=MINI, method={"type": "reinforcement", "reinforcement": {"grader": grader}})
+        assert facts(refused.value) == (403, "model_not_found", "method.reinforcement.grader")
+
+
 def test_a_rule_can_be_read_and_deleted(admin: OpenAI, alice: Person) -> None:
     permissions = admin.admin.organization.projects.model_permissions
     before = permissions.retrieve(alice.project_id)

@@ -1,15 +1,19 @@
 """Webhook events that nobody can ever ask for are not written."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
+from api.streams.event_feed import poller
 from shared.db.times import utc_now
 from shared.projects.models import Project
 from shared.webhooks.models import WebhookDelivery, WebhookEvent
+from tests.api.test_webhook_events import following
+from tests.servers import PATIENCE
 from tests.worker.support import change, endpoint_of, ids, settings
-from tests.world import Person
+from tests.world import Person, row
 
 URL = "http://127.0.0.1:9/"
 
@@ -55,3 +59,16 @@ def test_who_has_read_events_in_the_last_30_days_finds_those_that_happen(alice: 
     change(Project, alice.project_id, events_read_at=utc_now() - timedelta(days=31))
     alice.create_job()
     assert len(ids(WebhookEvent)) == 1
+
+
+def test_a_stream_that_stays_open_counts_as_reading_each_day(alice: Person, bob: Person) -> None:
+    with following(alice):
+        long_ago = utc_now() - timedelta(days=40)
+        for person in (alice, bob):
+            change(Project, person.project_id, events_read_at=long_ago)
+        poller.note_at = utc_now()
+        deadline = time.monotonic() + PATIENCE
+        while row(Project, alice.project_id).events_read_at == long_ago:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert row(Project, bob.project_id).events_read_at == long_ago
