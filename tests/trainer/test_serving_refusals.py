@@ -1,9 +1,7 @@
 """Wrong requests and broken adapters get an error line, and the process lives on."""
 
 import json
-import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.trainer import environment, serving
+from tests.trainer import serving
 from tests.trainer.serving import Process
 
 pytestmark = pytest.mark.timeout(600)
@@ -111,18 +109,3 @@ def test_it_leaves_with_its_parent_and_takes_its_socket_along(process: Process) 
     process.process.stdin.close()
     assert process.process.wait(serving.PATIENCE) == 0
     assert not process.path.exists()
-
-
-def test_a_client_that_leaves_ends_its_answer() -> None:
-    program = environment.ROOT / "tests" / "trainer" / "serving_cancelled.py"
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [environment.python(), str(program), str(environment.tiny_base()), f"{folder}/socket"],
-            cwd=environment.ROOT,
-            env=os.environ | {"PYTHONPATH": str(environment.ROOT)},
-            stdout=subprocess.PIPE,
-            check=True,
-            timeout=serving.PATIENCE,
-        )
-    counts = json.loads(done.stdout.splitlines()[-1])
-    assert counts["made"] <= 2 < counts["of"]
