@@ -1,16 +1,20 @@
 """A job's folder: its lines, its checkpoints and its lock, and the memory that it may take."""
 
 import errno
+import fcntl
 import json
+import math
+import os
 import struct
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from trainer.job import settings
+from trainer.job import folder_lock, settings
 from trainer.job.checkpoints import Checkpoints, step_of
-from trainer.job.failures import Failed, is_out_of_memory
+from trainer.job.failures import Failed, is_out_of_memory, refuse_what_went_astray
 from trainer.job.lines import Lines
 from trainer.job.memory import available, estimate, weights
 from trainer.job.memory.estimate import Batch
@@ -42,6 +46,13 @@ def test_a_folder_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
     checkpoints.publish(written, "step-3", "small")
     assert [path.name for path in (tmp_path / "step-3").iterdir()] == ["adapter_config.json"]
     assert json.loads((tmp_path / "step-3" / "adapter_config.json").read_text()) == {"base_model_name_or_path": "small"}
+
+
+def test_the_next_process_waits_until_the_one_before_has_left(tmp_path: Path) -> None:
+    before = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(before, fcntl.LOCK_EX)
+    threading.Timer(0.3, os.close, [before]).start()
+    assert folder_lock.hold(tmp_path)
 
 
 def base(folder: Path, **config: Any) -> Path:
@@ -97,6 +108,13 @@ def test_the_free_memory_is_known() -> None:
     room = available.of_host()
     assert room is not None
     assert room > 2**20
+
+
+def test_numbers_that_are_not_finite_end_the_job() -> None:
+    refuse_what_went_astray(3, 0.5, 1.0, 2.0)
+    for value in (math.nan, math.inf):
+        with pytest.raises(Failed, match=r"after step 3: training went astray. Lower the learning rate \(0.5 now\)"):
+            refuse_what_went_astray(3, 0.5, 1.0, value)
 
 
 @pytest.mark.parametrize(

@@ -101,3 +101,4 @@ def test_preferences_are_learnt_from_the_model_that_it_starts_from_and_it_is_can
     assert last["event"] == "cancelled"
     assert not (folder / f"step-{last['step']}").exists() or last["step"] % 2 == 0
     assert not (folder / "final").exists()
+    assert not (folder / "partial").exists()

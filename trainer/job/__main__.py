@@ -44,8 +44,9 @@ def main(arguments: list[str]) -> int:
         failure = _failure(error, job)
         if not isinstance(error, Failed):
             traceback.print_exc()
+    finally:
+        checkpoints.clear_partial()
     lines.write("failed", code=failure.code, message=failure.message, param=failure.param)
-    checkpoints.clear_partial()
     return _OUT_OF_MEMORY if failure.code == "out_of_memory" else _FAILED
 
 

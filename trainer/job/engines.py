@@ -11,6 +11,7 @@ from transformers import Trainer
 from trl import DPOTrainer, SFTTrainer
 
 from trainer.job.checkpoints import Checkpoints
+from trainer.job.failures import refuse_what_went_astray
 from trainer.job.lines import Lines
 from trainer.job.settings import Job
 from trainer.job.stopping import Stopping
@@ -58,6 +59,7 @@ class _Engine(Trainer):
                 totals[name][1] += float(count)
         self.model.train()
         means = {name: value / count for name, (value, count) in totals.items() if count}
+        refuse_what_went_astray(self.state.global_step, self.job.learning_rate, *means.values())
         self.lines.write("valid", step=self.state.global_step, **means)
         return {}
 

@@ -1,6 +1,7 @@
 """Why a job ends without a model: a code, a sentence for the caller, and how memory that ran out is recognised."""
 
 import errno
+import math
 
 
 class Failed(Exception):
@@ -14,6 +15,17 @@ class Failed(Exception):
 class OutOfMemory(Failed):
     def __init__(self, message: str) -> None:
         super().__init__("out_of_memory", message)
+
+
+def refuse_what_went_astray(step: int, learning_rate: float, *values: float) -> None:
+    """Numbers that are not finite never come back; as JSON they could not even be told."""
+    if not all(map(math.isfinite, values)):
+        raise Failed(
+            "training_failed",
+            f"The loss is not a finite number after step {step}: training went astray. Lower the learning rate "
+            f"({learning_rate:g} now), or look for broken examples.",
+            "learning_rate",
+        )
 
 
 # Torch raises plain RuntimeErrors where the host's allocator fails, other libraries errors of their own.

@@ -1,11 +1,10 @@
 """What a job tells at each step, and when it saves, validates and stops."""
 
-import math
 from typing import Any
 
 from transformers import TrainerCallback
 
-from trainer.job.failures import Failed
+from trainer.job.failures import refuse_what_went_astray
 
 _REWARDS = ("margins", "accuracies", "chosen", "rejected")
 
@@ -30,13 +29,7 @@ class Progress(TrainerCallback):
         state.log_history.clear()  # it is part of each checkpoint, and grows with each step
         if "loss" not in logs:
             return
-        if not math.isfinite(logs["loss"]) or not math.isfinite(logs["grad_norm"]):
-            raise Failed(
-                "training_failed",
-                f"The loss is not a finite number after step {state.global_step}: training went astray. Lower the "
-                f"learning rate ({self.engine.job.learning_rate:g} now), or look for broken examples.",
-                "learning_rate",
-            )
+        refuse_what_went_astray(state.global_step, self.engine.job.learning_rate, logs["loss"], logs["grad_norm"])
         line = {"train_loss": logs["loss"], "learning_rate": logs["learning_rate"], "grad_norm": logs["grad_norm"]}
         if "mean_token_accuracy" in logs:
             line["train_mean_token_accuracy"] = logs["mean_token_accuracy"]

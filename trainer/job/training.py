@@ -140,7 +140,6 @@ def _publish_final(engine: Any, job: Job, checkpoints: Checkpoints, lines: Lines
     engine.processing_class.save_pretrained(written)
     model_card.write(written, job, lines)
     checkpoints.publish(written, "final", job.base_name)
-    checkpoints.clear_partial()
 
 
 def _largest(rows: Rows, batch_size: int) -> estimate.Batch:
