@@ -3,7 +3,7 @@
 from sqlalchemy import ColumnElement, delete, inspect
 from sqlmodel import Session, SQLModel, select
 
-DELETE_BATCH_ROWS = 1000
+DELETE_BATCH_ROWS = 500
 
 
 def delete_batch(session: Session, model: type[SQLModel], condition: ColumnElement[bool]) -> int:

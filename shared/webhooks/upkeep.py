@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
-from shared.db.batches import delete_batch
+from shared.db.batches import DELETE_BATCH_ROWS, delete_batch
 from shared.db.ids import first_id
 from shared.db.times import utc_now
 from shared.projects import keys
@@ -24,7 +24,6 @@ from shared.webhooks.models import (
 )
 
 KEY_EXPIRY_NOTICE = timedelta(days=7)
-DELETE_BATCH_ROWS = 1000
 
 
 def notify_expiring_keys(session: Session) -> None:
