@@ -6,6 +6,7 @@ is enough once the first of a kind are listed; a line with any others is examine
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice, repeat
 from operator import add
@@ -16,12 +17,12 @@ from msgspec import UNSET
 
 from shared.datasets.validation.findings.codes import Severity, severity_of
 from shared.datasets.validation.findings.finding import UnreadableLine
-from shared.datasets.validation.lines.more_keys import WithMoreKeys, read_with_more_keys
+from shared.datasets.validation.lines.more_keys import read_with_more_keys
 from shared.datasets.validation.lines.rich_messages import NeedsRules, counted_messages
-from shared.datasets.validation.lines.rich_types import Chat, Pair, Preference, Tool
+from shared.datasets.validation.lines.rich_types import Chat, Pair, Preference
 from shared.datasets.validation.lines.secrets import is_suspicious
 from shared.datasets.validation.lines.texts import MAX_COUNTED, codes_of_texts, escapes_letters
-from shared.datasets.validation.reading.hidden import encoded_once
+from shared.datasets.validation.reading.hidden import encoded_once, has_long_number, may_be_deep
 from shared.datasets.validation.reading.strict_json import read_strictly
 from shared.datasets.validation.rules.counted_message import CountedMessage
 from shared.datasets.validation.rules.formats import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT
@@ -64,8 +65,7 @@ class RichDecoder:
 
     def __init__(self, format: str, limits: Limits) -> None:
         type_, self._tools_frame = _FORMATS[format]
-        self._limits = limits
-        self._known = frozenset(type_.__struct_fields__)
+        self._limits, self._format = limits, format
         self._is_chat, self._is_reinforcement = format == CHAT, format == REINFORCEMENT
         self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(type_).decode
         self._convert = partial(msgspec.convert, type=type_)
@@ -74,7 +74,7 @@ class RichDecoder:
             self._counted = self._counted_preference if format == PREFERENCE else _counted_pair
         self._tools: dict[bytes, Declared] = {}
         self._only_counts: Callable[[Collection[str]], bool]
-        self._may_have_images = False
+        self._may_have_images = self._may_lack_keys = False
 
     def read(
         self,
@@ -94,17 +94,15 @@ class RichDecoder:
 
     def _read(self, lines: Sequence[bytes], data: bytes) -> Read | None:
         codes: Iterable[list[str]] = repeat([])
-        try:
+        if has_long_number(data) or any(map(may_be_deep, lines)):
+            return None
+        encoded: bytes | None = None
+        with suppress(msgspec.ValidationError):
             values = examples = list(map(self.decode, lines))
             encoded = encoded_once(examples, data)
-        except msgspec.DecodeError:
-            more = self._read_with_more_keys(lines, data)
-            if more is None:
-                return None
-            examples, values, encoded = more.examples, more.values, more.encoded
-            codes = more.codes if self._is_chat else codes
+        self._may_lack_keys = encoded is None
         if encoded is None:
-            return None
+            examples, values, encoded, codes = read_with_more_keys(lines, data, self._format, self._convert)
         found: list[str] = []
         is_odd = is_suspicious(data)
         self._may_have_images = b'"image_url"' in data or is_odd  # then the key may have escapes
@@ -121,11 +119,6 @@ class RichDecoder:
         ]
         return Read(counted, Counter(found), self._may_have_images)
 
-    def _read_with_more_keys(self, lines: Sequence[bytes], data: bytes) -> WithMoreKeys | None:
-        if not (self._is_chat or self._is_reinforcement):
-            return None  # there, other keys may be those of another format
-        return read_with_more_keys(lines, data, self._known, self._convert)
-
     def _counted_line(self, example: Any, codes: list[str], found: list[str]) -> list[CountedMessage]:
         """The messages of one line; adds its `codes` and those of its other warnings to `found`."""
         messages = self._counted(example, codes)
@@ -136,13 +129,13 @@ class RichDecoder:
         return messages
 
     def _counted_chat(self, example: Chat, codes: list[str]) -> list[CountedMessage]:
-        declared = self._declared(bytes(example.tools)) if example.tools is not UNSET else _NO_TOOLS
+        declared = self._declared(example)
         codes += declared.codes
         if isinstance(example.parallel_tool_calls, bool) and not declared.text:
             codes.append("pointless_key")
         if codes and not self._only_counts(set(codes)):
             raise NeedsRules
-        messages = counted_messages(example.messages, declared.names, codes)
+        messages = counted_messages(example.messages, declared.names, codes, self._limits)
         if self._is_chat and not (messages[-1].trained or any(message.trained for message in messages)):
             if all(message.role != "assistant" for message in messages):
                 raise NeedsRules
@@ -159,18 +152,23 @@ class RichDecoder:
 
     def _counted_preference(self, example: Preference, codes: list[str]) -> list[CountedMessage]:
         outputs = [*example.preferred_output, *example.non_preferred_output]
-        if any(output.tool_calls for output in outputs):
-            raise NeedsRules
-        if isinstance(example.input.messages[-1], Tool) or getattr(example.input.messages[-1], "tool_calls", None):
+        if getattr(example.input.messages[-1], "tool_calls", None):
             raise NeedsRules  # The outputs must answer the calls that are open.
         if outputs[0] == outputs[1]:
+            if self._may_lack_keys:
+                raise NeedsRules
             codes.append("identical_outputs")
-        messages = self._counted_chat(example.input, codes)
+        messages, names = self._counted_chat(example.input, codes), self._declared(example.input).names
         if any(message.images_low or message.images_high for message in messages):
             raise NeedsRules
-        return [*messages, *counted_messages(outputs, frozenset(), codes)]
+        for output in outputs:
+            messages += counted_messages([output], names, codes, self._limits)
+        return messages
 
-    def _declared(self, tools: bytes) -> Declared:
+    def _declared(self, example: Chat) -> Declared:
+        if example.tools is UNSET:
+            return _NO_TOOLS
+        tools = bytes(example.tools)
         found = self._tools.get(tools)
         return self._read_tools(tools) if found is None else found
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
+from shared.datasets.validation.findings.codes import Severity, severity_of
 from shared.datasets.validation.lines.rich_types import (
     ROLES,
     Assistant,
@@ -11,27 +12,36 @@ from shared.datasets.validation.lines.rich_types import (
     ImagePart,
     Message,
     Part,
+    RefusalPart,
     TextPart,
     Tool,
 )
 from shared.datasets.validation.rules.counted_message import CountedMessage
+from shared.datasets.validation.rules.images import ADDRESS, examine_url
+from shared.datasets.validation.rules.limits import Limits
 from shared.datasets.validation.rules.tools import is_json
 from shared.datasets.validation.rules.values import NAME
+
+WEIGHTS = (UNSET, None, 0, 1)
 
 
 class NeedsRules(Exception):
     """The line may have a finding that is not counted here, so it must be examined rule by rule."""
 
 
-def counted_messages(messages: Sequence[Message], declared: frozenset[str], codes: list[str]) -> list[CountedMessage]:
+def counted_messages(
+    messages: Sequence[Message], declared: frozenset[str], codes: list[str], limits: Limits
+) -> list[CountedMessage]:
     """Each message as it is counted; adds the codes of its warnings. `declared` are the functions on offer."""
     open_calls: set[str] = set()
     counted: list[CountedMessage] = []
     for message in messages:
-        content, name = message.content, message.name if isinstance(message.name, str) else None
+        name = message.name if isinstance(message.name, str) else None
+        if message.weight not in WEIGHTS:
+            raise NeedsRules
         if name is not None and not NAME.match(name):
             codes.append("invalid_name")
-        if message.__class__ is Assistant:
+        if isinstance(message, Assistant):
             if open_calls:
                 raise NeedsRules
             counted.append(_answer(message, name, declared, open_calls, codes))
@@ -40,19 +50,19 @@ def counted_messages(messages: Sequence[Message], declared: frozenset[str], code
             if message.tool_call_id not in open_calls:
                 raise NeedsRules
             open_calls.remove(message.tool_call_id)
-            if isinstance(content, list):
-                codes.append("tool_content_parts")
         elif open_calls:
             raise NeedsRules
         if message.weight is not UNSET and message.weight is not None:
             codes.append("misplaced_weight")
-        if not content:
+        role, content = ROLES[message.__class__], message.content
+        if isinstance(content, list):
+            if role in ("tool", "function"):
+                codes.append("tool_content_parts")
+            counted.append(_of_parts(role, content, name, codes, limits))
+            continue
+        if content == "":
             codes.append("empty_content")
-        role = ROLES[message.__class__]
-        if isinstance(content, str):
-            counted.append(CountedMessage(role, content, False, name))
-        elif isinstance(content, list):
-            counted.append(_of_parts(role, content, name, codes))
+        counted.append(CountedMessage(role, content or "", False, name))
     if open_calls and messages[-1].__class__ is Tool:
         raise NeedsRules
     return counted
@@ -62,17 +72,39 @@ def _answer(
     message: Assistant, name: str | None, declared: frozenset[str], open_calls: set[str], codes: list[str]
 ) -> CountedMessage:
     calls, content = "", message.content
-    if message.tool_calls:
-        open_calls.update([call.id for call in message.tool_calls])
-        if len(open_calls) < len(message.tool_calls):
+    if message.tool_calls or message.function_call:
+        open_calls.update([call.id for call in message.tool_calls or ()])
+        if len(open_calls) < len(message.tool_calls or ()):
             raise NeedsRules
-        calls = "\n".join([_call_text(call.function, declared, codes) for call in message.tool_calls])
+        calls = _text_of_calls(message, declared, codes)
     elif not (content or message.refusal):
         if content != "":
             raise NeedsRules
         codes.append("empty_content")
-    text = content if isinstance(content, str) else _joined(content)
+    if message.tool_calls == []:
+        codes.append("pointless_key")
+    if message.audio is not UNSET and message.audio is not None:
+        codes.append("untrained_part")
+    text = content if isinstance(content, str) else _joined(content, codes)
     return CountedMessage("assistant", text or message.refusal or "", message.weight != 0, name, calls)
+
+
+def _text_of_calls(message: Assistant, declared: frozenset[str], codes: list[str]) -> str:
+    functions = []
+    for call in message.tool_calls or ():
+        if call.type == "custom":
+            if call.custom is UNSET:
+                raise NeedsRules
+            codes.append("untrained_tool")
+        elif call.function is UNSET:
+            raise NeedsRules
+        else:
+            functions.append(call.function)
+    if message.function_call:
+        if message.tool_calls:
+            codes.append("pointless_key")
+        functions.append(message.function_call)
+    return "\n".join([_call_text(function, declared, codes) for function in functions])
 
 
 def _call_text(function: Function, declared: frozenset[str], codes: list[str]) -> str:
@@ -83,7 +115,7 @@ def _call_text(function: Function, declared: frozenset[str], codes: list[str]) -
     return f"{function.name}\n{function.arguments}"
 
 
-def _of_parts(role: str, parts: Sequence[Part], name: str | None, codes: list[str]) -> CountedMessage:
+def _of_parts(role: str, parts: Sequence[Part], name: str | None, codes: list[str], limits: Limits) -> CountedMessage:
     texts: list[str] = []
     low = high = 0
     for part in parts:
@@ -91,12 +123,25 @@ def _of_parts(role: str, parts: Sequence[Part], name: str | None, codes: list[st
             texts.append(part.text)
         elif part.__class__ is not ImagePart:
             codes.append("untrained_part")
-        elif part.image_url.detail == "low":
-            low += 1
         else:
-            high += 1
+            codes += _codes_of_image(part.image_url.url, limits)
+            is_low = part.image_url.detail == "low"
+            low, high = low + is_low, high + (not is_low)
     return CountedMessage(role, "".join(texts), False, name, images_low=low, images_high=high)
 
 
-def _joined(content: Sequence[TextPart] | UnsetType | None) -> str:
-    return "".join([part.text for part in content]) if content else ""
+def _codes_of_image(url: str, limits: Limits) -> list[str]:
+    if ADDRESS.match(url):
+        return []
+    codes = [finding.code for finding in examine_url(url, "", limits)]
+    if any(severity_of(code) is Severity.ERROR for code in codes):
+        raise NeedsRules
+    return codes
+
+
+def _joined(content: Sequence[TextPart | RefusalPart] | UnsetType | None, codes: list[str]) -> str:
+    if not content:
+        return ""
+    if len(content) > 1:
+        codes += ["mixed_parts" for part in content if part.__class__ is RefusalPart]
+    return "".join([part.text if isinstance(part, TextPart) else part.refusal for part in content])

@@ -1,55 +1,63 @@
 """The types of lines with names, weights, tools, calls and parts, which refuse every line with an error.
 
-They accept some of what is only a warning, which `rich` counts. Data of images and the older `functions` are not among
-them: such lines are examined rule by rule.
+They accept what is only a warning, which `rich` counts. Where no rule looks at other keys, they may be there. The older
+`functions` are not among the types: such lines are examined rule by rule.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from shared.datasets.validation.lines.plain import Text
-from shared.datasets.validation.rules.images import ADDRESS
 
 Name = str | UnsetType | None
-Weight = Literal[0, 1] | UnsetType | None
+Weight = float | UnsetType | None  # also 1.0, as spreadsheets write it
+Object = dict[str, Any]
 
 
-class TextPart(msgspec.Struct, tag_field="type", tag="text", forbid_unknown_fields=True, gc=False):
+class TextPart(msgspec.Struct, tag_field="type", tag="text", gc=False):
     text: str
 
 
-class Address(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    url: Annotated[str, msgspec.Meta(pattern=rf"\A{ADDRESS.pattern}")]
+class RefusalPart(msgspec.Struct, tag_field="type", tag="refusal", gc=False):
+    refusal: str
+
+
+class Address(msgspec.Struct, gc=False):
+    url: str
     detail: Literal["low", "high", "auto"] | UnsetType = UNSET
 
 
-class ImagePart(msgspec.Struct, tag_field="type", tag="image_url", forbid_unknown_fields=True, gc=False):
+class ImagePart(msgspec.Struct, tag_field="type", tag="image_url", gc=False):
     image_url: Address
 
 
-class File(msgspec.Struct, tag_field="type", tag="file", forbid_unknown_fields=True, gc=False):
-    file: dict[str, str]
+class File(msgspec.Struct, tag_field="type", tag="file", gc=False):
+    file: Object
 
 
-class Audio(msgspec.Struct, tag_field="type", tag="input_audio", forbid_unknown_fields=True, gc=False):
-    input_audio: dict[str, str]
+class Audio(msgspec.Struct, tag_field="type", tag="input_audio", gc=False):
+    input_audio: Object
 
 
 Part = TextPart | ImagePart | File | Audio
 Parts = Annotated[list[TextPart], msgspec.Meta(min_length=1)]
+AnswerParts = Annotated[list[TextPart | RefusalPart], msgspec.Meta(min_length=1)]
 
 
-class Function(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class Function(msgspec.Struct, gc=False):
     name: str
     arguments: str
 
 
-class Call(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+class Call(msgspec.Struct, gc=False):
+    """A call of a function, or of a custom tool."""
+
     id: str
-    function: Function
-    type: Literal["function"] | UnsetType = UNSET
+    function: Function | UnsetType = UNSET
+    type: Literal["function", "custom"] | UnsetType = UNSET
+    custom: Object | UnsetType = UNSET
 
 
 class System(msgspec.Struct, tag_field="role", tag="system", forbid_unknown_fields=True, gc=False):
@@ -75,17 +83,35 @@ class Tool(msgspec.Struct, tag_field="role", tag="tool", forbid_unknown_fields=T
     tool_call_id: str
 
 
+class FunctionAnswer(
+    msgspec.Struct, tag_field="role", tag="function", forbid_unknown_fields=True, kw_only=True, gc=False
+):
+    """The older form of an answer to a call."""
+
+    content: str | Parts | None
+    name: str
+    weight: Weight = UNSET
+
+
 class Assistant(msgspec.Struct, tag_field="role", tag="assistant", forbid_unknown_fields=True, gc=False):
-    content: str | Parts | UnsetType | None = UNSET
+    content: str | AnswerParts | UnsetType | None = UNSET
     name: Name = UNSET
     weight: Weight = UNSET
     refusal: str | UnsetType | None = UNSET
-    tool_calls: Annotated[list[Call], msgspec.Meta(min_length=1)] | UnsetType | None = UNSET
+    audio: Any = UNSET
+    tool_calls: list[Call] | UnsetType | None = UNSET
+    function_call: Function | UnsetType | None = UNSET
 
 
-Message = System | Developer | User | Tool | Assistant
+Message = System | Developer | User | Tool | FunctionAnswer | Assistant
 Output = Annotated[list[Assistant], msgspec.Meta(min_length=1, max_length=1)]
-ROLES: dict[type, str] = {System: "system", Developer: "developer", User: "user", Tool: "tool"}
+ROLES: dict[type, str] = {
+    System: "system",
+    Developer: "developer",
+    User: "user",
+    Tool: "tool",
+    FunctionAnswer: "function",
+}
 
 
 class Chat(msgspec.Struct, forbid_unknown_fields=True, gc=False):

@@ -55,6 +55,24 @@ def _with_repeated_keys(text: str, **hooks: Any) -> StrictValue:
     return StrictValue(value, list(_repeated(value, repeated)) if repeated else [])
 
 
+def count_repeated_keys(text: str) -> tuple[Any, int]:
+    """The value of sound JSON, and how often a key is there twice with different values.
+
+    Raises `ValueError` if objects or lists are among those values: what is wrong in them would count too.
+    """
+    repeated: list[tuple[dict[str, Any], str]] = []
+
+    def read(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = _object(pairs, repeated)
+        if len(found) < len(pairs) and any(
+            type(value) in (dict, list) and value is not found[key] for key, value in pairs
+        ):
+            raise ValueError("a repeated key of an object or a list")
+        return found
+
+    return json.loads(text, object_pairs_hook=read), len(repeated)
+
+
 def _read_with_json(line: bytes) -> StrictValue:
     """Read a line that msgspec refuses, and say what is wrong with it."""
     text = _decoded(line.rstrip())

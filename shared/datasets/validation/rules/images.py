@@ -41,7 +41,11 @@ def examine_image(image: Any, path: str, limits: Limits) -> Iterator[Finding]:
         return
     if image.get("detail", "auto") not in DETAILS:
         yield Finding("invalid_part", f"{path}.image_url.detail", f"`detail` must be one of {', '.join(DETAILS)}")
-    path = f"{path}.image_url.url"
+    yield from examine_url(url, f"{path}.image_url.url", limits)
+
+
+def examine_url(url: str, path: str, limits: Limits) -> Iterator[Finding]:
+    """The findings in the address of an image, or in its data; `path` leads to it."""
     if url[:5].lower() == "data:":
         yield from _examine_data_url(url, path, limits)
     elif not ADDRESS.match(url):

@@ -27,6 +27,8 @@ from shared.datasets.validation.rules.values import kind, listed
 CHAT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls", "functions"})
 INPUT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls"})
 OUTPUTS = ("preferred_output", "non_preferred_output")
+PREFERENCE_KEYS = frozenset({"input", *OUTPUTS})
+COMPLETION_KEYS = frozenset({"prompt", "completion"})
 # An output under its old name is reported once, as the missing key of the new name.
 RENAMED = frozenset(key.replace("output", "completion") for key in OUTPUTS)
 
@@ -101,7 +103,7 @@ def _reinforcement(value: dict[str, Any], limits: Limits) -> Iterator[Finding]:
 
 
 def _completion(value: dict[str, Any], limits: Limits) -> Iterator[Finding]:
-    yield from _unrecognized(value, frozenset({"prompt", "completion"}), "$")
+    yield from _unrecognized(value, COMPLETION_KEYS, "$")
     for key in ("prompt", "completion"):
         if key not in value:
             yield Finding("missing_key", "$", f"no `{key}`", hint=f"Add `{key}`")
@@ -113,7 +115,7 @@ def _completion(value: dict[str, Any], limits: Limits) -> Iterator[Finding]:
 
 
 def _preference(value: dict[str, Any], limits: Limits) -> Iterator[Finding]:
-    yield from _unrecognized(value, frozenset({"input", *OUTPUTS}), "$")
+    yield from _unrecognized(value, PREFERENCE_KEYS, "$")
     given = value.get("input")
     if "input" not in value:
         yield Finding("missing_key", "$", "no `input`", hint="Add `input` with its `messages`")
