@@ -10,6 +10,7 @@ import httpx2
 from fastapi import APIRouter, Depends
 from fastapi.responses import StreamingResponse
 from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
 from structlog import get_logger
 
 from api.auth.deps import CallerDep
@@ -50,6 +51,22 @@ _BODY = {
 _PASSED_BACK = {"content-type", "openai-processing-ms", "retry-after", "retry-after-ms", "x-should-retry"}
 
 
+class _Answer(StreamingResponse):
+    """An answer that ends by `deadline`, of the loop's clock, also for a client that does not read it."""
+
+    def __init__(self, blocks: AsyncIterator[bytes], status: int, headers: dict[str, str], deadline: float) -> None:
+        super().__init__(blocks, status, headers)
+        self._deadline = deadline
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                await super().__call__(scope, receive, send)
+        except TimeoutError:
+            log.error("a chat took too long, at the provider or to its client")
+            raise
+
+
 async def _until_answered() -> AsyncIterator[AsyncExitStack]:
     """What is to be undone when the answer has been sent, or nobody waits for it any more."""
     async with AsyncExitStack() as stack:
@@ -80,8 +97,8 @@ async def create_chat_completion(request: Request, caller: CallerDep, held: Unti
         raise ProviderUnavailable("The provider does not accept this installation's key: tell your operator")
     scrubber = Scrubber(key)
     headers = {name: scrubber.whole(value) for name, value in response.headers.items() if name in _PASSED_BACK}
-    answer = _pass_on(response, _decoder(response), scrubber, deadline)
-    return StreamingResponse(answer, status_code=response.status_code, headers=headers)
+    answer = _pass_on(response, _decoder(response), scrubber)
+    return _Answer(answer, response.status_code, headers, deadline)
 
 
 def _account(caller: Caller, asked: Asked) -> Account:
@@ -125,16 +142,13 @@ def _decoder(response: httpx2.Response) -> Decoder:
         raise ProviderUnavailable("The provider's answer cannot be read: tell your operator") from None
 
 
-async def _pass_on(
-    response: httpx2.Response, decoder: Decoder, scrubber: Scrubber, deadline: float
-) -> AsyncIterator[bytes]:
-    """Yield the answer as it comes. One that is too slow or too large breaks off, as one does whose provider fails."""
+async def _pass_on(response: httpx2.Response, decoder: Decoder, scrubber: Scrubber) -> AsyncIterator[bytes]:
+    """Yield the answer as it comes. One that is too large breaks off, as one does whose provider fails."""
     left = get_settings().chat.max_answer_bytes
     received = response.aiter_raw()
     try:
         while True:
-            async with asyncio.timeout_at(deadline):
-                data = await anext(received, None)
+            data = await anext(received, None)
             if data is None:
                 break
             for piece in decoder.decode(data):
@@ -143,6 +157,6 @@ async def _pass_on(
                     raise CannotDecode(f"it has more than {get_settings().chat.max_answer_bytes} bytes")
                 yield scrubber.feed(piece)
         yield scrubber.end()
-    except (httpx2.HTTPError, TimeoutError, CannotDecode) as error:
+    except (httpx2.HTTPError, CannotDecode) as error:
         log.error("the provider's answer broke off", reason=f"{type(error).__name__}: {error}")
         raise

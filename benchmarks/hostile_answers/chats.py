@@ -28,7 +28,7 @@ SCENES: dict[str, Talk] = {
     "tool calls without end": sending(STREAM, forever=_DELTA * 400),
     "an error without end": sending(b"HTTP/1.1 500 Oh\r\n" + OPEN_END, forever=b"a" * 65536),
     "a gigabyte of JSON": sending(OK + b"content-length: 1073741824\r\n\r\n[", forever=b"{}," * 20000),
-    "a gzip bomb": answering(OK + b"content-encoding: gzip\r\n", b"".join(bomb())),
+    "a gzip bomb": answering(OK + b"content-encoding: gzip\r\n", b"".join(bomb(128 << 20))),
     "a head without end": UNREADABLE["a head that never ends"],
     "interim answers without end": sending(forever=b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2000),
     "a body in drops": DRIPPING["a body in drops"],

@@ -20,7 +20,9 @@ SCENES: dict[str, Talk] = {
     "a body without end": ENDLESS["a text that never ends"],
     "a head without end": UNREADABLE["a head that never ends"],
     "interim answers without end": sending(forever=b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2000),
-    "chunks without end": sending(OK + b"transfer-encoding: chunked\r\n\r\n", forever=b"1\r\n \r\n" * 5000),
+    "chunks without end": sending(
+        OK + b"transfer-encoding: chunked\r\n\r\n", forever=(b"40\r\n" + b"a" * 64 + b"\r\n") * 1000
+    ),
     "a chunk's size without end": sending(OK + b"transfer-encoding: chunked\r\n\r\n", forever=b"0" * 65536),
     "a gzip bomb": answering(OK + b"content-encoding: gzip\r\n", b"".join(bomb(64 << 20))),
     "a gigabyte": sending(OK + b"content-length: 1073741824\r\n\r\n", forever=b"a" * 65536),
@@ -42,7 +44,7 @@ def rows(hostile: HostileStack) -> Iterator[Row]:
         told = _outcomes(project_ids)
         print(f"{name}: {told}", flush=True)
         measured = f"{peak.mb():.0f} MB, {time.monotonic() - began:.1f} s"
-        yield f"sender, {PROJECTS * ENDPOINTS} deliveries: {name}", "≤ 512 MB, ends", measured
+        yield f"sender, {sum(told.values())} deliveries: {name}", "≤ 512 MB, ends", measured
 
 
 def _project(port: int) -> str:
@@ -56,14 +58,14 @@ def _project(port: int) -> str:
 
 
 def _outcomes(project_ids: list[str]) -> dict[str, int]:
-    """How the first attempts ended, and how many did so, once all have."""
-    deadline = time.monotonic() + 60
+    """How the first attempts ended, and how many did so, once all have, or after a minute."""
+    deadline, told = time.monotonic() + 60, dict[str, int]()
     while time.monotonic() < deadline:
         with transaction() as session:
             ended = select(func.coalesce(WebhookAttempt.error, "accepted"), func.count())
             ended = ended.where(col(WebhookAttempt.project_id).in_(project_ids)).group_by(WebhookAttempt.error)
             told = dict(session.exec(ended).all())
         if sum(told.values()) >= PROJECTS * ENDPOINTS:
-            return told
+            break
         time.sleep(0.2)
-    raise TimeoutError(f"only these deliveries were attempted: {told}")
+    return told

@@ -73,6 +73,18 @@ def test_an_answer_without_end_breaks_off(alice: Person, talk: str) -> None:
         assert sum(map(len, got)) <= 100_000
 
 
+def test_a_client_that_does_not_read_keeps_its_slot_no_longer_than_a_chat_may_take(alice: Person) -> None:
+    values = {"TUNERY_CHAT__TIMEOUT": "5", "TUNERY_CHAT__MAX_PER_PROJECT": "1", "TUNERY_CHAT__MAX_WAIT": "0.1"}
+    unread = alice.http.stream("POST", "/chat/completions", content=BODY)
+    with asking(ENDLESS["a stream that never ends"], **values), unread as first:
+        assert first.status_code == 200
+        deadline, status = time.monotonic() + PATIENCE, 429
+        while status == 429:
+            assert time.monotonic() < deadline
+            with alice.http.stream("POST", "/chat/completions", content=BODY) as answer:
+                status = answer.status_code
+
+
 def test_a_head_in_drops_is_no_answer(alice: Person) -> None:
     with asking(DRIPPING["a head in drops"], TUNERY_CHAT__TIMEOUT="1"):
         answer = send(alice, "POST", "/chat/completions", BODY)

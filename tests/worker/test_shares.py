@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.database import transaction
 from shared.datasets.models import Dataset, DatasetStatus
@@ -165,3 +166,11 @@ def test_the_list_of_a_projects_own_account_counts_for_the_project(alice: Person
     change(Watch, watch_id, due_at=utc_now())
     run(watch.watch, watch_id)
     assert row(Watch, watch_id).due_at is None
+
+
+def test_a_worker_with_one_slot_says_that_it_shares_nothing() -> None:
+    with capture_logs() as said:
+        shares.share(2)
+        assert said == []
+        shares.share(1)
+    assert [(each["log_level"], "one slot" in each["event"]) for each in said] == [("warning", True)]

@@ -16,9 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from structlog import get_logger
+
 from shared.db.times import utc_now
 from worker.runtime.errors import NotNow
 
+log = get_logger(__name__)
 PATIENCE_SECONDS = 0.05  # how long a step waits for a slot before it is put off
 LOOK_EVERY_SECONDS = 0.005
 PUT_OFF_FOR = timedelta(seconds=1)
@@ -145,6 +148,8 @@ def share(slots: int) -> None:
     """Share this many slots between the processes that are forked from now on."""
     global _shares
     _shares = Shares(slots) if slots > 1 else None
+    if _shares is None:
+        log.warning("this worker has one slot, and shares nothing: a long step of one project holds up all others")
 
 
 def wait_for_slot(project_id: str) -> None:
