@@ -3,7 +3,9 @@
 from typing import Annotated, Any
 
 from msgspec import Struct
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from wire_server.training_file import ROLES
 
 MAX_STOPS, MAX_TOP_LOGPROBS = 4, 20
 
@@ -12,13 +14,20 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
+def _with_known_roles(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for number, message in enumerate(messages):
+        if message.get("role") not in ROLES:
+            raise ValueError(f"message {number} must have one of the roles {', '.join(sorted(ROLES))}")
+    return messages
+
+
 class ChatRequest(BaseModel):
     """The parameters that an engine may use; all others are accepted and ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
     model: str
-    messages: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    messages: Annotated[list[dict[str, Any]], Field(min_length=1), AfterValidator(_with_known_roles)]
     stream: bool = False
     stream_options: StreamOptions | None = None
     n: int | None = None

@@ -34,7 +34,7 @@ def create(
     key_file: KeyFile,
     name: Annotated[str, typer.Option(help="What it is for.")] = "own",
     provider: Annotated[str | None, typer.Option(help="What the project's jobs show as their provider.")] = None,
-    dialect: Annotated[str, typer.Option(help="openai, or azure for its /openai/v1.")] = "openai",
+    dialect: Annotated[str, typer.Option(help="openai, azure for its /openai/v1, or trainer.")] = "openai",
     webhook_secret_file: SecretFile = None,
 ) -> None:
     """Give a project an account of its own. Its new jobs go there; jobs that have begun stay where they are.

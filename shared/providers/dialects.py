@@ -6,10 +6,11 @@ from enum import StrEnum
 
 
 class Dialect(StrEnum):
-    """The kind of a provider. `azure` speaks OpenAI's wire, and takes the key in another header."""
+    """The kind of a provider. `azure` takes the key in another header; `trainer` is the provider of our own."""
 
     OPENAI = "openai"
     AZURE = "azure"
+    TRAINER = "trainer"
 
 
 @dataclass(frozen=True)
@@ -31,4 +32,5 @@ def _api_key(key: str) -> dict[str, str]:
 ADDRESSING: Mapping[Dialect, Addressing] = {
     Dialect.OPENAI: Addressing(headers=_bearer),
     Dialect.AZURE: Addressing(headers=_api_key),
+    Dialect.TRAINER: Addressing(headers=_bearer),
 }

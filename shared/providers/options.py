@@ -2,18 +2,102 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from shared.providers.dialects import Dialect
+
+WRONG = object()
+"""What `Option.value` returns for a value that the option does not take."""
+
+
+class Option(Protocol):
+    def value(self, given: Any) -> Any:
+        """The value as it is kept and sent, or `WRONG`."""
+
+    def sentence(self) -> str:
+        """What a value must be, to be put after «must be»."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of these texts, in any case, or of these numbers."""
+
+    known: tuple[str | int, ...]
+
+    def value(self, given: Any) -> Any:
+        for each in self.known:
+            if type(given) is type(each) and str(given).lower() == str(each).lower():
+                return each
+        return WRONG
+
+    def sentence(self) -> str:
+        return f"one of {', '.join(map(str, self.known))}"
+
+
+@dataclass(frozen=True)
+class Number:
+    """From `least` to `most`; `is_whole`: without a fraction. `above`: `least` itself is too little."""
+
+    least: float
+    most: float
+    is_whole: bool = False
+    above: bool = False
+
+    def value(self, given: Any) -> Any:
+        if type(given) is not int and (self.is_whole or type(given) is not float):
+            return WRONG
+        return given if self.least <= given <= self.most and not (self.above and given == self.least) else WRONG
+
+    def sentence(self) -> str:
+        kind = "a whole number" if self.is_whole else "a number"
+        return f"{kind} {'above' if self.above else 'from'} {self.least:g} to {self.most:g}"
+
+
+class Flag:
+    def value(self, given: Any) -> Any:
+        return given if isinstance(given, bool) else WRONG
+
+    def sentence(self) -> str:
+        return "true or false"
+
+
+@dataclass(frozen=True)
+class Modules:
+    """`all-linear`, or the names of a model's modules."""
+
+    most: int = 50
+    max_length: int = 100
+
+    def value(self, given: Any) -> Any:
+        if given == "all-linear":
+            return given
+        names = given if isinstance(given, list) else []
+        good = all(isinstance(name, str) and 0 < len(name) <= self.max_length for name in names)
+        return given if good and 0 < len(names) <= self.most else WRONG
+
+    def sentence(self) -> str:
+        return f"all-linear, or a list of up to {self.most} names of modules"
+
 
 # Azure bills by it. Public samples write the names in more than one case, and Azure refuses some of them: any case is
 # accepted, and this one is sent. The samples also have the numbers 0 for `Standard`, and 1, which some models need.
 # Without it a job trains in the resource's own region, as `Standard`.
-_TRAINING_TYPES = ("Standard", "GlobalStandard", "developerTier", 0, 1)
+_TRAINING_TYPES = Choice(("Standard", "GlobalStandard", "developerTier", 0, 1))
 
-OPTIONS: Mapping[Dialect, Mapping[str, tuple[str | int, ...]]] = {
+OPTIONS: Mapping[Dialect, Mapping[str, Option]] = {
     Dialect.OPENAI: {},
     Dialect.AZURE: {"trainingType": _TRAINING_TYPES},
+    Dialect.TRAINER: {
+        "rank": Number(1, 512, is_whole=True),
+        "alpha": Number(0, 2048, above=True),
+        "dropout": Number(0, 0.5),
+        "targets": Modules(),
+        "learning_rate": Number(0, 1, above=True),
+        "max_length": Number(8, 10_000_000, is_whole=True),
+        "quantization": Choice(("4bit",)),
+        "full": Flag(),
+        "warmup": Number(0, 0.5),
+    },
 }
 NAMES = {name for options in OPTIONS.values() for name in options}
 
@@ -30,22 +114,15 @@ class Problem:
 def find_problem(dialect: Dialect, options: Mapping[str, Any]) -> Problem | None:
     """Return the first option that a provider of this dialect does not take, or None."""
     known = OPTIONS[dialect]
-    for name, value in options.items():
+    for name, given in options.items():
         if name not in known:
             others = f"it knows {', '.join(known)}" if known else "it knows none"
             return Problem(name, True, f"is no option of a provider that speaks {dialect}: {others}")
-        if _known_value(value, known[name]) is None:
-            return Problem(name, False, f"must be one of {', '.join(map(str, known[name]))}")
+        if known[name].value(given) is WRONG:
+            return Problem(name, False, f"must be {known[name].sentence()}")
     return None
 
 
 def as_sent(dialect: Dialect, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return options in which `find_problem` found nothing, with each value in the case that the provider takes."""
-    return {name: _known_value(value, OPTIONS[dialect][name]) for name, value in options.items()}
-
-
-def _known_value(value: Any, known: tuple[str | int, ...]) -> str | int | None:
-    for each in known:
-        if type(value) is type(each) and str(value).lower() == str(each).lower():
-            return each
-    return None
+    return {name: OPTIONS[dialect][name].value(given) for name, given in options.items()}

@@ -69,6 +69,53 @@ def test_a_wrong_option_is_refused_by_its_name(
     assert "sk-secret" not in refused.value.message
 
 
+@pytest.fixture
+def at_the_trainer() -> Iterator[None]:
+    with settings(TUNERY_PROVIDER__DIALECT="trainer"):
+        yield
+
+
+def test_the_trainers_options_are_kept_and_sent_inside_their_own_field(alice: Person, at_the_trainer: None) -> None:
+    given = {"rank": 8, "alpha": 16, "dropout": 0.1, "targets": ["q_proj"], "learning_rate": 2e-4, "full": False}
+    job = create(alice, provider_options=given)
+    assert alice.openai.fine_tuning.jobs.retrieve(job.id).to_dict()["provider_options"] == given
+    work(5)
+    failed = alice.openai.fine_tuning.jobs.retrieve(job.id)  # the sandbox, which is asked here, has no options
+    assert failed.error
+    assert "'provider_options'" in failed.error.message
+
+
+WRONG_AT_THE_TRAINER: list[tuple[str, Any]] = [
+    ("rank", 0),
+    ("rank", 513),
+    ("rank", 8.0),
+    ("rank", True),
+    ("rank", "8"),
+    ("alpha", 0),
+    ("dropout", 0.6),
+    ("dropout", 1e308),
+    ("targets", []),
+    ("targets", ["q_proj", ""]),
+    ("targets", "q_proj"),
+    ("targets", ["x" * 101]),
+    ("learning_rate", -1e-4),
+    ("max_length", 7),
+    ("quantization", "8bit"),
+    ("quantization", None),
+    ("full", "true"),
+    ("warmup", None),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_AT_THE_TRAINER)
+def test_a_wrong_value_for_the_trainer_is_refused_by_its_name(
+    alice: Person, at_the_trainer: None, name: str, value: Any
+) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        create(alice, provider_options={name: value})
+    assert facts(refused.value) == (400, "invalid_value", f"provider_options.{name}")
+
+
 def test_a_provider_that_knows_no_options_refuses_each_by_its_name(alice: Person) -> None:
     with pytest.raises(BadRequestError, match="it knows none") as refused:
         create(alice, provider_options=GLOBAL)

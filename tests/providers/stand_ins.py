@@ -140,4 +140,8 @@ def _openai(name: str, dialect: Dialect) -> StandIn:
     )
 
 
-STAND_INS = [_openai("openai", Dialect.OPENAI), _openai("azure", Dialect.AZURE)]
+STAND_INS = [
+    _openai("openai", Dialect.OPENAI),
+    _openai("azure", Dialect.AZURE),
+    _openai("trainer", Dialect.TRAINER),  # the sandbox and the trainer have one wire, wire_server
+]

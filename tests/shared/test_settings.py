@@ -89,7 +89,7 @@ WRONG = [
     ("TUNERY_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
     ("TUNERY_LOG_FORMAT", "xml", "'json' or 'console'"),
     ("TUNERY_PROVIDER__COLOUR", "red", "Extra inputs are not permitted"),
-    ("TUNERY_PROVIDER__DIALECT", "aws", "'openai' or 'azure'"),
+    ("TUNERY_PROVIDER__DIALECT", "aws", "'openai', 'azure' or 'trainer'"),
     ("TUNERY_PROVIDER__SLOTS", '{"*": 0}', "greater than 0"),
     ("TUNERY_PROVIDER__RESERVED_SLOTS", "-1", "greater than or equal to 0"),
     ("TUNERY_PROVIDER__MAX_ACTIVE_JOBS", "0", "greater than 0"),

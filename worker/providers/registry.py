@@ -18,6 +18,7 @@ from worker.providers.errors import ProviderError
 from worker.providers.openai import parsing
 from worker.providers.openai.client import CAPABILITIES, OpenAIProvider
 from worker.providers.protocol import Capabilities, Provider
+from worker.providers.trainer.client import TrainerProvider
 
 MAX_KEPT_CLIENTS = 256
 
@@ -35,7 +36,11 @@ class Entry:
 
 
 _OPENAI = Entry(OpenAIProvider, CAPABILITIES, parsing.STATUSES)
-PROVIDERS: Mapping[Dialect, Entry] = {Dialect.OPENAI: _OPENAI, Dialect.AZURE: _OPENAI}
+PROVIDERS: Mapping[Dialect, Entry] = {
+    Dialect.OPENAI: _OPENAI,
+    Dialect.AZURE: _OPENAI,
+    Dialect.TRAINER: Entry(TrainerProvider, CAPABILITIES, parsing.STATUSES),
+}
 
 
 @lru_cache(maxsize=MAX_KEPT_CLIENTS)
