@@ -26,6 +26,7 @@ SETTINGS = {
     "TUNERY_POLL_EVERY": "0.2",
     "TUNERY_SWEEP_EVERY": "0.2",
 }
+WHILE_TRAINING = {"TUNERY_POLL_EVERY": "1", "TUNERY_SWEEP_EVERY": "1"}  # the processors are for the training
 PATIENCE_OF_CLIENT = 300  # seconds; the trainer's first answer waits for the base to be loaded
 QUICK = 0.3  # seconds to stop in: nothing of a demo is worth waiting for, and what matters is in Postgres
 
@@ -42,8 +43,9 @@ def run(state: Path, trainer: LocalTrainer | None = None) -> None:
     events: queue.Queue[dict[str, Any]] = queue.Queue()
     with only_one(state), PortReservations(state / "ports.json") as ports_held:
         receiver = Receiver(ports_held.claim("webhooks"), on_event=events.put)
+        settings = SETTINGS if trainer is None else WHILE_TRAINING
         options = StackOptions(
-            state, isolated=True, durable=False, settings=SETTINGS, stop_patience=QUICK, trainer=trainer
+            state, isolated=True, durable=False, settings=settings, stop_patience=QUICK, trainer=trainer
         )
         with receiver, running(options, ports_held) as stack:
             provider, seconds = "trainer" if trainer else "sandbox", time.monotonic() - started

@@ -35,12 +35,12 @@ def expect(seen: bool, otherwise: str) -> None:
         raise NotSeen(otherwise)
 
 
-def moments(what: str, patience: float = PATIENCE) -> Iterator[None]:
-    """Comes round every tenth of a second, until patience ends with «`what` was not seen»."""
+def moments(what: str, patience: float = PATIENCE, every: float = ASK_EVERY) -> Iterator[None]:
+    """Comes round every so many seconds, until patience ends with «`what` was not seen»."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         yield
-        time.sleep(ASK_EVERY)
+        time.sleep(every)
     raise NotSeen(f"{what} was not seen within {patience:.0f} s")
 
 
@@ -52,6 +52,7 @@ class Story:
     base_model: ClassVar[str] = MODEL
     suffix: ClassVar[str] = SUFFIX
     training_patience: ClassVar[float] = PATIENCE
+    follow_every: ClassVar[float] = ASK_EVERY
     client: OpenAI
     screen: Screen
     events: "queue.Queue[dict[str, Any]]"
@@ -136,7 +137,7 @@ class Story:
         """cancel a second job"""
         job = self._create()
         self.client.fine_tuning.jobs.cancel(job.id)
-        for _ in moments("the cancelled status"):
+        for _ in moments("the cancelled status", self.training_patience):
             status = self.client.fine_tuning.jobs.retrieve(job.id).status
             if status in FINAL:
                 break
@@ -185,7 +186,7 @@ class Story:
     def _follow(self, training: Training) -> None:
         followed = FollowedJob(self.client, self.job.id)
         self.losses = followed.losses
-        for _ in moments("the end of the job", self.training_patience):
+        for _ in moments("the end of the job", self.training_patience, self.follow_every):
             self.job, news = followed.poll()
             for event in news:
                 followed.show(event, training)

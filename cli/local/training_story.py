@@ -21,7 +21,8 @@ class Steps(Story):
     held_out = commands.ROOT / "examples" / "sailor-valid.jsonl"
     base_model = BASE
     suffix = "sailor"
-    training_patience = 900.0  # a machine with two busy cores
+    training_patience = 1800.0  # a machine with two busy cores
+    follow_every = 1.0  # the processors are for the training
     validation: FileObject
 
     def upload(self) -> str:
