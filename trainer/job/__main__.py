@@ -1,5 +1,7 @@
-"""Runs the job of a folder: `python -m trainer.job JOB_DIR`. Exit codes: 0 done or cancelled, 75 paused, 76 another
-process holds the folder, 3 out of memory, 1 failed."""
+"""Runs the job of a folder: `python -m trainer.job JOB_DIR`.
+
+Exit codes: 0 done or cancelled, 75 paused, 76 another process holds the folder, 3 out of memory, 1 failed.
+"""
 
 import os
 import sys
