@@ -60,17 +60,19 @@ def count_repeated_keys(text: str) -> tuple[Any, int]:
 
     Raises `ValueError` if objects or lists are among those values: what is wrong in them would count too.
     """
-    repeated: list[tuple[dict[str, Any], str]] = []
+    times = 0
 
     def read(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = _object(pairs, repeated)
-        if len(found) < len(pairs) and any(
-            type(value) in (dict, list) and value is not found[key] for key, value in pairs
-        ):
-            raise ValueError("a repeated key of an object or a list")
+        nonlocal times
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            dropped = [pair for pair in pairs if pair[1] is not found[pair[0]]]
+            if not {type(value) for _, value in dropped}.isdisjoint((dict, list)):
+                raise ValueError("a repeated key of an object or a list")
+            times += len({key for key, value in dropped if value != found[key]})
         return found
 
-    return json.loads(text, object_pairs_hook=read), len(repeated)
+    return json.loads(text, object_pairs_hook=read), times
 
 
 def _read_with_json(line: bytes) -> StrictValue:
