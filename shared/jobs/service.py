@@ -14,7 +14,6 @@ from shared.errors import Invalid
 from shared.jobs import tuned_models, waiting
 from shared.jobs.creation import fitness, new_job, quota
 from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, NextAction, Slot
-from shared.jobs.names.readings import in_graders
 from shared.jobs.queue import slots
 from shared.jobs.schemas import JobCreate, JobPublic, shown_status
 from shared.jobs.spending import costs, reservation
@@ -23,7 +22,6 @@ from shared.jobs.waiting import names_file
 from shared.notifications import events
 from shared.projects import service as projects
 from shared.projects.callers import Caller
-from shared.projects.model_permissions import rule_of
 from shared.webhooks.event_types import EventType
 
 
@@ -37,11 +35,7 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     quota.check(session, caller.project_id)
     asked = new_job.columns(session, caller.project_id, new)
     credential = tuned_models.account_to_tune(session, caller.project_id, asked["model"])
-    rule, graders = rule_of(project), in_graders(asked["method"])
-    tuned_models.check_permitted(session, caller.project_id, rule, asked["model"])
-    for field, name in graders:
-        tuned_models.check_permitted(session, caller.project_id, rule, name, param=field)
-    tuned_models.check_named_beside(session, caller.project_id, graders)
+    new_job.check_models(session, project, asked)
     asked["provider_options"] = new_job.provider_options(credential, asked["provider_options"])
     files = {
         param: datasets.get_for_training(session, caller.project_id, asked[param], param)

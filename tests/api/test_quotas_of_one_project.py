@@ -77,4 +77,4 @@ def test_a_quota_that_cannot_be_is_refused_with_its_name(
 def test_the_audit_log_has_the_numbers(alice: Person, operator: Operator) -> None:
     set_quotas(operator, alice, files=7)
     [entry] = operator.http.get("/audit_logs", params={"event_types[]": "project.updated"}).json()["data"]
-    assert "7" in str(entry["project.updated"])
+    assert entry["project.updated"]["changes_requested"] == {"quotas": {"files": 7}}

@@ -68,11 +68,6 @@ def test_each_field_is_read(tmp_path: Path) -> None:
             "provider_options.targets",
         ),
         ({"options": {"targets": ["lm_head"]}}, "a list without lm_head", "provider_options.targets"),
-        (
-            {"options": {"packing": True}},
-            "Packing needs an attention that keeps packed rows apart",
-            "provider_options.packing",
-        ),
         ({"options": []}, None, None),
         ({"options": [1]}, "options is [1], but it must be an object.", "options"),
     ],

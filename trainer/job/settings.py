@@ -76,13 +76,6 @@ def read(folder: Path) -> Job:
 
 
 def _options(values: "_Values") -> Options:
-    if values.flag("packing"):
-        raise Failed(
-            "invalid_value",
-            "Packing needs an attention that keeps packed rows apart (FlashAttention), which this trainer does not "
-            "use. Leave packing out: batches are padded to their longest row only.",
-            "provider_options.packing",
-        )
     return Options(
         rank=values.whole("rank", 1, 4096, 16),
         alpha=values.number("alpha", 0.0, 1e6, 32),

@@ -31,7 +31,7 @@ def admit(state: TrainerState, new: JobCreate) -> Run:
     validation = training_contents(state, new.validation_file, "validation_file") if new.validation_file else None
     check_limits(state, base.name, state.jobs_of(base.name))
     job = new_job(state, new, new.model)
-    spec = _spec(job, base, parent, chosen)
+    spec = _spec(job, base, chosen)
     _make_folder(state, job, spec, parent)
     kept = KeptRun(job=job, base=base.name, spec=spec, training=training, validation=validation, checkpoints=[])
     return Run(kept, state.job_folder(job.id), state.store)
@@ -53,12 +53,12 @@ def _check_continuation(parent: TunedModel | None, chosen: Options) -> None:
         raise ApiError(400, message, code="invalid_value", param="provider_options.full")
 
 
-def _spec(job: Job, base: Base, parent: TunedModel | None, chosen: Options) -> dict[str, Any]:
+def _spec(job: Job, base: Base, chosen: Options) -> dict[str, Any]:
     """`job.json`, as far as it is known: hyperparameters, device and threads come later."""
     return {
         "id": job.id,
         "method": job.method["type"],
-        "base": parent.folder if parent and parent.is_whole else base.folder,
+        "base": base.folder,
         "base_name": base.name,
         "model": new_model_name(job, base.name),
         "seed": job.seed,
@@ -70,9 +70,11 @@ def _spec(job: Job, base: Base, parent: TunedModel | None, chosen: Options) -> d
 
 def _make_folder(state: TrainerState, job: Job, spec: dict[str, Any], parent: TunedModel | None) -> None:
     validation = state.files[job.validation_file].path if job.validation_file else None
-    adapter = Path(parent.folder) if parent and not parent.is_whole else None
+    training = state.files[job.training_file].path
+    weights = Path(parent.folder) if parent else None
+    is_whole = parent is not None and parent.is_whole
     try:
-        job_folder.make(state.job_folder(job.id), spec, state.files[job.training_file].path, validation, adapter)
+        job_folder.make(state.job_folder(job.id), spec, training, validation, weights, parent_is_whole=is_whole)
     except OSError as error:
         message = f"The trainer cannot make the folder of the job: {error.strerror}."
         raise ApiError(500, message, type="server_error") from error

@@ -15,10 +15,12 @@ MAX_READ_BYTES = 1024 * 1024
 LAST_WORDS = 500
 
 
-def make(folder: Path, spec: dict[str, Any], train: Path, valid: Path | None, parent: Path | None) -> None:
+def make(
+    folder: Path, spec: dict[str, Any], train: Path, valid: Path | None, parent: Path | None, *, parent_is_whole: bool
+) -> None:
     """Gives the job copies of its own, so that neither its files nor its parent model need to stay.
 
-    The paths of the copies are put into `spec`.
+    The paths of the copies are put into `spec`. `parent`: the folder of the adapter, or of the whole model.
     """
     folder.mkdir(parents=True)
     spec["train"] = str(_copy(train, folder / "train.jsonl"))
@@ -27,9 +29,10 @@ def make(folder: Path, spec: dict[str, Any], train: Path, valid: Path | None, pa
     if parent:
         copied = folder / "parent"
         copied.mkdir()
-        for name in ADAPTER:
+        names = [path.name for path in _files(parent)] if parent_is_whole else ADAPTER
+        for name in names:
             _copy(parent / name, copied / name)
-        spec["from_adapter"] = str(copied)
+        spec["base" if parent_is_whole else "from_adapter"] = str(copied)
 
 
 def _copy(source: Path, target: Path) -> Path:

@@ -8,10 +8,13 @@ from sqlmodel import Session
 from shared.datasets.models import Dataset, DatasetStatus
 from shared.db.owned import get_owned
 from shared.errors import Invalid
+from shared.jobs import tuned_models
 from shared.jobs.models import Job, Priority
+from shared.jobs.names.readings import in_graders
 from shared.jobs.schemas import JobCreate
 from shared.projects.credentials import Account
-from shared.projects.models import Credential
+from shared.projects.model_permissions import rule_of
+from shared.projects.models import Credential, Project
 from shared.providers import options
 
 _USUAL: dict[str, Any] = {"type": "supervised", "supervised": {"hyperparameters": {}}}
@@ -34,6 +37,15 @@ def columns(session: Session, project_id: str, new: JobCreate) -> dict[str, Any]
     found["integrations"] = found["integrations"] or None
     found["method"] = _method(found["method"] or _USUAL, new)
     return {**found, "hyperparameters": _hyperparameters(found["method"])}
+
+
+def check_models(session: Session, project: Project, asked: dict[str, Any]) -> None:
+    """Raises `Forbidden` for a model that the project may not use, the models of graders included."""
+    rule, graders = rule_of(project), in_graders(asked["method"])
+    tuned_models.check_permitted(session, project.id, rule, asked["model"])
+    for field, name in graders:
+        tuned_models.check_permitted(session, project.id, rule, name, param=field)
+    tuned_models.check_named_beside(session, project.id, graders)
 
 
 def provider_options(credential: Credential, given: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -58,7 +58,7 @@ def _examine_schema(schema: Any, path: str) -> Iterator[Finding]:
 
 def _not_plain(schemas: list[Any], types: PlainSchemas = PLAIN) -> list[int]:
     """The indexes of schemas in which some rule may find something."""
-    if _is_of(list[types.untagged], schemas) or _is_of(list[types.tagged], schemas):  # type: ignore[name-defined]
+    if _is_of(types.many_untagged, schemas) or _is_of(types.many_tagged, schemas):
         return []
     return [index for index, schema in enumerate(schemas) if not _is_plain(schema, types)]
 
