@@ -10,12 +10,14 @@ from shared.db.claims import make_due
 from shared.projects import credentials
 from shared.projects.credential_schemas import CredentialCreate
 from shared.projects.models import Credential
+from shared.providers.dialects import Dialect
 
 
 class LocalAccount(TypedDict):
     name: str
     base_url: str
     api_key: str
+    dialect: str
 
 
 def keep_accounts(session: Session, kept: dict[str, Any], accounts: Sequence[LocalAccount]) -> None:
@@ -32,7 +34,11 @@ def keep_accounts(session: Session, kept: dict[str, Any], accounts: Sequence[Loc
             make_due(session, row)
         elif row is None and (len(accounts) > 1 or name in known):
             new = CredentialCreate(
-                name=name, base_url=account["base_url"], api_key=SecretStr(account["api_key"]), provider=name
+                name=name,
+                base_url=account["base_url"],
+                api_key=SecretStr(account["api_key"]),
+                provider=name,
+                dialect=Dialect(account["dialect"]),
             )
             known[name] = credentials.create(session, kept["project_id"], new).id
     if not known:

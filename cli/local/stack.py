@@ -21,6 +21,7 @@ API_GRACE = 5  # seconds that answers may take when all is stopped
 FIRST = "first.json"
 OWNER_URL = "TUNERY_MIGRATION_DATABASE_URL"
 ACCOUNTS = "FIRST_ACCOUNTS"
+DIALECT = "TUNERY_PROVIDER__DIALECT"
 IsReady = Callable[[], bool]
 NOTHING: Mapping[str, str] = {}
 
@@ -129,7 +130,7 @@ class Stack:
         port, key = self.ports_held.claim("trainer"), secret_files.find_or_make(self.state / "trainer_key")
         self.trainers = (f"http://{LOCALHOST}:{port}/v1", key)
         if self.trainer.is_only_provider:
-            self.environ |= dict(zip(PROVIDER, self.trainers, strict=True))
+            self.environ |= dict(zip(PROVIDER, self.trainers, strict=True)) | {DIALECT: "trainer"}
         environ = {name: value for name, value in self.environ.items() if not name.startswith(OF_SERVERS)}
         variables = environ | self.trainer.variables(key)
         program = Program("trainer", self.trainer.command(port), self._log("trainer"), variables, commands.ROOT)
@@ -139,10 +140,11 @@ class Stack:
     def _accounts(self) -> dict[str, str]:
         """The first project's own, where it has more than one; what `cli.local.seed` makes of it."""
         provider = dict(zip(("base_url", "api_key"), map(self.environ.__getitem__, PROVIDER), strict=True))
-        accounts = [{"name": "sandbox" if self.uses_sandbox else "provider", **provider}]
+        dialect = self.environ.get(DIALECT) or "openai"
+        accounts = [{"name": "sandbox" if self.uses_sandbox else "provider", "dialect": dialect, **provider}]
         if self.trainer and not self.trainer.is_only_provider:
             base_url, key = self.trainers
-            accounts.insert(0, {"name": "trainer", "base_url": base_url, "api_key": key})
+            accounts.insert(0, {"name": "trainer", "base_url": base_url, "api_key": key, "dialect": "trainer"})
         return {ACCOUNTS: json.dumps(accounts)}
 
     def _start(

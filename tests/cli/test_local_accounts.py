@@ -15,7 +15,10 @@ pytestmark = pytest.mark.usefixtures("clean")
 
 
 def account(name: str, port: int = 8791) -> LocalAccount:
-    return LocalAccount(name=name, base_url=f"http://127.0.0.1:{port}/v1", api_key="sk-of-this-machine")
+    dialect = "trainer" if name == "trainer" else "openai"
+    return LocalAccount(
+        name=name, base_url=f"http://127.0.0.1:{port}/v1", api_key="sk-of-this-machine", dialect=dialect
+    )
 
 
 def keep(kept: dict[str, Any], *accounts: LocalAccount) -> None:
