@@ -102,6 +102,7 @@ _OPENAI_CALLS = {
     "find_file": ("GET", "/v1/files"),
     "list_files": ("GET", "/v1/files"),
     "delete_file": ("DELETE", "/v1/files/*"),
+    "file_name": ("GET", "/v1/files/*"),
     "read_file": ("GET", "/v1/files/*/content"),
     "create_upload": ("POST", "/v1/uploads"),
     "create_part": ("POST", "/v1/uploads/*/parts"),

@@ -26,6 +26,12 @@ def test_a_whole_file_arrives_as_it_was_sent(far: Far) -> None:
     assert read(far, file.id) == lines(20)
 
 
+def test_a_file_is_asked_for_its_name(far: Far) -> None:
+    assert far.provider.file_name(far.file().id) == NAME
+    far.answer("file_name", {"id": "file-1", "filename": None})
+    assert far.provider.file_name("file-1") == ""
+
+
 @pytest.mark.parametrize("expiry", [EXPIRY, timedelta(days=30)], ids=str)
 def test_a_file_expires_when_it_was_asked_to(far: Far, expiry: timedelta) -> None:
     file = far.provider.create_file(NAME, BytesIO(lines()), expiry)

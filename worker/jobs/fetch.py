@@ -13,6 +13,7 @@ from worker.providers.protocol import Provider, ProviderCheckpoint, ProviderEven
 from worker.runtime.steps import log
 
 GONE = ProviderError("it does not know this job", "not_found", retryable=True, status=404)
+METRICS_FILENAME = "step_metrics.csv"
 MAX_REFUSED_EVENT_POLLS = 3  # then the end of a job is recorded without its last events
 
 
@@ -24,13 +25,21 @@ class Unseen:
 
 
 @dataclass(frozen=True)
+class Result:
+    """A result file, copied here."""
+
+    filename: str
+    stored: Stored
+
+
+@dataclass(frozen=True)
 class Seen:
     """`job` is None if only the events were fetched."""
 
     job: ProviderJob | None
     events: list[ProviderEvent]
     checkpoints: list[ProviderCheckpoint]
-    results: list[Stored]
+    results: list[Result]
 
 
 def fetch_job(provider: Provider, job: Job) -> Seen | Unseen:
@@ -49,7 +58,7 @@ def fetch_job(provider: Provider, job: Job) -> Seen | Unseen:
         if error.retryable:
             raise
         return Unseen(error)
-    results = [_fetch(provider, file_id) for file_id in seen.result_files] if final else []
+    results = [_fetch(provider, file_id, index) for index, file_id in enumerate(seen.result_files)] if final else []
     return Seen(
         seen,
         events,
@@ -111,10 +120,14 @@ def _optional(call: Callable[[str], list[ProviderCheckpoint]], id: str) -> list[
         return []
 
 
-def _fetch(provider: Provider, file_id: str) -> Stored | None:
-    """Copy a result file here, so that it outlives the provider. A missing one does not hold the job up."""
+def _fetch(provider: Provider, file_id: str, index: int) -> Result | None:
+    """Copy a result file here, so that it outlives the provider. A missing one does not hold the job up.
+
+    The first is the curve of the job at every provider; further ones are named by the provider.
+    """
     try:
-        return store.store(datasets.new_dataset_id(), provider.read_file(file_id))
+        filename = METRICS_FILENAME if index == 0 else provider.file_name(file_id) or METRICS_FILENAME
+        return Result(filename, store.store(datasets.new_dataset_id(), provider.read_file(file_id)))
     except ProviderError as error:
         if error.retryable:
             raise

@@ -8,7 +8,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, Purpose
-from shared.datasets.storage.store import Stored
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
 from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, TunedModel
@@ -16,12 +15,10 @@ from shared.jobs.schemas import CheckpointPublic, progress
 from shared.jobs.spending import costs
 from shared.notifications import events
 from shared.webhooks.event_types import EventType
-from worker.jobs.fetch import Seen, status_of
+from worker.jobs.fetch import Result, Seen, status_of
 from worker.providers import sanitize
 from worker.providers.hints import with_hint
 from worker.providers.protocol import JobError, ProviderCheckpoint, ProviderEvent, ProviderJob
-
-RESULT_FILENAME = "step_metrics.csv"
 
 
 def record_seen(session: Session, job: Job, seen: Seen) -> None:
@@ -43,7 +40,7 @@ def _record_status(
     session: Session,
     job: Job,
     provider_job: ProviderJob,
-    results: list[Stored],
+    results: list[Result],
     in_our_words: Callable[[str], str],
 ) -> None:
     _copy_facts(job, provider_job)
@@ -149,20 +146,20 @@ def _add_model(session: Session, job: Job) -> None:
     session.exec(insert(TunedModel).values(**model.model_dump()).on_conflict_do_nothing())
 
 
-def _add_results(session: Session, job: Job, results: list[Stored]) -> None:
+def _add_results(session: Session, job: Job, results: list[Result]) -> None:
     for result in results:
         dataset = Dataset(
-            id=result.id,
+            id=result.stored.id,
             project_id=job.project_id,
-            filename=RESULT_FILENAME,
-            bytes=result.bytes,
-            sha256=result.sha256,
+            filename=result.filename,
+            bytes=result.stored.bytes,
+            sha256=result.stored.sha256,
             purpose=Purpose.FINE_TUNE_RESULTS,
             status=DatasetStatus.PROCESSED,
             due_at=None,
         )
         session.add(dataset)
-    job.result_files = [result.id for result in results]
+    job.result_files = [result.stored.id for result in results]
 
 
 def _error(error: JobError | None, in_our_words: Callable[[str], str]) -> dict[str, Any]:

@@ -89,6 +89,10 @@ class OpenAIProvider:
         with self._errors():
             self._json.delete(path("/files", file_id))
 
+    def file_name(self, file_id: str) -> str:
+        with self._errors():
+            return parsing.file(self._json.get(path("/files", file_id))).name
+
     def read_file(self, file_id: str) -> Iterator[bytes]:
         with self._errors(), self._openai.files.with_streaming_response.content(file_id) as response:
             for chunk in response.iter_bytes(READ_CHUNK_BYTES):
