@@ -21,6 +21,7 @@ from cli.trainer.torch_build import TorchBuild
 LOCK = commands.ROOT / "requirements-trainer.lock"
 STAMP = "tunery-lock"  # in the environment, written last: without it the environment is half made
 PACKAGES_MB = 600
+INSTALLING_TORCH = "installing torch"
 TRY = """
 import accelerate, peft, torch, transformers, trl
 gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
@@ -84,16 +85,25 @@ class _Installation:
     def run(self) -> None:
         steps = {"making the environment": self._make_environment(), "installing packages": self._install_packages()}
         if torch := self.build.install(self.python, self.uv):
-            steps["installing torch"] = torch
+            steps[INSTALLING_TORCH] = torch
         steps["importing everything once"] = [str(self.python), "-c", TRY]
         shutil.rmtree(self.env, ignore_errors=True)
         with _progress() as progress:
             task = progress.add_task("", total=len(steps))
             for name, command in steps.items():
                 progress.update(task, description=name)
-                self._do(name, command)
+                self._do_or_else(name, command)
                 progress.advance(task)
         say(self.log.read_text().splitlines()[-1])
+
+    def _do_or_else(self, name: str, command: list[str]) -> None:
+        try:
+            self._do(name, command)
+        except Failure:
+            if name != INSTALLING_TORCH or not self.build.or_pip:
+                raise
+            say("uv found no build of torch, which it looks for at PyTorch's own index: pip takes that of yours.")
+            self._do(name, torch_build.by_pip(self.python))
 
     def _make_environment(self) -> list[str]:
         options = ["--system-site-packages"] if self.build.of_the_machine else []

@@ -20,12 +20,16 @@ NO_INDEX = ["--dry-run", "--no-index", "--no-deps", "--ignore-installed"]
 
 @dataclass(frozen=True)
 class TorchBuild:
-    """How torch comes into the environment. `backend` is uv's word; None: by pip, or it is there already."""
+    """How torch comes into the environment. `backend` is uv's word; None: by pip, or it is there already.
+
+    `or_pip`: where uv's own index of builds cannot be reached, pip may take the build that its index has.
+    """
 
     sentence: str
     megabytes: int = 0
     of_the_machine: bool = False
     backend: str | None = None
+    or_pip: bool = False
 
     def install(self, python: Path, uv: str | None) -> list[str] | None:
         """The command that installs it; None if there is nothing to install."""
@@ -34,7 +38,11 @@ class TorchBuild:
         if uv and self.backend:
             options = [f"--torch-backend={self.backend}", "--compile-bytecode", "--python", str(python)]
             return [uv, "pip", "install", *options, f"torch=={TORCH}"]
-        return [str(python), "-m", "pip", "install", f"torch=={TORCH}"]
+        return by_pip(python)
+
+
+def by_pip(python: Path) -> list[str]:
+    return [str(python), "-m", "pip", "install", f"torch=={TORCH}"]
 
 
 def choose(wanted: str | None, uv: str | None) -> TorchBuild:
@@ -49,7 +57,8 @@ def choose(wanted: str | None, uv: str | None) -> TorchBuild:
         raise Failure("--torch-backend needs uv, which is not on this machine. Install uv, or leave the option out.")
     backend = wanted or AUTO
     has_gpu = backend not in (AUTO, "cpu") or (backend == AUTO and shutil.which("nvidia-smi") is not None)
-    return TorchBuild(f"torch for `{backend}`, picked by uv", CUDA_MB if has_gpu else CPU_MB, backend=backend)
+    megabytes = CUDA_MB if has_gpu else CPU_MB
+    return TorchBuild(f"torch for `{backend}`, picked by uv", megabytes, backend=backend, or_pip=wanted is None)
 
 
 def _version_of_the_machine() -> str | None:
