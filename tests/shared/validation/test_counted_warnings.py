@@ -91,6 +91,13 @@ def test_counts_are_exact_where_no_line_is_named(content: Any, code: str, in_a_l
     assert len([found for found in report.problems if found.code == code]) == 100
 
 
+def test_functions_in_an_input_are_examined_once_enough_unknown_keys_are_listed() -> None:
+    good = GOOD[-1]
+    unknown, wrong = [{**good, "input": {**good["input"], **more}} for more in ({"id": 1}, {"functions": 3})]
+    report = checked(lines(*[unknown] * 150, *[wrong] * 50))
+    assert (report.counts["unrecognized_key"], report.counts["invalid_type"]) == (200, 50)
+
+
 @pytest.mark.parametrize("number", [1, 1.5, 1e-4, 1e-5, 8.7e-05, 1e16, 1e300, 123456789.0, 0.1])
 def test_declarations_are_counted_as_json_writes_them(number: float) -> None:
     tools = [{"type": "function", "function": {"name": "f", "description": "ü \u2028 /", "parameters": {"a": number}}}]

@@ -75,6 +75,7 @@ def preference(**changes: Any) -> dict[str, Any]:
 
 
 IMAGE = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}]}
+NO_ROLE = ["error invalid_output $.preferred_output", "error message_missing_key $.preferred_output[0]"]
 PREFERENCE: list[Row] = [
     (preference(), []),
     (preference(id=1), ["warning unrecognized_key $"]),
@@ -96,6 +97,10 @@ PREFERENCE: list[Row] = [
         preference(preferred_output=["a"]),
         ["error invalid_output $.preferred_output", "error invalid_type $.preferred_output[0]"],
     ),
+    (preference(preferred_output=[{"content": "a"}]), NO_ROLE),
+    (preference(preferred_output=[{"content": "a", "name": "b"}]), NO_ROLE),
+    (preference(preferred_output=[{"content": [{"type": "text", "text": "a"}]}]), NO_ROLE),
+    (preference(preferred_output=[{**USER, "name": "b"}]), ["error invalid_output $.preferred_output"]),
     (preference(preferred_output=[{**ANSWER, "content": ""}]), ["warning empty_content $.preferred_output[0].content"]),
     (preference(non_preferred_output=[ANSWER]), ["warning identical_outputs $"]),
     (chat(), ["error mixed_formats $"]),

@@ -1,5 +1,6 @@
 """The rules of one message: each row is a message between others without findings, and what is found in it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,9 +8,10 @@ import pytest
 from tests.shared.validation.paths import Case, chat, found
 
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
-TEXT = {"type": "text", "text": "a"}
+TEXT, UNTYPED = {"type": "text", "text": "a"}, {"text": "x"}
 CALLED = [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]
 M = "$.messages[1]"
+UNTYPED_ANSWER = [f"error invalid_part {M}.content[0]", f"warning tool_content_parts {M}.content"]
 
 
 def user(content: Any = "a", **more: Any) -> dict[str, Any]:
@@ -110,6 +112,10 @@ PARTS: list[Case] = [
     (user([TEXT, None]), [f"error invalid_part {M}.content[1]"]),
     (user([{}]), [f"error invalid_part {M}.content[0]"]),
     (user([{"text": "a"}]), [f"error invalid_part {M}.content[0]"]),
+    ({"role": "system", "content": [UNTYPED]}, [f"error invalid_part {M}.content[0]"]),
+    ({"role": "developer", "content": [TEXT, UNTYPED]}, [f"error invalid_part {M}.content[1]"]),
+    ({"role": "function", "name": "f", "content": [UNTYPED]}, UNTYPED_ANSWER),
+    ({"role": "system", "content": [{"type": "refusal", "refusal": "no"}]}, [f"error invalid_part {M}.content[0]"]),
     (user([{"type": "input_audio", "input_audio": {}}]), [f"warning untrained_part {M}.content[0]"]),
     (user([{"type": "file", "file": {"file_id": "f"}}]), [f"warning untrained_part {M}.content[0]"]),
     (user([{"type": "file"}]), [f"error invalid_part {M}.content[0]"]),
@@ -150,6 +156,18 @@ CASES = [(chat(message), expected) for message, expected in [*ROLES, *KEYS, *CON
 @pytest.mark.parametrize(("example", "expected"), CASES)
 def test_a_message_has_these_findings(example: Any, expected: list[str]) -> None:
     assert found(example) == sorted(expected)
+
+
+def test_a_part_without_a_type_is_invalid_in_the_answer_of_a_tool() -> None:
+    asked = {"role": "assistant", "content": None, "tool_calls": CALLED}
+    found_in_it = found(chat(asked, {"role": "tool", "tool_call_id": "c", "content": [UNTYPED]}))
+    assert [each for each in found_in_it if "error" in each] == ["error invalid_part $.messages[2].content[0]"]
+
+
+def test_a_repeated_key_is_found_in_a_part_without_a_type() -> None:
+    line = json.dumps(chat({"role": "system", "content": [UNTYPED]})).replace('{"text"', '{"text": "y", "text"')
+    part = f"{M}.content[0]"
+    assert found(line.encode()) == [f"error invalid_part {part}", f"warning duplicate_key {part}"]
 
 
 def test_images_of_several_messages_are_counted_together() -> None:

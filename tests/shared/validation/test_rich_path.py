@@ -50,6 +50,7 @@ SECRET = "sk-" + "a1" * 20
 ODD: list[Any] = [
     *(None, True, 0, 1, 2, 1.0, "", "f", "x y", "c", "{", "NaN", [], {}, [{"type": "text"}]),
     *("\0", "\ud800", "\ud83d\ude00", SECRET, f"é{SECRET} {SECRET}", [IMAGE], [IMAGE] * 11, [FILE], [FILE, IMAGE]),
+    *([{"text": "x"}], [{"content": "a"}], [{"type": "refusal", "refusal": "x"}]),
 ]
 
 

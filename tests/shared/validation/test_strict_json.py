@@ -86,6 +86,10 @@ SECRETS: list[Row] = [
     (written(b"ask-" + b"a1" * 10), []),
     (written(b"AKIA" + b"A1" * 8), [f"warning secret {USER}"]),
     (written(b"s\\u006b-" + b"a1" * 10), [f"warning secret {USER}"]),
+    (written(b"sk\\u002d" + b"a1" * 10), [f"warning secret {USER}"]),
+    (written(b"sk-\\u0031a" + b"a1" * 10), [f"warning secret {USER}"]),
+    (written(b"\\u0041KIA" + b"A1" * 8), [f"warning secret {USER}"]),
+    (written(b"A\\u004bIA" + b"A1" * 8), [f"warning secret {USER}"]),
     (written(b"-----BEGIN PRIVATE KEY-----"), [f"warning secret {USER}"]),
     (written(b"xoxb-" + b"a1" * 5 + b" hf_" + b"a1" * 15), [f"warning secret {USER}"] * 2),
 ]

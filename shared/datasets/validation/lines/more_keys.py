@@ -69,7 +69,7 @@ def _only_known(value: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
     """An example without the keys that are not known; the older `functions` are left, to be refused."""
     found = {key: each for key, each in value.items() if key in known}
     if type(found.get("input")) is dict:
-        found["input"] = {key: each for key, each in found["input"].items() if key in INPUT_KEYS}
+        found["input"] = {key: each for key, each in found["input"].items() if key in CHAT_KEYS}
         _leave_tools(found["input"])
     _leave_tools(found)
     return found

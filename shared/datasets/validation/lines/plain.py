@@ -50,7 +50,8 @@ class Completion(PlainMessage, gc=False):
 
 
 Messages = Annotated[list[System | Developer | User | Assistant], msgspec.Meta(min_length=1)]
-Output = Annotated[list[Assistant], msgspec.Meta(min_length=1, max_length=1)]
+# The role is required only where another is possible: `_preference_messages` refuses the user's.
+Output = Annotated[list[Assistant | User], msgspec.Meta(min_length=1, max_length=1)]
 
 
 class Chat(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -77,7 +78,10 @@ class PlainFormat(msgspec.Struct, frozen=True):
 
 
 def _preference_messages(example: Preference) -> list[PlainMessage]:
-    return [*example.input.messages, *example.preferred_output, *example.non_preferred_output]
+    outputs = [*example.preferred_output, *example.non_preferred_output]
+    if any(output.__class__ is not Assistant for output in outputs):
+        raise ValueError("an output that is not from the assistant")
+    return [*example.input.messages, *outputs]
 
 
 _chat = msgspec.json.Decoder(Chat).decode

@@ -19,7 +19,7 @@ from shared.datasets.validation.findings.codes import Severity, severity_of
 from shared.datasets.validation.findings.finding import UnreadableLine
 from shared.datasets.validation.lines.more_keys import read_with_more_keys
 from shared.datasets.validation.lines.rich_messages import NeedsRules, counted_messages
-from shared.datasets.validation.lines.rich_types import Chat, Pair, Preference
+from shared.datasets.validation.lines.rich_types import Assistant, Chat, Pair, Preference
 from shared.datasets.validation.lines.secrets import is_suspicious
 from shared.datasets.validation.lines.texts import MAX_COUNTED, codes_of_texts, escapes_letters
 from shared.datasets.validation.reading.hidden import encoded_once, has_long_number, may_be_deep
@@ -152,6 +152,8 @@ class RichDecoder:
 
     def _counted_preference(self, example: Preference, codes: list[str]) -> list[CountedMessage]:
         outputs = [*example.preferred_output, *example.non_preferred_output]
+        if any(output.__class__ is not Assistant for output in outputs):
+            raise NeedsRules
         if getattr(example.input.messages[-1], "tool_calls", None):
             raise NeedsRules  # The outputs must answer the calls that are open.
         if outputs[0] == outputs[1]:

@@ -115,12 +115,16 @@ def _call_text(function: Function, declared: frozenset[str], codes: list[str]) -
     return f"{function.name}\n{function.arguments}"
 
 
-def _of_parts(role: str, parts: Sequence[Part], name: str | None, codes: list[str], limits: Limits) -> CountedMessage:
+def _of_parts(
+    role: str, parts: Sequence[Part | RefusalPart], name: str | None, codes: list[str], limits: Limits
+) -> CountedMessage:
     texts: list[str] = []
     low = high = 0
     for part in parts:
         if part.__class__ is TextPart:
             texts.append(part.text)
+        elif part.__class__ is RefusalPart:
+            raise NeedsRules  # only the assistant refuses
         elif part.__class__ is not ImagePart:
             codes.append("untrained_part")
         else:

@@ -2,6 +2,9 @@
 
 They accept what is only a warning, which `rich` counts. Where no rule looks at other keys, they may be there. The older
 `functions` are not among the types: such lines are examined rule by rule.
+
+msgspec requires the tag of a struct (`type`, `role`) only in a union. So `Parts` and `Output` take a second struct,
+which `rich_messages` and `rich` refuse where it is wrong.
 """
 
 from typing import Annotated, Any, Literal
@@ -42,8 +45,7 @@ class Audio(msgspec.Struct, tag_field="type", tag="input_audio", gc=False):
 
 
 Part = TextPart | ImagePart | File | Audio
-Parts = Annotated[list[TextPart], msgspec.Meta(min_length=1)]
-AnswerParts = Annotated[list[TextPart | RefusalPart], msgspec.Meta(min_length=1)]
+Parts = Annotated[list[TextPart | RefusalPart], msgspec.Meta(min_length=1)]
 
 
 class Function(msgspec.Struct, gc=False):
@@ -94,7 +96,7 @@ class FunctionAnswer(
 
 
 class Assistant(msgspec.Struct, tag_field="role", tag="assistant", forbid_unknown_fields=True, gc=False):
-    content: str | AnswerParts | UnsetType | None = UNSET
+    content: str | Parts | UnsetType | None = UNSET
     name: Name = UNSET
     weight: Weight = UNSET
     refusal: str | UnsetType | None = UNSET
@@ -104,7 +106,7 @@ class Assistant(msgspec.Struct, tag_field="role", tag="assistant", forbid_unknow
 
 
 Message = System | Developer | User | Tool | FunctionAnswer | Assistant
-Output = Annotated[list[Assistant], msgspec.Meta(min_length=1, max_length=1)]
+Output = Annotated[list[Assistant | User], msgspec.Meta(min_length=1, max_length=1)]
 ROLES: dict[type, str] = {
     System: "system",
     Developer: "developer",
