@@ -91,13 +91,21 @@ def kept_files(state: State, store: Store) -> Iterable[tuple[Key, Any]]:
 
 
 def restore_files(state: State, files: Mapping[str, StoredFile], uploads: Mapping[str, KeptUpload]) -> None:
-    """Puts files and uploads back into the empty state, and deletes bytes to which none points."""
-    state.files |= files
+    """Puts files and uploads back into the empty state, and deletes bytes to which none points.
+
+    The bytes lie in the state's folder, wherever that was when they were written: it may have been moved.
+    """
+    for stored in files.values():
+        stored.path = state.folder / stored.path.name
+    for upload in uploads.values():
+        upload.paths = {id: state.folder / path.name for id, path in upload.paths.items()}
+    state.files |= {id: stored for id, stored in files.items() if stored.path.exists()}
     state.uploads |= {id: _pending(upload) for id, upload in uploads.items()}
-    paths = {stored.path for stored in state.files.values()}
-    paths |= {path for pending in state.uploads.values() for path in pending.paths.values()}
-    for path in set(state.folder.iterdir()) - paths:
-        path.unlink()
+    names = {stored.path.name for stored in state.files.values()}
+    names |= {path.name for pending in state.uploads.values() for path in pending.paths.values()}
+    for path in state.folder.iterdir():
+        if path.name not in names:
+            path.unlink()
 
 
 def _kept_upload(pending: PendingUpload) -> KeptUpload:

@@ -92,9 +92,6 @@ class EventPolling(Polling[ProjectFeed, EventEntry]):
         known = {project_id: (feed.since, frozenset(feed.seen)) for project_id, feed in self.buffers.items()}
         try:
             found = await run_in_threadpool(_find, known, keys)
-            if utc_now() >= self.note_at:
-                await run_in_threadpool(_note_readers, list(known))
-                self.note_at = utc_now() + NOTE_READERS_EVERY
         except (OperationalError, TimeoutError) as error:
             log.warning("the events of streamed projects cannot be read", reason=str(error))
             return True
@@ -102,7 +99,17 @@ class EventPolling(Polling[ProjectFeed, EventEntry]):
         is_all = True
         for id in known.keys() & self.buffers.keys():
             is_all &= self.buffers[id].found(found.events.get(id, []), since)
+        await self._note(list(known))
         return is_all
+
+    async def _note(self, project_ids: list[str]) -> None:
+        if utc_now() < self.note_at:
+            return
+        self.note_at = utc_now() + NOTE_READERS_EVERY
+        try:
+            await run_in_threadpool(_note_readers, project_ids)
+        except (OperationalError, TimeoutError) as error:
+            log.warning("that projects read their events could not be noted", reason=str(error))
 
 
 def _find(known: Mapping[str, tuple[str, frozenset[str]]], keys: set[Presented]) -> _Found:

@@ -4,6 +4,7 @@ An event's id is made before its transaction commits, so a later event may becom
 reads the last seconds again, and a client that reconnects may receive an event twice.
 """
 
+import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 
@@ -50,6 +51,7 @@ class _Stream:
         """Yield blocks until the server stops or the key is no longer valid, which each poll checks."""
         with poller.opened(self._project_id, ProjectFeed(), key) as cursor:
             yield KEEP_ALIVE
+            sent_at = time.monotonic()
             while not cursor.is_over:
                 if self._is_behind:
                     async for block in self._missed(cursor):
@@ -60,8 +62,10 @@ class _Stream:
                     self._from = max(self._from, first_id(WebhookEvent.id_prefix, made_at(self._last) - COMMIT_WINDOW))
                 elif block := b"".join(entry.block for entry in new if self._is_news(entry)):
                     yield block
-                elif not await cursor.wait(KEEP_ALIVE_SECONDS):
+                    sent_at = time.monotonic()
+                elif not await cursor.wait(max(0, sent_at + KEEP_ALIVE_SECONDS - time.monotonic())):
                     yield KEEP_ALIVE
+                    sent_at = time.monotonic()
 
     async def _missed(self, cursor: Cursor[EventEntry]) -> AsyncIterator[bytes]:
         """Yield the events in the database from `_from` on."""

@@ -24,7 +24,7 @@ def test_a_line_that_was_cut_off_spoils_no_other(tmp_path: Path) -> None:
     (tmp_path / "lines.jsonl").write_text('{"event": "valid", "step": 0}\n{"event": "st')
     lines = Lines(tmp_path)
     lines.write("valid", step=6)
-    assert lines.validated() == {0, 6}
+    assert lines.steps_of("valid") == {0, 6}
 
 
 def test_the_newest_checkpoint_and_the_last_ends_of_epochs_stay(tmp_path: Path) -> None:

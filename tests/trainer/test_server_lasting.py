@@ -45,6 +45,21 @@ def test_a_restart_lets_running_and_waiting_jobs_go_on(trainer: Trainer) -> None
     assert list(trainer.losses(jobs[0])) == list(range(1, 25))
 
 
+@pytest.mark.timeout(900)
+def test_a_folder_that_was_moved_keeps_its_files_models_and_jobs(tmp_path: Path) -> None:
+    with Trainer(tmp_path / "before") as trainer:
+        ended = trainer.wait_for_end(trainer.job(epochs=1))
+        job = trainer.job(epochs=6)
+        trainer.wait_for_step(job, 5)
+        trainer.stop(signal.SIGTERM)
+        trainer.folder = trainer.folder.rename(tmp_path / "after")
+        trainer.start()
+        assert trainer.openai.files.content(ended.result_files[1]).read()
+        further = trainer.job(model=ended.fine_tuned_model, epochs=1)
+        assert trainer.wait_for_end(job).status == "succeeded", trainer.messages(job)
+        assert trainer.wait_for_end(further).status == "succeeded", trainer.messages(further)
+
+
 @pytest.mark.timeout(600)
 def test_a_process_that_always_ends_without_a_word_fails_the_job(trainer: Trainer) -> None:
     job = trainer.job(epochs=50)

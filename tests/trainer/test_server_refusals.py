@@ -64,6 +64,8 @@ def test_another_key_gets_nothing(trainer: Trainer) -> None:
         ({"TRAINER_API_KEY": ""}, (), "TRAINER_API_KEY"),
         ({"TRAINER_PYTHON": "/nowhere/python"}, (), "TRAINER_PYTHON"),
         ({}, ("--devices", ","), "--devices"),
+        ({}, ("--devices", "gpu"), "--devices"),
+        ({}, ("--devices", "cuda"), "--devices"),
         ({}, ("--save-every", "0"), "--save-every"),
     ],
 )

@@ -28,4 +28,5 @@ def variables() -> dict[str, str]:
     offline = dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"), "1")
     quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1", "TRANSFORMERS_VERBOSITY": "error"}
     # Two OpenMP threads on busy cores collapse when they spin while they wait.
-    return dict(os.environ) | offline | quiet | {"PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
+    inherited = {name: value for name, value in os.environ.items() if name != "TRAINER_API_KEY"}
+    return inherited | offline | quiet | {"PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}

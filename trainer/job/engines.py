@@ -39,9 +39,17 @@ class _Engine(Trainer):
         step = self.state.global_step
         written = Path(self.args.output_dir) / f"checkpoint-{step}"
         self.checkpoints.publish(written, f"step-{step}", self.job.base_name)
+        self._tell_checkpoint(step)
+        self.checkpoints.prune()
+
+    def tell_saved(self, step: int) -> None:
+        """Tells the checkpoint that this process goes on from, if the one before was killed until it could."""
+        if step and step not in self.lines.steps_of("checkpoint"):
+            self._tell_checkpoint(step)
+
+    def _tell_checkpoint(self, step: int) -> None:
         epoch_end = self.checkpoints.is_epoch_end(step)
         self.lines.write("checkpoint", step=step, folder=f"step-{step}", epoch_end=epoch_end)
-        self.checkpoints.prune()
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         """Tells the line `valid`. Draws no random numbers, so training goes on as if it had not been there."""

@@ -18,6 +18,8 @@ class Lines:
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             os.write(file, line.encode())
+            if event != "step":  # a step is done again, an end is not
+                os.fsync(file)
         finally:
             os.close(file)
 
@@ -30,9 +32,9 @@ class Lines:
             except ValueError:
                 continue  # a line that a full disk cut off
 
-    def validated(self) -> set[int]:
-        """The steps after which validation was told."""
-        return {line["step"] for line in self.read() if line.get("event") == "valid"}
+    def steps_of(self, event: str) -> set[int]:
+        """The steps of which such a line was told."""
+        return {line["step"] for line in self.read() if line.get("event") == event}
 
     def _end_a_broken_line(self) -> None:
         if not self._path.exists() or not self._path.stat().st_size:

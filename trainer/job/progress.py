@@ -17,11 +17,12 @@ class Progress(TrainerCallback):
         self.leaving = False  # stopped within an epoch
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """A process that was killed before it told this step's validation has it told now. A signal may still end the
-        process at once; from here on there are steps to finish."""
+        """Tells this step's checkpoint and validation if the process of before was killed until it could. Until here
+        a signal ends the process at once; from here on there are steps to finish."""
         engine = self.engine
+        engine.tell_saved(state.global_step)
         due = engine.eval_dataset is not None and engine.checkpoints.is_epoch_end(state.global_step)
-        if due and state.global_step not in engine.lines.validated():
+        if due and state.global_step not in engine.lines.steps_of("valid"):
             engine.evaluate()
         engine.stopping.take_over()
 

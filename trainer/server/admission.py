@@ -1,5 +1,6 @@
 """What is checked in the create call itself: model, method, options, files and limits; file contents fail later."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,8 @@ def admit(state: TrainerState, new: JobCreate) -> Run:
     validation = training_contents(state, new.validation_file, "validation_file") if new.validation_file else None
     check_limits(state, base.name, state.jobs_of(base.name))
     job = new_job(state, new, new.model)
-    spec = _spec(job, base, chosen)
-    _make_folder(state, job, spec, parent)
+    spec = _spec(job, base, chosen) | {"parent_is_whole": parent is not None and parent.is_whole}
+    _make_folder(state, job, parent)
     kept = KeptRun(job=job, base=base.name, spec=spec, training=training, validation=validation, checkpoints=[])
     return Run(kept, state.job_folder(job.id), state.store)
 
@@ -48,6 +49,9 @@ def _check_method(new: JobCreate) -> None:
 
 
 def _check_continuation(parent: TunedModel | None, chosen: Options) -> None:
+    if parent and parent.is_whole and not chosen.full:
+        message = "An adapter of a wholly tuned model could not be chatted with: set full, or start from the base."
+        raise ApiError(400, message, code="invalid_value", param="provider_options.full")
     if parent and not parent.is_whole and chosen.full:
         message = "A model with an adapter is trained further as an adapter: leave out full, or start from the base."
         raise ApiError(400, message, code="invalid_value", param="provider_options.full")
@@ -68,13 +72,16 @@ def _spec(job: Job, base: Base, chosen: Options) -> dict[str, Any]:
     }
 
 
-def _make_folder(state: TrainerState, job: Job, spec: dict[str, Any], parent: TunedModel | None) -> None:
+def _make_folder(state: TrainerState, job: Job, parent: TunedModel | None) -> None:
     validation = state.files[job.validation_file].path if job.validation_file else None
     training = state.files[job.training_file].path
     weights = Path(parent.folder) if parent else None
     is_whole = parent is not None and parent.is_whole
     try:
-        job_folder.make(state.job_folder(job.id), spec, training, validation, weights, parent_is_whole=is_whole)
+        job_folder.make(state.job_folder(job.id), training, validation, weights, parent_is_whole=is_whole)
     except OSError as error:
+        shutil.rmtree(state.job_folder(job.id), ignore_errors=True)
+        if weights and not weights.exists():
+            raise model_not_available(job.model) from error
         message = f"The trainer cannot make the folder of the job: {error.strerror}."
         raise ApiError(500, message, type="server_error") from error

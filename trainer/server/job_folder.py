@@ -3,36 +3,42 @@
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile
 
 LINES, ERRORS, SPEC = "lines.jsonl", "stderr.log", "job.json"
+TRAIN, VALID, PARENT, PARTIAL = "train.jsonl", "valid.jsonl", "parent", "partial"
 ADAPTER = ("adapter_model.safetensors", "adapter_config.json")
 ONLY_TO_GO_ON = ("optimizer*", "scheduler.pt", "rng_state*", "trainer_state.json", "training_args.bin")
 MAX_READ_BYTES = 1024 * 1024
 LAST_WORDS = 500
 
 
-def make(
-    folder: Path, spec: dict[str, Any], train: Path, valid: Path | None, parent: Path | None, *, parent_is_whole: bool
-) -> None:
+def make(folder: Path, train: Path, valid: Path | None, parent: Path | None, *, parent_is_whole: bool) -> None:
     """Gives the job copies of its own, so that neither its files nor its parent model need to stay.
 
-    The paths of the copies are put into `spec`. `parent`: the folder of the adapter, or of the whole model.
+    `parent`: the folder of the adapter, or of the whole model, that the job begins with.
     """
     folder.mkdir(parents=True)
-    spec["train"] = str(_copy(train, folder / "train.jsonl"))
-    spec["valid"] = str(_copy(valid, folder / "valid.jsonl")) if valid else None
-    spec["from_adapter"] = None
+    _copy(train, folder / TRAIN)
+    if valid:
+        _copy(valid, folder / VALID)
     if parent:
-        copied = folder / "parent"
-        copied.mkdir()
-        names = [path.name for path in _files(parent)] if parent_is_whole else ADAPTER
-        for name in names:
-            _copy(parent / name, copied / name)
-        spec["base" if parent_is_whole else "from_adapter"] = str(copied)
+        (folder / PARENT).mkdir()
+        for name in [path.name for path in _files(parent)] if parent_is_whole else ADAPTER:
+            _copy(parent / name, folder / PARENT / name)
+
+
+def inputs(folder: Path, *, parent_is_whole: bool) -> dict[str, str | None]:
+    """What the job begins with, as `job.json` names it. A whole parent takes the place of the base."""
+    paths: dict[str, str | None] = {"train": str(folder / TRAIN), "valid": None, "from_adapter": None}
+    if (folder / VALID).exists():
+        paths["valid"] = str(folder / VALID)
+    if (folder / PARENT).exists():
+        paths["base" if parent_is_whole else "from_adapter"] = str(folder / PARENT)
+    return paths
 
 
 def _copy(source: Path, target: Path) -> Path:
@@ -54,6 +60,7 @@ def read_lines(folder: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
     """The whole lines after `offset`, and the offset behind them. A line that is no JSON object is passed over."""
     try:
         with (folder / LINES).open("rb") as file:
+            offset = min(offset, file.seek(0, os.SEEK_END))  # the machine lost power before the last lines were on disk
             file.seek(offset)
             read = file.read(MAX_READ_BYTES)
     except FileNotFoundError:
@@ -81,11 +88,16 @@ def last_words(folder: Path) -> str:
     return lines[-1][:LAST_WORDS] if lines else ""
 
 
-def tidy(folder: Path) -> None:
-    """Deletes what only a job that goes on needs: its files, and the state of the optimizer in each checkpoint."""
-    for name in ("train.jsonl", "valid.jsonl"):
+def tidy(folder: Path, kept: Collection[str]) -> None:
+    """Deletes what only a job that goes on needs: its inputs, half-made checkpoints, the state of the optimizer.
+
+    `kept`: the names of the folders that are models.
+    """
+    for name in (TRAIN, VALID):
         (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / "parent", ignore_errors=True)
+    for path in (folder / PARENT, folder / PARTIAL, folder / "final", *folder.glob("step-*")):
+        if path.name not in kept:
+            shutil.rmtree(path, ignore_errors=True)
     for pattern in ONLY_TO_GO_ON:
         for path in folder.glob(f"step-*/{pattern}"):
             path.unlink(missing_ok=True)
@@ -96,6 +108,8 @@ def pack(folder: Path, target: Path) -> None:
     with ZipFile(target, "w", ZIP_STORED) as packed:
         for path in _files(folder):
             packed.write(path, path.name)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _files(folder: Path) -> Iterable[Path]:

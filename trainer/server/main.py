@@ -62,6 +62,6 @@ async def _running(application: FastAPI) -> AsyncIterator[None]:
     assert isinstance(trainer, Trainer)
     work = asyncio.create_task(trainer.runner.work())
     yield
-    await trainer.runner.stop()
+    trainer.runner.stop()
     await work
     await trainer.serving.stop()

@@ -48,7 +48,8 @@ def _step(run: Run, state: TrainerState, line: Line) -> None:
         return
     kept.last_step, kept.failures = step, 0
     kept.metrics = {"step": step} | _metrics(line)
-    run.job.estimated_finish = run.estimate(state.now())
+    if run.job.status == "running":
+        run.job.estimated_finish = run.estimate(state.now())
     loss = kept.metrics.get("train_loss")
     said = f"training loss={loss:.2f}" if loss is not None else "trained"
     _add_metrics(run, state, f"Step {step}/{kept.total_steps}: {said}", kept.metrics)
@@ -85,7 +86,12 @@ def _checkpoint(run: Run, state: TrainerState, line: Line) -> None:
         name = f"{new_model_name(run.job, run.kept.base)}:ckpt-step-{step}"
         _keep(run, state, name, folder, step)
         run.add_event(state.now(), f"Checkpoint created at step {step} with Snapshot ID: {name}")
-    for old in [old for old in run.checkpoints if not _folder(run, state, old).exists()]:  # the process keeps few
+    forget_pruned(run, state)
+
+
+def forget_pruned(run: Run, state: TrainerState) -> None:
+    """The process keeps few checkpoints; those that are gone are no models any more."""
+    for old in [old for old in run.checkpoints if not _folder(run, state, old).exists()]:
         run.kept.checkpoints.remove(old)
         state.tuned.pop(old.fine_tuned_model_checkpoint, None)
 
@@ -133,12 +139,11 @@ def _cancelled(run: Run, state: TrainerState, line: Line) -> None:
 def _done(run: Run, state: TrainerState, line: Line) -> None:
     """`packed`: the path of the model's zip file, which the runner has made."""
     job, now, name = run.job, state.now(), str(run.kept.spec["model"])
-    _add_model(run, state, name, run.folder / "final")
-    run.add_event(now, f"New fine-tuned model created: {name}")
-    job.fine_tuned_model = name
-    job.trained_tokens = int(line["trained_tokens"])
     metrics = _rows(event.data or {} for event in state.store.metrics(job.id))
     job.result_files = [write_metrics(state, metrics, int(now)), _packed(run, state, Path(line["packed"]))]
+    job.trained_tokens, job.fine_tuned_model = int(line["trained_tokens"]), name
+    _add_model(run, state, name, run.folder / "final")
+    run.add_event(now, f"New fine-tuned model created: {name}")
     run.end(now, "succeeded")
     run.add_event(now, "The job has successfully completed")
 
@@ -165,9 +170,17 @@ def _packed(run: Run, state: TrainerState, path: Path) -> str:
 
 
 def forget_model(state: TrainerState, name: str) -> None:
-    """Deletes a tuned model or checkpoint with its weights."""
+    """Deletes a tuned model or checkpoint with its weights. Those of a job that is not over go when it is."""
     model = state.tuned.pop(name)
-    shutil.rmtree(model.folder, ignore_errors=True)
+    state.save()
+    run = state.runs.get(model.job_id)
+    if run is None or run.is_over:
+        shutil.rmtree(model.folder, ignore_errors=True)
+
+
+def models_of(run: Run, state: TrainerState) -> set[str]:
+    """The names of the folders of this job that are models."""
+    return {Path(model.folder).name for model in state.tuned.values() if model.job_id == run.job.id}
 
 
 TOLD: dict[str, Callable[[Run, TrainerState, Line], None]] = {

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from pathlib import Path
+from typing import Any
 
 from trainer.server import job_folder, progress
 from trainer.server.hyperparameters import resolve
@@ -20,7 +21,7 @@ BUSY_SECONDS, IDLE_SECONDS = 0.2, 2.0
 SHUTDOWN_SECONDS = 60
 MAX_FAILURES = 3
 """How often in a row a process may end without a new step and without a word."""
-KILLED = -9
+KILLED, PAUSED = -9, 75
 
 
 class Runner:
@@ -37,33 +38,26 @@ class Runner:
         self._wake.set()
 
     def cancel(self, run: Run) -> None:
+        """The job is over already; its process leaves, and what only it needed goes."""
         if process := self._processes.get(run.job.id):
             process[0].ask_to_cancel()
+        else:
+            self._tidy(run)
 
     def pause(self, run: Run) -> None:
         if process := self._processes.get(run.job.id):
             process[0].ask_to_pause()
 
     async def work(self) -> None:
-        """Until `stop`. What fails is logged, and tried again with the next look."""
+        """Until it is stopped: then every process saves a checkpoint and leaves. What fails is tried again."""
         for run in [run for run in self.state.runs.values() if run.is_over]:
-            job_folder.tidy(run.folder)  # a kill may have come before
+            self._tidy(run)  # a kill may have come before
         while not self._is_stopping:
             try:
                 await self._look()
             except Exception:
                 log.exception("the jobs could not be looked at")
-            wait = BUSY_SECONDS if self._processes else IDLE_SECONDS
-            try:
-                await asyncio.wait_for(self._wake.wait(), wait)
-            except TimeoutError:
-                continue
-            self._wake.clear()
-
-    async def stop(self) -> None:
-        """Let every process save a checkpoint and leave. Its job goes on with the next start of the trainer."""
-        self._is_stopping = True
-        self._wake.set()
+            await self._rest()
         for process, _ in self._processes.values():
             process.ask_to_pause()
         deadline = asyncio.get_running_loop().time() + SHUTDOWN_SECONDS
@@ -72,17 +66,38 @@ class Runner:
             await asyncio.sleep(0.05)
         self.state.save()
 
+    def stop(self) -> None:
+        """Ask `work` to end. The jobs go on with the next start of the trainer."""
+        self._is_stopping = True
+        self._wake.set()
+
+    async def _rest(self) -> None:
+        wait = BUSY_SECONDS if self._processes else IDLE_SECONDS
+        try:
+            await asyncio.wait_for(self._wake.wait(), wait)
+        except TimeoutError:
+            return
+        self._wake.clear()
+
     async def _look(self) -> None:
         await self._listen()
+        if self._is_stopping:
+            return
         for run in [run for run in self.state.runs.values() if run.job.status == "validating_files"]:
             self._validate(run)
         self._start_waiting()
         self.state.save()
 
     async def _listen(self) -> None:
+        """One job's trouble, such as a full disk, holds up neither the others nor its slot."""
         for id, (process, device) in list(self._processes.items()):
             run, code = self.state.runs[id], process.ended()
-            await self._read(run)
+            try:
+                await self._read(run)
+            except OSError as error:
+                log.error("%s: what its process has told cannot be kept yet: %s", id, error)
+                if code is not None and not run.is_over:
+                    continue  # what is on disk is read again with the next look
             if code is None:
                 continue
             del self._processes[id]
@@ -95,46 +110,65 @@ class Runner:
             lines, offset = job_folder.read_lines(run.folder, run.kept.offset)
             if offset == run.kept.offset:
                 return
+            packed = await self._packed(run, lines)
             for line in lines:
-                if line.get("event") == "done":
-                    line["packed"] = path = self.state.new_path()
-                    await asyncio.to_thread(job_folder.pack, run.folder / "final", path)
                 try:
-                    progress.tell(run, self.state, line)
+                    progress.tell(run, self.state, line | packed)
                 except (KeyError, TypeError, ValueError):
                     log.exception("%s: its process told what cannot be understood: %s", run.job.id, line)
             run.kept.offset = offset
             self.state.save()
 
-    def _left(self, run: Run, code: int) -> None:
-        if run.is_over:
-            job_folder.tidy(run.folder)
-        elif run.job.status == "running" and not self._is_stopping:
-            self._count_failure(run, code)
+    async def _packed(self, run: Run, lines: list[dict[str, Any]]) -> dict[str, str]:
+        """The path of the model's file, made before the line that says that the model is there is applied."""
+        if run.is_over or not any(line.get("event") == "done" for line in lines):
+            return {}
+        path = self.state.new_path()
+        try:
+            await asyncio.to_thread(job_folder.pack, run.folder / "final", path)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        if run.is_over:  # it was cancelled meanwhile
+            path.unlink(missing_ok=True)
+        return {"packed": str(path)}
 
-    def _count_failure(self, run: Run, code: int) -> None:
+    def _left(self, run: Run, code: int) -> None:
+        progress.forget_pruned(run, self.state)
+        if run.is_over:
+            self._tidy(run)
+        elif run.job.status == "running" and not self._is_stopping and code != PAUSED:
+            self._count_failure(run, f"ended with code {code}", is_killed=code == KILLED)
+
+    def _tidy(self, run: Run) -> None:
+        try:
+            job_folder.tidy(run.folder, progress.models_of(run, self.state))
+        except OSError as error:
+            log.warning("%s: its folder cannot be tidied: %s", run.job.id, error)
+
+    def _count_failure(self, run: Run, what: str, *, is_killed: bool = False) -> None:
         """The process has ended without a word. It is started again, and goes on from its last checkpoint."""
         kept, now = run.kept, self.state.now()
         kept.failures += 1
         said = job_folder.last_words(run.folder)
-        log.warning("%s: its process ended with %d without a word, the last of which was: %s", run.job.id, code, said)
+        log.warning("%s: its process %s without a word; its log ends: %s", run.job.id, what, said or "empty")
         if kept.failures < MAX_FAILURES:
-            run.add_event(now, f"The training process ended (code {code}) and is started again", level="warn")
-        elif code == KILLED:
+            run.add_event(now, f"The training process {what} and is started again", level="warn")
+            return
+        if is_killed:
             message = f"The system killed the training process {MAX_FAILURES} times, as it does when memory runs out. "
             advice = "Use a smaller batch_size, or provider_options.max_length, or a smaller base."
             run.fail(now, JobError(code="out_of_memory", message=message + advice))
         else:
-            ended = f"The training process ended {MAX_FAILURES} times, at last with code {code}."
+            ended = f"The training process {what}, {MAX_FAILURES} times in a row."
             run.fail(now, JobError(code="training_failed", message=f"{ended} It said last: {said or 'nothing'}"))
-        if run.is_over:
-            job_folder.tidy(run.folder)
+        self._tidy(run)
 
     def _validate(self, run: Run) -> None:
         kept, job, now = run.kept, run.job, self.state.now()
         if error := first_problem(job, run.method, kept.training, kept.validation):
             run.fail(now, error)
-            job_folder.tidy(run.folder)
+            self._tidy(run)
             return
         resolve(run.hyperparameters, kept.training.n_examples)
         if run.method == "supervised":
@@ -152,8 +186,14 @@ class Runner:
             free.remove(device)
         waiting = [run for run in self.state.runs.values() if run.job.status in ("running", "queued")]
         for run in sorted(waiting, key=lambda run: run.job.status == "queued"):
-            if free and run.job.id not in self._processes:
-                self._start(run, free.pop(0))
+            if not free or run.job.id in self._processes:
+                continue
+            try:
+                self._start(run, free[0])
+            except OSError as error:
+                self._count_failure(run, f"could not be started ({error})")
+            else:
+                del free[0]
 
     def _start(self, run: Run, device: str) -> None:
         kept = run.kept
@@ -168,7 +208,8 @@ class Runner:
             "threads": threads(settings, len(self.slots)),
             "save_every": settings.save_every,
         }
-        job_folder.write_spec(run.folder, kept.spec | decided | {"beta": values.get("beta", 0.1)})
+        inputs = job_folder.inputs(run.folder, parent_is_whole=kept.spec["parent_is_whole"])
+        job_folder.write_spec(run.folder, kept.spec | inputs | decided | {"beta": values.get("beta", 0.1)})
         process = Process(self.python, run.folder)
         self._processes[run.job.id] = process, device
         run.job.status = "running"

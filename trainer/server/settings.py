@@ -1,5 +1,6 @@
 """The settings of the trainer, each a command line flag and a `TRAINER_*` environment variable."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 from wire_server.process import settings
 
 AUTO = "auto"
+DEVICE = re.compile(r"cpu|cuda:\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Settings(settings.Settings):
         """The device of each slot."""
         if self.devices == AUTO:
             return _gpus() or ["cpu"]
-        return [device.strip() for device in self.devices.split(",") if device.strip()]
+        return [device.strip() for device in self.devices.split(",")]
 
 
 def threads(settings: Settings, n_slots: int) -> int:
@@ -55,8 +57,8 @@ def read(arguments: Sequence[str], environment: Mapping[str, str] = environ) -> 
         sys.exit(
             "The trainer needs a key that its callers send: set TRAINER_API_KEY, for example to a long random text."
         )
-    if not given.slots():
-        sys.exit("--devices (TRAINER_DEVICES) names no device: write for example cpu, or cuda:0,cuda:1.")
+    if not all(DEVICE.fullmatch(device) for device in given.slots()):
+        sys.exit("--devices (TRAINER_DEVICES) must be auto, cpu, or GPUs such as cuda:0,cuda:1.")
     if given.save_every < 1:
         sys.exit("--save-every (TRAINER_SAVE_EVERY) must be a number of steps from 1 on.")
     return given
@@ -65,5 +67,9 @@ def read(arguments: Sequence[str], environment: Mapping[str, str] = environ) -> 
 def _gpus() -> list[str]:
     if not shutil.which("nvidia-smi"):
         return []
+    if visible := environ.get("CUDA_VISIBLE_DEVICES"):  # jobs count among these
+        return [f"cuda:{number}" for number in range(len(visible.split(",")))]
     listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        sys.exit("nvidia-smi is here but fails: mend it, or name the devices in TRAINER_DEVICES, for example cpu.")
     return [f"cuda:{number}" for number, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU")]

@@ -1,6 +1,7 @@
 """What the trainer holds: jobs and tuned models, kept in the folder beside files and uploads."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from trainer import bases
@@ -11,6 +12,13 @@ from trainer.server.settings import Settings
 from trainer.server.store import TrainerStore
 from wire_server.records import Job
 from wire_server.state import State
+
+
+def _remove_unknown(folder: Path, known: Collection[str]) -> None:
+    """Folders of jobs whose creation was broken off before it was kept."""
+    for path in folder.glob("ftjob-*"):
+        if path.name not in known:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 class TrainerState(State):
@@ -25,6 +33,9 @@ class TrainerState(State):
         self.store = store
         kept, self.tuned = store.restore(self)
         self.runs = {id: Run(run, self.job_folder(id), store) for id, run in kept.items()}
+        for model in self.tuned.values():  # the trainer's folder may have been moved
+            model.folder = str(self.job_folder(model.job_id) / Path(model.folder).name)
+        _remove_unknown(settings.path / "jobs", self.runs)
         self.save = self._save
 
     def _save(self) -> None:

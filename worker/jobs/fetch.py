@@ -7,6 +7,7 @@ from datetime import datetime
 from shared.datasets import service as datasets
 from shared.datasets.storage import store
 from shared.datasets.storage.store import Stored
+from shared.errors import Invalid
 from shared.jobs.models import Job, JobStatus
 from worker.providers.errors import ProviderError
 from worker.providers.protocol import Provider, ProviderCheckpoint, ProviderEvent, ProviderJob
@@ -125,11 +126,23 @@ def _fetch(provider: Provider, file_id: str, index: int) -> Result | None:
 
     The first is the curve of the job at every provider; further ones are named by the provider.
     """
+    filename = METRICS_FILENAME if index == 0 else _name(provider, file_id)
     try:
-        filename = METRICS_FILENAME if index == 0 else provider.file_name(file_id) or METRICS_FILENAME
         return Result(filename, store.store(datasets.new_dataset_id(), provider.read_file(file_id)))
     except ProviderError as error:
         if error.retryable:
             raise
         log.warning("a result file cannot be fetched", provider_file_id=file_id, code=error.code, reason=error.message)
         return None
+
+
+def _name(provider: Provider, file_id: str) -> str:
+    """The provider's name for a file, if it gives one that a file of ours may have."""
+    try:
+        return datasets.clean_filename(provider.file_name(file_id))
+    except Invalid:
+        return METRICS_FILENAME
+    except ProviderError as error:
+        if error.retryable:
+            raise
+        return METRICS_FILENAME

@@ -88,8 +88,9 @@ class Scheduler:
             self._tidy_at = time.monotonic() + TIDY_EVERY.total_seconds()
             tidy()
         if time.monotonic() >= self._forget_at:
-            pause = FORGET_AGAIN_AFTER if forget() else TIDY_EVERY
-            self._forget_at = time.monotonic() + pause.total_seconds()
+            self._forget_at = time.monotonic() + TIDY_EVERY.total_seconds()  # also if it fails
+            if forget():
+                self._forget_at = time.monotonic() + FORGET_AGAIN_AFTER.total_seconds()
 
     def _log_trouble(self, sentence: str, **details: str) -> None:
         if sentence != self._trouble:
