@@ -23,6 +23,7 @@ _TABLES = "audit tables"  # key of `session.info`: tables changed by a statement
 # Set whenever a step is scheduled.
 _STEP_COLUMNS = {"due_at", "enqueued_at", "failures", "retries", "refusal_count", "next_action"}
 _SCOPES = (*PROJECT_SCOPES, *ADMIN_SCOPES)
+_QUOTAS = ProjectQuotas.model_fields.keys()
 ChangedColumns = dict[str, dict[str, Any]]
 
 
@@ -65,7 +66,7 @@ def _loggable(value: object) -> object:
         return str(value)
     if isinstance(value, list) and all(each in _SCOPES for each in value):
         return value
-    if isinstance(value, dict) and value and value.keys() <= ProjectQuotas.model_fields.keys():
+    if isinstance(value, dict) and value.keys() <= _QUOTAS and all(type(each) is int for each in value.values()):
         return value
     return value if isinstance(value, bool | int | float) else None
 

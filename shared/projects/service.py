@@ -65,6 +65,7 @@ def update_project(
             raise Invalid("max_active_jobs must be 1 or more, or 0 to restore the default", param="max_active_jobs")
         project.max_active_jobs = max_active_jobs or None
     if quotas is not None:
+        session.refresh(project, ["quotas"], with_for_update=True)  # two operators may each set another one
         project.quotas = {name: most for name, most in {**project.quotas, **quotas}.items() if most is not None}
     session.add(project)
     return project

@@ -60,6 +60,7 @@ class Command:
             "max-batch": self.max_batch,
         }
         self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.sockets.mkdir(mode=0o700, exist_ok=True)  # systems clear out what lies in /tmp unused
         # Its standard input stays open as long as the server lives; when that ends, the process leaves.
         with self.log_of(base).open("wb") as errors:
             return await asyncio.create_subprocess_exec(
