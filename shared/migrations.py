@@ -53,7 +53,10 @@ def migrate() -> None:
     A second process waits until the first is done. Raises `UnknownRevision` and `CannotSeparateLogins`.
     """
     with owner_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as owner:
-        owner.execute(text("select pg_advisory_lock(:key)"), {"key": _LOCK})
+        # Tried again and again: a statement that waited for the lock would hold a snapshot, for whose end an index that
+        # is made CONCURRENTLY waits, so that both would wait for ever.
+        while not owner.scalar(text("select pg_try_advisory_lock(:key)"), {"key": _LOCK}):
+            owner.execute(text("select pg_sleep(0.2)"))
         try:
             _check_revision_is_known(owner)
             command.upgrade(_config(), "head")
