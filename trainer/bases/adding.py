@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -13,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import environment
+from trainer import disk, environment
 from trainer.bases import NAME, Base, Refused, listed
 from trainer.bases.licences import licence_of
 from trainer.bases.packages import PACKAGES, fetch
@@ -50,7 +49,7 @@ def add(folder: Path, source: str, name: str | None, licence: str | None, tell: 
             base = _described(name, bases / name / "weights", source, licence or named, found)
             _write(half_made / "base.json", asdict(base))
             half_made.rename(bases / name)
-            _flush(bases)
+            disk.flush(bases)
     return Added(base, found)
 
 
@@ -102,7 +101,7 @@ def _convert(python: Path, file: Path, weights: Path, tell: Callable[[str], None
     weights.mkdir()
     _run(python, "trainer.bases.convert", str(file), str(weights), otherwise=f"{file.name} cannot be converted")
     for written in weights.iterdir():
-        _flush(written)
+        disk.flush(written)
 
 
 def _examine(python: Path, weights: Path) -> dict[str, Any]:
@@ -148,16 +147,7 @@ def _base_of(job: Path) -> str | None:
 
 def _write(file: Path, content: dict[str, Any]) -> None:
     file.write_text(json.dumps(content, indent=1))
-    _flush(file)
-
-
-def _flush(path: Path) -> None:
-    """A file or a folder, so that it is on the disk before what depends on it."""
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+    disk.flush(file)
 
 
 @contextmanager

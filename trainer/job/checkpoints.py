@@ -1,11 +1,12 @@
 """The folders `step-N` and `final` of a job: a folder is whole, or it is not there."""
 
 import json
-import os
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+
+from trainer import disk
 
 _CARD_OF_PEFT, _ARGUMENTS = "README.md", "training_args.bin"  # of no use for going on, and they name local paths
 
@@ -42,12 +43,12 @@ class Checkpoints:
             (written / needless).unlink(missing_ok=True)
         _name_the_base(written / "adapter_config.json", base_name)
         for path in [*written.rglob("*"), written]:
-            _to_disk(path)
+            disk.flush(path)
         target = self.folder / name
         if target.exists():
             self._remove(target)
         written.replace(target)
-        _to_disk(self.folder)
+        disk.flush(self.folder)
 
     def prune(self) -> None:
         """The newest of all stays, and the ends of the last epochs."""
@@ -76,11 +77,3 @@ def _name_the_base(config: Path, base_name: str) -> None:
     if config.exists():
         fields = json.loads(config.read_text()) | {"base_model_name_or_path": base_name}
         config.write_text(json.dumps(fields, indent=2) + "\n")
-
-
-def _to_disk(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -32,7 +32,7 @@ def admit(state: TrainerState, new: JobCreate) -> Run:
     validation = training_contents(state, new.validation_file, "validation_file") if new.validation_file else None
     check_limits(state, base.name, state.jobs_of(base.name))
     job = new_job(state, new, new.model)
-    spec = _spec(job, base, chosen) | {"parent_is_whole": parent is not None and parent.is_whole}
+    spec = _spec(job, base, parent, chosen)
     _make_folder(state, job, parent)
     kept = KeptRun(job=job, base=base.name, spec=spec, training=training, validation=validation, checkpoints=[])
     return Run(kept, state.job_folder(job.id), state.store)
@@ -57,12 +57,13 @@ def _check_continuation(parent: TunedModel | None, chosen: Options) -> None:
         raise ApiError(400, message, code="invalid_value", param="provider_options.full")
 
 
-def _spec(job: Job, base: Base, chosen: Options) -> dict[str, Any]:
+def _spec(job: Job, base: Base, parent: TunedModel | None, chosen: Options) -> dict[str, Any]:
     """`job.json`, as far as it is known: hyperparameters, device and threads come later."""
     return {
         "id": job.id,
         "method": job.method["type"],
         "base": base.folder,
+        "parent_is_whole": parent is not None and parent.is_whole,
         "base_name": base.name,
         "model": new_model_name(job, base.name),
         "seed": job.seed,

@@ -1,6 +1,5 @@
 """The engine behind the wire: jobs train in their processes, and models answer from theirs."""
 
-import logging
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,6 @@ from wire_server.job_admission import limits
 from wire_server.job_requests import JobCreate
 from wire_server.records import Model
 from wire_server.training_file import Contents
-
-log = logging.getLogger("trainer")
 
 
 class Trainer(TrainerState):

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED, ZipFile
 
+from trainer import disk
+
 LINES, ERRORS, SPEC = "lines.jsonl", "stderr.log", "job.json"
 TRAIN, VALID, PARENT, PARTIAL = "train.jsonl", "valid.jsonl", "parent", "partial"
 ADAPTER = ("adapter_model.safetensors", "adapter_config.json")
@@ -41,13 +43,12 @@ def inputs(folder: Path, *, parent_is_whole: bool) -> dict[str, str | None]:
     return paths
 
 
-def _copy(source: Path, target: Path) -> Path:
+def _copy(source: Path, target: Path) -> None:
     """A second link to the same bytes where the file system has them: they never change."""
     try:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-    return target
 
 
 def write_spec(folder: Path, spec: dict[str, Any]) -> None:
@@ -77,10 +78,10 @@ def _decoded(line: bytes) -> dict[str, Any] | None:
     return decoded if isinstance(decoded, dict) else None
 
 
-def last_words(folder: Path) -> str:
-    """The last line that the process wrote to its standard error."""
+def last_words(log: Path) -> str:
+    """The last line of what a process wrote to its standard error; empty if it wrote nothing."""
     try:
-        with (folder / ERRORS).open("rb") as file:
+        with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 4 * LAST_WORDS))
             lines = file.read().decode("utf-8", "replace").strip().splitlines()
     except FileNotFoundError:
@@ -108,8 +109,7 @@ def pack(folder: Path, target: Path) -> None:
     with ZipFile(target, "w", ZIP_STORED) as packed:
         for path in _files(folder):
             packed.write(path, path.name)
-    with target.open("rb") as file:
-        os.fsync(file.fileno())
+    disk.flush(target)
 
 
 def _files(folder: Path) -> Iterable[Path]:

@@ -1,6 +1,5 @@
 """What a job's process tells, as the wire shows it: events, metrics, checkpoints, and the end."""
 
-import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +19,8 @@ from wire_server.records import (
     new_model_name,
 )
 
-log = logging.getLogger(__name__)
-
 Line = dict[str, Any]
-NOT_METRICS = frozenset({"event", "step", "t", "cpu"})
+NOT_METRICS = frozenset({"event", "step"})
 
 
 def tell(run: Run, state: TrainerState, line: Line) -> None:

@@ -150,7 +150,7 @@ class Runner:
         """The process has ended without a word. It is started again, and goes on from its last checkpoint."""
         kept, now = run.kept, self.state.now()
         kept.failures += 1
-        said = job_folder.last_words(run.folder)
+        said = job_folder.last_words(run.folder / job_folder.ERRORS)
         log.warning("%s: its process %s without a word; its log ends: %s", run.job.id, what, said or "empty")
         if kept.failures < MAX_FAILURES:
             run.add_event(now, f"The training process {what} and is started again", level="warn")
@@ -209,7 +209,9 @@ class Runner:
             "save_every": settings.save_every,
         }
         inputs = job_folder.inputs(run.folder, parent_is_whole=kept.spec["parent_is_whole"])
-        job_folder.write_spec(run.folder, kept.spec | inputs | decided | {"beta": values.get("beta", 0.1)})
+        if "beta" in values:
+            decided["beta"] = values["beta"]
+        job_folder.write_spec(run.folder, kept.spec | inputs | decided)
         process = Process(self.python, run.folder)
         self._processes[run.job.id] = process, device
         run.job.status = "running"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer import environment
+from trainer.server.job_folder import last_words
 
 log = logging.getLogger("trainer")
 
@@ -198,5 +199,5 @@ class ServedBase:
         pause = min(self._command.first_pause * 2.0 ** (self._failures - 1), LONGEST_PAUSE)
         self._not_before = time.monotonic() + pause
         path = self._command.log_of(self._base)
-        last = (path.read_text(errors="replace").splitlines() or ["it said nothing"])[-1][:500]
+        last = last_words(path) or "it said nothing"
         log.error("The process that answers with %s ended with code %d: %s (%s)", self._base, code, last, path)
