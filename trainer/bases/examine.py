@@ -16,8 +16,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from trainer.bases.template import end_of_turn, refusal_of_prefixes
+from trainer.job.memory import available
 
 LOADED_UP_TO = 0.4  # of the memory that is available; of larger weights the headers are read alone
+OF_A_LAPTOP = 8 << 30  # bytes, where it cannot be told, as beside Linux
 
 
 class Unfit(Exception):
@@ -119,7 +121,8 @@ def _size(shape: list[int]) -> int:
 
 def _load(folder: Path, size: int) -> bool:
     """Whether it was loaded and has said a token: larger ones would push others out of memory."""
-    if size > _available_memory() * LOADED_UP_TO:
+    free = available.of_host()
+    if size > (OF_A_LAPTOP if free is None else free) * LOADED_UP_TO:
         return False
     try:
         model, told = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", output_loading_info=True)
@@ -132,13 +135,6 @@ def _load(folder: Path, size: int) -> bool:
     if not torch.isfinite(scores).all():
         raise Unfit("It was loaded, but what it says are no finite numbers: its weights are damaged.")
     return True
-
-
-def _available_memory() -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines() if Path("/proc/meminfo").exists() else []:
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 8 << 30
 
 
 if __name__ == "__main__":

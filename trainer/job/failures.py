@@ -29,7 +29,7 @@ def refuse_what_went_astray(step: int, learning_rate: float, *values: float) -> 
 
 
 # Torch raises plain RuntimeErrors where the host's allocator fails, other libraries errors of their own.
-_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
+_WORDS = ("out of memory", "not enough memory", "allocate memory", "bad_alloc")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
