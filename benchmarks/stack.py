@@ -17,6 +17,8 @@ from cli.local.environment import StackOptions
 from cli.local.stack import running
 from cli.processes.ports import PortReservations
 from cli.processes.supervisor import Supervisor
+from shared.database import get_engine
+from shared.settings import get_settings
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def measured_stack(**settings: str) -> Iterator[Measured]:
                 stack.supervisor,
             )
         postgres_home.remove(state)
+        get_settings.cache_clear()  # the next servers of this process have other addresses
+        get_engine.cache_clear()
 
 
 def cpu_seconds(process: psutil.Process) -> float:
