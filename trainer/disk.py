@@ -11,3 +11,9 @@ def flush(path: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def flush_named(path: Path) -> None:
+    """A file, and the entry of its folder, without which a power cut takes the whole file."""
+    flush(path)
+    flush(path.parent)

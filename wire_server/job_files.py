@@ -52,6 +52,7 @@ def write_metrics(state: State, metrics: Iterable[Mapping[str, Any]], now: int) 
         rows = csv.writer(file)
         rows.writerow(RESULT_COLUMNS)
         rows.writerows([each.get(name, "") for name in RESULT_COLUMNS.values()] for each in metrics)
+    state.flush(path)
     stored = FileObject(
         id=new_id("file-", 22),
         bytes=path.stat().st_size,

@@ -70,6 +70,7 @@ class State(ABC):
         self.settings = settings
         self.folder = folder
         self.save: Callable[[], None] = lambda: None  # called before each answer
+        self.flush: Callable[[Path], None] = lambda path: None  # called for the bytes of each file before it is kept
         self.files: dict[str, StoredFile] = {}
         self.uploads: dict[str, PendingUpload] = {}
 

@@ -26,8 +26,9 @@ FINAL = ("succeeded", "failed", "cancelled")
 class Trainer:
     """A running trainer. `openai` refuses every answer that is not exactly of the SDK's types; `lenient` does not."""
 
-    def __init__(self, folder: Path, **settings: object) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, code: Path = environment.ROOT, **settings: object) -> None:
+        """`code`: the folder in which its sources are."""
+        self.folder, self.code = folder, code
         self.settings = {"save_every": 2, "threads": 1, "devices": "cpu", **settings}
         add_base(folder, BASE)
         self.start()
@@ -36,7 +37,7 @@ class Trainer:
         environ = {**os.environ, "TRAINER_PYTHON": environment.python(), "TRAINER_API_KEY": KEY}
         environ |= {f"TRAINER_{name.upper()}": str(value) for name, value in self.settings.items()}
         command = [sys.executable, "-m", "trainer", "--port", "0", "--folder", str(self.folder)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environ, cwd=environment.ROOT)
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environ, cwd=self.code)
         assert self.process.stderr is not None
         first_line = self.process.stderr.readline()
         found = re.search(r"http://\S+", first_line)

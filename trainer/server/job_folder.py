@@ -31,6 +31,9 @@ def make(folder: Path, train: Path, valid: Path | None, parent: Path | None, *, 
         (folder / PARENT).mkdir()
         for name in [path.name for path in _files(parent)] if parent_is_whole else ADAPTER:
             _copy(parent / name, folder / PARENT / name)
+        disk.flush(folder / PARENT)
+    for made in (folder, folder.parent, folder.parent.parent):
+        disk.flush(made)
 
 
 def inputs(folder: Path, *, parent_is_whole: bool) -> dict[str, str | None]:
@@ -49,6 +52,7 @@ def _copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+        disk.flush(target)
 
 
 def write_spec(folder: Path, spec: dict[str, Any]) -> None:
@@ -109,7 +113,7 @@ def pack(folder: Path, target: Path) -> None:
     with ZipFile(target, "w", ZIP_STORED) as packed:
         for path in _files(folder):
             packed.write(path, path.name)
-    disk.flush(target)
+    disk.flush_named(target)
 
 
 def _files(folder: Path) -> Iterable[Path]:

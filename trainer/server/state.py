@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from trainer import bases
+from trainer import bases, disk
 from trainer.bases import Base
 from trainer.server.records import TunedModel
 from trainer.server.run import Run
@@ -37,6 +37,7 @@ class TrainerState(State):
             model.folder = str(self.job_folder(model.job_id) / Path(model.folder).name)
         _remove_unknown(settings.path / "jobs", self.runs)
         self.save = self._save
+        self.flush = disk.flush_named
 
     def _save(self) -> None:
         self.store.save(self, ((id, run.kept) for id, run in self.runs.items()), self.tuned)

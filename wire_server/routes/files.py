@@ -55,6 +55,7 @@ async def keep(state: State, path: Path, filename: str, purpose: str, expires_af
             path.unlink()
             raise ApiError(400, problem)
         contents = await run_in_threadpool(state.read_training_file, path)
+    await run_in_threadpool(state.flush, path)
     now = int(state.now())
     file = FileObject(
         id=new_id("file-", 22),

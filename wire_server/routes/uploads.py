@@ -77,6 +77,7 @@ async def add_part(upload_id: str, request: Request, state: StateDep) -> Respons
     path = state.new_path()
     try:
         await save(file_of(form, "data", limit), path)
+        await run_in_threadpool(state.flush, path)
     finally:
         await form.close()
     part = UploadPart(id=new_id("part_", 32), created_at=int(state.now()), upload_id=upload_id)
