@@ -106,7 +106,7 @@ def _format_of(record: dict[str, Any]) -> str:
         return CHAT if "assistant" in roles or roles[-1:] != ["user"] else REINFORCEMENT
     if "prompt" in record and "completion" in record:
         return COMPLETION
-    if "input" in record:
+    if "preferred_output" in record or isinstance(record.get("input"), dict):
         return PREFERENCE
     raise BadExampleError("Unexpected file format, expected either prompt/completion pairs or chat messages.")
 

@@ -105,6 +105,7 @@ def test_the_limits_can_be_asked_for(sandbox: Sandbox) -> None:
     [
         (chats(9), "invalid_n_examples", "Training file has 9 example(s), but must have at least 10 examples"),
         ([{"text": "?"}] * 10, "invalid_training_file", "expected either prompt/completion pairs or chat messages."),
+        ([{"instruction": "?", "input": ""}] * 10, "invalid_training_file", "expected either prompt/completion pairs"),
         (
             [*chats(9), {"messages": [{"role": "user", "content": "?"}, {"content": "!"}]}],
             "invalid_training_file",

@@ -132,6 +132,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "calls a tool, but the chat template of this base shows no calls.",
     ),
     "functions": ({"lines": [chat(ASKED, ANSWER, functions=[{}])]}, "Write them as `tools`."),
+    "tools in a text": ({"lines": [chat(ASKED, ANSWER, tools="[]")]}, "Write the list itself, not a text of it."),
     "what the template refuses": (
         {"lines": [chat(ASKED, ANSWER)], "template": RAISES},
         "Line 1 of the training file is refused by the chat template of this base (roles must alternate).",

@@ -57,7 +57,7 @@ def read(
         parser.add_argument(
             _flag(field.name),
             type=type(field.default),
-            help=f"also {variable}",
+            help=f"also {variable}" + (f"; {field.default} without either" if field.default != "" else ""),
             default=environment.get(variable, field.default),
         )
     settings = kind(**vars(parser.parse_args(arguments)))

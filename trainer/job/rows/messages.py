@@ -19,6 +19,8 @@ def tools_of(row: dict[str, Any], template: str) -> list[dict[str, Any]] | None:
     if row.get("functions"):
         raise Refused("has `functions`, the old form of tools. Write them as `tools`.")
     tools = row.get("tools")
+    if tools and not (isinstance(tools, list) and all(isinstance(tool, dict) for tool in tools)):
+        raise Refused("has `tools` that are no list of objects. Write the list itself, not a text of it.")
     if tools and "tools" not in template:
         raise Refused("has tools, but the chat template of this base shows no tools. Choose a base that knows tools.")
     return tools or None
