@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from openai.types.fine_tuning import FineTuningJob
@@ -60,10 +61,11 @@ def _margins(trainer: Trainer, job: FineTuningJob) -> list[float]:
 
 
 def _answers(trainer: Trainer, when: str, model: str, held_out: list[Any]) -> Iterator[Row]:
+    questions = [two_ways.question(record) for record in held_out]
+    with ThreadPoolExecutor(len(questions)) as threads:
+        answers = list(threads.map(lambda question: _answer(trainer, model, question), questions))
     kind = on_topic = 0
-    for record in held_out:
-        question = two_ways.question(record)
-        answer = _answer(trainer, model, question)
+    for record, question, answer in zip(held_out, questions, answers, strict=True):
         kind += answer.startswith(two_ways.KINDLY)
         on_topic += two_ways.subject_of(record) in answer.lower()
         print(f"  {when}: {question} → {answer}", flush=True)
