@@ -53,7 +53,7 @@ class Sandbox(SandboxState):
 
     def cancel(self, run: Run) -> None:
         run.clock = self.now()
-        simulation.cancel(run)
+        run.cancel()
 
     def pause(self, run: Run) -> None:
         simulation.pause(run, self, self.now())

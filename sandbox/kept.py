@@ -14,7 +14,7 @@ from sandbox.records import StoredFile, TunedModel
 from sandbox.runs import Run
 from sandbox.state import SandboxState
 from sandbox.training import simulation
-from wire_server.records import FINAL, Checkpoint, Job, JobError, JobEvent
+from wire_server.records import Checkpoint, Job, JobError, JobEvent
 from wire_server.store import KeptUpload, Key, Store, kept_files, restore_files
 from wire_server.training_file import Example
 
@@ -73,7 +73,7 @@ class Kept:
 
     def save(self, state: SandboxState) -> None:
         self._store.save(self._current(state))
-        self._ended = {run.id for run in state.runs.values() if run.job.status in FINAL}
+        self._ended = {run.id for run in state.runs.values() if run.is_over}
 
     def _current(self, state: SandboxState) -> Iterator[tuple[Key, Any]]:
         yield from kept_files(state, self._store)

@@ -5,49 +5,35 @@ from collections.abc import Iterator
 from typing import Any
 
 from sandbox.datasets.training_file import Dataset
+from wire_server import run
 from wire_server.pages import cut
-from wire_server.records import FINAL, Checkpoint, Job, JobError, JobEvent, new_id
+from wire_server.records import Job, JobError, JobEvent
 from wire_server.training_file import Example
 
 Script = Iterator[float]
 """A generator that changes a job step by step; it yields the seconds until its next step, at speed 1."""
 
 
-class Run:
+class Run(run.Run):
     """A job with its datasets, events, checkpoints and script. `due` is the Unix time of the next step, or infinity."""
 
     def __init__(self, job: Job, base: str, training: Dataset, validation: Dataset | None, now: float) -> None:
-        self.job = job
-        self.base = base
+        super().__init__(job, base, [])
         self.training = training
         self.validation = validation
         self.inherited: tuple[Example, ...] = ()
         self.armed_error: JobError | None = None
         self.visible_at = now
         self.events: list[JobEvent] = []
-        self.checkpoints: list[Checkpoint] = []
         self.metrics: list[dict[str, Any]] = []
         self.is_held = False
-        self.is_over = False
         self.clock = self.due = now
         self.remaining = 0.0
         self._script: Script = iter(())
         self._slowness = math.inf
 
-    @property
-    def id(self) -> str:
-        return self.job.id
-
-    @property
-    def method(self) -> str:
-        return str(self.job.method["type"])
-
-    @property
-    def hyperparameters(self) -> dict[str, Any]:
-        """The method's hyperparameters as the wire shows them; numbers once the files are validated."""
-        values = self.job.method[self.method]["hyperparameters"]
-        assert isinstance(values, dict)
-        return values
+    def now(self) -> float:
+        return self.clock
 
     @property
     def last_step(self) -> int:
@@ -56,6 +42,9 @@ class Run:
 
     def events_page(self, after: str | None, limit: int) -> tuple[list[JobEvent], bool]:
         return cut(self.events[::-1], after, limit)
+
+    def keep_event(self, event: JobEvent) -> None:
+        self.events.append(event)
 
     def begin(self, script: Script, speed: float) -> None:
         """Starts the script. At speed 0 nothing is ever due."""
@@ -84,11 +73,11 @@ class Run:
         """The Unix time after that many seconds of the script, at the job's speed."""
         return self.clock + seconds * self._slowness
 
-    def pause(self, now: float) -> None:
+    def stop_clock(self, now: float) -> None:
         self.remaining = max(0.0, self.due - now) / self._slowness if math.isfinite(self._slowness) else 0.0
         self.clock, self.due = now, math.inf
 
-    def resume(self, first: Script, now: float) -> None:
+    def run_again(self, first: Script, now: float) -> None:
         """Runs the script `first`, then continues where the job was paused."""
         self.clock = now
         self._script = _chained(first, self.remaining, self._script)
@@ -96,24 +85,11 @@ class Run:
 
     def end(self, status: str, error: JobError | None = None) -> None:
         """Gives the job its final status and ends its script."""
-        assert status in FINAL
-        self._script = iter(())
-        self.due, self.is_over = math.inf, True
-        self.job.status, self.job.error = status, error
-        self.job.finished_at = int(self.clock)
-        self.job.estimated_finish = None
-
-    def add_event(
-        self, message: str, *, level: str = "info", type: str = "message", data: dict[str, Any] | None = None
-    ) -> None:
-        event = JobEvent(
-            id=new_id("ftevent-"), created_at=int(self.clock), level=level, message=message, type=type, data=data
-        )
-        self.events.append(event)
+        self._script, self.due = iter(()), math.inf
+        super().end(status, error)
 
     def _step(self) -> None:
         wait = next(self._script, None)
-        self.is_over = wait is None
         self.due = math.inf if wait is None else self.after(wait)
 
 

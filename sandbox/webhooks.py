@@ -11,7 +11,7 @@ from standardwebhooks import Webhook
 
 from sandbox.runs import Run
 from sandbox.state import SandboxState
-from wire_server.records import FINAL, new_id
+from wire_server.records import new_id
 
 POLL_INTERVAL_SECONDS = 0.1
 ANSWER_TIMEOUT_SECONDS = 5
@@ -37,7 +37,7 @@ def begin(state: SandboxState, receiver: Receiver) -> None:
 
 
 def _ended(state: SandboxState) -> list[str]:
-    return [run.id for run in state.runs.values() if run.job.status in FINAL]
+    return [run.id for run in state.runs.values() if run.is_over]
 
 
 async def _send_ends(state: SandboxState, receiver: Receiver, sent: set[str]) -> None:

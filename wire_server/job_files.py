@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from wire_server.records import FileObject, Job, JobError, StoredFile, new_id
@@ -52,13 +53,18 @@ def write_metrics(state: State, metrics: Iterable[Mapping[str, Any]], now: int) 
         rows = csv.writer(file)
         rows.writerow(RESULT_COLUMNS)
         rows.writerows([each.get(name, "") for name in RESULT_COLUMNS.values()] for each in metrics)
+    return keep_result(state, path, "step_metrics.csv", now)
+
+
+def keep_result(state: State, path: Path, filename: str, now: int) -> str:
+    """Makes a result file of the bytes at `path`; the file's id."""
     state.flush(path)
-    stored = FileObject(
+    file = FileObject(
         id=new_id("file-", 22),
         bytes=path.stat().st_size,
         created_at=now,
-        filename="step_metrics.csv",
+        filename=filename,
         purpose="fine-tune-results",
     )
-    state.files[stored.id] = StoredFile(file=stored, path=path)
-    return stored.id
+    state.files[file.id] = StoredFile(file=file, path=path)
+    return file.id

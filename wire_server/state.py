@@ -5,9 +5,9 @@ All routes are coroutines of one event loop, so no lock is needed as long as no 
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from starlette.types import Scope
@@ -16,7 +16,8 @@ from wire_server.chat import ChatRequest, End, Piece
 from wire_server.expiry import ExpiresAfter
 from wire_server.job_requests import JobCreate
 from wire_server.process.settings import Settings
-from wire_server.records import Checkpoint, Job, JobEvent, Model, StoredFile, TunedModel, Upload, UploadPart, new_id
+from wire_server.records import Job, Model, StoredFile, TunedModel, Upload, UploadPart, new_id
+from wire_server.run import Run
 from wire_server.training_file import Contents
 
 
@@ -41,19 +42,6 @@ class PendingUpload:
         self.upload.status = status
         for path in self.paths.values():
             path.unlink(missing_ok=True)
-
-
-class Run(Protocol):
-    """A job with its events and checkpoints (oldest first)."""
-
-    @property
-    def job(self) -> Job: ...
-
-    @property
-    def checkpoints(self) -> Sequence[Checkpoint]: ...
-
-    def events_page(self, after: str | None, limit: int) -> tuple[Sequence[JobEvent], bool]:
-        """Events, newest first, and whether older ones follow. Raises ApiError 400 for an unknown cursor."""
 
 
 class State(ABC):

@@ -15,7 +15,7 @@ from sandbox.state import SandboxDep, SandboxState
 from sandbox.training import simulation
 from wire_server.answers import answer
 from wire_server.errors import ApiError
-from wire_server.records import FINAL, JobError, new_id
+from wire_server.records import JobError, new_id
 from wire_server.routes import jobs
 
 DEFAULT_ERROR = JobError(code="server_error", message="The job failed due to an internal error.")
@@ -77,7 +77,7 @@ def _find(state: SandboxState, job_id: str) -> Run:
 @router.post("/jobs/{job_id}")
 async def move_job(job_id: str, move: Move, state: SandboxDep) -> Response:
     run = _find(state, job_id)
-    if run.job.status in FINAL:
+    if run.is_over:
         raise ApiError(400, f"The job {job_id} has already {run.job.status}.")
     run.is_held = move.hold
     if move.step is not None:
@@ -90,9 +90,9 @@ async def move_job(job_id: str, move: Move, state: SandboxDep) -> Response:
 def _move(run: Run, move: Move, state: SandboxState) -> None:
     now = run.clock = state.now()
     if move.status == "failed":
-        simulation.fail(run, move.error.record() if move.error else DEFAULT_ERROR)
+        run.fail(move.error.record() if move.error else DEFAULT_ERROR)
     elif move.status == "cancelled":
-        simulation.cancel(run)
+        run.cancel()
     elif move.status != "paused":
         _hurry_to(run, str(move.status), now)
     elif run.job.status != "paused":

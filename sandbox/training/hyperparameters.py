@@ -1,4 +1,4 @@
-"""Replaces hyperparameters that are `auto` by numbers, by the rules of OpenAI's cookbook and of observed jobs."""
+"""The numbers that hyperparameters get which are `auto`, by the rules of OpenAI's cookbook and of observed jobs."""
 
 import math
 from typing import Any
@@ -19,9 +19,9 @@ def auto_epochs(n_examples: int) -> int:
     return TARGET_EPOCHS
 
 
-def resolve(values: dict[str, Any], n_examples: int, base: str) -> None:
-    """Replaces each `auto` in `values`, a method's hyperparameters, by the number that the training uses."""
-    automatic = {
+def automatic(n_examples: int, base: str) -> dict[str, float]:
+    """What `auto` means for each hyperparameter."""
+    return {
         "n_epochs": auto_epochs(n_examples),
         "batch_size": min(MAX_BATCH_SIZE, max(1, n_examples // EXAMPLES_PER_BATCH_OF_ONE)),
         "learning_rate_multiplier": 1.8 if base.startswith("gpt-4o-mini") else 2.0,
@@ -30,9 +30,6 @@ def resolve(values: dict[str, Any], n_examples: int, base: str) -> None:
         "eval_interval": 5,
         "eval_samples": 1,
     }
-    for name, value in values.items():
-        if value == "auto":
-            values[name] = automatic[name]
 
 
 def steps_per_epoch(values: dict[str, Any], n_examples: int) -> int:

@@ -8,9 +8,9 @@ from sandbox.records import TunedModel
 from sandbox.runs import Run, Script
 from sandbox.state import SandboxState
 from sandbox.training.curve import Curve
-from sandbox.training.hyperparameters import resolve, steps_per_epoch
+from sandbox.training.hyperparameters import automatic, steps_per_epoch
 from wire_server.job_files import first_problem, write_metrics
-from wire_server.records import FINAL, Checkpoint, JobError, Model, new_id, new_model_name
+from wire_server.records import JobError, Model, new_model_name
 
 VALIDATING_SECONDS, QUEUED_SECONDS, FINISHING_SECONDS = 2.0, 1.5, 1.0
 STEP_SECONDS, MAX_TRAINING_SECONDS = 0.1, 60.0
@@ -22,17 +22,14 @@ CHECKPOINTS_KEPT = 3
 
 def begin(run: Run, state: SandboxState) -> None:
     """Writes the first events of a new job and starts its script."""
-    job = run.job
-    run.add_event(f"Created fine-tuning job: {job.id}", data={})
-    also = f" and validation file: {job.validation_file}" if job.validation_file else ""
-    run.add_event(f"Validating training file: {job.training_file}{also}", data={})
+    run.tell_creation()
     run.begin(_script(run, state), state.settings.speed)
 
 
 def go_on(run: Run, state: SandboxState) -> None:
     """Lets a job continue after a restart of the sandbox."""
-    if run.job.status in FINAL:
-        run.due, run.is_over = math.inf, True
+    if run.is_over:
+        run.due = math.inf
     else:
         run.go_on(_script(run, state), state.settings.speed)
 
@@ -43,12 +40,10 @@ def _script(run: Run, state: SandboxState) -> Script:
     if job.status == "validating_files":
         yield VALIDATING_SECONDS
         if error := run.armed_error or _problem(run):
-            fail(run, error)
+            run.fail(error)
             return
-        resolve(run.hyperparameters, run.training.n_examples, run.base)
-        if run.method == "supervised":
-            job.hyperparameters = run.hyperparameters
-        run.add_event("Files validated, moving job to queued state", data={})
+        run.choose(automatic(run.training.n_examples, run.base))
+        run.add_event("Files validated, moving job to queued state")
         job.status = "queued"
     if job.status == "queued":
         yield from _wait_in_queue(run)
@@ -59,21 +54,19 @@ def _script(run: Run, state: SandboxState) -> Script:
 
 def pause(run: Run, state: SandboxState, now: float) -> None:
     """Interrupts a running job and, if it has trained, keeps a checkpoint of its last step."""
-    run.pause(now)
-    run.job.status, run.job.estimated_finish = "paused", None
-    run.add_event("Fine-tuning job paused", data={})
+    run.stop_clock(now)
+    run.pause()
     if run.metrics:
         save_checkpoint(run, state, run.last_step)
 
 
 def resume(run: Run, now: float) -> None:
     """Queues a paused job again; it continues with the step it was in."""
-    run.resume(_requeued(run), now)
+    run.run_again(_requeued(run), now)
 
 
 def _requeued(run: Run) -> Script:
-    run.job.status = "queued"
-    run.add_event("Fine-tuning job resumed, moving job to queued state", data={})
+    run.requeue()
     yield from _wait_in_queue(run)
 
 
@@ -130,20 +123,12 @@ def save_checkpoint(run: Run, state: SandboxState, step: int) -> None:
     """Adds a checkpoint of this step, with a model that can be called."""
     name = f"{new_model_name(run.job, run.base)}:ckpt-step-{step}"
     _keep(run, state, name, step)
-    run.add_event(f"Checkpoint created at step {step} with Snapshot ID: {name}", data={})
+    run.add_event(f"Checkpoint created at step {step} with Snapshot ID: {name}")
 
 
 def _keep(run: Run, state: SandboxState, name: str, step: int) -> None:
     metrics = {key: value for key, value in (run.metrics or [{}])[-1].items() if key != "total_steps"}
-    checkpoint = Checkpoint(
-        id=new_id("ftckpt_"),
-        created_at=int(run.clock),
-        fine_tuned_model_checkpoint=name,
-        fine_tuning_job_id=run.id,
-        metrics=metrics,
-        step_number=step,
-    )
-    run.checkpoints.append(checkpoint)
+    run.add_checkpoint(name, step, metrics)
     for old in run.checkpoints[:-CHECKPOINTS_KEPT]:
         state.tuned.pop(old.fine_tuned_model_checkpoint, None)
     del run.checkpoints[:-CHECKPOINTS_KEPT]
@@ -162,24 +147,11 @@ def _keep(run: Run, state: SandboxState, name: str, step: int) -> None:
 def _succeed(run: Run, state: SandboxState) -> None:
     job, name = run.job, new_model_name(run.job, run.base)
     _keep(run, state, name, run.last_step)
-    run.add_event(f"New fine-tuned model created: {name}", data={})
+    run.add_event(f"New fine-tuned model created: {name}")
     run.add_event(f"Usage policy checks of {name} passed", data={"blocked": False})
-    job.fine_tuned_model = name
     job.trained_tokens = run.training.tokens * int(run.hyperparameters["n_epochs"])
     job.result_files = [write_metrics(state, run.metrics, int(run.clock))]
-    run.end("succeeded")
-    run.add_event("The job has successfully completed", data={})
-
-
-def cancel(run: Run) -> None:
-    run.end("cancelled")
-    run.add_event("The job was cancelled", data={})
-
-
-def fail(run: Run, error: JobError) -> None:
-    """Ends a job with this error, and writes its message into an event."""
-    run.end("failed", error)
-    run.add_event(error.message, level="error", data={})
+    run.succeed(name)
 
 
 def _problem(run: Run) -> JobError | None:

@@ -42,27 +42,21 @@ class Trainer(TrainerState):
 
     def create_job(self, new: JobCreate, scope: Scope) -> Run:
         run = admit(self, new)
-        now = self.now()
-        self.runs[run.job.id] = run
-        run.add_event(now, f"Created fine-tuning job: {run.job.id}")
-        also = f" and validation file: {run.job.validation_file}" if run.job.validation_file else ""
-        run.add_event(now, f"Validating training file: {run.job.training_file}{also}")
+        self.runs[run.id] = run
+        run.tell_creation()
         self.runner.wake()
         return run
 
     def cancel(self, run: Run) -> None:
-        run.end(self.now(), "cancelled")
-        run.add_event(self.now(), "The job was cancelled")
+        run.cancel()
         self.runner.cancel(run)
 
     def pause(self, run: Run) -> None:
-        run.job.status, run.job.estimated_finish = "paused", None
-        run.add_event(self.now(), "Fine-tuning job paused")
+        run.pause()
         self.runner.pause(run)
 
     def resume(self, run: Run) -> None:
-        run.job.status = "queued"
-        run.add_event(self.now(), "Fine-tuning job resumed, moving job to queued state")
+        run.requeue()
         self.runner.wake()
 
     def model_limits(self) -> dict[str, dict[str, int]]:

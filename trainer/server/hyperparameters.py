@@ -1,6 +1,4 @@
-"""Replaces hyperparameters that are `auto` by the numbers that a job trains with."""
-
-from typing import Any
+"""The numbers that a job trains with where its hyperparameters are `auto`."""
 
 EPOCHS = 3
 MAX_EXAMPLES_SEEN = 25_000
@@ -18,14 +16,11 @@ def auto_batch_size(n_examples: int) -> int:
     return next((size for most, size in BATCH_SIZES if n_examples <= most), LARGEST_BATCH)
 
 
-def resolve(values: dict[str, Any], n_examples: int) -> None:
-    """Replaces each `auto` in `values`, a method's hyperparameters, by the number that the training uses."""
-    automatic = {
+def automatic(n_examples: int) -> dict[str, float]:
+    """What `auto` means for each hyperparameter."""
+    return {
         "n_epochs": auto_epochs(n_examples),
         "batch_size": auto_batch_size(n_examples),
         "learning_rate_multiplier": 1.0,
         "beta": BETA,
     }
-    for name, value in values.items():
-        if value == "auto":
-            values[name] = automatic[name]

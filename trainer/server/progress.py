@@ -8,14 +8,11 @@ from typing import Any
 from trainer.server.records import TunedModel
 from trainer.server.run import Run
 from trainer.server.state import TrainerState
-from wire_server.job_files import write_metrics
+from wire_server.job_files import keep_result, write_metrics
 from wire_server.records import (
     Checkpoint,
-    FileObject,
     JobError,
     Model,
-    StoredFile,
-    new_id,
     new_model_name,
 )
 
@@ -30,13 +27,12 @@ def tell(run: Run, state: TrainerState, line: Line) -> None:
 
 
 def _started(run: Run, state: TrainerState, line: Line) -> None:
-    kept, now = run.kept, state.now()
-    kept.total_steps = int(line["total_steps"])
+    run.kept.total_steps = int(line["total_steps"])
     if (step := line.get("resumed_from")) is not None:
-        run.add_event(now, f"Fine-tuning job goes on from step {step}")
+        run.add_event(f"Fine-tuning job goes on from step {step}")
     else:
-        run.add_event(now, "Fine-tuning job started")
-    run.begin_from(now, int(step or 0))
+        run.add_event("Fine-tuning job started")
+    run.begin_from(int(step or 0))
 
 
 def _step(run: Run, state: TrainerState, line: Line) -> None:
@@ -46,7 +42,7 @@ def _step(run: Run, state: TrainerState, line: Line) -> None:
     kept.last_step, kept.failures = step, 0
     kept.metrics = {"step": step} | _metrics(line)
     if run.job.status == "running":
-        run.job.estimated_finish = run.estimate(state.now())
+        run.job.estimated_finish = run.estimate()
     loss = kept.metrics.get("train_loss")
     said = f"training loss={loss:.2f}" if loss is not None else "trained"
     _add_metrics(run, state, f"Step {step}/{kept.total_steps}: {said}", kept.metrics)
@@ -72,7 +68,7 @@ def _metrics(line: Line) -> dict[str, float]:
 
 def _add_metrics(run: Run, state: TrainerState, message: str, metrics: dict[str, float]) -> None:
     data = metrics | {"total_steps": run.kept.total_steps}
-    run.add_event(state.now(), message, type="metrics", data=data)
+    run.add_event(message, type="metrics", data=data)
 
 
 def _checkpoint(run: Run, state: TrainerState, line: Line) -> None:
@@ -80,16 +76,17 @@ def _checkpoint(run: Run, state: TrainerState, line: Line) -> None:
     step, folder = int(line["step"]), run.folder / str(line["folder"])
     is_known = any(known.step_number == step for known in run.checkpoints)
     if (line.get("epoch_end") or run.job.status == "paused") and not is_known and folder.exists():
-        name = f"{new_model_name(run.job, run.kept.base)}:ckpt-step-{step}"
-        _keep(run, state, name, folder, step)
-        run.add_event(state.now(), f"Checkpoint created at step {step} with Snapshot ID: {name}")
+        name = f"{new_model_name(run.job, run.base)}:ckpt-step-{step}"
+        run.add_checkpoint(name, step, dict(run.kept.metrics))
+        _add_model(run, state, name, folder)
+        run.add_event(f"Checkpoint created at step {step} with Snapshot ID: {name}")
     forget_pruned(run, state)
 
 
 def forget_pruned(run: Run, state: TrainerState) -> None:
     """The process keeps few checkpoints; those that are gone are no models any more."""
     for old in [old for old in run.checkpoints if not _folder(run, state, old).exists()]:
-        run.kept.checkpoints.remove(old)
+        run.checkpoints.remove(old)
         state.tuned.pop(old.fine_tuned_model_checkpoint, None)
 
 
@@ -98,51 +95,41 @@ def _folder(run: Run, state: TrainerState, checkpoint: Checkpoint) -> Path:
     return Path(model.folder) if model else run.folder / f"step-{checkpoint.step_number}"
 
 
-def _keep(run: Run, state: TrainerState, name: str, folder: Path, step: int) -> None:
-    checkpoint = Checkpoint(
-        id=new_id("ftckpt_"),
-        created_at=int(state.now()),
-        fine_tuned_model_checkpoint=name,
-        fine_tuning_job_id=run.job.id,
-        metrics=dict(run.kept.metrics),
-        step_number=step,
-    )
-    run.kept.checkpoints.append(checkpoint)
-    _add_model(run, state, name, folder)
-
-
 def _add_model(run: Run, state: TrainerState, name: str, folder: Path) -> None:
     state.tuned[name] = TunedModel(
         model=Model(id=name, created=int(state.now()), owned_by=state.settings.organization),
-        base=run.kept.base,
+        base=run.base,
         folder=str(folder),
         is_whole=bool(run.kept.spec["options"]["full"]),
-        job_id=run.job.id,
+        job_id=run.id,
     )
 
 
 def _failed(run: Run, state: TrainerState, line: Line) -> None:
     param = line.get("param")
     error = JobError(code=str(line["code"]), message=str(line["message"]), param=str(param) if param else None)
-    run.fail(state.now(), error)
+    run.fail(error)
 
 
 def _cancelled(run: Run, state: TrainerState, line: Line) -> None:
     """Somebody else than a caller has asked the process to stop."""
-    run.end(state.now(), "cancelled")
-    run.add_event(state.now(), "The job was cancelled on the machine that trained it")
+    run.end("cancelled")
+    run.add_event("The job was cancelled on the machine that trained it")
 
 
 def _done(run: Run, state: TrainerState, line: Line) -> None:
     """`packed`: the path of the model's zip file, which the runner has made."""
-    job, now, name = run.job, state.now(), str(run.kept.spec["model"])
-    metrics = _rows(event.data or {} for event in state.store.metrics(job.id))
-    job.result_files = [write_metrics(state, metrics, int(now)), _packed(run, state, Path(line["packed"]))]
-    job.trained_tokens, job.fine_tuned_model = int(line["trained_tokens"]), name
+    name = str(run.kept.spec["model"])
+    metrics = _rows(event.data or {} for event in state.store.metrics(run.id))
+    packed, now = "model.zip" if run.kept.spec["options"]["full"] else "adapter.zip", int(run.now())
+    run.job.result_files = [
+        write_metrics(state, metrics, now),
+        keep_result(state, Path(line["packed"]), packed, now),
+    ]
+    run.job.trained_tokens = int(line["trained_tokens"])
     _add_model(run, state, name, run.folder / "final")
-    run.add_event(now, f"New fine-tuned model created: {name}")
-    run.end(now, "succeeded")
-    run.add_event(now, "The job has successfully completed")
+    run.add_event(f"New fine-tuned model created: {name}")
+    run.succeed(name)
 
 
 def _rows(metrics: Any) -> list[dict[str, Any]]:
@@ -151,19 +138,6 @@ def _rows(metrics: Any) -> list[dict[str, Any]]:
     for each in metrics:
         rows.setdefault(int(each["step"]), {}).update(each)
     return [row for _, row in sorted(rows.items())]
-
-
-def _packed(run: Run, state: TrainerState, path: Path) -> str:
-    """Makes the file with the model's weights; its id."""
-    file = FileObject(
-        id=new_id("file-", 22),
-        bytes=path.stat().st_size,
-        created_at=int(state.now()),
-        filename="adapter.zip" if not run.kept.spec["options"]["full"] else "model.zip",
-        purpose="fine-tune-results",
-    )
-    state.files[file.id] = StoredFile(file=file, path=path)
-    return file.id
 
 
 def forget_model(state: TrainerState, name: str) -> None:
@@ -177,7 +151,7 @@ def forget_model(state: TrainerState, name: str) -> None:
 
 def models_of(run: Run, state: TrainerState) -> set[str]:
     """The names of the folders of this job that are models."""
-    return {Path(model.folder).name for model in state.tuned.values() if model.job_id == run.job.id}
+    return {Path(model.folder).name for model in state.tuned.values() if model.job_id == run.id}
 
 
 TOLD: dict[str, Callable[[Run, TrainerState, Line], None]] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.server import job_folder, progress
-from trainer.server.hyperparameters import resolve
+from trainer.server.hyperparameters import automatic
 from trainer.server.process import Process
 from trainer.server.run import Run
 from trainer.server.settings import threads
@@ -39,13 +39,13 @@ class Runner:
 
     def cancel(self, run: Run) -> None:
         """The job is over already; its process leaves, and what only it needed goes."""
-        if process := self._processes.get(run.job.id):
+        if process := self._processes.get(run.id):
             process[0].ask_to_cancel()
         else:
             self._tidy(run)
 
     def pause(self, run: Run) -> None:
-        if process := self._processes.get(run.job.id):
+        if process := self._processes.get(run.id):
             process[0].ask_to_pause()
 
     async def work(self) -> None:
@@ -115,7 +115,7 @@ class Runner:
                 try:
                     progress.tell(run, self.state, line | packed)
                 except (KeyError, TypeError, ValueError):
-                    log.exception("%s: its process told what cannot be understood: %s", run.job.id, line)
+                    log.exception("%s: its process told what cannot be understood: %s", run.id, line)
             run.kept.offset = offset
             self.state.save()
 
@@ -144,39 +144,37 @@ class Runner:
         try:
             job_folder.tidy(run.folder, progress.models_of(run, self.state))
         except OSError as error:
-            log.warning("%s: its folder cannot be tidied: %s", run.job.id, error)
+            log.warning("%s: its folder cannot be tidied: %s", run.id, error)
 
     def _count_failure(self, run: Run, what: str, *, is_killed: bool = False) -> None:
         """The process has ended without a word. It is started again, and goes on from its last checkpoint."""
-        kept, now = run.kept, self.state.now()
+        kept = run.kept
         kept.failures += 1
         said = job_folder.last_words(run.folder / job_folder.ERRORS)
-        log.warning("%s: its process %s without a word; its log ends: %s", run.job.id, what, said or "empty")
+        log.warning("%s: its process %s without a word; its log ends: %s", run.id, what, said or "empty")
         if kept.failures < MAX_FAILURES:
-            run.add_event(now, f"The training process {what} and is started again", level="warn")
+            run.add_event(f"The training process {what} and is started again", level="warn")
             return
         if is_killed:
             message = f"The system killed the training process {MAX_FAILURES} times, as it does when memory runs out. "
             advice = "Use a smaller batch_size, or provider_options.max_length, or a smaller base."
-            run.fail(now, JobError(code="out_of_memory", message=message + advice))
+            run.fail(JobError(code="out_of_memory", message=message + advice))
         else:
             ended = f"The training process {what}, {MAX_FAILURES} times in a row."
-            run.fail(now, JobError(code="training_failed", message=f"{ended} It said last: {said or 'nothing'}"))
+            run.fail(JobError(code="training_failed", message=f"{ended} It said last: {said or 'nothing'}"))
         self._tidy(run)
 
     def _validate(self, run: Run) -> None:
-        kept, job, now = run.kept, run.job, self.state.now()
+        kept, job = run.kept, run.job
         if error := first_problem(job, run.method, kept.training, kept.validation):
-            run.fail(now, error)
+            run.fail(error)
             self._tidy(run)
             return
-        resolve(run.hyperparameters, kept.training.n_examples)
-        if run.method == "supervised":
-            job.hyperparameters = run.hyperparameters
+        run.choose(automatic(kept.training.n_examples))
         before = sum(other.job.status in ("queued", "running") for other in self.state.runs.values())
         job.status = "queued"
         jobs = "no job is" if before == 0 else "one job is" if before == 1 else f"{before} jobs are"
-        run.add_event(now, f"Files validated, moving job to queued state; {jobs} before it")
+        run.add_event(f"Files validated, moving job to queued state; {jobs} before it")
 
     def _start_waiting(self) -> None:
         """Jobs that were interrupted come first, then the oldest."""
@@ -186,7 +184,7 @@ class Runner:
             free.remove(device)
         waiting = [run for run in self.state.runs.values() if run.job.status in ("running", "queued")]
         for run in sorted(waiting, key=lambda run: run.job.status == "queued"):
-            if not free or run.job.id in self._processes:
+            if not free or run.id in self._processes:
                 continue
             try:
                 self._start(run, free[0])
@@ -213,6 +211,6 @@ class Runner:
             decided["beta"] = values["beta"]
         job_folder.write_spec(run.folder, kept.spec | inputs | decided)
         process = Process(self.python, run.folder)
-        self._processes[run.job.id] = process, device
+        self._processes[run.id] = process, device
         run.job.status = "running"
-        log.info("%s: process %d trains on %s", run.job.id, process.id, device)
+        log.info("%s: process %d trains on %s", run.id, process.id, device)

@@ -46,7 +46,7 @@ class TrainerState(State):
         return self.settings.path / "jobs" / job_id
 
     def jobs_of(self, base: str) -> Iterator[Job]:
-        return (run.job for run in self.runs.values() if run.kept.base == base)
+        return (run.job for run in self.runs.values() if run.base == base)
 
     def bases_by_name(self) -> dict[str, Base]:
         """Read anew, so that a base that was added is there at once."""

@@ -9,9 +9,9 @@ from wire_server.answers import answer, list_answer, list_answer_with_ends
 from wire_server.errors import ApiError
 from wire_server.job_requests import JobCreate
 from wire_server.pages import After, Limit, cut
-from wire_server.records import FINAL
 from wire_server.routes.metadata_filter import metadata_filter
-from wire_server.state import Run, State, StateDep
+from wire_server.run import Run
+from wire_server.state import State, StateDep
 
 router = APIRouter(prefix="/v1/fine_tuning")
 
@@ -47,7 +47,7 @@ async def retrieve_job(job_id: str, state: StateDep) -> Response:
 async def cancel_job(job_id: str, state: StateDep) -> Response:
     """Cancels a job. Raises ApiError 400 if it has ended."""
     run = find(state, job_id)
-    if run.job.status in FINAL:
+    if run.is_over:
         raise ApiError(400, f"The job {job_id} has already {run.job.status} and cannot be cancelled.")
     state.cancel(run)
     return answer(run.job)
