@@ -38,7 +38,7 @@ def _kept_in(folder: Path, settings: Settings) -> Sandbox:
         sys.exit(f"The sandbox cannot use {folder} (SANDBOX_FOLDER): {error.strerror}.")
     except (sqlite3.Error, msgspec.DecodeError, TypeError) as error:
         sys.exit(f"The sandbox cannot read {folder / 'state.db'}: {error}. Remove {folder} to start with nothing.")
-    state.save = lambda: kept.save(state)
+    state.keep = lambda: kept.save(state)
     return state
 
 

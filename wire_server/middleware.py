@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import sqlite3
 import time
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,6 +15,13 @@ from wire_server.state import State
 
 VERSION = "2020-10-01"
 """The value of the header `openai-version`, which OpenAI has not changed since."""
+
+NOT_KEPT = ApiError(
+    500,
+    "What has changed cannot be written to the disk; the server's log says why. Look whether it was done before you "
+    "try again.",
+    type="server_error",
+)
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +40,7 @@ class WireMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await self._next(scope)(scope, receive, self._with_headers(send))
+        await self._next(scope)(scope, receive, self._answering(scope, receive, send))
 
     def _next(self, scope: Scope) -> ASGIApp:
         """The app that answers: the real one, or a refusal."""
@@ -64,12 +72,29 @@ class WireMiddleware:
         shown = f"{key[:3]}***{key[-4:]}" if len(key) > 12 else "***"
         return ApiError(401, f"Incorrect API key provided: {shown}.", code="invalid_api_key").response()
 
+    def _answering(self, scope: Scope, receive: Receive, send: Send) -> Send:
+        """Sends an answer once what it says is kept, and an error instead of it if that cannot be kept."""
+        headed, is_replaced = self._with_headers(send), False
+
+        async def send_what_is_kept(message: Message) -> None:
+            nonlocal is_replaced
+            if message["type"] == "http.response.start":
+                try:
+                    self.state.save()
+                except (OSError, sqlite3.Error) as error:
+                    is_replaced = True
+                    log.error("%s %s: what has changed cannot be kept: %s", scope["method"], scope["path"], error)
+                    await NOT_KEPT.response()(scope, receive, headed)
+            if not is_replaced:
+                await headed(message)
+
+        return send_what_is_kept
+
     def _with_headers(self, send: Send) -> Send:
         started, request_id = time.perf_counter(), new_id("req_", 32)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self.state.save()
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("x-request-id", request_id)
                 headers["openai-organization"] = self.state.settings.organization_id

@@ -5,7 +5,8 @@ All routes are coroutines of one event loop, so no lock is needed as long as no 
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,12 +14,16 @@ from fastapi import Depends, Request
 from starlette.types import Scope
 
 from wire_server.chat import ChatRequest, End, Piece
+from wire_server.errors import ApiError
 from wire_server.expiry import ExpiresAfter
 from wire_server.job_requests import JobCreate
 from wire_server.process.settings import Settings
 from wire_server.records import Job, Model, StoredFile, TunedModel, Upload, UploadPart, new_id
 from wire_server.run import Run
 from wire_server.training_file import Contents
+
+CLOSED_UPLOAD_SECONDS = 24 * 60 * 60
+"""How long after its expiry it is still said of an upload how it was closed."""
 
 
 class PendingUpload:
@@ -29,19 +34,19 @@ class PendingUpload:
         self.expires_after = expires_after
         self.parts: dict[str, UploadPart] = {}
         self.paths: dict[str, Path] = {}
+        self.is_joining = False
 
     def add(self, part: UploadPart, path: Path) -> None:
         self.parts[part.id], self.paths[part.id] = part, path
 
-    def expire(self, now: float) -> None:
-        if self.upload.status == "pending" and self.upload.expires_at <= now:
-            self.close("expired")
-
-    def close(self, status: str) -> None:
-        """Gives the upload its final status (completed, cancelled or expired) and deletes its parts."""
-        self.upload.status = status
-        for path in self.paths.values():
-            path.unlink(missing_ok=True)
+    @contextmanager
+    def joining(self) -> Iterator[None]:
+        """Meanwhile nothing else is done with the upload."""
+        self.is_joining = True
+        try:
+            yield
+        finally:
+            self.is_joining = False
 
 
 class State(ABC):
@@ -57,8 +62,11 @@ class State(ABC):
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = settings
         self.folder = folder
-        self.save: Callable[[], None] = lambda: None  # called before each answer
-        self.flush: Callable[[Path], None] = lambda path: None  # called for the bytes of each file before it is kept
+        self.keep: Callable[[], None] = lambda: None
+        """Writes what has changed."""
+        self.flush: Callable[[Path], None] = lambda path: None
+        """Waits until a new file is on the disk, before a row points to it, where power cuts must lose nothing."""
+        self._discarded: list[Path] = []
         self.files: dict[str, StoredFile] = {}
         self.uploads: dict[str, PendingUpload] = {}
 
@@ -109,8 +117,8 @@ class State(ABC):
     def advance(self) -> None:
         """Brings everything up to the present: files and uploads expire."""
         now = self.now()
-        for pending in self.uploads.values():
-            pending.expire(now)
+        for pending in list(self.uploads.values()):
+            self._advance_upload(pending, now)
         for stored in [stored for stored in self.files.values() if stored.has_expired(now)]:
             self.remove_file(stored)
 
@@ -124,14 +132,47 @@ class State(ABC):
         """Unix time in seconds."""
         return time.time()
 
+    def save(self) -> None:
+        """Called before each answer. Bytes are only deleted once no row that is kept points to them."""
+        self.keep()
+        while self._discarded:
+            self._discarded.pop().unlink(missing_ok=True)
+
     def remove_file(self, stored: StoredFile) -> None:
         """Deletes a file and its bytes. Jobs keep their own copy of the dataset, so they are not affected."""
         del self.files[stored.file.id]
-        stored.path.unlink(missing_ok=True)
+        self._discarded.append(stored.path)
+
+    def close_upload(self, pending: PendingUpload, status: str) -> None:
+        """Gives the upload its final status (completed, cancelled or expired) and deletes its parts."""
+        pending.upload.status = status
+        self._discarded.extend(pending.paths.values())
+        pending.parts, pending.paths = {}, {}
+
+    def _advance_upload(self, pending: PendingUpload, now: float) -> None:
+        upload = pending.upload
+        if upload.status != "pending":
+            if upload.expires_at + CLOSED_UPLOAD_SECONDS <= now:
+                del self.uploads[upload.id]
+        elif upload.expires_at <= now and not pending.is_joining:
+            self.close_upload(pending, "expired")
 
     def new_path(self) -> Path:
         """A path that no other file has."""
         return self.folder / new_id("")
+
+    @contextmanager
+    def new_file(self) -> Iterator[Path]:
+        """A path for bytes that a caller sends. They are deleted again if the block fails."""
+        path = self.new_path()
+        try:
+            yield path
+        except BaseException as error:
+            path.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                message = f"The bytes cannot be kept: {error.strerror or error}."
+                raise ApiError(500, message, type="server_error") from error
+            raise
 
 
 async def get_state(request: Request) -> State:

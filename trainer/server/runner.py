@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ log = logging.getLogger("trainer")
 
 BUSY_SECONDS, IDLE_SECONDS = 0.2, 2.0
 """Between two looks at the processes."""
+UNREAD_SECONDS = 30
+"""Between two tries to keep what a process has told."""
 SHUTDOWN_SECONDS = 60
 MAX_FAILURES = 3
 """How often in a row a process may end without a new step and without a word."""
@@ -30,6 +33,10 @@ class Runner:
         self.python = python
         self.slots = state.settings.slots()
         self._processes: dict[str, tuple[Process, str]] = {}
+        self._ended: dict[str, int] = {}
+        """The codes of processes that have ended, but not all that they told is kept yet."""
+        self._try_again: dict[str, float] = {}
+        """When what a process told is read again, after it could not be kept."""
         self._wake = asyncio.Event()
         self._is_stopping = False
 
@@ -91,17 +98,26 @@ class Runner:
     async def _listen(self) -> None:
         """One job's trouble, such as a full disk, holds up neither the others nor its slot."""
         for id, (process, device) in list(self._processes.items()):
-            run, code = self.state.runs[id], process.ended()
-            try:
-                await self._read(run)
-            except OSError as error:
-                log.error("%s: what its process has told cannot be kept yet: %s", id, error)
-                if code is not None and not run.is_over:
-                    continue  # what is on disk is read again with the next look
-            if code is None:
-                continue
-            del self._processes[id]
-            log.info("%s: process %d on %s ended with %d", id, process.id, device, code)
+            if (code := process.ended()) is not None:
+                del self._processes[id]
+                self._ended[id] = code
+                log.info("%s: process %d on %s ended with %d", id, process.id, device, code)
+        for id in (*self._processes, *self._ended):
+            if self._try_again.get(id, 0.0) <= self.state.now():
+                await self._hear(self.state.runs[id])
+
+    async def _hear(self, run: Run) -> None:
+        """Reads what a process has told, and finishes with it if it has ended."""
+        try:
+            await self._read(run)
+        except (OSError, sqlite3.Error) as error:
+            if run.id not in self._try_again:
+                log.error("%s: what its process has told cannot be kept yet: %s", run.id, error)
+            self._try_again[run.id] = self.state.now() + UNREAD_SECONDS
+            if not run.is_over:
+                return
+        self._try_again.pop(run.id, None)
+        if (code := self._ended.pop(run.id, None)) is not None:
             self._left(run, code)
 
     async def _read(self, run: Run) -> None:
@@ -184,7 +200,7 @@ class Runner:
             free.remove(device)
         waiting = [run for run in self.state.runs.values() if run.job.status in ("running", "queued")]
         for run in sorted(waiting, key=lambda run: run.job.status == "queued"):
-            if not free or run.id in self._processes:
+            if not free or run.id in self._processes or run.id in self._ended:
                 continue
             try:
                 self._start(run, free[0])

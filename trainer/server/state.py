@@ -36,10 +36,9 @@ class TrainerState(State):
         for model in self.tuned.values():  # the trainer's folder may have been moved
             model.folder = str(self.job_folder(model.job_id) / Path(model.folder).name)
         _remove_unknown(settings.path / "jobs", self.runs)
-        self.save = self._save
-        self.flush = disk.flush_named
+        self.keep, self.flush = self._keep, disk.flush_named
 
-    def _save(self) -> None:
+    def _keep(self) -> None:
         self.store.save(self, ((id, run.kept) for id, run in self.runs.items()), self.tuned)
 
     def job_folder(self, job_id: str) -> Path:

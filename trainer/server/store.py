@@ -28,6 +28,9 @@ class TrainerStore:
         self._new: list[tuple[str, int, str, bytes]] = []
         self._ended: set[str] = set()  # jobs whose last state is written
 
+    def close(self) -> None:
+        self._store.database.close()
+
     def restore(self, state: State) -> tuple[dict[str, KeptRun], dict[str, TunedModel]]:
         """Jobs and tuned models of before; files and uploads are put into the state."""
         restore_files(state, self._store.read("file"), self._store.read("upload"))

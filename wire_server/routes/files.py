@@ -47,12 +47,11 @@ def check_purpose(purpose: str | None) -> str:
 async def keep(state: State, path: Path, filename: str, purpose: str, expires_after: ExpiresAfter | None) -> StoredFile:
     """Makes a file object of the bytes at `path`.
 
-    Raises ApiError 400 if the purpose is fine-tune and the first line is not a JSON object; the bytes are deleted.
+    Raises ApiError 400 if the purpose is fine-tune and the first line is not a JSON object.
     """
     contents = None
     if purpose == "fine-tune":
         if problem := await run_in_threadpool(training_file.first_line_problem, path):
-            path.unlink()
             raise ApiError(400, problem)
         contents = await run_in_threadpool(state.read_training_file, path)
     await run_in_threadpool(state.flush, path)
@@ -80,9 +79,9 @@ async def create_file(request: Request, state: StateDep) -> Response:
     try:
         purpose, expires_after = check_purpose(text_of(form, "purpose")), _expires_after(form)
         upload = file_of(form, "file", limit)
-        path = state.new_path()
-        await save(upload, path)
-        stored = await keep(state, path, upload.filename or "file", purpose, expires_after)
+        with state.new_file() as path:
+            await save(upload, path)
+            stored = await keep(state, path, upload.filename or "file", purpose, expires_after)
     finally:
         await form.close()
     return answer(stored.file)

@@ -49,6 +49,8 @@ def _pending(state: State, upload_id: str) -> PendingUpload:
     pending = state.uploads.get(upload_id)
     if pending is None:
         raise ApiError(404, f"No such Upload object: {upload_id}", param="id")
+    if pending.is_joining:
+        raise ApiError(400, f"The upload {upload_id} is being completed and cannot be changed any more.")
     if pending.upload.status != "pending":
         raise ApiError(400, f"The upload {upload_id} is {pending.upload.status} and cannot be changed any more.")
     return pending
@@ -74,35 +76,35 @@ async def add_part(upload_id: str, request: Request, state: StateDep) -> Respons
     _pending(state, upload_id)
     limit = state.settings.max_part_bytes
     form = await read_form(request, limit)
-    path = state.new_path()
-    try:
-        await save(file_of(form, "data", limit), path)
-        await run_in_threadpool(state.flush, path)
-    finally:
-        await form.close()
-    part = UploadPart(id=new_id("part_", 32), created_at=int(state.now()), upload_id=upload_id)
-    _pending(state, upload_id).add(part, path)  # looked up again: it may have been closed while the bytes arrived
+    with state.new_file() as path:
+        try:
+            await save(file_of(form, "data", limit), path)
+            await run_in_threadpool(state.flush, path)
+        finally:
+            await form.close()
+        part = UploadPart(id=new_id("part_", 32), created_at=int(state.now()), upload_id=upload_id)
+        _pending(state, upload_id).add(part, path)  # looked up again: it may have been closed while the bytes arrived
     return answer(part)
 
 
 @router.post("/{upload_id}/complete")
 async def complete_upload(upload_id: str, order: UploadComplete, state: StateDep) -> Response:
     pending = _pending(state, upload_id)
-    upload, path = pending.upload, state.new_path()
-    md5 = await run_in_threadpool(_join, _paths(pending, order.part_ids), path)
-    if problem := _mismatch(upload, path, md5, order.md5):
-        path.unlink()
-        raise problem
-    stored = await files.keep(state, path, upload.filename, upload.purpose, pending.expires_after)
+    upload, parts = pending.upload, _paths(pending, order.part_ids)
+    with pending.joining(), state.new_file() as path:
+        md5 = await run_in_threadpool(_join, parts, path)
+        if problem := _mismatch(upload, path, md5, order.md5):
+            raise problem
+        stored = await files.keep(state, path, upload.filename, upload.purpose, pending.expires_after)
     upload.file = stored.file
-    pending.close("completed")
+    state.close_upload(pending, "completed")
     return answer(upload)
 
 
 @router.post("/{upload_id}/cancel")
 async def cancel_upload(upload_id: str, state: StateDep) -> Response:
     pending = _pending(state, upload_id)
-    pending.close("cancelled")
+    state.close_upload(pending, "cancelled")
     return answer(pending.upload)
 
 

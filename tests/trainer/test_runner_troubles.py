@@ -1,0 +1,87 @@
+"""A full disk when a job's model is packed: said once, tried again, and no slot is held meanwhile."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from trainer.server import job_folder, runner
+from trainer.server.engine import Trainer
+from trainer.server.records import KeptRun
+from trainer.server.run import Run
+from trainer.server.settings import Settings
+from trainer.server.store import TrainerStore
+from wire_server.records import Job
+from wire_server.training_file import Contents
+
+pytestmark = pytest.mark.anyio
+
+DONE = {"event": "done", "step": 1, "trained_tokens": 10, "peak_bytes": 1}
+
+
+@pytest.fixture
+def trainer(tmp_path: Path) -> Iterator[Trainer]:
+    (tmp_path / "files").mkdir()
+    settings = Settings(api_key="sk-test", folder=str(tmp_path), devices="cpu")
+    with closing(TrainerStore(tmp_path / "state.db")) as store:
+        trainer = Trainer(settings, store, Path("python"))
+        yield trainer
+        asyncio.run(trainer.serving.stop())
+
+
+def trained(trainer: Trainer) -> Run:
+    """A job whose process has ended, and told so."""
+    method = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1}}}
+    job = Job(
+        id="ftjob-1",
+        created_at=1,
+        hyperparameters={},
+        model="tiny",
+        organization_id="org-trainer",
+        result_files=[],
+        status="running",
+        training_file="file-1",
+        seed=1,
+        integrations=[],
+        method=method,
+    )
+    contents = Contents(format="chat", n_examples=10, problem=None)
+    spec = {"model": "ft:tiny:trainer::1", "options": {"full": False}}
+    kept = KeptRun(job=job, base="tiny", spec=spec, training=contents, validation=None, checkpoints=[])
+    run = trainer.runs[job.id] = Run(kept, trainer.job_folder(job.id), trainer.store)
+    (run.folder / "final").mkdir(parents=True)
+    (run.folder / "final" / "adapter_model.safetensors").write_bytes(b"weights")
+    (run.folder / job_folder.LINES).write_text(json.dumps(DONE) + "\n")
+    return run
+
+
+async def test_a_full_disk_is_said_once_and_holds_no_slot(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run, now = trained(trainer), [1_000.0]
+    monkeypatch.setattr(trainer, "now", lambda: now[0])
+    pack, tries = job_folder.pack, []
+
+    def full(folder: Path, target: Path) -> None:
+        tries.append(target)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(job_folder, "pack", full)
+    process = SimpleNamespace(ended=lambda: 0, id=1)
+    monkeypatch.setattr(trainer.runner, "_processes", {run.id: (process, "cpu")})
+    for _ in range(3):
+        await trainer.runner._look()
+    assert (run.job.status, trainer.runner._processes, len(tries)) == ("running", {}, 1)
+    now[0] += runner.UNREAD_SECONDS
+    await trainer.runner._look()
+    assert (run.job.status, len(tries)) == ("running", 2)
+    assert sum("cannot be kept yet" in record.getMessage() for record in caplog.records) == 1
+    monkeypatch.setattr(job_folder, "pack", pack)
+    now[0] += runner.UNREAD_SECONDS
+    await trainer.runner._look()
+    assert run.job.status == "succeeded"
+    assert len(run.job.result_files) == 2
