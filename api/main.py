@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api.audit.middleware import AuditMiddleware
 from api.chat.clients import close_clients
+from api.dashboard.routes import add_dashboard, add_dashboard_middlewares
 from api.docs_page import add_docs_page
 from api.http import errors
 from api.http.addresses import AddressMiddleware
@@ -134,6 +135,7 @@ def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestMiddleware)
     app.add_middleware(RateLimitMiddleware)
+    add_dashboard_middlewares(app)
     app.add_middleware(AddressMiddleware, root_path=settings.root_path)
     app.add_middleware(SecurityHeadersMiddleware)
     if settings.cors_origins:
@@ -169,5 +171,6 @@ def create_app() -> FastAPI:
     app.include_router(health.router)
     app.include_router(provider_webhooks.router, responses=_ERRORS)
     add_docs_page(app)
+    add_dashboard(app)
     extend_openapi(app)
     return app

@@ -138,3 +138,8 @@ class ProviderUnavailable(ServiceError):
 class WorkerUnavailable(ServiceError):
     status = 503
     code = "worker_unavailable"
+
+
+class BrokerUnavailable(ServiceError):
+    status = 503
+    code = "broker_unavailable"

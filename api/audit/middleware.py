@@ -72,11 +72,15 @@ CHANGES: Mapping[str, Changes] = {
 }
 # POST routes without an audit event, and why.
 NO_CHANGES: Mapping[str, str] = {
+    "choose_project": "only changes the session's cookie",
     "create_chat_completion": "passes a request to the provider and stores nothing",
     "create_part": "stores bytes; `complete_upload` records the file that they become",
     "create_sample_event": "sends a sample to the project's event streams",
+    "create_sign_in_link": "opens nothing that its key does not open; what is then done is recorded as the key's",
     "receive_provider_webhook": "only makes a worker poll the job",
     "refuse": "always answers 501",
+    "sign_in": "what is then done is recorded as the key's; a refusal is recorded",
+    "sign_out": "only drops the session's cookie",
     "test_credential": "asks the provider whether the key works",
     "test_webhook_endpoint": "sends a sample event, which the endpoint's deliveries show",
 }

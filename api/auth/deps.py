@@ -23,6 +23,7 @@ from shared.projects.callers import AdminCaller, Caller
 
 CACHE_SECONDS = 0.9  # a revoked key is refused within a second, the length of a request included
 MAX_CACHED_KEYS = 10_000
+CHOSEN_PROJECT = "tunery.chosen_project"  # key in a request's ASGI scope; only a session of the dashboard sets it
 _cache: dict[bytes, tuple[float, Caller | AdminCaller]] = {}
 # Fewer than the 40 threads: when all other sessions wait for a row that one of them has locked, that one still gets a
 # thread to write its answer and to commit.
@@ -40,8 +41,12 @@ _Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
 async def _identify(request: Request, credentials: _Credentials) -> Caller | AdminCaller:
+    """Find the caller of the request's key. Raises `Unauthorized`."""
+    return await identify(request, _secret(credentials))
+
+
+async def identify(request: Request, secret: str) -> Caller | AdminCaller:
     """Find the caller of this key, from a cache of a second or in the database. Raises `Unauthorized`."""
-    secret = _secret(credentials)
     digest = sha256(secret.encode()).digest()
     cached_until, caller = _cache.get(digest, (0.0, None))
     now = time.monotonic()
@@ -77,17 +82,30 @@ def _find(secret: str) -> Caller | AdminCaller:
         return callers.identify(session, secret)
 
 
+def _work_in(admin: AdminCaller, project_id: str) -> Caller:
+    with transaction() as session:
+        return callers.work_in(session, admin, project_id)
+
+
 def _check_header(request: Request, name: str, own: str, code: str) -> None:
     """The key alone decides the project. Raises `Unauthorized` if a header names another one, as OpenAI does."""
     if request.headers.get(name, own) not in {own, ""}:
         raise Unauthorized(f"The header {name} does not match the API key: leave it out, or send {own}", code=code)
 
 
-_CallerOfAnyKind = Annotated[Caller | AdminCaller, Depends(_identify)]
+CallerOfAnyKind = Annotated[Caller | AdminCaller, Depends(_identify)]
 
 
-async def get_caller(request: Request, found: _CallerOfAnyKind) -> Caller:
-    """Return the project behind the key, and count the request. Raises `Forbidden` for an admin key, `RateLimited`."""
+async def get_caller(request: Request, found: CallerOfAnyKind) -> Caller:
+    """Return the project behind the key, and count the request. Raises `Forbidden` for an admin key, `RateLimited`.
+
+    A session of the dashboard with an admin key works in the project that was chosen there.
+    """
+    chosen = request.scope.get(CHOSEN_PROJECT)
+    if chosen is not None and isinstance(found, AdminCaller):
+        structlog.contextvars.bind_contextvars(project_id=chosen)
+        middleware.admit_admin(request)
+        return await run_in_threadpool(_work_in, found, chosen)
     caller = callers.require_project(found)
     structlog.contextvars.bind_contextvars(project_id=caller.project_id)
     _check_header(request, "OpenAI-Project", caller.project_id, "mismatched_project")
@@ -95,7 +113,7 @@ async def get_caller(request: Request, found: _CallerOfAnyKind) -> Caller:
     return caller
 
 
-async def get_admin(request: Request, found: _CallerOfAnyKind) -> AdminCaller:
+async def get_admin(request: Request, found: CallerOfAnyKind) -> AdminCaller:
     """Return the administrator behind the key. Raises `Forbidden` for a project's key."""
     admin = callers.require_admin(found)
     middleware.admit_admin(request)

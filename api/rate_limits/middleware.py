@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.http import pages
 from api.http.errors import envelope
 from api.http.middleware import finish_on_shutdown, request_id
 from api.rate_limits.counters import MAX_CACHED_OWNERS, Counters, Kind, Limit, Refusal, whole_seconds
@@ -133,7 +134,7 @@ class RateLimitMiddleware:
         self.cache = LimitCache()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+        if scope["type"] != "http" or not _is_metered(scope["path"]):
             await self.app(scope, receive, finish_on_shutdown(self.cache.counters.close, send))
             return
         now, headers = time.time(), Headers(scope=scope)
@@ -200,6 +201,10 @@ class RateLimitMiddleware:
     async def _count_failure(self, scope: Scope, now: float) -> None:
         if failures := self._failure_limit(scope):
             await failures.take(self.cache.counters, 1, now)
+
+
+def _is_metered(path: str) -> bool:
+    return path.startswith("/v1/") or (pages.is_page(path) and not pages.is_static(path))
 
 
 def _address(scope: Scope) -> str:

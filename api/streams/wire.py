@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from api.auth.deps import address_of
+from api.auth.deps import CHOSEN_PROJECT, address_of
 from api.http.errors import service_error
 from shared.errors import RateLimited
 from shared.projects.callers import Caller, Presented
@@ -64,7 +64,8 @@ def _refusal(key_id: str, project_id: str) -> RateLimited | None:
 
 def presented_by(request: Request) -> Presented:
     """Return the API key of an authenticated request."""
-    return Presented(request.headers["authorization"].split(" ", 1)[1], address_of(request))
+    secret = request.headers["authorization"].split(" ", 1)[1]
+    return Presented(secret, address_of(request), request.scope.get(CHOSEN_PROJECT))
 
 
 def is_stopping() -> bool:

@@ -6,10 +6,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, case
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, col, not_, or_, select
 
 from shared.db.times import utc_now
-from shared.errors import Forbidden, Unauthorized
+from shared.errors import Forbidden, Invalid, NotFound, Unauthorized
 from shared.projects.model_permissions import ModelRule, rule_of
 from shared.projects.models import ApiKey, Organization, Project
 from shared.projects.networks import may_come_from
@@ -89,33 +89,69 @@ def require_admin(caller: Caller | AdminCaller) -> AdminCaller:
     return caller
 
 
+WORKS_IN_PROJECTS = "admin:projects:write"  # who has it could create a key of any project
+
+
+def work_in(session: Session, admin: AdminCaller, project_id: str) -> Caller:
+    """Return the caller of a project through an admin key that could create a key of that project.
+
+    Raises `Forbidden` if the admin key could not, `NotFound`, and `Invalid` if the project is archived.
+    """
+    admin.check(WORKS_IN_PROJECTS)
+    project = session.get(Project, project_id)
+    if project is None:
+        raise NotFound(f"No such project: {project_id}", param="project_id")
+    if project.archived_at is not None:
+        raise Invalid(f"{project_id} is archived: choose another project", code="project_archived")
+    return Caller(project.organization_id, admin.key_id, project.id, rule_of(project), networks=admin.networks)
+
+
 class Presented(NamedTuple):
-    """The secret of an API key, and the address of the client that has sent it."""
+    """The secret of an API key, and the address of the client that has sent it.
+
+    `project_id`: the project in which an admin key works; None for a project's own key.
+    """
 
     secret: str
     address: str
+    project_id: str | None = None
 
 
 def still_valid(session: Session, presented: Collection[Presented], scope: str) -> set[Presented]:
-    """Return those whose secrets are valid project keys with this scope, which may be used from the address."""
+    """Return those whose secrets are valid, have this scope, and may be used from the address.
+
+    The secret of a project's key has it by itself, that of an admin key for the project in which it works.
+    """
     by_digest = {sha256(each.secret): each.secret for each in presented}
     former = case((col(ApiKey.previous_until) > utc_now(), col(ApiKey.previous_sha256)))
-    query = select(ApiKey.secret_sha256, former, ApiKey.allowed_networks).join(Project)
+    query = select(ApiKey.secret_sha256, former, ApiKey.project_id, ApiKey.allowed_networks).outerjoin(Project)
     query = query.where(
         _is_secret_of(by_digest),
         col(ApiKey.revoked_at).is_(None),
         or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > utc_now()),
-        or_(col(ApiKey.scopes) == [], col(ApiKey.scopes).contains([scope])),
-        col(Project.archived_at).is_(None),
+        or_(
+            and_(_is_admin_key(), _has_a_scope("admin:*", WORKS_IN_PROJECTS)),
+            and_(not_(_is_admin_key()), _has_a_scope(scope), col(Project.archived_at).is_(None)),
+        ),
     )
-    networks = {
-        by_digest.get(digest): [ip_network(each) for each in allowed]
-        for *digests, allowed in session.exec(query)
+    found = {
+        (by_digest.get(digest), project_id is None): [ip_network(each) for each in allowed]
+        for *digests, project_id, allowed in session.exec(query)
         for digest in digests
     }
     return {
-        each for each in presented if each.secret in networks and may_come_from(networks[each.secret], each.address)
+        each
+        for each in presented
+        if (key := (each.secret, each.project_id is not None)) in found and may_come_from(found[key], each.address)
     }
+
+
+def _is_admin_key() -> ColumnElement[bool]:
+    return col(ApiKey.project_id).is_(None)
+
+
+def _has_a_scope(*scopes: str) -> ColumnElement[bool]:
+    return or_(col(ApiKey.scopes) == [], *(col(ApiKey.scopes).contains([scope]) for scope in scopes))
 
 
 def _is_secret_of(digests: Collection[str]) -> ColumnElement[bool]:

@@ -33,7 +33,7 @@ def changing_routes() -> dict[str, str]:
     for route in create_app().routes:
         for each in [*getattr(route, "effective_candidates", list)()] or [route]:
             if CHANGING_METHODS & (getattr(each, "methods", None) or set()):
-                found[each.name] = f"{each.methods} {each.path}"
+                found[each.endpoint.__name__] = f"{each.methods} {each.path}"
     return found
 
 

@@ -1,0 +1,31 @@
+"""The entries of the navigation, in their order. A new page of a project, or of an operator, is one more line."""
+
+from typing import NamedTuple
+
+from api.http.pages import DASHBOARD
+
+OF_A_PROJECT = (
+    ("Start", ""),
+    ("Jobs", "/jobs"),
+)
+OF_AN_OPERATOR: tuple[tuple[str, str], ...] = ()
+
+
+class Entry(NamedTuple):
+    label: str
+    address: str
+    is_current: bool
+    is_for_admins: bool
+
+
+def entries(root: str, path: str) -> list[Entry]:
+    """Return the entries; the current one is that of the page or of a page below it."""
+    return [
+        Entry(label, f"{root}{DASHBOARD}{address}", _is_at(path, DASHBOARD + address), pages is OF_AN_OPERATOR)
+        for pages in (OF_A_PROJECT, OF_AN_OPERATOR)
+        for label, address in pages
+    ]
+
+
+def _is_at(path: str, address: str) -> bool:
+    return path == address or (address != DASHBOARD and path.startswith(f"{address}/"))

@@ -1,0 +1,73 @@
+"""Lets a session's cookie stand for its API key, and refuses requests that another site has made a browser send."""
+
+from urllib.parse import quote, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import Request, cookie_parser
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.auth.deps import CHOSEN_PROJECT
+from api.dashboard.session import cookie
+from api.http.errors import envelope
+from api.http.pages import NEEDS_NO_SESSION, SIGN_IN, SIGN_IN_LINKS, is_page, is_static
+from shared.settings import get_settings
+
+_SAFE = {"GET", "HEAD", "OPTIONS"}
+
+
+class SessionMiddleware:
+    """Outside of all that decides by the `Authorization` header: that of a page is always its session's key."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not is_page(scope["path"]) or is_static(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        headers, path = Headers(scope=scope), scope["path"]
+        scope["root_path"] = get_settings().root_path
+        if path == SIGN_IN_LINKS:
+            await self.app(scope, receive, send)
+        elif scope["method"] not in _SAFE and not is_same_origin(headers):
+            sentence = "This request came from another site: open the dashboard itself, and try again there"
+            await envelope(403, sentence, "cross_site_request")(scope, receive, send)
+        elif session := cookie.opened(cookie_parser(headers.get("cookie", "")).get(cookie.NAME)):
+            _authorize(scope, session)
+            await self.app(scope, receive, send)
+        elif path in NEEDS_NO_SESSION:
+            _set_authorization(scope, None)
+            await self.app(scope, receive, send)
+        elif "hx-request" in headers:
+            sentence = "You are signed out: sign in again"
+            await envelope(401, sentence, "signed_out")(scope, receive, send)
+        else:
+            await _to_sign_in(Request(scope))(scope, receive, send)
+
+
+def _authorize(scope: Scope, session: cookie.Session) -> None:
+    scope[cookie.SCOPE] = session
+    scope[CHOSEN_PROJECT] = session.project_id
+    _set_authorization(scope, f"Bearer {session.secret}".encode())
+
+
+def _set_authorization(scope: Scope, value: bytes | None) -> None:
+    others = [each for each in scope["headers"] if each[0] != b"authorization"]
+    scope["headers"] = [*others, (b"authorization", value)] if value else others
+
+
+def is_same_origin(headers: Headers) -> bool:
+    """Whether a page of ours made the browser send this: by `Sec-Fetch-Site`, or else by `Origin`.
+
+    Browsers send the first one only over TLS and to their own machine, the second one always.
+    """
+    if site := headers.get("sec-fetch-site"):
+        return site == "same-origin"
+    return urlsplit(headers.get("origin", "")).netloc == headers.get("host")
+
+
+def _to_sign_in(request: Request) -> RedirectResponse:
+    root, query = get_settings().root_path, request.url.query
+    wanted = request.url.path.removeprefix(root) + (f"?{query}" if query else "")
+    return RedirectResponse(f"{root}{SIGN_IN}?next={quote(wanted)}", status_code=303)

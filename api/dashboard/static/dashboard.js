@@ -1,0 +1,57 @@
+// What pages need beyond HTML and htmx: the theme, copying, dialogs, times that grow old, and the end of a session.
+(() => {
+  const isDark = () =>
+    (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+
+  const toggleTheme = () => {
+    const theme = isDark() ? "light" : "dark";
+    document.documentElement.dataset.theme = theme;
+    localStorage.setItem("tunery-theme", theme);
+    document.dispatchEvent(new Event("tunery:theme"));
+  };
+
+  const say = (text) => {
+    const message = document.createElement("p");
+    message.className = "said";
+    message.textContent = text;
+    document.getElementById("messages")?.replaceChildren(message);
+  };
+
+  const copy = async (button) => {
+    const source = document.getElementById(button.dataset.copy);
+    await navigator.clipboard.writeText(source.value ?? source.textContent);
+    say("Copied.");
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-theme-toggle], [data-copy], [data-opens], [data-closes]");
+    if (!button) return;
+    if ("themeToggle" in button.dataset) toggleTheme();
+    else if (button.dataset.copy) copy(button).catch(() => say("The browser did not permit copying."));
+    else if (button.dataset.opens) document.getElementById(button.dataset.opens).showModal();
+    else button.closest("dialog").close();
+  });
+
+  const duration = (seconds) => {
+    const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+    const index = Math.max(0, units.findIndex(([size]) => seconds >= size));
+    const [size, unit] = units[seconds < 1 ? 3 : index];
+    const [smaller, below] = units[index + 1] ?? [1, "s"];
+    const less = Math.floor((seconds % size) / smaller);
+    return `${Math.floor(seconds / size)} ${unit}${less && index < 3 ? ` ${less} ${below}` : ""}`;
+  };
+
+  const age = () => {
+    for (const time of document.querySelectorAll("time[data-ago]")) {
+      const seconds = Math.round((Date.now() - Date.parse(time.dateTime)) / 1000);
+      time.textContent = seconds >= 0 ? `${duration(seconds)} ago` : `in ${duration(-seconds)}`;
+    }
+  };
+  setInterval(() => document.hidden || age(), 15000);
+
+  // A stream that is refused does not come back by itself: the page says why once it is loaded again.
+  document.addEventListener("htmx:sse:error", (event) => {
+    if ([401, 403, 404].includes(event.detail.status)) location.reload();
+  });
+  document.addEventListener("tunery:gone", () => location.reload());
+})();
