@@ -8,9 +8,10 @@ from sqlmodel import Session, col, select
 
 from shared.db.claims import make_due
 from shared.projects import credentials
-from shared.projects.credential_schemas import CredentialCreate
+from shared.projects.credential_schemas import CredentialCreate, CredentialUpdate
 from shared.projects.models import Credential
 from shared.providers.dialects import Dialect
+from shared.security.secrets import CannotUnseal
 
 
 class LocalAccount(TypedDict):
@@ -21,7 +22,7 @@ class LocalAccount(TypedDict):
 
 
 def keep_accounts(session: Session, kept: dict[str, Any], accounts: Sequence[LocalAccount]) -> None:
-    """Makes each once, where there are several, and lets it follow its provider to another port.
+    """Makes each once, where there are several, and lets it follow its provider to another port or key.
 
     The last one is the newest, which is asked for models that none of them lists.
     """
@@ -29,9 +30,8 @@ def keep_accounts(session: Session, kept: dict[str, Any], accounts: Sequence[Loc
     for account in accounts:
         name = account["name"]
         row = _find(session, kept["project_id"], known.get(name))
-        if row is not None and row.base_url != account["base_url"]:
-            row.base_url = account["base_url"]
-            make_due(session, row)
+        if row is not None:
+            _follow(session, row, account)
         elif row is None and (len(accounts) > 1 or name in known):
             new = CredentialCreate(
                 name=name,
@@ -43,6 +43,25 @@ def keep_accounts(session: Session, kept: dict[str, Any], accounts: Sequence[Loc
             known[name] = credentials.create(session, kept["project_id"], new).id
     if not known:
         del kept["accounts"]
+
+
+def _follow(session: Session, row: Credential, account: LocalAccount) -> None:
+    """The provider has another port, or another key since somebody removed the file that held it."""
+    if row.base_url != account["base_url"]:
+        row.base_url = account["base_url"]
+        make_due(session, row)
+    if _key_of(row) != account["api_key"]:
+        assert row.project_id is not None
+        new = CredentialUpdate(api_key=SecretStr(account["api_key"]))
+        credentials.update(session, row.project_id, row.id, new)
+
+
+def _key_of(row: Credential) -> str | None:
+    """None for a key that cannot be read any more."""
+    try:
+        return credentials.Account.of(row).api_key()
+    except (CannotUnseal, LookupError):
+        return None
 
 
 def _find(session: Session, project_id: str, credential_id: str | None) -> Credential | None:

@@ -1,11 +1,12 @@
 """Sets the trainer's environment up: packages by the hashes of its own lock, then torch. The server's stays."""
 
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -38,6 +39,7 @@ def set_up(state: Path, backend: str | None) -> None:
         if is_set_up(folder, backend):
             say(f"The trainer's environment is ready: {folder / 'env'}")
             return
+        _check_unused(folder)
         uv = bootstrap.find_uv(state)
         build = torch_build.choose(backend, uv)
         _check_room(folder, build)
@@ -58,6 +60,17 @@ def is_set_up(folder: Path, backend: str | None = None) -> bool:
 
 def fingerprint() -> str:
     return hashlib.sha256(LOCK.read_bytes() + torch_build.TORCH.encode()).hexdigest()
+
+
+def _check_unused(folder: Path) -> None:
+    """A trainer that runs starts processes in the environment that is to be made anew."""
+    with suppress(FileNotFoundError), (folder / "trainer.lock").open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Failure(
+                f"A trainer runs in {folder}, in the environment that is to be made anew: stop it first."
+            ) from None
 
 
 def _check_room(folder: Path, build: TorchBuild) -> None:

@@ -1,5 +1,6 @@
 """`tunery trainer setup`: which torch it takes, what it says when it cannot go on; a second run does nothing."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -38,6 +39,15 @@ def test_without_a_network_a_sentence_says_so_and_how_much_was_to_come(tmp_path:
     assert "could not be set up (installing packages): no package index answers. Check the network" in said.stderr
     assert "Traceback" not in said.stderr
     assert not environment.is_set_up(tmp_path / "trainer")
+
+
+def test_the_environment_of_a_trainer_that_runs_is_not_touched(tmp_path: Path) -> None:
+    env = made(tmp_path, "of an older lock")
+    with (env.parent / "trainer.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        said = set_up(tmp_path, PIP_INDEX_URL=NOWHERE)
+    assert (said.returncode, "stop it first" in said.stderr) == (1, True), said.stderr
+    assert (env / environment.STAMP).exists()
 
 
 def test_an_environment_that_is_whole_is_left_alone(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def admit(state: TrainerState, new: JobCreate) -> Run:
     check_limits(state, base.name, state.jobs_of(base.name))
     job = new_job(state, new, new.model)
     spec = _spec(job, base, parent, chosen)
-    _make_folder(state, job, parent)
+    _make_folder(state, job, parent, spec)
     kept = KeptRun(job=job, base=base.name, spec=spec, training=training, validation=validation, checkpoints=[])
     return Run(kept, state.job_folder(job.id), state.store)
 
@@ -73,13 +73,16 @@ def _spec(job: Job, base: Base, parent: TunedModel | None, chosen: Options) -> d
     }
 
 
-def _make_folder(state: TrainerState, job: Job, parent: TunedModel | None) -> None:
+def _make_folder(state: TrainerState, job: Job, parent: TunedModel | None, spec: dict[str, Any]) -> None:
     validation = state.files[job.validation_file].path if job.validation_file else None
     training = state.files[job.training_file].path
     weights = Path(parent.folder) if parent else None
     is_whole = parent is not None and parent.is_whole
     try:
         job_folder.make(state.job_folder(job.id), training, validation, weights, parent_is_whole=is_whole)
+        job_folder.write_spec(
+            state.job_folder(job.id), spec
+        )  # `trainer base remove` looks into it, waiting jobs included
     except OSError as error:
         shutil.rmtree(state.job_folder(job.id), ignore_errors=True)
         if weights and not weights.exists():
