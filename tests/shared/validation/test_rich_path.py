@@ -44,6 +44,11 @@ def test_common_good_lines_are_read_by_types(good: dict[str, Any]) -> None:
     assert read == ([examine_line(line, format_, "openai").messages], {}, False)
 
 
+UNION = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+UNIONS = {**TOOL, "function": {"name": "f", "parameters": {"type": "object", "properties": {"a": UNION}}}}
+CUSTOM = {**CALLED, "tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "f"}}]}
+OLD = {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}}
+REFUSED = {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}
 IMAGE = {"type": "image_url", "image_url": {"url": "https://a.b/c", "detail": "low"}}
 FILE = {"type": "file", "file": {"file_id": "f"}}
 SECRET = "sk-" + "a1" * 20
@@ -61,6 +66,8 @@ WARNED = [
     ),
     example(USER, CALLED, {**FOUND, "content": [{"type": "text", "text": "3"}]}, ANSWER, parallel_tool_calls=True),
     example(USER, CALLED, FOUND, ANSWER, id=1, tools=[TOOL], reference={"answer": ["3"]}),
+    example(USER, CUSTOM, FOUND, OLD, {"role": "function", "name": "f", "content": "3"}, {**ANSWER, "weight": 1.0}),
+    example(USER, REFUSED, USER, {**ANSWER, "tool_calls": []}, tools=[UNIONS], id=[{"a": 1}]),
     {**GOOD[-1], "id": 1},
     {"messages": [USER], "reference": "3", "preferred_completion": 1},
 ]
@@ -68,6 +75,7 @@ TAKEN: list[Any] = [
     *GOOD,
     *WARNED,
     {"prompt": "a", "completion": "b"},
+    {"prompt": "a", "completion": "b", "id": 1},
     {"prompt": "a", "completion": "b", "messages": 1},
 ]
 

@@ -45,6 +45,11 @@ SCHEMAS: list[tuple[Any, list[str]]] = [
     (of(type="object", additionalProperties=False), []),
     (of(type="object", additionalProperties={"type": "any"}), [".properties.a.additionalProperties.type"]),
     (of(anyOf=[TEXT, {"type": "null"}]), []),
+    (of(anyOf=[TEXT, {"type": "nul"}]), [".properties.a.anyOf[1].type"]),
+    (of(anyOf=[{"type": "array"}, {"$ref": "#"}]), [".properties.a.anyOf[0]"]),
+    (of(anyOf=[{"type": "object", "required": ["b"]}]), [".properties.a.anyOf[0].required"]),
+    (of(oneOf=[{"anyOf": []}], enum=["x"]), [".properties.a.oneOf[0].anyOf"]),
+    (of(type="string", allOf=[TEXT, True]), []),
     (of(anyOf=TEXT), [".properties.a.anyOf"]),
     (of(oneOf=[]), [".properties.a.oneOf"]),
     (of(allOf=[{"type": "dict"}]), [".properties.a.allOf[0].type"]),
@@ -57,6 +62,17 @@ STRICT: list[tuple[Any, list[str]]] = [
     ({"type": "object", "properties": {"a": TEXT}, "required": ["a"], "additionalProperties": False}, []),
     ({"type": "object", "properties": {"a": TEXT}, "required": ["a"]}, [""]),
     ({"type": "object", "properties": {"a": TEXT}, "required": [], "additionalProperties": False}, [""]),
+    ({**of(anyOf=[{"type": "object"}]), "required": ["a"], "additionalProperties": False}, []),
+    ({"type": "object", "properties": {"": TEXT}, "required": [], "additionalProperties": False}, [""]),
+    (
+        {
+            "type": "object",
+            "properties": {"b": TEXT, "a": TEXT},
+            "required": ["a", "b"],
+            "additionalProperties": False,
+        },
+        [],
+    ),
     (
         {
             "type": "object",

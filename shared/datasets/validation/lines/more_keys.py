@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from shared.datasets.validation.reading.hidden import encoded_once
-from shared.datasets.validation.reading.strict_json import count_repeated_keys
+from shared.datasets.validation.reading.strict_json import RepeatedKeys
 from shared.datasets.validation.rules.formats import CHAT, COMPLETION, PREFERENCE
 from shared.datasets.validation.rules.structure import (
     CHAT_KEYS,
@@ -32,49 +32,34 @@ class WithMoreKeys(NamedTuple):
 
 
 def read_with_more_keys(
-    lines: Sequence[bytes], data: bytes, format: str, convert: Callable[[Any], Any]
+    lines: Sequence[bytes], data: bytes, format: str, decode: Callable[[bytes], Any]
 ) -> WithMoreKeys:
-    """The lines with only their known keys converted.
+    """The lines with only their known keys decoded: `decode` reads a line, and leaves out all other keys.
 
-    Raises `ValueError` if a line is no JSON, has another format, or is not of the type that `convert` makes.
+    Raises `ValueError` if a line is no JSON, has another format, or is not of the type that `decode` makes.
     """
     values = list(map(_decode, lines))
     codes: list[list[str]] = [[] for _ in lines]
-    encoded = encoded_once(values, data)
+    encoded, decoded = encoded_once(values, data), lines
     if encoded is None:
+        decoded, repeated = [*lines], RepeatedKeys()
         for index, line in enumerate(lines):
             if encoded_once(values[index], line) is None:
-                values[index], times = count_repeated_keys(line.decode())
+                values[index], times = repeated.count(line.decode())
                 codes[index] += ["duplicate_key"] * times
+                decoded[index] = _encode(values[index])
         encoded = _encode(values)
-    others = _OTHER_FORMATS.get(format, frozenset())
+    known, others = _KEYS.get(format), _OTHER_FORMATS.get(format, frozenset())
     for value, of_line in zip(values, codes, strict=True):
         if type(value) is not dict or not value.keys().isdisjoint(others):
             raise ValueError("a line of another format")
-        of_line += _codes_of_keys(value, format)
-    known = _KEYS.get(format, CHAT_KEYS)
-    return WithMoreKeys([convert(_only_known(value, known)) for value in values], values, encoded, codes)
+        if known is not None:
+            of_line += ["unrecognized_key"] * _unrecognized(value, known, format)
+    return WithMoreKeys(list(map(decode, decoded)), values, encoded, codes)
 
 
-def _codes_of_keys(value: dict[str, Any], format: str) -> list[str]:
-    if format not in _KEYS:
-        return []
-    unrecognized = len(unrecognized_keys(value, _KEYS[format]))
+def _unrecognized(value: dict[str, Any], known: frozenset[str], format: str) -> int:
+    times = 0 if value.keys() <= known else len(unrecognized_keys(value, known))
     if format == PREFERENCE and type(value.get("input")) is dict:
-        unrecognized += len(unrecognized_keys(value["input"], INPUT_KEYS))
-    return ["unrecognized_key"] * unrecognized
-
-
-def _only_known(value: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """An example without the keys that are not known; the older `functions` are left, to be refused."""
-    found = {key: each for key, each in value.items() if key in known}
-    if type(found.get("input")) is dict:
-        found["input"] = {key: each for key, each in found["input"].items() if key in CHAT_KEYS}
-        _leave_tools(found["input"])
-    _leave_tools(found)
-    return found
-
-
-def _leave_tools(example: dict[str, Any]) -> None:
-    if "tools" in example:
-        example["tools"] = msgspec.Raw(_encode(example["tools"]))
+        times += len(unrecognized_keys(value["input"], INPUT_KEYS))
+    return times

@@ -15,6 +15,7 @@ from shared.datasets.validation.reading.hidden import encoded_once
 from shared.datasets.validation.rules.formats import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
+MAX_OTHERS_FIRST = 32  # lines; if none of so many is plain, few of those behind them are
 
 
 class PlainMessage(msgspec.Struct, tag_field="role", forbid_unknown_fields=True, gc=False):
@@ -111,6 +112,34 @@ def read_plain(lines: Sequence[bytes], data: bytes, format: PlainFormat) -> Plai
         examples = list(map(format.messages, decoded))
     except (ValueError, RecursionError):
         return None
+    return _read(decoded, examples, lines, data, format)
+
+
+def read_plain_among(lines: Sequence[bytes], format: PlainFormat) -> dict[int, list[PlainMessage]]:
+    """The messages of the plain lines among others, by index; none if one of these may have a finding."""
+    decoded: list[Any] = []
+    examples: dict[int, list[PlainMessage]] = {}
+    for index, line in enumerate(lines):
+        try:
+            value = format.decode(line)
+            examples[index] = format.messages(value)
+        except (ValueError, RecursionError):
+            if index >= MAX_OTHERS_FIRST and not decoded:
+                return {}
+        else:
+            decoded.append(value)
+    plain = list(map(lines.__getitem__, examples))
+    read = _read(decoded, list(examples.values()), plain, b"".join(plain), format)
+    return {} if read is None or read.codes else examples
+
+
+def _read(
+    decoded: list[Any],
+    examples: list[list[PlainMessage]],
+    lines: Sequence[bytes],
+    data: bytes,
+    format: PlainFormat,
+) -> PlainRead | None:
     # A decoder keeps one of two equal keys silently.
     if sum(map(data.count, format.keys)) == sum(map(len, examples)) and not is_suspicious(data):
         return PlainRead(examples, [])

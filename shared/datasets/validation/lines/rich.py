@@ -7,7 +7,6 @@ is enough once the first of a kind are listed; a line with any others is examine
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import islice, repeat
 from operator import add
 from typing import Any, NamedTuple
@@ -19,10 +18,18 @@ from shared.datasets.validation.findings.codes import Severity, severity_of
 from shared.datasets.validation.findings.finding import UnreadableLine
 from shared.datasets.validation.lines.more_keys import read_with_more_keys
 from shared.datasets.validation.lines.rich_messages import NeedsRules, counted_messages
-from shared.datasets.validation.lines.rich_types import Assistant, Chat, Pair, Preference
+from shared.datasets.validation.lines.rich_types import (
+    Assistant,
+    Chat,
+    OpenChat,
+    OpenPair,
+    OpenPreference,
+    Pair,
+    Preference,
+)
 from shared.datasets.validation.lines.secrets import is_suspicious
 from shared.datasets.validation.lines.texts import MAX_COUNTED, codes_of_texts, escapes_letters
-from shared.datasets.validation.reading.hidden import encoded_once, has_long_number, may_be_deep
+from shared.datasets.validation.reading.hidden import encoded_once, has_long_number, some_may_be_deep
 from shared.datasets.validation.reading.strict_json import read_strictly
 from shared.datasets.validation.rules.counted_message import CountedMessage
 from shared.datasets.validation.rules.formats import CHAT, COMPLETION, PREFERENCE, REINFORCEMENT
@@ -49,11 +56,19 @@ class Declared(NamedTuple):
     codes: list[str]
 
 
-_FORMATS: dict[str, tuple[Any, bytes]] = {
-    CHAT: (Chat, b'{"tools":%b}'),
-    REINFORCEMENT: (Chat, b'{"tools":%b}'),
-    PREFERENCE: (Preference, b'{"input":{"tools":%b}}'),
-    COMPLETION: (Pair, b""),
+class _Format(NamedTuple):
+    """The type of a line, the type that may have other keys, and a line that has nothing but tools."""
+
+    type: Any
+    open_type: Any
+    tools: bytes = b'{"tools":%b}'
+
+
+_FORMATS = {
+    CHAT: _Format(Chat, OpenChat),
+    REINFORCEMENT: _Format(Chat, OpenChat),
+    PREFERENCE: _Format(Preference, OpenPreference, b'{"input":{"tools":%b}}'),
+    COMPLETION: _Format(Pair, OpenPair),
 }
 MAX_CACHED_TOOLS, MAX_CACHED_TOOLS_BYTES = 1_000, 10_000  # 10 MB at most, in each process
 _NO_TOOLS = Declared(frozenset(), "", [])
@@ -64,16 +79,17 @@ class RichDecoder:
     """Decodes lines of one format without errors. Caches the tools that it has read, because most files repeat them."""
 
     def __init__(self, format: str, limits: Limits) -> None:
-        type_, self._tools_frame = _FORMATS[format]
+        type_, open_type, self._tools_frame = _FORMATS[format]
         self._limits, self._format = limits, format
         self._is_chat, self._is_reinforcement = format == CHAT, format == REINFORCEMENT
         self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(type_).decode
-        self._convert = partial(msgspec.convert, type=type_)
+        self._decode_known: Callable[[bytes], Any] = msgspec.json.Decoder(open_type).decode
         self._counted: Callable[[Any, list[str]], list[CountedMessage]] = self._counted_chat
         if format in (PREFERENCE, COMPLETION):
             self._counted = self._counted_preference if format == PREFERENCE else _counted_pair
         self._tools: dict[bytes, Declared] = {}
         self._only_counts: Callable[[Collection[str]], bool]
+        self._enough: set[str] = set()  # codes that need only be counted, in the lines that are read
         self._may_have_images = self._may_lack_keys = False
 
     def read(
@@ -86,7 +102,7 @@ class RichDecoder:
 
         `only_counts` says whether it is enough to count the warnings of these codes.
         """
-        self._only_counts = only_counts
+        self._only_counts, self._enough = only_counts, set()
         try:
             return self._read(lines, data)
         except (ValueError, RecursionError, NeedsRules):
@@ -94,7 +110,7 @@ class RichDecoder:
 
     def _read(self, lines: Sequence[bytes], data: bytes) -> Read | None:
         codes: Iterable[list[str]] = repeat([])
-        if has_long_number(data) or any(map(may_be_deep, lines)):
+        if has_long_number(data) or some_may_be_deep(lines):
             return None
         encoded: bytes | None = None
         with suppress(msgspec.ValidationError):
@@ -102,7 +118,7 @@ class RichDecoder:
             encoded = encoded_once(examples, data)
         self._may_lack_keys = encoded is None
         if encoded is None:
-            examples, values, encoded, codes = read_with_more_keys(lines, data, self._format, self._convert)
+            examples, values, encoded, codes = read_with_more_keys(lines, data, self._format, self._decode_known)
         found: list[str] = []
         is_odd = is_suspicious(data)
         self._may_have_images = b'"image_url"' in data or is_odd  # then the key may have escapes
@@ -123,18 +139,25 @@ class RichDecoder:
         """The messages of one line; adds its `codes` and those of its other warnings to `found`."""
         messages = self._counted(example, codes)
         if codes:
-            if len(codes) > MAX_COUNTED or not self._only_counts(set(codes)):
+            if len(codes) > MAX_COUNTED:
                 raise NeedsRules
+            self._need_no_place(codes)
             found += codes
         return messages
+
+    def _need_no_place(self, codes: list[str]) -> None:
+        """Raise `NeedsRules` unless it is enough to count these codes."""
+        if not self._enough.issuperset(codes):
+            if not self._only_counts(set(codes)):
+                raise NeedsRules
+            self._enough.update(codes)
 
     def _counted_chat(self, example: Chat, codes: list[str]) -> list[CountedMessage]:
         declared = self._declared(example)
         codes += declared.codes
         if isinstance(example.parallel_tool_calls, bool) and not declared.text:
             codes.append("pointless_key")
-        if codes and not self._only_counts(set(codes)):
-            raise NeedsRules
+        self._need_no_place(codes)
         messages = counted_messages(example.messages, declared.names, codes, self._limits)
         if self._is_chat and not (messages[-1].trained or any(message.trained for message in messages)):
             if all(message.role != "assistant" for message in messages):

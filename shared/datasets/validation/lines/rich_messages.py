@@ -1,6 +1,7 @@
 """Counts messages that were read by types, and their warnings; calls and answers out of order need the rules."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from msgspec import UNSET, UnsetType
 
@@ -23,6 +24,7 @@ from shared.datasets.validation.rules.tools import is_json
 from shared.datasets.validation.rules.values import NAME
 
 WEIGHTS = (UNSET, None, 0, 1)
+MAX_CACHED_IMAGES, MAX_CACHED_URL = 200, 10_000  # characters: 2 MB in each process
 
 
 class NeedsRules(Exception):
@@ -36,11 +38,11 @@ def counted_messages(
     open_calls: set[str] = set()
     counted: list[CountedMessage] = []
     for message in messages:
-        name = message.name if isinstance(message.name, str) else None
-        if message.weight not in WEIGHTS:
-            raise NeedsRules
+        name, weight = message.name if isinstance(message.name, str) else None, message.weight
         if name is not None and not NAME.match(name):
             codes.append("invalid_name")
+        if weight not in WEIGHTS:
+            raise NeedsRules
         if isinstance(message, Assistant):
             if open_calls:
                 raise NeedsRules
@@ -52,7 +54,7 @@ def counted_messages(
             open_calls.remove(message.tool_call_id)
         elif open_calls:
             raise NeedsRules
-        if message.weight is not UNSET and message.weight is not None:
+        if weight is not UNSET and weight is not None:
             codes.append("misplaced_weight")
         role, content = ROLES[message.__class__], message.content
         if isinstance(content, list):
@@ -72,6 +74,8 @@ def _answer(
     message: Assistant, name: str | None, declared: frozenset[str], open_calls: set[str], codes: list[str]
 ) -> CountedMessage:
     calls, content = "", message.content
+    if content and isinstance(content, str) and _has_only_text(message):
+        return CountedMessage("assistant", content, message.weight != 0, name)
     if message.tool_calls or message.function_call:
         open_calls.update([call.id for call in message.tool_calls or ()])
         if len(open_calls) < len(message.tool_calls or ()):
@@ -87,6 +91,10 @@ def _answer(
         codes.append("untrained_part")
     text = content if isinstance(content, str) else _joined(content, codes)
     return CountedMessage("assistant", text or message.refusal or "", message.weight != 0, name, calls)
+
+
+def _has_only_text(answer: Assistant) -> bool:
+    return answer.tool_calls is answer.function_call is answer.refusal is answer.audio is UNSET
 
 
 def _text_of_calls(message: Assistant, declared: frozenset[str], codes: list[str]) -> str:
@@ -137,10 +145,18 @@ def _of_parts(
 def _codes_of_image(url: str, limits: Limits) -> list[str]:
     if ADDRESS.match(url):
         return []
-    codes = [finding.code for finding in examine_url(url, "", limits)]
+    examine = _codes_of_small_image if len(url) <= MAX_CACHED_URL else _codes_of_url
+    codes = examine(url, limits.max_image_bytes)
     if any(severity_of(code) is Severity.ERROR for code in codes):
         raise NeedsRules
     return codes
+
+
+def _codes_of_url(url: str, max_bytes: int) -> list[str]:
+    return [finding.code for finding in examine_url(url, "", max_bytes)]
+
+
+_codes_of_small_image = lru_cache(MAX_CACHED_IMAGES)(_codes_of_url)  # an icon may be in each line
 
 
 def _joined(content: Sequence[TextPart | RefusalPart] | UnsetType | None, codes: list[str]) -> str:

@@ -131,3 +131,17 @@ class Preference(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 class Pair(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     prompt: str
     completion: Text
+
+
+class OpenChat(Chat, gc=False, forbid_unknown_fields=False):
+    """A chat that may have other keys, which are left out, but for the older `functions`."""
+
+    functions: UnsetType = UNSET
+
+
+class OpenPreference(Preference, gc=False, forbid_unknown_fields=False):
+    input: OpenChat
+
+
+class OpenPair(Pair, gc=False, forbid_unknown_fields=False):
+    pass

@@ -17,6 +17,7 @@ _KEYS = (
     ("g", "lpat-[A-Za-z0-9_-]{20}"),
     ("x", "ox[abprs]-[A-Za-z0-9-]{10}"),
 )
+MIN_KEY = 15  # characters of the shortest key, `xoxb-` with ten more
 _PRIVATE_KEY = "-----BEGIN [A-Z ]*PRIVATE KEY"
 # A key is no part of a word. As each alternative begins with a letter, `re` looks only where one of these letters is.
 SECRET = re.compile("|".join([*(rf"{first}(?<!\w\w){rest}" for first, rest in _KEYS), _PRIVATE_KEY]))

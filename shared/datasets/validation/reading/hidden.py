@@ -1,6 +1,7 @@
 """Tells from the bytes of JSON what decoding hides: repeated keys, long numbers, deep nesting."""
 
 import re
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any
 
@@ -48,12 +49,20 @@ def _without_texts(line: bytes) -> bytes:
     return b"".join(marks.split(b'"')[::2])
 
 
+def some_may_be_deep(lines: Iterable[bytes]) -> bool:
+    """Whether one of some lines that are sound JSON may be nested deeper than allowed."""
+    shortest = 2 * rules().ours.depth  # each level takes two brackets
+    return any(may_be_deep(line) for line in lines if len(line) > shortest)
+
+
 def may_be_deep(line: bytes) -> bool:
     """Whether a line may be nested deeper than allowed; exact if its brackets match."""
     limit = rules().ours.depth
     if line.count(b"[") + line.count(b"{") <= limit:
         return False
     brackets = _without_texts(line).translate(_SQUARE)
+    if brackets.count(b"[") <= limit:
+        return False
     cut_off = 0
     while _SMALL * brackets.count(b"[]") > len(brackets):
         brackets = brackets.replace(b"[]", b"")

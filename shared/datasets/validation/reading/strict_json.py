@@ -55,24 +55,29 @@ def _with_repeated_keys(text: str, **hooks: Any) -> StrictValue:
     return StrictValue(value, list(_repeated(value, repeated)) if repeated else [])
 
 
-def count_repeated_keys(text: str) -> tuple[Any, int]:
-    """The value of sound JSON, and how often a key is there twice with different values.
+class RepeatedKeys:
+    """Counts how often a key is there twice with different values, in sound JSON."""
 
-    Raises `ValueError` if objects or lists are among those values: what is wrong in them would count too.
-    """
-    times = 0
+    def __init__(self) -> None:
+        self._decode = json.JSONDecoder(object_pairs_hook=self._object).decode
+        self._times = 0
 
-    def read(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        nonlocal times
+    def count(self, text: str) -> tuple[Any, int]:
+        """The value, and how often.
+
+        Raises `ValueError` if objects or lists are among those values: what is wrong in them would count too.
+        """
+        self._times = 0
+        return self._decode(text), self._times
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
             dropped = [pair for pair in pairs if pair[1] is not found[pair[0]]]
             if not {type(value) for _, value in dropped}.isdisjoint((dict, list)):
                 raise ValueError("a repeated key of an object or a list")
-            times += len({key for key, value in dropped if value != found[key]})
+            self._times += len({key for key, value in dropped if value != found[key]})
         return found
-
-    return json.loads(text, object_pairs_hook=read), times
 
 
 def _read_with_json(line: bytes) -> StrictValue:

@@ -41,26 +41,26 @@ def examine_image(image: Any, path: str, limits: Limits) -> Iterator[Finding]:
         return
     if image.get("detail", "auto") not in DETAILS:
         yield Finding("invalid_part", f"{path}.image_url.detail", f"`detail` must be one of {', '.join(DETAILS)}")
-    yield from examine_url(url, f"{path}.image_url.url", limits)
+    yield from examine_url(url, f"{path}.image_url.url", limits.max_image_bytes)
 
 
-def examine_url(url: str, path: str, limits: Limits) -> Iterator[Finding]:
+def examine_url(url: str, path: str, max_bytes: int) -> Iterator[Finding]:
     """The findings in the address of an image, or in its data; `path` leads to it."""
     if url[:5].lower() == "data:":
-        yield from _examine_data_url(url, path, limits)
+        yield from _examine_data_url(url, path, max_bytes)
     elif not ADDRESS.match(url):
         yield Finding("invalid_image_url", path, f"{url[:40]!r} is neither a URL nor the data of an image")
 
 
-def _examine_data_url(url: str, path: str, limits: Limits) -> Iterator[Finding]:
+def _examine_data_url(url: str, path: str, max_bytes: int) -> Iterator[Finding]:
     head = _DATA.match(url)
     if head is None or head[1].lower() not in TYPES:
         message = f"{url[:40]!r} is not the data of a JPEG, PNG or WEBP in base64"
         yield Finding("invalid_image_url", path, message)
         return
     size = (len(url) - head.end()) * 3 // 4
-    if size > limits.max_image_bytes:
-        message = f"the image has {size / 1e6:,.1f} MB, but at most {limits.max_image_bytes / 1e6:,.1f} MB are allowed"
+    if size > max_bytes:
+        message = f"the image has {size / 1e6:,.1f} MB, but at most {max_bytes / 1e6:,.1f} MB are allowed"
         yield Finding("image_too_large", path, message)
         return
     text = url[head.end() :]

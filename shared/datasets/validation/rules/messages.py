@@ -22,7 +22,7 @@ UNTRAINED_PARTS = {"input_audio": "input_audio", "file": "file"}
 
 
 def not_plain(messages: list[Any]) -> Numbered:
-    """The messages, with their index, that have more than a known role and a text.
+    """The messages, with their index, that have more than a known role, a text and a good name.
 
     No rule sees the others: none objects to such a message, whatever its text.
     """
@@ -30,9 +30,13 @@ def not_plain(messages: list[Any]) -> Numbered:
 
 
 def _is_plain(message: Any) -> bool:
-    if type(message) is not dict or len(message) != 2:
+    if type(message) is not dict or not 2 <= len(message) <= 3:
         return False
     content = message.get("content")
+    if len(message) == 3:
+        name = message.get("name")
+        if type(name) is not str or not NAME.match(name):
+            return False
     return type(content) is str and content != "" and message.get("role") in PLAIN_ROLES
 
 

@@ -1,7 +1,7 @@
 """The types of JSON Schemas in which no rule finds anything: most are read by these, which is ten times faster."""
 
 from types import GenericAlias
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -35,9 +35,9 @@ class _Schema(msgspec.Struct, gc=False):
     definitions: UnsetType = UNSET
     defs: UnsetType = msgspec.field(name="$defs", default=UNSET)
     patternProperties: UnsetType = UNSET
-    anyOf: UnsetType = UNSET
-    oneOf: UnsetType = UNSET
-    allOf: UnsetType = UNSET
+    anyOf: "_Some | UnsetType" = UNSET
+    oneOf: "_Some | UnsetType" = UNSET
+    allOf: "_Some | UnsetType" = UNSET
     not_: UnsetType = msgspec.field(name="not", default=UNSET)
     if_: UnsetType = msgspec.field(name="if", default=UNSET)
     then: UnsetType = UNSET
@@ -94,5 +94,6 @@ class _Object(_Schema, tag_field="type", tag="object", gc=False):
 
 _WithoutObjects = _String | _Number | _Integer | _Boolean | _Null | _ArrayWithoutObjects
 _Typed = _String | _Number | _Integer | _Boolean | _Null | _Array | _Object
+_Some = Annotated[list[_Typed], msgspec.Meta(min_length=1)]
 PLAIN = PlainSchemas(_ScalarOrObject, _Typed, frozenset({*_SCALARS, "object"}))
 PLAIN_WITHOUT_OBJECTS = PlainSchemas(_Scalar, _WithoutObjects, frozenset(_SCALARS))

@@ -66,7 +66,9 @@ def _not_plain(schemas: list[Any], types: PlainSchemas = PLAIN) -> list[int]:
 def _is_plain(schema: Any, types: PlainSchemas) -> bool:
     if type(schema) is not dict:
         return False
-    type_ = schema.get("type", "string")
+    if "type" not in schema:
+        return _is_of(types.untagged, schema)
+    type_ = schema["type"]
     if type_ == "array":
         return _is_of(types.tagged, schema)
     return type(type_) is str and type_ in types.names and schema.keys() <= PLAIN_KEYS
@@ -127,6 +129,8 @@ def _examine_required(schema: dict[str, Any], path: str) -> Iterator[Finding]:
         yield _finding(f"{path}.required", "`required` must be a list of names of properties")
         return
     properties = schema.get("properties", {})
+    if isinstance(properties, dict) and required == list(properties):
+        return
     names = set(required)
     if len(names) < len(required):
         yield _finding(f"{path}.required", "`required` names a property twice")
@@ -147,10 +151,11 @@ def _examine_strict(schema: Any, path: str) -> Iterator[Finding]:
         if schema.get("additionalProperties") is not False:
             yield _finding(path, "`strict` needs `additionalProperties: false` in each object")
         required = schema.get("required", [])
-        required = {name for name in required if type(name) is str} if isinstance(required, list) else names
-        if not names.keys() <= set(required):
-            missing = next(name for name in names if name not in required)
-            yield _finding(path, f"`strict` needs every property in `required`, but {missing[:64]!r} is not")
+        if isinstance(required, list) and required != list(names):
+            given = {name for name in required if type(name) is str}
+            missing = next((name for name in names if name not in given), None)
+            if missing is not None:
+                yield _finding(path, f"`strict` needs every property in `required`, but {missing[:64]!r} is not")
     schemas, ordered = list(names.values()), list(names)
     for index in _not_plain(schemas, PLAIN_WITHOUT_OBJECTS):
         yield from _examine_strict(schemas[index], f"{path}.properties.{ordered[index][:64]}")

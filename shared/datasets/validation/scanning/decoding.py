@@ -1,12 +1,12 @@
 """Decodes lines on the fastest path that takes them, plain or rich, and counts their warnings."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
-from shared.datasets.validation.lines.plain import PLAIN_FORMATS, PlainMessage, read_plain
+from shared.datasets.validation.lines.plain import PLAIN_FORMATS, PlainMessage, read_plain, read_plain_among
 from shared.datasets.validation.lines.rich import RichDecoder
 from shared.datasets.validation.lines.shared_prefix import SharedPrefix, shared_prefix_of
 from shared.datasets.validation.lines.texts import MAX_COUNTED
@@ -34,11 +34,28 @@ class LineDecoder:
         """Decode the lines of another range from now on."""
         self._result, self._noted, self._prefix = result, noted, None
 
-    def decode(self, lines: list[bytes], data: bytes) -> Sequence[Example] | None:
-        """Lines, `data` being all of them; None if one of them may have a finding whose place is to be said."""
+    def decode_block(self, lines: list[bytes], data: bytes) -> Sequence[Example] | None:
+        """Lines, `data` being all of them; None if they are to be decoded apart, as `decode_each` does."""
+        return self._decode(lines, data, mixed=self._is_mixed)
+
+    def plain_among(self, lines: Sequence[bytes]) -> Mapping[int, Example]:
+        """The examples of plain lines without a finding, by the index of the line."""
+        return read_plain_among(lines, self._plain)
+
+    def _is_mixed(self, lines: list[bytes]) -> bool:
+        """Whether some of these lines, which are not all plain, are plain: these are decoded faster by themselves."""
+        return bool(self.plain_among([lines[0], lines[len(lines) // 2], lines[-1]]))
+
+    def _decode(
+        self, lines: list[bytes], data: bytes, mixed: Callable[[list[bytes]], bool] = lambda _: False
+    ) -> Sequence[Example] | None:
+        """Lines, `data` being all of them; None if one of them may have a finding whose place is to be said.
+
+        Lines that are `mixed` are not decoded either.
+        """
         whole = with_whole_pairs(data)
         if whole is data:
-            return self._read_plain(lines, data) or self._read_rich(lines, data, [])
+            return self._read_plain(lines, data) or (None if mixed(lines) else self._read_rich(lines, data, []))
         halves = ["lone_surrogate"] * texts_with_halves(data)
         lines = BytesIO(whole).readlines()
         return self._read_whole(lines, whole, halves) or self._read_rich(lines, whole, halves)
@@ -52,7 +69,7 @@ class LineDecoder:
         start, size = 0, MAX_AT_ONCE
         while start < len(lines):
             some = list(lines[start : start + size])
-            decoded = self.decode(some, b"".join(some))
+            decoded = self._decode(some, b"".join(some))
             if decoded is None and len(some) > 1:
                 size = self._decodable(some)
                 continue

@@ -65,7 +65,7 @@ class RangeScanner:
         return self.result
 
     def _scan_block(self, lines: Lines) -> None:
-        examples = self._decoder.decode(lines.lines, lines.block.data)
+        examples = self._decoder.decode_block(lines.lines, lines.block.data)
         if examples is not None:
             tails, count = self._accept(range(len(examples)), examples), len(examples)
         else:
@@ -78,9 +78,13 @@ class RangeScanner:
         self._take_off_bom(lines)
         blank, written = lines.indexes(blank=True), lines.indexes(blank=False)
         self._noted.add_each(blank, Finding("blank_line", None, "the line is blank"))
-        examples: dict[int, Example] = {}
-        examined: set[int] = set()
         texts = [lines.lines[index] for index in written]
+        plain = self._decoder.plain_among(texts)
+        examples = {written[position]: example for position, example in plain.items()}
+        if plain:
+            written = [index for index in written if index not in examples]
+            texts = [lines.lines[index] for index in written]
+        examined: set[int] = set()
         for first, decoded in self._decoder.decode_each(texts):
             if decoded:
                 examples.update(zip(written[first : first + len(decoded)], decoded, strict=True))
@@ -91,7 +95,9 @@ class RangeScanner:
                 examined.add(index)
             elif self.result.is_hopeless():
                 self.result.unexamined = len(lines.lines) - index - 1
+                examples = {each: example for each, example in examples.items() if each < index}
                 break
+        examples = dict(sorted(examples.items()))
         tails = array("I", bytes(4 * len(lines.lines)))
         for index, tail in zip(examples, self._accept([*examples], [*examples.values()], examined), strict=True):
             tails[index] = tail
