@@ -1,5 +1,6 @@
 """Reads a training file once, at its upload: its format, the number of its examples, and its first error."""
 
+import codecs
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ METHODS = {CHAT: "supervised", COMPLETION: "supervised", PREFERENCE: "dpo", REIN
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 MAX_LINE_BYTES = 16 * 1024 * 1024
+BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 class Example(NamedTuple):
@@ -46,7 +48,8 @@ def first_line_problem(path: Path) -> str | None:
     if isinstance(_decoded(line), dict):
         return None
     start = line[:20].decode("utf-8", "backslashreplace").strip()
-    return f"Expected JSONL, where every line is a JSON object. Line 1 is not one (it starts with: {start!r})."
+    advice = " Save the file as UTF-8 without a byte order mark." if line.startswith(BYTE_ORDER_MARKS) else ""
+    return f"Expected JSONL, where every line is a JSON object. Line 1 is not one (it starts with: {start!r}).{advice}"
 
 
 def read(path: Path, see: Callable[[dict[str, Any], Example], None] = lambda _, __: None) -> Contents:

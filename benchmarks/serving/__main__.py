@@ -2,7 +2,7 @@
 
 `python -m benchmarks.serving [--base FOLDER|PACKAGE] [--threads 2]`
 
-It needs the trainer's environment (`./tunery trainer setup`). Two adapters are trained first, on twelve examples.
+It needs the trainer's environment (`./tunery trainer setup`). Two adapters are trained first, on ten examples.
 """
 
 import argparse
@@ -25,9 +25,9 @@ from tests.trainer.trainer_process import Trainer
 from trainer.environment import variables
 
 TOKENS = 24
-CONCURRENT = {1: 6, 4: 12, 16: 32}
+CONCURRENT = {1: 4, 4: 8, 16: 16}
 """Chats at once, and how many are asked in all."""
-EXAMPLES, EPOCHS = 12, 4
+EXAMPLES, EPOCHS = 10, 3
 
 
 @dataclass(frozen=True)

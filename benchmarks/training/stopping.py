@@ -11,7 +11,7 @@ from benchmarks.training import two_ways
 from benchmarks.training.bench import REAL, Row, real_trainer
 from tests.trainer.trainer_process import Trainer
 
-TIMES = 3
+TIMES = 2
 PATIENCE = 600.0
 
 

@@ -105,11 +105,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a row longer than the context": (
         {"lines": [chat(ASKED, ANSWER)], "context": 10},
-        "tokens, but the context of this base has 10. Shorten the example, or set max_length",
+        "tokens, but the context of this base has 10. Shorten the example, or set provider_options.max_length",
     ),
     "an answer that is cut off whole": (
         {"lines": [chat(ASKED, ANSWER)], "max_length": 8},
-        "has nothing to learn in its first 8 tokens. Give a larger max_length",
+        "has nothing to learn in its first 8 tokens. Give a larger provider_options.max_length",
     ),
     "no answer to learn from": (
         {"lines": [chat(ASKED, ANSWER | {"weight": 0})]},
@@ -145,7 +145,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no rows": ({"lines": []}, "The training file has no examples."),
     "a long prompt of a pair": (
         {"lines": [pair("Yes.", "No.")], "method": "dpo", "max_length": 12},
-        "has a prompt of 15 tokens, which fills max_length.",
+        "has a prompt of 15 tokens, which fills provider_options.max_length.",
     ),
 }
 PAIRS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {

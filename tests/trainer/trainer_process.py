@@ -132,10 +132,12 @@ def add_base(folder: Path, name: str) -> None:
     weights = environment.tiny_base()
     entry = folder / "bases" / name
     entry.mkdir(parents=True, exist_ok=True)
+    if not (entry / "weights").exists():
+        (entry / "weights").symlink_to(weights, target_is_directory=True)
     described = {
         "name": name,
         "created": 1_790_000_000,
-        "folder": str(weights),
+        "folder": str(entry / "weights"),
         "parameters": 100_000,
         "context": 512,
         "vocabulary": 384,

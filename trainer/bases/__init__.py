@@ -49,6 +49,8 @@ def find(folder: Path, name: str) -> Base:
 
 
 def _read(file: Path) -> Base:
-    """Fields that a newer version wrote are passed over."""
+    """Fields that a newer version wrote are passed over. The trainer's folder may have been moved since."""
     said = json.loads(file.read_text())
+    if (weights := file.absolute().with_name("weights")).exists():
+        said["folder"] = str(weights)
     return Base(**{field.name: said[field.name] for field in fields(Base)})

@@ -27,12 +27,11 @@ def tell(run: Run, state: TrainerState, line: Line) -> None:
 
 
 def _started(run: Run, state: TrainerState, line: Line) -> None:
-    run.kept.total_steps = int(line["total_steps"])
-    if (step := line.get("resumed_from")) is not None:
-        run.add_event(f"Fine-tuning job goes on from step {step}")
-    else:
-        run.add_event("Fine-tuning job started")
-    run.begin_from(int(step or 0))
+    kept, step = run.kept, int(line.get("resumed_from") or 0)
+    was_started = bool(kept.total_steps)  # and stopped, maybe before its first checkpoint
+    kept.total_steps = int(line["total_steps"])
+    run.add_event(f"Fine-tuning job goes on from step {step}" if was_started else "Fine-tuning job started")
+    run.begin_from(step)
 
 
 def _step(run: Run, state: TrainerState, line: Line) -> None:

@@ -222,10 +222,12 @@ class Runner:
             "threads": threads(settings, len(self.slots)),
             "save_every": settings.save_every,
         }
+        if base := self.state.bases_by_name().get(kept.base):
+            decided["base"] = base.folder  # the trainer's folder may have been moved
         inputs = job_folder.inputs(run.folder, parent_is_whole=kept.spec["parent_is_whole"])
         if "beta" in values:
             decided["beta"] = values["beta"]
-        job_folder.write_spec(run.folder, kept.spec | inputs | decided)
+        job_folder.write_spec(run.folder, kept.spec | decided | inputs)
         process = Process(self.python, run.folder)
         self._processes[run.id] = process, device
         run.job.status = "running"

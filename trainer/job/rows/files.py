@@ -37,7 +37,7 @@ class Limits:
         if self.wanted is None and self.context is not None and length > self.context:
             raise Refused(
                 f"has {length} tokens, but the context of this base has {self.context}. Shorten the example, "
-                "or set max_length, which cuts the end of longer examples off."
+                "or set provider_options.max_length, which cuts the end of longer examples off."
             )
 
 
@@ -74,7 +74,9 @@ def pairs(path: Path, teller: Conversations, limits: Limits, param: str) -> list
         if limits.cut_at is not None:
             room = limits.cut_at - len(prompt)
             if room < 1:
-                raise Refused(f"has a prompt of {len(prompt)} tokens, which fills max_length. Give a larger one.")
+                raise Refused(
+                    f"has a prompt of {len(prompt)} tokens, which fills provider_options.max_length. Give a larger one."
+                )
             chosen, rejected = chosen[:room], rejected[:room]
         return Pair(prompt, chosen, rejected)
 
@@ -87,7 +89,8 @@ def _answer(text: str) -> dict[str, str]:
 
 def _nothing_to_learn(whole: Row, limits: Limits) -> str:
     if whole.learnt:
-        return f"has nothing to learn in its first {limits.cut_at} tokens. Give a larger max_length, or remove it."
+        advice = "Give a larger provider_options.max_length, or remove it."
+        return f"has nothing to learn in its first {limits.cut_at} tokens. {advice}"
     return "has no answer to learn from: each has weight 0, or there is none. Remove it, or give an answer weight 1."
 
 
