@@ -124,12 +124,11 @@ def _examine_type(schema: dict[str, Any], path: str) -> Iterator[Finding]:
 
 
 def _examine_required(schema: dict[str, Any], path: str) -> Iterator[Finding]:
-    required = schema.get("required", [])
+    required, properties = schema.get("required", []), schema.get("properties", {})
+    if isinstance(properties, dict) and required == list(properties):
+        return
     if not isinstance(required, list) or not {*map(type, required)} <= {str}:
         yield _finding(f"{path}.required", "`required` must be a list of names of properties")
-        return
-    properties = schema.get("properties", {})
-    if isinstance(properties, dict) and required == list(properties):
         return
     names = set(required)
     if len(names) < len(required):

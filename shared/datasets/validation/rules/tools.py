@@ -1,7 +1,6 @@
 """The rules of tools: how functions are declared, called and answered."""
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,8 +21,10 @@ _may_differ = SchemaValidator(
     core_schema.str_schema(pattern=r"(?-u:[0-9]e[-+]?[0-9]|0\.000)", regex_engine="rust-regex")
 ).isinstance_python
 _decode = msgspec.json.Decoder().decode
-# What only `json` reads: NaN, infinity, half a surrogate pair, and numbers that are too large for msgspec.
-_MAY_BE_READ_BY_JSON = re.compile(r"NaN|Infinity|[\ud800-\udfff]|\\u[dD]|[eE][-+]?[0-9]{3}|[0-9]{200}")
+# What only `json` reads: NaN, infinity, escaped half surrogate pairs, and numbers that are too large for msgspec.
+_may_be_read_by_json = SchemaValidator(
+    core_schema.str_schema(pattern=r"NaN|Infinity|\\u[dD]|[eE][-+]?[0-9]{3}|[0-9]{200}", regex_engine="rust-regex")
+).isinstance_python
 
 
 def examine_tools(value: dict[str, Any], path: str, limits: Limits) -> Iterator[Finding]:
@@ -160,10 +161,14 @@ def _examine_function_call(function: Any, path: str, declared: frozenset[str]) -
 def is_json(text: str) -> bool:
     """Whether `json.loads` accepts the text, which allows NaN and infinity. msgspec is asked first, being faster."""
     if len(text) <= MAX_QUICK_CHARACTERS and text.count("[") + text.count("{") <= MAX_QUICK_BRACKETS:
-        if _is_read_by(_decode, text):
+        try:
+            _decode(text)
             return True
-        if not _MAY_BE_READ_BY_JSON.search(text):
-            return False
+        except UnicodeEncodeError:  # half a surrogate pair, which only `json` reads
+            pass
+        except (ValueError, RecursionError):
+            if not _may_be_read_by_json(text):
+                return False
     return _is_read_by(json.loads, text)
 
 

@@ -17,6 +17,7 @@ from shared.datasets.validation.rules.counted_message import CountedMessage
 from shared.datasets.validation.rules.formats import CHAT, PREFERENCE, examine_roles, many_messages, shape_name
 from shared.datasets.validation.rules.limits import rules
 from shared.datasets.validation.scanning.block_lines import Lines, count_lines
+from shared.datasets.validation.scanning.collector import paused_collector
 from shared.datasets.validation.scanning.decoding import LineDecoder
 from shared.datasets.validation.scanning.examples import Example, Shape, images_of, shapes_of
 from shared.datasets.validation.scanning.noted import Noted
@@ -61,7 +62,8 @@ class RangeScanner:
             elif not self.result.remaining("blank_line") and not block.data.strip():
                 self.result.add_blank(count_lines(block)[0], block.offset)
             else:
-                self._scan_block(Lines(block, self.result.lines))
+                with paused_collector():
+                    self._scan_block(Lines(block, self.result.lines))
         return self.result
 
     def _scan_block(self, lines: Lines) -> None:
