@@ -14,6 +14,7 @@ LOCKS = {
     "requirements.lock": ["pyproject.toml"],
     "requirements-dev.lock": ["pyproject.toml", "--group", "dev", "-c", "requirements.lock"],
     "requirements-trainer.lock": ["--group", "trainer"],
+    "requirements-ray.lock": ["--group", "ray"],
 }
 COMPILE = ["pip", "compile", "--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--quiet"]
 

@@ -27,12 +27,18 @@ def setup(
         str | None,
         typer.Option(help="cpu, cu130, … or auto: uv picks that build of torch. pip: pip's own choice."),
     ] = None,
+    ray: Annotated[bool, typer.Option("--ray", help="Make Ray's environment instead, to try a cluster here.")] = False,
 ) -> None:
     """Make the trainer's environment (PyTorch, transformers, TRL), apart from the server's. Asks nothing.
 
     A torch that this machine's Python has is taken. Else pip installs it if its find-links have it, or if there is no
     uv; else uv picks the build for this machine's GPU or CPU. A second run is quick, and mends one that was broken off.
     """
+    if ray:
+        from cli.trainer import ray_environment
+
+        ray_environment.set_up(state())
+        return
     from cli.trainer.environment import set_up
 
     set_up(state(), torch_backend)

@@ -45,7 +45,7 @@ def set_up(state: Path, backend: str | None) -> None:
         _check_room(folder, build)
         megabytes = PACKAGES_MB + build.megabytes
         say(f"Setting the trainer's environment up in {folder / 'env'}, with {build.sentence}: about {megabytes:,} MB.")
-        _Installation(folder, uv, build).run()
+        Installation(folder, uv, build).run()
         (folder / "env" / STAMP).write_text(f"{fingerprint()} {backend or ''}".strip())
 
 
@@ -83,11 +83,13 @@ def _check_room(folder: Path, build: TorchBuild) -> None:
         )
 
 
-class _Installation:
+class Installation:
     """One run through the steps. What a run that was killed has left is removed first: its wheels are still cached."""
 
+    name, lock, imports = "env", LOCK, TRY
+
     def __init__(self, folder: Path, uv: str | None, build: TorchBuild) -> None:
-        self.env = folder / "env"
+        self.env = folder / self.name
         self.python = self.env / "bin" / "python"
         self.uv = uv
         self.build = build
@@ -99,7 +101,7 @@ class _Installation:
         steps = {"making the environment": self._make_environment(), "installing packages": self._install_packages()}
         if torch := self.build.install(self.python, self.uv):
             steps[INSTALLING_TORCH] = torch
-        steps["importing everything once"] = [str(self.python), "-c", TRY]
+        steps["importing everything once"] = [str(self.python), "-c", self.imports]
         shutil.rmtree(self.env, ignore_errors=True)
         with _progress() as progress:
             task = progress.add_task("", total=len(steps))
@@ -126,7 +128,7 @@ class _Installation:
 
     def _install_packages(self) -> list[str]:
         """Without what they depend on: the lock has all of it but torch."""
-        options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(LOCK)]
+        options = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", str(self.lock)]
         if self.uv:
             return [self.uv, "pip", "install", "--compile-bytecode", "--python", str(self.python), *options]
         return [str(self.python), "-m", "pip", "install", *options]

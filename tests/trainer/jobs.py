@@ -1,6 +1,7 @@
 """Runs jobs as their server does: a process for each, with its lines read as they come."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -19,11 +20,13 @@ QUESTIONS = ("What is a gradient?", "What is a loss?", "What is a batch?", "What
 class Running:
     """A job's process. To close its stdin is what the death of its server looks like."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **variables: str) -> None:
         self.folder = folder
         command = [environment.python(), "-m", "trainer.job", str(folder)]
         with (folder / "stderr.log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log, cwd=environment.ROOT)
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stderr=log, cwd=environment.ROOT, env=os.environ | variables
+            )
 
     def wait_for(self, event: str, count: int = 1) -> dict[str, Any]:
         """The line, once the job has told that many of its kind."""
@@ -45,8 +48,8 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Running]:
-    job = Running(folder)
+def running(folder: Path, **variables: str) -> Iterator[Running]:
+    job = Running(folder, **variables)
     try:
         yield job
     finally:

@@ -11,6 +11,8 @@ import pytest
 
 from trainer.server import job_folder, runner
 from trainer.server.engine import Trainer
+from trainer.server.processes.local import ThisMachine
+from trainer.server.processes.protocol import Ended
 from trainer.server.records import KeptRun
 from trainer.server.run import Run
 from trainer.server.settings import Settings
@@ -28,7 +30,8 @@ def trainer(tmp_path: Path) -> Iterator[Trainer]:
     (tmp_path / "files").mkdir()
     settings = Settings(api_key="sk-test", folder=str(tmp_path), devices="cpu")
     with closing(TrainerStore(tmp_path / "state.db")) as store:
-        trainer = Trainer(settings, store, Path("python"))
+        python = Path("python")
+        trainer = Trainer(settings, store, python, ThisMachine(settings, python))
         yield trainer
         asyncio.run(trainer.serving.stop())
 
@@ -71,7 +74,7 @@ async def test_a_full_disk_is_said_once_and_holds_no_slot(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(job_folder, "pack", full)
-    process = SimpleNamespace(ended=lambda: 0, id=1)
+    process = SimpleNamespace(ended=lambda: Ended(0), news=list, name="process 1")
     monkeypatch.setattr(trainer.runner, "_processes", {run.id: (process, "cpu")})
     for _ in range(3):
         await trainer.runner._look()

@@ -7,6 +7,9 @@ ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = "TRAINER_PYTHON"  # names the Python of an environment that was made elsewhere, as the image does
 
 
+SECRETS = ("TRAINER_API_KEY", "TRAINER_RAY_TOKEN")  # of the server; its processes are not told
+
+
 class NotSetUp(Exception):
     """There is no such environment; the sentence says what to do."""
 
@@ -24,9 +27,13 @@ def find_python(folder: Path) -> Path:
 
 
 def variables() -> dict[str, str]:
-    """The environment variables of its processes: ours are found, nothing is downloaded, waiting threads sleep."""
+    """The environment variables of its processes on this machine."""
+    return {name: value for name, value in os.environ.items() if name not in SECRETS} | own_variables(ROOT)
+
+
+def own_variables(code: Path) -> dict[str, str]:
+    """What its processes need on each machine: our `code` is found, nothing is downloaded, waiting threads sleep."""
     offline = dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"), "1")
     quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1", "TRANSFORMERS_VERBOSITY": "error"}
     # Two OpenMP threads on busy cores collapse when they spin while they wait.
-    inherited = {name: value for name, value in os.environ.items() if name != "TRAINER_API_KEY"}
-    return inherited | offline | quiet | {"PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
+    return offline | quiet | {"PYTHONPATH": str(code), "OMP_WAIT_POLICY": "PASSIVE"}

@@ -14,7 +14,7 @@ from trainer.job.checkpoints import Checkpoints, step_of
 from trainer.job.failures import Failed, is_out_of_memory
 from trainer.job.lines import Lines
 from trainer.job.settings import Job
-from trainer.job.stopping import Stopping, Wish
+from trainer.job.stopping import Stopping, Wish, leave_if_superseded
 
 _FAILED, _OUT_OF_MEMORY, _WRONG_USE = 1, 3, 2
 
@@ -24,7 +24,8 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m trainer.job JOB_DIR (a folder with job.json)", file=sys.stderr)  # noqa: T201
         return _WRONG_USE
     folder, stopping = Path(arguments[0]).resolve(), Stopping()
-    stopping.listen()
+    leave_if_superseded(folder)
+    stopping.listen(folder)
     if not folder_lock.hold(folder):
         return folder_lock.TAKEN
     lines, checkpoints = Lines(folder), Checkpoints(folder)

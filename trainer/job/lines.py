@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from trainer.job.stopping import leave_if_superseded
+
 
 class Lines:
     def __init__(self, folder: Path) -> None:
@@ -13,7 +15,11 @@ class Lines:
         self._end_a_broken_line()
 
     def write(self, event: str, **fields: Any) -> None:
-        """One write(2) to a file opened for appending: a killed process leaves whole lines."""
+        """One write(2) to a file opened for appending: a killed process leaves whole lines.
+
+        A process whose folder a later attempt has writes nothing, and ends here.
+        """
+        leave_if_superseded(self._path.parent)
         line = json.dumps({"event": event, **fields}, ensure_ascii=False) + "\n"
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:

@@ -8,6 +8,7 @@ from starlette.types import Scope
 
 from trainer.server import progress
 from trainer.server.admission import admit
+from trainer.server.processes.protocol import Machines
 from trainer.server.run import Run
 from trainer.server.runner import Runner
 from trainer.server.serving.pool import Serving
@@ -26,9 +27,9 @@ from wire_server.training_file import Contents
 class Trainer(TrainerState):
     fingerprint = "tunery-trainer"
 
-    def __init__(self, settings: Settings, store: TrainerStore, python: Path) -> None:
+    def __init__(self, settings: Settings, store: TrainerStore, python: Path, machines: Machines) -> None:
         super().__init__(settings, store)
-        self.runner = Runner(self, python)
+        self.runner = Runner(self, machines)
         self.serving = Serving(python, settings)
 
     def bases(self) -> Mapping[str, Model]:

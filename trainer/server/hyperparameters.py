@@ -1,4 +1,7 @@
-"""The numbers that a job trains with where its hyperparameters are `auto`."""
+"""The numbers that a job trains with where its hyperparameters are `auto`, and those that `job.json` names."""
+
+from collections.abc import Mapping
+from typing import Any
 
 EPOCHS = 3
 MAX_EXAMPLES_SEEN = 25_000
@@ -24,3 +27,10 @@ def automatic(n_examples: int) -> dict[str, float]:
         "learning_rate_multiplier": 1.0,
         "beta": BETA,
     }
+
+
+def decide(values: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of `job.json`. `values`: the hyperparameters of the wire, of which none is `auto` any more."""
+    rate = spec["options"]["learning_rate"] or spec["base_learning_rate"] * values["learning_rate_multiplier"]
+    beta = {"beta": values["beta"]} if "beta" in values else {}
+    return {"n_epochs": values["n_epochs"], "batch_size": values["batch_size"], "learning_rate": rate, **beta}

@@ -10,11 +10,12 @@ from zipfile import ZIP_STORED, ZipFile
 
 from trainer import disk
 
-LINES, ERRORS, SPEC = "lines.jsonl", "stderr.log", "job.json"
+LINES, ERRORS, SPEC, ASK = "lines.jsonl", "stderr.log", "job.json", "ask"
 TRAIN, VALID, PARENT, PARTIAL = "train.jsonl", "valid.jsonl", "parent", "partial"
 ADAPTER = ("adapter_model.safetensors", "adapter_config.json")
 ONLY_TO_GO_ON = ("optimizer*", "scheduler.pt", "rng_state*", "trainer_state.json", "training_args.bin")
 MAX_READ_BYTES = 1024 * 1024
+MAX_LOG_BYTES = 64 * 1024
 LAST_WORDS = 500
 
 
@@ -59,6 +60,21 @@ def write_spec(folder: Path, spec: dict[str, Any]) -> None:
     new = folder / f"{SPEC}.new"
     new.write_text(json.dumps(spec, indent=1))
     new.replace(folder / SPEC)
+
+
+def ask(folder: Path, what: str, attempt: int) -> None:
+    """Tells the processes of all attempts up to this one to `pause`, `cancel` or `leave`, wherever they run.
+
+    `trainer/job/stopping.py` reads it. It is what reaches a process that no signal of ours reaches.
+    """
+    new = folder / f"{ASK}.new"
+    new.write_text(f"{what} {attempt}\n")
+    new.replace(folder / ASK)
+
+
+def keep_log(folder: Path, text: str) -> None:
+    """Puts the log of a process that ran elsewhere in the place of the one it would have written here."""
+    (folder / ERRORS).write_bytes(text.encode()[-MAX_LOG_BYTES:])
 
 
 def read_lines(folder: Path, offset: int) -> tuple[list[dict[str, Any]], int]:

@@ -13,6 +13,10 @@ from fastapi import FastAPI
 
 from trainer import environment
 from trainer.server.engine import Trainer
+from trainer.server.processes import ray_settings
+from trainer.server.processes.local import ThisMachine
+from trainer.server.processes.ray import RayCluster
+from trainer.server.processes.ray_settings import RaySettings
 from trainer.server.settings import Settings, read
 from trainer.server.store import TrainerStore
 from wire_server import app
@@ -26,8 +30,9 @@ def run(arguments: Sequence[str]) -> None:
     listening.end_on_signals()
     settings = read(arguments)
     python = environment.find_python(settings.path)
+    cluster = ray_settings.read(settings)
     with _only_one(settings.path), listening.open_port("trainer", settings) as listener:
-        state = _state(settings, python)
+        state = _state(settings, python, cluster)
         application = app.create_app("Tunery's trainer", state, lifespan=_running)
         listening.serve("trainer", WireMiddleware(application, state), listener, lifespan=True)
 
@@ -47,11 +52,12 @@ def _only_one(folder: Path) -> Iterator[None]:
         sys.exit(f"The trainer cannot use {folder} (TRAINER_FOLDER): {error.strerror}.")
 
 
-def _state(settings: Settings, python: Path) -> Trainer:
+def _state(settings: Settings, python: Path, cluster: RaySettings | None) -> Trainer:
     database = settings.path / "state.db"
     try:
         (settings.path / "files").mkdir(mode=0o700, exist_ok=True)
-        return Trainer(settings, TrainerStore(database), python)
+        machines = RayCluster(cluster, python) if cluster else ThisMachine(settings, python)
+        return Trainer(settings, TrainerStore(database), python, machines)
     except (sqlite3.Error, msgspec.DecodeError) as error:
         sys.exit(f"The trainer cannot read {database}: {error}. Put a copy of it back, or move {settings.path} away.")
 

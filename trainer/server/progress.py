@@ -27,6 +27,8 @@ def tell(run: Run, state: TrainerState, line: Line) -> None:
 
 
 def _started(run: Run, state: TrainerState, line: Line) -> None:
+    if run.job.status == "queued":
+        run.job.status = "running"  # it has waited in a cluster
     kept, step = run.kept, int(line.get("resumed_from") or 0)
     was_started = bool(kept.total_steps)  # and stopped, maybe before its first checkpoint
     kept.total_steps = int(line["total_steps"])

@@ -21,6 +21,7 @@ class KeptRun(Struct, kw_only=True):
     """What is kept of a job. `spec`: `job.json` without what is decided when a process is started.
 
     `offset`: bytes of `lines.jsonl` that are told. `failures`: ends without a word since the last new step.
+    `attempt`: how often its process was started in a cluster; `in_cluster`: whether the last of them may go on there.
     """
 
     job: Job
@@ -36,3 +37,5 @@ class KeptRun(Struct, kw_only=True):
     total_steps: int = 0
     metrics: dict[str, float] = {}
     failures: int = 0
+    attempt: int = 0
+    in_cluster: bool = False

@@ -3,14 +3,12 @@
 import asyncio
 import logging
 import sqlite3
-from pathlib import Path
 from typing import Any
 
 from trainer.server import job_folder, progress
-from trainer.server.hyperparameters import automatic
-from trainer.server.process import Process
+from trainer.server.hyperparameters import automatic, decide
+from trainer.server.processes.protocol import KILLED, PAUSED, Ended, JobProcess, Machines
 from trainer.server.run import Run
-from trainer.server.settings import threads
 from trainer.server.state import TrainerState
 from wire_server.job_files import first_problem
 from wire_server.records import JobError
@@ -24,17 +22,16 @@ UNREAD_SECONDS = 30
 SHUTDOWN_SECONDS = 60
 MAX_FAILURES = 3
 """How often in a row a process may end without a new step and without a word."""
-KILLED, PAUSED = -9, 75
 
 
 class Runner:
-    def __init__(self, state: TrainerState, python: Path) -> None:
+    def __init__(self, state: TrainerState, machines: Machines) -> None:
         self.state = state
-        self.python = python
-        self.slots = state.settings.slots()
-        self._processes: dict[str, tuple[Process, str]] = {}
-        self._ended: dict[str, int] = {}
-        """The codes of processes that have ended, but not all that they told is kept yet."""
+        self.machines = machines
+        self.slots = machines.slots
+        self._processes: dict[str, tuple[JobProcess, str]] = {}
+        self._ended: dict[str, Ended] = {}
+        """Processes that have ended, but not all that they told is kept yet."""
         self._try_again: dict[str, float] = {}
         """When what a process told is read again, after it could not be kept."""
         self._wake = asyncio.Event()
@@ -57,7 +54,8 @@ class Runner:
 
     async def work(self) -> None:
         """Until it is stopped: then every process saves a checkpoint and leaves. What fails is tried again."""
-        for run in [run for run in self.state.runs.values() if run.is_over]:
+        self._find_processes()
+        for run in [run for run in self.state.runs.values() if run.is_over and run.id not in self._processes]:
             self._tidy(run)  # a kill may have come before
         while not self._is_stopping:
             try:
@@ -65,13 +63,24 @@ class Runner:
             except Exception:
                 log.exception("the jobs could not be looked at")
             await self._rest()
-        for process, _ in self._processes.values():
-            process.ask_to_pause()
+        for id, (process, _) in list(self._processes.items()):
+            if self.machines.outlive_server:
+                process.let_go()
+                del self._processes[id]
+            else:
+                process.ask_to_pause()
         deadline = asyncio.get_running_loop().time() + SHUTDOWN_SECONDS
         while self._processes and asyncio.get_running_loop().time() < deadline:
             await self._listen()
             await asyncio.sleep(0.05)
         self.state.save()
+        await self.machines.close()
+
+    def _find_processes(self) -> None:
+        """Those that have outlived the server before."""
+        for id, run in self.state.runs.items():
+            if process := self.machines.find(run):
+                self._processes[id] = process, self.slots[0]
 
     def stop(self) -> None:
         """Ask `work` to end. The jobs go on with the next start of the trainer."""
@@ -98,10 +107,12 @@ class Runner:
     async def _listen(self) -> None:
         """One job's trouble, such as a full disk, holds up neither the others nor its slot."""
         for id, (process, device) in list(self._processes.items()):
-            if (code := process.ended()) is not None:
+            for sentence in [] if self.state.runs[id].is_over else process.news():
+                self.state.runs[id].add_event(sentence, level="warn")
+            if ended := process.ended():
                 del self._processes[id]
-                self._ended[id] = code
-                log.info("%s: process %d on %s ended with %d", id, process.id, device, code)
+                self._ended[id] = ended
+                log.info("%s: %s on %s ended: %s", id, process.name, device, ended.lost or f"code {ended.code}")
         for id in (*self._processes, *self._ended):
             if self._try_again.get(id, 0.0) <= self.state.now():
                 await self._hear(self.state.runs[id])
@@ -117,8 +128,9 @@ class Runner:
             if not run.is_over:
                 return
         self._try_again.pop(run.id, None)
-        if (code := self._ended.pop(run.id, None)) is not None:
-            self._left(run, code)
+        if ended := self._ended.pop(run.id, None):
+            run.kept.in_cluster = False
+            self._left(run, ended)
 
     async def _read(self, run: Run) -> None:
         """Apply what the process has told since the last time; it is kept in the same transaction as the offset."""
@@ -149,12 +161,16 @@ class Runner:
             path.unlink(missing_ok=True)
         return {"packed": str(path)}
 
-    def _left(self, run: Run, code: int) -> None:
+    def _left(self, run: Run, ended: Ended) -> None:
         progress.forget_pruned(run, self.state)
         if run.is_over:
             self._tidy(run)
-        elif run.job.status == "running" and not self._is_stopping and code != PAUSED:
-            self._count_failure(run, f"ended with code {code}", is_killed=code == KILLED)
+        elif run.job.status not in ("queued", "running") or self._is_stopping:
+            return
+        elif ended.lost:
+            run.add_event(f"The training process was lost and is started again: {ended.lost}", level="warn")
+        elif ended.code != PAUSED:
+            self._count_failure(run, f"ended with code {ended.code}", is_killed=ended.code == KILLED)
 
     def _tidy(self, run: Run) -> None:
         try:
@@ -196,7 +212,7 @@ class Runner:
         """Jobs that were interrupted come first, then the oldest."""
         used = [device for _, device in self._processes.values()]
         free = list(self.slots)
-        for device in used:
+        for device in used[: len(free)]:  # a cluster may have had more slots before
             free.remove(device)
         waiting = [run for run in self.state.runs.values() if run.job.status in ("running", "queued")]
         for run in sorted(waiting, key=lambda run: run.job.status == "queued"):
@@ -211,24 +227,20 @@ class Runner:
 
     def _start(self, run: Run, device: str) -> None:
         kept = run.kept
-        values, chosen = run.hyperparameters, kept.spec["options"]
-        rate = chosen["learning_rate"] or kept.spec["base_learning_rate"] * values["learning_rate_multiplier"]
-        settings = self.state.settings
-        decided = {
-            "n_epochs": values["n_epochs"],
-            "batch_size": values["batch_size"],
-            "learning_rate": rate,
+        decided: dict[str, Any] = decide(run.hyperparameters, kept.spec) | {
             "device": device,
-            "threads": threads(settings, len(self.slots)),
-            "save_every": settings.save_every,
+            "threads": self.machines.threads,
+            "save_every": self.state.settings.save_every,
         }
         if base := self.state.bases_by_name().get(kept.base):
             decided["base"] = base.folder  # the trainer's folder may have been moved
         inputs = job_folder.inputs(run.folder, parent_is_whole=kept.spec["parent_is_whole"])
-        if "beta" in values:
-            decided["beta"] = values["beta"]
         job_folder.write_spec(run.folder, kept.spec | decided | inputs)
-        process = Process(self.python, run.folder)
+        if self.machines.outlive_server:
+            kept.attempt, kept.in_cluster = kept.attempt + 1, True
+            self.state.save()  # before the cluster knows of it
+        else:
+            run.job.status = "running"  # one in a cluster may have to wait there
+        process = self.machines.start(run)
         self._processes[run.id] = process, device
-        run.job.status = "running"
-        log.info("%s: process %d trains on %s", run.id, process.id, device)
+        log.info("%s: %s trains on %s", run.id, process.name, device)

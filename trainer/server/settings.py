@@ -33,6 +33,22 @@ class Settings(settings.Settings):
     max_bases_loaded: int = 1
     """Bases that answer chats at the same time; each keeps its weights in memory."""
 
+    ray_address: str = ""
+    """Of the dashboard of a Ray cluster that runs the jobs, such as `http://head:8265`. Empty: they run here."""
+    ray_token: str = ""
+    """Of a cluster that asks for one."""
+    ray_slots: int = 1
+    """Jobs that run or wait in the cluster at the same time."""
+    ray_gpus: float = 0.0
+    ray_cpus: float = 1.0
+    ray_memory_gb: float = 0.0
+    ray_resources: str = ""
+    """What each job asks of the cluster; of resources of its own as `slot=1,fast_disk=0.5`."""
+    ray_python: str = ""
+    """The Python of the trainer's environment on the cluster's machines. Empty: at the same path as here."""
+    ray_code: str = ""
+    """The folder of Tunery's code there. Empty: at the same path as here."""
+
     @property
     def path(self) -> Path:
         return Path(self.folder).absolute()

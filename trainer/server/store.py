@@ -43,7 +43,7 @@ class TrainerStore:
         listed = list(runs)
         self._store.save(self._current(state, listed, models), [(NEW_EVENT, row) for row in self._new])
         self._new.clear()
-        self._ended = {id for id, run in listed if run.job.status in FINAL}
+        self._ended = {id for id, run in listed if run.job.status in FINAL and not run.in_cluster}
 
     def _current(
         self, state: State, runs: list[tuple[str, KeptRun]], models: dict[str, TunedModel]
