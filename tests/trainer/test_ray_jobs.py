@@ -21,7 +21,7 @@ def head() -> Iterator[RayHead]:
 
 def test_jobs_wait_for_slots_and_are_paused_resumed_and_cancelled(head: RayHead, tmp_path: Path) -> None:
     with Trainer(tmp_path, **head.settings() | {"ray_slots": 3}) as trainer:
-        paused, cancelled, waiting = (trainer.job(epochs=60) for _ in range(3))
+        paused, cancelled, waiting = (trainer.job(epochs=50) for _ in range(3))
         for job in (paused, cancelled):
             trainer.wait_for_step(job, 3)
         until(lambda: head.jobs().get(f"{waiting.id}-1") == "PENDING")
