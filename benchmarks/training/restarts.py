@@ -61,7 +61,7 @@ def _upgraded(revision: str) -> Row:
 
 def _jobs(trainer: Trainer) -> list[FineTuningJob]:
     """The first one trains for long; the others wait for its slot."""
-    jobs = [trainer.job(examples=24, epochs=30), *(trainer.job(examples=12, epochs=1) for _ in range(JOBS - 1))]
+    jobs = [trainer.job(examples=24, epochs=8), *(trainer.job(examples=12, epochs=1) for _ in range(JOBS - 1))]
     trainer.wait_for_step(jobs[0], 3)
     return jobs
 

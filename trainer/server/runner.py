@@ -220,8 +220,9 @@ class Runner:
                 continue
             try:
                 self._start(run, free[0])
-            except OSError as error:
-                self._count_failure(run, f"could not be started ({error})")
+            except Exception as error:  # whatever one job has, the others start
+                log.exception("%s: its process could not be started", run.id)
+                self._count_failure(run, f"could not be started ({type(error).__name__}: {error})")
             else:
                 del free[0]
 
@@ -234,7 +235,7 @@ class Runner:
         }
         if base := self.state.bases_by_name().get(kept.base):
             decided["base"] = base.folder  # the trainer's folder may have been moved
-        inputs = job_folder.inputs(run.folder, parent_is_whole=kept.spec["parent_is_whole"])
+        inputs = job_folder.inputs(run.folder, parent_is_whole=kept.spec.get("parent_is_whole", False))
         job_folder.write_spec(run.folder, kept.spec | decided | inputs)
         if self.machines.outlive_server:
             kept.attempt, kept.in_cluster = kept.attempt + 1, True
