@@ -96,6 +96,8 @@ OPTIONS: Mapping[Dialect, Mapping[str, Option]] = {
         "max_length": Number(8, 10_000_000, is_whole=True),
         "quantization": Choice(("4bit",)),
         "full": Flag(),
+        "packing": Flag(),
+        "shard": Flag(),
         "warmup": Number(0, 0.5),
     },
 }

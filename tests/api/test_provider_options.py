@@ -103,6 +103,7 @@ WRONG_AT_THE_TRAINER: list[tuple[str, Any]] = [
     ("quantization", "8bit"),
     ("quantization", None),
     ("full", "true"),
+    ("packing", 1),
     ("warmup", None),
 ]
 

@@ -13,6 +13,8 @@ from typing import Any
 from tests.trainer import environment
 
 PATIENCE = 900.0  # seconds, on a machine that does much else
+# Where bfloat16 would round losses too much for a comparison: the folder's sitecustomize has jobs compute in float32.
+FLOAT32 = {"PYTHONPATH": f"{environment.ROOT}{os.pathsep}{Path(__file__).with_name('float32')}"}
 EXAMPLES = environment.ROOT / "examples"
 QUESTIONS = ("What is a gradient?", "What is a loss?", "What is a batch?", "What is an epoch?", "What is dropout?")
 
@@ -27,6 +29,11 @@ class Running:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stderr=log, cwd=environment.ROOT, env=os.environ | variables
             )
+
+    def ranks(self) -> list[int]:
+        """The ids of its processes, where it has several."""
+        id = self.process.pid
+        return [int(child) for child in Path(f"/proc/{id}/task/{id}/children").read_text().split()]
 
     def wait_for(self, event: str, count: int = 1) -> dict[str, Any]:
         """The line, once the job has told that many of its kind."""
@@ -57,9 +64,9 @@ def running(folder: Path, **variables: str) -> Iterator[Running]:
         job.process.communicate()
 
 
-def run(folder: Path) -> int:
+def run(folder: Path, **variables: str) -> int:
     """The exit code of a job that nobody stops."""
-    with running(folder) as job:
+    with running(folder, **variables) as job:
         return job.end()
 
 

@@ -25,7 +25,7 @@ def read(folder: Path, fields: dict[str, Any]) -> settings.Job:
 
 def test_what_is_left_out_has_a_value(tmp_path: Path) -> None:
     job = read(tmp_path, GOOD)
-    assert (job.method, job.base_name, job.model, job.device) == ("supervised", "small", "ftjob-1", "cpu")
+    assert (job.method, job.base_name, job.model, job.devices) == ("supervised", "small", "ftjob-1", ("cpu",))
     assert (job.options.rank, job.options.targets, job.options.max_length, job.options.full) == (
         16,
         "all-linear",
@@ -68,6 +68,13 @@ def test_each_field_is_read(tmp_path: Path) -> None:
             "provider_options.targets",
         ),
         ({"options": {"targets": ["lm_head"]}}, "a list without lm_head", "provider_options.targets"),
+        ({"device": "gpu"}, 'device is "gpu", but it must be cpu, a GPU such as cuda:0, or several', "device"),
+        ({"device": "cpu+cuda:0"}, 'device is "cpu+cuda:0", but it must be', "device"),
+        (
+            {"options": {"packing": 1}},
+            "provider_options.packing is 1, but it must be true or false.",
+            "provider_options.packing",
+        ),
         ({"options": []}, None, None),
         ({"options": [1]}, "options is [1], but it must be an object.", "options"),
     ],
@@ -89,3 +96,9 @@ def test_what_is_no_job_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "job.json").write_text(text)
     with pytest.raises(Failed, match=r"job\.json (cannot be read|is not an object)"):
         settings.read(tmp_path)
+
+
+def test_a_job_on_several_devices_has_a_process_for_each(tmp_path: Path) -> None:
+    job = read(tmp_path, GOOD | {"device": "cuda:2+cuda:3", "threads": 5, "batch_size": 5})
+    assert (job.devices, job.device, job.on_gpu) == (("cuda:2", "cuda:3"), "cuda", True)
+    assert (job.threads_of_a_process, job.rows_of_a_process) == (2, 3)

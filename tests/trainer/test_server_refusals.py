@@ -67,6 +67,9 @@ def test_another_key_gets_nothing(trainer: Trainer) -> None:
         ({}, ("--devices", "gpu"), "--devices"),
         ({}, ("--devices", "cuda"), "--devices"),
         ({}, ("--save-every", "0"), "--save-every"),
+        ({}, ("--devices", "cpu,cpu,cpu", "--devices-per-job", "2"), "--devices-per-job"),
+        ({}, ("--devices", "cpu,cuda:0", "--devices-per-job", "2"), "mixes GPUs and the CPU"),
+        ({}, ("--devices", "cuda:0,cuda:0", "--devices-per-job", "2"), "names a GPU twice"),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_a_sentence(

@@ -9,8 +9,9 @@ TAKEN = 76  # exit code
 _PATIENCE_SECONDS = 600.0
 
 
-def hold(folder: Path) -> bool:
-    """Takes the lock until the process ends. Waits for a process of before that is still leaving; false if it stays."""
+def hold(folder: Path) -> int | None:
+    """Takes the lock until the process ends: the open file. Waits for a process of before that is still leaving; None
+    if it stays."""
     file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
     give_up = time.monotonic() + _PATIENCE_SECONDS
     while True:
@@ -19,7 +20,7 @@ def hold(folder: Path) -> bool:
         except OSError:
             if time.monotonic() >= give_up:
                 os.close(file)
-                return False
+                return None
             time.sleep(0.2)
         else:
-            return True
+            return file

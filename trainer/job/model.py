@@ -18,6 +18,12 @@ def check(job: Job) -> None:
     if job.options.quantization and job.options.full:
         message = "4-bit weights cannot be tuned themselves. Leave out `full`, or `quantization`."
         raise Failed("invalid_value", message, "provider_options.quantization")
+    if job.options.shard and (len(job.devices) == 1 or job.options.quantization):
+        message = "Only weights that are not in 4 bits, of a job on several devices, can be sharded. Leave shard out."
+        raise Failed("invalid_value", message, "provider_options.shard")
+    if job.options.packing and job.method != "supervised":
+        message = "Only examples of supervised jobs can be packed into one row. Leave packing out."
+        raise Failed("invalid_value", message, "provider_options.packing")
     if job.from_adapter and (job.from_adapter / "adapter_config.json").is_file() == job.options.full:
         was, wanted = ("an adapter", "all weights") if job.options.full else ("all weights", "an adapter")
         message = f"The model to go on from was trained as {was}, this job trains {wanted}. Give both the same `full`."
@@ -48,11 +54,12 @@ def tokenizer_of(base: Path) -> tuple[Any, set[int]]:
     return tokenizer, {ends} if isinstance(ends, int) else set(ends or ())
 
 
-def load(job: Job) -> Any:
+def load(job: Job, tuned: Path | None = None) -> Any:
+    """`tuned`: a folder with all weights, instead of the base's."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    whole = job.from_adapter if job.options.full and job.from_adapter else job.base
+    whole = tuned or (job.from_adapter if job.options.full and job.from_adapter else job.base)
     # Steps of AdamW are smaller than what bfloat16 can tell apart, so weights that are trained are float32.
     dtype = torch.bfloat16 if has_bfloat16(job.device) and not job.options.full else torch.float32
     extra = _in_4_bits() if job.options.quantization else {}
@@ -86,9 +93,10 @@ def _with_adapter(job: Job, model: Any) -> Any:
 def _check_device(job: Job) -> None:
     import torch
 
-    gpu = job.device.startswith("cuda")
-    if gpu and not torch.cuda.is_available():
-        message = f"The job was given {job.device}, but torch sees no GPU. Check the driver and torch's build."
+    gpu, given = job.on_gpu, " and ".join(job.devices)
+    if gpu and torch.cuda.device_count() < len(job.devices):
+        seen = torch.cuda.device_count() or "no"
+        message = f"The job was given {given}, but torch sees {seen} GPU of them. Check the driver and torch's build."
         raise Failed("training_failed", message)
     if job.options.quantization and not (gpu and importlib.util.find_spec("bitsandbytes")):
         message = "4-bit weights need an NVIDIA GPU and the package bitsandbytes, which this trainer lacks. Leave out "
@@ -105,4 +113,4 @@ def _in_4_bits() -> dict[str, Any]:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
-    return {"quantization_config": config, "device_map": {"": 0}}
+    return {"quantization_config": config, "device_map": {"": torch.cuda.current_device()}}

@@ -41,6 +41,8 @@ def _hyperparameters(job: Job) -> dict[str, Any]:
         "warmup": job.options.warmup,
         "seed": job.seed,
         "max_length": job.options.max_length,
+        "packing": job.options.packing or None,
+        "devices": f"{len(job.devices)} {'GPU' if job.on_gpu else 'CPU'}{'s' if len(job.devices) > 1 else ''}",
     }
     if job.method == "dpo":
         values["beta"] = job.beta

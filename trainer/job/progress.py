@@ -39,9 +39,10 @@ class Progress(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         engine = self.engine
-        if engine.stopping.wish:
+        wish = engine.stopping.agreed()
+        if wish:
             self.leaving = control.should_training_stop = True
-            control.should_save = engine.stopping.wish == "paused"
+            control.should_save = wish == "paused"
         else:
             between = not engine.checkpoints.is_epoch_end(state.global_step)
             control.should_save = between and state.global_step % engine.job.save_every == 0

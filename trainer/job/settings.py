@@ -1,6 +1,7 @@
 """What a job is to do: `job.json`, read into typed fields; wrong values are refused with a sentence."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,8 @@ class Options:
     quantization: Literal["4bit"] | None
     full: bool
     warmup: float  # share of all steps
+    packing: bool = False  # several examples in one row
+    shard: bool = False  # each process keeps a part of the weights
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,30 @@ class Job:
     threads: int
     save_every: int  # steps
     keep_epochs: int
-    device: str
+    devices: tuple[str, ...]  # one process each: all are "cpu", or all are GPUs such as "cuda:0"
     options: Options
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.devices[0] != "cpu"
+
+    @property
+    def device(self) -> str:
+        """Of what kind they are, as torch writes it."""
+        return "cuda" if self.on_gpu else "cpu"
+
+    @property
+    def shards_what_is_trained(self) -> bool:
+        return self.options.shard and self.options.full
+
+    @property
+    def threads_of_a_process(self) -> int:
+        return max(1, self.threads // len(self.devices))
+
+    @property
+    def rows_of_a_process(self) -> int:
+        """How many rows of a batch one of them gets at most."""
+        return -(-self.batch_size // len(self.devices))
 
 
 def read(folder: Path) -> Job:
@@ -70,7 +95,7 @@ def read(folder: Path) -> Job:
         threads=values.whole("threads", 1, 1024, 1),
         save_every=values.whole("save_every", 1, 10**9, 50),
         keep_epochs=values.whole("keep_epochs", 1, 10_000, 3),
-        device=values.text("device", None) or "cpu",
+        devices=values.devices(),
         options=_options(values.part("options", "provider_options")),
     )
 
@@ -85,6 +110,8 @@ def _options(values: "_Values") -> Options:
         quantization="4bit" if values.one_of("quantization", None, "4bit") else None,
         full=values.flag("full"),
         warmup=values.number("warmup", 0.0, 0.99, 0.1, or_lowest=True),
+        packing=values.flag("packing"),
+        shard=values.flag("shard"),
     )
 
 
@@ -150,6 +177,13 @@ class _Values:
         if "lm_head" in value:
             self._refuse("targets", "a list without lm_head, whose adapter would not be trained")
         return list(value)
+
+    def devices(self) -> tuple[str, ...]:
+        devices = tuple((self.text("device", None) or "cpu").split("+"))
+        gpus = all(re.fullmatch(r"cuda:\d+", device) for device in devices)
+        if not gpus and set(devices) != {"cpu"}:
+            self._refuse("device", "cpu, a GPU such as cuda:0, or several such as cuda:0+cuda:1 or cpu+cpu")
+        return devices
 
     def _refuse(self, name: str, wanted: str) -> None:
         value, path = json.dumps(self._fields.get(name))[:100], self._prefix + name

@@ -33,10 +33,17 @@ class Stopping:
         self._training = False
 
     def listen(self, folder: Path) -> None:
-        signal.signal(signal.SIGTERM, self._on_signal)
-        signal.signal(signal.SIGUSR1, self._on_signal)
+        self.listen_to_signals()
         follow, given = (_pause_at_end_of_stdin, ()) if attempt() is None else (_do_what_is_asked, (folder,))
         threading.Thread(target=follow, args=given, daemon=True).start()
+
+    def listen_to_signals(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_signal)
+        signal.signal(signal.SIGUSR1, self._on_signal)
+
+    def agreed(self) -> Wish | None:
+        """The wish that all processes of the job heed."""
+        return self.wish
 
     def before_leaving(self, tell: Callable[[Wish], None]) -> None:
         """What is called when a signal ends the process before training."""

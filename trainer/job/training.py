@@ -18,7 +18,8 @@ from trainer.job.lines import Lines
 from trainer.job.memory import estimate
 from trainer.job.precision import has_bfloat16
 from trainer.job.progress import Progress
-from trainer.job.rows import files
+from trainer.job.ranks import sharding, together
+from trainer.job.rows import files, packing
 from trainer.job.rows.files import Pair
 from trainer.job.rows.labels import Conversations, Row
 from trainer.job.settings import Job
@@ -29,7 +30,7 @@ Rows = list[Row] | list[Pair]
 
 def run(job: Job, folder: Path, lines: Lines, stopping: Stopping) -> int:
     """The process's exit code."""
-    torch.set_num_threads(job.threads)
+    torch.set_num_threads(job.threads_of_a_process)
     datasets.disable_caching()
     datasets.disable_progress_bars()
     transformers.utils.logging.set_verbosity_error()
@@ -41,7 +42,8 @@ def run(job: Job, folder: Path, lines: Lines, stopping: Stopping) -> int:
     checkpoints = Checkpoints(folder, steps_per_epoch, job.keep_epochs)
     newest, tokens = checkpoints.newest(), sum(_length(row) for row in train)
     if not newest:  # what went on before fits, however little is free while others start again, too
-        estimate.refuse_what_cannot_fit(job, _largest(train, job.batch_size))
+        estimate.refuse_what_cannot_fit(job, _largest(train, job.rows_of_a_process))
+        together.wait_for_all()  # what one loads is not free for the others' estimate
     lines.write(
         "started",
         n_train=len(train),
@@ -51,7 +53,8 @@ def run(job: Job, folder: Path, lines: Lines, stopping: Stopping) -> int:
         tokens_per_epoch=tokens,
         resumed_from=step_of(newest) if newest else None,
     )
-    engine = _engine(job, checkpoints.partial, tokenizer, _table(train), _table(valid) if valid else None)
+    base = _model(job, newest)
+    engine = _engine(job, checkpoints.partial, base, tokenizer, _table(train), _table(valid) if valid else None)
     engine.begin_with(job, checkpoints, lines, stopping)
     engine.remove_callback(PrinterCallback)
     engine.add_callback(Progress(engine))
@@ -60,7 +63,8 @@ def run(job: Job, folder: Path, lines: Lines, stopping: Stopping) -> int:
     if stopped is not None:
         return stopped
     _publish_final(engine, job, checkpoints, lines)
-    lines.write("done", step=engine.state.global_step, trained_tokens=tokens * job.n_epochs, peak_bytes=_peak(job))
+    peak = int(together.added([_peak(job)])[0])
+    lines.write("done", step=engine.state.global_step, trained_tokens=tokens * job.n_epochs, peak_bytes=peak)
     return 0
 
 
@@ -71,9 +75,21 @@ def _rows(job: Job, teller: Conversations) -> tuple[Rows, Rows | None]:
     return train, read(job.valid, teller, limits, "validation_file") if job.valid else None
 
 
-def _engine(job: Job, output: Path, tokenizer: Any, train: Any, valid: Any) -> Any:
-    given = {"model": model.load(job), "processing_class": tokenizer, "train_dataset": train, "eval_dataset": valid}
+def _model(job: Job, newest: Path | None) -> Any:
+    """With `newest`, a checkpoint, if the engine cannot load it later."""
+    loaded = model.load(job, newest if job.shards_what_is_trained else None)
+    if job.options.packing:
+        packing.refuse_a_model_that_mixes(loaded, job.base_name)
+    if job.options.shard:
+        sharding.shard(loaded, job.device)
+    return loaded
+
+
+def _engine(job: Job, output: Path, loaded: Any, tokenizer: Any, train: Any, valid: Any) -> Any:
+    given = {"model": loaded, "processing_class": tokenizer, "train_dataset": train, "eval_dataset": valid}
     common = _arguments(job, output)
+    if job.options.packing:
+        given["data_collator"] = packing.Packed(tokenizer.eos_token_id or 0)
     if job.method == "supervised":
         return Supervised(args=SFTConfig(**common, dataset_kwargs={"skip_prepare_dataset": True}), **given)
     return Preference(args=DPOConfig(**common, beta=job.beta, precompute_ref_log_probs=True), **given)
@@ -92,7 +108,8 @@ def _arguments(job: Job, output: Path) -> dict[str, Any]:
         "max_grad_norm": 1.0,
         "optim": "adamw_torch",
         "seed": job.seed,
-        "use_cpu": not job.device.startswith("cuda"),
+        "data_seed": job.seed,
+        "use_cpu": not job.on_gpu,
         "bf16": has_bfloat16(job.device),
         "gradient_checkpointing": False,
         "max_length": None,  # rows are cut or refused where they are read
@@ -103,7 +120,9 @@ def _arguments(job: Job, output: Path) -> dict[str, Any]:
         "report_to": "none",
         "disable_tqdm": True,
         "dataloader_num_workers": 0,
-        "dataloader_pin_memory": job.device.startswith("cuda"),
+        "dataloader_pin_memory": job.on_gpu,
+        "ddp_find_unused_parameters": False,
+        "ddp_broadcast_buffers": False,
     }
 
 
@@ -121,12 +140,10 @@ def _table(rows: Rows) -> Any:
 
 def _stopped(engine: Any, stopping: Stopping) -> int | None:
     """The exit code of a job that was stopped; None if it came to its end before it noticed."""
-    step = engine.state.global_step
-    if stopping.wish == "cancelled" or (
-        stopping.wish == "paused" and (engine.broke_off or step < engine.state.max_steps)
-    ):
-        engine.lines.write(stopping.wish, step=step)
-        return exit_code(stopping.wish)
+    step, wish = engine.state.global_step, stopping.agreed()
+    if wish == "cancelled" or (wish == "paused" and (engine.broke_off or step < engine.state.max_steps)):
+        engine.lines.write(wish, step=step)
+        return exit_code(wish)
     if step < engine.state.max_steps:
         raise Failed("training_failed", f"Training ended at step {step} of {engine.state.max_steps}.")
     return None
@@ -136,7 +153,10 @@ def _publish_final(engine: Any, job: Job, checkpoints: Checkpoints, lines: Lines
     written = checkpoints.partial / "final"
     if job.options.full:
         engine.model.to(torch.bfloat16)
-    engine.model.save_pretrained(written)
+    weights = sharding.whole_weights(engine.model) if job.shards_what_is_trained else None
+    if together.number():
+        return
+    engine.model.save_pretrained(written, state_dict=weights)
     engine.processing_class.save_pretrained(written)
     model_card.write(written, job, lines)
     checkpoints.publish(written, "final", job.base_name)
@@ -159,6 +179,6 @@ def _length(row: Row | Pair) -> int:
 
 
 def _peak(job: Job) -> int:
-    if job.device.startswith("cuda"):
+    if job.on_gpu:
         return int(torch.cuda.max_memory_allocated())
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

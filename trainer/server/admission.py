@@ -25,8 +25,8 @@ def admit(state: TrainerState, new: JobCreate) -> Run:
     base = state.bases_by_name().get(parent.base if parent else new.model)
     if base is None:
         raise model_not_available(new.model)
-    _check_method(new)
     chosen = options.read(new.provider_options)
+    _check_method(new, chosen)
     _check_continuation(parent, chosen)
     training = training_contents(state, new.training_file, "training_file")
     validation = training_contents(state, new.validation_file, "validation_file") if new.validation_file else None
@@ -38,11 +38,14 @@ def admit(state: TrainerState, new: JobCreate) -> Run:
     return Run(kept, state.job_folder(job.id), state.store)
 
 
-def _check_method(new: JobCreate) -> None:
+def _check_method(new: JobCreate, chosen: Options) -> None:
     method = new.effective_method().type
     if method not in METHODS:
         message = f"The trainer does not do {method}: it has no graders yet. It does {' and '.join(METHODS)}."
         raise ApiError(400, message, code="invalid_value", param="method")
+    if chosen.packing and method != "supervised":
+        message = "Only examples of supervised jobs can be packed into one row: leave packing out."
+        raise ApiError(400, message, code="invalid_value", param="provider_options.packing")
     if new.integrations:
         message = "The trainer sends nothing to other services: leave integrations out."
         raise ApiError(400, message, code="invalid_value", param="integrations")

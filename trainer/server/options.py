@@ -22,6 +22,8 @@ class Options(BaseModel):
     max_length: Annotated[int | None, Field(ge=8)] = None
     quantization: Literal["4bit"] | None = None
     full: bool = False
+    packing: bool = False
+    shard: bool = False
     warmup: Annotated[float, Field(ge=0, le=0.5)] = 0.1
 
 

@@ -25,7 +25,9 @@ class Settings(settings.Settings):
     """Waiting ones count."""
     max_jobs_per_day: int = 10_000
     devices: str = AUTO
-    """One slot each, such as `cuda:0,cuda:1` or `cpu`. `auto`: every GPU that nvidia-smi shows, else the CPU."""
+    """Such as `cuda:0,cuda:1` or `cpu`. `auto`: every GPU that nvidia-smi shows, else the CPU."""
+    devices_per_job: int = 1
+    """Devices of a slot. A job divides its batches among them."""
     threads: int = 0
     """CPU threads of a job, and of answers. 0: the cores, divided by the slots."""
     save_every: int = 50
@@ -53,11 +55,15 @@ class Settings(settings.Settings):
     def path(self) -> Path:
         return Path(self.folder).absolute()
 
-    def slots(self) -> list[str]:
-        """The device of each slot."""
+    def all_devices(self) -> list[str]:
         if self.devices == AUTO:
             return _gpus() or ["cpu"]
         return [device.strip() for device in self.devices.split(",")]
+
+    def slots(self) -> list[str]:
+        """The device of each slot, or several as `cuda:0+cuda:1`."""
+        devices, size = self.all_devices(), self.devices_per_job
+        return ["+".join(devices[first : first + size]) for first in range(0, len(devices), size)]
 
 
 def threads(settings: Settings, n_slots: int) -> int:
@@ -73,11 +79,25 @@ def read(arguments: Sequence[str], environment: Mapping[str, str] = environ) -> 
         sys.exit(
             "The trainer needs a key that its callers send: set TRAINER_API_KEY, for example to a long random text."
         )
-    if not all(DEVICE.fullmatch(device) for device in given.slots()):
+    devices = given.all_devices()
+    if not all(DEVICE.fullmatch(device) for device in devices):
         sys.exit("--devices (TRAINER_DEVICES) must be auto, cpu, or GPUs such as cuda:0,cuda:1.")
+    _check_division(devices, given.devices_per_job)
     if given.save_every < 1:
         sys.exit("--save-every (TRAINER_SAVE_EVERY) must be a number of steps from 1 on.")
     return given
+
+
+def _check_division(devices: list[str], size: int) -> None:
+    if size < 1 or len(devices) % size:
+        sys.exit(
+            f"--devices-per-job (TRAINER_DEVICES_PER_JOB) is {size}, but the devices are {', '.join(devices)}: their "
+            "number must be a multiple. Name those that are to be used in TRAINER_DEVICES."
+        )
+    if size > 1 and "cpu" in devices and len(set(devices)) > 1:
+        sys.exit("--devices (TRAINER_DEVICES) mixes GPUs and the CPU, which cannot share a job: name one kind.")
+    if size > 1 and len(set(devices)) < len(devices) and "cpu" not in devices:
+        sys.exit("--devices (TRAINER_DEVICES) names a GPU twice, which two processes of a job cannot share.")
 
 
 def _gpus() -> list[str]:

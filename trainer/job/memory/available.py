@@ -12,10 +12,11 @@ def of_host() -> int | None:
     return max(0, min(known)) if known else None
 
 
-def of_gpu(device: str) -> int:
+def of_gpu() -> int:
+    """Of the one that this process trains on."""
     import torch
 
-    free, _ = torch.cuda.mem_get_info(torch.device(device))
+    free, _ = torch.cuda.mem_get_info()
     return int(free)
 
 

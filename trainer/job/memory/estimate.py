@@ -18,11 +18,13 @@ _BACKWARD = 1.15  # gradients of activations come to what is kept
 _TILE_POSITIONS, _TILE_WORDS, _TILE_BYTES = 4096, 32768, 12
 _QUANTIZED_EIGHTHS = 6  # bytes for 8 weights in 4 bits, with their scales and the layers that stay as they are
 _ADAMW = 16  # bytes for a trained weight: itself, its gradient and two averages, all float32
+_EXCHANGED = 4  # bytes for a trained weight where processes add up their gradients
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The largest batch: its rows, the tokens of its longest row, and the positions that are learnt in all of it."""
+    """The largest batch of a process: its rows, the tokens of its longest row, and the positions that are learnt in all
+    of it."""
 
     rows: int
     longest: int
@@ -31,7 +33,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Estimate:
-    """In bytes."""
+    """In bytes, of one process."""
 
     weights: int
     trained: int
@@ -45,13 +47,16 @@ class Estimate:
 def of(job: Job, batch: Batch) -> Estimate:
     shapes = weights.shapes(job.base)
     count, activations = weights.parameters(shapes), _activations(job, batch)
+    of_a_weight = _ADAMW + (_EXCHANGED if len(job.devices) > 1 else 0)
+    # Before it is sharded, a base lies in the machine's memory, where there is one process for each whole of it.
+    parts = len(job.devices) if job.options.shard and job.on_gpu else 1
     if job.options.full:
-        return Estimate(0, count * _ADAMW, activations)
+        return Estimate(0, count * of_a_weight // parts, activations)
     adapter = weights.adapter_parameters(shapes, job.options.targets, job.options.rank)
     eighths = 8 * (2 if has_bfloat16(job.device) else 4)
     if job.options.quantization:
         eighths = _QUANTIZED_EIGHTHS
-    return Estimate(count * eighths // 8, adapter * _ADAMW, activations)
+    return Estimate(count * eighths // 8 // parts, adapter * of_a_weight, activations)
 
 
 def _activations(job: Job, batch: Batch) -> int:
@@ -67,13 +72,15 @@ def _activations(job: Job, batch: Batch) -> int:
 
 
 def refuse_what_cannot_fit(job: Job, batch: Batch) -> None:
-    room = available.of_gpu(job.device) if job.device.startswith("cuda") else available.of_host()
+    room = available.of_gpu() if job.on_gpu else available.of_host()
+    sharing = 1 if job.on_gpu else len(job.devices)  # processes without a memory of their own
     needed = of(job, batch)
-    if room is None or needed.total <= room:
+    if room is None or needed.total * sharing <= room:
         return
-    where = "of the GPU's memory is" if job.device.startswith("cuda") else "of memory is"
+    where = "of the GPU's memory is" if job.on_gpu else "of memory is"
+    who = "This job needs" if len(job.devices) == 1 else f"Each of the {len(job.devices)} processes of this job needs"
     raise OutOfMemory(
-        f"This job needs about {_gib(needed.total)} ({_gib(needed.weights)} for the base, {_gib(needed.trained)} for "
+        f"{who} about {_gib(needed.total)} ({_gib(needed.weights)} for the base, {_gib(needed.trained)} for "
         f"what is trained, {_gib(needed.activations)} for batches of {batch.rows} rows of up to {batch.longest} "
         f"tokens), but {_gib(room)} {where} free. {what_to_change(job, batch.longest)}"
     )
@@ -85,6 +92,8 @@ def what_to_change(job: Job, longest: int | None) -> str:
         changes.append(f"a smaller batch_size ({job.batch_size} now)")
     at_most = job.options.max_length or longest
     changes.append(f"a smaller max_length ({at_most} tokens now)" if at_most else "a smaller max_length")
+    if len(job.devices) > 1 and not job.options.shard and not job.options.quantization:
+        changes.append("provider_options.shard")
     if job.options.full:
         changes.append("an adapter instead of full tuning")
     elif job.options.rank > 1:
