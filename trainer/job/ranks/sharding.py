@@ -20,16 +20,18 @@ _OPTIMIZER = "optimizer.pt"
 def shard(model: Any, device: str) -> None:
     """Before an optimizer is made. The parts go to the rank's device."""
     mesh = init_device_mesh(device, (together.count(),))
-    is_adapted = hasattr(model, "get_base_model")
-    layers = set((model.get_base_model() if is_adapted else model)._no_split_modules or ())
-    whole = {weight for weight in model.parameters() if weight.requires_grad} if is_adapted else set()
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    layers = set(base._no_split_modules or ())
+    whole = set() if base is model else {weight for weight in model.parameters() if weight.requires_grad}
     for weight in whole:
         weight.data = weight.data.to(device)
     for module in reversed(list(model.modules())):  # the inner ones first
         if type(module).__name__ in layers:
             fully_shard(module, mesh=mesh, ignored_params=whole)
     fully_shard(model, mesh=mesh, ignored_params=whole)
-    model.is_distributed_loading_by_transformers = True  # Trainer neither moves it nor wraps it for DDP
+    # Transformers' own mark of a model that it has sharded: Trainer neither moves it nor wraps it for DDP, and averages
+    # the gradients of what is whole.
+    base._is_distributed_loading_by_transformers = True
 
 
 def whole_weights(model: Any) -> dict[str, torch.Tensor]:
