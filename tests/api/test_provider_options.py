@@ -104,6 +104,7 @@ WRONG_AT_THE_TRAINER: list[tuple[str, Any]] = [
     ("quantization", None),
     ("full", "true"),
     ("packing", 1),
+    ("shard", "yes"),
     ("warmup", None),
 ]
 

@@ -30,6 +30,8 @@ def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
         ({"lora": True}, "provider_options.lora"),
         ({"learning_rate": -1}, "provider_options.learning_rate"),
         ({"quantization": "8bit"}, "provider_options.quantization"),
+        ({"packing": "yes"}, "provider_options.packing"),
+        ({"shard": True}, "provider_options.shard"),
     ],
 )
 def test_a_wrong_option_is_named(trainer: Trainer, options: dict[str, Any], param: str) -> None:
@@ -40,6 +42,10 @@ def test_a_wrong_option_is_named(trainer: Trainer, options: dict[str, Any], para
 
 def test_what_the_trainer_does_not_do_is_refused_with_a_sentence(trainer: Trainer) -> None:
     file = trainer.upload(*chats(10))
+    with pytest.raises(BadRequestError, match="supervised jobs can be packed"):
+        trainer.openai.fine_tuning.jobs.create(
+            model=BASE, training_file=file, method={"type": "dpo"}, extra_body={"provider_options": {"packing": True}}
+        )
     reinforcement: Any = {"type": "reinforcement", "reinforcement": {"grader": {"type": "string_check"}}}
     with pytest.raises(BadRequestError, match="graders"):
         trainer.openai.fine_tuning.jobs.create(model=BASE, training_file=file, method=reinforcement)

@@ -33,6 +33,11 @@ def main(arguments: list[str]) -> int:
     lock = folder_lock.hold(folder)
     if lock is None:
         return folder_lock.TAKEN
+    return _run(folder, lock, stopping)
+
+
+def _run(folder: Path, lock: int, stopping: Stopping) -> int:
+    """`lock`: the open file that holds the folder's lock."""
     lines, checkpoints = Lines(folder), Checkpoints(folder)
     checkpoints.clear_partial()
 

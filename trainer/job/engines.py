@@ -180,7 +180,7 @@ class Preference(_Engine, DPOTrainer):
         """The mean over the pairs of all processes, of which each may have another number. What is returned is averaged
         over the processes afterwards."""
         sums = self.measure(model, inputs)
-        flat = [float(number) for each in sums.values() for number in each]
+        flat = [float(torch.as_tensor(number).detach()) for each in sums.values() for number in each]
         added = iter(together.added(flat))
         means = {name: value / max(1.0, count) for name, value, count in zip(sums, added, added, strict=True)}
         for name, mean in means.items():

@@ -18,8 +18,10 @@ def check(job: Job) -> None:
     if job.options.quantization and job.options.full:
         message = "4-bit weights cannot be tuned themselves. Leave out `full`, or `quantization`."
         raise Failed("invalid_value", message, "provider_options.quantization")
-    if job.options.shard and (len(job.devices) == 1 or job.options.quantization):
-        message = "Only weights that are not in 4 bits, of a job on several devices, can be sharded. Leave shard out."
+    if job.options.shard and (len(job.devices) == 1 or job.options.quantization or job.method != "supervised"):
+        message = (
+            "Sharding needs a supervised job on several devices, and weights that are not in 4 bits. Leave it out."
+        )
         raise Failed("invalid_value", message, "provider_options.shard")
     if job.options.packing and job.method != "supervised":
         message = "Only examples of supervised jobs can be packed into one row. Leave packing out."

@@ -27,6 +27,8 @@ def admit(state: TrainerState, new: JobCreate) -> Run:
         raise model_not_available(new.model)
     chosen = options.read(new.provider_options)
     _check_method(new, chosen)
+    if chosen.shard:
+        _check_sharding(new, chosen, state.settings.devices_per_job)
     _check_continuation(parent, chosen)
     training = training_contents(state, new.training_file, "training_file")
     validation = training_contents(state, new.validation_file, "validation_file") if new.validation_file else None
@@ -49,6 +51,18 @@ def _check_method(new: JobCreate, chosen: Options) -> None:
     if new.integrations:
         message = "The trainer sends nothing to other services: leave integrations out."
         raise ApiError(400, message, code="invalid_value", param="integrations")
+
+
+def _check_sharding(new: JobCreate, chosen: Options, devices: int) -> None:
+    if devices == 1:
+        why = "A job has one device here"
+    elif chosen.quantization:
+        why = "Weights in 4 bits cannot be sharded"
+    elif new.effective_method().type != "supervised":
+        why = "Only supervised jobs can be sharded"
+    else:
+        return
+    raise ApiError(400, f"{why}: leave shard out.", code="invalid_value", param="provider_options.shard")
 
 
 def _check_continuation(parent: TunedModel | None, chosen: Options) -> None:

@@ -92,7 +92,8 @@ def what_to_change(job: Job, longest: int | None) -> str:
         changes.append(f"a smaller batch_size ({job.batch_size} now)")
     at_most = job.options.max_length or longest
     changes.append(f"a smaller max_length ({at_most} tokens now)" if at_most else "a smaller max_length")
-    if len(job.devices) > 1 and not job.options.shard and not job.options.quantization:
+    shardable = len(job.devices) > 1 and job.method == "supervised" and not job.options.quantization
+    if shardable and not job.options.shard:
         changes.append("provider_options.shard")
     if job.options.full:
         changes.append("an adapter instead of full tuning")
