@@ -7,6 +7,7 @@ import math
 import os
 import struct
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,16 @@ def test_a_job_that_cannot_fit_is_refused_before_it_loads(tmp_path: Path) -> Non
 
 def test_a_job_that_fits_is_not_refused(tmp_path: Path) -> None:
     estimate.refuse_what_cannot_fit(job(base(tmp_path)), Batch(rows=4, longest=20, learnt=8))
+
+
+def test_processes_on_cpus_share_their_memory(tmp_path: Path) -> None:
+    asked = job(base(tmp_path, hidden_size=10**6, num_hidden_layers=1000))
+    with pytest.raises(Failed) as failed:
+        estimate.refuse_what_cannot_fit(replace(asked, devices=("cpu", "cpu")), Batch(rows=2, longest=2000, learnt=400))
+    assert failed.value.message.startswith("Each of the 2 processes of this job needs about")
+    assert "provider_options.shard" in failed.value.message
+    several = replace(job(base(tmp_path), full=True), devices=("cpu", "cpu"))
+    assert estimate.of(several, Batch(rows=1, longest=1, learnt=1)).trained == (16 + 4) * (100 * 8 + 32 * 8 + 8)
 
 
 def test_full_tuning_takes_more_than_an_adapter(tmp_path: Path) -> None:
