@@ -40,7 +40,9 @@ def whole_weights(model: Any) -> dict[str, torch.Tensor]:
         if isinstance(module, FSDPModule):
             module.reshard()  # a validation leaves them gathered
     found: dict[str, torch.Tensor] = state_dict.get_model_state_dict(model, options=_all_of_it())
-    return found
+    once = {name for name, _ in model.named_parameters()}  # of tied weights the first name
+    again = {name for name, _ in model.named_parameters(remove_duplicate=False)} - once
+    return {name: weight for name, weight in found.items() if name not in again}
 
 
 def whole_number(norm: Any) -> Any:
