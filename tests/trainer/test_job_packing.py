@@ -23,7 +23,7 @@ def test_packed_examples_have_the_losses_of_examples_alone(tmp_path: Path) -> No
         for packing in (False, True)
     ]
     for folder in folders:
-        assert jobs.run(folder, float32=True) == 0, (folder / "stderr.log").read_text()
+        assert jobs.run(folder, **jobs.FLOAT32) == 0, (folder / "stderr.log").read_text()
     for event, name in (("step", "train_loss"), ("step", "grad_norm"), ("valid", "valid_loss")):
         one, other = ({step: line[name] for step, line in jobs.told(folder, event).items()} for folder in folders)
         assert len(one) > 2

@@ -24,7 +24,7 @@ MIB = 2**20
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the same job in one process."""
     folder = jobs.write(tmp_path_factory.mktemp("jobs") / "alone", n_epochs=2, options=NO_CHANCE)
-    assert jobs.run(folder, float32=True) == 0, (folder / "stderr.log").read_text()
+    assert jobs.run(folder, **jobs.FLOAT32) == 0, (folder / "stderr.log").read_text()
     return folder
 
 
@@ -48,20 +48,20 @@ def _lives(id: int) -> bool:
 
 def test_two_processes_that_are_killed_and_paused_have_the_losses_of_one(alone: Path, tmp_path: Path) -> None:
     folder = jobs.write(tmp_path / "two", options=NO_CHANCE, **TWO)
-    with jobs.running(folder, float32=True) as job:
+    with jobs.running(folder, **jobs.FLOAT32) as job:
         job.wait_for("step", 5)
         ranks = job.ranks()
         assert len(ranks) == 2
         job.kill()
         wait_until_gone(ranks)
-    with jobs.running(folder, float32=True) as job:
+    with jobs.running(folder, **jobs.FLOAT32) as job:
         job.wait_for("started", 2)
         job.wait_for("step", len(jobs.told(folder, "step")) + 2)
         assert job.process.stdin
         job.process.stdin.close()  # the server died
         assert job.end() == 75
     assert jobs.lines(folder)[-1]["event"] == "paused"
-    assert jobs.run(folder, float32=True) == 0, (folder / "stderr.log").read_text()
+    assert jobs.run(folder, **jobs.FLOAT32) == 0, (folder / "stderr.log").read_text()
     for event, name in (("step", "train_loss"), ("step", "grad_norm"), ("valid", "valid_loss")):
         assert curve(folder, event, name) == pytest.approx(curve(alone, event, name), abs=1e-4), name
     accuracy = "valid_mean_token_accuracy"
@@ -115,7 +115,7 @@ def test_preferences_are_learnt_alike_by_one_and_two(tmp_path: Path) -> None:
         for device in ("cpu", "cpu+cpu")
     ]
     for folder in folders:
-        assert jobs.run(folder, float32=True) == 0, (folder / "stderr.log").read_text()
+        assert jobs.run(folder, **jobs.FLOAT32) == 0, (folder / "stderr.log").read_text()
     for event, names in (
         ("step", ("train_loss", "grad_norm", "rewards_margins", "rewards_accuracies", "rewards_chosen")),
         ("valid", ("valid_loss", "rewards_margins", "rewards_rejected")),

@@ -20,12 +20,12 @@ def written(folder: Path, asked: dict[str, Any], *, shard: bool) -> Path:
 @pytest.mark.parametrize("asked", [ADAPTER, FULL], ids=["adapter", "full"])
 def test_a_sharded_job_that_was_paused_is_like_a_whole_one(asked: dict[str, Any], tmp_path: Path) -> None:
     whole, sharded = (written(tmp_path / str(shard), asked, shard=shard) for shard in (False, True))
-    assert jobs.run(whole, float32=True) == 0, (whole / "stderr.log").read_text()
-    with jobs.running(sharded, float32=True) as job:
+    assert jobs.run(whole, **jobs.FLOAT32) == 0, (whole / "stderr.log").read_text()
+    with jobs.running(sharded, **jobs.FLOAT32) as job:
         job.wait_for("step", 3)
         job.process.terminate()
         assert job.end() == 75, (sharded / "stderr.log").read_text()
-    assert jobs.run(sharded, float32=True) == 0, (sharded / "stderr.log").read_text()
+    assert jobs.run(sharded, **jobs.FLOAT32) == 0, (sharded / "stderr.log").read_text()
     for event, name in (("step", "train_loss"), ("step", "grad_norm"), ("valid", "valid_loss")):
         one, other = ({step: line[name] for step, line in jobs.told(each, event).items()} for each in (whole, sharded))
         assert other == pytest.approx(one, abs=1e-4), name

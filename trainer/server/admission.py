@@ -28,7 +28,7 @@ def admit(state: TrainerState, new: JobCreate) -> Run:
     chosen = options.read(new.provider_options)
     _check_method(new, chosen)
     if chosen.shard:
-        _check_sharding(new, chosen, state.settings.devices_per_job)
+        _check_sharding(new, chosen, state.settings.devices_of_a_job)
     _check_continuation(parent, chosen)
     training = training_contents(state, new.training_file, "training_file")
     validation = training_contents(state, new.validation_file, "validation_file") if new.validation_file else None

@@ -55,6 +55,10 @@ class Settings(settings.Settings):
     def path(self) -> Path:
         return Path(self.folder).absolute()
 
+    @property
+    def devices_of_a_job(self) -> int:
+        return max(1, int(self.ray_gpus)) if self.ray_address else self.devices_per_job
+
     def all_devices(self) -> list[str]:
         if self.devices == AUTO:
             return _gpus() or ["cpu"]

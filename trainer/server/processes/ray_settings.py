@@ -48,7 +48,9 @@ def read(settings: Settings) -> RaySettings | None:
         token=settings.ray_token,
         slots=settings.ray_slots,
         threads=settings.threads or max(1, ceil(settings.ray_cpus)),
-        device="cuda:0" if settings.ray_gpus else "cpu",
+        device="+".join(f"cuda:{number}" for number in range(settings.devices_of_a_job))
+        if settings.ray_gpus
+        else "cpu",
         python=settings.ray_python,
         code=settings.ray_code,
         resources={name: value for name, value in asked.items() if value},
