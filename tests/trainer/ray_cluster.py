@@ -65,17 +65,24 @@ class RayHead:
             "--disable-usage-stats",
             "--include-log-monitor=false",
         ]
-        environ = os.environ | {MARK: str(self.folder)}
-        with (self.folder / "start.log").open("ab") as log:
-            command = [self.program, *options]
+        environ, deadline = os.environ | {MARK: str(self.folder)}, time.monotonic() + PATIENCE
+        while not self._comes_up([self.program, *options], environ, deadline):
+            self.kill()  # it gives up after 30 seconds, which a machine that does much else exceeds
+            assert time.monotonic() < deadline, (self.folder / "start.log").read_text()[-3000:]
+
+    def _comes_up(self, command: list[str], environ: dict[str, str], deadline: float) -> bool:
+        with (self.folder / "start.log").open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environ)
-        deadline = time.monotonic() + PATIENCE
-        while not self._answers():
-            assert self.process.poll() is None, (self.folder / "start.log").read_text()[-3000:]
-            assert time.monotonic() < deadline
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if self._answers():
+                return True
             time.sleep(0.2)
+        return False
 
     def _answers(self) -> bool:
+        """The dashboard answers before the machine is a part of the cluster."""
+        if "Ray runtime started" not in (self.folder / "start.log").read_text():
+            return False
         try:
             return httpx2.get(f"{self.address}/api/jobs/", timeout=30).is_success
         except httpx2.HTTPError:

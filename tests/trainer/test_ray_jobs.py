@@ -70,8 +70,9 @@ def test_a_job_that_cannot_be_started_there_fails_with_what_rays_log_says(head: 
         assert "code 127" in str(job.error.message)
 
 
-def test_after_a_restart_of_the_head_jobs_go_on_from_their_checkpoints(tmp_path: Path) -> None:
-    with RayHead() as head, Trainer(tmp_path, **head.settings()) as trainer:
+def test_after_a_restart_of_the_head_jobs_go_on_from_their_checkpoints(head: RayHead, tmp_path: Path) -> None:
+    """The last one here: the other head knows nothing of the jobs before."""
+    with Trainer(tmp_path, **head.settings()) as trainer:
         job = trainer.job(epochs=6)
         trainer.wait_for_step(job, 5)
         head.kill()
