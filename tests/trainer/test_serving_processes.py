@@ -15,8 +15,10 @@ import psutil
 import pytest
 
 from tests.trainer.environment import ROOT
+from trainer.server.serving.builtin import ServedBase
+from trainer.server.serving.command import Command
+from trainer.server.serving.lines import Unavailable
 from trainer.server.serving.pool import Serving
-from trainer.server.serving.process import Command, ServedBase, Unavailable
 from trainer.server.settings import Settings
 
 PATIENCE = 120.0
@@ -178,10 +180,11 @@ def test_a_process_that_left_because_nobody_asked_is_started_without_an_error(tm
 SERVER = """
 import asyncio, sys
 from pathlib import Path
-from trainer.server.serving.process import Command, ServedBase
+from trainer.server.serving.builtin import ServedBase
+from trainer.server.serving.command import Command
 folder = Path(sys.argv[1])
 async def main():
-    served = ServedBase(Command(folder / "python", folder, folder, 1), str(folder / "one"))
+    served = ServedBase(Command(python=folder / "python", sockets=folder, logs=folder, threads=1), str(folder / "one"))
     async for line in served.ask({"adapter": None, "messages": [{"role": "user", "content": "wait"}]}):
         print("answered", flush=True)
 asyncio.run(main())

@@ -5,9 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = "TRAINER_PYTHON"  # names the Python of an environment that was made elsewhere, as the image does
-
-
-SECRETS = ("TRAINER_API_KEY", "TRAINER_RAY_TOKEN")  # of the server; its processes are not told
+SECRETS = ("TRAINER_API_KEY", "TRAINER_RAY_TOKEN", "TRAINER_VLLM_API_KEY")  # of the server; its processes are not told
 
 
 class NotSetUp(Exception):
@@ -36,4 +34,6 @@ def own_variables(code: Path) -> dict[str, str]:
     offline = dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"), "1")
     quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1", "TRANSFORMERS_VERBOSITY": "error"}
     # Two OpenMP threads on busy cores collapse when they spin while they wait.
-    return offline | quiet | {"PYTHONPATH": str(code), "OMP_WAIT_POLICY": "PASSIVE"}
+    # CUDA counts GPUs by speed unless it is told to count as nvidia-smi does, by which free memory is compared.
+    order = {"CUDA_DEVICE_ORDER": os.environ.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID")}
+    return offline | quiet | order | {"PYTHONPATH": str(code), "OMP_WAIT_POLICY": "PASSIVE"}

@@ -1,6 +1,7 @@
 """The engine behind the wire: jobs train in their processes, and models answer from theirs."""
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -69,30 +70,32 @@ class Trainer(TrainerState):
         progress.forget_model(self, name)
 
     async def reply(self, request: ChatRequest) -> AsyncIterator[Piece | End]:
-        async for line in self.serving.reply(*self._weights(request.model), _asked(request)):
-            if error := line.get("error"):
-                raise _refusal(error)
-            if "end" in line:
-                yield End(line["end"], line["prompt_tokens"], line["completion_tokens"])
-            else:
-                yield Piece(line["text"], line.get("logprobs"))
+        folder, adapter, base = self._weights(request.model)
+        async with aclosing(self.serving.reply(folder, adapter, _asked(request), base)) as lines:
+            async for line in lines:
+                if error := line.get("error"):
+                    raise _refusal(error)
+                if "end" in line:
+                    yield End(line["end"], line["prompt_tokens"], line["completion_tokens"])
+                else:
+                    yield Piece(line["text"], line.get("logprobs"))
 
-    def _weights(self, name: str) -> tuple[str, str | None]:
-        """The folder of the base to load, and that of the adapter."""
+    def _weights(self, name: str) -> tuple[str, str | None, str | None]:
+        """The folder of the base to load, that of the adapter, and the name of the base, unless its weights changed."""
         tuned = self.tuned.get(name)
         if tuned and tuned.is_whole:
-            return tuned.folder, None
+            return tuned.folder, None, None
         base = self.bases_by_name().get(tuned.base if tuned else name)
         if base is None:
             raise ApiError(
                 404, f"The base of the model '{name}' has been removed.", code="model_not_found", param="model"
             )
-        return base.folder, tuned.folder if tuned else None
+        return base.folder, tuned.folder if tuned else None, base.name
 
 
 def _asked(request: ChatRequest) -> dict[str, Any]:
     """The request as the serving process takes it."""
-    if (request.n or 1) != 1:
+    if request.n not in (None, 1):
         raise ApiError(
             400, "The trainer gives one answer for each request: n must be 1.", code="invalid_value", param="n"
         )

@@ -7,6 +7,8 @@ import sys
 import threading
 from pathlib import Path
 
+OUT_OF_MEMORY = 3  # the exit code, as of jobs
+
 
 def main() -> None:
     arguments = _parsed()
@@ -17,6 +19,7 @@ def main() -> None:
     import torch
     from transformers.utils import logging
 
+    from trainer.serving import memory
     from trainer.serving.engine import Engine
     from trainer.serving.listener import Listener
     from trainer.serving.model import CannotServe, Model
@@ -25,9 +28,14 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     logging.disable_progress_bar()
     try:
-        model = Model(arguments.base, arguments.max_adapters)
-    except (CannotServe, OSError, ValueError) as error:
-        sys.exit(f"The base cannot be loaded: {error}")
+        model = Model(arguments.base, arguments.max_adapters, arguments.device)
+    except Exception as error:
+        print(f"The base cannot be loaded: {error}", file=sys.stderr)  # noqa: T201
+        if memory.is_exhausted(error):
+            sys.exit(OUT_OF_MEMORY)
+        if isinstance(error, (CannotServe, OSError, ValueError)):
+            sys.exit(1)
+        raise
     engine = Engine(model, arguments.max_batch, most_waiting=16 * arguments.max_batch)
     threading.Thread(target=engine.run, daemon=True).start()
     listener = Listener(engine, Prompts(model.tokenizer, model.context))
@@ -51,6 +59,7 @@ def _parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m trainer.serving", description=__doc__)
     parser.add_argument("--base", type=Path, required=True, help="folder of the base's weights and tokenizer")
     parser.add_argument("--socket", type=Path, required=True, help="path of the Unix socket to listen on")
+    parser.add_argument("--device", default="auto", help="cpu, or a GPU such as cuda:1; auto: the first GPU, if any")
     parser.add_argument("--threads", type=_count, default=1, help="CPU threads")
     parser.add_argument("--idle-seconds", type=float, default=600.0, help="leave when nobody has asked for so long")
     parser.add_argument("--max-adapters", type=_count, default=8, help="adapters kept in memory")

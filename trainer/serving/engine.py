@@ -49,13 +49,26 @@ class Engine:
             with self._changed:
                 while not (self._waiting or self._reading or self._rows):
                     self._changed.wait()
-            self._drop_finished()
-            if self._reading is None:
-                self._reading = self._next()
-            if self._reading is not None:
-                self._read_piece(self._reading)
-            if self._rows:
-                self._step()
+            try:
+                self._turn()
+            except Exception as error:  # nobody would be answered again if this thread ended
+                self._fail_all(error)
+
+    def _turn(self) -> None:
+        self._drop_finished()
+        if self._reading is None:
+            self._reading = self._next()
+        if self._reading is not None:
+            self._read_piece(self._reading)
+        if self._rows:
+            self._step()
+
+    def _fail_all(self, error: Exception) -> None:
+        """Those in the batch; the ones that wait are answered with a new one."""
+        for row in [*self._rows, *([self._reading] if self._reading else [])]:
+            if not row.is_done:
+                _fail(row, error)
+        self._rows, self._cache, self._reading, self._read = [], None, None, None
 
     def _next(self) -> Row | None:
         """The row that has waited longest, if there is room for it."""
@@ -68,6 +81,9 @@ class Engine:
             row.adapter = self._model.adapters.name_of(row.request.adapter, self._adapters())
         except Refused as refused:
             row.refuse(refused)
+            return None
+        except Exception as error:  # one request's failure must not end the others'
+            _fail(row, error)
             return None
         return row
 

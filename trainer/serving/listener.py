@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import traceback
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from trainer.serving.row import Line, Row
 
 MOST_BYTES = 64 * 2**20  # of a request
 SECONDS_FOR_REQUEST = 60.0
+_FAILED = Refused("serving_failed", "The serving process failed at this request. Its log says more.", status=500)
 
 
 class Listener:
@@ -39,6 +41,10 @@ class Listener:
             await self._answer(reader, writer)
         except ConnectionError:
             pass  # the client left
+        except Exception as error:  # a mistake of ours with one request must not look like the end of the process
+            traceback.print_exception(error)
+            with suppress(ConnectionError):
+                await _write(writer, _FAILED.line)
         finally:
             self._connections -= 1
             self._changed_at = asyncio.get_running_loop().time()

@@ -21,13 +21,17 @@ class CannotServe(Exception):
 
 
 class Model:
-    def __init__(self, folder: Path, most_adapters: int):
+    def __init__(self, folder: Path, most_adapters: int, device: str = "auto"):
+        """Raises CannotServe, MemoryError, and what transformers does."""
         if not (folder / "config.json").is_file():
             raise CannotServe(f"{folder} has no config.json.")
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         if not self.tokenizer.chat_template:
             raise CannotServe(f"{folder} has no chat template, so it cannot answer chats.")
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if device == "auto":
+            device = "cuda:0" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(device)
+        memory.check_room(folder, self.device)
         base = AutoModelForCausalLM.from_pretrained(folder, dtype=_dtype(folder, self.device)).to(self.device)
         if reason := cache.refusal(base.config):
             raise CannotServe(f"{folder} cannot be served: {reason}.")

@@ -12,11 +12,13 @@ class Prompts:
     def __init__(self, tokenizer: Any, context: int):
         self._tokenizer = tokenizer
         self._context = context
+        self._longest_token = max(map(len, tokenizer.get_vocab()), default=1)
 
     def encode(self, request: Request) -> tuple[list[int], int]:
         """The prompt's tokens, and how many may follow."""
         for index, message in enumerate(request.messages):
             _check(message, f"messages[{index}]")
+        self._check_size(request)
         template = self._tokenizer.chat_template
         try:
             tokens: list[int] = self._tokenizer.apply_chat_template(
@@ -33,6 +35,18 @@ class Prompts:
             raise Refused("invalid_value", sentence, "messages") from None
         return tokens, self._room_after(len(tokens), request.max_tokens)
 
+    def _check_size(self, request: Request) -> None:
+        """Refuses at once what no tokenizer could make fit: to read megabytes takes it minutes."""
+        most = self._context * self._longest_token
+        for name, sent in (("messages", request.messages), ("tools", request.tools or [])):
+            if len(sent) > self._context or _characters(sent) > most:
+                raise Refused(
+                    "context_length_exceeded",
+                    f"This model's context is {self._context} tokens, at the very most {most} characters, but "
+                    f"the {len(sent)} {name} have {_characters(sent)}. Send less.",
+                    name,
+                )
+
     def _room_after(self, prompt: int, wanted: int | None) -> int:
         room = self._context - prompt
         if room >= (wanted or 1):
@@ -44,6 +58,20 @@ class Prompts:
             f"the messages{completion}. Shorten the messages{' or max_tokens' if wanted else ''}.",
             "messages" if room < 1 or not wanted else "max_tokens",
         )
+
+
+def _characters(value: Any) -> int:
+    """Of all texts in it, however deep they lie."""
+    found, todo = 0, [value]
+    while todo:
+        match todo.pop():
+            case str() as text:
+                found += len(text)
+            case dict() as members:
+                todo += [*members.keys(), *members.values()]
+            case list() as items:
+                todo += items
+    return found
 
 
 def _check(message: dict[str, Any], where: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from wire_server.answers import answer
@@ -13,18 +14,21 @@ from wire_server.chat import ChatRequest, End, Piece
 from wire_server.errors import ApiError
 from wire_server.records import new_id
 from wire_server.routes import models
+from wire_server.routes.bounded import BoundedRoute
+from wire_server.routes.leaving import unless_left
 from wire_server.state import StateDep
 
 log = logging.getLogger(__name__)
 
-router = APIRouter(prefix="/v1/chat/completions")
+router = APIRouter(prefix="/v1/chat/completions", route_class=BoundedRoute)
 
 
 @router.post("")
-async def create_chat_completion(request: ChatRequest, state: StateDep) -> Response:
+async def create_chat_completion(request: ChatRequest, state: StateDep, connection: Request) -> Response:
     models.find(state, request.model)
     pieces = state.reply(request)
-    first = await anext(pieces)  # what is refused is raised here, while the answer can still be a 400
+    # What is refused is raised here, while the answer can still be a 400.
+    first = await unless_left(connection, anext(pieces))
     head = {
         "id": new_id("chatcmpl-", 29),
         "created": int(state.now()),
@@ -34,7 +38,7 @@ async def create_chat_completion(request: ChatRequest, state: StateDep) -> Respo
     whole = _joined(first, pieces)
     if request.stream:
         return StreamingResponse(_stream(head, whole, request), media_type="text/event-stream")
-    return answer(head | await _completion(whole))
+    return answer(head | await unless_left(connection, _completion(whole)))
 
 
 async def _joined(first: Piece | End, rest: AsyncIterator[Piece | End]) -> AsyncIterator[Piece | End]:

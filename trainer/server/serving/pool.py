@@ -1,4 +1,4 @@
-"""Chats are answered by one process for each base, in the trainer's environment; at most so many bases are loaded."""
+"""Chats are answered by one process for each base, of which so many are loaded at most, or by vLLM at an address."""
 
 import asyncio
 import tempfile
@@ -6,8 +6,13 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 
-from trainer.server.serving.process import Command, Line, ServedBase, Unavailable
-from trainer.server.settings import Settings, threads
+from trainer.server.serving.builtin import ServedBase
+from trainer.server.serving.command import Command
+from trainer.server.serving.lines import Line, NoMemory, Unavailable
+from trainer.server.serving.process import BaseProcess
+from trainer.server.serving.vllm.chats import Chats
+from trainer.server.serving.vllm.process import VllmCommand, VllmProcess
+from trainer.server.settings import Settings, threads, vllm_addresses
 
 
 class Serving:
@@ -19,50 +24,89 @@ class Serving:
             sockets=Path(self._sockets.name),
             logs=settings.path / "serving",
             threads=threads(settings, len(settings.slots())),
+            devices=settings.serving_slots(),
         )
-        self._bases: dict[str, ServedBase] = {}  # the one used last at the end
+        self._vllm = VllmCommand(
+            words=settings.vllm_command, logs=settings.path / "serving", max_loras=settings.vllm_max_loras
+        )
+        self._addresses = {
+            base: Chats(url, settings.vllm_api_key, base, settings.vllm_max_loras)
+            for base, url in vllm_addresses(settings).items()
+        }
+        self._bases: dict[str, BaseProcess] = {}  # the one used last at the end
         self._choosing = asyncio.Lock()
 
-    async def reply(self, base: str, adapter: str | None, request: Line) -> AsyncGenerator[Line]:
+    async def reply(
+        self, base: str, adapter: str | None, request: Line, name: str | None = None
+    ) -> AsyncGenerator[Line]:
         """The lines of an answer: texts, then one `end` or `error`. Closing the iterator cancels the request.
 
-        An error that passes by itself has `retry_after`, in seconds.
+        `base` and `adapter` are folders; `name` is the base's, unless its weights were trained as a whole. An error
+        that passes by itself has `retry_after`, in seconds.
         """
+        asked, address = {"adapter": adapter, **request}, self._addresses.get(name or "")
         try:
-            served = await self._served(base)
-        except Unavailable as unavailable:
-            yield unavailable.line
-            return
-        try:
-            async with aclosing(served.ask({"adapter": adapter, **request})) as lines:
+            async with aclosing(address.ask(asked) if address else self._lines(base, asked)) as lines:
                 async for line in lines:
                     yield line
         except Unavailable as unavailable:
             yield unavailable.line
-        finally:
-            served.users -= 1
 
     async def stop(self) -> None:
         async with self._choosing:
-            await asyncio.gather(*(served.stop() for served in self._bases.values()))
+            stops = [*(base.stop() for base in self._bases.values()), *(one.stop() for one in self._addresses.values())]
+            await asyncio.gather(*stops)
             self._bases.clear()
             self._sockets.cleanup()
 
-    async def _served(self, name: str) -> ServedBase:
+    async def _lines(self, base: str, request: Line) -> AsyncGenerator[Line]:
+        """Raises Unavailable."""
+        try:
+            async with aclosing(self._asked(base, request)) as lines:
+                async for line in lines:
+                    yield line
+        except NoMemory:  # which comes before the first line
+            if not await self._stop_idle():
+                raise
+            async with aclosing(self._asked(base, request)) as lines:
+                async for line in lines:
+                    yield line
+
+    async def _asked(self, base: str, request: Line) -> AsyncGenerator[Line]:
+        served = await self._served(base)
+        try:
+            async with aclosing(served.ask(request)) as lines:
+                async for line in lines:
+                    yield line
+        finally:
+            served.users -= 1
+
+    async def _served(self, name: str) -> BaseProcess:
         """The base, which now counts one user more."""
         async with self._choosing:
             served = self._bases.pop(name, None)
             if served is None:
                 await self._make_room()
-                served = ServedBase(self._command, name)
+                served = VllmProcess(self._vllm, name) if self._vllm.words else ServedBase(self._command, name)
             self._bases[name] = served
             served.users += 1
             return served
 
     async def _make_room(self) -> None:
         while len(self._bases) >= self._most:
-            idle = next((name for name, served in self._bases.items() if not served.users), None)
+            idle = next((name for name, served in self._bases.items() if served.is_idle), None)
             if idle is None:
                 sentence = f"The trainer answers with {self._most} other base models now, and has room for no more."
                 raise Unavailable(429, "bases_in_use", f"{sentence} Try again later.", retry_after=5)
             await self._bases.pop(idle).stop()
+
+    async def _stop_idle(self) -> bool:
+        """Whether memory was given back: by bases that nobody uses now, although there would be room for them."""
+        async with self._choosing:
+            idle = [name for name, served in self._bases.items() if served.is_idle and served.is_running]
+            for name in idle:
+                await self._bases.pop(name).stop()
+            if idle:
+                for served in self._bases.values():
+                    served.forget_pause()
+            return bool(idle)

@@ -1,121 +1,66 @@
-"""The process that answers with one base: started when it is needed, again after a crash, and never left behind."""
+"""A process in which one base is loaded: started when it is needed, again after a crash, and never left behind."""
 
 import asyncio
-import itertools
-import json
 import logging
 import math
 import time
-from asyncio.subprocess import PIPE, Process
+from abc import ABC, abstractmethod
+from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from trainer import environment
-from trainer.server.job_folder import last_words
+from trainer.server import job_folder
+from trainer.server.serving.command import Waiting
+from trainer.server.serving.lines import Line, NoMemory, Unavailable
 
 log = logging.getLogger("trainer")
 
-Line = dict[str, Any]
-
 SECONDS_TO_LEAVE = 10.0
 LONGEST_PAUSE = 60.0
-MOST_BYTES_OF_LINE = 16 * 2**20
-
-_sockets = itertools.count()  # a name is never used again: a process that leaves removes its socket
-
-
-class Unavailable(Exception):
-    """The request gets this error line instead of an answer."""
-
-    def __init__(self, status: int, code: str, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        error: Line = {"status": status, "code": code, "message": message, "param": None}
-        self.line: Line = {"error": error if retry_after is None else error | {"retry_after": math.ceil(retry_after)}}
+PAUSE_WITHOUT_MEMORY = 10.0
+OUT_OF_MEMORY = 3
+"""The exit code of a process that has no memory for its base."""
+KILLED = -9
+WITHOUT_MEMORY = {
+    OUT_OF_MEMORY: "There is not enough free memory for the base of this model: jobs or other models have it. "
+    "Try again later.",
+    KILLED: "The system killed the process that was loading the base of this model, as it does when memory runs out. "
+    "Try again later.",
+}
 
 
-@dataclass(frozen=True)
-class Command:
-    python: Path
-    sockets: Path
-    logs: Path
-    threads: int
-    idle_seconds: float = 600.0
-    max_adapters: int = 8
-    max_batch: int = 8
-    seconds_to_load: float = 120.0
-    """How long a request waits for its base. Then it is refused with 429, and the base goes on loading."""
-    most_waiting: int = 32
-    """Requests that wait for one base to load. Further ones are refused with 429 at once."""
-    first_pause: float = 1.0
-    """Seconds between a crash and the next start; after each further one twice as many, up to LONGEST_PAUSE."""
+class BaseProcess(ABC):
+    """`users`: requests that are being answered, as the pool counts them."""
 
-    async def start(self, base: str, socket: Path) -> Process:
-        options = {
-            "base": base,
-            "socket": socket,
-            "threads": self.threads,
-            "idle-seconds": self.idle_seconds,
-            "max-adapters": self.max_adapters,
-            "max-batch": self.max_batch,
-        }
-        self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.sockets.mkdir(mode=0o700, exist_ok=True)  # systems clear out what lies in /tmp unused
-        # Its standard input stays open as long as the server lives; when that ends, the process leaves.
-        with self.log_of(base).open("wb") as errors:
-            return await asyncio.create_subprocess_exec(
-                self.python,
-                *("-m", "trainer.serving", *(f"--{name}={value}" for name, value in options.items())),
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=errors,
-                cwd=environment.ROOT,
-                env=environment.variables(),
-                start_new_session=True,
-            )
-
-    def log_of(self, base: str) -> Path:
-        """Of two bases in folders of the same name, both write here; it is kept until the next start."""
-        return self.logs / f"{Path(base).name}.log"
-
-
-class ServedBase:
-    def __init__(self, command: Command, base: str) -> None:
+    def __init__(self, waiting: Waiting, base: str) -> None:
         self.users = 0
-        self._command = command
+        self._settings = waiting
         self._base = base
-        self._socket = Path()
         self._process: Process | None = None
         self._loading: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._waiting = 0
+        self._is_ready = False
         self._failures = 0  # one after the other
         self._not_before = 0.0
+        self._last_failure: Unavailable | None = None
         self._is_stopping = False
 
-    async def ask(self, request: Line) -> AsyncGenerator[Line]:
+    @abstractmethod
+    async def _start(self) -> Process:
+        """The new process, which prints `ready` once it can answer."""
+
+    @abstractmethod
+    def ask(self, request: Line) -> AsyncGenerator[Line]:
         """Raises Unavailable."""
-        has_begun = False
-        for _ in range(2):
-            reader, writer = await self._connect()
-            try:
-                writer.write(json.dumps(request).encode() + b"\n")
-                await writer.drain()
-                while (line := await reader.readline()).endswith(b"\n"):
-                    has_begun = True
-                    answer: Line = json.loads(line)
-                    yield answer
-                    if "text" not in answer:
-                        self._failures = 0
-                        return
-            except ConnectionError:
-                pass
-            finally:
-                writer.close()
-            if has_begun or await self._exit_code() != 0:
-                break  # else it left, since nobody had asked for long, just when this request came
-        raise Unavailable(500, "serving_ended", "The process that answers for this model ended. Try again.")
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody is answered, and nobody who was sent away to come again finds what is loading now."""
+        return not self.users and (self._loading is None or self._loading.done())
 
     async def stop(self) -> None:
         self._is_stopping = True
@@ -126,31 +71,33 @@ class ServedBase:
             process.stdin.close()
         await self._exit_code()
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        for _ in range(2):
-            await self._loaded()
-            try:
-                return await asyncio.open_unix_connection(self._socket, limit=MOST_BYTES_OF_LINE)
-            except (ConnectionRefusedError, FileNotFoundError):
-                await self._exit_code()  # it was leaving
-            except OSError:
-                break
-        raise Unavailable(429, "too_many_waiting", "Too many requests wait for this model. Try again.", retry_after=2)
+    def forget_pause(self) -> None:
+        """What was missing is there now."""
+        self._not_before = 0.0
 
-    async def _exit_code(self) -> int:
-        """Of a process that is leaving. It is killed if it does not."""
+    def _has_answered(self) -> None:
+        self._failures = 0
+
+    async def _has_left(self) -> int | None:
+        """The exit code of a process that is leaving, None if it stays."""
         assert self._process is not None
         try:
             async with asyncio.timeout(SECONDS_TO_LEAVE):
                 return await self._process.wait()
         except TimeoutError:
-            self._process.kill()
-            return await self._process.wait()
+            return None
+
+    async def _exit_code(self) -> int:
+        """Of a process that has to leave. It is killed if it does not."""
+        assert self._process is not None
+        if (code := await self._has_left()) is not None:
+            return code
+        self._process.kill()
+        return await self._process.wait()
 
     async def _loaded(self) -> None:
-        """Starts the process if there is none, and waits until it can answer."""
-        is_running = self._process is not None and self._process.returncode is None
-        if self._loading is None or (self._loading.done() and not is_running):
+        """Starts the process if there is none, and waits until it can answer. Raises Unavailable."""
+        if self._loading is None or (self._loading.done() and not self.is_running):
             self._check_pause()
             self._loading = asyncio.create_task(self._load())
         if not self._loading.done():
@@ -159,17 +106,21 @@ class ServedBase:
             raise error
 
     def _check_pause(self) -> None:
-        if (left := self._not_before - time.monotonic()) > 0:
-            sentence = f"The process that answers for this model ended {self._failures} times. It is started again"
-            raise Unavailable(429, "serving_ended", f"{sentence} in {math.ceil(left)} s.", retry_after=left)
+        left = self._not_before - time.monotonic()
+        if left <= 0:
+            return
+        if isinstance(self._last_failure, NoMemory):
+            raise NoMemory(str(self._last_failure), left)
+        sentence = f"The process that answers for this model ended {self._failures} times. It is started again"
+        raise Unavailable(429, "serving_ended", f"{sentence} in {math.ceil(left)} s.", retry_after=left)
 
     async def _wait(self, loading: "asyncio.Task[None]") -> None:
-        if self._waiting >= self._command.most_waiting:
+        if self._waiting >= self._settings.most_waiting:
             message = "This model is being loaded, and many requests wait for it already. Try again later."
             raise Unavailable(429, "model_loading", message, retry_after=5)
         self._waiting += 1
         try:
-            done, _ = await asyncio.wait([loading], timeout=self._command.seconds_to_load)
+            done, _ = await asyncio.wait([loading], timeout=self._settings.seconds_to_load)
         finally:
             self._waiting -= 1
         if not done:
@@ -177,27 +128,55 @@ class ServedBase:
             raise Unavailable(429, "model_loading", message, retry_after=10)
 
     async def _load(self) -> None:
-        self._socket = self._command.sockets / f"{next(_sockets)}.sock"
-        process = self._process = await self._command.start(self._base, self._socket)
+        self._is_ready = False
+        try:
+            process = self._process = await self._start()
+        except OSError as error:
+            log.error("The process that answers with %s cannot be started: %s", self._base, error)
+            self._count_failure()
+            message = "The process that answers for this model cannot be started. The trainer's log says why."
+            raise Unavailable(500, "base_not_loaded", message) from None
         self._watching = asyncio.create_task(self._watch(process))
-        assert process.stdin is not None
-        assert process.stdout is not None
-        if self._is_stopping:
+        if self._is_stopping and process.stdin:
             process.stdin.close()
-        while line := await process.stdout.readline():
-            if line == b"ready\n":
-                return
+        try:
+            async with asyncio.timeout(self._settings.most_seconds_to_load):
+                self._is_ready = await _says_ready(process)
+        except TimeoutError:
+            process.kill()
+        if self._is_ready:
+            return
         await self._watching
         message = "The base of this model could not be loaded. The trainer's log says why."
-        raise Unavailable(500, "base_not_loaded", message)
+        raise self._last_failure or Unavailable(500, "base_not_loaded", message)
 
     async def _watch(self, process: Process) -> None:
         code = await process.wait()
+        self._last_failure = None
         if code == 0 or self._is_stopping:
             return
-        self._failures += 1
-        pause = min(self._command.first_pause * 2.0 ** (self._failures - 1), LONGEST_PAUSE)
-        self._not_before = time.monotonic() + pause
-        path = self._command.log_of(self._base)
-        last = last_words(path) or "it said nothing"
+        path = self._settings.log_of(self._base)
+        last = job_folder.last_words(path) or "it said nothing"
         log.error("The process that answers with %s ended with code %d: %s (%s)", self._base, code, last, path)
+        if not self._is_ready and code in (OUT_OF_MEMORY, KILLED):
+            self._last_failure = NoMemory(WITHOUT_MEMORY[code], PAUSE_WITHOUT_MEMORY)
+            self._not_before = time.monotonic() + PAUSE_WITHOUT_MEMORY
+            return
+        self._count_failure(after_answers=self._is_ready)
+
+    def _count_failure(self, *, after_answers: bool = False) -> None:
+        """After the first crash of one that could answer, the next request starts it at once."""
+        self._failures += 1
+        if after_answers and self._failures == 1:
+            return
+        pause = min(self._settings.first_pause * 2.0 ** (self._failures - 1), LONGEST_PAUSE)
+        self._not_before = time.monotonic() + pause
+
+
+async def _says_ready(process: Process) -> bool:
+    """False if it ends without."""
+    assert process.stdout is not None
+    while line := await process.stdout.readline():
+        if line == b"ready\n":
+            return True
+    return False
