@@ -60,6 +60,57 @@ async def client_leaves(model: Model, path: Path) -> dict[str, int]:
     return {"made": len(engine.rows[0].completion), "of": TOKENS}
 
 
+async def request_fails(model: Model, path: Path) -> list[Any]:
+    """The last line of a request at which the listener fails, and of the next one."""
+
+    class Broken(Prompts):
+        def encode(self, request: Request) -> tuple[list[int], int]:
+            if request.messages[0]["content"] == "break":
+                raise RuntimeError("a mistake")
+            return super().encode(request)
+
+    engine = Engine(model, most_rows=4, most_waiting=4)
+    threading.Thread(target=engine.run, daemon=True).start()
+    serving = asyncio.create_task(Listener(engine, Broken(model.tokenizer, model.context)).run(path, 600))
+    while not path.exists():
+        await asyncio.sleep(0.01)
+    lines = []
+    for content in ("break", "Hi"):
+        reader, writer = await asyncio.open_unix_connection(path)
+        request = {"messages": [{"role": "user", "content": content}], "max_tokens": 3}
+        writer.write(json.dumps(request).encode() + b"\n")
+        lines.append(json.loads((await reader.read()).splitlines()[-1]))
+        writer.close()
+    serving.cancel()
+    return lines
+
+
+async def turn_fails(model: Model) -> list[Any]:
+    """The last lines of two requests: while the first is answered, the engine fails between two steps."""
+
+    class Failing(Watched):
+        has_failed = False
+
+        def _drop_finished(self) -> None:
+            if self._rows and not self.has_failed:
+                self.has_failed = True
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            super()._drop_finished()
+
+    engine, prompts, last = Failing(model), Prompts(model.tokenizer, model.context), []
+    engine.may_step.set()
+    for _ in range(2):
+        request = Request(messages=[{"role": "user", "content": "Hi"}], temperature=0, max_tokens=20)
+        lines: list[Any] = []
+        row = Row(request, *prompts.encode(request), lines.append)
+        engine.rows = [row]
+        Engine.submit(engine, row)
+        while not row.is_done:
+            await asyncio.sleep(0.01)
+        last.append(lines[-1])
+    return last
+
+
 async def step_fails(model: Model, error: Exception) -> dict[str, Any]:
     """Three rows share a batch, and the second layer fails while three do. Their last lines, and texts, of each."""
     prompts = Prompts(model.tokenizer, model.context)
@@ -101,6 +152,8 @@ async def main(base: Path, path: Path) -> None:
         "client leaves": await client_leaves(model, path),
         "no memory": await step_fails(model, torch.OutOfMemoryError("CUDA out of memory")),
         "no memory on the host": await step_fails(model, RuntimeError("DefaultCPUAllocator: can't allocate memory")),
+        "request fails": await request_fails(model, path.with_name("other")),
+        "turn fails": await turn_fails(model),
         "a mistake": await step_fails(model, RuntimeError("a mistake")),
     }
     print(json.dumps(seen))  # noqa: T201

@@ -23,6 +23,8 @@ def main() -> None:
     threading.Thread(target=_leave_at_end_of_input, daemon=True).start()
     if (base / "broken").exists():
         raise SystemExit("no weights here")
+    if any(_lives(other) for other in _named(base / "no room beside")):
+        raise SystemExit(3)
     while (base / "slow").exists():
         time.sleep(0.01)
     listener = socket.socket(socket.AF_UNIX)
@@ -32,6 +34,16 @@ def main() -> None:
     while True:
         connection, _ = listener.accept()
         threading.Thread(target=_answer, args=(base, listener, connection), daemon=True).start()
+
+
+def _named(file: Path) -> list[Path]:
+    """The folders of other bases, whose processes leave no memory for this one."""
+    return [Path(line) for line in file.read_text().split()] if file.exists() else []
+
+
+def _lives(base: Path) -> bool:
+    pids = (base / "pids").read_text().split() if (base / "pids").exists() else []
+    return bool(pids) and Path(f"/proc/{pids[-1]}").exists()
 
 
 def _leave_at_end_of_input() -> None:
@@ -46,8 +58,12 @@ def _answer(base: Path, listener: socket.socket, connection: socket.socket) -> N
         said = request["messages"][0]["content"]
         if said == "crash":
             os.kill(os.getpid(), signal.SIGKILL)
+        if said == "hang up":
+            connection.shutdown(socket.SHUT_RDWR)
+            return
         _write(wire, {"text": f"{base.name} {request['adapter']}", "logprobs": None})
         if said == "wait":
+            (base / "waiting").touch()
             wire.readline()  # until the client leaves
             (base / "cancelled").touch()
             return

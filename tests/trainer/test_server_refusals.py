@@ -76,6 +76,13 @@ def test_another_key_gets_nothing(trainer: Trainer) -> None:
         ({}, ("--devices", "cpu,cpu,cpu", "--devices-per-job", "2"), "--devices-per-job"),
         ({}, ("--devices", "cpu,cuda:0", "--devices-per-job", "2"), "mixes GPUs and the CPU"),
         ({}, ("--devices", "cuda:0,cuda:0", "--devices-per-job", "2"), "names a GPU twice"),
+        ({}, ("--serving-devices", "gpu"), "--serving-devices"),
+        ({}, ("--vllm-max-loras", "0"), "--vllm-max-loras"),
+        ({}, ("--vllm-command", "vllm 'serve"), "--vllm-command"),
+        ({}, ("--vllm-urls", "tiny"), "such as qwen=http"),
+        ({}, ("--vllm-urls", "tiny=ftp://10.0.0.5"), "such as qwen=http"),
+        ({}, ("--vllm-urls", "tiny=http://me:secret@10.0.0.5"), "TRAINER_VLLM_API_KEY"),
+        ({}, ("--vllm-urls", "tiny=http://93.184.215.14:8000"), "a public address"),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_a_sentence(

@@ -48,3 +48,15 @@ def test_a_step_that_fails_otherwise_is_told_to_all_its_rows_and_the_next_ones_a
     trouble = seen["a mistake"]
     assert {last["error"]["code"] for _, last in trouble["together"]} == {"serving_failed"}
     assert all(last["end"] for _, last in trouble["alone"])
+
+
+def test_a_mistake_with_one_request_is_told_to_it_and_the_next_one_is_answered(seen: dict[str, Any]) -> None:
+    failed, answered = seen["request fails"]
+    assert (failed["error"]["status"], failed["error"]["code"]) == (500, "serving_failed")
+    assert answered["completion_tokens"] == 3
+
+
+def test_a_failure_between_two_steps_does_not_end_the_engine(seen: dict[str, Any]) -> None:
+    failed, answered = seen["turn fails"]
+    assert (failed["error"]["status"], failed["error"]["code"]) == (429, "out_of_memory")
+    assert answered["end"]

@@ -4,13 +4,16 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 from openai import OpenAI
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
@@ -71,6 +74,22 @@ class Trainer:
         _, said = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, said
 
+    def stop_and_start(self, **settings: object) -> None:
+        self.stop(signal.SIGTERM)
+        self.settings |= settings
+        self.start()
+
+    @contextmanager
+    def chat_of_a_client_that_leaves(self, **body: object) -> Iterator[None]:
+        """The client leaves at the end of the block, without having read anything."""
+        content = json.dumps(body).encode()
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n"
+        head += f"content-type: application/json\r\ncontent-length: {len(content)}\r\n\r\n"
+        address = urlsplit(self.url)
+        with socket.create_connection((str(address.hostname), int(address.port or 0))) as connection:
+            connection.sendall(head.encode() + content)
+            yield
+
     def job_folder(self, job: FineTuningJob) -> Path:
         return self.folder / "jobs" / job.id
 
@@ -127,9 +146,9 @@ class Trainer:
         return losses
 
 
-def add_base(folder: Path, name: str) -> None:
-    """What `trainer base add` writes, for the tiny base."""
-    weights = environment.tiny_base()
+def add_base(folder: Path, name: str, weights: Path | None = None) -> None:
+    """What `trainer base add` writes, for the tiny base or for other weights of its size."""
+    weights = weights or environment.tiny_base()
     entry = folder / "bases" / name
     entry.mkdir(parents=True, exist_ok=True)
     if not (entry / "weights").exists():

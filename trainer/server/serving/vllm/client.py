@@ -13,7 +13,8 @@ from trainer.server.serving.vllm import errors
 
 log = logging.getLogger("trainer")
 
-TIMEOUT = httpx2.Timeout(30, connect=5, pool=10)
+SECONDS = 30.0
+SECONDS_TO_CONNECT, SECONDS_FOR_A_CONNECTION = 5.0, 10.0
 SECONDS_TO_LOAD = 120.0
 SECONDS_BETWEEN_PIECES = 300.0
 """Before the first one a request may have waited for its turn."""
@@ -28,7 +29,7 @@ class Vllm:
         self._http = httpx2.AsyncClient(
             base_url=url,
             headers={"authorization": f"Bearer {key}"} if key else {},
-            timeout=TIMEOUT,
+            timeout=_timeout(SECONDS),
             limits=httpx2.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS),
             trust_env=False,
         )
@@ -55,7 +56,7 @@ class Vllm:
 
     async def chat(self, request: Line) -> AsyncGenerator[dict[str, Any]]:
         """The chunks of a streamed answer, up to `[DONE]`. Raises Unavailable, and UnknownModel."""
-        timeout = httpx2.Timeout(TIMEOUT, read=SECONDS_BETWEEN_PIECES)
+        timeout = _timeout(SECONDS_BETWEEN_PIECES)
         with self._troubles():
             async with self._http.stream("POST", "/v1/chat/completions", json=request, timeout=timeout) as response:
                 if response.status_code != httpx2.codes.OK:
@@ -83,11 +84,11 @@ class Vllm:
         method: str,
         path: str,
         body: Line | None = None,
-        timeout: float = 30.0,
+        timeout: float = SECONDS,
         refusal: errors.Refusal = errors.of_call,
     ) -> str:
         with self._troubles():
-            async with self._http.stream(method, path, json=body, timeout=httpx2.Timeout(TIMEOUT, read=timeout)) as got:
+            async with self._http.stream(method, path, json=body, timeout=_timeout(timeout)) as got:
                 said = await self._read(got)
                 if got.status_code == httpx2.codes.OK:
                     return said
@@ -122,6 +123,10 @@ class Vllm:
         except httpx2.HTTPError as error:
             log.warning("vLLM at %s broke an answer off: %s", self._http.base_url, type(error).__name__)
             raise errors.ended() from None
+
+
+def _timeout(read: float) -> httpx2.Timeout:
+    return httpx2.Timeout(SECONDS, connect=SECONDS_TO_CONNECT, pool=SECONDS_FOR_A_CONNECTION, read=read)
 
 
 async def _lines(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
