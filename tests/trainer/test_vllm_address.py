@@ -29,7 +29,7 @@ def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vllm]:
 
 @pytest.fixture(scope="module")
 def trainer(vllm: Vllm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trainer]:
-    settings = {"vllm_urls": f"{BASE}={vllm.url}/v1", "vllm_api_key": KEY, "vllm_max_loras": MAX_LORAS}
+    settings: dict[str, Any] = {"vllm_urls": f"{BASE}={vllm.url}/v1", "vllm_api_key": KEY, "vllm_max_loras": MAX_LORAS}
     with Trainer(tmp_path_factory.mktemp("trainer"), **settings) as trainer:
         yield trainer
 
