@@ -33,7 +33,7 @@ def own_variables(code: Path) -> dict[str, str]:
     """What its processes need on each machine: our `code` is found, nothing is downloaded, waiting threads sleep."""
     offline = dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"), "1")
     quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1", "TRANSFORMERS_VERBOSITY": "error"}
-    # Two OpenMP threads on busy cores collapse when they spin while they wait.
     # CUDA counts GPUs by speed unless it is told to count as nvidia-smi does, by which free memory is compared.
     order = {"CUDA_DEVICE_ORDER": os.environ.get("CUDA_DEVICE_ORDER", "PCI_BUS_ID")}
+    # Two OpenMP threads on busy cores collapse when they spin while they wait: hence PASSIVE.
     return offline | quiet | order | {"PYTHONPATH": str(code), "OMP_WAIT_POLICY": "PASSIVE"}

@@ -1,5 +1,6 @@
-"""Runs the job of a folder: `python -m trainer.job JOB_DIR`. A job on several devices starts itself once more for each,
-with the number of the rank behind the folder.
+"""Runs the job of a folder: `python -m trainer.job JOB_DIR`.
+
+A job on several devices starts itself once more for each, with the number of the rank behind the folder.
 
 Exit codes: 0 done or cancelled, 75 paused, 76 another process holds the folder, 3 out of memory, 1 failed.
 """
