@@ -12,11 +12,11 @@ def of_host() -> int | None:
     return max(0, min(known)) if known else None
 
 
-def of_gpu() -> int:
-    """Of the one that this process trains on."""
+def of_gpu(device: str | None = None) -> int:
+    """`device`: such as `cuda:1`; None for the one that this process works on."""
     import torch
 
-    free, _ = torch.cuda.mem_get_info()
+    free, _ = torch.cuda.mem_get_info(device)
     return int(free)
 
 
