@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from api.dashboard import addresses, formats, static_files
 from api.dashboard.navigation import entries
@@ -60,8 +60,16 @@ def render(request: Request, template: str, **values: Any) -> str:
 
 def page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
     """Answer with a template, compressed where the browser can read that."""
-    content = render(request, template, **values).encode()
-    headers = dict(HEADERS)
+    return _answer(request, render(request, template, **values), "text/html", status)
+
+
+def data(request: Request, json: str) -> Response:
+    """Answer with JSON for a script of a page."""
+    return _answer(request, json, "application/json", 200)
+
+
+def _answer(request: Request, text: str, media_type: str, status: int) -> Response:
+    content, headers = text.encode(), dict(HEADERS)
     if len(content) >= COMPRESSED_FROM and static_files.accepts_gzip(request):
         content, headers["content-encoding"] = gzip.compress(content, 5), "gzip"
-    return HTMLResponse(content, status_code=status, headers=headers)
+    return Response(content, status_code=status, headers=headers, media_type=media_type)

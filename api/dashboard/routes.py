@@ -7,12 +7,12 @@ from starlette.responses import RedirectResponse
 
 from api.dashboard import static_files
 from api.dashboard.error_pages import ErrorPageMiddleware
-from api.dashboard.pages import sign_in, start
+from api.dashboard.pages import job, jobs, sign_in, start
 from api.dashboard.session.middleware import SessionMiddleware
 from api.http.pages import DASHBOARD
 from shared.settings import get_settings
 
-PAGES = (start,)
+PAGES = (start, jobs, job)
 home = APIRouter(include_in_schema=False)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 
@@ -39,3 +40,8 @@ def _quoted(text: str) -> str:
 def _python(request: Request, python: str) -> str:
     opening = f'from openai import OpenAI\n\nclient = OpenAI(base_url="{api_url(request)}")  # reads OPENAI_API_KEY'
     return f"{opening}\n{python}"
+
+
+def query_string(values: dict[str, str]) -> str:
+    """Write parameters of a query; brackets stay, as the API's reference has them."""
+    return urlencode(values, safe="[]")

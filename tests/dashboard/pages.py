@@ -5,6 +5,11 @@ In an address, `{job}` and the like stand for the ids that `ids` of `tests/dashb
 
 OF_A_PROJECT = {
     "start": "",
+    "jobs": "/jobs",
+    "job": "/jobs/{job}",
+    "job-failed": "/jobs/{failed}",
+    "job-running": "/jobs/{running}?log=1&smooth=0.6",
+    "jobs-filtered": "/jobs?status=failed&since=24h",
     "not-found": "/jobs/ftjob-00000000000000000000000000",
 }
 OF_AN_OPERATOR = {

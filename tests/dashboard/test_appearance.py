@@ -32,8 +32,8 @@ def alice(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
 
 
 @pytest.fixture(scope="module")
-def ids_shown(alice: Person) -> dict[str, str]:
-    return ids(alice)
+def ids_shown(alice: Person, sandbox_server: Sandbox) -> dict[str, str]:
+    return ids(alice, sandbox_server)
 
 
 @pytest.fixture(scope="module")
