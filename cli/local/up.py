@@ -1,5 +1,7 @@
 """`tunery up`: everything on this machine, for as long as you like."""
 
+import http.client
+import json
 import shlex
 import signal
 import sys
@@ -17,7 +19,7 @@ from cli.local.receiver import Receiver
 from cli.local.stack import Stack, running
 from cli.local.trainer import LocalTrainer
 from cli.processes.child import Child, ProcessDied
-from cli.processes.ports import PortReservations
+from cli.processes.ports import LOCALHOST, PortReservations
 from cli.processes.supervisor import Supervisor, Tier
 
 RESTARTS = 5
@@ -58,17 +60,34 @@ def _announced(stack: Stack, webhook_secret: str) -> Iterator[None]:
         "OPENAI_ADMIN_KEY": stack.first["admin_key"],
         "OPENAI_WEBHOOK_SECRET": webhook_secret,
     }
+    link = _sign_in_link(stack)
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     running_up.keep(stack.state, stack.environ)
     file = stack.state / running_up.ENV
     secret_files.write(file, "\n".join([*lines, f"# Docs: {stack.address}/docs", ""]))
     try:
         print(*lines, f"# Docs: {stack.address}/docs", sep="\n", flush=True)
+        _print(f"Dashboard: {link}")
         _print(f"{_state_of(stack)} These lines are also in {file}, the logs in {stack.logs}. Ctrl-C stops it.")
         yield
     finally:
         running_up.forget(stack.state)
         _print("Stopping …")
+
+
+def _sign_in_link(stack: Stack) -> str:
+    """Return a link that signs in once, with the admin key in the first project; without Redis, that of the form."""
+    connection = http.client.HTTPConnection(LOCALHOST, stack.ports_held.numbers["api"], timeout=10)
+    try:
+        path = f"/dashboard/sign-in-links?project_id={stack.first['project_id']}"
+        connection.request("POST", path, headers={"authorization": f"Bearer {stack.first['admin_key']}"})
+        return (
+            f"{stack.address}{json.loads(connection.getresponse().read())['path']} (signs in once, within ten minutes)"
+        )
+    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        return f"{stack.address}/dashboard"
+    finally:
+        connection.close()
 
 
 def _state_of(stack: Stack) -> str:

@@ -6,6 +6,11 @@ from typing import Any
 
 import httpx2
 
+from shared.database import transaction
+from shared.projects import service as projects
+from shared.projects.models import ApiKey
+from tests.world import Person
+
 SAME_SITE = {"sec-fetch-site": "same-origin"}
 
 
@@ -19,3 +24,8 @@ def a_browser(base_url: str) -> Iterator[httpx2.Client]:
 
 def sign_in(browser: httpx2.Client, key: str, **form: str) -> Any:
     return browser.post("/sign-in", data={"key": key, **form})
+
+
+def key_of(person: Person, **values: Any) -> tuple[ApiKey, str]:
+    with transaction() as session:
+        return projects.create_api_key(session, person.project_id, "another", **values)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -15,7 +14,7 @@ from shared.db.times import utc_now
 from shared.projects import service as projects
 from shared.projects.models import ApiKey
 from tests.api.administration import Operator
-from tests.dashboard.signed_in import SAME_SITE, a_browser, sign_in
+from tests.dashboard.signed_in import SAME_SITE, a_browser, key_of, sign_in
 from tests.servers import PATIENCE
 from tests.worker.support import change
 from tests.world import Person
@@ -25,11 +24,6 @@ from tests.world import Person
 def browser(alice: Person) -> Iterator[httpx2.Client]:
     with a_browser(alice.base_url) as browser:
         yield browser
-
-
-def key_of(person: Person, **values: Any) -> tuple[ApiKey, str]:
-    with transaction() as session:
-        return projects.create_api_key(session, person.project_id, "another", **values)
 
 
 def admin_key(operator: Operator) -> str:

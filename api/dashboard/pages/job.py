@@ -35,6 +35,7 @@ def show_job(view: ViewDep, job_id: str, log: _Log = False, smooth: _Smoothing =
     return view.page(
         "jobs/job.html",
         **found,
+        is_whole=True,
         settings=job_facts.settings(found["job"]),
         snippets=job_facts.calls(view.request, job_id),
         smoothing=charts.SMOOTHING,
@@ -50,7 +51,7 @@ async def stream_job(request: Request, caller: CallerDep, job_id: str) -> Respon
     def draw() -> tuple[str, bool]:
         with transaction(caller.project_id) as session:
             found = job_facts.values(session, caller.project_id, job_id)
-            return rendering.render(request, "jobs/_job.html", **found), found["job"].status.is_final
+            return rendering.render(request, "jobs/_job.html", is_whole=False, **found), found["job"].status.is_final
 
     job = await run_in_threadpool(_read, caller.project_id, job_id)
 

@@ -1,29 +1,54 @@
 """The page that opens first: what runs, waits and has failed, what was spent, and the first lines for a newcomer."""
 
+from typing import Any
+
 from fastapi import APIRouter
+from starlette.requests import Request
 from starlette.responses import Response
 
 from api.auth.scopes import scope
-from api.dashboard.snippets import calls
-from api.dashboard.view import ViewDep
+from api.dashboard import snippets
+from api.dashboard.view import View, ViewDep
 from api.http.pages import DASHBOARD
 from shared.db.owned import list_owned
+from shared.jobs import model_list
 from shared.jobs.models import Job
 from shared.jobs.schemas import JobPublic
 from shared.overview import own_project
 
 router = APIRouter(prefix=DASHBOARD, include_in_schema=False, dependencies=[scope("jobs")])
 NEWEST = 8
+MODELS_THAT_END = 5
 
 
 @router.get("")
 def start(view: ViewDep) -> Response:
     """Show what is going on in the project."""
     rows = list_owned(view.session, Job, view.caller.project_id, after=None, limit=NEWEST)
-    snippets = calls(view.request, "GET", "/project", "print(client.get('/project', cast_to=dict))")
     return view.page(
         "start.html",
         overview=own_project.show(view.session, view.caller),
         jobs=[JobPublic.of(row) for row in rows[:NEWEST]],
-        snippets=snippets,
+        ending=_models_that_end(view),
+        first_lines=_first_lines(view.request),
+        snippets=snippets.calls(view.request, "GET", "/project", 'print(client.get("/project", cast_to=dict))'),
     )
+
+
+def _models_that_end(view: View) -> list[Any]:
+    """Return the project's own models that the provider will stop, the next one first."""
+    own = [each for each in model_list.list_models(view.session, view.caller.project_id) if each.shutdown_date]
+    tuned = [each for each in own if each.owned_by == view.caller.project_id]
+    return sorted(tuned, key=lambda each: str(each.shutdown_date))[:MODELS_THAT_END]
+
+
+def _first_lines(request: Request) -> dict[str, str]:
+    """Return what a newcomer pastes: the address, a file, a job."""
+    address = snippets.api_url(request)
+    shell = f"export OPENAI_BASE_URL={address}\nexport OPENAI_API_KEY=sk-tun-…  # the key that you have signed in with"
+    python = (
+        "from openai import OpenAI\n\nclient = OpenAI()\n"
+        'file = client.files.create(file=open("train.jsonl", "rb"), purpose="fine-tune")\n'
+        'job = client.fine_tuning.jobs.create(training_file=file.id, model="gpt-4o-mini")'
+    )
+    return {"Shell": shell, "Python": python}
