@@ -81,9 +81,8 @@ def _sign_in_link(stack: Stack) -> str:
     try:
         path = f"/dashboard/sign-in-links?project_id={stack.first['project_id']}"
         connection.request("POST", path, headers={"authorization": f"Bearer {stack.first['admin_key']}"})
-        return (
-            f"{stack.address}{json.loads(connection.getresponse().read())['path']} (signs in once, within ten minutes)"
-        )
+        path = json.loads(connection.getresponse().read())["path"]
+        return f"{stack.address}{path} (signs in once, within ten minutes)"
     except (OSError, http.client.HTTPException, ValueError, KeyError):
         return f"{stack.address}/dashboard"
     finally:

@@ -17,7 +17,7 @@ def test_the_page_follows_the_job_until_its_end(alices: Visitor, alice: Person, 
     expect(alices.page.locator("h1")).to_contain_text("running")
     move(alice, sandbox, job_id, "succeeded")
     expect(alices.page.locator("h1")).to_contain_text("succeeded")
-    expect(alices.page.get_by_role("list").filter(has_text="successfully completed")).to_be_visible()
+    expect(alices.page.get_by_text("The job has successfully completed")).to_be_visible()
     alices.settle()
     expect(alices.page.locator("[data-chart] svg").get_by_text("checkpoint").first).to_be_visible()
     assert alices.problems == []

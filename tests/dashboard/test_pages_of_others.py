@@ -26,7 +26,7 @@ def addresses_of_jobs() -> set[tuple[str, str]]:
         (method, route.path.removeprefix(DASHBOARD))
         for module in PAGES
         for route in module.router.routes
-        for method in route.methods  # type: ignore[attr-defined]
+        for method in route.methods
     }
     return {(method, path) for method, path in routes if "{job_id}" in path}
 

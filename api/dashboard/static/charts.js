@@ -12,7 +12,7 @@
     const label = element.getAttribute("aria-label");
     const chart = charts.get(element) ?? echarts.init(element, theme(), { renderer: "svg" });
     charts.set(element, chart);
-    chart.setOption(options, { replaceMerge: ["series"] });
+    chart.setOption(options, true); // not merged: the number of axes may differ from before
     element.setAttribute("aria-label", label);
   };
 
