@@ -7,8 +7,13 @@ from api.http.pages import DASHBOARD
 OF_A_PROJECT = (
     ("Start", ""),
     ("Jobs", "/jobs"),
+    ("Webhooks", "/webhooks"),
+    ("Project", "/project"),
 )
-OF_AN_OPERATOR: tuple[tuple[str, str], ...] = ()
+OF_AN_OPERATOR = (
+    ("Operator", "/operator"),
+    ("Audit", "/audit"),
+)
 
 
 class Entry(NamedTuple):

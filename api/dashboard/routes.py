@@ -7,12 +7,32 @@ from starlette.responses import RedirectResponse
 
 from api.dashboard import static_files
 from api.dashboard.error_pages import ErrorPageMiddleware
+from api.dashboard.forms import FormRefused, show_refused
 from api.dashboard.pages import job, jobs, sign_in, start
+from api.dashboard.pages.operator import audit, state
+from api.dashboard.pages.operator import projects as all_projects
+from api.dashboard.pages.project import accounts, costs, keys, money, own
+from api.dashboard.pages.webhooks import deliveries, endpoints, events
 from api.dashboard.session.middleware import SessionMiddleware
 from api.http.pages import DASHBOARD
 from shared.settings import get_settings
 
-PAGES = (start, jobs, job)
+PAGES = (
+    start,
+    jobs,
+    job,
+    endpoints,
+    deliveries,
+    events,
+    own,
+    keys,
+    accounts,
+    costs,
+    money,
+    state,
+    all_projects,
+    audit,
+)
 home = APIRouter(include_in_schema=False)
 
 
@@ -25,8 +45,10 @@ def to_dashboard(request: Request) -> RedirectResponse:
 
 
 def add_dashboard(app: FastAPI) -> None:
+    app.add_exception_handler(FormRefused, show_refused)
     for router in (home, static_files.router, sign_in.router, sign_in.for_admins):
         app.include_router(router)
+    app.include_router(state.of_accounts)
     for module in PAGES:
         app.include_router(module.router)
 

@@ -113,3 +113,10 @@ def _shown(session: Session, sums: dict[tuple[str, str], _Sum]) -> Iterator[Mode
             estimated_start=epoch(each.start) if each.start else None,
             **each.counts,
         )
+
+
+def next_jobs(session: Session, limit: int) -> list[Job]:
+    """Return the jobs of all projects that wait for a slot and know their place, the next ones first."""
+    has_place = col(Job.queue_position).is_not(None)
+    query = select(Job).where(text(IS_WAITING), has_place)
+    return list(session.exec(query.order_by(col(Job.queue_position), col(Job.id)).limit(limit)))

@@ -1,6 +1,7 @@
 """A project with something of everything, for pages to show: `ids` has the ids that addresses need."""
 
 from tests.api.training import move
+from tests.dashboard.administration import endpoint, ids_of
 from tests.world import Person, Sandbox, work
 
 STEPS = 60
@@ -8,6 +9,7 @@ STEPS = 60
 
 def ids(person: Person, sandbox: Sandbox) -> dict[str, str]:
     """Make jobs in the project. Pages that show more add it here."""
+    hook = endpoint(person)
     file = person.upload()
     done = person.create_job(training_file=file, validation_file=file, suffix="support", metadata={"team": "support"})
     move(person, sandbox, done, "succeeded")
@@ -17,4 +19,5 @@ def ids(person: Person, sandbox: Sandbox) -> dict[str, str]:
     move(person, sandbox, running, "running")
     waiting = person.create_job(training_file=file)
     work()
-    return {"file": file, "job": done, "failed": failed, "running": running, "waiting": waiting}
+    jobs = {"job": done, "failed": failed, "running": running, "waiting": waiting}
+    return {"file": file, **jobs, **ids_of(person, hook)}

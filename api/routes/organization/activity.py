@@ -81,16 +81,16 @@ class EndpointState(StrEnum):
     DISABLED = "disabled"
 
 
-def _is_in(state: EndpointState) -> Any:
+def endpoint_is_in(state: EndpointState) -> Any:
     match state:
         case EndpointState.DISABLED:
             return col(WebhookEndpoint.disabled_at).is_not(None)
         case EndpointState.ENABLED:
             return col(WebhookEndpoint.disabled_at).is_(None)
         case EndpointState.FAILING:
-            return _is_in(EndpointState.ENABLED) & col(WebhookEndpoint.failing_since).is_not(None)
+            return endpoint_is_in(EndpointState.ENABLED) & col(WebhookEndpoint.failing_since).is_not(None)
         case EndpointState.PAUSED:
-            return _is_in(EndpointState.ENABLED) & (col(WebhookEndpoint.paused_until) > utc_now())
+            return endpoint_is_in(EndpointState.ENABLED) & (col(WebhookEndpoint.paused_until) > utc_now())
 
 
 @router.get("/webhook_endpoints", response_model=Page[WebhookEndpointOfProject])
@@ -104,7 +104,7 @@ def list_all_webhook_endpoints(
 ) -> Page[WebhookEndpointOfProject]:
     """List the webhook endpoints of all projects, newest first; `status` finds those that fail, or are disabled."""
     where = [*created_in(WebhookEndpoint), *_of_projects(WebhookEndpoint, project_id)]
-    where += [] if status is None else [_is_in(status)]
+    where += [] if status is None else [endpoint_is_in(status)]
     rows = list_all(session, WebhookEndpoint, *where, after=after, limit=limit)
     return Page.of([WebhookEndpointOfProject.of(row) for row in rows], limit)
 

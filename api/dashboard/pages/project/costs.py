@@ -1,0 +1,54 @@
+"""What a project has used and spent, by day and by model."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from api.auth.scopes import admin_scope
+from api.dashboard.pages.project.shown import OF_PROJECT, admin_calls, project_page
+from api.dashboard.view import AdminViewDep
+from api.http.pages import DASHBOARD
+from shared.budgets import costs
+from shared.budgets.costs import CostFilter, CostPage, GroupBy
+from shared.budgets.daily import day_of
+from shared.db.times import epoch, utc_now
+from shared.jobs.spending import usage
+
+router = APIRouter(
+    prefix=f"{DASHBOARD}{OF_PROJECT}/costs", include_in_schema=False, dependencies=[admin_scope("costs")]
+)
+
+BY_ITEM: tuple[GroupBy, ...] = ("line_item",)
+
+
+@router.get("")
+def list_costs(view: AdminViewDep, project_id: str, days: int = Query(30, ge=1, le=180)) -> Response:
+    """Show the costs of the last days, and the usage in them."""
+    now = utc_now()
+    start = day_of(now) - timedelta(days=days - 1)
+    used = usage.of_project(view.session, project_id, start, now)
+    wanted = CostFilter(BY_ITEM, (project_id,))
+    found = costs.page(view.session, wanted, start, None, days)
+    path = f"/costs?start_time={epoch(start)}&group_by[]=line_item&project_ids[]={project_id}&limit={days}"
+    return project_page(
+        view,
+        project_id,
+        "project/costs.html",
+        admin_calls(view, "GET", path),
+        usage=used,
+        days=days,
+        buckets=[each for each in reversed(found.data) if each.results],
+        by_item=sorted(_sums(found).items(), key=lambda each: -each[1]),
+    )
+
+
+def _sums(found: CostPage) -> dict[tuple[str, str], Decimal]:
+    """Return the sums of all days by line item and currency."""
+    sums: dict[tuple[str, str], Decimal] = {}
+    for bucket in found.data:
+        for each in bucket.results:
+            name = (each.line_item or "", each.amount.currency)
+            sums[name] = sums.get(name, Decimal()) + Decimal(each.amount.exact_value)
+    return sums
