@@ -12,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api.audit.middleware import AuditMiddleware
 from api.chat.clients import close_clients
+from api.dashboard.pages.datasets import UPLOAD
 from api.dashboard.routes import add_dashboard, add_dashboard_middlewares
 from api.docs_page import add_docs_page
 from api.http import errors
@@ -123,6 +124,7 @@ def _freeze_garbage_collector() -> None:
 def _add_middlewares(app: FastAPI, settings: Settings) -> None:
     limits_by_path = {
         "/v1/files": settings.max_file_bytes + FORM_OVERHEAD_BYTES,
+        UPLOAD: settings.max_file_bytes + FORM_OVERHEAD_BYTES,
         "/v1/uploads/*/parts": settings.max_part_bytes + FORM_OVERHEAD_BYTES,
         "/v1/chat/completions": settings.max_chat_bytes,
         "/v1/provider_webhooks/*": provider_webhooks.MAX_BYTES,

@@ -72,11 +72,13 @@ CHANGES: Mapping[str, Changes] = {
 }
 # POST routes without an audit event, and why.
 NO_CHANGES: Mapping[str, str] = {
+    "answer_of_one": "passes a request to the provider and stores nothing, as `create_chat_completion`",
     "choose_project": "only changes the session's cookie",
     "create_chat_completion": "passes a request to the provider and stores nothing",
     "create_part": "stores bytes; `complete_upload` records the file that they become",
     "create_sample_event": "sends a sample to the project's event streams",
     "create_sign_in_link": "opens nothing that its key does not open; what is then done is recorded as the key's",
+    "download_answers": "returns what the page has sent, and stores nothing",
     "receive_provider_webhook": "only makes a worker poll the job",
     "refuse": "always answers 501",
     "sign_in": "what is then done is recorded as the key's; a refusal is recorded",

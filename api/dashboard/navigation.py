@@ -7,6 +7,9 @@ from api.http.pages import DASHBOARD
 OF_A_PROJECT = (
     ("Start", ""),
     ("Jobs", "/jobs"),
+    ("Playground", "/playground"),
+    ("Datasets", "/datasets"),
+    ("Models", "/models"),
     ("Webhooks", "/webhooks"),
     ("Project", "/project"),
 )

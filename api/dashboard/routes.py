@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse
 from api.dashboard import static_files
 from api.dashboard.error_pages import ErrorPageMiddleware
 from api.dashboard.forms import FormRefused, show_refused
-from api.dashboard.pages import job, jobs, sign_in, start
+from api.dashboard.pages import datasets, job, jobs, models, new_job, playground, sign_in, start
 from api.dashboard.pages.operator import audit, state
 from api.dashboard.pages.operator import projects as all_projects
 from api.dashboard.pages.project import accounts, costs, keys, money, own
@@ -20,7 +20,11 @@ from shared.settings import get_settings
 PAGES = (
     start,
     jobs,
+    new_job,  # before the job of any id
     job,
+    playground,
+    datasets,
+    models,
     endpoints,
     deliveries,
     events,

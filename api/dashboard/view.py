@@ -3,6 +3,7 @@
 A page declares its scope as a route of the API does, and calls the same services.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from api.auth.deps import CHOSEN_PROJECT, AdminDep, CallerDep, OrganizationSessionDep, SessionDep
 from api.dashboard import rendering
 from api.http.pages import DASHBOARD
+from shared.database import transaction
 from shared.projects import service as projects
 from shared.projects.callers import Caller
 from shared.projects.models import Project
@@ -51,6 +53,12 @@ class View(AnyView):
     """A page of a project."""
 
     caller: Caller
+
+
+def show(request: Request, caller: Caller, page: Callable[[View], Response]) -> Response:
+    """Make a page in a transaction of its own: for a route that waits for something slow, and holds none meanwhile."""
+    with transaction(caller.project_id) as session:
+        return page(View(request, session, projects.get_project(session, caller.project_id), caller))
 
 
 class AdminView(AnyView):

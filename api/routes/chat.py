@@ -83,9 +83,16 @@ async def create_chat_completion(request: Request, caller: CallerDep, held: Unti
     The provider's answers and its errors are passed on in its words. Nothing is kept, so an `Idempotency-Key` means
     nothing here; and as all projects share one account there, the provider does not get to see it.
     """
+    return await answer(caller, held, await request.body(), request.scope.get(DEPLOYMENT))
+
+
+async def answer(
+    caller: Caller, held: AsyncExitStack, content: bytes, deployment: str | None = None
+) -> StreamingResponse:
+    """Pass on the body of a chat. What is to be undone afterwards is left to `held`."""
     limits = get_settings().chat
     await held.enter_async_context(slots.one(caller.project_id, limits.max_per_project, "The project"))
-    asked, body = decode(await request.body(), request.scope.get(DEPLOYMENT))
+    asked, body = decode(content, deployment)
     account = await anyio.to_thread.run_sync(_account, caller, asked)
     await held.enter_async_context(slots.one(owner_of(account), limits.max_per_account, "The account of this model"))
     deadline = asyncio.get_running_loop().time() + limits.timeout.total_seconds()
@@ -97,8 +104,8 @@ async def create_chat_completion(request: Request, caller: CallerDep, held: Unti
         raise ProviderUnavailable("The provider does not accept this installation's key: tell your operator")
     scrubber = Scrubber(key)
     headers = {name: scrubber.whole(value) for name, value in response.headers.items() if name in _PASSED_BACK}
-    answer = _pass_on(response, _decoder(response), scrubber)
-    return _Answer(answer, response.status_code, headers, deadline)
+    blocks = _pass_on(response, _decoder(response), scrubber)
+    return _Answer(blocks, response.status_code, headers, deadline)
 
 
 def _account(caller: Caller, asked: Asked) -> Account:

@@ -1,8 +1,9 @@
 """`/v1/datasets`: the contents, problems, statistics and estimated costs of training files."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
 
 from api.auth.deps import After, CallerDep, SessionDep
 from api.auth.scopes import scope
@@ -12,7 +13,7 @@ from shared.datasets import collection, reports
 from shared.datasets.models import DatasetStatus
 from shared.datasets.preview import ExamplePreview, preview
 from shared.datasets.prices import estimate
-from shared.datasets.storage import store
+from shared.datasets.storage import lines, store
 from shared.datasets.validation.overlap import overlap
 from shared.datasets.validation.rules.limits import rules
 from shared.datasets.views import DatasetCreate, DatasetPublic, EstimatePublic, Overlapping, ProblemPublic
@@ -22,6 +23,10 @@ from shared.jobs import dataset_views
 from shared.jobs.creation import fitness
 
 router = APIRouter(prefix="/v1/datasets", tags=["Datasets"], route_class=IdempotentRoute, dependencies=[scope("files")])
+NamePart = Annotated[
+    str | None,
+    Query(min_length=1, max_length=128, description="A part of the dataset's or its file's name"),
+]
 COMPARED_BYTES = 256 << 20  # takes seconds of one thread; a job's own check compares the whole files
 
 
@@ -46,10 +51,19 @@ def create_dataset(session: SessionDep, caller: CallerDep, new: DatasetCreate) -
 
 @router.get("", response_model=Page[DatasetPublic])
 def list_datasets(
-    session: SessionDep, caller: CallerDep, after: After = None, limit: Annotated[int, Query(ge=1, le=100)] = 20
+    session: SessionDep,
+    caller: CallerDep,
+    status: DatasetStatus | None = None,
+    name: NamePart = None,
+    after: After = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Page[DatasetPublic]:
-    """List the project's datasets, newest first: its files of purpose `fine-tune`, with the results of their checks."""
-    return Page.of(collection.list_datasets(session, caller.project_id, after=after, limit=limit), limit)
+    """List the project's datasets, newest first: its files of purpose `fine-tune`, with the results of their checks.
+
+    Of `status` `uploaded` are those whose check has not ended.
+    """
+    found = collection.list_datasets(session, caller.project_id, status=status, name=name, after=after, limit=limit)
+    return Page.of(found, limit)
 
 
 @router.get("/{dataset_id}", response_model=DatasetPublic)
@@ -76,6 +90,24 @@ def list_dataset_errors(
     dataset = collection.get_dataset(session, caller.project_id, dataset_id)
     found = collection.list_problems(session, dataset, code=code, severity=severity, after=after, limit=limit)
     return Page.of(found, limit)
+
+
+_AS_LINES: dict[int | str, dict[str, Any]] = {200: {"content": {"application/jsonl": {"schema": {"type": "string"}}}}}
+
+
+@router.get("/{dataset_id}/valid.jsonl", response_class=StreamingResponse, responses=_AS_LINES)
+def retrieve_valid_lines(caller: CallerDep, dataset_id: str) -> StreamingResponse:
+    """Return the lines of a dataset in which the check found no error, as JSON Lines, in their order.
+
+    Errors: 400 `dataset_not_checked` while the dataset is being checked, 400 `invalid_training_file` if it has more
+    errors than are kept.
+    """
+    with transaction(caller.project_id) as session:  # ends before the file is read, which may be slow
+        dataset = collection.get_dataset(session, caller.project_id, dataset_id)
+        wrong = collection.wrong_lines(session, dataset)
+    headers = {"content-disposition": f'attachment; filename="{dataset.id}.valid.jsonl"'}
+    content = lines.without(store.open_dataset(dataset.id), wrong)
+    return StreamingResponse(content, media_type="application/jsonl", headers=headers)
 
 
 @router.get("/{dataset_id}/preview", response_model=list[ExamplePreview])

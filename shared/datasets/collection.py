@@ -4,7 +4,7 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlmodel import Session, col
+from sqlmodel import Session, col, or_
 
 from shared.datasets import quota, reports
 from shared.datasets import service as datasets
@@ -12,6 +12,7 @@ from shared.datasets.models import Dataset, DatasetStatus, Purpose
 from shared.datasets.sources import Split, SplitSource, UrlSource
 from shared.datasets.storage import store
 from shared.datasets.storage.store import Stored
+from shared.datasets.validation.findings.codes import Severity
 from shared.datasets.validation.findings.report import Report
 from shared.datasets.views import DatasetCreate, DatasetPublic, ProblemPublic
 from shared.db.claims import make_due
@@ -89,9 +90,26 @@ def _add_parts(session: Session, whole: Dataset, split: Split, examples: int | N
         make_due(session, dataset)
 
 
-def list_datasets(session: Session, project_id: str, *, after: str | None, limit: int) -> list[DatasetPublic]:
-    """Return up to `limit` + 1 datasets, newest first, with their reports. The extra one means: there is more."""
-    rows = list_owned(session, Dataset, project_id, Dataset.purpose == Purpose.FINE_TUNE, after=after, limit=limit)
+def list_datasets(
+    session: Session,
+    project_id: str,
+    *,
+    status: DatasetStatus | None = None,
+    name: str | None = None,
+    after: str | None,
+    limit: int,
+) -> list[DatasetPublic]:
+    """Return up to `limit` + 1 datasets, newest first, with their reports. The extra one means: there is more.
+
+    `name`: a part of the name of the dataset or of its file, in any case.
+    """
+    where: list[Any] = [Dataset.purpose == Purpose.FINE_TUNE]
+    if status is not None:
+        where.append(Dataset.status == status)
+    if name is not None:
+        columns = (col(Dataset.name), col(Dataset.filename))
+        where.append(or_(*(column.icontains(name, autoescape=True) for column in columns)))
+    rows = list_owned(session, Dataset, project_id, *where, after=after, limit=limit)
     reports_by_id = reports.of_datasets(session, [row.id for row in rows])
     return [DatasetPublic.of(row, reports_by_id.get(row.id)) for row in rows]
 
@@ -132,6 +150,16 @@ def list_problems(
     later = numbered[ids.index(after) + 1 :] if after is not None else numbered
     wanted = (each for each in later if code in {None, each.code} and severity in {None, each.severity})
     return list(islice(wanted, limit + 1))
+
+
+def wrong_lines(session: Session, dataset: Dataset) -> set[int]:
+    """Return the numbers of the lines that have an error. Raises `Invalid` if the check has not kept all of them."""
+    report = get_report(session, dataset)
+    wrong = [each for each in reports.problems(session, dataset.id) if each.severity is Severity.ERROR]
+    if "check_stopped" in report.counts or len(wrong) < report.n_errors:
+        sentence = f"{dataset.id} has more errors than are listed: correct its cause, and upload it again"
+        raise Invalid(sentence, code="invalid_training_file")
+    return {each.line for each in wrong if each.line is not None}
 
 
 def get_report(session: Session, dataset: Dataset) -> Report:

@@ -13,14 +13,19 @@ from shared.datasets.validation.tokens.encoding import encoding
 from shared.datasets.validation.tokens.example_tokens import ExampleTokens
 
 MAX_SHOWN_TOKENS = 2_000  # per example
+MAX_TEXT_CHARACTERS = 10_000  # per message
 MAX_TOKEN_CHARACTERS = 64  # no token of the encodings is longer, repeated spaces excepted
 
 
 class MessagePreview(BaseModel):
-    """`pieces` are the tokens of the text, at most 2,000 in an example. `trained`: the model learns to write this."""
+    """`pieces` are the tokens of the text, at most 2,000 in an example. `trained`: the model learns to write this.
+
+    `text` has up to 10,000 characters, and the calls of tools after the message's own text.
+    """
 
     role: str
     trained: bool
+    text: str = ""
     pieces: list[str]
 
 
@@ -80,4 +85,5 @@ def _messages(messages: list[CountedMessage], encoding_name: str) -> Iterator[Me
         numbers = tokenizer.encode_ordinary(text)[:left]
         left -= len(numbers)
         pieces = [tokenizer.decode_single_token_bytes(number).decode(errors="replace") for number in numbers]
-        yield MessagePreview(role=message.role, trained=message.trained, pieces=pieces)
+        shown = "\n".join(filter(None, (message.content, message.calls)))[:MAX_TEXT_CHARACTERS]
+        yield MessagePreview(role=message.role, trained=message.trained, text=shown, pieces=pieces)

@@ -1,0 +1,186 @@
+"""A new job without code: its files, the model and what is tuned how, the estimate, and the job.
+
+All that was chosen is in the address, so each step can be sent to a colleague; without scripts each step is a page.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends
+from sqlmodel import Session
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.auth.scopes import scope
+from api.dashboard import job_draft
+from api.dashboard.job_draft import Draft
+from api.dashboard.pages.datasets import may
+from api.dashboard.snippets import calls
+from api.dashboard.view import View, ViewDep, redirect
+from api.http.pages import DASHBOARD
+from api.routes.datasets import estimate_dataset
+from shared.budgets import limits
+from shared.datasets import collection
+from shared.datasets.sources import Split
+from shared.datasets.views import DatasetCreate, DatasetPublic, EstimatePublic
+from shared.db.owned import get_owned
+from shared.errors import Invalid, NotFound, ServiceError
+from shared.jobs import model_list, tuned_models
+from shared.jobs import service as jobs
+from shared.jobs.models import Job
+from shared.projects import credentials
+from shared.projects.credentials import Account
+from shared.providers.dialects import Dialect
+from shared.providers.options import OPTIONS
+
+router = APIRouter(prefix=f"{DASHBOARD}/jobs/new", include_in_schema=False, dependencies=[scope("jobs")])
+OFFERED = 100  # datasets and models in a list; the id of any other can be in the address
+SHARE_FOR_VALIDATION = 0.1
+
+
+async def _form(request: Request) -> Draft:
+    return job_draft.read(await request.form(max_files=0, max_fields=64))
+
+
+FormDep = Annotated[Draft, Depends(_form)]
+
+
+@router.get("")
+def new_job(view: ViewDep) -> Response:
+    """Show the step that the address leads to."""
+    draft = job_draft.read(view.request.query_params)
+    if draft["from_job"] and not draft["training_file"]:
+        draft = job_draft.of_job(get_owned(view.session, Job, draft["from_job"], view.caller.project_id))
+    return _page(view, draft)
+
+
+@router.post("")
+def create_job(view: ViewDep, draft: FormDep) -> Response:
+    """Create the job; what refuses it is shown at its field."""
+    try:
+        with view.session.begin_nested():
+            job = jobs.create(view.session, view.caller, _request(view, draft))
+    except ServiceError as error:
+        return _page(view, draft, error, status=error.status)
+    return redirect(f"/jobs/{job.id}")
+
+
+@router.post("/split", dependencies=[scope("files")])
+def create_dataset(view: ViewDep, draft: FormDep) -> Response:
+    """Split the training file, and go on with its two parts."""
+    new = DatasetCreate(file_id=draft["training_file"], split=Split(fraction=SHARE_FOR_VALIDATION))
+    try:
+        with view.session.begin_nested():
+            whole = collection.create(view.session, view.caller.project_id, new, None)
+            training, validation = collection.parts(view.session, whole)
+    except ServiceError as error:
+        return _page(view, draft, error, status=error.status)
+    chosen = {**draft, "training_file": training.id, "validation_file": validation.id}
+    return redirect("/jobs/new?" + urlencode({name: text for name, text in chosen.items() if text}))
+
+
+def _page(view: View, draft: Draft, error: ServiceError | None = None, *, status: int = 200) -> Response:
+    view.caller.check("files:read")
+    field = job_draft.field_of(error.param, draft) if error else None
+    values: dict[str, Any] = {
+        "draft": draft,
+        "refusal": error.message if error else None,
+        "at": field,
+        "datasets": _datasets(view),
+        "dataset": None,
+    }
+    if draft["training_file"]:
+        values |= _chosen(view, draft)
+    return view.page("new_job/page.html", status=status, **values)
+
+
+def _datasets(view: View) -> list[DatasetPublic]:
+    """The newest datasets that a job may use."""
+    found = collection.list_datasets(view.session, view.caller.project_id, after=None, limit=OFFERED)
+    return [each for each in found if each.status != "error"][:OFFERED]
+
+
+def _chosen(view: View, draft: Draft) -> dict[str, Any]:
+    """What is shown once there is a training file: its check, what can be chosen, and the estimate."""
+    dataset = collection.get_dataset(view.session, view.caller.project_id, draft["training_file"])
+    estimate, reason = _estimate(view, draft) if draft["model"] else (None, None)
+    return {
+        "dataset": collection.show(view.session, dataset),
+        "models": _models(view),
+        "methods": job_draft.METHODS,
+        "options": _options(view.session, view.caller.project_id, draft["model"]),
+        "estimate": estimate,
+        "no_estimate": reason,
+        "spend_limit": _if_any(limits.get_spend_limit, view),
+        "approval_limit": _if_any(limits.get_approval_limit, view),
+        "snippets": _snippets(view, draft),
+    }
+
+
+def _models(view: View) -> list[str]:
+    if not may(view.caller, "models:read"):
+        return []
+    return [each.id for each in model_list.list_models(view.session, view.caller.project_id)[:OFFERED]]
+
+
+def _estimate(view: View, draft: Draft) -> tuple[EstimatePublic | None, str | None]:
+    method: Any = draft["method"] if draft["method"] in job_draft.METHODS else None
+    epochs = int(draft["n_epochs"]) if draft["n_epochs"].isdecimal() and len(draft["n_epochs"]) < 3 else None
+    try:
+        return estimate_dataset(view.session, view.caller, draft["training_file"], draft["model"], method, epochs), None
+    except Invalid as error:
+        return None, error.message
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A provider option: `kind` of its input, `values` to choose from, and what a value must be."""
+
+    name: str
+    kind: str
+    values: list[str]
+    must_be: str
+
+
+def _dialect(session: Session, project_id: str, model: str) -> Dialect:
+    """The dialect of the account that a job on this model would go to."""
+    if model:
+        try:
+            return Account.of(tuned_models.account_to_tune(session, project_id, model)).dialect
+        except NotFound:
+            pass
+    return Account.of(credentials.usable_by(session, project_id)[0]).dialect
+
+
+def _options(session: Session, project_id: str, model: str) -> list[Offered]:
+    known = OPTIONS[_dialect(session, project_id, model)]
+    return [
+        Offered(
+            name, job_draft.kind_of(option), [str(each) for each in getattr(option, "known", ())], option.sentence()
+        )
+        for name, option in known.items()
+    ]
+
+
+def _if_any(get: Any, view: View) -> Any:
+    try:
+        return get(view.session, view.caller.project_id)
+    except NotFound:
+        return None
+
+
+def _request(view: View, draft: Draft) -> Any:
+    like = get_owned(view.session, Job, draft["from_job"], view.caller.project_id) if draft["from_job"] else None
+    options = OPTIONS[_dialect(view.session, view.caller.project_id, draft["model"])]
+    return job_draft.request(draft, options, like)
+
+
+def _snippets(view: View, draft: Draft) -> dict[str, str]:
+    try:
+        body = _request(view, draft).model_dump(exclude_none=True)
+    except ServiceError:
+        return {}
+    arguments = ", ".join(f"{name}={value!r}" for name, value in body.items())
+    python = f"client.fine_tuning.jobs.create({arguments})"
+    return calls(view.request, "POST", "/fine_tuning/jobs", python, body=body)
