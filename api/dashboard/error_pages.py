@@ -5,6 +5,7 @@ It stands outside of the rate limits and the authentication, so that their error
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -13,7 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.dashboard.rendering import page
 from api.dashboard.session import cookie
-from api.http.pages import DASHBOARD, SIGN_IN, SIGN_IN_LINKS, is_page
+from api.dashboard.session.middleware import wanted
+from api.http.pages import DASHBOARD, ENTER, SIGN_IN, SIGN_IN_LINKS, is_page
 from shared.settings import get_settings
 
 _NEXT_STEPS = {
@@ -73,13 +75,15 @@ def _answer(request: Request, start: Message, body: bytes) -> Response:
 
 
 def _signed_out(request: Request, detail: dict[str, Any]) -> Response:
-    """Let a person sign in again. The form keeps what was wrong with the key that was sent."""
-    root = get_settings().root_path
-    again = f"{root}{SIGN_IN}?reason=ended"
+    """Let a person sign in again. The form keeps what was wrong with the key that was sent.
+
+    A part of a page keeps the cookie: the page that is loaded next says that the session has ended.
+    """
+    again = f"{get_settings().root_path}{SIGN_IN}?reason=ended"
     if "text/event-stream" in request.headers.get("accept", "") or "hx-request" in request.headers:
-        answer: Response = Response(status_code=401, headers={"hx-redirect": again})
-    elif request.method == "GET" and not request.url.path.endswith("/enter"):
-        answer = RedirectResponse(again, status_code=303)
+        return Response(status_code=401, headers={"hx-redirect": again})
+    if request.method == "GET" and request.url.path.removeprefix(get_settings().root_path) != ENTER:
+        answer: Response = RedirectResponse(f"{again}&next={quote(wanted(request))}", status_code=303)
     else:
         answer = page(request, "sign_in.html", status=401, wanted=DASHBOARD, problem=detail["message"])
     cookie.drop(answer)

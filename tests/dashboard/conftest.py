@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.dashboard.visitor import Visitor
+from tests.dashboard.visitor import PATIENCE_MS, Visitor
 from tests.world import Person
 
+expect.set_options(timeout=PATIENCE_MS)
 CHROMIUM = os.environ.get("TUNERY_TEST_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 QUIET = (
     "--headless",

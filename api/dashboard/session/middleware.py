@@ -67,7 +67,12 @@ def is_same_origin(headers: Headers) -> bool:
     return urlsplit(headers.get("origin", "")).netloc == headers.get("host")
 
 
+def wanted(request: Request) -> str:
+    """Return the page that was asked for, without the prefix of the deployment: where signing in leads."""
+    path, query = request.url.path.removeprefix(get_settings().root_path), request.url.query
+    return f"{path}?{query}" if query else path
+
+
 def _to_sign_in(request: Request) -> RedirectResponse:
-    root, query = get_settings().root_path, request.url.query
-    wanted = request.url.path.removeprefix(root) + (f"?{query}" if query else "")
-    return RedirectResponse(f"{root}{SIGN_IN}?next={quote(wanted)}", status_code=303)
+    address = f"{get_settings().root_path}{SIGN_IN}?next={quote(wanted(request))}"
+    return RedirectResponse(address, status_code=303)
