@@ -9,9 +9,9 @@ from api.dashboard import static_files
 from api.dashboard.error_pages import ErrorPageMiddleware
 from api.dashboard.forms import FormRefused, show_refused
 from api.dashboard.pages import datasets, job, jobs, models, new_job, playground, sign_in, start
-from api.dashboard.pages.operator import audit, state
+from api.dashboard.pages.operator import admin_keys, audit, state
 from api.dashboard.pages.operator import projects as all_projects
-from api.dashboard.pages.project import accounts, costs, keys, money, own
+from api.dashboard.pages.project import accounts, costs, keys, limits, money, own
 from api.dashboard.pages.webhooks import deliveries, endpoints, events
 from api.dashboard.session.middleware import SessionMiddleware
 from api.http.pages import DASHBOARD
@@ -33,9 +33,11 @@ PAGES = (
     accounts,
     costs,
     money,
+    limits,
     state,
     all_projects,
     audit,
+    admin_keys,
 )
 home = APIRouter(include_in_schema=False)
 
@@ -52,7 +54,8 @@ def add_dashboard(app: FastAPI) -> None:
     app.add_exception_handler(FormRefused, show_refused)
     for router in (home, static_files.router, sign_in.router, sign_in.for_admins):
         app.include_router(router)
-    app.include_router(state.of_accounts)
+    for router in (state.of_accounts, limits.of_projects):
+        app.include_router(router)
     for module in PAGES:
         app.include_router(module.router)
 

@@ -42,11 +42,14 @@ OF_AN_OPERATOR = {
     "project-account": "/projects/{project}/accounts/{account}",
     "project-budget": "/projects/{project}/budget",
     "project-costs": "/projects/{project}/costs",
+    "project-quotas": "/projects/{project}/quotas",
+    "project-rates": "/projects/{project}/rates",
     "project-email": "/projects/{project}/email",
     "operator": "/operator",
     "operator-projects": "/operator/projects",
     "operator-queue": "/operator/queue",
     "operator-accounts": "/operator/accounts",
+    "operator-admin-keys": "/operator/admin-keys",
     "audit": "/audit",
 }
 OPEN = {

@@ -146,6 +146,43 @@ def test_a_project_is_made_and_archived(browser: httpx2.Client) -> None:
     assert "new one" in browser.get("/operator/projects?include_archived=true").text
 
 
+def test_shares_quotas_and_rates_are_set_and_refused_at_their_fields(
+    alice: Person, operator: Operator, browser: httpx2.Client
+) -> None:
+    page = f"/projects/{alice.project_id}"
+    typed = {"name": "alice's team", "weight": "2.5", "max_active_jobs": "4", "files": "10", "api_keys": ""}
+    assert browser.post(f"{page}/quotas", data=typed).status_code == 303
+    found = operator.http.get(page).json()
+    assert (found["weight"], found["max_active_jobs"], found["quotas"]["files"]) == (2.5, 4, 10)
+    for field, wrong in (("weight", "heavy"), ("files", "-1"), ("max_active_jobs", "many")):
+        answer = browser.post(f"{page}/quotas", data={**typed, field: wrong})
+        assert (answer.status_code, f'id="{field}-error"' in answer.text) == (400, True), field
+    rates = f"{page}/rates/rl-{alice.project_id}"
+    assert browser.post(rates, data={"max_requests_per_1_minute": "5000", "max_open_jobs": ""}).status_code == 303
+    assert 'value="5000"' in browser.get(f"{page}/rates").text
+    assert browser.post(rates, data={"max_open_jobs": "x"}).status_code == 400
+    assert browser.post(f"{page}/rates/rl-proj_none", data={"max_open_jobs": "1"}).status_code == 404
+
+
+def test_an_admin_key_is_made_bound_rotated_and_revoked(alice: Person, browser: httpx2.Client) -> None:
+    page = "/operator/admin-keys"
+    typed = {"name": "auditor", "scopes": "admin:audit_logs:read", "allowed_networks": "127.0.0.0/8 ::1"}
+    secret = secret_of(browser.post(page, data=typed))
+    with a_browser(alice.base_url) as auditor:
+        sign_in(auditor, secret)
+        assert auditor.get("/audit").status_code == 200
+        assert auditor.get(page).status_code == 403
+    listing = browser.get(page).text
+    assert secret not in listing
+    path = f"{page}/" + listing.split(f'href="/dashboard{page}/')[1].split('"')[0]
+    assert "auditor" in browser.get(path).text
+    assert browser.post(path, data={"allowed_networks": "nowhere"}).status_code == 400
+    assert browser.post(path, data={"allowed_networks": ""}).status_code == 303
+    assert secret_of(browser.post(f"{path}/rotate_secret")) != secret
+    assert browser.post(f"{path}/revoke").status_code == 303
+    assert browser.get(path).status_code == 404
+
+
 def test_the_audit_log_is_filtered(alice: Person, bob: Person, browser: httpx2.Client) -> None:
     for person in (alice, bob):
         browser.post(f"/projects/{person.project_id}/keys", data={"name": "audited"})
