@@ -7,8 +7,12 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
+from tests.api.accounts import admin, give
 from tests.dashboard.signed_in import a_browser, sign_in
-from tests.world import Person, work
+from tests.world import Person, Sandbox, work
+
+__all__ = ["admin"]
+HOSTILE = "<img src=x onerror=alert(1)>"
 
 
 @pytest.fixture
@@ -100,6 +104,45 @@ def test_the_same_again_is_filled_from_the_job_and_keeps_what_no_field_shows(
     job = created(alice, browser.post("/jobs/new", data=changed))
     assert job["method"]["supervised"]["hyperparameters"]["n_epochs"] == 3
     assert (job["user_provided_suffix"], job["integrations"][0]["type"]) == (None, "wandb")
+
+
+def test_the_options_of_the_accounts_kind_of_provider_are_offered_and_judged(
+    admin: httpx2.Client, alice: Person, sandbox: Sandbox, browser: httpx2.Client
+) -> None:
+    give(admin, alice, sandbox, dialect="trainer")
+    file = alice.upload()
+    work(2)
+    page = browser.get("/jobs/new", params=form(file)).text
+    for name in ("rank", "quantization", "full", "targets"):
+        assert f'name="option.{name}"' in page
+    wrong = browser.post("/jobs/new", data={**form(file), "option.rank": "0"})
+    before, _, after = wrong.text.partition('id="problem"')
+    assert "from 1 to 512" in after.partition("</label>")[0]
+    assert 'name="option.rank"' in before[before.rindex("<label") :]
+    options = {"option.rank": "8", "option.full": "false", "option.targets": "q_proj, v_proj", "option.warmup": ""}
+    job = created(alice, browser.post("/jobs/new", data={**form(file), **options}))
+    assert job["provider_options"] == {"rank": 8, "full": False, "targets": ["q_proj", "v_proj"]}
+    again = browser.get("/jobs/new", params={"from_job": job["id"]}).text
+    assert 'value="q_proj, v_proj"' in again
+
+
+def test_what_remains_of_the_budget_and_who_must_approve_is_told_before(
+    admin: httpx2.Client, alice: Person, browser: httpx2.Client
+) -> None:
+    limit = {"currency": "USD", "interval": "month", "threshold_amount": 5_000}
+    admin.post(f"/organization/projects/{alice.project_id}/spend_limit", json=limit).raise_for_status()
+    file = alice.upload()
+    work(2)
+    assert "$50.00 of $50.00 remain this month" in browser.get("/jobs/new", params=form(file)).text
+
+
+def test_hostile_texts_stay_texts(alice: Person, browser: httpx2.Client) -> None:
+    job = alice.create_job(suffix=HOSTILE, metadata={HOSTILE: "\u202e"}, training_file=alice.upload(name=HOSTILE))
+    work()
+    for query in ({}, {"from_job": job}, {"training_file": "", "model": HOSTILE, "from_job": job}):
+        page = browser.get("/jobs/new", params=query).text
+        assert "<img" not in page
+        assert "&lt;img" in page
 
 
 def test_what_belongs_to_another_project_is_not_found(alice: Person, bob: Person) -> None:
