@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from tests.api.accounts import admin, give
-from tests.dashboard.signed_in import a_browser, sign_in
+from tests.dashboard.signed_in import a_browser, key_of, sign_in
 from tests.world import Person, Sandbox, work
 
 __all__ = ["admin"]
@@ -155,3 +155,18 @@ def test_what_belongs_to_another_project_is_not_found(alice: Person, bob: Person
         assert browser.post("/jobs/new", data=form(file)).status_code == 404
         assert browser.post("/jobs/new/split", data=form(file)).status_code == 404
     assert bob.http.get("/fine_tuning/jobs").json()["data"] == []
+
+
+def test_a_key_needs_the_scopes_of_files_too(alice: Person) -> None:
+    file = alice.upload()
+    work(2)
+    _, of_jobs = key_of(alice, scopes=["jobs:read", "jobs:write"])
+    _, of_readers = key_of(alice, scopes=["jobs:write", "jobs:read", "files:read"])
+    with a_browser(alice.base_url) as browser:
+        sign_in(browser, of_jobs)
+        assert browser.get("/jobs/new").status_code == 403
+        assert browser.post("/jobs/new", data=form(file)).status_code == 303
+    with a_browser(alice.base_url) as browser:
+        sign_in(browser, of_readers)
+        assert browser.get("/jobs/new").status_code == 200
+        assert browser.post("/jobs/new/split", data=form(file)).status_code == 403

@@ -66,9 +66,10 @@ def create_job(view: ViewDep, draft: FormDep) -> Response:
     return redirect(f"/jobs/{job.id}")
 
 
-@router.post("/split", dependencies=[scope("files")])
+@router.post("/split")
 def create_dataset(view: ViewDep, draft: FormDep) -> Response:
     """Split the training file, and go on with its two parts."""
+    view.caller.check("files:write")
     new = DatasetCreate(file_id=draft["training_file"], split=Split(fraction=SHARE_FOR_VALIDATION))
     try:
         with view.session.begin_nested():
