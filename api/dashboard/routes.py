@@ -11,7 +11,7 @@ from api.dashboard.forms import FormRefused, show_refused
 from api.dashboard.pages import datasets, job, jobs, models, new_job, playground, sign_in, start
 from api.dashboard.pages.operator import admin_keys, audit, state
 from api.dashboard.pages.operator import projects as all_projects
-from api.dashboard.pages.project import accounts, costs, keys, limits, money, own
+from api.dashboard.pages.project import accounts, approvals, costs, keys, limits, money, own
 from api.dashboard.pages.webhooks import deliveries, endpoints, events
 from api.dashboard.session.middleware import SessionMiddleware
 from api.http.pages import DASHBOARD
@@ -34,6 +34,7 @@ PAGES = (
     costs,
     money,
     limits,
+    approvals,
     state,
     all_projects,
     audit,

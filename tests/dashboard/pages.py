@@ -42,6 +42,7 @@ OF_AN_OPERATOR = {
     "project-account": "/projects/{project}/accounts/{account}",
     "project-budget": "/projects/{project}/budget",
     "project-costs": "/projects/{project}/costs",
+    "project-approvals": "/projects/{project}/approvals",
     "project-quotas": "/projects/{project}/quotas",
     "project-rates": "/projects/{project}/rates",
     "project-email": "/projects/{project}/email",

@@ -183,6 +183,22 @@ def test_an_admin_key_is_made_bound_rotated_and_revoked(alice: Person, browser: 
     assert browser.get(path).status_code == 404
 
 
+def test_a_job_that_waits_is_approved_or_rejected_with_a_reason(alice: Person, browser: httpx2.Client) -> None:
+    page = f"/projects/{alice.project_id}"
+    browser.post(f"{page}/budget/approval", data={"approval_amount": "0"})
+    first, second = alice.create_job(), alice.create_job()
+    work(4)
+    shown = browser.get(f"{page}/approvals").text
+    assert first in shown
+    assert second in shown
+    assert browser.post(f"{page}/approvals/{first}/approve").status_code == 303
+    assert browser.post(f"{page}/approvals/{second}/reject", data={"reason": "x" * 501}).status_code == 400
+    assert browser.post(f"{page}/approvals/{second}/reject", data={"reason": "too dear"}).status_code == 303
+    assert "Nothing waits for approval" in browser.get(f"{page}/approvals").text
+    job = alice.http.get(f"/fine_tuning/jobs/{second}").json()
+    assert (job["status"], "too dear" in str(job["error"])) == ("cancelled", True)
+
+
 def test_the_audit_log_is_filtered(alice: Person, bob: Person, browser: httpx2.Client) -> None:
     for person in (alice, bob):
         browser.post(f"/projects/{person.project_id}/keys", data={"name": "audited"})

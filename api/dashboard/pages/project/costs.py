@@ -1,5 +1,6 @@
 """What a project has used and spent, by day and by model."""
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 
@@ -7,6 +8,8 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api.auth.scopes import admin_scope
+from api.dashboard import rendering
+from api.dashboard.pages.project.cost_chart import bars
 from api.dashboard.pages.project.shown import OF_PROJECT, admin_calls, project_page
 from api.dashboard.view import AdminViewDep
 from api.http.pages import DASHBOARD
@@ -15,6 +18,7 @@ from shared.budgets.costs import CostFilter, CostPage, GroupBy
 from shared.budgets.daily import day_of
 from shared.db.times import epoch, utc_now
 from shared.jobs.spending import usage
+from shared.projects import service as projects
 
 router = APIRouter(
     prefix=f"{DASHBOARD}{OF_PROJECT}/costs", include_in_schema=False, dependencies=[admin_scope("costs")]
@@ -42,6 +46,15 @@ def list_costs(view: AdminViewDep, project_id: str, days: int = Query(30, ge=1, 
         buckets=[each for each in reversed(found.data) if each.results],
         by_item=sorted(_sums(found).items(), key=lambda each: -each[1]),
     )
+
+
+@router.get("/chart")
+def show_chart(view: AdminViewDep, project_id: str, days: int = Query(30, ge=1, le=180)) -> Response:
+    """Return the options of the chart, for ECharts."""
+    projects.get_project(view.session, project_id)
+    start = day_of(utc_now()) - timedelta(days=days - 1)
+    found = costs.page(view.session, CostFilter(BY_ITEM, (project_id,)), start, None, days)
+    return rendering.data(view.request, json.dumps(bars(found.data)))
 
 
 def _sums(found: CostPage) -> dict[tuple[str, str], Decimal]:
