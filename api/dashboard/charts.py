@@ -15,6 +15,12 @@ _ACCURACIES = {
 COLOURS = {"Training": "#6366f1", "Validation": "#d97706", "Full validation": "#059669"}
 SYMBOLS_BELOW = 60  # points of a curve: fewer are drawn as dots too, or one alone would not be seen
 SMOOTHING = (0.0, 0.6, 0.9)
+_NOTHING_YET = {
+    "text": "No metrics yet: they come with the first step",
+    "left": "center",
+    "top": "middle",
+    "textStyle": {"fontSize": 14, "fontWeight": "normal", "color": "#8b8b96"},
+}
 
 
 def curves(metrics: JobMetrics, checkpoints: Sequence[int], *, is_log: bool, smoothing: float) -> dict[str, Any]:
@@ -29,6 +35,8 @@ def curves(metrics: JobMetrics, checkpoints: Sequence[int], *, is_log: bool, smo
     series = [each for _, found in panes for each in found]
     if series and checkpoints:
         series[0]["markLine"] = _marks(checkpoints)
+    if not series:
+        return {"backgroundColor": "transparent", "title": _NOTHING_YET}
     many = len(panes) > 1
     return {
         "backgroundColor": "transparent",

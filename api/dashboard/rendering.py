@@ -41,7 +41,7 @@ environment.globals |= {"static": static_files.address, "version": VERSION}
 
 
 def render(request: Request, template: str, **values: Any) -> str:
-    """Render a template with what every one may use; docs/dashboard.md lists it."""
+    """Render a template with what every one may use; CONTRIBUTING.md lists it."""
     root = get_settings().root_path
     path = request.url.path.removeprefix(root)
     session: Session | None = request.scope.get(cookie.SCOPE)
