@@ -73,6 +73,14 @@ def test_a_dataset_is_split_once_and_shows_its_parts(alice: Person, browser: htt
     assert f"/datasets/{file}" in browser.get(f"/datasets/{shown['training_dataset']}").text
 
 
+def test_two_datasets_are_compared(alice: Person, bob: Person, browser: httpx2.Client) -> None:
+    file, other, bobs = alice.upload(lines(12)), alice.upload(lines(15)), bob.upload()
+    work()
+    page = browser.get(f"/datasets/{file}", params={"other": other}).text
+    assert "Of 12 examples, 12 are in" in page
+    assert browser.get(f"/datasets/{file}", params={"other": bobs}).status_code == 404
+
+
 def test_a_dataset_that_a_job_needs_is_not_deleted(alice: Person, browser: httpx2.Client) -> None:
     file = alice.upload()
     job = alice.create_job(training_file=file)

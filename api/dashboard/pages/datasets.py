@@ -34,7 +34,7 @@ from shared.projects.callers import Caller
 
 router = APIRouter(prefix=f"{DASHBOARD}/datasets", include_in_schema=False, dependencies=[scope("files")])
 UPLOAD = f"{DASHBOARD}/datasets/upload"  # its body may be as large as a file
-SHOWN, SHOWN_PROBLEMS, SHOWN_EXAMPLES, SHOWN_JOBS = 25, 10, 3, 20
+SHOWN, SHOWN_PROBLEMS, SHOWN_EXAMPLES, SHOWN_JOBS, COMPARABLE = 25, 10, 3, 20, 50
 Status = Literal["", "uploaded", "processed", "error"]
 Text = Annotated[str, Query(max_length=128)]
 
@@ -68,9 +68,16 @@ async def create_file(request: Request, caller: CallerDep) -> Response:
 
 
 @router.get("/{dataset_id}")
-def retrieve_dataset(view: ViewDep, dataset_id: str, code: Text = "", after: After = None) -> Response:
-    """Show a dataset."""
-    return _page(view, dataset_id, code, after)
+def retrieve_dataset(
+    view: ViewDep, dataset_id: str, code: Text = "", after: After = None, other: Text = ""
+) -> Response:
+    """Show a dataset; with `other`, which examples another one has too."""
+    if not other:
+        return _page(view, dataset_id, code, after)
+    try:
+        return _page(view, dataset_id, code, after, overlap=api.compare_datasets(view.caller, dataset_id, other))
+    except Invalid as error:
+        return _page(view, dataset_id, code, after, refusal=error.message)
 
 
 def _page(view: View, dataset_id: str, code: str = "", after: str | None = None, **more: Any) -> Response:
@@ -85,8 +92,14 @@ def _page(view: View, dataset_id: str, code: str = "", after: str | None = None,
         "used_by": _jobs(view, public.jobs or []),
         "snippets": _snippets(view, dataset_id),
         "refusal": None,
+        "others": [each for each in _newest(view) if each.id != dataset_id],
+        "overlap": None,
     }
     return view.page("datasets/page.html", **values | more)
+
+
+def _newest(view: View) -> list[DatasetPublic]:
+    return collection.list_datasets(view.session, view.caller.project_id, after=None, limit=COMPARABLE)
 
 
 @dataclass(frozen=True)
