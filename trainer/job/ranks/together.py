@@ -23,7 +23,7 @@ def join(file: Path, rank: int, count: int, device: str) -> None:
         torch.cuda.set_device(rank)
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if gpu else "gloo",
-        init_method=file.as_uri(),
+        store=dist.FileStore(str(file), count),  # a file:// address is not unquoted: a space in it waits for ever
         rank=rank,
         world_size=count,
         timeout=_PATIENCE,
