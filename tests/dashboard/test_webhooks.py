@@ -1,6 +1,7 @@
 """The pages of webhooks: forms that keep what was typed, secrets that are shown once, nothing of another project."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 
 from shared.database import transaction
 from shared.projects import service as projects
+from shared.webhooks.models import WebhookDelivery
 from tests.dashboard.administration import HOSTILE, endpoint
 from tests.dashboard.signed_in import a_browser, sign_in
-from tests.world import Person, work
+from tests.servers import Receiver
+from tests.worker.support import ids as row_ids
+from tests.world import Person, step, work
 
 NEW = {"name": "Jobs", "url": "https://example.com/hook", "event_types": "fine_tuning.job.succeeded"}
 
@@ -89,6 +93,31 @@ def test_a_delivery_shows_its_attempt_and_is_sent_again(alice: Person, browser: 
     assert browser.get(f"/webhooks/endpoints/{hook}/deliveries?since=yesterday").status_code == 400
     event = browser.get(f"/webhooks/events/{row['event_id']}")
     assert row["object_id"] in event.text
+
+
+def while_working(post: Callable[[], Any]) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(post)
+        while not answer.done():
+            for delivery_id in row_ids(WebhookDelivery):
+                step(WebhookDelivery, delivery_id)
+        return answer.result()
+
+
+def test_a_sample_is_sent_and_its_answer_or_error_is_shown(
+    alice: Person, browser: httpx2.Client, receiver: Receiver
+) -> None:
+    receiver.body = b"<b>thanks</b>"
+    for url, shown in ((receiver.url, "<code>200</code>"), ("https://127.0.0.1:9/hook", "refused")):
+        browser.post("/webhooks", data={**NEW, "url": url})
+        page = f"/webhooks/endpoints/{listed(alice)[0]['id']}"
+        answer = while_working(lambda: browser.post(f"{page}/test", data={"event_type": "dataset.failed"}))  # noqa: B023
+        assert answer.headers["location"] == f"/dashboard{page}/deliveries"
+        deliveries = browser.get(f"{page}/deliveries").text
+        assert "dataset.failed" in deliveries
+        assert shown in deliveries
+    [sent] = receiver.events
+    assert sent["type"] == "dataset.failed"
 
 
 def test_missed_events_are_recovered_and_a_wrong_time_is_told(alice: Person, browser: httpx2.Client) -> None:
