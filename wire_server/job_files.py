@@ -10,6 +10,7 @@ from wire_server.state import State
 from wire_server.training_file import METHODS, Contents
 
 MIN_EXAMPLES = 10
+METRICS_NAME = "step_metrics.csv"
 RESULT_COLUMNS = {
     "step": "step",
     "train_loss": "train_loss",
@@ -46,19 +47,23 @@ def _problem(job: Job, method: str, contents: Contents, kind: str, least: int) -
     return None
 
 
-def write_metrics(state: State, metrics: Iterable[Mapping[str, Any]], now: int) -> str:
-    """Makes the result file of a job from its metrics, oldest first; the file's id."""
+def write_metrics(state: State, metrics: Iterable[Mapping[str, Any]]) -> Path:
+    """Writes the table of a job's metrics, oldest first; no row points to it yet."""
     path = state.new_path()
-    with path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(RESULT_COLUMNS)
-        rows.writerows([each.get(name, "") for name in RESULT_COLUMNS.values()] for each in metrics)
-    return keep_result(state, path, "step_metrics.csv", now)
+    try:
+        with path.open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(RESULT_COLUMNS)
+            rows.writerows([each.get(name, "") for name in RESULT_COLUMNS.values()] for each in metrics)
+        state.flush(path)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    return path
 
 
 def keep_result(state: State, path: Path, filename: str, now: int) -> str:
-    """Makes a result file of the bytes at `path`; the file's id."""
-    state.flush(path)
+    """Makes a result file of the bytes at `path`, which are on the disk; the file's id."""
     file = FileObject(
         id=new_id("file-", 22),
         bytes=path.stat().st_size,

@@ -9,7 +9,7 @@ from sandbox.runs import Run, Script
 from sandbox.state import SandboxState
 from sandbox.training.curve import Curve
 from sandbox.training.hyperparameters import automatic, steps_per_epoch
-from wire_server.job_files import first_problem, write_metrics
+from wire_server.job_files import METRICS_NAME, first_problem, keep_result, write_metrics
 from wire_server.records import JobError, Model, new_model_name
 
 VALIDATING_SECONDS, QUEUED_SECONDS, FINISHING_SECONDS = 2.0, 1.5, 1.0
@@ -150,7 +150,8 @@ def _succeed(run: Run, state: SandboxState) -> None:
     run.add_event(f"New fine-tuned model created: {name}")
     run.add_event(f"Usage policy checks of {name} passed", data={"blocked": False})
     job.trained_tokens = run.training.tokens * int(run.hyperparameters["n_epochs"])
-    job.result_files = [write_metrics(state, run.metrics, int(run.clock))]
+    table = write_metrics(state, run.metrics)
+    job.result_files = [keep_result(state, table, METRICS_NAME, int(run.clock))]
     run.succeed(name)
 
 

@@ -48,6 +48,16 @@ def test_a_size_or_a_sum_that_does_not_fit_is_refused_and_can_be_mended(sandbox:
     assert sandbox.openai.uploads.complete(upload.id, part_ids=[first, second]).status == "completed"
 
 
+def test_a_part_is_named_once_and_parts_are_bounded(sandbox: Sandbox) -> None:
+    upload = begin(sandbox, 60)
+    part = send(sandbox, upload, FIRST)
+    with pytest.raises(BadRequestError, match="named twice"):
+        sandbox.openai.uploads.complete(upload.id, part_ids=[part, part])
+    send(sandbox, upload, b" " * 499_000)
+    with pytest.raises(BadRequestError, match="cancel it, and begin anew"):
+        send(sandbox, upload, b" " * 1_200)
+
+
 def test_an_upload_that_is_over_takes_nothing_more(sandbox: Sandbox) -> None:
     upload = begin(sandbox)
     assert sandbox.openai.uploads.cancel(upload.id).status == "cancelled"

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from trainer.server import job_folder, runner
+from trainer.server import job_folder, runner, setbacks
 from trainer.server.engine import Trainer
 from trainer.server.processes.local import ThisMachine
 from trainer.server.processes.protocol import Ended
@@ -19,8 +20,6 @@ from trainer.server.settings import Settings
 from trainer.server.store import TrainerStore
 from wire_server.records import Job
 from wire_server.training_file import Contents
-
-pytestmark = pytest.mark.anyio
 
 DONE = {"event": "done", "step": 1, "trained_tokens": 10, "peak_bytes": 1}
 
@@ -62,6 +61,7 @@ def trained(trainer: Trainer) -> Run:
     return run
 
 
+@pytest.mark.anyio
 async def test_a_full_disk_is_said_once_and_holds_no_slot(
     trainer: Trainer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -88,3 +88,46 @@ async def test_a_full_disk_is_said_once_and_holds_no_slot(
     await trainer.runner._look()
     assert run.job.status == "succeeded"
     assert len(run.job.result_files) == 2
+
+
+class Machines:
+    """They start nothing, and cannot say what an earlier server has left."""
+
+    slots, threads, outlive_server = ["cpu"], 1, False
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+
+    def start(self, run: Run) -> Any:
+        self.started.append(run.id)
+        raise OSError("nothing can be started")
+
+    def find(self, run: Run) -> None:
+        raise OSError(f"the folder of {run.id} is away")
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.anyio
+async def test_what_was_told_while_no_server_listened_is_read_before_anything_is_started(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, machines = trained(trainer), Machines()
+    monkeypatch.setattr(trainer.runner, "machines", machines)
+    work = asyncio.create_task(trainer.runner.work())
+    while not run.is_over:
+        await asyncio.sleep(0)
+    trainer.runner.stop()
+    await work
+    assert (run.job.status, machines.started) == ("succeeded", [])
+
+
+def test_a_job_that_a_cluster_loses_again_and_again_fails_and_waits_longer_each_time(trainer: Trainer) -> None:
+    run = trained(trainer)
+    waits = [setbacks.count_loss(run, "its actor did not start") for _ in range(setbacks.MAX_LOSSES - 1)]
+    assert waits == sorted(waits)
+    assert (run.job.status, waits[0], waits[-1]) == ("running", 2.0, setbacks.LONGEST_WAIT_SECONDS)
+    setbacks.count_loss(run, "its actor did not start")
+    assert run.job.error is not None
+    assert "its actor did not start" in run.job.error.message

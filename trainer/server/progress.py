@@ -1,14 +1,15 @@
 """What a job's process tells, as the wire shows it: events, metrics, checkpoints, and the end."""
 
+import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from trainer.server.records import TunedModel
 from trainer.server.run import Run
 from trainer.server.state import TrainerState
-from wire_server.job_files import keep_result, write_metrics
+from wire_server.job_files import METRICS_NAME, keep_result, write_metrics
 from wire_server.records import (
     Checkpoint,
     JobError,
@@ -16,14 +17,27 @@ from wire_server.records import (
     new_model_name,
 )
 
+log = logging.getLogger("trainer")
+
 Line = dict[str, Any]
 NOT_METRICS = frozenset({"event", "step"})
+
+
+def tell_all(run: Run, state: TrainerState, lines: Iterable[Line]) -> None:
+    """A line that cannot be understood is logged and passed over."""
+    for line in lines:
+        try:
+            tell(run, state, line)
+        except (KeyError, TypeError, ValueError):
+            log.exception("%s: its process told what cannot be understood: %s", run.id, line)
 
 
 def tell(run: Run, state: TrainerState, line: Line) -> None:
     """Applies one line of `lines.jsonl`. What was told before is passed over: steps are done again after a kill."""
     if not run.is_over and (told := TOLD.get(str(line.get("event")))):
         told(run, state, line)
+        if run.is_over:
+            forget_pruned(run, state)
 
 
 def _started(run: Run, state: TrainerState, line: Line) -> None:
@@ -40,7 +54,7 @@ def _step(run: Run, state: TrainerState, line: Line) -> None:
     step, kept = int(line["step"]), run.kept
     if step <= kept.last_step:
         return
-    kept.last_step, kept.failures = step, 0
+    kept.last_step, kept.failures, kept.losses = step, 0, 0
     kept.metrics = {"step": step} | _metrics(line)
     if run.job.status == "running":
         run.job.estimated_finish = run.estimate()
@@ -123,8 +137,9 @@ def _done(run: Run, state: TrainerState, line: Line) -> None:
     name = str(run.kept.spec["model"])
     metrics = _rows(event.data or {} for event in state.store.metrics(run.id))
     packed, now = "model.zip" if run.kept.spec["options"]["full"] else "adapter.zip", int(run.now())
+    table = write_metrics(state, metrics)
     run.job.result_files = [
-        write_metrics(state, metrics, now),
+        keep_result(state, table, METRICS_NAME, now),
         keep_result(state, Path(line["packed"]), packed, now),
     ]
     run.job.trained_tokens = int(line["trained_tokens"])

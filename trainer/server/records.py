@@ -20,7 +20,8 @@ class TunedModel(records.TunedModel, kw_only=True):
 class KeptRun(Struct, kw_only=True):
     """What is kept of a job. `spec`: `job.json` without what is decided when a process is started.
 
-    `offset`: bytes of `lines.jsonl` that are told. `failures`: ends without a word since the last new step.
+    `offset`: bytes of `lines.jsonl` that are told. `failures`: ends without a word since the last new step; `losses`:
+    processes that a cluster lost since then.
     `attempt`: how often its process was started in a cluster; `in_cluster`: whether the last of them may go on there.
     """
 
@@ -37,5 +38,6 @@ class KeptRun(Struct, kw_only=True):
     total_steps: int = 0
     metrics: dict[str, float] = {}
     failures: int = 0
+    losses: int = 0
     attempt: int = 0
     in_cluster: bool = False

@@ -3,15 +3,15 @@
 import asyncio
 import logging
 import sqlite3
+from pathlib import Path
 from typing import Any
 
-from trainer.server import job_folder, progress
+from trainer.server import job_folder, progress, setbacks
 from trainer.server.hyperparameters import automatic, decide
 from trainer.server.processes.protocol import KILLED, PAUSED, Ended, JobProcess, Machines
 from trainer.server.run import Run
 from trainer.server.state import TrainerState
 from wire_server.job_files import first_problem
-from wire_server.records import JobError
 
 log = logging.getLogger("trainer")
 
@@ -20,8 +20,6 @@ BUSY_SECONDS, IDLE_SECONDS = 0.2, 2.0
 UNREAD_SECONDS = 30
 """Between two tries to keep what a process has told."""
 SHUTDOWN_SECONDS = 60
-MAX_FAILURES = 3
-"""How often in a row a process may end without a new step and without a word."""
 
 
 class Runner:
@@ -34,6 +32,8 @@ class Runner:
         """Processes that have ended, but not all that they told is kept yet."""
         self._try_again: dict[str, float] = {}
         """When what a process told is read again, after it could not be kept."""
+        self._start_at: dict[str, float] = {}
+        """When a job is started again whose process was lost."""
         self._wake = asyncio.Event()
         self._is_stopping = False
 
@@ -46,6 +46,7 @@ class Runner:
         if process := self._processes.get(run.id):
             process[0].ask_to_cancel()
         else:
+            self.state.save()  # what goes now is no longer needed only once that is kept
             self._tidy(run)
 
     def pause(self, run: Run) -> None:
@@ -57,6 +58,8 @@ class Runner:
         self._find_processes()
         for run in [run for run in self.state.runs.values() if run.is_over and run.id not in self._processes]:
             self._tidy(run)  # a kill may have come before
+        for run in [run for run in self.state.runs.values() if not run.is_over]:
+            await self._hear(run)  # what a process told while no server listened, its end included
         while not self._is_stopping:
             try:
                 await self._look()
@@ -79,7 +82,12 @@ class Runner:
     def _find_processes(self) -> None:
         """Those that have outlived the server before."""
         for id, run in self.state.runs.items():
-            if process := self.machines.find(run):
+            try:
+                process = self.machines.find(run)
+            except OSError as error:
+                log.error("%s: what may be left of its process cannot be told to leave: %s", id, error)
+                continue
+            if process:
                 self._processes[id] = process, self.slots[0]
 
     def stop(self) -> None:
@@ -119,6 +127,7 @@ class Runner:
 
     async def _hear(self, run: Run) -> None:
         """Reads what a process has told, and finishes with it if it has ended."""
+        was_over = run.is_over
         try:
             await self._read(run)
         except (OSError, sqlite3.Error) as error:
@@ -128,6 +137,8 @@ class Runner:
             if not run.is_over:
                 return
         self._try_again.pop(run.id, None)
+        if run.is_over and not was_over and run.id in self._processes:
+            self._processes[run.id][0].ask_to_cancel()  # it has nothing more to do
         if ended := self._ended.pop(run.id, None):
             run.kept.in_cluster = False
             self._left(run, ended)
@@ -139,11 +150,12 @@ class Runner:
             if offset == run.kept.offset:
                 return
             packed = await self._packed(run, lines)
-            for line in lines:
-                try:
-                    progress.tell(run, self.state, line | packed)
-                except (KeyError, TypeError, ValueError):
-                    log.exception("%s: its process told what cannot be understood: %s", run.id, line)
+            try:
+                progress.tell_all(run, self.state, [line | packed for line in lines])
+            except OSError:
+                if packed:  # no row points to it
+                    Path(packed["packed"]).unlink(missing_ok=True)
+                raise
             run.kept.offset = offset
             self.state.save()
 
@@ -165,12 +177,14 @@ class Runner:
         progress.forget_pruned(run, self.state)
         if run.is_over:
             self._tidy(run)
-        elif run.job.status not in ("queued", "running") or self._is_stopping:
             return
-        elif ended.lost:
-            run.add_event(f"The training process was lost and is started again: {ended.lost}", level="warn")
+        if run.job.status not in ("queued", "running") or self._is_stopping:
+            return
+        if ended.lost:
+            self._start_at[run.id] = self.state.now() + setbacks.count_loss(run, ended.lost)
         elif ended.code != PAUSED:
-            self._count_failure(run, f"ended with code {ended.code}", is_killed=ended.code == KILLED)
+            setbacks.count_failure(run, f"ended with code {ended.code}", is_killed=ended.code == KILLED)
+        self._end_if_over(run)
 
     def _tidy(self, run: Run) -> None:
         try:
@@ -178,29 +192,16 @@ class Runner:
         except OSError as error:
             log.warning("%s: its folder cannot be tidied: %s", run.id, error)
 
-    def _count_failure(self, run: Run, what: str, *, is_killed: bool = False) -> None:
-        """The process has ended without a word. It is started again, and goes on from its last checkpoint."""
-        kept = run.kept
-        kept.failures += 1
-        said = job_folder.last_words(run.folder / job_folder.ERRORS)
-        log.warning("%s: its process %s without a word; its log ends: %s", run.id, what, said or "empty")
-        if kept.failures < MAX_FAILURES:
-            run.add_event(f"The training process {what} and is started again", level="warn")
-            return
-        if is_killed:
-            message = f"The system killed the training process {MAX_FAILURES} times, as it does when memory runs out. "
-            advice = "Use a smaller batch_size, or provider_options.max_length, or a smaller base."
-            run.fail(JobError(code="out_of_memory", message=message + advice))
-        else:
-            ended = f"The training process {what}, {MAX_FAILURES} times in a row."
-            run.fail(JobError(code="training_failed", message=f"{ended} It said last: {said or 'nothing'}"))
-        self._tidy(run)
+    def _end_if_over(self, run: Run) -> None:
+        if run.is_over:
+            self.state.save()
+            self._tidy(run)
 
     def _validate(self, run: Run) -> None:
         kept, job = run.kept, run.job
         if error := first_problem(job, run.method, kept.training, kept.validation):
             run.fail(error)
-            self._tidy(run)
+            self._end_if_over(run)
             return
         run.choose(automatic(kept.training.n_examples))
         before = sum(other.job.status in ("queued", "running") for other in self.state.runs.values())
@@ -214,15 +215,17 @@ class Runner:
         free = list(self.slots)
         for device in used[: len(free)]:  # a cluster may have had more slots before
             free.remove(device)
+        busy = self._processes.keys() | self._ended.keys()
         waiting = [run for run in self.state.runs.values() if run.job.status in ("running", "queued")]
         for run in sorted(waiting, key=lambda run: run.job.status == "queued"):
-            if not free or run.id in self._processes or run.id in self._ended:
+            if not free or run.id in busy or self._start_at.get(run.id, 0.0) > self.state.now():
                 continue
             try:
                 self._start(run, free[0])
             except Exception as error:  # whatever one job has, the others start
                 log.exception("%s: its process could not be started", run.id)
-                self._count_failure(run, f"could not be started ({type(error).__name__}: {error})")
+                setbacks.count_failure(run, f"could not be started ({type(error).__name__}: {error})")
+                self._end_if_over(run)
             else:
                 del free[0]
 

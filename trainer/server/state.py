@@ -1,11 +1,13 @@
 """What the trainer holds: jobs and tuned models, kept in the folder beside files and uploads."""
 
+import logging
 import shutil
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from trainer import bases, disk
 from trainer.bases import Base
+from trainer.server import job_folder
 from trainer.server.records import TunedModel
 from trainer.server.run import Run
 from trainer.server.settings import Settings
@@ -13,11 +15,18 @@ from trainer.server.store import TrainerStore
 from wire_server.records import Job
 from wire_server.state import State
 
+log = logging.getLogger("trainer")
+
 
 def _remove_unknown(folder: Path, known: Collection[str]) -> None:
-    """Folders of jobs whose creation was broken off before it was kept."""
+    """Folders of jobs whose creation was broken off before it was kept. What has trained stays, whatever the rows say:
+    somebody may have put an older copy of them back."""
     for path in folder.glob("ftjob-*"):
-        if path.name not in known:
+        if path.name in known:
+            continue
+        if (path / job_folder.LINES).exists():
+            log.warning("%s is the folder of a job that %s does not know: it is left alone", path, "state.db")
+        else:
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -1,6 +1,7 @@
 """`/v1/uploads`: receives a large file in parts of up to 64 MB, and joins them when the upload is completed."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -83,7 +84,11 @@ async def add_part(upload_id: str, request: Request, state: StateDep) -> Respons
         finally:
             await form.close()
         part = UploadPart(id=new_id("part_", 32), created_at=int(state.now()), upload_id=upload_id)
-        _pending(state, upload_id).add(part, path)  # looked up again: it may have been closed while the bytes arrived
+        pending = _pending(state, upload_id)  # again: it may have been closed while the bytes arrived
+        most = 2 * pending.upload.bytes + limit  # a part whose answer was lost is sent again
+        if _size([*pending.paths.values(), path]) > most:
+            raise ApiError(400, f"The upload has parts of more than {most} bytes: cancel it, and begin anew.")
+        pending.add(part, path)
     return answer(part)
 
 
@@ -93,8 +98,9 @@ async def complete_upload(upload_id: str, order: UploadComplete, state: StateDep
     upload, parts = pending.upload, _paths(pending, order.part_ids)
     with pending.joining(), state.new_file() as path:
         md5 = await run_in_threadpool(_join, parts, path)
-        if problem := _mismatch(upload, path, md5, order.md5):
-            raise problem
+        if order.md5 and order.md5.lower() != md5:
+            message = "The MD5 of the parts is not the one that was sent."
+            raise ApiError(400, message, code="invalid_value", param="md5")
         stored = await files.keep(state, path, upload.filename, upload.purpose, pending.expires_after)
     upload.file = stored.file
     state.close_upload(pending, "completed")
@@ -113,7 +119,17 @@ def _paths(pending: PendingUpload, part_ids: list[str]) -> list[Path]:
         if part_id not in pending.paths:
             message = f"The part {part_id} is not one of this upload."
             raise ApiError(400, message, code="invalid_value", param="part_ids")
-    return [pending.paths[part_id] for part_id in part_ids]
+    if len(set(part_ids)) < len(part_ids):
+        raise ApiError(400, "A part is named twice: name each once.", code="invalid_value", param="part_ids")
+    paths = [pending.paths[part_id] for part_id in part_ids]
+    if (size := _size(paths)) != (declared := pending.upload.bytes):
+        message = f"The parts have {size} bytes together, but {declared} were declared."
+        raise ApiError(400, message, param="part_ids")
+    return paths
+
+
+def _size(paths: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
 
 
 def _join(parts: list[Path], path: Path) -> str:
@@ -126,13 +142,3 @@ def _join(parts: list[Path], path: Path) -> str:
                     digest.update(chunk)
                     target.write(chunk)
     return digest.hexdigest()
-
-
-def _mismatch(upload: Upload, path: Path, md5: str, expected: str | None) -> ApiError | None:
-    if (size := path.stat().st_size) != upload.bytes:
-        return ApiError(
-            400, f"The parts have {size} bytes together, but {upload.bytes} were declared.", param="part_ids"
-        )
-    if expected and expected.lower() != md5:
-        return ApiError(400, "The MD5 of the parts is not the one that was sent.", code="invalid_value", param="md5")
-    return None

@@ -6,6 +6,7 @@ import re
 import shlex
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -114,6 +115,8 @@ class RayProcess:
         self._id = f"{run.job.id}-{run.kept.attempt}"
         self.name = f"Ray job {self._id}"
         self._asked, self._deadline = False, float("inf")
+        self._unwritten: str | None = None
+        self._has_logged = False
         self._ended: Ended | None = None
         self._news: list[str] = []
         self._wake = asyncio.Event()
@@ -126,10 +129,23 @@ class RayProcess:
         self._ask("cancel", CANCEL_SECONDS)
 
     def _ask(self, what: str, seconds: float) -> None:
-        job_folder.ask(self._folder, what, self._attempt)
-        self._asked = True
+        self._asked, self._unwritten = True, what
         self._deadline = min(self._deadline, time.monotonic() + seconds)
+        self._write_ask()
         self._wake.set()
+
+    def _write_ask(self) -> None:
+        """Tried again with each look: without it the cluster ends the process when its time to leave is over."""
+        if self._unwritten is None:
+            return
+        try:
+            job_folder.ask(self._folder, self._unwritten, self._attempt)
+        except OSError as error:
+            if not self._has_logged:
+                log.error("%s cannot be asked to leave through its folder: %s", self.name, error)
+            self._has_logged = True
+        else:
+            self._unwritten = None
 
     def ended(self) -> Ended | None:
         return self._ended
@@ -149,10 +165,11 @@ class RayProcess:
             self._ended = await self._watch()
         except Exception as error:
             log.exception("%s could not be followed", self.name)
-            self._ended = Ended(PAUSED, lost=f"it could not be followed: {error}")
+            self._ended = await self._lost(f"it could not be followed: {error}")
 
     async def _watch(self) -> Ended:
         while True:
+            self._write_ask()
             job = await self._insist(lambda: self._cluster.jobs.find(self._id))
             if job is None:
                 return await self._lost("the cluster no longer knows it, as after a restart of its head")
@@ -187,7 +204,8 @@ class RayProcess:
         elif MEMORY.search(said):
             code = KILLED
         if code != PAUSED:
-            job_folder.keep_log(self._folder, await self._cluster.jobs.log(self._id) or said)
+            with suppress(OSError):  # how it ended counts, with its log or without
+                job_folder.keep_log(self._folder, await self._cluster.jobs.log(self._id) or said)
         return Ended(code) if code is not None else await self._lost(said.strip().splitlines()[0][:300] if said else "")
 
     async def _lost(self, why: str) -> Ended:

@@ -90,6 +90,8 @@ class RayJobs:
                 return await self._http.request(method, path, **given)
         except TimeoutError:
             raise Trouble(f"no answer in {CALL_SECONDS:.0f} seconds") from None
+        except httpx2.LocalProtocolError as error:  # its text may quote a header
+            raise Trouble(type(error).__name__) from None
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise Trouble(str(error) or type(error).__name__) from error
 

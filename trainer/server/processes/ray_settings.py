@@ -35,6 +35,9 @@ def read(settings: Settings) -> RaySettings | None:
         return None
     if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", settings.ray_address):
         sys.exit("--ray-address (TRAINER_RAY_ADDRESS) must be an address of Ray's dashboard: http://head:8265.")
+    token = settings.ray_token.strip()  # a secret from a file ends with a line break
+    if not token.isprintable() or not token.isascii():
+        sys.exit("--ray-token (TRAINER_RAY_TOKEN) has characters that no header can carry.")
     if settings.ray_slots < 1:
         sys.exit("--ray-slots (TRAINER_RAY_SLOTS) must be a number of jobs from 1 on.")
     asked = {
@@ -45,7 +48,7 @@ def read(settings: Settings) -> RaySettings | None:
     }
     return RaySettings(
         address=settings.ray_address,
-        token=settings.ray_token,
+        token=token,
         slots=settings.ray_slots,
         threads=settings.threads or max(1, ceil(settings.ray_cpus)),
         device="+".join(f"cuda:{number}" for number in range(settings.devices_of_a_job))
