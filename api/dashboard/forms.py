@@ -115,3 +115,12 @@ def seconds(text: str, param: str) -> int | None:
         return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) if text else None
     except (ValueError, OverflowError):
         raise Invalid(f"{param} must be a time such as 2026-11-30T12:00", param=param) from None
+
+
+def check_not_rotated(form: Form, hint: str) -> None:
+    """Raises `Invalid` unless the form was made for the secret with this hint.
+
+    Reloading the page that shows a new secret sends the form again, which must not end that secret.
+    """
+    if form.text("hint") != hint:
+        raise Invalid("it has been rotated already: open its page again to rotate it once more", param="hint")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import unescape
 from typing import Any
 
 import httpx2
@@ -24,6 +25,16 @@ def a_browser(base_url: str) -> Iterator[httpx2.Client]:
 
 def sign_in(browser: httpx2.Client, key: str, **form: str) -> Any:
     return browser.post("/sign-in", data={"key": key, **form})
+
+
+def rotate(browser: httpx2.Client, page: str, **form: str) -> Any:
+    """Ask for a new secret with the form of a page. The same form sent again, as by a reload, is refused."""
+    hint = unescape(browser.get(page).text.split('name="hint" value="')[1].split('"')[0])
+    sent = {**form, "hint": hint}
+    answer = browser.post(f"{page}/rotate_secret", data=sent)
+    again = browser.post(f"{page}/rotate_secret", data=sent)
+    assert (again.status_code, "rotated already" in again.text) == (400, True), "sent twice, it rotates twice"
+    return answer
 
 
 def key_of(person: Person, **values: Any) -> tuple[ApiKey, str]:

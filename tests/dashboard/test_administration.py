@@ -13,7 +13,7 @@ from shared.projects import service as projects
 from tests.api.administration import Operator
 from tests.dashboard.administration import administered, endpoint
 from tests.dashboard.pages import OF_AN_OPERATOR
-from tests.dashboard.signed_in import a_browser, sign_in
+from tests.dashboard.signed_in import a_browser, rotate, sign_in
 from tests.dashboard.test_sessions import admin_key
 from tests.world import Person, work
 
@@ -61,7 +61,7 @@ def test_a_key_is_made_changed_rotated_and_revoked(alice: Person, operator: Oper
     assert browser.post(f"{page}/{made['id']}", data={"scopes": ["files:read"]}).status_code == 303
     changed = next(each for each in keys_of(operator, alice) if each["name"] == "ci")
     assert (changed["scopes"], changed["allowed_networks"]) == (["files:read"], [])
-    assert secret_of(browser.post(f"{page}/{made['id']}/rotate_secret", data={"overlap": "on"})) != secret
+    assert secret_of(rotate(browser, f"{page}/{made['id']}", overlap="on")) != secret
     assert browser.post(f"{page}/{made['id']}/revoke").status_code == 303
     assert "ci" not in {each["name"] for each in keys_of(operator, alice)}
     assert browser.get(f"{page}/{made['id']}").status_code == 404
@@ -178,7 +178,7 @@ def test_an_admin_key_is_made_bound_rotated_and_revoked(alice: Person, browser: 
     assert "auditor" in browser.get(path).text
     assert browser.post(path, data={"allowed_networks": "nowhere"}).status_code == 400
     assert browser.post(path, data={"allowed_networks": ""}).status_code == 303
-    assert secret_of(browser.post(f"{path}/rotate_secret")) != secret
+    assert secret_of(rotate(browser, path)) != secret
     assert browser.post(f"{path}/revoke").status_code == 303
     assert browser.get(path).status_code == 404
 

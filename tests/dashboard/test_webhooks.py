@@ -12,7 +12,7 @@ from shared.database import transaction
 from shared.projects import service as projects
 from shared.webhooks.models import WebhookDelivery
 from tests.dashboard.administration import HOSTILE, endpoint
-from tests.dashboard.signed_in import a_browser, sign_in
+from tests.dashboard.signed_in import a_browser, rotate, sign_in
 from tests.servers import Receiver
 from tests.worker.support import ids as row_ids
 from tests.world import Person, step, work
@@ -71,7 +71,7 @@ def test_an_endpoint_is_edited_disabled_and_deleted(alice: Person, browser: http
 def test_a_secret_is_rotated(alice: Person, browser: httpx2.Client) -> None:
     hook = endpoint(alice)
     before = listed(alice)[0]["signing_secret_hint"]
-    answer = browser.post(f"/webhooks/endpoints/{hook}/rotate_secret")
+    answer = rotate(browser, f"/webhooks/endpoints/{hook}")
     assert "whsec_" in answer.text
     assert listed(alice)[0]["signing_secret_hint"] != before
 

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from api.auth.deps import AdminDep, After
 from api.auth.scopes import admin_scope
-from api.dashboard.forms import Form, FormDep, shown_again
+from api.dashboard.forms import Form, FormDep, check_not_rotated, shown_again
 from api.dashboard.pages.project.keys import LIFETIMES
 from api.dashboard.pages.project.shown import admin_calls
 from api.dashboard.view import AdminView, AdminViewDep, redirect
@@ -75,6 +75,7 @@ def rotate_admin_api_key_secret(view: AdminViewDep, admin: AdminDep, key_id: str
     """Give an admin key a new secret, and show it."""
     key = keys.get_key(view.session, None, key_id, lock=True)
     keys.check_may_grant(admin, key.scopes)
+    check_not_rotated(form, key.hint)
     overlap = KeyRotate() if form.has("overlap") else KeyRotate(overlap_seconds=0)
     secret = keys.rotate_key(view.session, key, overlap.overlap)
     return view.page("operator/admin_key_secret.html", key=AdminKeyPublic.of(key), secret=secret)

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from api.auth.deps import After
 from api.auth.scopes import admin_scope
-from api.dashboard.forms import Form, FormDep, shown_again
+from api.dashboard.forms import Form, FormDep, check_not_rotated, shown_again
 from api.dashboard.pages.project.shown import OF_PROJECT, admin_calls, project_page
 from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
@@ -87,6 +87,7 @@ def rotate_api_key_secret(view: AdminViewDep, project_id: str, key_id: str, form
     """Give a key a new secret, and show it."""
     overlap = KeyRotate() if form.has("overlap") else KeyRotate(overlap_seconds=0)
     key = keys.get_key(view.session, project_id, key_id, lock=True)
+    check_not_rotated(form, key.hint)
     secret = keys.rotate_key(view.session, key, overlap.overlap)
     return _secret_page(view, project_id, keys.show(view.session, [key])[0], secret)
 

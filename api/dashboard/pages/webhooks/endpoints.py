@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from api.auth.deps import After, CallerDep
 from api.auth.scopes import scope
-from api.dashboard.forms import Form, FormDep, chosen, seconds, shown_again
+from api.dashboard.forms import Form, FormDep, check_not_rotated, chosen, seconds, shown_again
 from api.dashboard.snippets import calls
 from api.dashboard.view import View, ViewDep, redirect
 from api.http.pages import DASHBOARD
@@ -94,6 +94,8 @@ def delete_webhook_endpoint(view: ViewDep, webhook_endpoint_id: str) -> Response
 @router.post(ONE + "/rotate_secret")
 def rotate_webhook_secret(view: ViewDep, webhook_endpoint_id: str, form: FormDep) -> Response:
     """Make a new secret, and show it."""
+    endpoint = get_owned(view.session, WebhookEndpoint, webhook_endpoint_id, view.caller.project_id, lock=True)
+    check_not_rotated(form, endpoint.signing_secret_hint)
     keep_old = form.has("keep_old_secret_active_for_24_hours")
     rotated = webhooks.rotate_secret(view.session, view.caller.project_id, webhook_endpoint_id, keep_old)
     return view.page("webhooks/secret.html", endpoint=WebhookEndpointPublic.of(rotated[0]), secret=rotated[1])
