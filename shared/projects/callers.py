@@ -120,7 +120,8 @@ class Presented(NamedTuple):
 def still_valid(session: Session, presented: Collection[Presented], scope: str) -> set[Presented]:
     """Return those whose secrets are valid, have this scope, and may be used from the address.
 
-    The secret of a project's key has it by itself, that of an admin key for the project in which it works.
+    The secret of a project's key has it by itself, that of an admin key for the project in which it works. None is
+    valid for an archived project.
     """
     by_digest = {sha256(each.secret): each.secret for each in presented}
     former = case((col(ApiKey.previous_until) > utc_now(), col(ApiKey.previous_sha256)))
@@ -139,11 +140,21 @@ def still_valid(session: Session, presented: Collection[Presented], scope: str) 
         for *digests, project_id, allowed in session.exec(query)
         for digest in digests
     }
+    archived = _archived(session, {each.project_id for each in presented if each.project_id is not None})
     return {
         each
         for each in presented
-        if (key := (each.secret, each.project_id is not None)) in found and may_come_from(found[key], each.address)
+        if (key := (each.secret, each.project_id is not None)) in found
+        and may_come_from(found[key], each.address)
+        and each.project_id not in archived
     }
+
+
+def _archived(session: Session, project_ids: set[str]) -> set[str]:
+    if not project_ids:
+        return set()
+    query = select(Project.id).where(col(Project.id).in_(project_ids), col(Project.archived_at).is_not(None))
+    return set(session.exec(query))
 
 
 def _is_admin_key() -> ColumnElement[bool]:

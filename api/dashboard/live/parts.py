@@ -4,21 +4,23 @@ Each message is the whole part, so a browser that reconnects, after a hidden tab
 nothing.
 """
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
 
-import anyio
-import anyio.to_thread
+from starlette.requests import Request
 
+from api.dashboard.live import drawing
+from api.dashboard.live.drawing import Draw, Shown
+from api.dashboard.session import cookie
 from api.streams.polling import Cursor
 from api.streams.wire import KEEP_ALIVE, KEEP_ALIVE_SECONDS
 
-LEAST_SECONDS_BETWEEN = 1.0
 DRAWN_AGAIN_AFTER = 60.0  # seconds without a change: what the browser cannot count by itself, such as a queue
 DONE = b"event: done\ndata: \n\n"
-_limiter = anyio.CapacityLimiter(4)  # parts are drawn beside other requests, not before them
-Draw = Callable[[], tuple[str, bool]]
 Blocks = AsyncIterator[bytes]
 
 
@@ -32,28 +34,43 @@ def event(name: str) -> bytes:
     return f"event: {name}\ndata: \n\n".encode()
 
 
-async def drawn(cursor: Cursor[Any], draw: Draw, news: bytes = b"") -> Blocks:
-    """Yield what `draw` returns now and after each change; `news` before each but the first.
+async def drawn(request: Request, project_id: str, cursor: Cursor[Any], draw: Draw, news: bytes = b"") -> Blocks:
+    """Yield what `draw` returns now and after each change; `news` before each but the first. Ends with the session.
 
     `draw` returns the part, and whether it will never change again. The stream then tells the browser to leave it.
+    Streams of the project with the same address share what is drawn.
     """
+    session: cookie.Session = request.scope[cookie.SCOPE]
+    shared = drawing.of(Shown(project_id, str(request.url), session.is_admin))
     last, quiet_for, announced = b"", 0.0, b""
-    while not cursor.is_over:
-        html, is_final = await anyio.to_thread.run_sync(draw, limiter=_limiter)
-        digest = sha256(html.encode()).digest()
-        if digest != last:
-            yield announced + message(html)
-        elif announced:
-            yield announced
-        last, announced = digest, b""
-        if is_final:
-            yield news + DONE
-            return
-        await anyio.sleep(LEAST_SECONDS_BETWEEN)
-        quiet_for = 0.0
-        while not cursor.is_over and cursor.take() == [] and quiet_for < DRAWN_AGAIN_AFTER:
-            if await cursor.wait(KEEP_ALIVE_SECONDS):
-                continue
-            quiet_for += KEEP_ALIVE_SECONDS
-            yield KEEP_ALIVE
-        announced = news if quiet_for < DRAWN_AGAIN_AFTER else b""
+    with _ended_at(session.ends_at, cursor):
+        while not cursor.is_over:
+            html, is_final = await shared.next(draw)
+            if cursor.is_over:
+                return
+            digest = sha256(html.encode()).digest()
+            if digest != last:
+                yield announced + message(html)
+            elif announced:
+                yield announced
+            last = digest
+            if is_final:
+                yield news + DONE
+                return
+            quiet_for = 0.0
+            while not cursor.is_over and cursor.take() == [] and quiet_for < DRAWN_AGAIN_AFTER:
+                if await cursor.wait(KEEP_ALIVE_SECONDS):
+                    continue
+                quiet_for += KEEP_ALIVE_SECONDS
+                yield KEEP_ALIVE
+            announced = news if quiet_for < DRAWN_AGAIN_AFTER else b""
+
+
+@contextmanager
+def _ended_at(moment: int, cursor: Cursor[Any]) -> Iterator[None]:
+    """End the stream at this Unix second."""
+    timer = asyncio.get_running_loop().call_later(moment - time.time(), cursor.end)
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -57,7 +57,7 @@ async def stream_job(request: Request, caller: CallerDep, job_id: str) -> Respon
 
     async def blocks() -> parts.Blocks:
         with poller.follow(job, presented_by(request)) as cursor:
-            async for block in parts.drawn(cursor, draw, news=parts.event("metrics")):
+            async for block in parts.drawn(request, caller.project_id, cursor, draw, news=parts.event("metrics")):
                 yield block
 
     return EventStream(blocks(), caller)

@@ -38,7 +38,7 @@ async def stream_jobs(request: Request, caller: CallerDep, wanted: JobFilterDep)
 
     async def blocks() -> parts.Blocks:
         with changes.poller.opened(caller.project_id, changes.ProjectJobs(), presented_by(request)) as cursor:
-            async for block in parts.drawn(cursor, draw):
+            async for block in parts.drawn(request, caller.project_id, cursor, draw):
                 yield block
 
     return EventStream(blocks(), caller)
