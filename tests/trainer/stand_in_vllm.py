@@ -156,6 +156,9 @@ async def stream(engine: Engine, asked: dict[str, Any], said: str, text: str) ->
             told = {"message": f"EngineCore failed, key {KEY}", "type": "InternalServerError", "code": 500}
             yield f"data: {json.dumps({'error': told})}\n\ndata: [DONE]\n\n"
             return
+        if number == 0 and said.startswith("{"):
+            yield f"data: {said}\n\n{event(asked, [choice({}, 'stop')])}data: [DONE]\n\n"
+            return
         if number == 0 and said == "wait":
             try:
                 await asyncio.sleep(600)

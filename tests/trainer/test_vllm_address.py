@@ -159,6 +159,29 @@ def test_a_stream_that_breaks_off_ends_with_an_error(trainer: Trainer, vllm: Vll
     assert _ask(trainer, BASE)
 
 
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        '{"choices": ["x"]}',
+        '{"choices": 5}',
+        '{"choices": [{"delta": "x"}]}',
+        '{"choices": [{"delta": {"content": 5}}]}',
+        '{"choices": [{"logprobs": ["x"]}]}',
+        '{"usage": {"prompt_tokens": "many"}}',
+        '{"usage": {"completion_tokens": Infinity}}',
+    ],
+)
+def test_nonsense_from_something_like_vllm_is_told_as_such(trainer: Trainer, chunk: str) -> None:
+    with pytest.raises(InternalServerError, match="does not answer as vLLM does") as refused:
+        _ask(trainer, BASE, chunk)
+    assert refused.value.code == "serving_misconfigured"
+    chunks = _stream(trainer, chunk)
+    assert [next(chunks).choices[0].delta.content for _ in range(2)] == ["", "I "]
+    with pytest.raises(APIError) as broken:
+        list(chunks)
+    assert broken.value.code == "serving_misconfigured"
+
+
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_client_that_leaves_ends_its_answer_in_vllm(trainer: Trainer, vllm: Vllm, stream: bool) -> None:
     def waiting() -> int:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, nullcontext, suppress
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager, nullcontext, suppress
 from typing import Any
 
 from trainer.server.serving.lines import Line, Unavailable
@@ -71,19 +71,35 @@ class Chats:
         async with aclosing(self._vllm.chat(request)) as chunks:
             async for chunk in chunks:
                 usage = chunk.get("usage") or usage
-                for choice in chunk.get("choices") or []:
-                    reason = choice.get("finish_reason") or reason
-                    if line := _said(choice, with_logprobs=request["logprobs"]):
-                        yield line
+                with _nonsense_refused():
+                    choices = list(chunk.get("choices") or [])
+                    reason = next((end for choice in choices if (end := choice.get("finish_reason"))), reason)
+                    said = [_said(choice, with_logprobs=request["logprobs"]) for choice in choices]
+                for line in filter(None, said):
+                    yield line
         if reason not in ("stop", "length") or not isinstance(usage, dict):
             log.warning("vLLM ended an answer with %s and the usage %s", reason, usage)
             raise errors.ended()
-        yield {"end": reason, **{name: int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")}}
+        with _nonsense_refused():
+            counts = {name: int(usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens")}
+        yield {"end": reason, **counts}
+
+
+@contextmanager
+def _nonsense_refused() -> Iterator[None]:
+    """Raises Unavailable for what has not the shape of vLLM's chunks."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError, LookupError, OverflowError) as error:
+        log.warning("vLLM's answer cannot be read: %s", error)
+        raise errors.not_vllm() from None
 
 
 def _said(choice: dict[str, Any], *, with_logprobs: bool) -> Line | None:
     text = (choice.get("delta") or {}).get("content") or ""
     logprobs = (choice.get("logprobs") or {}).get("content") or []
+    if not isinstance(text, str) or not isinstance(logprobs, list):
+        raise TypeError("a delta's content is no text, or its logprobs no list")
     if not text and not logprobs:
         return None
     return {"text": text, "logprobs": logprobs if with_logprobs else None}
