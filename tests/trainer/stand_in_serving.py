@@ -20,7 +20,7 @@ def main() -> None:
     base: Path = known.base
     with (base / "pids").open("a") as pids:
         pids.write(f"{os.getpid()}\n")
-    threading.Thread(target=_leave_at_end_of_input, daemon=True).start()
+    threading.Thread(target=_leave_at_end_of_input, args=(base,), daemon=True).start()
     if (base / "broken").exists():
         raise SystemExit("no weights here")
     if any(_lives(other) for other in _named(base / "no room beside")):
@@ -46,9 +46,12 @@ def _lives(base: Path) -> bool:
     return bool(pids) and Path(f"/proc/{pids[-1]}").exists()
 
 
-def _leave_at_end_of_input() -> None:
+def _leave_at_end_of_input(base: Path) -> None:
     while os.read(0, 100):
         pass
+    (base / "told to leave").touch()
+    while (base / "stays").exists():
+        time.sleep(0.01)
     os._exit(0)
 
 

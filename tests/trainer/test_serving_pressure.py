@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.trainer.serving_stand_ins import END, ask, make_base, pids, python, reply, request
-from trainer.server.serving import devices
+from trainer.server.serving import devices, process
 from trainer.server.serving.builtin import ServedBase
 from trainer.server.serving.command import Command
 from trainer.server.serving.pool import Serving
@@ -74,6 +74,63 @@ def test_without_memory_idle_bases_give_way_and_busy_ones_do_not(tmp_path: Path)
         await _until((one / "cancelled").exists)
         assert (await reply(serving, one))[-1] == END
         await serving.stop()
+
+    asyncio.run(story())
+
+
+def test_while_a_base_stops_others_answer_and_the_next_waits_for_its_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "SECONDS_TO_LEAVE", 3600.0)
+    one, two, three = make_base(tmp_path, "one", "stays"), make_base(tmp_path, "two"), make_base(tmp_path, "three")
+
+    async def story() -> None:
+        serving = _serving(tmp_path, max_bases_loaded=2)
+        for asked in (one, two):
+            assert (await reply(serving, asked))[-1] == END
+        next_one = asyncio.create_task(reply(serving, three))
+        await _until((one / "told to leave").exists)
+        async with asyncio.timeout(PATIENCE):
+            assert (await reply(serving, two))[-1] == END
+        assert not (three / "pids").exists()
+        (one / "stays").unlink()
+        assert (await next_one)[-1] == END
+        assert not psutil.pid_exists(pids(one)[0])
+        await serving.stop()
+
+    asyncio.run(story())
+
+
+def test_a_base_that_does_not_leave_is_killed_although_the_client_that_needed_its_room_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "SECONDS_TO_LEAVE", 3.0)
+    one, two = make_base(tmp_path, "one", "stays"), make_base(tmp_path, "two")
+
+    async def story() -> None:
+        serving = _serving(tmp_path, max_bases_loaded=1)
+        assert (await reply(serving, one))[-1] == END
+        left = asyncio.create_task(reply(serving, two))
+        await _until((one / "told to leave").exists)
+        left.cancel()
+        await _until(lambda: not psutil.pid_exists(pids(one)[0]))
+        assert (await reply(serving, two))[-1] == END
+        await serving.stop()
+
+    asyncio.run(story())
+
+
+def test_a_base_that_is_never_ready_is_not_loaded_again_at_once(tmp_path: Path) -> None:
+    folder = make_base(tmp_path, "one", "slow")
+    waits: dict[str, Any] = {"most_seconds_to_load": 0.01, "first_pause": 3600}
+    command = Command(python=python(tmp_path), sockets=tmp_path, logs=tmp_path / "logs", threads=1, **waits)
+
+    async def story() -> None:
+        served = ServedBase(command, str(folder))
+        for status, code in [(500, "base_not_loaded"), (429, "serving_ended")]:
+            [line] = await ask(served)
+            assert (line["error"]["status"], line["error"]["code"]) == (status, code)
+        await served.stop()
 
     asyncio.run(story())
 

@@ -1,5 +1,6 @@
 """A vLLM (a stand-in of it) that the trainer starts for a base, on a port of its own, and never leaves behind."""
 
+import asyncio
 import signal
 import sys
 import time
@@ -13,6 +14,10 @@ from openai import APIError, InternalServerError, RateLimitError
 
 from tests.trainer.trainer_process import BASE, Trainer
 from tests.trainer.vllm import PATIENCE, PROGRAM, told, until
+from trainer.server.serving import process
+from trainer.server.serving.lines import Unavailable
+from trainer.server.serving.vllm.chats import Chats
+from trainer.server.serving.vllm.process import VllmCommand, VllmProcess
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -84,3 +89,65 @@ def test_it_ends_with_the_trainer_even_if_that_is_killed(trainer: Trainer, log: 
     guard.kill()
     until(lambda: _is_over(_pids(log)[1]))
     assert _answered(trainer)
+
+
+ASKED: dict[str, Any] = {
+    "adapter": None,
+    "messages": [{"role": "user", "content": "Hi"}],
+    "temperature": 1.0,
+    "top_p": 1.0,
+    "stop": [],
+    "max_tokens": None,
+    "seed": None,
+    "logprobs": None,
+    "tools": None,
+}
+NEVER_READY = """
+import subprocess, sys, pathlib
+engine = subprocess.Popen(["sleep", "3600"])
+pathlib.Path(sys.argv[1]).write_text(str(engine.pid) + "\\n")
+engine.wait()
+"""
+
+
+def test_it_ends_even_if_the_chats_with_it_do_not_end_well(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = f"{sys.executable} {PROGRAM} --log={log}"
+
+    stop = Chats.stop
+
+    async def broken(chats: Chats) -> None:
+        await stop(chats)
+        raise asyncio.CancelledError
+
+    async def story() -> None:
+        served = VllmProcess(VllmCommand(words=words, logs=tmp_path, max_loras=1), "/weights/tiny")
+        assert [line async for line in served.ask(ASKED)][-1]["end"] == "stop"
+        monkeypatch.setattr(Chats, "stop", broken)
+        with pytest.raises(asyncio.CancelledError):
+            await served.stop()
+        assert not served.is_running
+
+    asyncio.run(story())
+    until(lambda: _is_over(_pids(log)[0]))
+
+
+def test_one_that_is_never_ready_is_ended_with_its_engines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, file = tmp_path / "never_ready.py", tmp_path / "engine"
+    program.write_text(NEVER_READY)
+
+    async def too_long(_: object) -> bool:
+        while not (file.exists() and file.read_text().endswith("\n")):
+            await asyncio.sleep(0.05)
+        raise TimeoutError
+
+    monkeypatch.setattr(process, "_says_ready", too_long)
+
+    async def story() -> None:
+        command = VllmCommand(words=f"{sys.executable} {program} {file}", logs=tmp_path, max_loras=1)
+        with pytest.raises(Unavailable, match="could not be loaded"):
+            await anext(VllmProcess(command, "/weights/tiny").ask(ASKED))
+
+    asyncio.run(story())
+    until(lambda: _is_over(int(file.read_text())))

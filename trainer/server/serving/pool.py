@@ -34,7 +34,7 @@ class Serving:
             for base, url in vllm_addresses(settings).items()
         }
         self._bases: dict[str, BaseProcess] = {}  # the one used last at the end
-        self._choosing = asyncio.Lock()
+        self._stopping: set[asyncio.Task[None]] = set()
 
     async def reply(
         self, base: str, adapter: str | None, request: Line, name: str | None = None
@@ -53,11 +53,10 @@ class Serving:
             yield unavailable.line
 
     async def stop(self) -> None:
-        async with self._choosing:
-            stops = [*(base.stop() for base in self._bases.values()), *(one.stop() for one in self._addresses.values())]
-            await asyncio.gather(*stops)
-            self._bases.clear()
-            self._sockets.cleanup()
+        for name in list(self._bases):
+            self._stop_base(name)
+        await asyncio.gather(*self._stopping, *(one.stop() for one in self._addresses.values()))
+        self._sockets.cleanup()
 
     async def _lines(self, base: str, request: Line) -> AsyncGenerator[Line]:
         """Raises Unavailable."""
@@ -73,40 +72,51 @@ class Serving:
                     yield line
 
     async def _asked(self, base: str, request: Line) -> AsyncGenerator[Line]:
-        served = await self._served(base)
+        served = self._served(base)
         try:
+            if not served.is_running:
+                await self._wait_for_stops()  # it needs the memory that they give back
             async with aclosing(served.ask(request)) as lines:
                 async for line in lines:
                     yield line
         finally:
             served.users -= 1
 
-    async def _served(self, name: str) -> BaseProcess:
+    def _served(self, name: str) -> BaseProcess:
         """The base, which now counts one user more."""
-        async with self._choosing:
-            served = self._bases.pop(name, None)
-            if served is None:
-                await self._make_room()
-                served = VllmProcess(self._vllm, name) if self._vllm.words else ServedBase(self._command, name)
-            self._bases[name] = served
-            served.users += 1
-            return served
+        served = self._bases.pop(name, None)
+        if served is None:
+            self._make_room()
+            served = VllmProcess(self._vllm, name) if self._vllm.words else ServedBase(self._command, name)
+        self._bases[name] = served
+        served.users += 1
+        return served
 
-    async def _make_room(self) -> None:
+    def _make_room(self) -> None:
         while len(self._bases) >= self._most:
             idle = next((name for name, served in self._bases.items() if served.is_idle), None)
             if idle is None:
                 sentence = f"The trainer answers with {self._most} other base models now, and has room for no more."
                 raise Unavailable(429, "bases_in_use", f"{sentence} Try again later.", retry_after=5)
-            await self._bases.pop(idle).stop()
+            self._stop_base(idle)
 
     async def _stop_idle(self) -> bool:
         """Whether memory was given back: by bases that nobody uses now, although there would be room for them."""
-        async with self._choosing:
-            idle = [name for name, served in self._bases.items() if served.is_idle and served.is_running]
-            for name in idle:
-                await self._bases.pop(name).stop()
-            if idle:
-                for served in self._bases.values():
-                    served.forget_pause()
-            return bool(idle)
+        for name in [name for name, served in self._bases.items() if served.is_idle and served.is_running]:
+            self._stop_base(name)
+        if not self._stopping:
+            return False
+        await self._wait_for_stops()
+        for served in self._bases.values():
+            served.forget_pause()
+        return True
+
+    def _stop_base(self, name: str) -> None:
+        """In a task of its own: nobody else waits for it, and a client that leaves does not cancel it."""
+        stopping = asyncio.create_task(self._bases.pop(name).stop())
+        self._stopping.add(stopping)
+        stopping.add_done_callback(self._stopping.discard)
+
+    async def _wait_for_stops(self) -> None:
+        if self._stopping:
+            await asyncio.wait(self._stopping)

@@ -64,12 +64,8 @@ class BaseProcess(ABC):
 
     async def stop(self) -> None:
         self._is_stopping = True
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        if process.stdin:
-            process.stdin.close()
-        await self._exit_code()
+        if self.is_running:
+            await self._end()
 
     def forget_pause(self) -> None:
         """What was missing is there now."""
@@ -86,6 +82,13 @@ class BaseProcess(ABC):
                 return await self._process.wait()
         except TimeoutError:
             return None
+
+    async def _end(self) -> int:
+        """Tells the process to leave, so that it ends its own children too. The exit code."""
+        assert self._process is not None
+        if self._process.stdin:
+            self._process.stdin.close()
+        return await self._exit_code()
 
     async def _exit_code(self) -> int:
         """Of a process that has to leave. It is killed if it does not."""
@@ -143,7 +146,10 @@ class BaseProcess(ABC):
             async with asyncio.timeout(self._settings.most_seconds_to_load):
                 self._is_ready = await _says_ready(process)
         except TimeoutError:
-            process.kill()
+            seconds = self._settings.most_seconds_to_load
+            log.error("The process that answers with %s was not ready after %g s, and is ended", self._base, seconds)
+            if await self._end() == 0:  # it left as it was told to, which is no failure elsewhere
+                self._count_failure()
         if self._is_ready:
             return
         await self._watching

@@ -85,9 +85,11 @@ class VllmProcess(BaseProcess):
                 yield line
 
     async def stop(self) -> None:
-        if self._chats:
-            await self._chats.stop()
-        await super().stop()
+        try:
+            if self._chats:
+                await self._chats.stop()
+        finally:
+            await super().stop()
 
 
 def _free_port() -> int:
