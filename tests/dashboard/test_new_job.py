@@ -1,6 +1,7 @@
 """A job without code and without scripts: from the file to the job, and what is refused stays in the form."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -134,6 +135,24 @@ def test_what_remains_of_the_budget_and_who_must_approve_is_told_before(
     file = alice.upload()
     work(2)
     assert "$50.00 of $50.00 remain this month" in browser.get("/jobs/new", params=form(file)).text
+
+
+def form_id_of(browser: httpx2.Client, path: str, **query: str) -> str:
+    return browser.get(path, params=query).text.split('name="form_id" value="')[1].split('"')[0]
+
+
+def test_a_form_that_is_sent_twice_creates_one_job(alice: Person, browser: httpx2.Client) -> None:
+    chosen = form(alice.upload())
+    work(2)
+    sent = {**chosen, "form_id": form_id_of(browser, "/jobs/new", **chosen)}
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: created(alice, browser.post("/jobs/new", data=sent))["id"], range(2))
+    assert first == second
+    assert created(alice, browser.post("/jobs/new", data={**sent, "suffix": "changed"}))["id"] != first
+    for number in (3, 4):
+        again = {"form_id": form_id_of(browser, f"/jobs/{first}")}
+        made = {created(alice, browser.post(f"/jobs/{first}/again", data=again))["id"] for _ in range(2)}
+        assert (len(made), len(alice.openai.fine_tuning.jobs.list().data)) == (1, number)
 
 
 def test_hostile_texts_stay_texts(alice: Person, browser: httpx2.Client) -> None:

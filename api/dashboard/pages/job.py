@@ -11,7 +11,9 @@ from starlette.responses import Response
 from api.auth.deps import CallerDep
 from api.auth.scopes import scope
 from api.dashboard import charts, job_facts, rendering
+from api.dashboard.forms import FormDep
 from api.dashboard.live import parts
+from api.dashboard.sent_once import job_of_form, new_form_id
 from api.dashboard.view import View, ViewDep, redirect
 from api.http.pages import DASHBOARD
 from api.routes.jobs import retrieve_job_result
@@ -41,6 +43,7 @@ def show_job(view: ViewDep, job_id: str, log: _Log = False, smooth: _Smoothing =
         smoothing=charts.SMOOTHING,
         log=log,
         smooth=smooth,
+        form_id=new_form_id(),
     )
 
 
@@ -116,7 +119,9 @@ def _request(view: View, job_id: str, request: JobRequest) -> Response:
 
 
 @router.post("/again")
-def create_job(view: ViewDep, job_id: str) -> Response:
+def create_job(view: ViewDep, job_id: str, form: FormDep) -> Response:
     """Create a job like this one."""
-    job = jobs.create(view.session, view.caller, JobCreate(from_job=job_id))
-    return redirect(f"/jobs/{job.id}")
+    made = job_of_form(
+        view, form.text("form_id"), None, lambda: jobs.create(view.session, view.caller, JobCreate(from_job=job_id))
+    )
+    return redirect(f"/jobs/{made}")

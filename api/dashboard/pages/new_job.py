@@ -16,6 +16,7 @@ from api.auth.scopes import scope
 from api.dashboard import job_draft
 from api.dashboard.job_draft import Draft
 from api.dashboard.pages.datasets import may
+from api.dashboard.sent_once import job_of_form, new_form_id
 from api.dashboard.snippets import calls
 from api.dashboard.view import View, ViewDep, redirect
 from api.http.pages import DASHBOARD
@@ -39,11 +40,18 @@ OFFERED = 100  # datasets and models in a list; the id of any other can be in th
 SHARE_FOR_VALIDATION = 0.1
 
 
-async def _form(request: Request) -> Draft:
-    return job_draft.read(await request.form(max_files=0, max_fields=64))
+@dataclass(frozen=True)
+class Sent:
+    id: str
+    draft: Draft
 
 
-FormDep = Annotated[Draft, Depends(_form)]
+async def _form(request: Request) -> Sent:
+    sent = await request.form(max_files=0, max_fields=64)
+    return Sent(str(sent.get("form_id", "")), job_draft.read(sent))
+
+
+FormDep = Annotated[Sent, Depends(_form)]
 
 
 @router.get("")
@@ -56,19 +64,23 @@ def new_job(view: ViewDep) -> Response:
 
 
 @router.post("")
-def create_job(view: ViewDep, draft: FormDep) -> Response:
+def create_job(view: ViewDep, form: FormDep) -> Response:
     """Create the job; what refuses it is shown at its field."""
+    draft = form.draft
     try:
         with view.session.begin_nested():
-            job = jobs.create(view.session, view.caller, _request(view, draft))
+            made = job_of_form(
+                view, form.id, draft, lambda: jobs.create(view.session, view.caller, _request(view, draft))
+            )
     except ServiceError as error:
         return _page(view, draft, error, status=error.status)
-    return redirect(f"/jobs/{job.id}")
+    return redirect(f"/jobs/{made}")
 
 
 @router.post("/split")
-def create_dataset(view: ViewDep, draft: FormDep) -> Response:
+def create_dataset(view: ViewDep, form: FormDep) -> Response:
     """Split the training file, and go on with its two parts."""
+    draft = form.draft
     view.caller.check("files:write")
     new = DatasetCreate(file_id=draft["training_file"], split=Split(fraction=SHARE_FOR_VALIDATION))
     try:
@@ -90,6 +102,7 @@ def _page(view: View, draft: Draft, error: ServiceError | None = None, *, status
         "at": field,
         "datasets": _datasets(view),
         "dataset": None,
+        "form_id": new_form_id(),
     }
     if draft["training_file"]:
         values |= _chosen(view, draft)
