@@ -85,6 +85,7 @@ NO_CHANGES: Mapping[str, str] = {
     "sign_out": "only drops the session's cookie",
     "test_credential": "asks the provider whether the key works",
     "test_webhook_endpoint": "sends a sample event, which the endpoint's deliveries show",
+    "use_sign_in_link": "as `sign_in`",
 }
 _ID = re.compile(r"(?!sk-)(?:[a-z_]+[-_][0-9a-z]{8,40}|rl-[a-z]+_[0-9a-z]{8,40})")
 

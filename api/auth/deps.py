@@ -113,11 +113,30 @@ async def get_caller(request: Request, found: CallerOfAnyKind) -> Caller:
     return caller
 
 
+async def admit(request: Request, found: CallerOfAnyKind) -> Caller | AdminCaller:
+    """Return the project or administrator behind the key, and count the request. Raises `RateLimited`."""
+    if isinstance(found, AdminCaller):
+        middleware.admit_admin(request)
+    else:
+        await middleware.admit(request, found.project_id, found.key_id)
+    return found
+
+
 async def get_admin(request: Request, found: CallerOfAnyKind) -> AdminCaller:
     """Return the administrator behind the key. Raises `Forbidden` for a project's key."""
     admin = callers.require_admin(found)
     middleware.admit_admin(request)
     return admin
+
+
+async def sign_in(request: Request, secret: str) -> Caller | AdminCaller:
+    """Find the caller of a key that a form or a link has brought, and count the request as one of that key.
+
+    Raises `Unauthorized`, `RateLimited`.
+    """
+    found = await identify(request, secret)
+    middleware.present(request, secret)
+    return await admit(request, found)
 
 
 @asynccontextmanager
@@ -134,6 +153,7 @@ async def _session(project_id: str | None) -> AsyncIterator[Session]:
         await run_in_threadpool(opened.__exit__, None, None, None)
 
 
+AdmittedDep = Annotated[Caller | AdminCaller, Depends(admit)]
 CallerDep = Annotated[Caller, Depends(get_caller)]
 AdminDep = Annotated[AdminCaller, Depends(get_admin)]
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.dashboard.rendering import page
 from api.dashboard.session import cookie
 from api.dashboard.session.middleware import wanted
-from api.http.pages import DASHBOARD, ENTER, SIGN_IN, SIGN_IN_LINKS, is_page
+from api.http.pages import DASHBOARD, SIGN_IN, SIGN_IN_LINKS, is_page
 from shared.settings import get_settings
 
 _NEXT_STEPS = {
@@ -82,7 +82,7 @@ def _signed_out(request: Request, detail: dict[str, Any]) -> Response:
     again = f"{get_settings().root_path}{SIGN_IN}?reason=ended"
     if "text/event-stream" in request.headers.get("accept", "") or "hx-request" in request.headers:
         return Response(status_code=401, headers={"hx-redirect": again})
-    if request.method == "GET" and request.url.path.removeprefix(get_settings().root_path) != ENTER:
+    if request.method == "GET":
         answer: Response = RedirectResponse(f"{again}&next={quote(wanted(request))}", status_code=303)
     else:
         answer = page(request, "sign_in.html", status=401, wanted=DASHBOARD, problem=detail["message"])

@@ -99,6 +99,12 @@ def count_rows(request: Request, rows: int) -> None:
     metered.rows = rows
 
 
+def present(request: Request, secret: str) -> None:
+    """This key is presented otherwise than in the `Authorization` header: the request counts as its request."""
+    metered: Metered = request.scope[STATE]
+    metered.digest, metered.is_counted = _digest(f"Bearer {secret}", _address(request.scope)), False
+
+
 async def admit(request: Request, project_id: str, key_id: str) -> None:
     """Count a request whose project has just been found, unless the middleware knew it. Raises `RateLimited`."""
     metered: Metered = request.scope[STATE]
@@ -166,7 +172,7 @@ class RateLimitMiddleware:
         declared = headers.get("content-length", "")
         unknown = int("transfer-encoding" in headers)  # 1 byte for now: the rest is counted after it has arrived
         length = min(int(declared[:20]), MAX_COUNTED_BYTES) if declared.isdecimal() else unknown
-        digest = sha256(f"{headers.get('authorization', '')} {address}".encode()).digest()
+        digest = _digest(headers.get("authorization", ""), address)
         return Metered(self.cache, digest, {"requests": 1, "bytes": length})
 
     async def _count(self, metered: Metered, scope: Scope, now: float) -> Refusal | None:
@@ -205,6 +211,10 @@ class RateLimitMiddleware:
 
 def _is_metered(path: str) -> bool:
     return path.startswith("/v1/") or (pages.is_page(path) and not pages.is_static(path))
+
+
+def _digest(authorization: str, address: str) -> bytes:
+    return sha256(f"{authorization} {address}".encode()).digest()
 
 
 def _address(scope: Scope) -> str:

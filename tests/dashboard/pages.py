@@ -55,5 +55,6 @@ OF_AN_OPERATOR = {
 }
 OPEN = {
     "sign-in": "/sign-in",
+    "enter": "/enter?code=x",
 }
 REFUSED = {"not-found"}  # these are answered with an error, which the browser reports

@@ -60,7 +60,8 @@ def test_a_wrong_key_is_told_on_the_form(browser: httpx2.Client) -> None:
     answer = sign_in(browser, "sk-tun-nothing")
     assert answer.status_code == 401
     assert "mistyped" in answer.text
-    assert "set-cookie" not in answer.headers or NAME not in browser.cookies
+    assert all(each.startswith(f'{NAME}="";') for each in answer.headers.get_list("set-cookie"))
+    assert NAME not in browser.cookies
 
 
 def test_without_a_session_every_page_leads_to_the_form_and_back(browser: httpx2.Client) -> None:
@@ -126,11 +127,15 @@ def test_the_scopes_of_the_key_are_those_of_the_pages(alice: Person, browser: ht
 def test_a_link_signs_in_once(alice: Person, browser: httpx2.Client) -> None:
     link = alice.http.post(alice.base_url.removesuffix("/v1") + "/dashboard/sign-in-links").json()["path"]
     assert alice.api_key not in link
-    path = link.removeprefix("/dashboard")
-    assert browser.get(path).headers["location"] == "/dashboard"
+    path, code = link.removeprefix("/dashboard").split("?code=")
+    for _ in range(2):  # previews, too
+        assert f'value="{code}"' in browser.get(path, params={"code": code}).text
+        assert NAME not in browser.cookies
+    assert browser.post(path, data={"code": code}, headers={"sec-fetch-site": "cross-site"}).status_code == 403
+    assert browser.post(path, data={"code": code}).headers["location"] == "/dashboard"
     assert browser.get("").status_code == 200
     with a_browser(alice.base_url) as another:
-        answer = another.get(path)
+        answer = another.post(path, data={"code": code})
         assert answer.status_code == 401
         assert "has been used" in answer.text
 

@@ -7,7 +7,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.auth.deps import AdminDep, CallerOfAnyKind, OrganizationSessionDep, identify
+from api.auth import deps
+from api.auth.deps import AdminDep, AdmittedDep, OrganizationSessionDep
 from api.auth.scopes import admin_scope
 from api.dashboard.rendering import page
 from api.dashboard.session import cookie, links
@@ -46,14 +47,20 @@ async def sign_in(
 
 
 @router.get(ENTER)
-async def enter(request: Request, code: Annotated[str, Query(max_length=200)]) -> Response:
+def show_sign_in_link(request: Request, code: Annotated[str, Query(max_length=200)]) -> Response:
+    """Ask whether to sign in with a link. Previews open links too, and a link may be somebody else's."""
+    return page(request, "enter.html", code=code)
+
+
+@router.post(ENTER)
+async def use_sign_in_link(request: Request, code: Annotated[str, Form(max_length=200)]) -> Response:
     """Sign in with a link, which works once."""
     secret, project_id = await run_in_threadpool(links.use, code)
     return await _begin(request, secret, project_id, DASHBOARD)
 
 
 async def _begin(request: Request, secret: str, project_id: str | None, wanted: str) -> Response:
-    caller = await identify(request, secret)
+    caller = await deps.sign_in(request, secret)
     must_choose = isinstance(caller, AdminCaller) and project_id is None
     answer = redirect("/projects" if must_choose else _below_dashboard(wanted))
     cookie.keep(answer, request, cookie.Session.new(secret, project_id))
@@ -76,7 +83,7 @@ def sign_out() -> Response:
 
 
 @router.post(SIGN_IN_LINKS)
-def create_sign_in_link(request: Request, caller: CallerOfAnyKind, project_id: str | None = None) -> dict[str, str]:
+def create_sign_in_link(request: Request, caller: AdmittedDep, project_id: str | None = None) -> dict[str, str]:
     """Return a link that signs a browser in with the API key of this request, once, within ten minutes."""
     secret = request.headers["authorization"].split(" ", 1)[1]
     code = links.create(secret, project_id if isinstance(caller, AdminCaller) else None)

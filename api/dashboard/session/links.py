@@ -4,6 +4,7 @@ They are kept in Redis, by their hash and sealed. Without Redis there are none, 
 """
 
 import json
+from functools import cache
 from hashlib import sha256
 from secrets import token_urlsafe
 
@@ -24,8 +25,7 @@ def create(secret: str, project_id: str | None) -> str:
     code = token_urlsafe(24)
     sealed = seal(json.dumps([secret, project_id]), _CONTEXT)
     try:
-        with _redis() as redis:
-            redis.set(_name(code), sealed, ex=VALID_SECONDS)
+        _redis(get_settings().redis_url).set(_name(code), sealed, ex=VALID_SECONDS)
     except RedisError:
         raise BrokerUnavailable("Links need Redis, which does not answer: paste an API key instead") from None
     return code
@@ -34,8 +34,7 @@ def create(secret: str, project_id: str | None) -> str:
 def use(code: str) -> tuple[str, str | None]:
     """Return the key and the project of a code, which is then used up. Raises `Unauthorized`, `BrokerUnavailable`."""
     try:
-        with _redis() as redis:
-            sealed = redis.getdel(_name(code))
+        sealed = _redis(get_settings().redis_url).getdel(_name(code))
         if isinstance(sealed, bytes):
             secret, project_id = json.loads(unseal(sealed.decode(), _CONTEXT))
             return secret, project_id
@@ -47,8 +46,9 @@ def use(code: str) -> tuple[str, str | None]:
     raise Unauthorized(sentence, code="sign_in_link_used")
 
 
-def _redis() -> Redis:
-    url = get_settings().redis_url
+@cache
+def _redis(url: str) -> Redis:
+    """Return the client of this process, which keeps its connections."""
     return Redis.from_url(url, socket_connect_timeout=REDIS_TIMEOUT_SECONDS, socket_timeout=REDIS_TIMEOUT_SECONDS)
 
 
