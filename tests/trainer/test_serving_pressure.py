@@ -120,7 +120,10 @@ def test_a_base_that_does_not_leave_is_killed_although_the_client_that_needed_it
     asyncio.run(story())
 
 
-def test_a_base_that_is_never_ready_is_not_loaded_again_at_once(tmp_path: Path) -> None:
+def test_a_base_that_is_never_ready_is_not_loaded_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "SECONDS_TO_LEAVE", 3600.0)
     folder = make_base(tmp_path, "one", "slow")
     waits: dict[str, Any] = {"most_seconds_to_load": 0.01, "first_pause": 3600}
     command = Command(python=python(tmp_path), sockets=tmp_path, logs=tmp_path / "logs", threads=1, **waits)

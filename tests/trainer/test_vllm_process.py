@@ -143,6 +143,7 @@ def test_one_that_is_never_ready_is_ended_with_its_engines(tmp_path: Path, monke
         raise TimeoutError
 
     monkeypatch.setattr(process, "_says_ready", too_long)
+    monkeypatch.setattr(process, "SECONDS_TO_LEAVE", 3600.0)
 
     async def story() -> None:
         command = VllmCommand(words=f"{sys.executable} {program} {file}", logs=tmp_path, max_loras=1)
