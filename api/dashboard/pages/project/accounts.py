@@ -8,7 +8,7 @@ from starlette.responses import Response
 from api.auth.deps import After
 from api.auth.scopes import admin_scope
 from api.dashboard.forms import Form, FormDep, shown_again
-from api.dashboard.pages.project.shown import OF_PROJECT, admin_calls, project_page
+from api.dashboard.pages.project.shown import OF_PROJECT, ProjectRoute, admin_calls, project_page
 from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
 from api.routes.organization import credential_test
@@ -20,7 +20,10 @@ from shared.projects.credential_schemas import CredentialCreate, CredentialPubli
 from shared.providers.dialects import Dialect
 
 router = APIRouter(
-    prefix=f"{DASHBOARD}{OF_PROJECT}/accounts", include_in_schema=False, dependencies=[admin_scope("credentials")]
+    prefix=f"{DASHBOARD}{OF_PROJECT}/accounts",
+    include_in_schema=False,
+    dependencies=[admin_scope("credentials")],
+    route_class=ProjectRoute,
 )
 PER_PAGE = 20
 EXAMPLE = {"name": "ours", "base_url": "https://api.openai.com/v1", "api_key": "$PROVIDER_KEY"}

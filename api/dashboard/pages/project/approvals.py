@@ -6,7 +6,7 @@ from starlette.responses import Response
 from api.auth.deps import After
 from api.auth.scopes import admin_scope
 from api.dashboard.forms import Form, FormDep, shown_again
-from api.dashboard.pages.project.shown import OF_PROJECT, admin_calls, project_page
+from api.dashboard.pages.project.shown import OF_PROJECT, ProjectRoute, admin_calls, project_page
 from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
 from api.routes.organization.budgets import Rejection
@@ -17,7 +17,10 @@ from shared.jobs.schemas import JobPublic
 from shared.projects import service as projects
 
 router = APIRouter(
-    prefix=f"{DASHBOARD}{OF_PROJECT}/approvals", include_in_schema=False, dependencies=[admin_scope("limits")]
+    prefix=f"{DASHBOARD}{OF_PROJECT}/approvals",
+    include_in_schema=False,
+    dependencies=[admin_scope("limits")],
+    route_class=ProjectRoute,
 )
 PER_PAGE = 20
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from api.auth.deps import After
 from api.auth.scopes import admin_scope
 from api.dashboard.forms import Form, FormDep, check_not_rotated, shown_again
-from api.dashboard.pages.project.shown import OF_PROJECT, admin_calls, project_page
+from api.dashboard.pages.project.shown import OF_PROJECT, ProjectRoute, admin_calls, project_page
 from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
 from shared.db.pages import Page
@@ -18,7 +18,10 @@ from shared.projects.key_schemas import ApiKeyCreate, ApiKeyPublic, ApiKeyUpdate
 from shared.projects.scopes import PROJECT_SCOPES
 
 router = APIRouter(
-    prefix=f"{DASHBOARD}{OF_PROJECT}/keys", include_in_schema=False, dependencies=[admin_scope("projects")]
+    prefix=f"{DASHBOARD}{OF_PROJECT}/keys",
+    include_in_schema=False,
+    dependencies=[admin_scope("projects")],
+    route_class=ProjectRoute,
 )
 PER_PAGE = 30
 DAY = 86_400
@@ -46,7 +49,6 @@ def create_api_key(view: AdminViewDep, project_id: str, form: FormDep) -> Respon
     """Make a key, and show it."""
     with shown_again(form, lambda form: _form_page(view, project_id, form)):
         new = ApiKeyCreate.model_validate({**_limits(form), "name": form.text("name")})
-        projects.get_active_project(view.session, project_id)
         key, secret = projects.create_api_key(
             view.session,
             project_id,

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from api.auth.scopes import admin_scope
 from api.dashboard.forms import Form, FormDep, shown_again
-from api.dashboard.pages.project.shown import OF_PROJECT, admin_calls, project_page
+from api.dashboard.pages.project.shown import OF_PROJECT, ProjectRoute, admin_calls, project_page
 from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
 from shared.overview.quotas import quotas_of
@@ -18,10 +18,16 @@ from shared.projects.rate_limits import RateLimitPublic, RateLimitUpdate
 from shared.projects.schemas import ProjectPublic, ProjectUpdate
 
 of_projects = APIRouter(
-    prefix=f"{DASHBOARD}{OF_PROJECT}/quotas", include_in_schema=False, dependencies=[admin_scope("projects")]
+    prefix=f"{DASHBOARD}{OF_PROJECT}/quotas",
+    include_in_schema=False,
+    dependencies=[admin_scope("projects")],
+    route_class=ProjectRoute,
 )
 router = APIRouter(
-    prefix=f"{DASHBOARD}{OF_PROJECT}/rates", include_in_schema=False, dependencies=[admin_scope("limits")]
+    prefix=f"{DASHBOARD}{OF_PROJECT}/rates",
+    include_in_schema=False,
+    dependencies=[admin_scope("limits")],
+    route_class=ProjectRoute,
 )
 RATES = {
     "max_requests_per_1_minute": "Requests a minute",

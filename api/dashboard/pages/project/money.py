@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.auth.scopes import admin_scope
 from api.dashboard.forms import Form, FormDep, shown_again
-from api.dashboard.pages.project.shown import OF_PROJECT, admin_calls, project_page
+from api.dashboard.pages.project.shown import OF_PROJECT, ProjectRoute, admin_calls, project_page
 from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
 from shared.budgets import limits
@@ -25,7 +25,12 @@ from shared.notifications.schemas import (
     NotificationType,
 )
 
-router = APIRouter(prefix=f"{DASHBOARD}{OF_PROJECT}", include_in_schema=False, dependencies=[admin_scope("limits")])
+router = APIRouter(
+    prefix=f"{DASHBOARD}{OF_PROJECT}",
+    include_in_schema=False,
+    dependencies=[admin_scope("limits")],
+    route_class=ProjectRoute,
+)
 NEWEST = 20
 Limit = TypeVar("Limit")
 
