@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from api.dashboard.pages.playground import Answer
 from tests.dashboard.furnished import finish
 from tests.dashboard.signed_in import a_browser, sign_in
 from tests.world import Person, work
@@ -62,6 +63,12 @@ def test_models_answer_side_by_side_and_the_answers_are_downloaded(alice: Person
     assert "&lt;b&gt;Hello" in page
     assert "no-such-model" in page
     record = json.dumps({"model": "m", "prompt": "p", "answer": "a", "error": ""})
+    assert browser.post("/playground/answers.jsonl", data={"answer": [record]}).text == record + "\n"
+
+
+def test_long_answers_in_any_script_are_downloaded(browser: httpx2.Client) -> None:
+    record = Answer("m", "p", "\u0436" * 20_000).record
+    assert len(record) < 20_100
     assert browser.post("/playground/answers.jsonl", data={"answer": [record]}).text == record + "\n"
 
 

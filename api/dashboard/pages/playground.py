@@ -5,7 +5,8 @@ With scripts each answer appears as it comes; without, the page comes back once 
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -21,7 +22,9 @@ from api.dashboard import rendering
 from api.dashboard.pages.datasets import may
 from api.dashboard.snippets import calls
 from api.dashboard.view import View, ViewDep, show
+from api.http.disconnects import unless_disconnected
 from api.http.pages import DASHBOARD
+from api.rate_limits.further_requests import count_another
 from api.routes import chat
 from api.routes.datasets import preview_dataset
 from shared.db.owned import get_owned, list_owned
@@ -30,11 +33,13 @@ from shared.jobs import model_list
 from shared.jobs import service as jobs
 from shared.jobs.models import Checkpoint, Job
 from shared.projects.callers import Caller
+from shared.settings import get_settings
 
 router = APIRouter(prefix=f"{DASHBOARD}/playground", include_in_schema=False, dependencies=[scope("inference")])
 MAX_MODELS, MAX_PROMPTS, MAX_CHARACTERS = 4, 8, 20_000
 AT_ONCE = 4  # answers of one page that are waited for at the same time
 OFFERED, OFFERED_CHECKPOINTS = 100, 20
+Record = Annotated[str, Form(max_length=1 << 20)]  # an answer may be longer than what is asked
 Text = Annotated[str, Form(max_length=MAX_CHARACTERS)]
 Temperature = Annotated[str, Form(pattern=r"^([01](\.\d{1,2})?|2(\.0{1,2})?)?$")]
 MaxTokens = Annotated[str, Form(pattern=r"^([1-9]\d{0,4})?$")]
@@ -73,7 +78,8 @@ class Answer:
     @property
     def record(self) -> str:
         """As JSON, for the form that downloads the answers."""
-        return json.dumps({"model": self.model, "prompt": self.prompt, "answer": self.text, "error": self.error})
+        record = {"model": self.model, "prompt": self.prompt, "answer": self.text, "error": self.error}
+        return json.dumps(record, ensure_ascii=False)
 
 
 _Models = Annotated[list[Annotated[str, Query(max_length=256)]], Query(max_length=MAX_MODELS)]
@@ -130,8 +136,9 @@ async def create_chat_completion(
         waiting = [[Answer(name, text) for name in question.models] for text in prompts]
         return rendering.page(request, "playground/_answers.html", question=question, rows=waiting, is_waiting=True)
     limiter = anyio.CapacityLimiter(AT_ONCE)
-    asked = [_ask(caller, question, name, text, limiter) for text in prompts for name in question.models]
-    answers = await asyncio.gather(*asked)
+    deadline = _deadline()
+    turns = [(name, text, _turn(request, limiter, deadline)) for text in prompts for name in question.models]
+    answers = await unless_disconnected(request, asyncio.gather(*(_ask(caller, question, *each) for each in turns)))
     width = max(1, len(question.models))
     rows = [list(answers[start : start + width]) for start in range(0, len(answers), width)]
     return await anyio.to_thread.run_sync(show, request, caller, partial(_page, question=question, rows=rows))
@@ -149,26 +156,43 @@ async def answer_of_one(
 ) -> Response:
     """Return one answer as a part."""
     question = Question([model], [prompt], system, temperature, max_tokens)
-    answer = await _ask(caller, question, model, prompt, anyio.CapacityLimiter(1))
+    answer = await unless_disconnected(request, _ask(caller, question, model, prompt, asyncio.timeout_at(_deadline())))
     return rendering.page(request, "playground/_answer.html", answer=answer)
 
 
 @router.post("/answers.jsonl")
-def download_answers(answer: Annotated[list[Text], Form(max_length=MAX_MODELS * MAX_PROMPTS)] = []) -> Response:  # noqa: B006
+def download_answers(answer: Annotated[list[Record], Form(max_length=MAX_MODELS * MAX_PROMPTS)] = []) -> Response:  # noqa: B006
     """Return the answers that the page has, as a file."""
     headers = {"content-disposition": 'attachment; filename="answers.jsonl"'}
     return Response("".join(f"{each}\n" for each in answer), media_type="application/jsonl", headers=headers)
 
 
-async def _ask(caller: Caller, question: Question, model: str, prompt: str, limiter: anyio.CapacityLimiter) -> Answer:
-    """Ask a model as the API's route does. What refuses it is the answer's error."""
+def _deadline() -> float:
+    """By the loop's clock: a page may take as long as one chat of the API."""
+    return asyncio.get_running_loop().time() + get_settings().chat.timeout.total_seconds()
+
+
+@asynccontextmanager
+async def _turn(request: Request, limiter: anyio.CapacityLimiter, deadline: float) -> AsyncIterator[None]:
+    """Wait for one of the places of the page; what is then asked counts as a request of its own."""
+    async with asyncio.timeout_at(deadline), limiter:
+        await count_another(request)
+        yield
+
+
+async def _ask(
+    caller: Caller, question: Question, model: str, prompt: str, turn: AbstractAsyncContextManager[Any]
+) -> Answer:
+    """Ask a model in `turn`, as the API's route does. What refuses it is the answer's error."""
     body = json.dumps(question.body(model, prompt)).encode()
     try:
-        async with limiter, AsyncExitStack() as held:
+        async with turn, AsyncExitStack() as held:
             response = await chat.answer(caller, held, body)
             content = b"".join([_bytes(each) async for each in response.body_iterator])
     except ServiceError as error:
         return Answer(model, prompt, error=error.message)
+    except TimeoutError:
+        return Answer(model, prompt, error=f"No answer within {get_settings().chat.timeout.total_seconds():g} seconds")
     except Exception as error:
         return Answer(model, prompt, error=f"The answer broke off: {type(error).__name__}")
     return _read(model, prompt, content)
