@@ -5,7 +5,7 @@ It stands outside of the rate limits and the authentication, so that their error
 
 import json
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.dashboard.rendering import page
 from api.dashboard.session import cookie
-from api.dashboard.session.middleware import wanted
-from api.http.pages import DASHBOARD, SIGN_IN, SIGN_IN_LINKS, is_page
+from api.dashboard.session.middleware import WANTED, sign_in_address, wanted
+from api.http.pages import DASHBOARD, SIGN_IN_LINKS, is_page
 from shared.settings import get_settings
 
 _NEXT_STEPS = {
@@ -79,12 +79,15 @@ def _signed_out(request: Request, detail: dict[str, Any]) -> Response:
 
     A part of a page keeps the cookie: the page that is loaded next says that the session has ended.
     """
-    again = f"{get_settings().root_path}{SIGN_IN}?reason=ended"
     if "text/event-stream" in request.headers.get("accept", "") or "hx-request" in request.headers:
-        return Response(status_code=401, headers={"hx-redirect": again})
+        shown = urlsplit(request.headers.get("hx-current-url", ""))
+        there = (f"{shown.path}?{shown.query}" if shown.query else shown.path).removeprefix(get_settings().root_path)
+        return Response(status_code=401, headers={"hx-redirect": sign_in_address(there or DASHBOARD, reason="ended")})
     if request.method == "GET":
-        answer: Response = RedirectResponse(f"{again}&next={quote(wanted(request))}", status_code=303)
+        answer: Response = RedirectResponse(sign_in_address(wanted(request), reason="ended"), status_code=303)
     else:
-        answer = page(request, "sign_in.html", status=401, wanted=DASHBOARD, problem=detail["message"])
+        answer = page(
+            request, "sign_in.html", status=401, wanted=request.scope.get(WANTED, DASHBOARD), problem=detail["message"]
+        )
     cookie.drop(answer)
     return answer

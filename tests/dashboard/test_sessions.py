@@ -57,8 +57,9 @@ def test_signing_in_leads_nowhere_else(alice: Person, browser: httpx2.Client, el
 
 
 def test_a_wrong_key_is_told_on_the_form(browser: httpx2.Client) -> None:
-    answer = sign_in(browser, "sk-tun-nothing")
+    answer = sign_in(browser, "sk-tun-nothing", next="/dashboard/jobs?status=failed")
     assert answer.status_code == 401
+    assert 'name="next" value="/dashboard/jobs?status=failed"' in answer.text
     assert "mistyped" in answer.text
     assert all(each.startswith(f'{NAME}="";') for each in answer.headers.get_list("set-cookie"))
     assert NAME not in browser.cookies
@@ -68,6 +69,17 @@ def test_without_a_session_every_page_leads_to_the_form_and_back(browser: httpx2
     answer = browser.get("/jobs", params={"status": "failed"})
     assert answer.status_code == 303
     assert answer.headers["location"] == "/dashboard/sign-in?next=/dashboard/jobs%3Fstatus%3Dfailed"
+
+
+def test_an_address_that_is_too_long_to_come_back_to_leads_to_the_form_all_the_same(browser: httpx2.Client) -> None:
+    answer = browser.get("/jobs", params={"suffix": "x" * 3000})
+    assert answer.headers["location"] == "/dashboard/sign-in"
+
+
+def test_a_part_that_finds_no_session_leads_to_the_form_and_back(browser: httpx2.Client) -> None:
+    shown = {"hx-request": "true", "hx-current-url": "https://server/dashboard/jobs?status=failed"}
+    answer = browser.get("/jobs/live", headers=shown)
+    assert answer.headers["hx-redirect"] == "/dashboard/sign-in?reason=ended&next=/dashboard/jobs%3Fstatus%3Dfailed"
 
 
 def test_a_session_ends_with_its_key(alice: Person, browser: httpx2.Client) -> None:

@@ -12,6 +12,7 @@ from api.auth.deps import AdminDep, AdmittedDep, OrganizationSessionDep
 from api.auth.scopes import admin_scope
 from api.dashboard.rendering import page
 from api.dashboard.session import cookie, links
+from api.dashboard.session.middleware import MAX_WANTED, WANTED
 from api.dashboard.view import AdminViewDep, redirect
 from api.http.pages import DASHBOARD, ENTER, SIGN_IN, SIGN_IN_LINKS
 from shared.projects import callers
@@ -21,7 +22,7 @@ from shared.projects.callers import AdminCaller
 PROJECTS_PER_PAGE = 50
 router = APIRouter(include_in_schema=False)
 for_admins = APIRouter(prefix=f"{DASHBOARD}/projects", include_in_schema=False, dependencies=[admin_scope("projects")])
-_Next = Annotated[str, Query(max_length=2000, alias="next")]
+_Next = Annotated[str, Query(max_length=MAX_WANTED, alias="next")]
 
 
 @router.get(SIGN_IN)
@@ -40,9 +41,10 @@ REASONS = {
 async def sign_in(
     request: Request,
     key: Annotated[str, Form(max_length=512)],
-    wanted: Annotated[str, Form(max_length=2000, alias="next")] = DASHBOARD,
+    wanted: Annotated[str, Form(max_length=MAX_WANTED, alias="next")] = DASHBOARD,
 ) -> Response:
     """Sign in with an API key. A wrong one counts against the address, as in the API."""
+    request.scope[WANTED] = wanted
     return await _begin(request, key.strip(), None, wanted)
 
 

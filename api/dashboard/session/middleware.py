@@ -1,6 +1,6 @@
 """Lets a session's cookie stand for its API key, and refuses requests that another site has made a browser send."""
 
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request, cookie_parser
@@ -13,6 +13,8 @@ from api.http.errors import envelope
 from api.http.pages import NEEDS_NO_SESSION, SIGN_IN, SIGN_IN_LINKS, is_page, is_static
 from shared.settings import get_settings
 
+MAX_WANTED = 2000  # characters of the address to which signing in leads
+WANTED = "tunery.wanted"  # key in a request's ASGI scope: that address, as the form has sent it
 _SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -43,7 +45,7 @@ class SessionMiddleware:
             sentence = "You are signed out: sign in again"
             await envelope(401, sentence, "signed_out")(scope, receive, send)
         else:
-            await _to_sign_in(Request(scope))(scope, receive, send)
+            await RedirectResponse(sign_in_address(wanted(Request(scope))), status_code=303)(scope, receive, send)
 
 
 def _authorize(scope: Scope, session: cookie.Session) -> None:
@@ -73,6 +75,8 @@ def wanted(request: Request) -> str:
     return f"{path}?{query}" if query else path
 
 
-def _to_sign_in(request: Request) -> RedirectResponse:
-    address = f"{get_settings().root_path}{SIGN_IN}?next={quote(wanted(request))}"
-    return RedirectResponse(address, status_code=303)
+def sign_in_address(wanted: str, **query: str) -> str:
+    """Return the address of the form, which leads to `wanted` unless that is too long for it."""
+    known = query if len(wanted) > MAX_WANTED else {**query, "next": wanted}
+    form = get_settings().root_path + SIGN_IN
+    return f"{form}?{urlencode(known, safe='/', quote_via=quote)}" if known else form
