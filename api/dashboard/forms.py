@@ -17,6 +17,8 @@ from shared.errors import Invalid, NotFound, ServiceError
 
 Body = TypeVar("Body", bound=BaseModel)
 Choice = TypeVar("Choice", bound=StrEnum)
+LATEST_SECONDS = 2**33
+MAX_DIGITS = 18  # fit into 64 bits
 
 
 @dataclass
@@ -48,7 +50,12 @@ class Form:
     def whole(self, name: str) -> int | str | None:
         """Return a whole number; None for an empty field; other text as it is, for the model to refuse."""
         text = self.text(name)
-        return (int(text) if text.isascii() and text.isdigit() and len(text) < 19 else text) if text else None
+        return whole_if_one(text) if text else None
+
+
+def whole_if_one(text: str) -> int | str:
+    """Return a whole number that fits into 64 bits; other text as it is."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else text
 
 
 def _texts(value: Any) -> list[str]:
@@ -110,11 +117,19 @@ def chosen(choices: type[Choice], text: str, param: str) -> Choice | None:
 
 
 def seconds(text: str, param: str) -> int | None:
-    """Return the time of a `datetime-local` field (UTC) in Unix seconds; None for an empty one. Raises `Invalid`."""
+    """Return the time of a `datetime-local` field (UTC) in Unix seconds; None for an empty one.
+
+    Raises `Invalid`, also for a time before 1970 or after 2242: near year 1 and 10000 the arithmetic of times fails.
+    """
+    if not text:
+        return None
     try:
-        return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) if text else None
+        found = int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
     except (ValueError, OverflowError):
-        raise Invalid(f"{param} must be a time such as 2026-11-30T12:00", param=param) from None
+        found = -1
+    if not 0 <= found <= LATEST_SECONDS:
+        raise Invalid(f"{param} must be a time such as 2026-11-30T12:00", param=param)
+    return found
 
 
 def check_not_rotated(form: Form, hint: str) -> None:

@@ -1,7 +1,7 @@
 """A project's budget, the amount above which its jobs wait for approval, and who gets e-mail."""
 
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, TypeVar, get_args
 
 from fastapi import APIRouter
@@ -9,7 +9,7 @@ from sqlmodel import Session
 from starlette.responses import Response
 
 from api.auth.scopes import admin_scope
-from api.dashboard.forms import Form, FormDep, shown_again
+from api.dashboard.forms import Form, FormDep, shown_again, whole_if_one
 from api.dashboard.pages.project.shown import OF_PROJECT, ProjectRoute, admin_calls, project_page
 from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
@@ -46,7 +46,7 @@ def update_spend_limit(view: AdminViewDep, project_id: str, form: FormDep) -> Re
     """Set the monthly limit."""
     with shown_again(form, lambda form: _budget_page(view, project_id, form)):
         amount = _cents(form, "threshold_amount")
-        percentages = [int(each) if each.isdecimal() else each for each in form.lines("alert_percentages")]
+        percentages = [whole_if_one(each) for each in form.lines("alert_percentages")]
         typed = {"currency": "USD", "interval": "month", "threshold_amount": amount, "alert_percentages": percentages}
         new = SpendLimitUpdate.model_validate(typed)
         limits.set_spend_limit(view.session, project_id, new.threshold_amount, new.alert_percentages)
@@ -106,9 +106,9 @@ def _cents(form: Form, name: str) -> int:
     """Return an amount of dollars in cents. Raises `Invalid` for what is none."""
     try:
         cents = Decimal(form.text(name)) * 100
-    except InvalidOperation:
+    except ArithmeticError:  # no number, or too large a one
         cents = Decimal("NaN")
-    if not cents.is_finite() or cents != cents.to_integral_value() or not 0 <= cents <= MAX_CENTS:
+    if not cents.is_finite() or not 0 <= cents <= MAX_CENTS or cents != cents.to_integral_value():
         sentence = "must be dollars, with at most two digits behind the point, such as 250 or 99.50"
         raise Invalid(sentence, param=name)
     return int(cents)
