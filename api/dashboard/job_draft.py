@@ -1,14 +1,17 @@
 """A new job as the texts of a form: read from an address or a form, filled from another job, made into a request."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
+from api.http.body_guard import find_unstorable, is_too_deep
 from shared.errors import Invalid
 from shared.jobs.models import Job, Priority
 from shared.jobs.schemas import JobCreate
+from shared.json_fields import MAX_DEPTH
 from shared.providers.options import Choice, Flag, Modules, Number, Option
 
 METHODS = ("supervised", "dpo", "reinforcement")
@@ -19,6 +22,8 @@ FIELDS = (
 )
 OPTION = "option."  # before the name of a provider option, in the name of its field
 MAX_CHARACTERS = 20_000
+EPOCHS = range(1, 51)  # as in the API
+UNSTORABLE = re.compile("[\\0\\ud800-\\udfff]")
 
 Draft = dict[str, str]
 
@@ -27,6 +32,28 @@ def read(given: Mapping[str, Any]) -> Draft:
     """Return all fields; those that are not given are empty."""
     options = [name for name in given if name.startswith(OPTION)][:16]
     return {name: str(given.get(name, "")).strip()[:MAX_CHARACTERS] for name in (*FIELDS, *options)}
+
+
+def check_storable(draft: Draft) -> None:
+    """Raise `Invalid` for a text that Postgres cannot store, with its field as `param`."""
+    for name, text in draft.items():
+        if UNSTORABLE.search(text):
+            raise Invalid("It contains a NUL or half of a surrogate pair: such text cannot be stored", param=name)
+
+
+def storable(draft: Draft) -> Draft:
+    """Return the fields as they can be looked up and shown."""
+    return {name: UNSTORABLE.sub("\ufffd", text) for name, text in draft.items()}
+
+
+def epochs(draft: Draft) -> int | None:
+    """Return how many epochs are asked for; None if the provider chooses. Raises `Invalid`."""
+    if draft["n_epochs"] in {"", "auto"}:
+        return None
+    number = _number(draft["n_epochs"])
+    if number not in EPOCHS:
+        raise Invalid(f"Epochs must be a whole number from {EPOCHS[0]} to {EPOCHS[-1]}", param="n_epochs")
+    return int(number)
 
 
 def of_job(job: Job) -> Draft:
@@ -90,11 +117,22 @@ def _method(draft: Draft, like: Job | None) -> dict[str, Any]:
         asked.pop("beta", None)
     block["hyperparameters"] = {**others, **asked}
     if type == "reinforcement" and draft["grader"]:
-        try:
-            block["grader"] = json.loads(draft["grader"])
-        except ValueError as error:
-            raise Invalid(f"It is not JSON: {error}", param="grader") from None
+        block["grader"] = _grader(draft["grader"])
     return {"type": type, type: block} if type != "reinforcement" or "grader" in block else {"type": type}
+
+
+def _grader(text: str) -> Any:
+    """Read it as the API reads a body."""
+    content = text.encode()
+    if is_too_deep(content):
+        raise Invalid(f"It is nested deeper than {MAX_DEPTH} levels", param="grader")
+    if (position := find_unstorable(content)) is not None:
+        sentence = f"It contains a NUL or half of a surrogate pair at byte {position}: such text cannot be stored"
+        raise Invalid(sentence, param="grader")
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise Invalid(f"It is not JSON: {error}", param="grader") from None
 
 
 def _number(text: str) -> Any:

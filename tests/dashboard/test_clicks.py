@@ -34,6 +34,19 @@ def test_from_a_file_to_a_job(alice: Person, alices: Visitor, tmp_path: Path) ->
     assert [each for each in alices.problems if "404" not in each] == []
 
 
+def test_enter_in_a_field_of_a_new_job_splits_nothing(alice: Person, alices: Visitor) -> None:
+    alice.create_job()
+    file, page = alice.upload(), alices.page
+    work(2)
+    alices.open(f"/jobs/new?training_file={file}&model=gpt-4o-mini")
+    page.get_by_label("Suffix").fill("entered")
+    page.get_by_label("Suffix").press("Enter")
+    page.wait_for_url(lambda url: "suffix=entered" in url)
+    expect(page.get_by_label("Suffix")).to_have_value("entered")
+    assert f"training_file={file}" in page.url
+    assert alices.violations() == []
+
+
 def test_an_upload_that_is_refused_shows_why_beside_the_form(alices: Visitor, tmp_path: Path) -> None:
     file, page = tmp_path / "empty.jsonl", alices.page
     file.write_bytes(b"")

@@ -53,6 +53,8 @@ def test_the_steps_lead_from_a_file_to_the_job(alice: Person, browser: httpx2.Cl
     [
         ("n_epochs", "many", "Input should be"),
         ("n_epochs", "51", "less than or equal to 50"),
+        ("metadata", "a=b\0", "contains a NUL"),
+        ("suffix", "a\0b", "contains a NUL"),
         ("metadata", "no equals sign", "Write one name=value on each line"),
         ("suffix", "x" * 65, "at most 64"),
         ("model", "ft:gpt-4o-mini:b:c:d", "does not exist or you do not have access"),
@@ -71,6 +73,47 @@ def test_what_refuses_a_job_is_at_its_field_and_what_was_typed_stays(
     assert f'name="{field}"' in before[before.rindex("<label") :]
     assert field == "suffix" or 'value="kept"' in answer.text
     assert alice.http.get("/fine_tuning/jobs").json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("grader", "sentence"),
+    [
+        ("[" * 4000 + "]" * 4000, "nested deeper"),
+        (r'{"type": "\u0000"}', "contains a NUL"),
+        (r'{"type": "\ud800"}', "contains a NUL or half of a surrogate pair"),
+        ("{", "It is not JSON"),
+    ],
+)
+def test_a_grader_that_no_body_may_hold_is_refused_at_its_field(
+    alice: Person, browser: httpx2.Client, grader: str, sentence: str
+) -> None:
+    file = alice.upload()
+    work(2)
+    answer = browser.post("/jobs/new", data=form(file, method="reinforcement", grader=grader, suffix="kept"))
+    assert answer.status_code == 400
+    assert sentence in answer.text.partition('id="problem"')[2].partition("</label>")[0]
+    assert 'value="kept"' in answer.text
+
+
+@pytest.mark.parametrize("epochs", ["0", "51", "99", "many"])
+def test_an_estimate_is_for_as_many_epochs_as_a_job_may_have(
+    alice: Person, browser: httpx2.Client, epochs: str
+) -> None:
+    file = alice.upload()
+    work(2)
+    page = browser.get("/jobs/new", params=form(file, n_epochs=epochs)).text
+    assert "Tokens billed" not in page
+    sentence = "Epochs must be a whole number from 1 to 50"
+    assert sentence in page.partition('id="problem"')[2].partition("</label>")[0]
+
+
+def test_enter_in_a_field_shows_the_estimate(alice: Person, browser: httpx2.Client) -> None:
+    file = alice.upload()
+    work(2)
+    shown = browser.get("/jobs/new", params=form(file)).text.partition('id="new-job"')[2]
+    pressed = shown[shown.index("<button") :].partition("</button>")[0]  # the first of a form
+    assert "See the estimate" in pressed
+    assert "formaction" not in pressed
 
 
 def test_a_validation_file_is_split_off_and_the_form_goes_on_with_both(alice: Person, browser: httpx2.Client) -> None:

@@ -82,8 +82,9 @@ def create_dataset(view: ViewDep, form: FormDep) -> Response:
     """Split the training file, and go on with its two parts."""
     draft = form.draft
     view.caller.check("files:write")
-    new = DatasetCreate(file_id=draft["training_file"], split=Split(fraction=SHARE_FOR_VALIDATION))
     try:
+        job_draft.check_storable(draft)
+        new = DatasetCreate(file_id=draft["training_file"], split=Split(fraction=SHARE_FOR_VALIDATION))
         with view.session.begin_nested():
             whole = collection.create(view.session, view.caller.project_id, new, None)
             training, validation = collection.parts(view.session, whole)
@@ -95,6 +96,8 @@ def create_dataset(view: ViewDep, form: FormDep) -> Response:
 
 def _page(view: View, draft: Draft, error: ServiceError | None = None, *, status: int = 200) -> Response:
     view.caller.check("files:read")
+    draft = job_draft.storable(draft)
+    error = error or _wrong_epochs(draft)
     field = job_draft.field_of(error.param, draft) if error else None
     values: dict[str, Any] = {
         "draft": draft,
@@ -107,6 +110,14 @@ def _page(view: View, draft: Draft, error: ServiceError | None = None, *, status
     if draft["training_file"]:
         values |= _chosen(view, draft)
     return view.page("new_job/page.html", status=status, **values)
+
+
+def _wrong_epochs(draft: Draft) -> Invalid | None:
+    try:
+        job_draft.epochs(draft)
+    except Invalid as error:
+        return error
+    return None
 
 
 def _datasets(view: View) -> list[DatasetPublic]:
@@ -140,8 +151,8 @@ def _models(view: View) -> list[str]:
 
 def _estimate(view: View, draft: Draft) -> tuple[EstimatePublic | None, str | None]:
     method: Any = draft["method"] if draft["method"] in job_draft.METHODS else None
-    epochs = int(draft["n_epochs"]) if draft["n_epochs"].isdecimal() and len(draft["n_epochs"]) < 3 else None
     try:
+        epochs = job_draft.epochs(draft)
         return estimate_dataset(view.session, view.caller, draft["training_file"], draft["model"], method, epochs), None
     except Invalid as error:
         return None, error.message
@@ -185,6 +196,7 @@ def _if_any(get: Any, view: View) -> Any:
 
 
 def _request(view: View, draft: Draft) -> Any:
+    job_draft.check_storable(draft)
     like = get_owned(view.session, Job, draft["from_job"], view.caller.project_id) if draft["from_job"] else None
     options = OPTIONS[_dialect(view.session, view.caller.project_id, draft["model"])]
     return job_draft.request(draft, options, like)
