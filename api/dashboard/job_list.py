@@ -8,11 +8,13 @@ from sqlmodel import Session, col
 from starlette.requests import Request
 
 from api.dashboard import snippets
+from api.dashboard.forms import chosen
 from api.routes.filters import Conditions, created_in
 from api.routes.filters import job_filter as filter_of_the_api
 from shared.db.owned import list_owned
 from shared.db.pages import Page
 from shared.db.times import epoch, utc_now
+from shared.errors import Invalid
 from shared.jobs.models import Job, JobStatus
 from shared.jobs.schemas import JobPublic
 
@@ -44,7 +46,13 @@ def job_filter(
     since: Annotated[str, Query(max_length=8)] = "",
     after: Annotated[str | None, Query(max_length=64)] = None,
 ) -> JobFilter:
-    """Return the filters of the address. `metadata` is `key=value`, `since` one of `PERIODS`."""
+    """Return the filters of the address. `metadata` is `key=value`, `since` one of `PERIODS`. Raises `Invalid`."""
+    chosen(JobStatus, status, "status")
+    name, _, value = metadata.strip().partition("=")
+    if metadata.strip() and not (name and value):
+        raise Invalid("metadata must be key=value, such as team=support", param="metadata")
+    if since and since not in PERIODS:
+        raise Invalid(f"since must be one of: {', '.join(PERIODS)}", param="since")
     return JobFilter(status, model.strip(), suffix.strip(), metadata.strip(), since, after or None)
 
 
@@ -64,7 +72,7 @@ def conditions(wanted: JobFilter) -> Conditions:
     query = parameters(wanted)
     request = Request({"type": "http", "query_string": snippets.query_string(query).encode(), "headers": []})
     since = int(query["created_at[gte]"]) if "created_at[gte]" in query else None
-    status = [JobStatus(wanted.status)] if wanted.status in set(JobStatus) else None
+    status = [JobStatus(wanted.status)] if wanted.status else None
     models = [wanted.model] if wanted.model else None
     where = filter_of_the_api(request, created_in(None, since, None, None), status, models)
     return [*where, col(Job.suffix).startswith(wanted.suffix, autoescape=True)] if wanted.suffix else where

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from api.auth.scopes import scope
 from api.dashboard import snippets
+from api.dashboard.pages.datasets import may
 from api.dashboard.view import View, ViewDep
 from api.http.pages import DASHBOARD
 from shared.db.owned import list_owned
@@ -36,7 +37,9 @@ def start(view: ViewDep) -> Response:
 
 
 def _models_that_end(view: View) -> list[Any]:
-    """Return the project's own models that the provider will stop, the next one first."""
+    """Return the project's own models that the provider will stop, the next one first; none without `models:read`."""
+    if not may(view.caller, "models:read"):
+        return []
     own = [each for each in model_list.list_models(view.session, view.caller.project_id) if each.shutdown_date]
     tuned = [each for each in own if each.owned_by == view.caller.project_id]
     return sorted(tuned, key=lambda each: str(each.shutdown_date))[:MODELS_THAT_END]

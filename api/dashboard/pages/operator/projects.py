@@ -58,8 +58,8 @@ def _page(view: AdminView, admin: AdminCaller, form: Form, after: str | None, in
     rows = projects.list_projects(view.session, after=after, limit=PER_PAGE, include_archived=include_archived)
     shown = Page.of([ProjectPublic.of(row) for row in rows], PER_PAGE)
     ids = [each.id for each in shown.data]
-    may_see_costs = _may_see_costs(admin)
-    open_jobs = queues.list_queues(view.session, ids)
+    may_see_costs, may_see_jobs = _may(admin, "admin:costs:read"), _may(admin, "admin:activity:read")
+    open_jobs = queues.list_queues(view.session, ids) if may_see_jobs else []
     return view.page(
         "operator/projects.html",
         status=400 if form.errors else 200,
@@ -67,14 +67,15 @@ def _page(view: AdminView, admin: AdminCaller, form: Form, after: str | None, in
         form=form,
         spend=_spend(view, ids) if may_see_costs else {},
         may_see_costs=may_see_costs,
+        may_see_jobs=may_see_jobs,
         jobs={each: queues.total([one for one in open_jobs if one.project_id == each]) for each in ids},
         snippets=admin_calls(view, "GET", "/projects"),
     )
 
 
-def _may_see_costs(admin: AdminCaller) -> bool:
+def _may(admin: AdminCaller, scope: str) -> bool:
     try:
-        admin.check("admin:costs:read")
+        admin.check(scope)
     except Forbidden:
         return False
     return True
