@@ -40,7 +40,7 @@ class Drawing:
         return await asyncio.shield(self._next)  # whoever leaves does not take it from the others
 
     async def _draw(self, draw: Draw) -> tuple[str, bool]:
-        await asyncio.sleep(self._may_begin_at - time.monotonic())
+        await anyio.sleep(max(0.0, self._may_begin_at - time.monotonic()))
         async with self._turn:
             self._next, self._may_begin_at = None, time.monotonic() + LEAST_SECONDS_BETWEEN
             return await anyio.to_thread.run_sync(draw, limiter=_limiter)

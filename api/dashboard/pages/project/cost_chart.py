@@ -1,4 +1,4 @@
-"""Options of ECharts for costs: a bar for each day, with a part for each line item."""
+"""Options of ECharts for costs: a bar for each day and currency, with a part for each line item."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ MAX_ITEMS = 12
 
 def bars(days: list[CostBucket]) -> dict[str, Any]:
     """Return the options. The items that cost most have a colour each, the rest is summed up as «others»."""
-    amounts: dict[str, dict[int, float]] = {}
+    amounts: dict[tuple[str, str], dict[int, float]] = {}
     for index, day in enumerate(days):
         for each in day.results:
-            of_item = amounts.setdefault(f"{each.line_item} ({each.amount.currency.upper()})", {})
+            of_item = amounts.setdefault((str(each.line_item), each.amount.currency.upper()), {})
             of_item[index] = of_item.get(index, 0.0) + each.amount.value
     ranked = sorted(amounts, key=lambda name: -sum(amounts[name].values()))
     shown = {name: amounts[name] for name in ranked[:MAX_ITEMS]}
     for name in ranked[MAX_ITEMS:]:
-        others = shown.setdefault("others", {})
+        others = shown.setdefault(("others", name[1]), {})
         for index, amount in amounts[name].items():
             others[index] = others.get(index, 0.0) + amount
     return {
@@ -31,7 +31,12 @@ def bars(days: list[CostBucket]) -> dict[str, Any]:
         "xAxis": {"type": "category", "data": [f"{from_epoch(day.start_time):%Y-%m-%d}" for day in days]},
         "yAxis": {"type": "value", "name": "cost"},
         "series": [
-            {"name": name, "type": "bar", "stack": "costs", "data": [of.get(index, 0) for index in range(len(days))]}
-            for name, of in shown.items()
+            {
+                "name": f"{item} ({currency})",
+                "type": "bar",
+                "stack": currency,
+                "data": [of.get(index, 0) for index in range(len(days))],
+            }
+            for (item, currency), of in shown.items()
         ],
     }
