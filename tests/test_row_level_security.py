@@ -18,6 +18,7 @@ ACROSS = {
     "api/auth/deps.py _find": "finds the project of an API key",
     "api/streams/event_feed.py _note_readers": "notes each streamed project itself, and shows nothing",
     "api/streams/event_feed.py _find": "one query for the streams of all projects; each stream gets its own project",
+    "api/dashboard/live/changes.py _find": "one query for the pages of all projects; each stream gets its own project",
     "api/auth/deps.py _work_in": "finds the project that the holder of an admin key has chosen in the dashboard",
     "api/auth/last_used.py write": "updates one key by its id; a project's session cannot write keys",
     "api/streams/feed.py _find": "one query for the streams of all projects; each stream gets its own job",

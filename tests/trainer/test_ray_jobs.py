@@ -22,9 +22,10 @@ def head() -> Iterator[RayHead]:
 
 def test_jobs_wait_for_slots_and_are_paused_resumed_and_cancelled(head: RayHead, tmp_path: Path) -> None:
     with Trainer(tmp_path, **head.settings() | {"ray_slots": 3}) as trainer:
-        paused, cancelled, waiting = (trainer.job(epochs=50) for _ in range(3))
+        paused, cancelled = (trainer.job(examples=60, epochs=50) for _ in range(2))
         for job in (paused, cancelled):
             trainer.wait_for_step(job, 3)
+        waiting = trainer.job(epochs=50)  # both slots are held
         until(lambda: head.jobs().get(f"{waiting.id}-1") == "PENDING")
         assert trainer.lenient.fine_tuning.jobs.retrieve(waiting.id).status == "queued"
         trainer.lenient.fine_tuning.jobs.cancel(waiting.id)
@@ -47,7 +48,7 @@ def test_jobs_wait_for_slots_and_are_paused_resumed_and_cancelled(head: RayHead,
 
 def test_jobs_go_on_while_their_server_is_dead_and_are_found_again(head: RayHead, tmp_path: Path) -> None:
     with Trainer(tmp_path, **head.settings()) as trainer:
-        killed, stopped = trainer.job(epochs=12), trainer.job(epochs=12)
+        killed, stopped = trainer.job(epochs=50), trainer.job(epochs=50)
         for number, job in ((signal.SIGKILL, killed), (signal.SIGTERM, stopped)):
             trainer.wait_for_step(job, 3)
             trainer.stop(number)
@@ -57,7 +58,7 @@ def test_jobs_go_on_while_their_server_is_dead_and_are_found_again(head: RayHead
         for job in (killed, stopped):
             ended = trainer.wait_for_end(job)
             assert ended.status == "succeeded", trainer.messages(job)
-            assert list(trainer.losses(job)) == list(range(1, 73))
+            assert list(trainer.losses(job)) == list(range(1, 301))
             assert [id for id in head.jobs() if id.startswith(job.id)] == [f"{job.id}-1"]
 
 
@@ -73,7 +74,7 @@ def test_a_job_that_cannot_be_started_there_fails_with_what_rays_log_says(head: 
 def test_after_a_restart_of_the_head_jobs_go_on_from_their_checkpoints(head: RayHead, tmp_path: Path) -> None:
     """The last one here: the other head knows nothing of the jobs before."""
     with Trainer(tmp_path, **head.settings()) as trainer:
-        job = trainer.job(epochs=6)
+        job = trainer.job(epochs=30)
         trainer.wait_for_step(job, 5)
         head.kill()
         until(lambda: any("cannot be reached since" in message for message in trainer.messages(job)))
@@ -81,7 +82,7 @@ def test_after_a_restart_of_the_head_jobs_go_on_from_their_checkpoints(head: Ray
         ended = trainer.wait_for_end(job)
         messages = trainer.messages(job)
         assert ended.status == "succeeded", messages
-        assert list(trainer.losses(job)) == list(range(1, 37))
+        assert list(trainer.losses(job)) == list(range(1, 181))
         assert sum("cannot be reached since" in message for message in messages) == 1
         assert sum("is started again" in message for message in messages) == 1
         assert list(head.jobs()) == [f"{job.id}-2"]
