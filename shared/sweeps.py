@@ -8,6 +8,7 @@ from sqlmodel import Field, Session, SQLModel
 
 from shared.db.columns import TimeField
 
+MAX_AGE_SECONDS = 30.0  # of the last sweep while a scheduler runs, which notes one every 5 s
 LAST = "last"  # the name of the only row
 
 

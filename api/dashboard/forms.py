@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.errors import Invalid, NotFound, ServiceError
+from shared.projects.key_schemas import KeyRotate
 
 Body = TypeVar("Body", bound=BaseModel)
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -130,6 +131,11 @@ def seconds(text: str, param: str) -> int | None:
     if not 0 <= found <= LATEST_SECONDS:
         raise Invalid(f"{param} must be a time such as 2026-11-30T12:00", param=param)
     return found
+
+
+def overlap_of(form: Form) -> KeyRotate:
+    """Return whether the old secret of a key goes on working for a while."""
+    return KeyRotate() if form.has("overlap") else KeyRotate(overlap_seconds=0)
 
 
 def check_not_rotated(form: Form, hint: str) -> None:

@@ -9,8 +9,7 @@ from starlette.requests import Request
 
 from api.dashboard import snippets
 from api.dashboard.forms import chosen
-from api.routes.filters import Conditions, created_in
-from api.routes.filters import job_filter as filter_of_the_api
+from api.routes.filters import Conditions, created_in, job_conditions
 from shared.db.owned import list_owned
 from shared.db.pages import Page
 from shared.db.times import epoch, utc_now
@@ -70,11 +69,10 @@ def parameters(wanted: JobFilter) -> dict[str, str]:
 def conditions(wanted: JobFilter) -> Conditions:
     """Return the conditions of the filters; those of the API are made by the API's own function."""
     query = parameters(wanted)
-    request = Request({"type": "http", "query_string": snippets.query_string(query).encode(), "headers": []})
     since = int(query["created_at[gte]"]) if "created_at[gte]" in query else None
     status = [JobStatus(wanted.status)] if wanted.status else None
     models = [wanted.model] if wanted.model else None
-    where = filter_of_the_api(request, created_in(None, since, None, None), status, models)
+    where = job_conditions(query, created_in(None, since, None, None), status, models)
     return [*where, col(Job.suffix).startswith(wanted.suffix, autoescape=True)] if wanted.suffix else where
 
 

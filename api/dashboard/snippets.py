@@ -20,7 +20,7 @@ def calls(
     request: Request, method: str, path: str, python: str, *, body: Any = None, key: str = "OPENAI_API_KEY"
 ) -> dict[str, str]:
     """Return a call as curl and as Python. `path` begins after `/v1`, `python` uses `client`."""
-    return {"curl": _curl(request, method, path, body, key), "Python": _python(request, python)}
+    return {"curl": _curl(request, method, path, body, key), "Python": _python(request, python, key)}
 
 
 def _curl(request: Request, method: str, path: str, body: Any, key: str) -> str:
@@ -37,8 +37,9 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-def _python(request: Request, python: str) -> str:
-    opening = f'from openai import OpenAI\n\nclient = OpenAI(base_url="{api_url(request)}")  # reads OPENAI_API_KEY'
+def _python(request: Request, python: str, key: str) -> str:
+    reads = "OPENAI_API_KEY: an admin key" if key == ADMIN_KEY else "OPENAI_API_KEY"
+    opening = f'from openai import OpenAI\n\nclient = OpenAI(base_url="{api_url(request)}")  # reads {reads}'
     return f"{opening}\n{python}"
 
 

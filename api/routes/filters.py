@@ -1,7 +1,7 @@
 """The query parameters by which lists are filtered, as conditions of the query."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
@@ -57,7 +57,14 @@ def job_filter(
     model: Annotated[_Models, Query(max_length=100, description="As `model` of the job; may be repeated")] = None,
 ) -> Conditions:
     """Return the conditions that all filters of a request make together. Raises `Invalid` for a wrong `metadata`."""
-    where = [*_by_metadata(request), *created_in(Job)]
+    return job_conditions(request.query_params, created_in, status, model)
+
+
+def job_conditions(
+    query: Mapping[str, str], created_in: CreatedIn, status: list[JobStatus] | None, model: list[str] | None
+) -> Conditions:
+    """As `job_filter`. `query` has `metadata` and `metadata[…]`, as they are in an address."""
+    where = [*_by_metadata(query), *created_in(Job)]
     if status is not None:
         where.append(_shown_with(status))
     if model is not None:
@@ -72,9 +79,9 @@ def _shown_with(statuses: list[JobStatus]) -> ColumnElement[bool]:
     return or_(listed, is_resumed) if JobStatus.QUEUED in statuses else listed
 
 
-def _by_metadata(request: Request) -> list[Any]:
-    pairs = {match[1]: value for name, value in request.query_params.items() if (match := _METADATA.fullmatch(name))}
-    plain = request.query_params.get("metadata")
+def _by_metadata(query: Mapping[str, str]) -> list[Any]:
+    pairs = {match[1]: value for name, value in query.items() if (match := _METADATA.fullmatch(name))}
+    plain = query.get("metadata")
     if plain not in {None, "null"} or (plain and pairs):
         raise Invalid("Use metadata[key]=value, or metadata=null for jobs without metadata", param="metadata")
     return [text(HAS_NO_LABELS)] if plain else [_has_label(*pair) for pair in pairs.items()]

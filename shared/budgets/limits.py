@@ -1,6 +1,8 @@
 """Sets a project's monthly spend limit, and the amount above which a job needs approval."""
 
+from collections.abc import Callable
 from decimal import Decimal
+from typing import TypeVar
 
 from sqlmodel import Session
 
@@ -12,6 +14,7 @@ from shared.budgets.service import budget_of, lock_or_create
 from shared.errors import Invalid, NotFound
 from shared.projects import service as projects
 
+Limit = TypeVar("Limit")
 DEFAULT_ALERTS = [50, 80, 100]  # percent of a new limit
 
 
@@ -86,3 +89,11 @@ def _approval_above(session: Session, project_id: str) -> Decimal:
     if budget is None or budget.approval_above is None:
         raise NotFound(f"{project_id} has no approval limit", param="project_id")
     return budget.approval_above
+
+
+def if_any(get: Callable[[Session, str], Limit], session: Session, project_id: str) -> Limit | None:
+    """Return what `get_spend_limit` or `get_approval_limit` finds; None if the project has no such limit."""
+    try:
+        return get(session, project_id)
+    except NotFound:
+        return None

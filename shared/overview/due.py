@@ -6,33 +6,13 @@ from typing import Any
 from pydantic import BaseModel
 from sqlmodel import Session, col, func, select
 
-from shared.datasets.models import Dataset, ProviderFile, Upload
-from shared.db.tables import DueTable, OwnedDue
 from shared.db.times import utc_now
-from shared.jobs.models import Job, TunedModel, Watch
-from shared.jobs.queue.models import JobQueue
-from shared.notifications.models import Notification
-from shared.projects.models import Credential
-from shared.sweeps import LastSweep
-from shared.webhooks.models import WebhookDelivery, WebhookRecovery
+from shared.due_tables import DUE
+from shared.sweeps import MAX_AGE_SECONDS, LastSweep
 
 STUCK_AFTER = timedelta(minutes=5)
-SWEEPS_STOPPED_AFTER = timedelta(seconds=30)  # the scheduler notes one every 5 s
 TRIED_OFTEN = 3  # claims without a step that ended: each killed its worker, or outlasted its lease
 MAX_STUCK = 50
-_TABLES: tuple[type[DueTable] | type[OwnedDue], ...] = (
-    Job,
-    Watch,
-    JobQueue,
-    Dataset,
-    Upload,
-    ProviderFile,
-    TunedModel,
-    WebhookDelivery,
-    WebhookRecovery,
-    Notification,
-    Credential,
-)
 
 
 class DueOfTable(BaseModel):
@@ -63,7 +43,7 @@ class Scheduler(BaseModel):
 
 def scheduler(session: Session) -> Scheduler:
     swept_at = session.exec(select(func.max(LastSweep.swept_at))).one_or_none()
-    is_running = swept_at is not None and utc_now() - swept_at <= SWEEPS_STOPPED_AFTER
+    is_running = swept_at is not None and utc_now() - swept_at <= timedelta(seconds=MAX_AGE_SECONDS)
     return Scheduler(swept_at=swept_at, is_running=is_running)
 
 
@@ -71,7 +51,7 @@ def due_rows(session: Session) -> list[DueOfTable]:
     """Return, for each table with steps, how much is due and held."""
     now = utc_now()
     found = []
-    for model in _TABLES:
+    for model in DUE:
         is_due = col(model.due_at) <= now
         is_held = (col(model.due_at) > now) & (col(model.failures) > 0)
         count, oldest = session.exec(
@@ -86,7 +66,7 @@ def stuck_rows(session: Session) -> list[Stuck]:
     """Return up to 50 rows that are stuck, those that were due first at the top."""
     late = utc_now() - STUCK_AFTER
     found: list[Stuck] = []
-    for model in _TABLES:
+    for model in DUE:
         has_step = col(model.due_at).is_not(None)
         is_stuck = (col(model.due_at) <= late) | (col(model.failures) >= TRIED_OFTEN)
         query: Any = select(model).where(has_step, is_stuck).order_by(col(model.due_at)).limit(MAX_STUCK)

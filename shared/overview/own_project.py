@@ -1,14 +1,12 @@
 """What a project's key reads of its project: limits, spend, usage and queue, in the numbers that an admin key sees."""
 
-from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Literal
 
 from pydantic import BaseModel
 from sqlmodel import Session
 
 from shared.budgets import limits
 from shared.budgets.schemas import ApprovalLimitPublic, SpendLimitPublic
-from shared.errors import NotFound
 from shared.jobs.spending import usage
 from shared.jobs.spending.usage import Usage
 from shared.overview import queues
@@ -19,8 +17,6 @@ from shared.projects import service as projects
 from shared.projects.callers import Caller
 from shared.projects.rate_limits import RateLimitPublic
 from shared.projects.schemas import ModelPermissionsPublic, ProjectPublic
-
-Limit = TypeVar("Limit")
 
 
 class OwnQueue(JobCounts):
@@ -58,19 +54,12 @@ def show(session: Session, caller: Caller) -> OwnProject:
         project=ProjectPublic.of(project),
         model_permissions=ModelPermissionsPublic.of(project),
         rate_limits=[RateLimitPublic.of(row) for row in rates if row.api_key_id in {None, caller.key_id}],
-        spend_limit=_if_any(limits.get_spend_limit, session, project.id),
-        approval_limit=_if_any(limits.get_approval_limit, session, project.id),
+        spend_limit=limits.if_any(limits.get_spend_limit, session, project.id),
+        approval_limit=limits.if_any(limits.get_approval_limit, session, project.id),
         usage=usage.this_month(session, project.id),
         queue=_queue(session, project.id),
         quotas=quotas_of(session, project.id),
     )
-
-
-def _if_any(get: Callable[[Session, str], Limit], session: Session, project_id: str) -> Limit | None:
-    try:
-        return get(session, project_id)
-    except NotFound:
-        return None
 
 
 def _queue(session: Session, project_id: str) -> OwnQueue:

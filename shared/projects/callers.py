@@ -13,7 +13,7 @@ from shared.errors import Forbidden, Invalid, NotFound, Unauthorized
 from shared.projects.model_permissions import ModelRule, rule_of
 from shared.projects.models import ApiKey, Organization, Project
 from shared.projects.networks import may_come_from
-from shared.projects.scopes import check_scope
+from shared.projects.scopes import check_scope, has_scope
 from shared.projects.secret_format import PREFIXES, is_well_formed, sha256
 
 
@@ -35,7 +35,11 @@ class AnyCaller:
             )
 
     def check(self, scope: str) -> None:
+        """Raises `Forbidden` if the key lacks this scope."""
         check_scope(self.scopes, scope)
+
+    def may(self, scope: str) -> bool:
+        return has_scope(self.scopes, scope)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,9 +35,14 @@ PROJECT_SCOPES: tuple[str, ...] = get_args(ProjectScope)
 ADMIN_SCOPES: tuple[str, ...] = get_args(AdminScope)
 
 
+def has_scope(scopes: frozenset[str], required: str) -> bool:
+    """Whether a key with these scopes has the required one. A key without scopes has all."""
+    return not scopes or required in scopes or "admin:*" in scopes
+
+
 def check_scope(scopes: frozenset[str], required: str) -> None:
-    """Raises `Forbidden` if a key with these scopes lacks the required one. A key without scopes has all."""
-    if scopes and required not in scopes and "admin:*" not in scopes:
+    """Raises `Forbidden` if a key with these scopes lacks the required one."""
+    if not has_scope(scopes, required):
         raise Forbidden(
             f"You have insufficient permissions for this operation. Missing scopes: {required}. "
             "Ask your operator for a key that has it"

@@ -2,6 +2,11 @@
 
 from datetime import date
 
+from sqlmodel import select
+
+from shared.database import transaction
+from shared.jobs.model_list import list_ending
+from shared.projects.models import Credential
 from tests.api.training import meet_the_base_models, model_of, train
 from tests.world import Person, Sandbox
 
@@ -38,3 +43,21 @@ def test_the_providers_other_tuned_models_are_not_listed(alice: Person, bob: Per
     name = model_of(train(alice, sandbox))
     assert name in [model.id for model in sandbox.openai.models.list()]
     assert name not in meet_the_base_models(bob)
+
+
+def announce(ends: dict[str, str]) -> None:
+    """The provider's base models with these last days, and no others."""
+    with transaction() as session:
+        for account in session.exec(select(Credential)):
+            listed = [{**base, "shutdown_date": ends.get(base["id"])} for base in account.base_models]
+            account.base_models = listed
+
+
+def test_own_models_that_end_come_by_their_last_day_and_then_newest_first(alice: Person, sandbox: Sandbox) -> None:
+    meet_the_base_models(alice)
+    bases = ("gpt-4o-mini-2024-07-18", "gpt-4.1-2025-04-14", "gpt-4o-mini-2024-07-18", "gpt-4o-2024-08-06")
+    later, sooner, newest, _ = (model_of(train(alice, sandbox, model=base)) for base in bases)
+    announce({"gpt-4o-mini-2024-07-18": "2099-02-01", "gpt-4.1-2025-04-14": "2099-01-01"})
+    with transaction(alice.project_id) as session:
+        listed = [[model.id for model in list_ending(session, alice.project_id, limit)] for limit in (1, 2, 9)]
+    assert listed == [[sooner], [sooner, newest], [sooner, newest, later]]

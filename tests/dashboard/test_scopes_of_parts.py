@@ -13,13 +13,13 @@ from tests.world import Person
 
 def test_models_that_end_need_the_scope_of_models(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    real = model_list.list_models
+    real = model_list.list_ending
 
-    def list_models(session: Any, project_id: str) -> Any:
+    def list_ending(session: Any, project_id: str, limit: int) -> Any:
         asked.append(project_id)
-        return real(session, project_id)
+        return real(session, project_id, limit)
 
-    monkeypatch.setattr(model_list, "list_models", list_models)
+    monkeypatch.setattr(model_list, "list_ending", list_ending)
     for scopes in (["jobs:read"], ["jobs:read", "models:read"]):
         with a_browser(alice.base_url) as browser:
             sign_in(browser, key_of(alice, scopes=scopes)[1])

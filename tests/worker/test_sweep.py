@@ -19,6 +19,7 @@ from shared.broker.queue import Task
 from shared.database import transaction
 from shared.db.tables import Due
 from shared.db.times import utc_now
+from shared.due_tables import DUE
 from shared.jobs.models import Job
 from shared.projects.models import Credential
 from shared.settings import get_settings
@@ -56,7 +57,7 @@ def rings(broker: Redis, id: str) -> list[str]:
 def sleeping_job(person: Person) -> str:
     """A job that nobody rang for."""
     job_id = person.create_job()
-    for model in sweep.DUE:
+    for model in DUE:
         for id in ids(model):
             change(model, id, due_at=None)
     return job_id
@@ -75,7 +76,7 @@ def many(clean: str) -> list[str]:
 
 def test_every_kind_of_row_that_has_steps_is_swept() -> None:
     tables = {mapper.class_ for mapper in SQLModel._sa_registry.mappers}
-    assert set(sweep.DUE) == {table for table in tables if issubclass(table, Due)}
+    assert set(DUE) == {table for table in tables if issubclass(table, Due)}
 
 
 def test_a_due_row_without_a_message_is_enqueued_once(alice: Person, broker: Redis) -> None:
@@ -161,11 +162,11 @@ def test_a_process_that_enqueues_all_the_time_leaves_the_sweep_room(many: list[s
 
 def test_a_table_with_very_many_due_rows_leaves_the_others_room(alice: Person, many: list[str], broker: Redis) -> None:
     change_all(many, project_id=alice.project_id)
-    flood = [alice.create_job() for _ in sweep.DUE]
+    flood = [alice.create_job() for _ in DUE]
     change_all(flood, Job, enqueued_at=None, due_at=utc_now() - LONG_AGO)
     own = queue.queues_of(Task.ADVANCE_JOB, alice.project_id)
     fill(broker, sweep.MAX_MESSAGES_AFTER_SWEEP, own)
-    for number in range(len(sweep.DUE)):
+    for number in range(len(DUE)):
         broker.rpop(own[number % 2])
         sweep.sweep()
     assert any(row(Credential, id).enqueued_at is not None for id in many)

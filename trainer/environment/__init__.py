@@ -26,7 +26,12 @@ def find_python(folder: Path) -> Path:
 
 def variables() -> dict[str, str]:
     """The environment variables of its processes on this machine."""
-    return {name: value for name, value in os.environ.items() if name not in SECRETS} | own_variables(ROOT)
+    return inherited() | own_variables(ROOT)
+
+
+def inherited() -> dict[str, str]:
+    """The server's own variables without its secrets."""
+    return {name: value for name, value in os.environ.items() if name not in SECRETS}
 
 
 def own_variables(code: Path) -> dict[str, str]:

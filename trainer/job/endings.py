@@ -1,10 +1,10 @@
 """How a job's process ends: the exit code, and what an error says to the caller."""
 
-from trainer.job.failures import Failed, is_out_of_memory
+from trainer.job.failures import OUT_OF_MEMORY, Failed, is_out_of_memory
 from trainer.job.memory import estimate
 from trainer.job.settings import Job
 
-FAILED, WRONG_USE, OUT_OF_MEMORY = 1, 2, 3
+FAILED, WRONG_USE = 1, 2
 
 
 def exit_code_of(failure: Failed) -> int:

@@ -3,6 +3,9 @@
 import errno
 import math
 
+OUT_OF_MEMORY = 3
+"""The exit code of a process that has no memory, of a job or of one that answers chats."""
+
 
 class Failed(Exception):
     """Ends the job; becomes its line `failed`. `param` names the field of the request that is to blame."""

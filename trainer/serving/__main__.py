@@ -7,7 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
-OUT_OF_MEMORY = 3  # the exit code, as of jobs
+from trainer.job.failures import OUT_OF_MEMORY
 
 
 def main() -> None:

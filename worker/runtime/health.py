@@ -18,11 +18,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from shared.broker.queue import DELIVERIES, WORK
+from shared.due_tables import DUE
 from shared.settings import get_settings
-from worker.runtime.sweep import DUE
+from shared.sweeps import MAX_AGE_SECONDS
 
 CHECK_INTERVAL_SECONDS = 10.0
-MAX_SWEEP_AGE_SECONDS = 30.0  # the scheduler notes a sweep every 5 s
 log = structlog.get_logger(__name__)
 
 _SWEEP = "select extract(epoch from now() - max(swept_at)) from sweeps"
@@ -100,7 +100,7 @@ def _check_sweep() -> str:
         age = _sweep_age(connection)
     if age is None:
         return "none was ever made: start `./tunery beat`"
-    return "ok" if age <= MAX_SWEEP_AGE_SECONDS else f"the last was {age:.0f} s ago: start `./tunery beat`"
+    return "ok" if age <= MAX_AGE_SECONDS else f"the last was {age:.0f} s ago: start `./tunery beat`"
 
 
 def metrics(facts: Facts) -> bytes:

@@ -12,15 +12,10 @@ from sqlmodel import Session, col, select
 
 from shared.broker.queue import MAX_QUEUED_MESSAGES, Task, circuit_breaker, enqueue, lengths, queues_of
 from shared.database import transaction
-from shared.datasets.models import Dataset, ProviderFile, Upload
-from shared.db.tables import DueTable, OwnedDue
 from shared.db.times import utc_now
-from shared.jobs.models import Job, TunedModel, Watch
-from shared.jobs.queue.models import JobQueue
-from shared.notifications.models import Notification
-from shared.projects.models import Credential
+from shared.due_tables import DUE, Due
 from shared.settings import get_settings
-from shared.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookRecovery
+from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 
 SWEEP_BATCH_ROWS = 500  # of one table in one round
 # The sweep may fill a queue further than other senders: else one that enqueues all the time would leave no room for the
@@ -29,21 +24,7 @@ MAX_MESSAGES_AFTER_SWEEP = MAX_QUEUED_MESSAGES + SWEEP_BATCH_ROWS
 # A message counts as lost after so many times `enqueue_again_after`, however long the queue is.
 LOST_AFTER_INTERVALS = 30
 log = structlog.get_logger(__name__)
-Due = DueTable | OwnedDue
 Rows = Sequence[tuple[str, str | None, datetime | None]]  # id, project, and when a message was sent that may be lost
-DUE: tuple[type[Due], ...] = (
-    Watch,
-    Job,
-    JobQueue,
-    WebhookDelivery,
-    WebhookRecovery,
-    ProviderFile,
-    Dataset,
-    Upload,
-    TunedModel,
-    Credential,
-    Notification,
-)
 _rounds = count()
 
 

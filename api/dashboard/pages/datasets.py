@@ -25,12 +25,11 @@ from shared.datasets.storage.lines import Excerpt
 from shared.datasets.views import DatasetCreate, DatasetPublic, ProblemPublic
 from shared.db.owned import list_owned
 from shared.db.pages import Page
-from shared.errors import Forbidden, Invalid, NotFound, QuotaExceeded, ServiceError
+from shared.errors import Invalid, NotFound, QuotaExceeded, ServiceError
 from shared.jobs import dataset_views
 from shared.jobs import service as jobs
 from shared.jobs.models import Job
 from shared.jobs.schemas import JobPublic
-from shared.projects.callers import Caller
 
 router = APIRouter(prefix=f"{DASHBOARD}/datasets", include_in_schema=False, dependencies=[scope("files")])
 UPLOAD = f"{DASHBOARD}/datasets/upload"  # its body may be as large as a file
@@ -145,17 +144,9 @@ def _roles(dataset: DatasetPublic) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda each: -each[1]))
 
 
-def may(caller: Caller, needed: str) -> bool:
-    try:
-        caller.check(needed)
-    except Forbidden:
-        return False
-    return True
-
-
 def _jobs(view: View, ids: list[str]) -> list[JobPublic]:
     """The newest jobs that used the dataset; none for a key that may not see jobs."""
-    if not ids or not may(view.caller, "jobs:read"):
+    if not ids or not view.caller.may("jobs:read"):
         return []
     rows = list_owned(view.session, Job, view.caller.project_id, col(Job.id).in_(ids), after=None, limit=SHOWN_JOBS)
     return [JobPublic.of(row) for row in rows[:SHOWN_JOBS]]

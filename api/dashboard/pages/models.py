@@ -7,7 +7,6 @@ from starlette.responses import Response
 
 from api.auth.deps import After
 from api.auth.scopes import scope
-from api.dashboard.pages.datasets import may
 from api.dashboard.snippets import calls
 from api.dashboard.view import View, ViewDep, redirect
 from api.http.pages import DASHBOARD
@@ -27,14 +26,11 @@ def list_models(view: ViewDep, after: After = None) -> Response:
     """Show the project's own models, and the base models."""
     project_id = view.caller.project_id
     rows = list_owned(view.session, TunedModel, project_id, after=after, limit=SHOWN)
-    known = {each.id: each for each in model_list.list_models(view.session, project_id)}
-    own = [(row, known.get(row.name)) for row in rows[:SHOWN]]
-    bases = [each for each in known.values() if each.owned_by != project_id][:SHOWN_BASES]
     return view.page(
         "models/list.html",
-        own=own,
+        own=[(row, tuned_models.end_of(view.session, row.base_model, row.credential_id)) for row in rows[:SHOWN]],
         has_more=len(rows) > SHOWN,
-        bases=bases,
+        bases=model_list.list_bases(view.session, project_id)[:SHOWN_BASES],
         snippets=calls(view.request, "GET", "/models", "print(client.models.list())"),
     )
 
@@ -64,7 +60,7 @@ def _page(view: View, name: str, error: ServiceError | None = None) -> Response:
         iter(list_owned(view.session, TunedModel, project_id, TunedModel.name == name, after=None, limit=1)), None
     )
     values: dict[str, Any] = {"job": None, "checkpoints": []}
-    if may(view.caller, "jobs:read"):
+    if view.caller.may("jobs:read"):
         values = _lineage(view, name, row)
     return view.page(
         "models/page.html",

@@ -15,7 +15,6 @@ from starlette.responses import Response
 from api.auth.scopes import scope
 from api.dashboard import job_draft
 from api.dashboard.job_draft import Draft
-from api.dashboard.pages.datasets import may
 from api.dashboard.sent_once import job_of_form, new_form_id
 from api.dashboard.snippets import calls
 from api.dashboard.view import View, ViewDep, redirect
@@ -137,16 +136,16 @@ def _chosen(view: View, draft: Draft) -> dict[str, Any]:
         "options": _options(view.session, view.caller.project_id, draft["model"]),
         "estimate": estimate,
         "no_estimate": reason,
-        "spend_limit": _if_any(limits.get_spend_limit, view),
-        "approval_limit": _if_any(limits.get_approval_limit, view),
+        "spend_limit": limits.if_any(limits.get_spend_limit, view.session, view.caller.project_id),
+        "approval_limit": limits.if_any(limits.get_approval_limit, view.session, view.caller.project_id),
         "snippets": _snippets(view, draft),
     }
 
 
 def _models(view: View) -> list[str]:
-    if not may(view.caller, "models:read"):
+    if not view.caller.may("models:read"):
         return []
-    return [each.id for each in model_list.list_models(view.session, view.caller.project_id)[:OFFERED]]
+    return [each.id for each in model_list.list_models(view.session, view.caller.project_id, OFFERED)[:OFFERED]]
 
 
 def _estimate(view: View, draft: Draft) -> tuple[EstimatePublic | None, str | None]:
@@ -186,13 +185,6 @@ def _options(session: Session, project_id: str, model: str) -> list[Offered]:
         )
         for name, option in known.items()
     ]
-
-
-def _if_any(get: Any, view: View) -> Any:
-    try:
-        return get(view.session, view.caller.project_id)
-    except NotFound:
-        return None
 
 
 def _request(view: View, draft: Draft) -> Any:

@@ -19,7 +19,6 @@ from starlette.responses import Response
 from api.auth.deps import CallerDep
 from api.auth.scopes import scope
 from api.dashboard import rendering
-from api.dashboard.pages.datasets import may
 from api.dashboard.snippets import calls
 from api.dashboard.view import View, ViewDep, show
 from api.http.disconnects import unless_disconnected
@@ -104,7 +103,7 @@ def _of_job(view: View, job_id: str, chosen: list[str]) -> Question:
 
 def _rows(view: View, file_id: str) -> tuple[list[str], str]:
     """The first questions of a file, and the system prompt of its first row; nothing where it cannot be read."""
-    if not may(view.caller, "files:read"):
+    if not view.caller.may("files:read"):
         return [], ""
     try:
         found = preview_dataset(view.caller, file_id, limit=3)
@@ -231,10 +230,10 @@ def _page(view: View, question: Question, rows: list[list[Answer]]) -> Response:
 
 def _offered(view: View, chosen: list[str]) -> list[str]:
     """The models to choose from: those chosen first, then the project's own, their checkpoints, and the bases."""
-    if not may(view.caller, "models:read"):
+    if not view.caller.may("models:read"):
         return chosen
     project_id = view.caller.project_id
-    known = model_list.list_models(view.session, project_id)
+    known = model_list.list_models(view.session, project_id, OFFERED)
     own = [each.id for each in known if each.owned_by == project_id]
     alive = [Checkpoint.expired_at == None]  # noqa: E711
     saved = list_owned(view.session, Checkpoint, project_id, *alive, after=None, limit=OFFERED_CHECKPOINTS)

@@ -1,18 +1,16 @@
 """The page that opens first: what runs, waits and has failed, what was spent, and the first lines for a newcomer."""
 
-from typing import Any
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.auth.scopes import scope
 from api.dashboard import snippets
-from api.dashboard.pages.datasets import may
 from api.dashboard.view import View, ViewDep
 from api.http.pages import DASHBOARD
 from shared.db.owned import list_owned
 from shared.jobs import model_list
+from shared.jobs.model_list import ModelLine
 from shared.jobs.models import Job
 from shared.jobs.schemas import JobPublic
 from shared.overview import own_project
@@ -36,13 +34,11 @@ def start(view: ViewDep) -> Response:
     )
 
 
-def _models_that_end(view: View) -> list[Any]:
+def _models_that_end(view: View) -> list[ModelLine]:
     """Return the project's own models that the provider will stop, the next one first; none without `models:read`."""
-    if not may(view.caller, "models:read"):
+    if not view.caller.may("models:read"):
         return []
-    own = [each for each in model_list.list_models(view.session, view.caller.project_id) if each.shutdown_date]
-    tuned = [each for each in own if each.owned_by == view.caller.project_id]
-    return sorted(tuned, key=lambda each: str(each.shutdown_date))[:MODELS_THAT_END]
+    return model_list.list_ending(view.session, view.caller.project_id, MODELS_THAT_END)
 
 
 def _first_lines(request: Request) -> dict[str, str]:

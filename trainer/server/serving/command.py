@@ -2,7 +2,7 @@
 
 import asyncio
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,21 @@ class Waiting:
         """Of two bases in folders of the same name, both write here; it is kept until the next start."""
         return self.logs / f"{Path(base).name}.log"
 
+    async def spawn(self, base: str, python: Path, arguments: Sequence[str], env: Mapping[str, str]) -> Process:
+        """Its standard input stays open as long as the server lives; when that ends, the process leaves."""
+        self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self.log_of(base).open("wb") as errors:
+            return await asyncio.create_subprocess_exec(
+                python,
+                *arguments,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=errors,
+                cwd=environment.ROOT,
+                env=env,
+                start_new_session=True,
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Command(Waiting):
@@ -50,16 +65,5 @@ class Command(Waiting):
             "max-adapters": self.max_adapters,
             "max-batch": self.max_batch,
         }
-        self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Its standard input stays open as long as the server lives; when that ends, the process leaves.
-        with self.log_of(base).open("wb") as errors:
-            return await asyncio.create_subprocess_exec(
-                self.python,
-                *("-m", "trainer.serving", *(f"--{name}={value}" for name, value in options.items())),
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=errors,
-                cwd=environment.ROOT,
-                env=environment.variables(),
-                start_new_session=True,
-            )
+        arguments = ["-m", "trainer.serving", *(f"--{name}={value}" for name, value in options.items())]
+        return await self.spawn(base, self.python, arguments, environment.variables())

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
 
+from trainer.job.failures import OUT_OF_MEMORY
 from trainer.server import job_folder
 from trainer.server.serving.command import Waiting
 from trainer.server.serving.lines import Line, NoMemory, Unavailable
@@ -17,8 +18,6 @@ log = logging.getLogger("trainer")
 SECONDS_TO_LEAVE = 10.0
 LONGEST_PAUSE = 60.0
 PAUSE_WITHOUT_MEMORY = 10.0
-OUT_OF_MEMORY = 3
-"""The exit code of a process that has no memory for its base."""
 KILLED = -9
 WITHOUT_MEMORY = {
     OUT_OF_MEMORY: "There is not enough free memory for the base of this model: jobs or other models have it. "

@@ -5,15 +5,15 @@ from starlette.responses import Response
 
 from api.auth.deps import AdminDep, After
 from api.auth.scopes import admin_scope
-from api.dashboard.forms import Form, FormDep, check_not_rotated, shown_again
-from api.dashboard.pages.project.keys import LIFETIMES
+from api.dashboard.forms import Form, FormDep, check_not_rotated, overlap_of, shown_again
+from api.dashboard.pages.project.keys import LIFETIMES, limits_of
 from api.dashboard.pages.project.shown import admin_calls
 from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
 from shared.db.pages import Page
 from shared.projects import keys
 from shared.projects import service as projects
-from shared.projects.key_schemas import AdminKeyCreate, AdminKeyPublic, AdminKeyUpdate, KeyRotate, expiry_after
+from shared.projects.key_schemas import AdminKeyCreate, AdminKeyPublic, AdminKeyUpdate, expiry_after
 from shared.projects.scopes import ADMIN_SCOPES
 
 router = APIRouter(
@@ -32,14 +32,7 @@ def list_admin_api_keys(view: AdminViewDep, after: After = None) -> Response:
 def create_admin_api_key(view: AdminViewDep, admin: AdminDep, form: FormDep) -> Response:
     """Make an admin key, and show it."""
     with shown_again(form, lambda form: _list_page(view, form, None)):
-        new = AdminKeyCreate.model_validate(
-            {
-                "name": form.text("name"),
-                "expires_in_seconds": form.whole("expires_in_seconds"),
-                "scopes": form.all("scopes"),
-                "allowed_networks": form.lines("allowed_networks"),
-            }
-        )
+        new = AdminKeyCreate.model_validate({**limits_of(form), "name": form.text("name")})
         keys.check_may_grant(admin, new.scopes)
         key, secret = projects.create_api_key(
             view.session,
@@ -76,8 +69,7 @@ def rotate_admin_api_key_secret(view: AdminViewDep, admin: AdminDep, key_id: str
     key = keys.get_key(view.session, None, key_id, lock=True)
     keys.check_may_grant(admin, key.scopes)
     check_not_rotated(form, key.hint)
-    overlap = KeyRotate() if form.has("overlap") else KeyRotate(overlap_seconds=0)
-    secret = keys.rotate_key(view.session, key, overlap.overlap)
+    secret = keys.rotate_key(view.session, key, overlap_of(form).overlap)
     return view.page("operator/admin_key_secret.html", key=AdminKeyPublic.of(key), secret=secret)
 
 

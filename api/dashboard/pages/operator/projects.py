@@ -15,7 +15,6 @@ from shared.budgets import costs
 from shared.budgets.costs import CostFilter, GroupBy
 from shared.db.pages import Page
 from shared.db.times import utc_now
-from shared.errors import Forbidden
 from shared.jobs.archiving import archive_project as end_project
 from shared.jobs.spending import usage
 from shared.overview import queues
@@ -58,7 +57,7 @@ def _page(view: AdminView, admin: AdminCaller, form: Form, after: str | None, in
     rows = projects.list_projects(view.session, after=after, limit=PER_PAGE, include_archived=include_archived)
     shown = Page.of([ProjectPublic.of(row) for row in rows], PER_PAGE)
     ids = [each.id for each in shown.data]
-    may_see_costs, may_see_jobs = _may(admin, "admin:costs:read"), _may(admin, "admin:activity:read")
+    may_see_costs, may_see_jobs = admin.may("admin:costs:read"), admin.may("admin:activity:read")
     open_jobs = queues.list_queues(view.session, ids) if may_see_jobs else []
     return view.page(
         "operator/projects.html",
@@ -71,14 +70,6 @@ def _page(view: AdminView, admin: AdminCaller, form: Form, after: str | None, in
         jobs={each: queues.total([one for one in open_jobs if one.project_id == each]) for each in ids},
         snippets=admin_calls(view, "GET", "/projects"),
     )
-
-
-def _may(admin: AdminCaller, scope: str) -> bool:
-    try:
-        admin.check(scope)
-    except Forbidden:
-        return False
-    return True
 
 
 def _spend(view: AdminView, project_ids: list[str]) -> dict[str, list[tuple[str, Decimal]]]:

@@ -1,7 +1,7 @@
 """What a project has used and spent, by day and by model."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from fastapi import APIRouter, Query
@@ -11,7 +11,7 @@ from api.auth.scopes import admin_scope
 from api.dashboard import rendering
 from api.dashboard.pages.project.cost_chart import bars
 from api.dashboard.pages.project.shown import OF_PROJECT, admin_calls, project_page
-from api.dashboard.view import AdminViewDep
+from api.dashboard.view import AdminView, AdminViewDep
 from api.http.pages import DASHBOARD
 from shared.budgets import costs
 from shared.budgets.costs import CostFilter, CostPage, GroupBy
@@ -31,10 +31,8 @@ BY_ITEM: tuple[GroupBy, ...] = ("line_item",)
 def list_costs(view: AdminViewDep, project_id: str, days: int = Query(30, ge=1, le=180)) -> Response:
     """Show the costs of the last days, and the usage in them."""
     now = utc_now()
-    start = day_of(now) - timedelta(days=days - 1)
+    start, found = _costs(view, project_id, now, days)
     used = usage.of_project(view.session, project_id, start, now)
-    wanted = CostFilter(BY_ITEM, (project_id,))
-    found = costs.page(view.session, wanted, start, None, days)
     path = f"/costs?start_time={epoch(start)}&group_by[]=line_item&project_ids[]={project_id}&limit={days}"
     return project_page(
         view,
@@ -52,9 +50,14 @@ def list_costs(view: AdminViewDep, project_id: str, days: int = Query(30, ge=1, 
 def show_chart(view: AdminViewDep, project_id: str, days: int = Query(30, ge=1, le=180)) -> Response:
     """Return the options of the chart, for ECharts."""
     projects.get_project(view.session, project_id)
-    start = day_of(utc_now()) - timedelta(days=days - 1)
-    found = costs.page(view.session, CostFilter(BY_ITEM, (project_id,)), start, None, days)
+    _, found = _costs(view, project_id, utc_now(), days)
     return rendering.data(view.request, json.dumps(bars(found.data)))
+
+
+def _costs(view: AdminView, project_id: str, now: datetime, days: int) -> tuple[datetime, CostPage]:
+    """Return the first of the last days, and the costs since."""
+    start = day_of(now) - timedelta(days=days - 1)
+    return start, costs.page(view.session, CostFilter(BY_ITEM, (project_id,)), start, None, days)
 
 
 def _sums(found: CostPage) -> dict[tuple[str, str], Decimal]:

@@ -7,14 +7,14 @@ from starlette.responses import Response
 
 from api.auth.deps import After
 from api.auth.scopes import admin_scope
-from api.dashboard.forms import Form, FormDep, check_not_rotated, shown_again
+from api.dashboard.forms import Form, FormDep, check_not_rotated, overlap_of, shown_again
 from api.dashboard.pages.project.shown import OF_PROJECT, ProjectRoute, admin_calls, project_page
 from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
 from shared.db.pages import Page
 from shared.projects import keys
 from shared.projects import service as projects
-from shared.projects.key_schemas import ApiKeyCreate, ApiKeyPublic, ApiKeyUpdate, KeyRotate, expiry_after
+from shared.projects.key_schemas import ApiKeyCreate, ApiKeyPublic, ApiKeyUpdate, expiry_after
 from shared.projects.scopes import PROJECT_SCOPES
 
 router = APIRouter(
@@ -48,7 +48,7 @@ def new_api_key(view: AdminViewDep, project_id: str) -> Response:
 def create_api_key(view: AdminViewDep, project_id: str, form: FormDep) -> Response:
     """Make a key, and show it."""
     with shown_again(form, lambda form: _form_page(view, project_id, form)):
-        new = ApiKeyCreate.model_validate({**_limits(form), "name": form.text("name")})
+        new = ApiKeyCreate.model_validate({**limits_of(form), "name": form.text("name")})
         key, secret = projects.create_api_key(
             view.session,
             project_id,
@@ -72,7 +72,7 @@ def update_api_key(view: AdminViewDep, project_id: str, key_id: str, form: FormD
     """Change what a key may do, from where, and until when."""
     shown = _key(view, project_id, key_id)
     with shown_again(form, lambda form: _key_page(view, project_id, shown, form)):
-        new = ApiKeyUpdate.model_validate(_limits(form))
+        new = ApiKeyUpdate.model_validate(limits_of(form))
         keys.update_key(
             view.session,
             project_id,
@@ -87,10 +87,9 @@ def update_api_key(view: AdminViewDep, project_id: str, key_id: str, form: FormD
 @router.post("/{key_id}/rotate_secret")
 def rotate_api_key_secret(view: AdminViewDep, project_id: str, key_id: str, form: FormDep) -> Response:
     """Give a key a new secret, and show it."""
-    overlap = KeyRotate() if form.has("overlap") else KeyRotate(overlap_seconds=0)
     key = keys.get_key(view.session, project_id, key_id, lock=True)
     check_not_rotated(form, key.hint)
-    secret = keys.rotate_key(view.session, key, overlap.overlap)
+    secret = keys.rotate_key(view.session, key, overlap_of(form).overlap)
     return _secret_page(view, project_id, keys.show(view.session, [key])[0], secret)
 
 
@@ -105,7 +104,8 @@ def _key(view: AdminView, project_id: str, key_id: str) -> ApiKeyPublic:
     return keys.show(view.session, [keys.get_key(view.session, project_id, key_id)])[0]
 
 
-def _limits(form: Form) -> dict[str, Any]:
+def limits_of(form: Form) -> dict[str, Any]:
+    """Return what was typed of how long a key lives, what it may do, and from where."""
     return {
         "expires_in_seconds": form.whole("expires_in_seconds"),
         "scopes": form.all("scopes"),

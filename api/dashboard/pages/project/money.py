@@ -1,11 +1,9 @@
 """A project's budget, the amount above which its jobs wait for approval, and who gets e-mail."""
 
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 from fastapi import APIRouter
-from sqlmodel import Session
 from starlette.responses import Response
 
 from api.auth.scopes import admin_scope
@@ -15,7 +13,7 @@ from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
 from shared.budgets import limits
 from shared.budgets.schemas import MAX_CENTS, ApprovalLimitUpdate, SpendLimitUpdate
-from shared.errors import Invalid, NotFound
+from shared.errors import Invalid
 from shared.notifications import service as notifications
 from shared.notifications.schemas import (
     JOB_ENDS,
@@ -32,7 +30,6 @@ router = APIRouter(
     route_class=ProjectRoute,
 )
 NEWEST = 20
-Limit = TypeVar("Limit")
 
 
 @router.get("/budget")
@@ -114,16 +111,9 @@ def _cents(form: Form, name: str) -> int:
     return int(cents)
 
 
-def _if_any(get: Callable[[Session, str], Limit], session: Session, project_id: str) -> Limit | None:
-    try:
-        return get(session, project_id)
-    except NotFound:
-        return None
-
-
 def _budget_page(view: AdminView, project_id: str, form: Form) -> Response:
-    spend = _if_any(limits.get_spend_limit, view.session, project_id)
-    approval = _if_any(limits.get_approval_limit, view.session, project_id)
+    spend = limits.if_any(limits.get_spend_limit, view.session, project_id)
+    approval = limits.if_any(limits.get_approval_limit, view.session, project_id)
     known: dict[str, Any] = {"alert_percentages": " ".join(map(str, spend.alert_percentages)) if spend else "50 80 100"}
     known |= {"threshold_amount": f"{spend.threshold_amount / 100:.2f}"} if spend else {}
     known |= {"approval_amount": f"{approval.threshold_amount / 100:.2f}"} if approval else {}

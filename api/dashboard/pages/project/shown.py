@@ -60,5 +60,4 @@ def admin_calls(view: AdminView, method: str, path: str, body: Any = None) -> di
     path = f"/organization{path}"
     verb = method.lower()
     python = f'client.{verb}("{path}", cast_to=dict' + (f", body={body})" if body is not None else ")")
-    found = calls(view.request, method, path, f"print({python})", body=body, key=ADMIN_KEY)
-    return found | {"Python": found["Python"].replace("OPENAI_API_KEY", "OPENAI_API_KEY: an admin key")}
+    return calls(view.request, method, path, f"print({python})", body=body, key=ADMIN_KEY)

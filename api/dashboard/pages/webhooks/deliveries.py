@@ -1,8 +1,9 @@
 """The deliveries of a webhook endpoint, with every attempt."""
 
 import json
+from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from api.auth.deps import After
@@ -38,16 +39,12 @@ def event_filter(
     )
 
 
+EventFilterDep = Annotated[EventFilter, Depends(event_filter)]
+
+
 @router.get("")
 def list_webhook_deliveries(
-    view: ViewDep,
-    webhook_endpoint_id: str,
-    type: str = "",
-    object: str = Query("", max_length=256),
-    since: str = "",
-    until: str = "",
-    status: str = "",
-    after: After = None,
+    view: ViewDep, webhook_endpoint_id: str, wanted: EventFilterDep, status: str = "", after: After = None
 ) -> Response:
     """List the deliveries, newest first."""
     project_id = view.caller.project_id
@@ -56,7 +53,7 @@ def list_webhook_deliveries(
         view.session,
         project_id,
         webhook_endpoint_id,
-        event_filter(type, object, since, until),
+        wanted,
         chosen(DeliveryStatus, status, "status"),
         after=after,
         limit=PER_PAGE,

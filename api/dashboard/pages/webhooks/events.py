@@ -2,12 +2,12 @@
 
 import json
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.auth.deps import After
 from api.auth.scopes import scope
-from api.dashboard.pages.webhooks.deliveries import event_filter
+from api.dashboard.pages.webhooks.deliveries import EventFilterDep
 from api.dashboard.snippets import calls
 from api.dashboard.view import ViewDep
 from api.http.pages import DASHBOARD
@@ -23,16 +23,9 @@ PER_PAGE = 30
 
 
 @router.get("")
-def list_webhook_events(
-    view: ViewDep,
-    type: str = "",
-    object: str = Query("", max_length=256),
-    since: str = "",
-    until: str = "",
-    after: After = None,
-) -> Response:
+def list_webhook_events(view: ViewDep, wanted: EventFilterDep, after: After = None) -> Response:
     """List the events, newest first. As in the API, they are written for a project that reads them."""
-    project_id, wanted = view.caller.project_id, event_filter(type, object, since, until)
+    project_id = view.caller.project_id
     readers.note_readers(view.session, [project_id])
     rows = deliveries.list_events(view.session, project_id, wanted, after=after, limit=PER_PAGE)
     return view.page(

@@ -1,15 +1,14 @@
 """A vLLM of our own for one base: on a port of this machine, with a key that is made for it."""
 
-import asyncio
-import os
 import secrets
 import shlex
 import socket
 import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from pathlib import Path
 
 from trainer import environment
 from trainer.server.serving.command import Waiting
@@ -47,19 +46,9 @@ class VllmCommand(Waiting):
         return [*words[:first], base, "--enable-lora", *options, *words[first:]]
 
     async def start(self, base: str, port: int, key: str) -> Process:
-        self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-        inherited = {name: value for name, value in os.environ.items() if name not in environment.SECRETS}
-        with self.log_of(base).open("wb") as errors:
-            return await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", "trainer.server.serving.vllm.guard", str(port), *self.arguments(base, port)),
-                stdin=PIPE,
-                stdout=PIPE,
-                stderr=errors,
-                cwd=environment.ROOT,
-                env=inherited | VARIABLES | {"VLLM_API_KEY": key},
-                start_new_session=True,
-            )
+        arguments = ["-m", "trainer.server.serving.vllm.guard", str(port), *self.arguments(base, port)]
+        variables = environment.inherited() | VARIABLES | {"VLLM_API_KEY": key}
+        return await self.spawn(base, Path(sys.executable), arguments, variables)
 
 
 class VllmProcess(BaseProcess):
