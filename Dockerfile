@@ -3,17 +3,19 @@
 #   docker build --tag tunery .
 #   docker build --tag tunery-trainer --target trainer .              the trainer too, with PyTorch for CPUs
 #   docker build --tag tunery-trainer --target trainer --build-arg TORCH_BACKEND=cu130 .     … for CUDA 13.0
+#   docker build --tag tunery-trainer --target trainer --build-arg TORCH_BACKEND=pip .       … the build that pip's index has
 #   docker build --tag tunery --secret id=pip.conf,src=pip.conf .     where packages come from a company's own mirror
 
 FROM python:3.13-slim AS builder
 
 # The environment is made without pip, so that none reaches the final stage.
 RUN python -m venv --without-pip /opt/venv
-COPY requirements.lock /build/requirements.lock
+COPY requirements.lock requirements-postgres.lock /build/
 RUN --mount=type=cache,target=/root/.cache/pip \
     --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     pip --python /opt/venv/bin/python install \
-        --require-hashes --only-binary :all: --compile --requirement /build/requirements.lock
+        --require-hashes --only-binary :all: --compile --requirement /build/requirements.lock \
+        --requirement /build/requirements-postgres.lock
 
 WORKDIR /app
 COPY pyproject.toml ./
@@ -31,7 +33,9 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash /app
 
 FROM python:3.13-slim AS trainer-builder
 
-# PyTorch's own wheels bring CUDA's libraries, so the image is the same for CPUs and GPUs; the host has the driver.
+# PyTorch's own wheels bring CUDA's libraries, so the image is the same for CPUs and GPUs; the host has the driver. They
+# come from PyTorch's own index, which uv picks. uv does not read pip.conf: where that index cannot be reached, `pip` takes
+# the build that pip's index has, as `trainer setup --torch-backend pip` does.
 ARG TORCH_BACKEND=cpu
 COPY requirements-trainer.lock /build/requirements-trainer.lock
 COPY --from=builder /app/cli/requirements-uv.lock /build/requirements-uv.lock
@@ -39,10 +43,14 @@ RUN --mount=type=cache,target=/root/.cache \
     --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     pip install --require-hashes --requirement /build/requirements-uv.lock \
     && python -m venv --without-pip /opt/trainer-env \
-    && uv pip install --python /opt/trainer-env/bin/python --link-mode copy --compile-bytecode \
+    && pip --python /opt/trainer-env/bin/python install --compile \
         --require-hashes --no-deps --only-binary :all: --requirement /build/requirements-trainer.lock \
-    && uv pip install --python /opt/trainer-env/bin/python --link-mode copy --compile-bytecode \
-        --torch-backend "$TORCH_BACKEND" torch==2.13.0
+    && if [ "$TORCH_BACKEND" = pip ]; then \
+        pip --python /opt/trainer-env/bin/python install --compile torch==2.13.0; \
+    else \
+        uv pip install --python /opt/trainer-env/bin/python --link-mode copy --compile-bytecode \
+            --torch-backend "$TORCH_BACKEND" torch==2.13.0; \
+    fi
 
 
 FROM python:3.13-slim AS server

@@ -21,6 +21,7 @@ from cli.admin import (
     reconcile,
     secrets_rotation,
 )
+from cli.backup import commands as backups
 from cli.client import chat, files, models
 from cli.client import datasets as client_datasets
 from cli.client.jobs import commands as jobs
@@ -51,13 +52,12 @@ app.add_typer(projects.app, name="project", rich_help_panel="Operate")
 app.add_typer(keys.app, name="key", rich_help_panel="Operate")
 app.add_typer(admin_keys.app, name="admin-key", rich_help_panel="Operate")
 app.add_typer(budgets.app, name="limit", rich_help_panel="Operate")
-app.command(rich_help_panel="Operate")(costs.cost)
 app.add_typer(credentials.app, name="credential", rich_help_panel="Operate")
 app.add_typer(secrets_rotation.app, name="secrets", rich_help_panel="Operate")
-app.command(rich_help_panel="Operate")(reconcile.reconcile)
 app.add_typer(rate_limits.app, name="rate-limit", rich_help_panel="Operate")
 app.add_typer(audit.app, name="audit", rich_help_panel="Operate")
-app.command(rich_help_panel="Operate")(doctor.doctor)
+for command in (costs.cost, reconcile.reconcile, backups.backup, backups.restore, doctor.doctor):
+    app.command(rich_help_panel="Operate")(command)
 datasets.app.command()(client_datasets.errors)
 datasets.app.command()(client_datasets.estimate)
 app.add_typer(datasets.app, name="datasets", rich_help_panel="Use")
@@ -66,7 +66,7 @@ app.add_typer(trainer_commands.app, name="trainer", rich_help_panel="Operate")
 
 TRY, OPERATE, DEVELOP = "Try", "Operate", "Develop"
 SERVERS = {"api", "worker", "sender", "beat"}
-IN_THE_DATABASE = {"migrate", "admin-key", "reconcile", "secrets", "audit"}
+IN_THE_DATABASE = {"migrate", "admin-key", "reconcile", "secrets", "audit", "backup", "restore"}
 
 
 def _print_version(wanted: bool) -> None:
@@ -233,6 +233,17 @@ def main() -> None:
         from cli.explain import sentence_for
 
         sys.exit(sentence_for(error))
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Who reads our output may have gone, as `head` does. Some releases of Python would complain of it at the end."""
+    try:
+        if sys.__stdout__ is not None:
+            sys.__stdout__.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 if __name__ == "__main__":

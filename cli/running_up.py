@@ -14,10 +14,11 @@ from pathlib import Path
 from cli import secret_files
 
 ENV_FILE = Path(__file__).resolve().parents[1] / ".env"
-ENV, SETTINGS, LOCK = "env", "settings.json", "lock"
+ENV, SETTINGS, LOCK, PORTS = "env", "settings.json", "lock", "ports.json"
+HEALTH_OF = "health of "  # before a server's name, in the file of ports
 OF_UP = "the running `./tunery up`"
 OF_THE_COMMAND = ("TUNERY_STATE", "TUNERY_PG_BIN", "TUNERY_VALKEY", "TUNERY_WEBHOOK_URL")
-OF_SERVERS = ("TUNERY_", "AWS_", "DATABASE_URL", "REDIS_URL")
+OF_SERVERS = ("TUNERY_", "AWS_", "DATABASE_URL", "REDIS_URL", "OTEL_")
 NUMBERS_OF_SERVERS = ("HOST", "PORT", "WEB_CONCURRENCY", "WORKER_CONCURRENCY", "SENDER_CONCURRENCY")
 
 
@@ -66,6 +67,13 @@ def client_variables() -> dict[str, str]:
     lines = (state / ENV).read_text().splitlines() if (state / ENV).exists() else []
     words = [shlex.split(line) for line in lines if line.startswith("export ")]
     return dict(word.split("=", 1) for _, word in words)
+
+
+def health_addresses() -> dict[str, str]:
+    """Where the servers of the running `up` answer /metrics, by their names."""
+    ports = secret_files.read_json(state / PORTS) if (state := _state()) else {}
+    found = {name.removeprefix(HEALTH_OF): port for name, port in ports.items() if name.startswith(HEALTH_OF)}
+    return {name: f"127.0.0.1:{port}" for name, port in found.items()}
 
 
 def fill(environ: MutableMapping[str, str], env_file: Path = ENV_FILE) -> Filled:

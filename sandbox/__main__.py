@@ -13,6 +13,7 @@ from sandbox.engine import Sandbox
 from sandbox.faults.connection import Connection
 from sandbox.kept import Kept
 from sandbox.settings import Settings, read
+from sandbox.wires.registry import WIRES
 from wire_server.process import listening
 
 
@@ -20,15 +21,20 @@ def main() -> None:
     listening.log_plainly()
     listening.end_on_signals()
     settings = read(sys.argv[1:])
+    if settings.wire not in WIRES:
+        sys.exit(f"--wire (SANDBOX_WIRE) must be one of {', '.join(WIRES)}, not {settings.wire}.")
+    engine = WIRES[settings.wire].engine
     tokens.load()
     with TemporaryDirectory(prefix="sandbox-") as temporary, listening.open_port("sandbox", settings) as listener:
-        state = _kept_in(Path(settings.folder), settings) if settings.folder else Sandbox(settings, Path(temporary))
+        state = (
+            _kept_in(Path(settings.folder), engine, settings) if settings.folder else engine(settings, Path(temporary))
+        )
         listening.serve("sandbox", create_app(state), listener, Connection)
 
 
-def _kept_in(folder: Path, settings: Settings) -> Sandbox:
+def _kept_in(folder: Path, engine: type[Sandbox], settings: Settings) -> Sandbox:
     """The state of this folder, which is saved there before each answer."""
-    state = Sandbox(settings, folder / "files")
+    state = engine(settings, folder / "files")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         state.folder.mkdir(mode=0o700, exist_ok=True)

@@ -10,8 +10,8 @@ from sandbox.datasets import training_file
 from sandbox.datasets.training_file import Dataset
 from sandbox.faults.armed import armed_job_error
 from sandbox.job_admission import admit
-from sandbox.models import BASES
 from sandbox.runs import Run
+from sandbox.settings import Settings
 from sandbox.state import SandboxState
 from sandbox.training import simulation
 from sandbox.training.nearest_example import nearest_reply
@@ -28,23 +28,27 @@ QUESTION_WORDS = re.compile(
 )
 
 
-DESCRIBED = {name: base.described(name) for name, base in BASES.items()}
-
-
 class Sandbox(SandboxState):
     fingerprint = "sandbox-remembers-does-not-learn"
 
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        super().__init__(settings, folder)
+        self._described = {name: base.described(name) for name, base in self.models.items()}
+
     def bases(self) -> Mapping[str, Model]:
-        return DESCRIBED
+        return self._described
 
     def snapshot(self, name: str) -> str:
-        return BASES[name].id if name in BASES else name
+        return self.models[name].id if name in self.models else name
 
     def read_training_file(self, path: Path) -> Dataset:
         return training_file.read(path)
 
-    def create_job(self, new: JobCreate, scope: Scope) -> Run:
-        run = admit(self, new)
+    async def create_job(self, new: JobCreate, scope: Scope) -> Run:
+        return self.start(admit(self, new), scope)
+
+    def start(self, run: Run, scope: Scope) -> Run:
+        """Keeps a job that was admitted, and begins it."""
         run.armed_error = armed_job_error(scope)
         run.visible_at += self.list_lag
         self.runs[run.id] = run
@@ -63,7 +67,7 @@ class Sandbox(SandboxState):
 
     def model_limits(self) -> dict[str, dict[str, int]]:
         """OpenAI documents the route but not its body."""
-        tunable = {base.id for base in BASES.values() if base.methods}
+        tunable = {base.id for base in self.models.values() if base.methods}
         return {
             base: limits(self, (run.job for run in self.runs.values() if run.base == base)) for base in sorted(tunable)
         }

@@ -1,4 +1,4 @@
-"""Keeps files, uploads, jobs and models in a folder, so that a sandbox that is killed goes on where it was.
+"""Keeps what a sandbox has in a folder, so that one that is killed goes on where it was.
 
 Faults, counts and other levers of tests are not kept.
 """
@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from sandbox.datasets.training_file import Dataset
-from sandbox.records import StoredFile, TunedModel
+from sandbox.records import Deployment, StoredFile, TunedModel
 from sandbox.runs import Run
 from sandbox.state import SandboxState
 from sandbox.training import simulation
@@ -18,7 +18,7 @@ from wire_server.records import Checkpoint, Job, JobError, JobEvent
 from wire_server.store import KeptUpload, Key, Store, kept_files, restore_files
 from wire_server.training_file import Example
 
-MAX_KEPT = {"file": 600, "upload": 100, "data": 200, "run": 200, "model": 600}
+MAX_KEPT = {"file": 600, "upload": 100, "data": 200, "run": 200, "model": 600, "deployment": 200}
 """How many of each survive a restart; the oldest are forgotten."""
 
 
@@ -51,6 +51,7 @@ TYPES: dict[str, Any] = {
     "data": KeptData,
     "run": KeptRun,
     "model": TunedModel,
+    "deployment": Deployment,
 }
 
 
@@ -67,6 +68,7 @@ class Kept:
         found = {kind: self._store.read(kind, limit) for kind, limit in MAX_KEPT.items()}
         restore_files(state, found["file"], found["upload"])
         state.tuned |= found["model"]
+        state.deployments |= found["deployment"]
         for id, run in found["run"].items():
             if id in found["data"]:
                 state.runs[id] = _run(run, found["data"][id], state)
@@ -79,6 +81,8 @@ class Kept:
         yield from kept_files(state, self._store)
         for id, model in state.tuned.items():
             yield ("model", id), self._store.unless_written("model", id, model)
+        for id, deployment in state.deployments.items():
+            yield ("deployment", id), deployment
         for id, run in state.runs.items():
             data = KeptData(run.training, run.validation, run.inherited)
             yield ("data", id), self._store.unless_written("data", id, data)

@@ -4,29 +4,36 @@ import selectors
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
+import psycopg
 from psycopg import Connection
 from psycopg.errors import UndefinedColumn, UndefinedTable
+from pydantic_core import from_json
 from sqlalchemy import Engine, NullPool, event
-from sqlalchemy.exc import DisconnectionError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, ProgrammingError
 from sqlmodel import Session, create_engine
 
 import shared.audit.recording
 import shared.budgets.models
 import shared.datasets.models
 import shared.datasets.reports
+import shared.deployments.models
 import shared.idempotency
+import shared.inference.models
 import shared.jobs.models
 import shared.jobs.queue.models
+import shared.jobs.spending.models
 import shared.notifications.models
 import shared.projects.models
 import shared.projects.rate_limits
 import shared.sweeps
 import shared.webhooks.models  # noqa: F401  imports every table: a flush needs all foreign keys to resolve
-from shared.db.row_security import limit_from_the_start
+from shared.db.row_security import LIMIT, limit_from_the_start
+from shared.metrics.instruments import POOL_CONNECTIONS
 from shared.settings import get_settings
 
+LIMIT_OF_DRIVER = LIMIT.text.replace(":project", "%(project)s")  # as psycopg writes parameters
 NOT_MIGRATED = "the database has not the schema of this version: run `./tunery migrate`"
 
 
@@ -38,8 +45,11 @@ def get_engine() -> Engine:
         pool_size=10,
         max_overflow=30,
         connect_args={"connect_timeout": 5, "application_name": "tunery"},
+        json_deserializer=from_json,  # five times as fast as `json`, which took a third of the time of a list of jobs
     )
     event.listen(engine, "checkout", _check_open)
+    event.listen(engine, "checkout", lambda *_: POOL_CONNECTIONS.labels("in_use").inc())
+    event.listen(engine, "checkin", lambda *_: POOL_CONNECTIONS.labels("in_use").dec())
     return engine
 
 
@@ -71,6 +81,37 @@ def transaction(project_id: str | None = None) -> Iterator[Session]:
         if project_id is not None:
             limit_from_the_start(session, project_id)
         yield session
+
+
+@contextmanager
+def driver_connection() -> Iterator[Connection[Any]]:
+    """A bare connection of psycopg from the pool, with the errors that a session raises; closed after such an error.
+
+    For statements that run so often that most of their cost would be SQLAlchemy's.
+    """
+    try:
+        pooled = get_engine().raw_connection()
+    except psycopg.Error as error:
+        raise _as_of_session(error) from error
+    try:
+        yield cast("Connection[Any]", pooled.driver_connection)
+    except psycopg.Error as error:
+        pooled.invalidate()
+        raise _as_of_session(error) from error
+    finally:
+        pooled.close()
+
+
+def _as_of_session(error: psycopg.Error) -> Exception:
+    return DBAPIError.instance(None, None, error, psycopg.Error)
+
+
+@contextmanager
+def driver_transaction(project_id: str) -> Iterator[Connection[Any]]:
+    """Like `transaction(project_id)`, on a bare connection of psycopg."""
+    with driver_connection() as connection, connection.transaction():
+        connection.execute(LIMIT_OF_DRIVER, {"project": project_id})
+        yield connection
 
 
 def lacks_migrations(error: ProgrammingError) -> bool:

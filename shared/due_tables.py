@@ -2,6 +2,7 @@
 
 from shared.datasets.models import Dataset, ProviderFile, Upload
 from shared.db.tables import DueTable, OwnedDue
+from shared.deployments.models import Deployment
 from shared.jobs.models import Job, TunedModel, Watch
 from shared.jobs.queue.models import JobQueue
 from shared.notifications.models import Notification
@@ -19,6 +20,7 @@ DUE: tuple[type[Due], ...] = (
     Dataset,
     Upload,
     TunedModel,
+    Deployment,
     Credential,
     Notification,
 )

@@ -102,6 +102,12 @@ class ChatLimitReached(RateLimited):
     code = "too_many_chats"
 
 
+class DeploymentStarting(RateLimited):
+    """The model is deployed, and does not answer yet."""
+
+    code = "deployment_starting"
+
+
 class JobLimitReached(RateLimited):
     """The project's limit of jobs per day or of open jobs is reached. Not retryable: waiting may take a day."""
 

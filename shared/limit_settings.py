@@ -36,5 +36,6 @@ class QuotaSettings(BaseModel):
     pending_uploads: Limit = 100
     api_keys: Limit = 1_000
     credentials: Limit = 100
+    deployments: Limit = 10
     events_per_day: Limit = 100_000
     idempotency_keys: Limit = 100_000

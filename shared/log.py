@@ -11,6 +11,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from shared.settings import get_settings
+from shared.telemetry import spans
 
 # These loggers write a line for every request or message below WARNING.
 _CHATTY_LOGGERS = (
@@ -25,6 +26,7 @@ _CHATTY_LOGGERS = (
 )
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
+    spans.add_ids,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

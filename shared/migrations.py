@@ -1,20 +1,17 @@
-"""Reads and upgrades the schema's revision, and grants the servers their rights in it.
+"""Upgrades the schema, and grants the servers their rights in it.
 
-Separate from `shared.database`: a worker starts faster without Alembic.
+Separate from `shared.database`: a server starts faster, and needs less memory, without Alembic.
 """
 
-from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, make_url, text
-from sqlmodel import Session
 
 from shared.database import owner_engine
 from shared.db import server_role
+from shared.db.revisions import current_revision, known_revisions
 from shared.errors import ServiceError
 from shared.settings import get_settings
 
@@ -43,10 +40,6 @@ class CannotSeparateLogins(ServiceError):
         )
 
 
-def _config() -> Config:
-    return Config(toml_file=str(_PYPROJECT))
-
-
 def migrate() -> None:
     """Upgrades the schema to the newest revision, and grants the servers' login what it needs in each table.
 
@@ -59,7 +52,7 @@ def migrate() -> None:
             owner.execute(text("select pg_sleep(0.2)"))
         try:
             _check_revision_is_known(owner)
-            command.upgrade(_config(), "head")
+            command.upgrade(Config(toml_file=str(_PYPROJECT)), "head")
             _grant_rights(owner)
         finally:
             owner.execute(text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
@@ -77,25 +70,6 @@ def _grant_rights(owner: Connection) -> None:
 
 
 def _check_revision_is_known(connection: Connection) -> None:
-    current = _revision_of(connection)
+    current = current_revision(connection)
     if current is not None and current not in known_revisions():
         raise UnknownRevision(current)
-
-
-@cache
-def known_revisions() -> frozenset[str]:
-    return frozenset(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
-
-
-@cache
-def newest_revision() -> str | None:
-    return ScriptDirectory.from_config(_config()).get_current_head()
-
-
-def current_revision(session: Session) -> str | None:
-    """The revision that the database is at; None if it was never migrated."""
-    return _revision_of(session.connection())
-
-
-def _revision_of(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()

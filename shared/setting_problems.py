@@ -75,7 +75,11 @@ def explain(model: type[BaseModel], environ: Mapping[str, str], error: Exception
     """The error of a reading as sentences, one for each variable."""
     if isinstance(error, ValidationError):
         by_name = {_name_of(problem["loc"]): problem for problem in reversed(error.errors(include_input=False))}
-        known = {name: problem for name, problem in by_name.items() if problem["type"] != "extra_forbidden"}
+        known = {
+            name: problem
+            for name, problem in by_name.items()
+            if problem["type"] != "extra_forbidden" or _inside(problem["loc"])
+        }
         return [_sentence(name, problem) for name, problem in reversed(known.items())]
     if bad_json := list(_not_json(model, environ)):
         return bad_json
@@ -85,8 +89,17 @@ def explain(model: type[BaseModel], environ: Mapping[str, str], error: Exception
     return [f"TUNERY_SECRETS_DIR: a file of {environ.get('TUNERY_SECRETS_DIR')} cannot be read: {reason}."]
 
 
+def _inside(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Where in the JSON of a list a problem is: the number of the item and the path in it; empty for the whole."""
+    numbers = [index for index, part in enumerate(location) if isinstance(part, int)]
+    return location[numbers[0] :] if numbers else ()
+
+
 def _sentence(name: str, problem: Any) -> str:
-    kind = problem["type"]
+    kind, inside = problem["type"], _inside(problem["loc"])
+    if len(inside) > 1:
+        text = {"missing": "is missing", "extra_forbidden": "is not known"}.get(kind, "is wrong")
+        return f"{name}: `{inside[1]}` of item {int(inside[0]) + 1} {text}; .env.example shows one."
     if kind == "missing":
         return f"{name}: required, but not set."
     if kind in {"tuple_type", "dict_type", "model_type"}:
@@ -101,11 +114,12 @@ def _sentence(name: str, problem: Any) -> str:
 
 
 def _name_of(location: tuple[int | str, ...]) -> str:
-    parts = [str(part).upper() for part in location if isinstance(part, str) and re.fullmatch("[A-Za-z_]+", part)]
+    outside = location[: len(location) - len(_inside(location))]
+    parts = [str(part).upper() for part in outside if isinstance(part, str) and re.fullmatch("[A-Za-z_]+", part)]
     if parts == ["PROVIDER"]:
         return "TUNERY_PROVIDER__BASE_URL and TUNERY_PROVIDER__API_KEY"
     name = "__".join(parts)
-    return name if name in {"DATABASE_URL", "REDIS_URL"} else f"{PREFIX}{name}"
+    return name if name in {"DATABASE_URL", "REDIS_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"} else f"{PREFIX}{name}"
 
 
 def _not_json(model: type[BaseModel], environ: Mapping[str, str]) -> Iterator[str]:

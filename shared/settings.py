@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -20,9 +20,11 @@ from pydantic_settings import (
 )
 
 from shared import setting_problems
-from shared.chat_settings import ChatSettings
+from shared.chat_settings import ChatSettings, DeploymentSettings
 from shared.limit_settings import QuotaSettings, RateLimitSettings
+from shared.providers.account_settings import AzureSettings, problem_of
 from shared.providers.dialects import Dialect
+from shared.providers.price_settings import OwnPrice
 from shared.retention_settings import RetentionSettings
 from shared.setting_types import (
     Bytes,
@@ -104,6 +106,13 @@ class ProviderSettings(BaseModel):
     reserved_slots: Annotated[int, Field(ge=0, lt=1 << 31)] = 1
     max_active_jobs: Annotated[int | None, Field(gt=0, lt=1 << 31)] = None
     webhook_secret: SecretStr | None = None
+    options: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _takes_its_options(self) -> "ProviderSettings":
+        if (problem := problem_of(self.dialect, self.options)) is not None:
+            raise ValueError(f"options: {problem[0]} {problem[1]}")
+        return self
 
 
 class SmtpSettings(BaseModel):
@@ -151,6 +160,7 @@ class Settings(BaseSettings):
     redis_url: Annotated[str, AfterValidator(_not_a_cluster), Field(repr=False, validation_alias="REDIS_URL")]
     secret_keys: Annotated[tuple[SealingKey, ...], Field(min_length=1)]
     provider: ProviderSettings
+    azure: AzureSettings = AzureSettings()
     secrets_dir: Path | None = None
     storage: Annotated[str, Field(min_length=1), AfterValidator(_folder_or_bucket)]
 
@@ -160,11 +170,14 @@ class Settings(BaseSettings):
     upload_lifetime: Seconds = timedelta(hours=1)
     max_json_bytes: Bytes = 1 << 20
     max_chat_bytes: Bytes = 32 << 20
+    max_result_bytes: Bytes = 2 << 30
     body_timeout: Seconds = timedelta(seconds=30)
 
     rate_limits: RateLimitSettings = RateLimitSettings()
     chat: ChatSettings = ChatSettings()
+    prices: tuple[OwnPrice, ...] = ()
     quotas: QuotaSettings = QuotaSettings()
+    deployments: DeploymentSettings = DeploymentSettings()
 
     root_path: PathPrefix = ""
     cors_origins: tuple[Origin, ...] = ()
@@ -198,6 +211,8 @@ class Settings(BaseSettings):
     egress_proxy: Annotated[ProxyUrl | None, Field(repr=False)] = None
     own_hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()
     dangerous_allow_private_urls: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    otel_exporter_otlp_endpoint: Annotated[HttpUrl | None, Field(validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")] = None
 
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -31,10 +31,10 @@ from shared.settings import get_settings
 from tests.api.administration import Operator, operating
 from tests.api.module_person import module_person
 from tests.brokers import until_it_answers
-from tests.servers import PATIENCE, Receiver, free_port, serving, wait_for_port
+from tests.servers import PATIENCE, Receiver, serving
 from tests.storage_locations import BUCKET, StorageLocation, s3_server, variables
 from tests.worker.support import settings
-from tests.world import Person, RunningStack, Sandbox, empty_tables, environment
+from tests.world import Person, RunningStack, Sandbox, empty_tables, environment, sandbox_of
 
 SERVERS_FOLDER = "TUNERY_TEST_SERVERS"
 SERVERS_START_SECONDS = 60.0  # at most; usually one
@@ -101,16 +101,8 @@ def redis_url() -> str:
 @pytest.fixture(scope="session")
 def sandbox_server() -> Iterator[Sandbox]:
     """The provider's stand-in, as a process. Its jobs take hours: tests move them."""
-    port = free_port()
-    command = [sys.executable, "-m", "sandbox", "--port", str(port)]
-    variables = {**os.environ, "SANDBOX_SPEED": "0.01", "SANDBOX_API_KEY": "sk-sandbox"}
-    process = subprocess.Popen(command, env=variables, stderr=subprocess.DEVNULL)
-    sandbox = Sandbox(f"http://127.0.0.1:{port}", "sk-sandbox")
-    wait_for_port(port)
-    yield sandbox
-    sandbox.close()
-    process.terminate()
-    process.wait()
+    with sandbox_of("openai") as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(scope="session")

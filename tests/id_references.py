@@ -31,6 +31,7 @@ KINDS_BY_NAME: dict[str, tuple[str, ...]] = {
     "delivery_id": ("delivery",),
     "recovery_id": ("recovery",),
     "webhook_event_id": ("webhook_event",),
+    "deployment_id": ("deployment",),
     "object": ("job", "file"),
 }
 KINDS_BY_PATH: dict[str, tuple[str, ...]] = {
@@ -41,6 +42,7 @@ KINDS_BY_PATH: dict[str, tuple[str, ...]] = {
     "/checkpoints": ("checkpoint",),
     "/uploads/{upload_id}/parts": ("part",),
     "/webhook_endpoints": HOOKS,
+    "/deployments": ("deployment",),
     "/deliveries": ("delivery",),
     "/webhook_events": ("webhook_event",),
     "/datasets/{dataset_id}/errors": (),  # the number of a line
@@ -63,6 +65,8 @@ NO_IDS = {
     "filename",
     "full_payloads",
     "hyperparameters",
+    "idle_timeout",
+    "input",
     "integrations",
     "keep_old_secret_active_for_24_hours",
     "limit",
@@ -75,6 +79,8 @@ NO_IDS = {
     "name",
     "order",
     "priority",
+    "prompt",
+    "provider",
     "provider_options",
     "purpose",
     "resolution",
@@ -96,6 +102,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/uploads/{upload_id}/complete": {"part_ids": ["part_1"]},
     "/datasets": {},
     "/chat/completions": {"messages": [{"role": "user", "content": "Question 7"}]},
+    "/completions": {"prompt": "Question 7"},
+    "/responses": {"input": "Question 7"},
     "/webhook_endpoints/{webhook_endpoint_id}": {"name": "his"},
     "/webhook_endpoints/{webhook_endpoint_id}/test": {"event_type": "dataset.failed"},
     "/webhook_endpoints/{webhook_endpoint_id}/recover": {"since": 0},
@@ -113,7 +121,7 @@ ANY_ANSWER = {
     ("/uploads/{upload_id}/complete", "part_ids"),
 }
 # Filters, of which the same holds, while the body of the same path names what must exist.
-FILTERS = {("/fine_tuning/jobs", "model")}
+FILTERS = {("/fine_tuning/jobs", "model"), ("/deployments", "model")}
 
 
 @dataclass(frozen=True)

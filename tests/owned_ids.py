@@ -1,15 +1,36 @@
 """Creates one of everything that a project can own, with ids of ours and of the provider's."""
 
+from shared.database import transaction
+from shared.deployments.models import Deployment, DeploymentStatus
+from shared.jobs.models import Job
 from tests.api.test_webhook_endpoints import create
 from tests.api.training import model_of, train
 from tests.servers import Receiver
-from tests.world import Person, Sandbox, work
+from tests.world import Person, Sandbox, row, work
 
 Ids = dict[str, str]
 
 
 def create_upload(person: Person) -> str:
     return person.openai.uploads.create(filename="a", bytes=1, purpose="fine-tune", mime_type="text/jsonl").id
+
+
+def create_deployment(job_id: str) -> str:
+    """One that has ended, of the job's model: the sandbox needs none."""
+    job = row(Job, job_id)
+    with transaction() as session:
+        made = Deployment(
+            project_id=job.project_id,
+            credential_id=job.credential_id,
+            provider=job.provider,
+            job_id=job.id,
+            model=job.fine_tuned_model,
+            base_model=job.model,
+            status=DeploymentStatus.STOPPED,
+            due_at=None,
+        )
+        session.add(made)
+    return made.id
 
 
 def ids_of_everything(alice: Person, sandbox: Sandbox, receiver: Receiver) -> Ids:
@@ -43,6 +64,7 @@ def ids_of_everything(alice: Person, sandbox: Sandbox, receiver: Receiver) -> Id
         "recovery": recovery["id"],
         "webhook_event": deliveries[0]["event_id"],
         "upload": upload.id,
+        "deployment": create_deployment(job.id),
         "part": alice.openai.uploads.parts.create(upload.id, data=b"x").id,
         "deleted_model": model_of(deleted_job),
         "deleted_endpoint": deleted_endpoint,

@@ -14,6 +14,7 @@ PACKAGES = ("api", "cli", "sandbox", "shared", "trainer", "wire_server", "worker
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 TEST_FILES = sorted((ROOT / "tests").rglob("*.py"))
 FILE_LINES, FUNCTION_LINES = 250, 40
+SCRIPT_LINES = 250  # of all scripts of the dashboard together
 TYPE_IGNORES, TYPE_IGNORES_IN_TESTS = 3, 8
 VAGUE = {"base", "common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
 ASSETS = {".css", ".html", ".js", ".svg", ".jinja", ".j2"}
@@ -27,6 +28,12 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
+
+
+def test_the_pages_need_few_scripts() -> None:
+    scripts = list((ROOT / "api" / "dashboard" / "static").glob("*.js"))
+    assert scripts
+    assert sum(len(each.read_text().splitlines()) for each in scripts) <= SCRIPT_LINES
 
 
 def test_the_modules_are_found() -> None:

@@ -55,7 +55,13 @@ installed = cache(packages_distributions)
 def distributions() -> dict[Path, set[str]]:
     """What each module of the source imports, by the name of its distribution."""
     modules = [path for package in RUN_TIME for path in (ROOT / package).rglob("*.py")]
-    return {path: {normalized(installed()[name][0]) for name in imported(path)} for path in modules}
+    return {path: {each for name in imported(path) for each in providing(name)} for path in modules}
+
+
+def providing(name: str) -> set[str]:
+    """The distribution with this package, or, of the many that share a namespace, those that are declared."""
+    found = {normalized(each) for each in installed()[name]}
+    return found & declared()["run time"] if len(found) > 1 else found
 
 
 def test_what_is_imported_is_declared() -> None:

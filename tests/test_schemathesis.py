@@ -7,6 +7,8 @@ from shared.database import transaction
 from shared.projects import service as projects
 from tests.world import Person, Sandbox
 
+NEEDS_WORKER = "/v1/organization/projects/{project_id}/credentials/{credential_id}/test"  # none runs here: 503
+
 
 def test_what_the_document_says_is_what_is_answered(alice: Person, sandbox: Sandbox) -> None:
     with transaction() as session:
@@ -14,6 +16,17 @@ def test_what_the_document_says_is_what_is_answered(alice: Person, sandbox: Sand
     keys = {"TUNERY_KEY": alice.api_key, "TUNERY_ADMIN_KEY": admin_key}
     document = alice.base_url.removesuffix("/v1") + "/openapi.json"
     httpx2.get(document, timeout=120).raise_for_status()  # making it takes long; schemathesis waits 10 s for it
-    done = run(document, keys, "--phases", "fuzzing", "--max-examples", "2", "--seed", "1", "--no-shrink")
+    options = (
+        "--phases",
+        "fuzzing",
+        "--max-examples",
+        "2",
+        "--seed",
+        "1",
+        "--no-shrink",
+        "--exclude-path",
+        NEEDS_WORKER,
+    )
+    done = run(document, keys, *options)
     assert "Tested: " in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0, done.stdout[-10_000:]

@@ -74,14 +74,16 @@ TAKES_NO_ID = {
     ("POST", "/v1/webhook_events"),
     ("GET", "/livez"),
     ("GET", "/readyz"),
+    ("GET", "/metrics"),
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
     ("GET", "/"),
+    *((method, "/v1/responses/{rest}") for method in ("GET", "POST", "DELETE")),  # there are none
 }
 ADMINISTRATION = ("/v1/organization/", "/v1/projects/")
 PAGES = "/dashboard"  # tests/dashboard/test_pages_of_others.py opens them
 FOR_PROVIDERS = {("POST", "/v1/provider_webhooks/{credential_id}")}  # opened by a signature alone
-LISTS = ("/files", "/datasets", "/fine_tuning/jobs", "/models", "/webhook_endpoints", "/webhook_events")
+LISTS = ("/files", "/datasets", "/fine_tuning/jobs", "/models", "/deployments", "/webhook_endpoints", "/webhook_events")
 
 
 def routes(server: str) -> set[tuple[str, str]]:

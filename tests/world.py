@@ -1,6 +1,8 @@
 """What most tests use: API clients, the sandbox's control interface, and worker steps that run at once."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,14 +18,17 @@ from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
 from shared.db.tables import DueTable, OwnedDue
 from shared.db.times import utc_now
+from shared.deployments.models import Deployment
 from shared.jobs.models import Job, TunedModel, Watch
 from shared.jobs.queue.models import JobQueue
 from shared.notifications.models import Notification
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.webhooks.models import WebhookDelivery, WebhookRecovery
+from tests.servers import free_port, wait_for_port
 from worker.accounts import refresh
 from worker.datasets import close_upload, dataset_step, upload_to_provider
+from worker.deployments import deployment_step
 from worker.email import send
 from worker.jobs import admission, job_step, tuned_models, watch
 from worker.runtime.steps import run
@@ -80,11 +85,11 @@ class Person:
 class Sandbox:
     """A client of the provider's stand-in and of its control interface, which only tests use."""
 
-    def __init__(self, address: str, api_key: str) -> None:
+    def __init__(self, address: str, api_key: str, base: str = "/v1") -> None:
         self.address = address
         headers = {"authorization": f"Bearer {api_key}"}
         self.http = httpx2.Client(base_url=address, headers=headers, timeout=60, verify=False)
-        self.openai = official_sdk(f"{address}/v1", api_key)
+        self.openai = official_sdk(f"{address}{base}", api_key)
 
     def close(self) -> None:
         self.openai.close()
@@ -118,6 +123,23 @@ class Sandbox:
         return [file for file in self.openai.files.list() if file.purpose == "fine-tune"]
 
 
+@contextmanager
+def sandbox_of(wire: str) -> Iterator[Sandbox]:
+    """A sandbox that speaks this provider's wire, as a process."""
+    port = free_port()
+    command = [sys.executable, "-m", "sandbox", "--port", str(port), "--wire", wire]
+    variables = {**os.environ, "SANDBOX_SPEED": "0.01", "SANDBOX_API_KEY": "sk-sandbox"}
+    process = subprocess.Popen(command, env=variables, stderr=subprocess.DEVNULL)
+    sandbox = Sandbox(f"http://127.0.0.1:{port}", "sk-sandbox")
+    try:
+        wait_for_port(port)
+        yield sandbox
+    finally:
+        sandbox.close()
+        process.terminate()
+        process.wait()
+
+
 STEPS: dict[type[DueTable] | type[OwnedDue], Callable[[str], None]] = {
     Credential: lambda id: run(refresh.refresh, id),
     Dataset: lambda id: run(dataset_step.advance, id),
@@ -127,6 +149,7 @@ STEPS: dict[type[DueTable] | type[OwnedDue], Callable[[str], None]] = {
     Job: lambda id: run(job_step.advance, id),
     JobQueue: lambda id: run(admission.admit, id),
     TunedModel: lambda id: run(tuned_models.delete, id),
+    Deployment: lambda id: run(deployment_step.advance, id),
     WebhookRecovery: lambda id: run(recover.recover, id),
     Notification: lambda id: run(send.send, id),
     WebhookDelivery: lambda id: run(deliver.attempt, id),
@@ -134,10 +157,7 @@ STEPS: dict[type[DueTable] | type[OwnedDue], Callable[[str], None]] = {
 
 
 def step(model: type[DueTable] | type[OwnedDue], id: str) -> None:
-    """One step of this row, whenever it would be due, and however long its account would be left alone.
-
-    A job is asked for its status too, whether or not the list has just told it.
-    """
+    """One step of this row, due or not, also while its account is left alone. A job is asked for its status too."""
     with transaction() as session:
         session.exec(update(Credential).values(paused_until=None))
         if model is Job:
@@ -212,6 +232,7 @@ def variables_of_this_test() -> dict[str, str]:
         "TUNERY_SECRET_KEYS": f'["{settings.secret_keys[0].get_secret_value()}"]',
         "TUNERY_PROVIDER__BASE_URL": settings.provider.base_url,
         "TUNERY_PROVIDER__API_KEY": settings.provider.api_key.get_secret_value(),
+        "TUNERY_PROVIDER__DIALECT": settings.provider.dialect,
         "TUNERY_STORAGE": str(settings.storage),
     }
 

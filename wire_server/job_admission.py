@@ -17,7 +17,7 @@ def new_job(state: State, new: JobCreate, model: str) -> Job:
     """The job as the wire shows it, with `model` as its base or parent, and every hyperparameter of its method."""
     method = new.effective_method().on_the_wire()
     return Job(
-        id=new_id("ftjob-"),
+        id=state.job_id(),
         created_at=int(state.now()),
         hyperparameters=method["supervised"]["hyperparameters"] if method["type"] == "supervised" else {},
         model=model,

@@ -39,7 +39,7 @@ class FileObject(Struct, kw_only=True):
     expires_at: int | UnsetType = UNSET
     filename: str
     purpose: str
-    status: str = "processed"
+    status: str | None = "processed"
 
 
 class StoredFile(Struct, kw_only=True):

@@ -3,6 +3,7 @@
 All routes are coroutines of one event loop, so no lock is needed as long as no change awaits before it is complete.
 """
 
+import hmac
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -66,9 +67,15 @@ class State(ABC):
         """Writes what has changed."""
         self.flush: Callable[[Path], None] = lambda path: None
         """Waits until a new file is on the disk, before a row points to it, where power cuts must lose nothing."""
+        self.unlink: Callable[[Path], None] = lambda path: path.unlink(missing_ok=True)
+        """Deletes the bytes of a file, maybe many gigabytes; now or soon."""
         self._discarded: list[Path] = []
         self.files: dict[str, StoredFile] = {}
         self.uploads: dict[str, PendingUpload] = {}
+
+    def knows_key(self, key: str) -> bool:
+        """Whether it may ask."""
+        return hmac.compare_digest(key.encode(), self.settings.api_key.encode())
 
     # What the engine holds.
 
@@ -80,6 +87,17 @@ class State(ABC):
         """The full name behind an alias; any other name as it is."""
         return name
 
+    file_status: str | None = "processed"
+    """What a file says of itself."""
+
+    def file_id(self) -> str:
+        """The id of a new file."""
+        return new_id("file-", 22)
+
+    def job_id(self) -> str:
+        """The id of a new job."""
+        return new_id("ftjob-")
+
     # What the engine does.
 
     @abstractmethod
@@ -87,7 +105,7 @@ class State(ABC):
         """Checks and counts the examples of a file with the purpose `fine-tune`. Runs in a thread."""
 
     @abstractmethod
-    def create_job(self, new: JobCreate, scope: Scope) -> Run:
+    async def create_job(self, new: JobCreate, scope: Scope) -> Run:
         """Raises ApiError for what is refused at once; bad files fail the job later, while it validates."""
 
     @abstractmethod
@@ -122,7 +140,7 @@ class State(ABC):
         for stored in [stored for stored in self.files.values() if stored.has_expired(now)]:
             self.remove_file(stored)
 
-    def listed_jobs(self) -> Iterable[Job]:
+    async def listed_jobs(self) -> Iterable[Job]:
         """The jobs of the list, oldest first."""
         return (run.job for run in self.runs.values())
 
@@ -136,7 +154,7 @@ class State(ABC):
         """Called before each answer. Bytes are only deleted once no row that is kept points to them."""
         self.keep()
         while self._discarded:
-            self._discarded.pop().unlink(missing_ok=True)
+            self.unlink(self._discarded.pop())
 
     def remove_file(self, stored: StoredFile) -> None:
         """Deletes a file and its bytes. Jobs keep their own copy of the dataset, so they are not affected."""
@@ -168,7 +186,7 @@ class State(ABC):
         try:
             yield path
         except BaseException as error:
-            path.unlink(missing_ok=True)
+            self.unlink(path)
             if isinstance(error, OSError):
                 message = f"The bytes cannot be kept: {error.strerror or error}."
                 raise ApiError(500, message, type="server_error") from error

@@ -5,13 +5,12 @@ it. A refused request commits nothing, so its entry is written here in a transac
 """
 
 import json
-import re
 from collections.abc import Mapping
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.audit.refusals import Refusals
+from api.audit.refusals import ID, Refusals
 from api.http.middleware import finish_on_shutdown
 from shared.audit.actor import Action, Actor, Changes, current_action
 from shared.audit.models import FAILED_LOGIN, REFUSED, AuditLog
@@ -27,9 +26,12 @@ CHANGES: Mapping[str, Changes] = {
     "create_dataset": {"datasets": "dataset.created"},
     "create_job": {"jobs": "fine_tuning.job.created"},
     "cancel_job": {"jobs": "fine_tuning.job.cancelled"},
+    "cancel_jobs": {"jobs": "fine_tuning.job.cancelled"},
     "pause_job": {"jobs": "fine_tuning.job.paused"},
     "resume_job": {"jobs": "fine_tuning.job.resumed"},
     "delete_model": {"tuned_models": "model.deleted"},
+    "create_deployment": {"deployments": "deployment.created"},
+    "delete_deployment": {"deployments": "deployment.stopped"},
     "create_webhook_endpoint": {"webhook_endpoints": "webhook_endpoint.created"},
     "update_webhook_endpoint": {"webhook_endpoints": "webhook_endpoint.updated"},
     "delete_webhook_endpoint": {"webhook_endpoints": "webhook_endpoint.deleted"},
@@ -38,7 +40,11 @@ CHANGES: Mapping[str, Changes] = {
     "recover_webhooks": {"webhook_recoveries": "webhook_recovery.created"},
     "create_project": {"projects": "project.created"},
     "update_project": {"projects": "project.updated"},
-    "archive_project": {"projects": "project.archived", "jobs": "fine_tuning.job.cancelled"},
+    "archive_project": {
+        "projects": "project.archived",
+        "jobs": "fine_tuning.job.cancelled",
+        "deployments": "deployment.stopped",
+    },
     "update_model_permissions": {"projects": "model_permissions.updated"},
     "delete_model_permissions": {"projects": "model_permissions.deleted"},
     "update_project_rate_limit": {"rate_limits": "rate_limit.updated"},
@@ -72,13 +78,15 @@ CHANGES: Mapping[str, Changes] = {
 }
 # POST routes without an audit event, and why.
 NO_CHANGES: Mapping[str, str] = {
-    "answer_of_one": "passes a request to the provider and stores nothing, as `create_chat_completion`",
     "choose_project": "only changes the session's cookie",
     "create_chat_completion": "passes a request to the provider and stores nothing",
+    "create_completion": "passes a request to the provider and stores nothing",
+    "create_response": "passes a request to the provider and stores nothing",
     "create_part": "stores bytes; `complete_upload` records the file that they become",
     "create_sample_event": "sends a sample to the project's event streams",
     "create_sign_in_link": "opens nothing that its key does not open; what is then done is recorded as the key's",
     "download_answers": "returns what the page has sent, and stores nothing",
+    "preview_dataset": "shows rows of a file as prompts, and stores nothing",
     "receive_provider_webhook": "only makes a worker poll the job",
     "refuse": "always answers 501",
     "sign_in": "what is then done is recorded as the key's; a refusal is recorded",
@@ -87,7 +95,6 @@ NO_CHANGES: Mapping[str, str] = {
     "test_webhook_endpoint": "sends a sample event, which the endpoint's deliveries show",
     "use_sign_in_link": "as `sign_in`",
 }
-_ID = re.compile(r"(?!sk-)(?:[a-z_]+[-_][0-9a-z]{8,40}|rl-[a-z]+_[0-9a-z]{8,40})")
 
 
 class AuditMiddleware:
@@ -135,7 +142,7 @@ def _actor(scope: Scope) -> Actor:
 def _resource_id(scope: Scope) -> str | None:
     """Return the last id of the path. Text that is not an id is left out: a caller may have put a secret there."""
     named = [each for each in scope.get("path_params", {}).values() if isinstance(each, str)]
-    return named[-1] if named and _ID.fullmatch(named[-1]) else None
+    return named[-1] if named and ID.fullmatch(named[-1]) else None
 
 
 def _is_refusal(scope: Scope, status: int) -> bool:

@@ -1,6 +1,7 @@
 """Writes refused requests to the audit log: one entry each, or one counted entry for the rest of a flood."""
 
 import asyncio
+import re
 from collections import Counter
 from contextvars import Context
 
@@ -8,18 +9,36 @@ import anyio
 import anyio.to_thread
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
 
-from shared.audit.models import AuditLog
+from shared.audit.actor import current_action
+from shared.audit.models import REFUSED, AuditLog
 from shared.audit.recording import in_order_of_chains
 from shared.database import transaction
 from shared.db.ids import new_id
 from shared.db.times import utc_now
+from shared.errors import ServiceError
 
 log = structlog.get_logger(__name__)
 MAX_ENTRIES_PER_KIND = 10  # in a period; more are counted
 MAX_ENTRIES = 6000  # in a period, of all kinds
 MAX_COUNTED_KINDS = 1000  # in memory; beyond it, callers are counted together
 PERIOD_SECONDS = 60
+
+
+ID = re.compile(r"(?!sk-)(?:[a-z_]+[-_][0-9a-z]{8,40}|rl-[a-z]+_[0-9a-z]{8,40})")
+
+
+def note_one_of_several(session: Session, id: str, error: ServiceError) -> None:
+    """Write the entry of one change that is refused, in a request for several that is not refused as a whole.
+
+    Text that is not an id is left out: a caller may have put a secret there.
+    """
+    action = current_action.get()
+    assert action is not None, "only a request for a change has refusals"
+    actor = action.actor()
+    details = {"status": error.status, "error_code": error.code, "attempted": next(iter(action.changes().values()))}
+    session.add(AuditLog.by(actor, REFUSED, id if ID.fullmatch(id) else None, actor.project_id, details))
 
 
 class Refusals:

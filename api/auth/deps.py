@@ -40,7 +40,7 @@ _bearer = HTTPBearer(
 _Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-async def _identify(request: Request, credentials: _Credentials) -> Caller | AdminCaller:
+async def _identify(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Caller | AdminCaller:
     """Find the caller of the request's key. Raises `Unauthorized`."""
     return await identify(request, _secret(credentials))
 
@@ -93,14 +93,12 @@ def _check_header(request: Request, name: str, own: str, code: str) -> None:
         raise Unauthorized(f"The header {name} does not match the API key: leave it out, or send {own}", code=code)
 
 
-CallerOfAnyKind = Annotated[Caller | AdminCaller, Depends(_identify)]
-
-
-async def get_caller(request: Request, found: CallerOfAnyKind) -> Caller:
+async def get_caller(request: Request, credentials: _Credentials) -> Caller:
     """Return the project behind the key, and count the request. Raises `Forbidden` for an admin key, `RateLimited`.
 
     A session of the dashboard with an admin key works in the project that was chosen there.
     """
+    found = await _identify(request, credentials)
     chosen = request.scope.get(CHOSEN_PROJECT)
     if chosen is not None and isinstance(found, AdminCaller):
         structlog.contextvars.bind_contextvars(project_id=chosen)
@@ -113,8 +111,13 @@ async def get_caller(request: Request, found: CallerOfAnyKind) -> Caller:
     return caller
 
 
-async def admit(request: Request, found: CallerOfAnyKind) -> Caller | AdminCaller:
+async def get_caller_of_any_kind(request: Request, credentials: _Credentials) -> Caller | AdminCaller:
     """Return the project or administrator behind the key, and count the request. Raises `RateLimited`."""
+    return await admit(request, await _identify(request, credentials))
+
+
+async def admit(request: Request, found: Caller | AdminCaller) -> Caller | AdminCaller:
+    """Count a request of a caller who has been identified. Raises `RateLimited`."""
     if isinstance(found, AdminCaller):
         middleware.admit_admin(request)
     else:
@@ -122,9 +125,9 @@ async def admit(request: Request, found: CallerOfAnyKind) -> Caller | AdminCalle
     return found
 
 
-async def get_admin(request: Request, found: CallerOfAnyKind) -> AdminCaller:
+async def get_admin(request: Request, credentials: _Credentials) -> AdminCaller:
     """Return the administrator behind the key. Raises `Forbidden` for a project's key."""
-    admin = callers.require_admin(found)
+    admin = callers.require_admin(await _identify(request, credentials))
     middleware.admit_admin(request)
     return admin
 
@@ -153,7 +156,7 @@ async def _session(project_id: str | None) -> AsyncIterator[Session]:
         await run_in_threadpool(opened.__exit__, None, None, None)
 
 
-AdmittedDep = Annotated[Caller | AdminCaller, Depends(admit)]
+AdmittedDep = Annotated[Caller | AdminCaller, Depends(get_caller_of_any_kind)]
 CallerDep = Annotated[Caller, Depends(get_caller)]
 AdminDep = Annotated[AdminCaller, Depends(get_admin)]
 

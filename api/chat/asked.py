@@ -1,20 +1,16 @@
-"""Reads what a chat asks for: which model answers, and which other models the provider would resolve."""
+"""Reads what a question asks for: which model answers, and which others may answer in its place."""
 
-from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import msgspec
 
+from api.chat.judging import FALLBACKS, judge
 from shared.errors import Invalid
+from shared.providers.dialects import Endpoint
 
-MAX_TEXTS = 1000  # beside the conversation
-MAX_NAME_LENGTH = 256
-# What is said, and what is called by names of its own: here a name of a model is a word like others.
-_CONVERSATION = {
-    *("messages", "tools", "functions", "tool_choice", "function_call", "response_format", "metadata", "user", "stop"),
-    *("prompt", "input", "prediction", "logit_bias", "audio", "safety_identifier", "prompt_cache_key"),
-}
-_FALLBACKS = {"models", "fallbacks", "fallback_models"}
+MAX_TEXTS = 100_000  # names of fields among them; they, not the bytes, are what takes time to judge
+MAX_FALLBACKS, MAX_FALLBACK_BYTES = 100, 64 << 10
+MAX_NAME_LENGTH, MAX_PROVIDER_BYTES = 256, 400
 
 NO_MODEL_YET = (
     "`model` is null. If it is the `fine_tuned_model` of a job: the job has no tuned model yet. It gets one when it "
@@ -23,66 +19,75 @@ NO_MODEL_YET = (
 
 
 class Asked(msgspec.Struct):
-    """What we need to know of a chat. The rest is between the caller and the provider.
+    """What we need to know of a question. The rest is between the caller and the provider.
 
-    `fallbacks` are models that may answer in place of `model`. `beside` are other texts, which a provider may read as
-    names; both come with the field they are in.
+    `provider`: whose account is asked; None where the caller leaves that to us. It is never passed on. `fallbacks` are
+    models that may answer in place of `model`, each with the field it is in.
     """
 
     model: str
+    provider: str | None
     fallbacks: list[tuple[str, str]]
-    beside: list[tuple[str, str]]
 
 
 class _WithModel(msgspec.Struct):
     model: Annotated[str, msgspec.Meta(max_length=MAX_NAME_LENGTH)]
 
 
-def decode(body: bytes, deployment: str | None) -> tuple[Asked, bytes]:
-    """Return what is asked, and the body to send: each field once, so that the provider reads the `model` we judge.
+def decode(body: bytes, endpoint: Endpoint, deployment: str | None) -> tuple[Asked, bytes]:
+    """Return what is asked, and the body to send: each field once, so that the provider reads what we judge.
 
-    `deployment` is the model that an Azure client has put into the path, which counts there.
+    `deployment` is the model that an Azure client has put into the path, which counts there. Raises `Invalid`.
     """
+    _check_size(body)
     try:
         fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        if [name for name in fields if name.lower() == "model"] not in ([], ["model"]):
-            raise Invalid("`model` is written in more than one way", param="model")
         if deployment is not None:
             fields["model"] = msgspec.Raw(msgspec.json.encode(deployment))
         if bytes(fields.get("model", b"")) == b"null":
             raise Invalid(NO_MODEL_YET, param="model")
-        others = {name: msgspec.json.decode(fields[name]) for name in fields if name.lower() not in _CONVERSATION}
-        nested = {name: value for name, value in others.items() if isinstance(value, dict | list)}
-        once = msgspec.json.encode({**fields, **nested})  # so that nested fields are there once, too
+        provider = _provider(fields.pop("provider", None))
+        judged = judge(fields, endpoint)
+        fallbacks = {name: _fallbacks(name, bytes(fields[name])) for name in FALLBACKS if name in judged}
+        once = msgspec.json.encode({**judged, **fallbacks})
         model = msgspec.json.decode(once, type=_WithModel).model
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"The body must be a JSON object with a `model`: {error}", param="model") from None
-    return Asked(model, *_names(others)), once
+    return Asked(
+        model, provider, [(field, _name(field, each)) for field in fallbacks for each in fallbacks[field]]
+    ), once
 
 
-def _names(fields: Mapping[str, Any]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    fallbacks, beside = list[tuple[str, str]](), list[tuple[str, str]]()
-    for field, value in fields.items():
-        if field.lower() == "model":
-            continue
-        is_fallback = field.lower() in _FALLBACKS
-        texts = [(field, text) for text in _texts(value, not is_fallback) if 0 < len(text) <= MAX_NAME_LENGTH]
-        fallbacks += texts if is_fallback else []
-        beside += texts if not is_fallback else []
-        if len(fallbacks) + len(beside) > MAX_TEXTS:
-            raise Invalid(f"The body has more than {MAX_TEXTS} texts beside the messages", param=field)
-    return fallbacks, beside
+def _check_size(body: bytes) -> None:
+    """Each text begins with a quote that no backslash precedes, and most end with one."""
+    if body.count(b'"') - body.count(b'\\"') > 2 * MAX_TEXTS:
+        raise Invalid(f"A question may consist of at most {MAX_TEXTS:,} texts, names of fields among them: send less")
 
 
-def _texts(value: Any, with_names: bool) -> Iterator[str]:
-    """All texts in JSON but those of a conversation, if asked for with the names of fields."""
-    pending = [value]
-    while pending:
-        match pending.pop():
-            case str(text):
-                yield text
-            case dict(fields):
-                pending += fields if with_names else ()
-                pending += [each for name, each in fields.items() if name.lower() not in _CONVERSATION]
-            case list(items):
-                pending += items
+def with_model(body: bytes, name: str) -> bytes:
+    """Return a body of `decode` in which the model has this name."""
+    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+    return msgspec.json.encode({**fields, "model": name})
+
+
+def _provider(value: msgspec.Raw | None) -> str | None:
+    found = msgspec.json.decode(value) if value is not None and len(bytes(value)) <= MAX_PROVIDER_BYTES else value
+    if not isinstance(found, str | None):
+        raise Invalid("provider must be the name of one of the project's providers", param="provider")
+    return found
+
+
+def _fallbacks(field: str, value: bytes) -> list[Any]:
+    """Decoded, so that nothing in them is there twice."""
+    found = msgspec.json.decode(value) if len(value) <= MAX_FALLBACK_BYTES else None
+    if not isinstance(found, list) or len(found) > MAX_FALLBACKS:
+        raise Invalid(f"{field} must be a list of at most {MAX_FALLBACKS} models", param=field)
+    return found
+
+
+def _name(field: str, each: Any) -> str:
+    """A model's name, which may be the `model` of an object. Raises `Invalid`."""
+    name = each["model"] if isinstance(each, dict) and set(each) == {"model"} else each
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH:
+        raise Invalid(f"{field} must have names of models, or objects with a `model`", param=field)
+    return name

@@ -64,7 +64,7 @@ def _answer(request: Request, start: Message, body: bytes) -> Response:
         answer = _signed_out(request, detail)
     elif "hx-request" in request.headers:
         answer = page(request, "parts/message.html", status=status, message=detail["message"], kind="danger")
-        answer.headers.update({"hx-retarget": "#messages", "hx-reswap": "innerHTML"})
+        answer.headers.update({"hx-retarget": "#messages", "hx-reswap": "innerHTML", "hx-reselect": "[role=alert]"})
     else:
         advice = _NEXT_STEPS.get(status, "Load the page again. If this stays, tell your operator the request id.")
         answer = page(request, "error.html", status=status, detail=detail, status_code=status, advice=advice)

@@ -13,7 +13,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.errors import Invalid, NotFound, ServiceError
+from shared.errors import Forbidden, Invalid, NotFound, ServiceError
 from shared.projects.key_schemas import KeyRotate
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -35,7 +35,7 @@ class Form:
         return cls({name: _texts(value) for name, value in values.items()})
 
     def text(self, name: str) -> str:
-        return self.values.get(name, [""])[0].strip()
+        return next(iter(self.all(name)), "").strip()
 
     def all(self, name: str) -> list[str]:
         return self.values.get(name, [])
@@ -79,20 +79,27 @@ def show_refused(_: Request, error: Exception) -> Response:
 
 
 @contextmanager
-def shown_again(form: Form, page: Callable[[Form], Response]) -> Iterator[None]:
-    """Show the form again, with its errors at their fields, if a model or a service refuses what was typed."""
+def noted(form: Form) -> Iterator[None]:
+    """Note at its field what a model or a service refuses of what was typed."""
     try:
         yield
     except ValidationError as error:
         for each in error.errors(include_input=False, include_url=False):
             name = str(each["loc"][0]) if each["loc"] else ""
             form.errors.setdefault(name, each["msg"].removeprefix("Value error, "))
-    except NotFound:
+    except (NotFound, Forbidden):
         raise
     except ServiceError as error:
         if error.status >= 500:
             raise
         form.errors[error.param if error.param and error.param in form.values else ""] = error.message
+
+
+@contextmanager
+def shown_again(form: Form, page: Callable[[Form], Response]) -> Iterator[None]:
+    """Show the form again, with its errors at their fields, if a model or a service refuses what was typed."""
+    with noted(form):
+        yield
     if form.errors:
         raise FormRefused(page(form))
 

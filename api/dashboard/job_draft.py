@@ -18,7 +18,7 @@ METHODS = ("supervised", "dpo", "reinforcement")
 HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier", "beta")
 FIELDS = (
     *("training_file", "validation_file", "model", "method", *HYPERPARAMETERS, "grader"),
-    *("suffix", "seed", "metadata", "priority", "from_job"),
+    *("suffix", "seed", "metadata", "priority", "provider", "from_job"),
 )
 OPTION = "option."  # before the name of a provider option, in the name of its field
 MAX_CHARACTERS = 20_000
@@ -71,6 +71,7 @@ def of_job(job: Job) -> Draft:
         "suffix": job.suffix,
         "metadata": "\n".join(f"{name}={value}" for name, value in (job.labels or {}).items()),
         "priority": Priority(job.priority).name.lower(),
+        "provider": job.provider,
         "from_job": job.id,
         **{OPTION + name: _text(value) for name, value in (job.provider_options or {}).items()},
     }
@@ -86,7 +87,8 @@ def _text(value: Any) -> str:
 def request(draft: Draft, options: Mapping[str, Option], like: Job | None) -> JobCreate:
     """Return the request. What a form has no field for is as in `like`. Raises `Invalid` with the field as `param`."""
     body: dict[str, Any] = {
-        name: draft[name] or None for name in ("training_file", "validation_file", "model", "suffix", "priority")
+        name: draft[name] or None
+        for name in ("training_file", "validation_file", "model", "suffix", "priority", "provider")
     }
     body["seed"] = _number(draft["seed"])
     body["metadata"] = _metadata(draft["metadata"])

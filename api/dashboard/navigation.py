@@ -10,6 +10,7 @@ OF_A_PROJECT = (
     ("Playground", "/playground"),
     ("Datasets", "/datasets"),
     ("Models", "/models"),
+    ("Deployments", "/deployments"),
     ("Webhooks", "/webhooks"),
     ("Project", "/project"),
 )

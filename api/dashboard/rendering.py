@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.dashboard import addresses, formats, static_files
+from api.dashboard import addresses, charts, formats, static_files
 from api.dashboard.navigation import entries
 from api.dashboard.session import cookie
 from api.dashboard.session.cookie import Session
@@ -36,7 +36,7 @@ environment = Environment(
     lstrip_blocks=True,
     auto_reload=False,
 )
-environment.filters |= formats.FILTERS | addresses.FILTERS
+environment.filters |= formats.FILTERS | addresses.FILTERS | {"sparkline": charts.sparkline}
 environment.globals |= {"static": static_files.address, "version": VERSION}
 
 

@@ -8,10 +8,23 @@ from starlette.responses import RedirectResponse
 from api.dashboard import static_files
 from api.dashboard.error_pages import ErrorPageMiddleware
 from api.dashboard.forms import FormRefused, show_refused
-from api.dashboard.pages import datasets, job, jobs, models, new_job, playground, sign_in, start
+from api.dashboard.pages import (
+    compare,
+    datasets,
+    deployments,
+    elsewhere,
+    job,
+    jobs,
+    models,
+    new_job,
+    playground,
+    sign_in,
+    start,
+    uploads,
+)
 from api.dashboard.pages.operator import admin_keys, audit, state
 from api.dashboard.pages.operator import projects as all_projects
-from api.dashboard.pages.project import accounts, approvals, costs, keys, limits, money, own
+from api.dashboard.pages.project import accounts, alerts, approvals, costs, keys, limits, money, own
 from api.dashboard.pages.webhooks import deliveries, endpoints, events
 from api.dashboard.session.middleware import SessionMiddleware
 from api.http.pages import DASHBOARD
@@ -21,10 +34,14 @@ PAGES = (
     start,
     jobs,
     new_job,  # before the job of any id
+    compare,  # as well
     job,
+    elsewhere,
     playground,
     datasets,
+    uploads,
     models,
+    deployments,
     endpoints,
     deliveries,
     events,
@@ -32,6 +49,7 @@ PAGES = (
     keys,
     accounts,
     costs,
+    alerts,
     money,
     limits,
     approvals,

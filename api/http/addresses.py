@@ -8,7 +8,7 @@ _SLASHES = re.compile("//+")
 # Azure's clients call `/openai/v1/files`, or in their older form `/openai/files`.
 _AZURE = re.compile(r"/openai(?:/v1)?(?=/)")
 _DEPLOYMENT = re.compile(
-    r"/openai/deployments/(?P<model>.+?)(?P<path>/(?:chat/completions|files|uploads|fine_tuning|models)(?:/.*)?)"
+    r"/openai/deployments/(?P<model>.+?)(?P<path>/(?:(?:chat/)?completions|files|uploads|fine_tuning|models)(?:/.*)?)"
 )
 _ENCODED_TWICE = re.compile("%(?P<code>3a|2f)", re.IGNORECASE)
 _MODEL = "/v1/models/"

@@ -17,6 +17,7 @@ from structlog import get_logger
 from api.http import unknown_keys
 from shared.database import NOT_MIGRATED, lacks_migrations
 from shared.errors import RateLimited, ServiceError
+from shared.metrics.instruments import REFUSALS
 
 log = get_logger(__name__)
 
@@ -38,6 +39,7 @@ def envelope(
     status: int, message: str, code: str, *, type: str = "invalid_request_error", param: str | None = None
 ) -> JSONResponse:
     """Build an error response. The SDKs would retry a 409, 429 or 501, so these tell them not to."""
+    REFUSALS.labels(code).inc()
     error = {"message": message, "type": type, "param": param, "code": code}
     headers = {"x-should-retry": "false"} if status in {409, 429, 501} else None
     return JSONResponse({"error": error}, status_code=status, headers=headers)

@@ -11,10 +11,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.errors import envelope, too_large
 from shared.db.ids import new_id
+from shared.metrics.instruments import REQUEST_SECONDS, REQUESTS
+from shared.telemetry import spans
 
 log = structlog.get_logger(__name__)
 _VALID_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
-_NOT_LOGGED = {"/livez", "/readyz"}
+_NOT_LOGGED = {"/livez", "/readyz", "/metrics"}
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _TOO_LARGE_ADVICE = {  # by the last segment of the path
     "datasets": ": upload the examples as a file to /v1/files, and name it here as file_id",
     "files": ": send the file in parts, to /v1/uploads",
@@ -49,6 +52,13 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if scope["path"] in _NOT_LOGGED:
+            await self._answer(scope, receive, send)
+        else:
+            with spans.request(scope):
+                await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         id = request_id(headers)
         structlog.contextvars.clear_contextvars()
@@ -82,8 +92,33 @@ class RequestMiddleware:
             await envelope(500, sentence, "internal_error", type="server_error")(scope, receive, send_with_id)
         finally:
             if scope["path"] not in _NOT_LOGGED:
-                duration = round((time.perf_counter() - started) * 1000, 1)
-                log.info("request", method=scope["method"], path=scope["path"], status=status, duration_ms=duration)
+                _record(scope, status, time.perf_counter() - started)
+
+
+def _record(scope: Scope, status: int, seconds: float) -> None:
+    """Log a request that has been answered, and count it by the pattern of its path; one without a route has none."""
+    method, route = scope["method"], getattr(scope.get("route"), "path", "")
+    REQUESTS.labels(method if method in _METHODS else "other", route, status).inc()
+    REQUEST_SECONDS.labels(route).observe(seconds)
+    if spans.is_on():
+        _describe(scope, method if method in _METHODS else "_OTHER", route, status)
+    log.info("request", method=method, path=scope["path"], status=status, duration_ms=round(seconds * 1000, 1))
+
+
+def _describe(scope: Scope, method: str, route: str, status: int) -> None:
+    """Say in the trace what the request was. Ids of a path are those of rows, unless the request was refused."""
+    attributes: dict[str, str | int] = {
+        "http.request.method": method,
+        "http.route": route,
+        "http.response.status_code": status,
+    }
+    bound = structlog.contextvars.get_contextvars()
+    attributes |= {f"tunery.{name}": bound[name] for name in ("request_id", "project_id") if name in bound}
+    if status < 400:
+        ids = scope.get("path_params", {}).items()
+        attributes |= {f"tunery.{name}": value for name, value in ids if name.endswith("_id")}
+    error = str(status) if status >= 500 else None
+    spans.describe(attributes, name=f"{method} {route}".rstrip(), error=error)
 
 
 class BodyLimitMiddleware:

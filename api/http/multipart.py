@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import anyio
 from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
-from python_multipart.multipart import parse_options_header
+from python_multipart.multipart import MultipartState, parse_options_header
 from starlette.requests import Request
 
 from api.http import unknown_keys
@@ -32,7 +32,8 @@ class FormWithFile:
         self._field = field
         self._max_bytes = max_bytes
         self._received = 0
-        self._pending = bytearray()
+        self._pending: list[memoryview] = []  # not yet copied: the thread that writes joins them
+        self._pending_bytes = 0
         self._writing: asyncio.Future[None] | None = None
         self._header = (bytearray(), bytearray())
         self._name = ""
@@ -50,7 +51,7 @@ class FormWithFile:
         try:
             async for chunk in request.stream():
                 self._parse(parser, chunk)
-                if len(self._pending) >= WRITE_BYTES:
+                if self._pending_bytes >= WRITE_BYTES:
                     await self._flush()
             await self._flush()
         finally:
@@ -59,6 +60,10 @@ class FormWithFile:
             raise Invalid("The multipart body ends before its last boundary", code="invalid_multipart")
 
     def _parse(self, parser: MultipartParser, chunk: bytes) -> None:
+        # A boundary begins with CR. To find one byte is twenty times as fast as to find a boundary.
+        if self._in_file and parser.state == MultipartState.PART_DATA and parser.index == 0 and b"\r" not in chunk:
+            self._on_part_data(chunk, 0, len(chunk))
+            return
         try:
             parser.write(chunk)
         except MultipartParseError as error:
@@ -79,8 +84,11 @@ class FormWithFile:
     async def _flush(self) -> None:
         """Start writing the pending bytes in a thread. Receiving the next bytes meanwhile doubles the throughput."""
         await self._written()
-        pending, self._pending = self._pending, bytearray()
-        self._writing = asyncio.get_running_loop().run_in_executor(_threads, self._writer.write, pending)
+        pending, self._pending, self._pending_bytes = self._pending, [], 0
+        self._writing = asyncio.get_running_loop().run_in_executor(_threads, self._write, pending)
+
+    def _write(self, chunks: list[memoryview]) -> None:
+        self._writer.write(b"".join(chunks))
 
     async def _written(self) -> None:
         """Wait for the write under way, also in a cancelled request: the caller is about to remove these bytes."""
@@ -129,7 +137,8 @@ class FormWithFile:
             self._received += end - start
             if self._received > self._max_bytes:
                 raise self._too_large()
-            self._pending += memoryview(data)[start:end]
+            self._pending.append(memoryview(data)[start:end])
+            self._pending_bytes += end - start
         elif len(self._value) + end - start > MAX_FIELD_BYTES:
             raise Invalid(f"The field is longer than {MAX_FIELD_BYTES} bytes", param=self._name[:64] or None)
         else:

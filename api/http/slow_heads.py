@@ -1,4 +1,4 @@
-"""Closes connections that have not sent a complete request head within 10 seconds; uvicorn has no such timeout."""
+"""Ends connections as uvicorn does not: one whose request head is late, and one that is kept while the server stops."""
 
 from asyncio import TimerHandle
 from typing import Any
@@ -9,20 +9,24 @@ from api.http.errors import envelope
 
 HEAD_TIMEOUT_SECONDS = 10.0
 MAX_HEAD_BYTES = 64 << 10
+LAST_REQUEST_SECONDS = 1.0  # a proxy that sends one just now, over a connection that it keeps, must not find it closed
 
 
 class Connection(HttpToolsProtocol):
     """uvicorn's protocol, which also closes a connection whose request head is late (408) or too long (431).
 
     A connection without a request is closed by uvicorn's `timeout_keep_alive`; `body_guard` limits how slow a body is.
+    When the server stops, a connection without a request may send one more, whose answer says `connection: close`.
     """
 
     head_timeout_seconds = HEAD_TIMEOUT_SECONDS
+    last_request_seconds = LAST_REQUEST_SECONDS
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._timer: TimerHandle | None = None
         self._head_bytes = 0
+        self._is_stopping = False
 
     def connection_made(self, transport: Any) -> None:  # uvicorn narrows asyncio's BaseTransport to Transport
         super().connection_made(transport)
@@ -39,6 +43,8 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_timer()
         super().on_headers_complete()
+        if self._is_stopping:
+            super().shutdown()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -46,6 +52,13 @@ class Connection(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse(431, f"The request head is larger than {MAX_HEAD_BYTES} bytes", "request_too_large")
+
+    def shutdown(self) -> None:
+        self._is_stopping = True
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(self.last_request_seconds, super().shutdown)
+        else:
+            super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "The request is not valid HTTP/1.1", "invalid_request")

@@ -18,7 +18,7 @@ PROVIDER_OPTIONS = "provider_options"
 CODE = "unknown_parameter"
 MAX_NAMED = 10  # keys of one request that a refusal names; a body may have thousands
 MAX_DEPTH = 3  # of the objects below in which a similar key is looked for
-MAX_LISTED = 12  # parameters of a route that a refusal lists when none resembles the unknown one
+MAX_LISTED = 16  # parameters of a route that a refusal lists when none resembles the unknown one
 # Other text is not repeated: a caller may have put a secret there, and a long word with digits looks like one.
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}(?:\[[A-Za-z0-9_]{0,64}\])?")
 _BETWEEN_WORDS = re.compile(r"[_\[\]]")

@@ -19,6 +19,7 @@ from shared.projects import rate_limits
 from shared.projects.rate_limits import Limits
 from shared.settings import get_settings
 
+METRICS = "/metrics"
 SIGNED_PATHS = "/v1/provider_webhooks/"  # authenticated by a signature instead of an API key
 CACHE_SECONDS = 4.0  # a changed limit takes effect within this time
 REFRESH_SECONDS = 1.0  # how long one request has to read the limits again, before another one does
@@ -210,7 +211,7 @@ class RateLimitMiddleware:
 
 
 def _is_metered(path: str) -> bool:
-    return path.startswith("/v1/") or (pages.is_page(path) and not pages.is_static(path))
+    return path.startswith("/v1/") or path == METRICS or (pages.is_page(path) and not pages.is_static(path))
 
 
 def _digest(authorization: str, address: str) -> bytes:

@@ -2,27 +2,27 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import StreamingResponse
 
 from api.auth.deps import After, CallerDep, SessionDep
 from api.auth.scopes import scope
+from api.http.router import Router
 from api.idempotency import IdempotentRoute
 from shared.database import transaction
-from shared.datasets import collection, reports
+from shared.datasets import collection
 from shared.datasets.models import DatasetStatus
 from shared.datasets.preview import ExamplePreview, preview
-from shared.datasets.prices import estimate
 from shared.datasets.storage import lines, store
 from shared.datasets.validation.overlap import overlap
-from shared.datasets.validation.rules.limits import rules
-from shared.datasets.views import DatasetCreate, DatasetPublic, EstimatePublic, Overlapping, ProblemPublic
+from shared.datasets.views import DatasetCreate, DatasetPublic, EstimateList, EstimatePublic, Overlapping, ProblemPublic
 from shared.db.pages import Page
 from shared.errors import Invalid
 from shared.jobs import dataset_views
-from shared.jobs.creation import fitness
+from shared.jobs.elsewhere import estimates, suitability
+from shared.jobs.elsewhere.suitability import DatasetProviderList
 
-router = APIRouter(prefix="/v1/datasets", tags=["Datasets"], route_class=IdempotentRoute, dependencies=[scope("files")])
+router = Router(prefix="/v1/datasets", tags=["Datasets"], route_class=IdempotentRoute, dependencies=[scope("files")])
 NamePart = Annotated[
     str | None,
     Query(min_length=1, max_length=128, description="A part of the dataset's or its file's name"),
@@ -130,37 +130,43 @@ def preview_dataset(
         return preview(file, report.format, model, report.provider, limit)
 
 
-@router.get("/{dataset_id}/estimate", response_model=EstimatePublic)
+@router.get("/{dataset_id}/estimate", response_model=EstimatePublic | EstimateList)
 def estimate_dataset(
     session: SessionDep,
     caller: CallerDep,
     dataset_id: str,
-    model: Annotated[str, Query(max_length=256)],
+    model: Annotated[str | None, Query(max_length=256)] = None,
     method: Literal["supervised", "dpo", "reinforcement"] | None = None,
     n_epochs: Annotated[int | None, Query(ge=1, le=50)] = None,
-) -> EstimatePublic:
-    """Estimate the cost of training a model on this dataset. If the price is unknown, `reason` says why.
+    provider: Annotated[str | None, Query(min_length=1, max_length=64)] = None,
+) -> EstimatePublic | EstimateList:
+    """Estimate the cost of training a model on this dataset; without `model`, of each that the project could tune.
 
-    If the tokens have not been counted in the model's encoding yet, counting starts now and `reason` says so: repeat
-    the request in a moment. `problems` says what a job with this model and method would be refused for. Errors: 400
+    If the price is unknown, `reason` says why. If the tokens have not been counted in the model's encoding yet,
+    counting starts now and `reason` says so: repeat the request in a moment. `problems` says what a job with this model
+    and method would be refused for. `provider` narrows it to the accounts at one provider. Errors: 400
     `dataset_not_checked` while the dataset is being checked, 400 if it is invalid.
     """
-    dataset = collection.get_dataset(session, caller.project_id, dataset_id)
-    report = collection.get_report(session, dataset)
-    if dataset.status is DatasetStatus.ERROR:
-        raise Invalid(dataset.status_details or "The dataset is invalid", code=dataset.error_code)
-    if report.encoding is None:
-        sentence = f"The tokens of {dataset.id} are still being counted: repeat the request in a moment"
-        raise Invalid(sentence, code="dataset_not_checked")
-    base = rules().model(model)
-    counted = reports.in_encoding(session, dataset, report, base.encoding) if base else report
-    found = EstimatePublic.of(dataset.id, estimate(counted or report, model, method, n_epochs))
-    found.problems = fitness.problems_of_estimate(session, caller.project_id, model, found.method, report.format)
-    if base and counted is None:
-        found.reason = (
-            f"The tokens are being counted in {base.encoding}, the encoding of {base.name}: repeat the request soon"
-        )
-    return found
+    project_id = caller.project_id
+    if model is not None:
+        return estimates.of_model(session, project_id, dataset_id, model, method, n_epochs, provider)
+    found = estimates.everywhere(session, project_id, caller.model_rule, dataset_id, method, n_epochs, provider)
+    return EstimateList(data=found)
+
+
+@router.get("/{dataset_id}/providers", response_model=DatasetProviderList)
+def list_dataset_providers(
+    session: SessionDep,
+    caller: CallerDep,
+    dataset_id: str,
+    method: Literal["supervised", "dpo", "reinforcement"] | None = None,
+) -> DatasetProviderList:
+    """List the project's providers: where a job on this dataset can run, with which bases, and why not elsewhere.
+
+    Without `method`, that of the dataset's format. Errors: 400 `dataset_not_checked` while it is being checked.
+    """
+    found = suitability.providers_of(session, caller.project_id, caller.model_rule, dataset_id, method)
+    return DatasetProviderList(data=found)
 
 
 @router.get("/{dataset_id}/compare", response_model=Overlapping)

@@ -3,18 +3,20 @@
 from typing import Annotated, Literal, get_args
 
 import anyio.to_thread
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import Response, StreamingResponse
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from structlog import get_logger
 
-from api import idempotency
+from api import idempotency, reads
 from api.auth.deps import After, CallerDep, SessionDep
 from api.auth.scopes import scope
+from api.http.answer import answer
 from api.http.file_upload import receive_file
 from api.http.head import IS_HEAD
 from api.http.multipart import FormWithFile
+from api.http.router import Router
 from api.idempotency import IdempotentRoute
 from api.rate_limits.middleware import count_rows
 from shared.database import transaction
@@ -23,16 +25,17 @@ from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus, Purpose
 from shared.datasets.schemas import ExpiresAfter, FileDeleted, FilePublic, UploadPurpose
 from shared.datasets.storage import store
-from shared.db.owned import get_owned, list_owned
+from shared.db.owned import get_owned
 from shared.db.pages import Page
 from shared.errors import Invalid, StorageUnavailable
 from shared.jobs import service as jobs
 from shared.settings import get_settings
 
 log = get_logger(__name__)
-router = APIRouter(prefix="/v1/files", tags=["Files"], route_class=IdempotentRoute, dependencies=[scope("files")])
+router = Router(prefix="/v1/files", tags=["Files"], route_class=IdempotentRoute, dependencies=[scope("files")])
 
 CONTENT_TYPE = "application/octet-stream"
+SMALL_BYTES = 2 << 20  # to receive so many costs less than to ask first whether there is room; they are counted anyway
 _FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
 _FORM = {
     "required": True,
@@ -78,8 +81,14 @@ async def create_file(request: Request, caller: CallerDep) -> FilePublic:
             datasets.create(session, dataset, expires_after)
             return idempotency.keep(FilePublic.of(dataset))
 
-    await anyio.to_thread.run_sync(_check_room, caller.project_id)
+    if not _is_small(request):
+        await anyio.to_thread.run_sync(_check_room, caller.project_id)
     return await receive_file(request, datasets.new_dataset_id(), "file", get_settings().max_file_bytes, record)
+
+
+def _is_small(request: Request) -> bool:
+    declared = request.headers.get("content-length", "")
+    return declared.isdecimal() and int(declared[:20]) <= SMALL_BYTES
 
 
 def _check_room(project_id: str) -> None:
@@ -111,29 +120,28 @@ def _expires_after(fields: dict[str, str]) -> ExpiresAfter | None:
 @router.get("", response_model=Page[FilePublic])
 def list_files(
     request: Request,
-    session: SessionDep,
     caller: CallerDep,
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
     order: Literal["asc", "desc"] = "desc",
     purpose: Purpose | None = None,
     filename: Annotated[str | None, Query(max_length=255, description="The whole name, as it was uploaded")] = None,
-) -> Page[FilePublic]:
+) -> Response:
     """List the project's files, newest first unless `order` is `asc`.
 
     Each hundred files that are returned count as one request.
     """
     where = [] if purpose is None else [Dataset.purpose == purpose]
     where += [] if filename is None else [Dataset.filename == filename]
-    rows = list_owned(session, Dataset, caller.project_id, *where, after=after, limit=limit, ascending=order == "asc")
+    rows = reads.page(Dataset, caller.project_id, *where, after=after, limit=limit, ascending=order == "asc")
     count_rows(request, min(len(rows), limit))
-    return Page.of([FilePublic.of(row) for row in rows], limit)
+    return answer(Page[FilePublic].of([FilePublic.of(row) for row in rows], limit))
 
 
 @router.get("/{file_id}", response_model=FilePublic)
-def retrieve_file(session: SessionDep, caller: CallerDep, file_id: str) -> FilePublic:
+def retrieve_file(caller: CallerDep, file_id: str) -> Response:
     """Return a file's metadata and the status of its check."""
-    return FilePublic.of(get_owned(session, Dataset, file_id, caller.project_id))
+    return answer(FilePublic.of(reads.one(Dataset, file_id, caller.project_id)))
 
 
 @router.delete("/{file_id}", response_model=FileDeleted)

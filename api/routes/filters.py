@@ -30,13 +30,18 @@ Conditions = list[ColumnElement[bool]]
 CreatedIn = Callable[[type[Owned]], Conditions]
 
 
-def created_in(
+async def created_in(
     gt: Annotated[_Time, Query(alias="created_at[gt]", description="Unix seconds; created later than this")] = None,
     gte: Annotated[_Time, Query(alias="created_at[gte]")] = None,
     lt: Annotated[_Time, Query(alias="created_at[lt]")] = None,
     lte: Annotated[_Time, Query(alias="created_at[lte]")] = None,
 ) -> CreatedIn:
     """Return the function that gives the conditions of a time range for a table."""
+    return created_within(gt, gte, lt, lte)
+
+
+def created_within(gt: int | None, gte: int | None, lt: int | None, lte: int | None) -> CreatedIn:
+    """As `created_in`."""
     since = [each for each in (gte, gt + 1 if gt is not None else None) if each is not None]
     until = [each for each in (lt, lte + 1 if lte is not None else None) if each is not None]
 
@@ -50,7 +55,7 @@ def created_in(
 CreatedInDep = Annotated[CreatedIn, Depends(created_in)]
 
 
-def job_filter(
+async def job_filter(
     request: Request,
     created_in: CreatedInDep,
     status: Annotated[list[JobStatus] | None, Query(max_length=7, description="May be repeated")] = None,

@@ -1,20 +1,23 @@
-"""`/livez` and `/readyz`: probes for orchestrators and load balancers."""
+"""`/livez`, `/readyz` and `/metrics`: for orchestrators, load balancers and Prometheus."""
 
 from collections.abc import Callable
 from functools import cache
 
-from fastapi import APIRouter
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.auth.scopes import admin_scope
+from api.http.router import Router
 from shared.broker.queue import REDIS_TIMEOUT_SECONDS
 from shared.database import transaction
-from shared.migrations import current_revision, newest_revision
+from shared.db.revisions import current_revision, newest_revision
+from shared.metrics import exposition
 from shared.settings import get_settings
 
-router = APIRouter(tags=["Health"], include_in_schema=False)
+router = Router(tags=["Health"], include_in_schema=False)
 
 
 @router.get("/livez")
@@ -43,11 +46,17 @@ def readyz_checks() -> dict[str, str]:
 def _postgres() -> str:
     try:
         with transaction() as session:
-            revision = current_revision(session)
+            revision = current_revision(session.connection())
     except SQLAlchemyError as error:
         return f"unreachable: {type(error).__name__}"
     newest = newest_revision()
     return "ok" if revision == newest else f"at revision {revision or 'none'}, needs {newest}: run the migrations"
+
+
+@router.get("/metrics", dependencies=[admin_scope("activity")])
+def metrics() -> Response:
+    """Show what all processes of the api have counted, to an admin key that may read the activity."""
+    return Response(exposition.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 @cache

@@ -3,23 +3,27 @@
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import Depends, Header, Query
 from fastapi.responses import Response, StreamingResponse
-from sqlmodel import Session
 from starlette.requests import Request
 
+from api import reads
 from api.auth.deps import After, CallerDep, SessionDep
 from api.auth.scopes import scope
+from api.http.answer import answer
+from api.http.router import Router
 from api.idempotency import IdempotentRoute
 from api.rate_limits.middleware import count_rows
+from api.reads import Within
 from api.routes.filters import METADATA_PARAMETER, Conditions, job_filter
 from api.streams.jobs import follow
 from api.streams.wire import MEDIA_TYPE
 from shared.database import transaction
-from shared.db.owned import get_owned, list_owned
+from shared.db.owned import get_owned
 from shared.db.pages import Page
 from shared.jobs import metrics
 from shared.jobs import service as jobs
+from shared.jobs.elsewhere.alternatives import AlternativeList, alternatives
 from shared.jobs.metrics import JobMetrics
 from shared.jobs.models import Job, JobEvent, JobRequest
 from shared.jobs.queue import slots
@@ -27,11 +31,11 @@ from shared.jobs.queue.slots import ModelLimit
 from shared.jobs.schemas import CheckpointPublic, JobCreate, JobEventPublic, JobPublic
 from shared.projects.callers import Caller
 
-router = APIRouter(
+router = Router(
     prefix="/v1/fine_tuning/jobs", tags=["Fine-tuning"], route_class=IdempotentRoute, dependencies=[scope("jobs")]
 )
 
-limits_router = APIRouter(tags=["Fine-tuning"], dependencies=[scope("jobs")])
+limits_router = Router(tags=["Fine-tuning"], dependencies=[scope("jobs")])
 
 
 @router.post("", response_model=JobPublic)
@@ -47,21 +51,29 @@ def create_job(session: SessionDep, caller: CallerDep, new: JobCreate) -> JobPub
 
 @router.get("", response_model=Page[JobPublic], openapi_extra={"parameters": [METADATA_PARAMETER]})
 def list_jobs(
-    session: SessionDep,
     caller: CallerDep,
     where: Annotated[Conditions, Depends(job_filter)],
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-) -> Page[JobPublic]:
+) -> Response:
     """List the project's jobs, newest first. Filters of different names all apply."""
-    rows = list_owned(session, Job, caller.project_id, *where, after=after, limit=limit)
-    return Page.of([JobPublic.of(row) for row in rows], limit)
+    rows = reads.page(Job, caller.project_id, *where, after=after, limit=limit)
+    return answer(Page[JobPublic].of([JobPublic.of(row) for row in rows], limit))
 
 
 @router.get("/{fine_tuning_job_id}", response_model=JobPublic)
-def retrieve_job(session: SessionDep, caller: CallerDep, fine_tuning_job_id: str) -> JobPublic:
+def retrieve_job(caller: CallerDep, fine_tuning_job_id: str) -> Response:
     """Return a job."""
-    return JobPublic.of(get_owned(session, Job, fine_tuning_job_id, caller.project_id, param="fine_tuning_job_id"))
+    return answer(JobPublic.of(reads.one(Job, fine_tuning_job_id, caller.project_id, param="fine_tuning_job_id")))
+
+
+@router.get("/{fine_tuning_job_id}/alternatives", response_model=AlternativeList)
+def list_job_alternatives(session: SessionDep, caller: CallerDep, fine_tuning_job_id: str) -> AlternativeList:
+    """List where else the job could run: each other base that the project could tune, with what would be different.
+
+    `request` is the body of the create that does it: same data, the hyperparameters that mean the same there.
+    """
+    return AlternativeList(data=alternatives(session, caller, fine_tuning_job_id))
 
 
 @router.post("/{fine_tuning_job_id}/cancel", response_model=JobPublic)
@@ -104,13 +116,12 @@ _AS_STREAM: dict[int | str, dict[str, Any]] = {
 @router.get("/{fine_tuning_job_id}/events", response_model=Page[JobEventPublic], responses=_AS_STREAM)
 def list_job_events(
     request: Request,
-    session: SessionDep,
     caller: CallerDep,
     fine_tuning_job_id: str,
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 20,
     last_event_id: Annotated[str | None, Header(max_length=64)] = None,
-) -> Page[JobEventPublic] | Response:
+) -> Response:
     """List a job's events, newest first. Events of type `metrics` have the losses in `data`.
 
     With `Accept: text/event-stream`, the response is a stream. It sends all events from the oldest on, and then new
@@ -120,19 +131,21 @@ def list_job_events(
     ten seconds may be repeated. `after` and `limit` apply to the list only.
     """
     if MEDIA_TYPE in request.headers.get("accept", ""):
-        job = get_owned(session, Job, fine_tuning_job_id, caller.project_id, param="fine_tuning_job_id")
-        return _stream(session, request, caller, job, last_event_id)
-    rows = jobs.list_events(session, caller.project_id, fine_tuning_job_id, after=after, limit=limit)
+        return _stream(request, caller, fine_tuning_job_id, last_event_id)
+    of_job = Within(JobEvent.job_id, Job, fine_tuning_job_id, "fine_tuning_job_id")
+    rows = reads.page(JobEvent, caller.project_id, after=after, limit=limit, within=of_job)
     count_rows(request, min(len(rows), limit))
-    return Page.of([JobEventPublic.of(row) for row in rows], limit)
+    return answer(Page[JobEventPublic].of([JobEventPublic.of(row) for row in rows], limit))
 
 
-def _stream(session: Session, request: Request, caller: Caller, job: Job, last: str | None) -> Response:
-    # A browser reconnects whenever a stream ends; a 204 is how server-sent events tell it to stop.
-    if last == job.id and job.status.is_final:
-        return Response(status_code=204)
-    if last:
-        get_owned(session, JobEvent, last, job.project_id, JobEvent.job_id == job.id, param="Last-Event-ID")
+def _stream(request: Request, caller: Caller, job_id: str, last: str | None) -> Response:
+    with transaction(caller.project_id) as session:
+        job = get_owned(session, Job, job_id, caller.project_id, param="fine_tuning_job_id")
+        # A browser reconnects whenever a stream ends; a 204 is how server-sent events tell it to stop.
+        if last == job.id and job.status.is_final:
+            return Response(status_code=204)
+        if last:
+            get_owned(session, JobEvent, last, job.project_id, JobEvent.job_id == job.id, param="Last-Event-ID")
     return follow(request, caller, job, last)
 
 

@@ -1,15 +1,32 @@
 """`/v1/models`: the providers' base models and the project's tuned models. Model ids may contain `:` and `/`."""
 
+from typing import Literal
+
 import msgspec
-from fastapi import APIRouter
 from fastapi.responses import Response
+from pydantic import BaseModel
 
 from api.auth.deps import CallerDep, SessionDep
 from api.auth.scopes import scope
+from api.http.router import Router
+from shared.deployments import ends
 from shared.jobs import model_list, tuned_models
-from shared.jobs.schemas import ModelDeleted, ModelList, ModelPublic
+from shared.jobs.names.schemas import ModelPublic
 
-router = APIRouter(prefix="/v1/models", tags=["Models"], dependencies=[scope("models")])
+router = Router(prefix="/v1/models", tags=["Models"], dependencies=[scope("models")])
+
+
+class ModelList(BaseModel):
+    """All models at once: OpenAI's list of them has no pages."""
+
+    object: Literal["list"] = "list"
+    data: list[ModelPublic]
+
+
+class ModelDeleted(BaseModel):
+    id: str
+    object: Literal["model"] = "model"
+    deleted: Literal[True] = True
 
 
 @router.get("", response_model=ModelList)
@@ -32,7 +49,7 @@ def retrieve_model(session: SessionDep, caller: CallerDep, model: str) -> ModelP
 def delete_model(session: SessionDep, caller: CallerDep, model: str) -> ModelDeleted:
     """Delete a tuned model of the project and, in the background, at the provider.
 
-    Errors: 403 for a base model, 400 `model_in_use` while a job waits to tune it further.
+    Errors: 403 for a base model, 400 `model_in_use` while it is deployed or a job waits to tune it further.
     """
-    tuned_models.delete_model(session, caller.project_id, model)
+    ends.delete_model(session, caller.project_id, model)
     return ModelDeleted(id=model)

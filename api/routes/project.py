@@ -1,13 +1,12 @@
 """`/v1/project`: what a project's key reads of its own project."""
 
-from fastapi import APIRouter
-
 from api.auth.deps import CallerDep, SessionDep
 from api.auth.scopes import scope
+from api.http.router import Router
 from shared.overview import own_project
 from shared.overview.own_project import OwnProject
 
-router = APIRouter(tags=["Project"], dependencies=[scope("jobs")])
+router = Router(tags=["Project"], dependencies=[scope("jobs")])
 
 
 @router.get("/v1/project", response_model=OwnProject)

@@ -2,15 +2,16 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 
+from api.http.router import Router
 from shared.database import transaction
 from shared.jobs import provider_webhooks
 
 MAX_BYTES = 64 << 10
 
-router = APIRouter(prefix="/v1/provider_webhooks", tags=["Webhooks"])
+router = Router(prefix="/v1/provider_webhooks", tags=["Webhooks"])
 
 
 class Received(BaseModel):

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.requests import Request
 
 from api import idempotency
@@ -12,6 +12,7 @@ from api.auth.deps import After, CallerDep, SessionDep
 from api.auth.scopes import scope
 from api.http.file_upload import receive_file
 from api.http.multipart import FormWithFile
+from api.http.router import Router
 from api.idempotency import IdempotentRoute, Replayed
 from shared.database import transaction
 from shared.datasets import uploads
@@ -23,7 +24,7 @@ from shared.db.pages import Page
 from shared.errors import ServiceError
 from shared.settings import get_settings
 
-router = APIRouter(prefix="/v1/uploads", tags=["Uploads"], route_class=IdempotentRoute, dependencies=[scope("files")])
+router = Router(prefix="/v1/uploads", tags=["Uploads"], route_class=IdempotentRoute, dependencies=[scope("files")])
 _complete_limiter = anyio.CapacityLimiter(4)  # hashing must leave threads and disk bandwidth to other requests
 
 _FORM: dict[str, Any] = {

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from api.auth.deps import After, CallerDep, SessionDep
 from api.auth.scopes import scope
+from api.http.router import Router
 from api.idempotency import IdempotentRoute
 from api.webhooks import test_event
 from shared.db.owned import get_owned, list_owned
@@ -32,8 +33,9 @@ from shared.webhooks.schemas import (
     WebhookEndpointUpdate,
     WebhookEndpointWithSecret,
 )
+from shared.webhooks.success import Success, success_of
 
-router = APIRouter(
+router = Router(
     prefix="/v1/webhook_endpoints", tags=["Webhooks"], route_class=IdempotentRoute, dependencies=[scope("webhooks")]
 )
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -120,6 +122,13 @@ async def test_webhook_endpoint(
     Errors: 400 `webhook_test_failed` if the receiver does not answer, 503 `worker_unavailable` if no worker is free.
     """
     return await test_event.send_and_wait(caller.project_id, webhook_endpoint_id, asked.event_type)
+
+
+@router.get("/{webhook_endpoint_id}/success", response_model=Success)
+def retrieve_webhook_success(session: SessionDep, caller: CallerDep, webhook_endpoint_id: str) -> Success:
+    """Return how many of an endpoint's newest 100 deliveries have succeeded, and how many have failed for good."""
+    endpoint = get_owned(session, WebhookEndpoint, webhook_endpoint_id, caller.project_id)
+    return success_of(session, caller.project_id, [endpoint.id])[endpoint.id]
 
 
 @router.get("/{webhook_endpoint_id}/deliveries", response_model=Page[WebhookDeliveryPublic])

@@ -3,13 +3,16 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header
-from fastapi.responses import StreamingResponse
+from fastapi import Header
+from fastapi.responses import Response, StreamingResponse
 from sqlmodel import Session
 from starlette.requests import Request
 
+from api import reads
 from api.auth.deps import After, CallerDep, SessionDep
 from api.auth.scopes import scope
+from api.http.answer import answer
+from api.http.router import Router
 from api.idempotency import IdempotentRoute
 from api.routes.webhook_endpoints import FilterDep, Limit
 from api.streams.events import follow
@@ -22,7 +25,7 @@ from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent
 from shared.webhooks.schemas import EventTypeNamed, WebhookEventPublic, WebhookEventTypeList
 
-router = APIRouter(prefix="/v1", tags=["Webhooks"], route_class=IdempotentRoute, dependencies=[scope("webhooks")])
+router = Router(prefix="/v1", tags=["Webhooks"], route_class=IdempotentRoute, dependencies=[scope("webhooks")])
 _AS_STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}}
 
 
@@ -70,6 +73,6 @@ def create_sample_event(session: SessionDep, caller: CallerDep, asked: EventType
 
 
 @router.get("/webhook_events/{webhook_event_id}", response_model=WebhookEventPublic)
-def retrieve_webhook_event(session: SessionDep, caller: CallerDep, webhook_event_id: str) -> WebhookEventPublic:
+def retrieve_webhook_event(caller: CallerDep, webhook_event_id: str) -> Response:
     """Return an event with its complete object."""
-    return WebhookEventPublic.of(get_owned(session, WebhookEvent, webhook_event_id, caller.project_id))
+    return answer(WebhookEventPublic.of(reads.one(WebhookEvent, webhook_event_id, caller.project_id)))

@@ -7,7 +7,9 @@ from pydantic import BaseModel
 from api.webhooks.samples import sample
 from shared.budgets.schemas import ThresholdReached
 from shared.datasets.views import DatasetPublic
-from shared.jobs.schemas import CheckpointPublic, JobPublic, ModelPublic
+from shared.deployments.schemas import DeploymentPublic
+from shared.jobs.elsewhere.retirement import ModelEnds
+from shared.jobs.schemas import CheckpointPublic, JobPublic
 from shared.projects.key_schemas import ApiKeyPublic
 from shared.webhooks.event_types import EventType
 from shared.webhooks.schemas import WebhookEndpointPublic
@@ -25,7 +27,10 @@ _DESCRIPTIONS = {
     EventType.JOB_CANCELLED: "A job was cancelled.",
     EventType.DATASET_PROCESSED: "A dataset was checked, and can be trained on.",
     EventType.DATASET_FAILED: "A dataset was checked, and cannot be used; its `status_details` say why.",
-    EventType.MODEL_SHUTDOWN_SCHEDULED: "The provider has set or changed the date on which a tuned model stops.",
+    EventType.MODEL_SHUTDOWN_SCHEDULED: "A tuned model will stop: the date is new, or 90, 30 or 7 days away.",
+    EventType.DEPLOYMENT_READY: "A deployment answers chats.",
+    EventType.DEPLOYMENT_STOPPED: "A deployment was stopped, and costs nothing more; its `reason` says why.",
+    EventType.DEPLOYMENT_FAILED: "A deployment has failed, and costs nothing more; its `reason` says why.",
     EventType.BUDGET_THRESHOLD_REACHED: "This month's spent and reserved amounts have reached an alert or the limit.",
     EventType.API_KEY_EXPIRING: "An API key of the project expires within a week.",
     EventType.ENDPOINT_DISABLED: "An endpoint was disabled because it answered 410 or failed for days.",
@@ -34,7 +39,10 @@ _OBJECTS: dict[EventType, type[BaseModel]] = {
     EventType.JOB_CHECKPOINT_CREATED: CheckpointPublic,
     EventType.DATASET_PROCESSED: DatasetPublic,
     EventType.DATASET_FAILED: DatasetPublic,
-    EventType.MODEL_SHUTDOWN_SCHEDULED: ModelPublic,
+    EventType.MODEL_SHUTDOWN_SCHEDULED: ModelEnds,
+    EventType.DEPLOYMENT_READY: DeploymentPublic,
+    EventType.DEPLOYMENT_STOPPED: DeploymentPublic,
+    EventType.DEPLOYMENT_FAILED: DeploymentPublic,
     EventType.BUDGET_THRESHOLD_REACHED: ThresholdReached,
     EventType.API_KEY_EXPIRING: ApiKeyPublic,
     EventType.ENDPOINT_DISABLED: WebhookEndpointPublic,
@@ -104,6 +112,6 @@ def _example(type: EventType) -> dict[str, Any]:
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    if model is ThresholdReached:  # no route returns it, so the document has no schema to refer to
+    if model in {ThresholdReached, ModelEnds}:  # no route returns it, so the document has no schema to refer to
         return model.model_json_schema(mode="serialization")
     return {"$ref": f"#/components/schemas/{model.__name__}"}

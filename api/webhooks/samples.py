@@ -40,6 +40,10 @@ _JOB: dict[str, Any] = {
     "estimated_start": None,
     "request": None,
     "request_error": None,
+    "api_key_id": "key_sample",
+    "sent_at": _MADE_AT + 20,
+    "started_at": _MADE_AT + 90,
+    "best_valid_loss": 0.71,
 }
 _ENDED = {**_JOB, "finished_at": _MADE_AT + 1700, "estimated_finish": None}
 _DATASET: dict[str, Any] = {
@@ -81,6 +85,27 @@ _ENDPOINT = {
     "failing_since": _MADE_AT,
     "paused_until": None,
     "missed_since": _MADE_AT,
+}
+_DEPLOYMENT: dict[str, Any] = {
+    "id": "dep_sample",
+    "object": "deployment",
+    "created_at": _MADE_AT,
+    "project_id": "proj_sample",
+    "model": "ft:Qwen/Qwen3-0.6B:acme::sample",
+    "fine_tuning_job_id": "ftjob-sample",
+    "base_model": "Qwen/Qwen3-0.6B",
+    "status": "ready",
+    "reason": None,
+    "idle_timeout": 3600,
+    "ready_at": _MADE_AT + 400,
+    "last_chat_at": None,
+    "stopped_at": None,
+    "price_per_hour": "2.50",
+    "cost": {"amount": "0.00", "currency": "USD"},
+    "provider": "nebius",
+    "provider_deployment_id": "theirs",
+    "provider_status": "active",
+    "provider_options": None,
 }
 _SAMPLES: dict[EventType, dict[str, Any]] = {
     EventType.JOB_CREATED: {**_JOB, "status": "validating_files", "progress": None, "provider_job_id": None},
@@ -133,6 +158,25 @@ _SAMPLES: dict[EventType, dict[str, Any]] = {
         "created": _MADE_AT,
         "owned_by": "proj_sample",
         "shutdown_date": "2027-01-14",
+        "last_used_at": _MADE_AT + 3600,
+        "providers": ["openai"],
+        "days_left": 30,
+        "alternatives": [{"provider": "trainer", "model": "smollm2-135m-instruct", "shutdown_date": None}],
+    },
+    EventType.DEPLOYMENT_READY: _DEPLOYMENT,
+    EventType.DEPLOYMENT_STOPPED: {
+        **_DEPLOYMENT,
+        "status": "stopped",
+        "reason": {"code": "idle", "message": "It was stopped: it had no chat for 3600 s"},
+        "stopped_at": _MADE_AT + 7600,
+        "cost": {"amount": "5.00", "currency": "USD"},
+    },
+    EventType.DEPLOYMENT_FAILED: {
+        **_DEPLOYMENT,
+        "status": "failed",
+        "reason": {"code": "deployment_failed", "message": "No machine is free"},
+        "ready_at": None,
+        "stopped_at": _MADE_AT + 600,
     },
     EventType.BUDGET_THRESHOLD_REACHED: {
         "id": "proj_sample",

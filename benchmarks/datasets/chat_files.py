@@ -1,4 +1,4 @@
-"""Writes chat files to check: long documents, short messages, tool calls, weights, text parts, and errors.
+"""Writes chat files to check: long documents, short messages, tool calls, weights, text parts, Japanese, and errors.
 
 The texts come from documents on this machine, reflowed into paragraphs because chats are prose, and from unchanged
 code. No text repeats until all are used; after that each is cut at another position.
@@ -9,6 +9,7 @@ import random
 import re
 import sys
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ ROOTS = (Path(sys.base_prefix), Path(sys.prefix), Path("/usr/share/doc"), Path("
 DOCUMENTS = {".md", ".rst", ".txt", ".html"}
 TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL)
 
+KANJI = [chr(code) for code in range(0x4E00, 0x4E00 + 6_000)]
+KANA = [*map(chr, range(0x3042, 0x3094)), *"、。「」"]
 WORDS = ("order", "customer", "city", "price", "date", "route", "ticket", "invoice", "product", "weather")
 
 Message = dict[str, Any]
@@ -44,6 +47,26 @@ def short_messages(path: Path, megabytes: int, *, alike: bool = False) -> Path:
     examples = (
         [_message("system", SHORT_SYSTEM), *_short_pairs(chance, pieces, chance.choice((2, 3, 4, 5))), *end]
         for _ in iter(int, 1)
+    )
+    return _write(path, megabytes, examples)
+
+
+def foreign(path: Path, megabytes: int, *, uniform: bool = False) -> Path:
+    """Lines of two to four Japanese questions and answers of 30 to 300 characters.
+
+    Half of the characters are kanji, the n-th of which is a fraction 1/n as frequent as the first, or all are equally
+    frequent.
+    """
+    chance = random.Random(4)
+    weights = [1 if uniform else 1 / rank for rank in range(1, len(KANJI) + 1)]
+    weights += [sum(weights) / len(KANA)] * len(KANA)
+    characters, cumulative = [*KANJI, *KANA], list(accumulate(weights))
+
+    def text() -> str:
+        return "".join(chance.choices(characters, cum_weights=cumulative, k=chance.randrange(30, 300)))
+
+    examples = (
+        [message for _ in range(chance.choice((2, 3, 4))) for message in _pair(text(), text())] for _ in iter(int, 1)
     )
     return _write(path, megabytes, examples)
 

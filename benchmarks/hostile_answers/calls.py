@@ -16,7 +16,6 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from datetime import timedelta
-from io import BytesIO
 from itertools import count
 
 from tests.hostile_servers import DRIPPING, ENDLESS, Talk, paging
@@ -61,7 +60,7 @@ def _calls(port: int) -> dict[str, Callable[[], object]]:
     """Runs in the measured process."""
     from shared.projects.credentials import Account
     from shared.providers.dialects import Dialect
-    from tests.providers.stand_ins import LONG_AGO
+    from tests.providers.stand_ins import LONG_AGO, new_file
     from worker.net import http_client
     from worker.providers.openai.client import OpenAIProvider
     from worker.providers.openai.parsing import STATUSES
@@ -73,7 +72,7 @@ def _calls(port: int) -> dict[str, Callable[[], object]]:
         "list_jobs": lambda: provider.list_jobs(LONG_AGO),
         "list_base_models": provider.list_base_models,
         "read_file": lambda: sum(map(len, provider.read_file("file-1"))),
-        "create_file": lambda: provider.create_file("a.jsonl", BytesIO(bytes(1 << 20)), timedelta()),
+        "create_file": lambda: provider.create_file(new_file("a.jsonl", bytes(1 << 20)), timedelta()),
         "fetch": lambda: sum(map(len, http_client.get(url, MAX_DATASET_BYTES, limit))),
         "post": lambda: http_client.post(url, b"{}", {}, limit),
     }

@@ -5,7 +5,7 @@ Keys come from a file or standard input, never as an argument, which others on t
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,22 +26,39 @@ SecretFile = Annotated[
     typer.Option(help="A file with the secret by which the provider signs its webhooks, or - for standard input."),
 ]
 
+Options = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="NAME=VALUE, repeatable: of Azure's application, whose secret the key then is (docs/credentials.md)."
+    ),
+]
+
 
 @app.command()
 def create(
     project: Project,
-    base_url: Annotated[str, typer.Option(help="Its address: https://api.openai.com/v1 …", show_default=False)],
     key_file: KeyFile,
+    base_url: Annotated[
+        str | None, typer.Option(help="Its address, where not all accounts of its dialect have one.")
+    ] = None,
     name: Annotated[str, typer.Option(help="What it is for.")] = "own",
     provider: Annotated[str | None, typer.Option(help="What the project's jobs show as their provider.")] = None,
-    dialect: Annotated[str, typer.Option(help="openai, azure for its /openai/v1, or trainer.")] = "openai",
+    dialect: Annotated[
+        str, typer.Option(help="openai, azure (/openai/v1), trainer, nebius, mantle, fireworks or together.")
+    ] = "openai",
+    option: Options = None,
     webhook_secret_file: SecretFile = None,
+    deploy_on_success: Annotated[
+        bool, typer.Option("--deploy-on-success", help="Deploy each model that is made there, which may cost money.")
+    ] = False,
 ) -> None:
     """Give a project an account of its own. Its new jobs go there; jobs that have begun stay where they are.
 
     Example: `./tunery credential create proj_… --base-url ADDRESS --key-file - < key.txt`
     """
-    new = {"name": name, "base_url": base_url, "provider": provider, "dialect": dialect, "api_key": _read(key_file)}
+    new: dict[str, Any] = {"name": name, "provider": provider, "dialect": dialect, "api_key": _read(key_file)}
+    new |= {"base_url": base_url} if base_url is not None else {}
+    new |= {"options": _options(option), "deploy_on_success": deploy_on_success}
     if webhook_secret_file is not None:
         new["webhook_secret"] = _read(webhook_secret_file)
     with admin_client() as client:
@@ -78,10 +95,14 @@ def update(
     credential_id: Id,
     name: Annotated[str | None, typer.Option()] = None,
     key_file: NewKeyFile = None,
+    option: Options = None,
     webhook_secret_file: SecretFile = None,
+    deploy_on_success: Annotated[bool | None, typer.Option(help="Whether models made there are deployed.")] = None,
 ) -> None:
-    """Change its name, its key or its webhook secret. A new key counts from the next call on, for running jobs too."""
-    new = {"name": name} if name is not None else {}
+    """Change its name, key, options or webhook secret. A new key counts from the next call on, for running jobs too."""
+    new: dict[str, Any] = {"name": name} if name is not None else {}
+    new |= {"options": _options(option)} if option else {}
+    new |= {"deploy_on_success": deploy_on_success} if deploy_on_success is not None else {}
     new |= {"api_key": _read(key_file)} if key_file is not None else {}
     new |= {"webhook_secret": _read(webhook_secret_file)} if webhook_secret_file is not None else {}
     with admin_client() as client:
@@ -99,6 +120,11 @@ def delete(project: Project, credential_id: Id) -> None:
 
 def _path(project: str, *more: str) -> str:
     return of_project(project, "credentials", *more)
+
+
+def _options(given: list[str] | None) -> dict[str, str]:
+    pairs = [each.partition("=") for each in given or ()]
+    return {name: value for name, _, value in pairs}
 
 
 def _read(file: Path) -> str:

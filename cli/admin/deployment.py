@@ -7,8 +7,9 @@ from sqlalchemy.exc import OperationalError
 from cli.columns import say
 from cli.explain import sentence_for
 from shared.database import owner_engine
+from shared.db.revisions import newest_revision
 from shared.key_rotation.startup_check import check_keys
-from shared.migrations import migrate, newest_revision
+from shared.migrations import migrate
 
 
 def migrate_when_reachable(patience: float) -> str:

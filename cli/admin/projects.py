@@ -62,6 +62,9 @@ def update(
     max_active_jobs: Annotated[
         int | None, typer.Option(help="The most jobs of one model at the provider; 0: as the settings say.")
     ] = None,
+    default_provider: Annotated[
+        str | None, typer.Option(help="Whose accounts go first for a base that several have; empty: the newest.")
+    ] = None,
     quota: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=N|default", help="How much it may keep, as files=5000; default: of the settings."),
@@ -75,13 +78,21 @@ def update(
         raise Failure("A project's weight is from 0.001 to 1000.")
     quotas = dict(_quota(each) for each in quota) if quota else None
     given = {"name": name, "weight": weight, "max_active_jobs": max_active_jobs, "quotas": quotas}
+    given["default_provider"] = default_provider
     with admin_client() as client:
         changes = {field: value for field, value in given.items() if value is not None}
         project = post(client, of_project(project_id), changes)
+    _print(project, with_provider=default_provider is not None, with_quotas=quotas is not None)
+
+
+def _print(project: Found, *, with_provider: bool, with_quotas: bool) -> None:
+    """What has been changed is said even if it is as the settings say now."""
     most = project["max_active_jobs"] or SETTINGS_DECIDE
     print(f"{project['name']}: weight {project['weight']:g}, active jobs of one model at most: {most}.")
+    if with_provider or project["default_provider"]:
+        print(f"Default provider: {project['default_provider'] or 'the newest account that has the model'}.")
     own = [f"{each} {limit}" for each, limit in project["quotas"].items() if limit is not None]
-    if own or quotas:
+    if with_quotas or own:
         print(f"Quotas: {', '.join(own)}; the others {SETTINGS_DECIDE}." if own else f"Quotas: all {SETTINGS_DECIDE}.")
 
 

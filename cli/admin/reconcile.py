@@ -7,16 +7,19 @@ import typer
 from cli.columns import print_table, say
 
 if TYPE_CHECKING:  # half a second that the help need not wait for
-    from worker.accounts.reconcile import Finding
+    from worker.accounts.findings import Finding
 
 
 def reconcile(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and change nothing.")] = False,
     restored: Annotated[
-        bool, typer.Option("--restored", help="The database was put back: cancel jobs of ours that it has forgotten.")
+        bool,
+        typer.Option(
+            "--restored", help="The database was put back: cancel jobs and stop deployments that it has forgotten."
+        ),
     ] = False,
 ) -> None:
-    """Compare what is at the provider with what is known here: adopt or cancel jobs, delete files that nothing needs.
+    """Compare the provider with what is known here: adopt or end jobs and deployments, delete files that nothing needs.
 
     Only what carries the marks of this installation is touched. A worker does the same once a day, but for --restored.
     """

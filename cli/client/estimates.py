@@ -63,7 +63,7 @@ def sentence(found: Found) -> str:
 
 def of_local_file(file: Path, model: str, method: str | None, epochs: int | None) -> Found:
     """The fields of the API's estimate. Raises `Failure` as `checked` does."""
-    from shared.datasets.prices import estimate as price
+    from shared.datasets.pricing.estimate import estimate as price
 
     found: Found = msgspec.to_builtins(price(checked(file, model, method), model, method, epochs))
     return {"object": "dataset.estimate", "id": str(file), **found}

@@ -15,23 +15,29 @@ from cli.local.screen import Screen
 if TYPE_CHECKING:  # the import takes half a second
     from openai import OpenAI
 
-TUNED = "ft:"
+TUNED, OF_A_PROJECT = "ft:", "proj_"
 
 
 def list_models(*, tuned: bool, as_json: bool) -> None:
     with connected() as client:
-        found = (model for model in client.models.list() if not tuned or model.id.startswith(TUNED))
-        models, _ = take(found, 0, all=True)
+        models, _ = take(client.models.list(), 0, all=True)
+    models = [model for model in models if not tuned or _is_tuned(model)]
     if as_json:
         print_document({"object": "list", "data": models})
     elif models:
-        print_table(("CREATED", "ENDS", "MODEL"), [_row(model) for model in models])
+        print_table(("CREATED", "ENDS", "PROVIDER", "MODEL"), [_row(model) for model in models])
     else:
         say("There are no tuned models yet: one comes of each job that succeeds.")
 
 
 def _row(model: Found) -> list[str]:
-    return [short_time(model.get("created")), _end(model) or NONE, model["id"]]
+    providers = ", ".join(model.get("providers") or []) or NONE
+    return [short_time(model.get("created") or None), _end(model) or NONE, providers, model["id"]]
+
+
+def _is_tuned(model: Found) -> bool:
+    """By its name at OpenAI. Other providers name theirs differently, but Tunery says whose they are."""
+    return bool(model["id"].startswith(TUNED) or str(model.get("owned_by")).startswith(OF_A_PROJECT))
 
 
 def _end(model: Found) -> str | None:
@@ -44,8 +50,9 @@ def show(name: str, *, as_json: bool) -> None:
     if as_json:
         print_document(model)
         return
-    fields = [("model", model["id"]), ("owner", model.get("owned_by")), ("created", short_time(model.get("created")))]
-    print_fields([*fields, ("ends", _end(model))])
+    created = short_time(model.get("created") or None)
+    fields = [("model", model["id"]), ("owner", model.get("owned_by")), ("created", created)]
+    print_fields([*fields, ("ends", _end(model)), ("provider", ", ".join(model.get("providers") or []))])
 
 
 def delete(name: str, *, yes: bool, as_json: bool) -> None:

@@ -18,7 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from shared.datasets.prices import Estimate, estimate
+from shared.datasets.pricing.estimate import Estimate, estimate
 from shared.datasets.validation.check import check
 from shared.datasets.validation.findings.codes import Severity
 from shared.datasets.validation.findings.problem import Problem

@@ -13,8 +13,10 @@ from cli.local import commands
 LOCKS = {
     "requirements.lock": ["pyproject.toml"],
     "requirements-dev.lock": ["pyproject.toml", "--group", "dev", "-c", "requirements.lock"],
+    "requirements-postgres.lock": ["--group", "postgres", "-c", "requirements-dev.lock"],
     "requirements-trainer.lock": ["--group", "trainer"],
     "requirements-ray.lock": ["--group", "ray"],
+    "requirements-sdks.lock": ["--group", "sdks"],
 }
 COMPILE = ["pip", "compile", "--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--quiet"]
 

@@ -18,7 +18,8 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     show_all: Annotated[bool, typer.Option("--all", help="Show the settings that have their defaults too.")] = False,
 ) -> None:
-    """Check the settings, the database, its roles, the broker, the storage, the provider, the clock and the versions.
+    """Check the settings, the database, its roles, the broker, the storage, the provider, the clock and the versions;
+    say where the metrics are.
 
     Each line is ok, warn or fail, with what to do. Secrets are masked. It changes nothing.
 
@@ -42,7 +43,7 @@ def _report(filled: Filled) -> dict[str, Any]:
 
     results = run({"settings": partial(settings_report.check, filled)}, SECONDS_FOR_CHECKS)
     others = {"database": database.check, "broker": services.broker, "storage": services.storage}
-    others |= {"provider": services.provider}
+    others |= {"provider": services.provider, "metrics": partial(services.metrics, filled)}
     if any(result.status is Status.FAIL for result in results):
         others = {}  # they need the settings
     results += run({**others, "versions": versions.check}, SECONDS_FOR_CHECKS)

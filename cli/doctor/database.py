@@ -7,8 +7,8 @@ from typing import Any
 import psycopg
 
 from cli.doctor.result import Result, fail, ok, warn
+from shared.db.revisions import known_revisions, newest_revision
 from shared.db.server_role import PROJECT_ROLE, rights_on
-from shared.migrations import known_revisions, newest_revision
 from shared.settings import get_settings
 
 CONNECT_SECONDS = 4

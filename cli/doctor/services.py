@@ -1,4 +1,4 @@
-"""The broker, the storage and the provider: does each do what the servers need of it."""
+"""The broker, the storage and the provider: does each do what the servers need of it. And where the metrics are."""
 
 import os
 import secrets
@@ -9,6 +9,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from cli.doctor.result import Result, fail, ok, warn
+from cli.running_up import OF_UP, Filled, health_addresses
 from shared.datasets.service import new_dataset_id
 from shared.datasets.storage import store
 from shared.projects.credentials import Account
@@ -62,6 +63,19 @@ def storage() -> Iterator[Result]:
         return
     kind = "a bucket" if "://" in where else "a folder, which api, worker and beat must share"
     yield ok("storage", f"{where}: written, read and deleted ({kind})")
+
+
+def metrics(filled: Filled) -> Iterator[Result]:
+    """Of this process's settings: each server has its own address."""
+    own = "of the api at /metrics, for an admin key with admin:activity:read"
+    address = get_settings().health_address
+    if filled.source == OF_UP:
+        found = ", ".join(f"of {name} at http://{each}/metrics" for name, each in health_addresses().items())
+    elif address:
+        found = f"of worker, sender and beat at http://{address}/metrics of each"
+    else:
+        found = "of worker, sender and beat where TUNERY_HEALTH_ADDRESS says, which is not set here"
+    yield ok("metrics", f"{own}; {found}")
 
 
 def provider() -> Iterator[Result]:

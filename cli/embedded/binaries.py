@@ -27,6 +27,21 @@ def find_pg_bin() -> Path:
     )
 
 
+def find_pg_program(name: str) -> Path:
+    """`pg_dump` or `pg_restore`, in the same places; a machine with these clients alone has enough."""
+    chosen = os.environ.get("TUNERY_PG_BIN")
+    folders = [Path(chosen)] if chosen else [*_wheel_pg_bin(), *_debian_pg_bin()]
+    for folder in folders:
+        if (folder / name).exists():
+            return folder / name
+    if not chosen and (found := shutil.which(name)):
+        return Path(found)
+    raise NotFound(
+        f"No `{name}` was found{f' in {chosen}' if chosen else ''}: install Postgres's client programs, of the version "
+        "of the server or a newer one, and name their folder in TUNERY_PG_BIN."
+    )
+
+
 def find_valkey() -> Path:
     """The `valkey-server` of TUNERY_VALKEY, of the wheel, or of PATH; `redis-server` does as well."""
     if chosen := os.environ.get("TUNERY_VALKEY"):

@@ -20,23 +20,23 @@ def api(host: str, port: int, *, grace: int = GRACE) -> list[str]:
     options = ["--host", host, "--port", str(port), "--timeout-graceful-shutdown", str(grace), "--no-server-header"]
     log = ["--log-config", str(LOG_CONFIG), "--no-access-log"]  # lines of the api's own, one per request
     http = ["--http", "api.http.slow_heads:Connection", "--timeout-keep-alive", str(KEEP_ALIVE)]
-    return _python("uvicorn", "--factory", "api.main:create_app", *options, *http, *log)
+    return _python("api", "--factory", "api.main:create_app", *options, *http, *log)
 
 
 def worker(concurrency: int) -> list[str]:
-    return _celery("prefork", concurrency, WORK)
+    return _celery("worker.app", "prefork", concurrency, WORK)
 
 
 def sender(concurrency: int) -> list[str]:
     """Threads, since who waits for a stranger needs no processor."""
-    return _celery("threads", concurrency, DELIVERIES)
+    return _celery("worker.sender", "threads", concurrency, DELIVERIES)
 
 
-def _celery(pool: str, concurrency: int, queues: str) -> list[str]:
+def _celery(app: str, pool: str, concurrency: int, queues: str) -> list[str]:
     """Without what only monitors need: the worker is ready in half the time, and leaks nothing when Redis restarts."""
     options = ["--pool", pool, "--concurrency", str(concurrency), "--queues", queues]
     quiet = ["--without-mingle", "--without-gossip", "--without-heartbeat"]
-    return _python("worker", "-A", "worker.app", "--quiet", "worker", *options, *quiet)
+    return _python("worker", "-A", app, "--quiet", "worker", *options, *quiet)
 
 
 def beat() -> list[str]:

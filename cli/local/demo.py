@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from cli import running_up
 from cli.failure import Failure
 from cli.local.environment import FOR_CLIENTS, StackOptions, only_one, without_proxy
 from cli.local.receiver import Receiver
@@ -41,7 +42,7 @@ def run(state: Path, trainer: LocalTrainer | None = None) -> None:
     learns = "" if trainer is None else " The model learns for real."
     screen.title(f"A whole fine-tuning job on this machine. Nothing leaves it, and nothing is paid for.{learns}")
     events: queue.Queue[dict[str, Any]] = queue.Queue()
-    with only_one(state), PortReservations(state / "ports.json") as ports_held:
+    with only_one(state), PortReservations(state / running_up.PORTS) as ports_held:
         receiver = Receiver(ports_held.claim("webhooks"), on_event=events.put)
         settings = SETTINGS if trainer is None else WHILE_TRAINING
         options = StackOptions(

@@ -15,7 +15,7 @@ from cli.processes import ports
 from cli.processes.child import Child, Program
 from cli.processes.ports import LOCALHOST, PortReservations
 from cli.processes.supervisor import Supervisor, Tier
-from cli.running_up import OF_SERVERS
+from cli.running_up import HEALTH_OF, OF_SERVERS
 
 API_GRACE = 5  # seconds that answers may take when all is stopped
 FIRST = "first.json"
@@ -24,6 +24,7 @@ ACCOUNTS = "FIRST_ACCOUNTS"
 DIALECT = "TUNERY_PROVIDER__DIALECT"
 IsReady = Callable[[], bool]
 NOTHING: Mapping[str, str] = {}
+_PATHS = {"fireworks": "/v1/accounts/sandbox"}  # of an account at the sandbox, by its wire, where it is not `/v1`
 
 
 @contextmanager
@@ -71,8 +72,8 @@ class Stack:
         start_postgres, valkey_is_ready = self._prepare_postgres(), self._start_valkey()
         sandbox_is_ready, trainer_is_ready = self._start_sandbox(), self._start_trainer()
         self._start("api", commands.api(LOCALHOST, self.ports_held.numbers["api"], grace=API_GRACE))
-        self._start("worker", commands.worker(concurrency=4))
-        self._start("sender", commands.sender(concurrency=64))
+        self._start("worker", commands.worker(concurrency=4), more=self._health("worker"))
+        self._start("sender", commands.sender(concurrency=64), more=self._health("sender"))
         migrate = self._start(
             "migrate", commands.first(self.state / FIRST, patience), owner=True, more=self._accounts()
         )
@@ -80,7 +81,7 @@ class Stack:
         self.supervisor.wait_until(valkey_is_ready, "Valkey", but=migrate)
         self.supervisor.wait_until(postgres_is_ready, "Postgres", but=migrate)
         self.supervisor.finish(migrate)
-        self._start("beat", commands.beat())
+        self._start("beat", commands.beat(), more=self._health("beat"))
         self.supervisor.wait_until(sandbox_is_ready, "The sandbox")
         self.supervisor.wait_until(trainer_is_ready, "The trainer")
         self.supervisor.wait_until(self._api_is_ready, "The api")
@@ -117,7 +118,8 @@ class Stack:
         if not self.uses_sandbox:
             return _at_once
         port, key = self.ports_held.claim("sandbox"), secret_files.find_or_make(self.state / "sandbox_key")
-        self.environ |= dict(zip(PROVIDER, (f"http://{LOCALHOST}:{port}/v1", key), strict=True))
+        path = _PATHS.get(self.environ.get("SANDBOX_WIRE", ""), "/v1")
+        self.environ |= dict(zip(PROVIDER, (f"http://{LOCALHOST}:{port}{path}", key), strict=True))
         self.environ["SANDBOX_API_KEY"] = key
         folder = self.state / "sandbox" if self.options.durable else None
         self._start("sandbox", commands.sandbox(port, folder), Tier.PROVIDER)
@@ -159,6 +161,10 @@ class Stack:
         """Only the `owner` of the tables gets the URL of that login."""
         environ = {key: value for key, value in self.environ.items() if owner or key != OWNER_URL} | dict(more)
         return self.supervisor.start(Program(name, command, self._log(name), environ, commands.ROOT), tier)
+
+    def _health(self, name: str) -> dict[str, str]:
+        """Where this server answers /readyz and /metrics: on one machine, no two can do so at one address."""
+        return {"TUNERY_HEALTH_ADDRESS": f"{LOCALHOST}:{self.ports_held.claim(HEALTH_OF + name)}"}
 
     def _log(self, name: str) -> Path:
         return self.logs / f"{name}.log"

@@ -36,7 +36,7 @@ def run(state: Path, *, port: int, webhook_url: str | None, trainer: LocalTraine
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _terminate)
     try:
-        with only_one(state), PortReservations(state / "ports.json") as ports_held:
+        with only_one(state), PortReservations(state / running_up.PORTS) as ports_held:
             receiver = None if webhook_url else Receiver(ports_held.claim("webhooks"), _print_event, _print_refusal)
             address = receiver.url if receiver else webhook_url
             options = StackOptions(state, port=port, webhook_url=address, trainer=trainer)

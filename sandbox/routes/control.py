@@ -15,7 +15,7 @@ from sandbox.state import SandboxDep, SandboxState
 from sandbox.training import simulation
 from wire_server.answers import answer
 from wire_server.errors import ApiError
-from wire_server.records import JobError, new_id
+from wire_server.records import JobError
 from wire_server.routes import jobs
 
 DEFAULT_ERROR = JobError(code="server_error", message="The job failed due to an internal error.")
@@ -74,7 +74,38 @@ def _find(state: SandboxState, job_id: str) -> Run:
     return run
 
 
-@router.post("/jobs/{job_id}")
+@router.post("/jobs/{job_id:path}/copies")
+async def copy_job(job_id: str, copies: Copies, state: SandboxDep) -> Response:
+    """Makes copies of a job that have its status and stay in it; no limit applies.
+
+    Returns for each copy its id, the id of its newest event, and its estimated finish.
+    """
+    run = _find(state, job_id)
+    made = [_copy(run, state) for _ in range(copies.count)]
+    data = [
+        {"id": copy.id, "newest_event": copy.events[-1].id, "estimated_finish": copy.job.estimated_finish}
+        for copy in made
+    ]
+    return answer({"object": "list", "data": data})
+
+
+def _copy(run: Run, state: SandboxState) -> Run:
+    now = state.now()
+    job = structs.replace(
+        run.job,
+        id=state.copied_id(run),
+        created_at=int(now),
+        status="validating_files",
+        method=deepcopy(run.job.method),
+    )
+    copy = state.runs[job.id] = Run(job, run.base, run.training, run.validation, now)
+    copy.is_held = True
+    simulation.begin(copy, state)
+    _hurry_to(copy, run.job.status, now)
+    return copy
+
+
+@router.post("/jobs/{job_id:path}")
 async def move_job(job_id: str, move: Move, state: SandboxDep) -> Response:
     run = _find(state, job_id)
     if run.is_over:
@@ -115,33 +146,6 @@ def _move_to_step(run: Run, step: int, now: float) -> None:
     _hurry_to(run, "running", now)
     while run.last_step < step and not run.is_over:
         run.hurry(now)
-
-
-@router.post("/jobs/{job_id}/copies")
-async def copy_job(job_id: str, copies: Copies, state: SandboxDep) -> Response:
-    """Makes copies of a job that have its status and stay in it; no limit applies.
-
-    Returns for each copy its id, the id of its newest event, and its estimated finish.
-    """
-    run = _find(state, job_id)
-    made = [_copy(run, state) for _ in range(copies.count)]
-    data = [
-        {"id": copy.id, "newest_event": copy.events[-1].id, "estimated_finish": copy.job.estimated_finish}
-        for copy in made
-    ]
-    return answer({"object": "list", "data": data})
-
-
-def _copy(run: Run, state: SandboxState) -> Run:
-    now = state.now()
-    job = structs.replace(
-        run.job, id=new_id("ftjob-"), created_at=int(now), status="validating_files", method=deepcopy(run.job.method)
-    )
-    copy = state.runs[job.id] = Run(job, run.base, run.training, run.validation, now)
-    copy.is_held = True
-    simulation.begin(copy, state)
-    _hurry_to(copy, run.job.status, now)
-    return copy
 
 
 @router.post("/webhook")

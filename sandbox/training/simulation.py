@@ -3,21 +3,18 @@
 import math
 from collections.abc import Iterator
 
-from sandbox.models import BASES
 from sandbox.records import TunedModel
 from sandbox.runs import Run, Script
 from sandbox.state import SandboxState
 from sandbox.training.curve import Curve
 from sandbox.training.hyperparameters import automatic, steps_per_epoch
 from wire_server.job_files import METRICS_NAME, first_problem, keep_result, write_metrics
-from wire_server.records import JobError, Model, new_model_name
+from wire_server.records import JobError, Model
 
 VALIDATING_SECONDS, QUEUED_SECONDS, FINISHING_SECONDS = 2.0, 1.5, 1.0
 STEP_SECONDS, MAX_TRAINING_SECONDS = 0.1, 60.0
 MAX_METRICS_EVENTS = 5_000
 """Per job, to bound the memory: a job of more steps reports only every second, third … step, and each epoch's last."""
-
-CHECKPOINTS_KEPT = 3
 
 
 def begin(run: Run, state: SandboxState) -> None:
@@ -121,7 +118,7 @@ def _add_metrics(run: Run, curve: Curve, step: int) -> None:
 
 def save_checkpoint(run: Run, state: SandboxState, step: int) -> None:
     """Adds a checkpoint of this step, with a model that can be called."""
-    name = f"{new_model_name(run.job, run.base)}:ckpt-step-{step}"
+    name = f"{state.model_name(run)}:ckpt-step-{step}"
     _keep(run, state, name, step)
     run.add_event(f"Checkpoint created at step {step} with Snapshot ID: {name}")
 
@@ -129,15 +126,15 @@ def save_checkpoint(run: Run, state: SandboxState, step: int) -> None:
 def _keep(run: Run, state: SandboxState, name: str, step: int) -> None:
     metrics = {key: value for key, value in (run.metrics or [{}])[-1].items() if key != "total_steps"}
     run.add_checkpoint(name, step, metrics)
-    for old in run.checkpoints[:-CHECKPOINTS_KEPT]:
+    for old in run.checkpoints[: -state.checkpoints_kept]:
         state.tuned.pop(old.fine_tuned_model_checkpoint, None)
-    del run.checkpoints[:-CHECKPOINTS_KEPT]
+    del run.checkpoints[: -state.checkpoints_kept]
     state.tuned[name] = TunedModel(
         model=Model(
             id=name,
             created=int(run.clock),
             owned_by=state.settings.organization,
-            shutdown_date=BASES[run.base].shutdown_date,
+            shutdown_date=state.models[run.base].shutdown_date,
         ),
         base=run.base,
         memory=run.training.examples + run.inherited,
@@ -145,7 +142,7 @@ def _keep(run: Run, state: SandboxState, name: str, step: int) -> None:
 
 
 def _succeed(run: Run, state: SandboxState) -> None:
-    job, name = run.job, new_model_name(run.job, run.base)
+    job, name = run.job, state.model_name(run)
     _keep(run, state, name, run.last_step)
     run.add_event(f"New fine-tuned model created: {name}")
     run.add_event(f"Usage policy checks of {name} passed", data={"blocked": False})

@@ -32,6 +32,7 @@ class Task(StrEnum):
     WATCH_JOBS = "jobs.watch"
     ADMIT_JOBS = "jobs.admit"
     DELETE_MODEL = "models.delete"
+    ADVANCE_DEPLOYMENT = "deployments.advance"
     DELIVER_WEBHOOKS = "webhooks.deliver"
     RECOVER_WEBHOOKS = "webhooks.recover"
     SEND_NOTIFICATION = "notifications.send"
@@ -151,7 +152,8 @@ def _send(task: Task, id: str, project_id: str | None, queue: str | None) -> boo
             queue = queue or _with_room(task, project_id or id)
             if queue is None:
                 return False
-            get_celery().send_task(task, args=[id], queue=queue, headers={"project_id": project_id or ""}, retry=False)
+            headers = {"project_id": project_id or "", "sent_at": time.time()}
+            get_celery().send_task(task, args=[id], queue=queue, headers=headers, retry=False)
         except OperationalError as error:
             circuit_breaker.open(error)
             return False

@@ -12,8 +12,8 @@ from sqlmodel import Session, func, select
 
 from shared.budgets import daily
 from shared.budgets.amounts import text_of
-from shared.budgets.daily import DAY, day_of
-from shared.db.times import epoch, utc_now
+from shared.budgets.day_pages import DayBucket, DayPage
+from shared.budgets.models import CURRENCY
 
 GroupBy = Literal["project_id", "line_item"]
 
@@ -24,6 +24,10 @@ class CostAmount(BaseModel):
     value: float
     currency: str
     exact_value: str
+
+    @classmethod
+    def of(cls, amount: Decimal, currency: str = CURRENCY) -> "CostAmount":
+        return cls(value=float(amount), currency=currency.lower(), exact_value=text_of(amount))
 
 
 class CostResult(BaseModel):
@@ -37,22 +41,8 @@ class CostResult(BaseModel):
     quantity_unit: Literal["tokens"] | None
 
 
-class CostBucket(BaseModel):
-    """A day in UTC, from `start_time` until before `end_time` (Unix seconds)."""
-
-    object: Literal["bucket"] = "bucket"
-    start_time: int
-    end_time: int
-    results: list[CostResult]
-
-
-class CostPage(BaseModel):
-    """OpenAI's page of days, oldest first; pass `next_page` as `page` to get the next one."""
-
-    object: Literal["page"] = "page"
-    data: list[CostBucket]
-    has_more: bool
-    next_page: str | None
+CostBucket = DayBucket[CostResult]
+CostPage = DayPage[CostResult]
 
 
 @dataclass(frozen=True)
@@ -72,17 +62,10 @@ class CostFilter:
 
 def page(session: Session, wanted: CostFilter, start: datetime, end: datetime | None, limit: int) -> CostPage:
     """Return up to `limit` days with the costs from `start` until before `end`, beginning with the day of `start`."""
-    now = utc_now()
-    first = day_of(start)
-    days = max(0, -((first - min(end or now, now)) // DAY))
-    shown = [first + DAY * number for number in range(min(days, limit))]
-    more = first + DAY * limit if days > limit else None
+    shown, more = daily.days_of(start, end, limit)
     until = daily.until(end)
     found = _results(session, wanted, start, min(until, more or until)) if shown else {}
-    data = [
-        CostBucket(start_time=epoch(day), end_time=epoch(day + DAY), results=found.get(day.date(), [])) for day in shown
-    ]
-    return CostPage(data=data, has_more=more is not None, next_page=f"page_{epoch(more)}" if more else None)
+    return CostPage.of(shown, more, found)
 
 
 def _results(session: Session, wanted: CostFilter, start: datetime, end: datetime) -> dict[date, list[CostResult]]:
@@ -105,7 +88,7 @@ def _results(session: Session, wanted: CostFilter, start: datetime, end: datetim
 def _result(currency: str, amount: Decimal, quantity: int | None, by: dict[str, str]) -> CostResult:
     known = quantity is not None and "line_item" in by  # as at OpenAI: line items have no common unit to sum up
     return CostResult(
-        amount=CostAmount(value=float(amount), currency=currency.lower(), exact_value=text_of(amount)),
+        amount=CostAmount.of(amount, currency),
         line_item=by.get("line_item"),
         project_id=by.get("project_id"),
         quantity=float(quantity) if quantity is not None and known else None,

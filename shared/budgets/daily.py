@@ -24,6 +24,14 @@ def until(end: datetime | None) -> datetime:
     return tomorrow if end is None or end >= utc_now() else end
 
 
+def days_of(start: datetime, end: datetime | None, limit: int) -> tuple[list[datetime], datetime | None]:
+    """Return up to `limit` days from that of `start` until before `end`, none in the future; and the next, if any."""
+    now, first = utc_now(), day_of(start)
+    days = max(0, -((first - min(end or now, now)) // DAY))
+    shown = [first + DAY * number for number in range(min(days, limit))]
+    return shown, first + DAY * limit if days > limit else None
+
+
 @dataclass(frozen=True)
 class Period:
     """From `start` until before `end`: the whole days (UTC) from `first` until before `after`, and what is around."""

@@ -53,6 +53,14 @@ def reservation_of(session: Session, job_id: str) -> tuple[LedgerEntry, Decimal]
     return (entries[0], sum((entry.amount for entry in entries), Decimal())) if entries else None
 
 
+def hour_reserved(session: Session, deployment_id: str) -> LedgerEntry | None:
+    """Return the entry that reserved a deployment's present hour; None if there is none."""
+    of_deployment = LedgerEntry.deployment_id == deployment_id, col(LedgerEntry.kind).in_(ESTIMATED)
+    newest = select(LedgerEntry).where(*of_deployment).order_by(col(LedgerEntry.id).desc()).limit(1)
+    entry = session.exec(newest).first()
+    return entry if entry is not None and entry.kind is Kind.RESERVE else None
+
+
 def list_entries(
     session: Session, project_id: str, job_id: str | None, *, after: str | None, limit: int
 ) -> list[LedgerEntry]:

@@ -15,7 +15,10 @@ CURRENCY = "USD"  # OpenAI's API allows no other currency for limits and alerts
 
 
 class Kind(StrEnum):
-    """`reserve` and `release` move a job's estimate and add up to zero; `settle` and `adjust` are actual costs."""
+    """`reserve` and `release` move the estimate of a job, or of an hour of a deployment, and add up to zero.
+
+    `settle` and `adjust` are actual costs.
+    """
 
     RESERVE = "reserve"
     RELEASE = "release"
@@ -42,6 +45,7 @@ class LedgerEntry(Owned, table=True):
     called: ClassVar[str] = "ledger entry"
 
     job_id: str | None = Field(default=None, foreign_key="jobs.id", index=True)
+    deployment_id: str | None = Field(default=None, foreign_key="deployments.id", index=True)
     kind: Kind = EnumField(Kind)
     amount: Decimal = AmountField()
     currency: str

@@ -36,7 +36,7 @@ class SpendLimitUpdate(BaseModel):
 
 
 class Enforcement(BaseModel):
-    """`enforcing` when the limit is reached: no more jobs are accepted this month."""
+    """`enforcing` when the limit is reached: no more jobs, and no more questions of known price, this month."""
 
     status: Literal["inactive", "enforcing"]
 
@@ -187,6 +187,7 @@ class LedgerEntryPublic(Listed):
     created_at: int
     project_id: str
     job_id: str | None
+    deployment_id: str | None
     kind: Kind
     amount: str
     currency: str
@@ -202,6 +203,7 @@ class LedgerEntryPublic(Listed):
             created_at=epoch(row.created_at),
             project_id=row.project_id,
             job_id=row.job_id,
+            deployment_id=row.deployment_id,
             kind=row.kind,
             amount=text_of(row.amount),
             currency=row.currency,

@@ -13,16 +13,21 @@ from shared.budgets.models import CURRENCY, Budget, Kind, LedgerEntry
 from shared.errors import SpendLimitExceeded
 from shared.projects import service as projects
 
+OF_A_JOB = "Cancel a job, train on less data, wait until next month, or ask your operator for a higher limit"
+OF_A_QUESTION = "Wait until next month, or ask your operator for a higher limit"
+
 
 @dataclass(frozen=True)
 class Expense:
-    """An amount in US dollars for a project's job; `quantity` is in tokens."""
+    """An amount in US dollars for a project's job or deployment; `quantity` is in tokens. `what` begins a sentence."""
 
     project_id: str
-    job_id: str
+    job_id: str | None
     line_item: str
     amount: Decimal
     quantity: int | None
+    deployment_id: str | None = None
+    what: str = "The job"
 
 
 def budget_of(session: Session, project_id: str) -> Budget | None:
@@ -50,37 +55,57 @@ def reserve(session: Session, expense: Expense, *, even_beyond_limit: bool = Fal
     budget = lock(session, expense.project_id)
     month = ledger.this_month()
     if budget is not None and budget.spend_limit is not None and not even_beyond_limit:
-        _check_room(session, budget, budget.spend_limit, month, expense.amount)
-    _add(session, expense, Kind.RESERVE, expense.amount, month, "The job's estimate")
+        _check_room(session, budget, budget.spend_limit, month, expense.amount, expense.what)
+    _add(session, expense, Kind.RESERVE, expense.amount, month, f"{expense.what}'s estimate")
     thresholds.notify_reached(session, budget, month)
 
 
-def check_open(session: Session, budget: Budget) -> None:
-    """Raises `SpendLimitExceeded` if nothing is left, for a job whose estimate is not known yet."""
+def check_open(session: Session, budget: Budget, advice: str = OF_A_JOB) -> None:
+    """Raises `SpendLimitExceeded` if nothing is left, for what has no estimate."""
     if budget.spend_limit is not None:
-        _check_room(session, budget, budget.spend_limit, ledger.this_month(), None)
+        _check_room(session, budget, budget.spend_limit, ledger.this_month(), None, advice=advice)
 
 
-def _check_room(session: Session, budget: Budget, limit: Decimal, month: date, amount: Decimal | None) -> None:
+def _check_room(
+    session: Session,
+    budget: Budget,
+    limit: Decimal,
+    month: date,
+    amount: Decimal | None,
+    what: str = "The job",
+    advice: str = OF_A_JOB,
+) -> None:
     """`amount` None means unknown: then something must be left."""
     sums = ledger.sums(session, budget.project_id, month)
     left = limit - sums.committed
     if (left > 0) if amount is None else (amount <= left):
         return
-    estimated = f"The job is estimated at {money(amount)}, and " if amount is not None else ""
+    estimated = f"{what} is estimated at {money(amount)}, and " if amount is not None else ""
     raise SpendLimitExceeded(
         f"{estimated}{money(max(left, Decimal()))} is left of the project's spend limit of "
         f"{money(limit)} for {month:%Y-%m}: {money(sums.spent)} is spent, and "
-        f"{money(sums.reserved)} reserved for jobs that have not ended. "
-        "Cancel a job, train on less data, wait until next month, or ask your operator for a higher limit"
+        f"{money(sums.reserved)} reserved for jobs that have not ended. {advice}"
     )
 
 
 def settle(session: Session, expense: Expense, reason: str) -> None:
     """Record a job's actual cost in place of its reservation, in the month of the reservation."""
     budget = lock(session, expense.project_id)
-    month = _free(session, expense.job_id, reason) or ledger.this_month()
+    month = (_free(session, expense.job_id, reason) if expense.job_id else None) or ledger.this_month()
     _add(session, expense, Kind.SETTLE, expense.amount, month, reason)
+    thresholds.notify_reached(session, budget, month)
+
+
+def settle_hour(session: Session, expense: Expense, reason: str) -> None:
+    """Record what a deployment has cost in place of the hour that is reserved for it, in that one's month."""
+    assert expense.deployment_id is not None
+    budget = lock(session, expense.project_id)
+    reserved = ledger.hour_reserved(session, expense.deployment_id)
+    month = reserved.month if reserved is not None else ledger.this_month()
+    if reserved is not None:
+        _add(session, expense, Kind.RELEASE, -reserved.amount, month, reason)
+    if expense.amount:
+        _add(session, expense, Kind.SETTLE, expense.amount, month, reason)
     thresholds.notify_reached(session, budget, month)
 
 
@@ -124,6 +149,7 @@ def _add(session: Session, expense: Expense, kind: Kind, amount: Decimal, month:
         LedgerEntry(
             project_id=expense.project_id,
             job_id=expense.job_id,
+            deployment_id=expense.deployment_id,
             kind=kind,
             amount=amount,
             currency=CURRENCY,

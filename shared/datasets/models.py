@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from shared.broker.queue import Task
 from shared.db.columns import EnumField, JSONField, TimeField
-from shared.db.tables import Deletable, Owned, OwnedDue
+from shared.db.tables import Deletable, Owned, OwnedDue, Traced
 
 
 class Purpose(StrEnum):
@@ -33,7 +33,7 @@ class DatasetStatus(StrEnum):
 IS_THERE = "deleted_at IS NULL"
 
 
-class Dataset(OwnedDue, Deletable, table=True):
+class Dataset(OwnedDue, Traced, Deletable, table=True):
     """A file of a project: OpenAI's `file` object.
 
     The worker's steps, in order: fetch or split the bytes if they were not uploaded (`source`), check them, count their
@@ -90,7 +90,7 @@ class ProviderFileStatus(StrEnum):
     FAILED = "failed"
 
 
-class ProviderFile(OwnedDue, table=True):
+class ProviderFile(OwnedDue, Traced, table=True):
     """A dataset's file at a provider: uploaded when a job first needs it, once per credential.
 
     `upload_pending_at` is set before the upload begins: after a crash the worker looks for the file at the
@@ -105,7 +105,7 @@ class ProviderFile(OwnedDue, table=True):
     dataset_id: str = Field(foreign_key="datasets.id")
     credential_id: str = Field(foreign_key="credentials.id")
     status: ProviderFileStatus = EnumField(ProviderFileStatus, default=ProviderFileStatus.PENDING)
-    provider_file_id: str | None = None
+    provider_file_id: str | None = Field(default=None, index=True)
     provider_upload_id: str | None = None
     part_ids: list[str] = JSONField(default_factory=list)
     upload_pending_at: datetime | None = TimeField(default=None)

@@ -47,7 +47,7 @@ def preview(file: BinaryIO, format: str, model: str, provider: str, count: int) 
     base = rules().model(model)
     name = base.encoding if base else "o200k_base"
     limit = base.example_tokens if base else None
-    sums = ExampleTokens(name, format)
+    sums = ExampleTokens(lambda text: len(encoding(name).encode_ordinary(text)), format)
     return [_example(number, line, format, provider, name, limit, sums) for number, line in islice(_lines(file), count)]
 
 

@@ -8,9 +8,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Field, Session, col, select
 
 from shared.datasets.models import Dataset
-from shared.datasets.validation.check import DEFAULT_ENCODING
 from shared.datasets.validation.findings.problem import Problem
-from shared.datasets.validation.findings.report import Report
+from shared.datasets.validation.findings.report import DEFAULT_ENCODING, Report
 from shared.datasets.validation.statistics.results import Statistics
 from shared.db.claims import make_due
 from shared.db.columns import JSONField

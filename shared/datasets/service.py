@@ -14,6 +14,7 @@ from shared.datasets.validation.findings.report import Report
 from shared.db.claims import make_due, release
 from shared.db.ids import new_id
 from shared.db.owned import get_owned
+from shared.db.row_security import across_projects
 from shared.db.times import utc_now
 from shared.errors import Invalid
 from shared.settings import get_settings
@@ -134,6 +135,14 @@ def provider_file(session: Session, dataset: Dataset, credential_id: str) -> Pro
     return file
 
 
+def locked_provider_file(session: Session, dataset_id: str, credential_id: str) -> ProviderFile:
+    """Return and lock the dataset's file at this credential's provider, as it is now."""
+    query = select(ProviderFile).where(
+        ProviderFile.dataset_id == dataset_id, ProviderFile.credential_id == credential_id
+    )
+    return session.exec(query.with_for_update(), execution_options={"populate_existing": True}).one()
+
+
 def _min_remaining_lifetime() -> timedelta:
     """How long a provider file must still exist to be named in a new job."""
     return min(timedelta(days=1), get_settings().provider.file_expiry / 2)
@@ -170,6 +179,25 @@ def forget_parts(file: ProviderFile) -> None:
 def provider_files(session: Session, dataset_id: str) -> list[ProviderFile]:
     query = select(ProviderFile).where(ProviderFile.dataset_id == dataset_id)
     return list(session.exec(query.where(col(ProviderFile.provider_file_id).is_not(None))))
+
+
+def is_shared(session: Session, file: ProviderFile) -> bool:
+    """Whether a dataset that is not deleted has the same file at the provider: some keep the same content once.
+
+    The other dataset may be another project's, if both use the deployment's account.
+    """
+    others = (
+        select(ProviderFile.id)
+        .join(Dataset, col(Dataset.id) == ProviderFile.dataset_id)
+        .where(
+            ProviderFile.credential_id == file.credential_id,
+            ProviderFile.provider_file_id == file.provider_file_id,
+            ProviderFile.dataset_id != file.dataset_id,
+            col(Dataset.deleted_at).is_(None),
+        )
+    )
+    with across_projects(session):
+        return session.exec(others.limit(1)).first() is not None
 
 
 def delete_provider_files(session: Session, dataset_id: str) -> None:

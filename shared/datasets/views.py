@@ -6,7 +6,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.datasets.models import Dataset, DatasetStatus
-from shared.datasets.prices import Estimate
+from shared.datasets.pricing.estimate import Estimate
 from shared.datasets.sources import Split
 from shared.datasets.validation.findings.problem import Problem
 from shared.datasets.validation.findings.report import Report
@@ -189,6 +189,9 @@ class EstimatePublic(BaseModel):
     currency: str | None
     price_per_million_tokens: str | None
     price_since: str | None
+    price_as_of: str | None
+    price_source: str | None
+    price_confidence: Literal["published", "reported", "own"] | None
     reason: str | None
     assumptions: list[str]
     allowed: bool
@@ -197,3 +200,10 @@ class EstimatePublic(BaseModel):
     @classmethod
     def of(cls, dataset_id: str, found: Estimate) -> "EstimatePublic":
         return cls(id=dataset_id, **msgspec.to_builtins(found))
+
+
+class EstimateList(BaseModel):
+    """What the same training would cost elsewhere: the models that fit first, the cheapest before others."""
+
+    object: Literal["list"] = "list"
+    data: list[EstimatePublic]

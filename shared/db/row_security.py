@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 _PROJECT = "project_id"  # key of `session.info`
-_LIMIT = text("select set_config('role', 'tunery_app', true), set_config('tunery.project', :project, true)")
+LIMIT = text("select set_config('role', 'tunery_app', true), set_config('tunery.project', :project, true)")
 _UNLIMIT = text("select set_config('role', 'none', true), set_config('tunery.project', '', true)")
 
 
@@ -24,7 +24,7 @@ def limit_from_the_start(session: Session, project_id: str) -> None:
 @event.listens_for(Session, "after_begin")
 def _limit(session: Session, _: object, connection: Connection) -> None:
     if (project_id := session.info.get(_PROJECT)) is not None:
-        connection.execute(_LIMIT, {"project": project_id})
+        connection.execute(LIMIT, {"project": project_id})
 
 
 def limit_to_project(session: Session, project_id: str) -> None:
@@ -32,7 +32,7 @@ def limit_to_project(session: Session, project_id: str) -> None:
     session.flush()
     connection = session.connection()
     session.info[_PROJECT] = project_id
-    connection.execute(_LIMIT, {"project": project_id})
+    connection.execute(LIMIT, {"project": project_id})
 
 
 @contextmanager

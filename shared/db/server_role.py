@@ -68,6 +68,21 @@ def grant_rights(owner: Connection, login: URL | None) -> None:
         _make_login(owner, login)
 
 
+def make_roles(owner: Connection) -> None:
+    """Make the roles that a dump names and does not contain, and let the owner take that of projects.
+
+    `owner` commits each statement by itself. Raises `NotAllowed`.
+    """
+    me = str(owner.scalar(text("select session_user")))
+    grant = f"GRANT {PROJECT_ROLE} TO {_quoted(me)}"
+    with _or_ask_for(f"CREATE ROLE {PROJECT_ROLE} NOLOGIN; {grant}"):
+        if not owner.scalar(_ROLE_EXISTS, {"role": PROJECT_ROLE}):
+            _create_role(owner, f"create role {PROJECT_ROLE} nologin nobypassrls")
+        if not owner.scalar(text("select pg_has_role(session_user, :role, 'SET')"), {"role": PROJECT_ROLE}):
+            _run(owner, grant)
+    _make_role(owner)
+
+
 def _make_role(owner: Connection) -> None:
     if not owner.scalar(_ROLE_EXISTS, {"role": ROLE}):
         ask = f"CREATE ROLE {ROLE} NOLOGIN; GRANT {PROJECT_ROLE} TO {ROLE} WITH INHERIT FALSE"

@@ -9,6 +9,7 @@ from shared.broker.queue import Task, enqueue_on_commit
 from shared.db.columns import TimeField
 from shared.db.ids import new_id
 from shared.db.times import utc_now
+from shared.telemetry import spans
 
 # Migrations name constraints explicitly, so that a later one can drop them.
 SQLModel.metadata.naming_convention = {
@@ -38,6 +39,12 @@ class Owned(Table):
     """A row that belongs to one project. Read it with `get_owned` and `list_owned`, which require the project's id."""
 
     project_id: str = Field(foreign_key="projects.id")
+
+
+class Traced(SQLModel):
+    """A row whose steps belong to the trace of the request or the step that has made it; null if none is kept."""
+
+    traceparent: str | None = Field(default_factory=spans.traceparent, sa_column_kwargs={"default": None})
 
 
 class Deletable(SQLModel):

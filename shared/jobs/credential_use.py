@@ -3,6 +3,8 @@
 from sqlalchemy import text
 from sqlmodel import Session, col, func, or_, select
 
+from shared.db.claims import release
+from shared.db.times import utc_now
 from shared.errors import Invalid
 from shared.jobs.models import IS_OPEN, Job
 from shared.projects import credentials
@@ -28,5 +30,12 @@ def delete_credential(session: Session, project_id: str, credential_id: str) -> 
             code="credential_in_use",
             param="credential_id",
         )
-    credentials.forget(credential)
+    _forget(credential)
     return credential
+
+
+def _forget(credential: Credential) -> None:
+    """Erase its secrets, and keep the row, which old jobs refer to."""
+    credential.deleted_at = credential.updated_at = utc_now()
+    credential.sealed_api_key = credential.sealed_webhook_secret = None
+    release(credential, None)

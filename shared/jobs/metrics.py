@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, String, any_, func, literal
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Session, col, select
 
-from shared.jobs.models import JobEvent
+from shared.jobs.models import Job, JobEvent
 
 LOSSES = ("train_loss", "valid_loss", "full_valid_loss")
 RESULT_COLUMNS = {
@@ -25,6 +25,7 @@ RESULT_COLUMNS = {
 """The columns of OpenAI's result file, and the metric that fills each."""
 
 ROWS_PER_FETCH = 5_000
+CURVE_POINTS = 40
 _data = col(JobEvent.data)
 
 
@@ -52,6 +53,32 @@ class JobMetrics(BaseModel):
     job_id: str
     points: list[MetricsPoint]
     total_points: int
+
+
+def note(job: Job, found: Iterable[Mapping[str, Any]]) -> None:
+    """Keep in the job what lists show of its metrics: the lowest validation losses, and a few points of `train_loss`.
+
+    `found` are the data of new metrics events. Of each interval of steps the first point stays, and the last of all.
+    """
+    points = [MetricsPoint.of(data) for data in found if isinstance(data.get("step"), int | float)]
+    if not points:
+        return
+    known = job.loss_summary
+    curve = {int(step): loss for step, loss in known.get("train_loss", [])}
+    curve |= {point.step: point.train_loss for point in points if point.train_loss is not None}
+    last = max([*curve, 1])
+    kept = {step * CURVE_POINTS // last: (step, curve[step]) for step in sorted(curve, reverse=True)}
+    summary: dict[str, Any] = {"train_loss": sorted(kept.values())}
+    for name in ("valid_loss", "full_valid_loss"):
+        values = [known.get(name), *(getattr(point, name) for point in points)]
+        summary[name] = min((value for value in values if value is not None), default=None)
+    job.loss_summary = summary
+
+
+def best_valid_loss(job: Job) -> float | None:
+    """Return the lowest loss on the whole validation file; before the first of these, the lowest on a part of it."""
+    full: float | None = job.loss_summary.get("full_valid_loss")
+    return full if full is not None else job.loss_summary.get("valid_loss")
 
 
 def thinned(session: Session, job_id: str, resolution: int) -> JobMetrics:
@@ -106,9 +133,11 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def result_rows(session: Session, job_id: str, after: str) -> list[tuple[str, list[str]]]:
+def result_rows(
+    session: Session, job_id: str, after: str, columns: Iterable[str] = RESULT_COLUMNS.values()
+) -> list[tuple[str, list[str]]]:
     """Return the next `ROWS_PER_FETCH` rows of the result file, each with its event's id, which is the next `after`."""
-    query = select(JobEvent.id, *(_data[name].astext for name in RESULT_COLUMNS.values())).where(*_steps_of(job_id))
+    query = select(JobEvent.id, *(_data[name].astext for name in columns)).where(*_steps_of(job_id))
     rows = session.execute(query.where(JobEvent.id > after).order_by(JobEvent.id).limit(ROWS_PER_FETCH))
     return [(id, [text if _number(text) is not None else "" for text in texts]) for id, *texts in rows]
 

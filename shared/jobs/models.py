@@ -1,6 +1,6 @@
 """Jobs, what happened to them, and the models they made."""
 
-from datetime import date, datetime
+from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Any, ClassVar
 
@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from shared.broker.queue import Task
 from shared.db.columns import EnumField, JSONField, TimeField
-from shared.db.tables import Deletable, DueTable, Owned, OwnedDue
+from shared.db.tables import Deletable, DueTable, Owned, OwnedDue, Traced
 from shared.db.times import utc_now
 
 
@@ -82,7 +82,7 @@ IS_AT_PROVIDER = f"provider_job_id IS NOT NULL AND {IS_OPEN}"
 IS_HELD = "slot = 'held' AND status <> 'paused'"  # the provider gives the slot of a paused one to others
 
 
-class Job(OwnedDue, table=True):
+class Job(OwnedDue, Traced, table=True):
     """A fine-tuning job. The `provider_…` columns hold the provider's own words."""
 
     __tablename__ = "jobs"
@@ -96,6 +96,7 @@ class Job(OwnedDue, table=True):
         Index("ix_jobs_waiting", "queue_id", "project_id", "priority", "id", postgresql_where=text(IS_WAITING)),
         Index("ix_jobs_open", "project_id", postgresql_where=text(IS_OPEN)),
         Index("ix_jobs_held", "queue_id", "project_id", postgresql_where=text(IS_HELD)),
+        Index("ix_jobs_by_suffix", "project_id", "suffix", postgresql_ops={"suffix": "text_pattern_ops"}),
         Index("ix_jobs_at_provider", "credential_id", "provider_job_id", postgresql_where=text(IS_AT_PROVIDER)),
     )
     id_prefix: ClassVar[str] = "ftjob-"
@@ -104,6 +105,7 @@ class Job(OwnedDue, table=True):
 
     organization_id: str = Field(foreign_key="organizations.id")
     credential_id: str = Field(foreign_key="credentials.id")
+    api_key_id: str | None = Field(default=None, foreign_key="api_keys.id")  # the one that created it
     provider: str
     training_file: str = Field(foreign_key="datasets.id", index=True)
     validation_file: str | None = Field(default=None, foreign_key="datasets.id", index=True)
@@ -131,6 +133,9 @@ class Job(OwnedDue, table=True):
     result_files: list[str] = JSONField(default_factory=list)
     step: int | None = None
     total_steps: int | None = None
+    loss_summary: dict[str, Any] = JSONField(default_factory=dict, sa_column_kwargs={"server_default": text("'{}'")})
+    sent_at: datetime | None = TimeField(default=None)
+    started_at: datetime | None = TimeField(default=None)
     estimated_finish_at: datetime | None = TimeField(default=None)
     finished_at: datetime | None = TimeField(default=None)
     metrics_thinned_at: datetime | None = TimeField(default=None)
@@ -143,6 +148,7 @@ class Job(OwnedDue, table=True):
     estimated_start_at: datetime | None = TimeField(default=None)
 
     create_pending_at: datetime | None = TimeField(default=None)  # when a create was sent whose outcome is not known
+    provider_training_file: str | None = None  # the provider's id of the file that the last create has named
     provider_job_id: str | None = None
     # None while the provider is known to have something new, so that the next poll asks for the status.
     provider_status: str | None = None
@@ -166,18 +172,6 @@ class JobLabel(SQLModel, table=True):
     job_id: str = Field(foreign_key="jobs.id", primary_key=True)
 
 
-class DailyJobs(SQLModel, table=True):
-    """How many of the jobs that a project created on a day (UTC) have ended so. Written by a trigger at the commit."""
-
-    __tablename__ = "daily_jobs"
-
-    project_id: str = Field(foreign_key="projects.id", primary_key=True)
-    day: date = Field(primary_key=True)
-    status: JobStatus = EnumField(JobStatus, primary_key=True)
-    jobs: int = Field(sa_type=BigInteger)
-    trained_tokens: int = Field(sa_type=BigInteger)
-
-
 class Watch(DueTable, table=True):
     """Watches all jobs of one account by the provider's list. Has a `due_at` as long as there are any."""
 
@@ -190,8 +184,7 @@ class Watch(DueTable, table=True):
     # When the list last showed something new, or a job was created. The longer ago, the less often it is read.
     changed_at: datetime = TimeField(default_factory=utc_now)
     listed_at: datetime | None = TimeField(default=None)
-    # When the next job without news may be polled: those jobs take turns.
-    next_poll_at: datetime | None = TimeField(default=None)
+    next_poll_at: datetime | None = TimeField(default=None)  # of jobs without news, which take turns
 
 
 class JobEvent(Owned, table=True):
@@ -247,3 +240,5 @@ class TunedModel(OwnedDue, Deletable, table=True):
     name: str = Field(index=True)
     base_model: str
     shutdown_date_notified: str | None = None
+    last_used_at: datetime | None = TimeField(default=None)  # when it was last asked, up to a minute late
+    shutdown_reminder: int | None = None

@@ -9,10 +9,23 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from shared.db.claims import make_due
 from shared.errors import NotFound, Unauthorized
 from shared.jobs.models import IS_AT_PROVIDER, Job
-from shared.projects.credentials import webhook_secret
+from shared.projects.credentials import seal_contexts
 from shared.projects.models import Credential
+from shared.security.secrets import unseal
+from shared.settings import get_settings
 
 TYPES = ("fine_tuning.job.succeeded", "fine_tuning.job.failed", "fine_tuning.job.cancelled")
+
+
+def webhook_secret(credential: Credential) -> str | None:
+    """Return the secret with which the provider signs its webhooks to us; None if it is not configured."""
+    if credential.project_id is None:
+        provider = get_settings().provider
+        secret = provider.webhook_secret if credential.base_url == provider.base_url else None
+        return secret.get_secret_value() if secret is not None else None
+    if credential.sealed_webhook_secret is None or credential.deleted_at is not None:
+        return None
+    return unseal(credential.sealed_webhook_secret, seal_contexts(credential)["sealed_webhook_secret"])
 
 
 def receive(session: Session, credential_id: str, headers: dict[str, str], body: bytes) -> None:

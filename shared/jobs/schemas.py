@@ -7,7 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from shared.db.pages import Listed
 from shared.db.times import epoch
 from shared.jobs.methods import Hyperparameters, Method, resolved_method
-from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, TunedModel
+from shared.jobs.metrics import best_valid_loss
+from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level
 from shared.json_fields import Metadata
 
 ProviderOptionName = Annotated[str, Field(max_length=64)]
@@ -32,11 +33,10 @@ class Integration(BaseModel):
 
 class JobCreate(BaseModel):
     """OpenAI's request. `hyperparameters` is its older way to say `method.supervised.hyperparameters`: what both say
-    must be the same.
+    must be the same. `provider` names that of the account to train at, where several of the project's offer the model.
 
     With `from_job`, the id of a job of the project, all that is left out is as it was asked for there: also the model
     and the training file, which are required otherwise. `hyperparameters` then change those of that job's method.
-
     `priority` says who of the project's own waiting jobs goes first; `normal` unless told.
     """
 
@@ -53,6 +53,7 @@ class JobCreate(BaseModel):
     integrations: Annotated[list[Integration] | None, Field(max_length=5)] = None
     metadata: Metadata | None = None
     priority: Literal["low", "normal", "high"] | None = None
+    provider: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     provider_options: Annotated[dict[ProviderOptionName, Any] | None, Field(max_length=16)] = None
 
     @field_validator("hyperparameters")
@@ -87,6 +88,8 @@ class JobPublic(Listed):
     `queue_position` is its position in the order in which jobs are expected to be admitted (from 1), and
     `estimated_start` (Unix seconds) when that may be; null when it is not known. `request` is `cancel`, `pause` or
     `resume` until the provider has been passed it, and `request_error` why the last one was not carried out.
+    `api_key_id` is the key that created it. It was created at the provider at `sent_at`, and first seen training at
+    `started_at`. `best_valid_loss` is the lowest so far on the whole validation file, else on parts of it.
     """
 
     object: Literal["fine_tuning.job"] = "fine_tuning.job"
@@ -111,6 +114,10 @@ class JobPublic(Listed):
     project_id: str
     provider: str
     provider_job_id: str | None
+    api_key_id: str | None
+    sent_at: int | None
+    started_at: int | None
+    best_valid_loss: float | None
     progress: float | None
     check_progress: float | None
     estimated_cost: Cost | None
@@ -125,9 +132,8 @@ class JobPublic(Listed):
 
     @classmethod
     def of(cls, row: Job) -> "JobPublic":
-        return cls.model_construct(
+        return cls(
             id=row.id,
-            object="fine_tuning.job",
             created_at=epoch(row.created_at),
             error=JobError(**row.error) if row.error else None,
             fine_tuned_model=row.fine_tuned_model,
@@ -149,6 +155,10 @@ class JobPublic(Listed):
             project_id=row.project_id,
             provider=row.provider,
             provider_job_id=row.provider_job_id,
+            api_key_id=row.api_key_id,
+            sent_at=epoch(row.sent_at) if row.sent_at else None,
+            started_at=epoch(row.started_at) if row.started_at else None,
+            best_valid_loss=best_valid_loss(row),
             progress=progress(row),
             check_progress=row.check_progress if row.status is JobStatus.VALIDATING_FILES else None,
             estimated_cost=Cost(**row.estimated_cost) if row.estimated_cost else None,
@@ -221,30 +231,3 @@ class CheckpointPublic(Listed):
             step_number=row.step_number,
             metrics=row.metrics,
         )
-
-
-class ModelPublic(BaseModel):
-    """OpenAI's model object. A tuned model ends with its base: `shutdown_date` (YYYY-MM-DD) is the base's."""
-
-    id: str
-    object: Literal["model"] = "model"
-    created: int
-    owned_by: str
-    shutdown_date: str | None = None
-
-    @classmethod
-    def of(cls, row: TunedModel, shutdown_date: str | None) -> "ModelPublic":
-        return cls(id=row.name, created=epoch(row.created_at), owned_by=row.project_id, shutdown_date=shutdown_date)
-
-
-class ModelList(BaseModel):
-    """All models at once: OpenAI's list of them has no pages."""
-
-    object: Literal["list"] = "list"
-    data: list[ModelPublic]
-
-
-class ModelDeleted(BaseModel):
-    id: str
-    object: Literal["model"] = "model"
-    deleted: Literal[True] = True

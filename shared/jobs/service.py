@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, and_, func, update
+from sqlalchemy import ColumnElement, and_, event, func, update
 from sqlmodel import Session, col, or_, select
 
 from shared.datasets import service as datasets
@@ -12,16 +12,19 @@ from shared.db.owned import check_cursor, get_owned, list_owned
 from shared.db.times import utc_now
 from shared.errors import Invalid
 from shared.jobs import tuned_models, waiting
-from shared.jobs.creation import fitness, new_job, quota
+from shared.jobs.creation import fitness, new_job, quota, unsupported
+from shared.jobs.elsewhere.translation import carry_over
 from shared.jobs.models import Approval, Checkpoint, Job, JobEvent, JobRequest, JobStatus, Level, NextAction, Slot
 from shared.jobs.queue import slots
 from shared.jobs.schemas import JobCreate, JobPublic, shown_status
 from shared.jobs.spending import costs, reservation
 from shared.jobs.transitions import EVENT_ON_ENTERING, MOVES, PERMITTED_WHEN, set_next_action
 from shared.jobs.waiting import names_file
+from shared.metrics.instruments import JOB_SECONDS
 from shared.notifications import events
 from shared.projects import service as projects
 from shared.projects.callers import Caller
+from shared.projects.models import Credential
 from shared.webhooks.event_types import EventType
 
 
@@ -33,16 +36,17 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     """
     project = projects.get_active_project(session, caller.project_id)
     quota.check(session, caller.project_id)
-    asked = new_job.columns(session, caller.project_id, new)
-    credential = tuned_models.account_to_tune(session, caller.project_id, asked["model"])
+    before = new_job.copied(session, caller.project_id, new)
+    asked = new_job.columns(new, before)
+    provider = new_job.provider(session, caller.project_id, new, before)
+    credential = tuned_models.account_to_tune(session, caller.project_id, asked["model"], provider)
     new_job.check_models(session, project, asked)
+    changes = carry_over(credential, asked, new, before) if before else []
     asked["provider_options"] = new_job.provider_options(credential, asked["provider_options"])
-    files = {
-        param: datasets.get_for_training(session, caller.project_id, asked[param], param)
-        for param in ("training_file", "validation_file")
-        if asked[param] is not None
-    }
-    warnings = fitness.check(session, caller.project_id, credential, asked, files)
+    unsupported.check_asked(credential, {**asked, "seed": new.seed})  # not one that was drawn or copied
+    files = new_job.files(session, caller.project_id, asked)
+    unsupported.check_size(credential, asked["method"]["type"], files["training_file"])
+    warnings = changes + fitness.check(session, caller.project_id, credential, asked, files)
     for dataset in files.values():
         datasets.forget_refusal(session, dataset.id, credential.id)
     job = Job(
@@ -50,6 +54,7 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
         organization_id=caller.organization_id,
         credential_id=credential.id,
         provider=credential.provider,
+        api_key_id=caller.key_id,
         **asked,
     )
     session.add(job)
@@ -96,6 +101,7 @@ def make_request(session: Session, project_id: str, job_id: str, request: JobReq
             code="invalid_job_status",
             param="fine_tuning_job_id",
         )
+    unsupported.check_request(session.get_one(Credential, job.credential_id), request)
     if not may_exist_at_provider(job):
         decide(session, job, request)
     elif job.request is not JobRequest.CANCEL:
@@ -139,6 +145,8 @@ def move(session: Session, job: Job, status: JobStatus) -> None:
     if (job.status, status) not in MOVES:
         return
     job.status = status
+    if status is JobStatus.RUNNING:
+        job.started_at = job.started_at or utc_now()
     if status.is_final:
         if job.request is not None and job.request is not JobRequest.CANCEL:
             _drop_request(job, "invalid_job_status", f"The job ended before the provider could {job.request} it")
@@ -146,6 +154,7 @@ def move(session: Session, job: Job, status: JobStatus) -> None:
         set_next_action(job, None)
         job.finished_at = job.finished_at or utc_now()
         job.approval = None if job.approval is Approval.AWAITED else job.approval
+        _count_end(session, status, (job.finished_at - job.created_at).total_seconds())
         release(job, None)
         reservation.end(session, job)
         slots.leave(session, job)
@@ -153,6 +162,10 @@ def move(session: Session, job: Job, status: JobStatus) -> None:
         slots.wake_queue(session, job)
     if status in EVENT_ON_ENTERING:
         notify(session, job, EVENT_ON_ENTERING[status])
+
+
+def _count_end(session: Session, status: JobStatus, seconds: float) -> None:
+    event.listen(session, "after_commit", lambda _: JOB_SECONDS.labels(status).observe(seconds), once=True)
 
 
 def refuse_request(session: Session, job: Job, request: JobRequest, code: str, reason: str) -> None:
@@ -221,12 +234,6 @@ def show_check_progress(session: Session, dataset_id: str) -> None:
         update(Job).where(col(Job.id).in_(ids)).values(check_progress=shares.scalar_subquery()),
         execution_options={"synchronize_session": False},
     )
-
-
-def ids_using(session: Session, project_id: str, dataset_id: str) -> list[str]:
-    """Return the ids of the newest 100 jobs that use this dataset for training or validation."""
-    query = select(Job.id).where(Job.project_id == project_id, names_file(dataset_id)).order_by(col(Job.id).desc())
-    return list(session.exec(query.limit(100)))
 
 
 def delete_dataset(session: Session, project_id: str, dataset_id: str) -> None:

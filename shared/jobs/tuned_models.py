@@ -1,24 +1,23 @@
 """Lists and deletes a project's models, and finds the account for training or calling one of them."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlmodel import Session, col, select
 
-from shared.datasets.validation.rules.limits import rules
+from shared.datasets.validation.rules.limits import first_base, rules
 from shared.db.claims import make_due
 from shared.db.times import epoch, utc_now
 from shared.errors import Forbidden, Invalid, NotFound
 from shared.jobs import waiting
 from shared.jobs.models import Checkpoint, Job, TunedModel
 from shared.jobs.names import readings
-from shared.jobs.schemas import ModelPublic
-from shared.notifications import events
+from shared.jobs.names.schemas import ModelPublic
 from shared.projects import credentials
+from shared.projects.credentials import Account
 from shared.projects.model_permissions import ModelRule
 from shared.projects.models import Credential
-from shared.webhooks.event_types import EventType
 
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
@@ -26,7 +25,7 @@ _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 def get_model(session: Session, project_id: str, name: str) -> ModelPublic:
     base = _find_base(session, project_id, name)
     if base is not None:
-        return ModelPublic(**base[1])
+        return ModelPublic(**base[1], providers=providers_of(credentials.usable_by(session, project_id)).get(name, []))
     tuned = _find_own(session, project_id, name)
     model = _public(session, tuned) if tuned is not None else _own_checkpoint(session, project_id, name)
     if model is None:
@@ -41,40 +40,39 @@ def _own_checkpoint(session: Session, project_id: str, name: str) -> ModelPublic
     row = session.exec(query.where(col(Checkpoint.expired_at).is_(None))).first() if credential else None
     if credential is None or row is None:
         return None
-    date = _shutdown(base_of(session, project_id, name), credential.base_models)
-    return ModelPublic(id=name, created=epoch(row.created_at), owned_by=project_id, shutdown_date=date)
+    date = stated_end(base_of(session, project_id, name), credential.base_models)
+    made_at, providers = epoch(row.created_at), [credential.provider]
+    return ModelPublic(id=name, created=made_at, owned_by=project_id, shutdown_date=date, providers=providers)
+
+
+def providers_of(accounts: Sequence[Credential]) -> dict[str, list[str]]:
+    """The providers of these accounts, in their order and each once, by the name of a base that they offer."""
+    found: dict[str, list[str]] = {}
+    for account in accounts:
+        for base in account.base_models:
+            names = found.setdefault(base["id"], [])
+            if account.provider not in names:
+                names.append(account.provider)
+    return found
 
 
 def _public(session: Session, model: TunedModel) -> ModelPublic:
-    return ModelPublic.of(model, end_of(session, model.base_model, model.credential_id))
+    account = session.get_one(Credential, model.credential_id)
+    return ModelPublic.of(model, stated_end(model.base_model, account.base_models), account.provider)
 
 
-def end_of(session: Session, base_model: str, credential_id: str) -> str | None:
-    """Return the day on which a model that was tuned on this one, at this account, stops; None if it is not known."""
-    return _shutdown(base_model, session.get_one(Credential, credential_id).base_models)
-
-
-def _find_base(session: Session, project_id: str, name: str) -> tuple[Credential, dict[str, Any]] | None:
-    """A base model, and the newest of the project's accounts that has it.
+def _find_base(
+    session: Session, project_id: str, name: str, provider: str | None = None
+) -> tuple[Credential, dict[str, Any]] | None:
+    """A base model, and the newest of the project's accounts (at this provider) that has it.
 
     A provider may list what jobs have made among its models. Those are no base models.
     """
-    for credential in credentials.usable_by(session, project_id):
+    for credential in credentials.usable_by(session, project_id, provider):
         for base in credential.base_models:
             if base["id"] == name:
                 return None if readings.made_by_a_job(session, project_id, [name]) else (credential, base)
     return None
-
-
-def notify_shutdowns(session: Session, credential: Credential) -> None:
-    """Emit one event for each tuned model of this account and each shutdown date that the provider announces for it."""
-    alive = select(TunedModel).where(TunedModel.credential_id == credential.id, col(TunedModel.deleted_at).is_(None))
-    for model in session.exec(alive.order_by(TunedModel.id)):
-        date = _shutdown(model.base_model, credential.base_models)
-        if date is not None and date != model.shutdown_date_notified:
-            model.shutdown_date_notified = date
-            data = ModelPublic.of(model, date).model_dump(mode="json")
-            events.emit(session, model.project_id, EventType.MODEL_SHUTDOWN_SCHEDULED, data)
 
 
 def delete_model(session: Session, project_id: str, name: str) -> None:
@@ -93,22 +91,24 @@ def delete_model(session: Session, project_id: str, name: str) -> None:
     make_due(session, model)
 
 
-def account_to_tune(session: Session, project_id: str, name: str) -> Credential:
+def account_to_tune(session: Session, project_id: str, name: str, provider: str | None = None) -> Credential:
     """Return the account for a new job on this model, locked so that it is not deleted before the transaction ends.
 
     That is the account of the project's own tuned model, else the newest one that offers the base model, else one
-    whose models are not known yet, else the newest, whose provider then judges the name. Raises `NotFound` for the
-    tuned model of another project, with the same sentence as for a name that never existed.
+    whose models are not known yet, else the newest, whose provider then judges the name. With `provider`, only its
+    accounts count. Raises `NotFound` for the tuned model of another project, with the same sentence as for a name that
+    never existed, and `Invalid` for a provider where the project has no account, or not this model.
     """
     _hold_own(session, project_id, name)
     own = _account_of_own(session, project_id, name)
-    base = _find_base(session, project_id, name) if own is None else None
-    if own is None and base is None and _may_be_tuned(session, project_id, name):
-        raise not_found(name)
-    credential = own or (base[0] if base is not None else _account_to_judge(session, project_id))
+    if own is not None and provider not in (None, own.provider):
+        sentence = f"provider: {name} was made at {own.provider}, and can be tuned further only there"
+        raise Invalid(sentence, code="invalid_value", param="provider")
+    base = _find_base(session, project_id, name, provider) if own is None else None
+    credential = own or (base[0] if base is not None else _account_to_judge(session, project_id, name, provider))
     if credentials.hold(session, credential):
         return credential
-    return account_to_tune(session, project_id, name)  # the account was deleted meanwhile: choose again
+    return account_to_tune(session, project_id, name, provider)  # the account was deleted meanwhile: choose again
 
 
 def _hold_own(session: Session, project_id: str, name: str) -> None:
@@ -117,10 +117,16 @@ def _hold_own(session: Session, project_id: str, name: str) -> None:
     session.exec(query.with_for_update(read=True, key_share=True)).all()
 
 
-def _account_to_judge(session: Session, project_id: str) -> Credential:
-    """The newest account whose models are not known yet; if all are, the newest."""
-    accounts = credentials.usable_by(session, project_id)
-    return next((account for account in accounts if not account.base_models), accounts[0])
+def _account_to_judge(session: Session, project_id: str, name: str, provider: str | None) -> Credential:
+    """The newest account whose models are not known yet; if all are, the newest.
+
+    Raises `NotFound` for a name by which its provider may find a model that is not the project's.
+    """
+    accounts = credentials.usable_by(session, project_id, provider)
+    chosen = next((account for account in accounts if not account.base_models), accounts[0])
+    if _may_be_tuned(session, project_id, name) or Account.of(chosen).shares_private(name):
+        raise not_found(name)
+    return chosen
 
 
 def _may_be_tuned(session: Session, project_id: str, name: str) -> bool:
@@ -141,23 +147,27 @@ def check_named_beside(session: Session, project_id: str, texts: Collection[tupl
             raise not_found(name, param)
 
 
-def account_to_call(session: Session, project_id: str, name: str, *, param: str = "model") -> Credential:
+def account_to_call(
+    session: Session, project_id: str, name: str, provider: str | None = None, *, param: str = "model"
+) -> Credential:
     """Return the account to call this model at: a base model, or a model that one of the project's own jobs has made.
 
-    While the worker has not yet listed the models of the project's own account, that account is used for any name that
-    is not a tuned model, and its provider judges the name. Raises `NotFound`.
+    With `provider`, only its accounts count. While the worker has not yet listed the models of the project's own
+    account, that account is used for any name that is not a tuned model, and its provider judges the name. Raises
+    `NotFound`, and `Invalid` for a provider where the project has no account.
     """
-    base = _find_base(session, project_id, name)
-    credential = base[0] if base is not None else _account_of_own(session, project_id, name)
-    credential = credential or _unlisted_account(session, project_id, name)
+    own = _account_of_own(session, project_id, name, provider) if provider is not None else None
+    base = _find_base(session, project_id, name, provider) if own is None else None
+    credential = own or (base[0] if base is not None else _account_of_own(session, project_id, name, provider))
+    credential = credential or _unlisted_account(session, project_id, name, provider)
     if credential is None:
         raise not_found(name, param)
     return credential
 
 
-def _unlisted_account(session: Session, project_id: str, name: str) -> Credential | None:
+def _unlisted_account(session: Session, project_id: str, name: str, provider: str | None) -> Credential | None:
     """Return the newest account of the project whose models are not known yet."""
-    accounts = credentials.usable_by(session, project_id)
+    accounts = credentials.usable_by(session, project_id, provider)
     unlisted = [account for account in accounts if account.project_id and not account.base_models]
     return unlisted[0] if unlisted and not _may_be_tuned(session, project_id, name) else None
 
@@ -191,19 +201,15 @@ def is_own(session: Session, project_id: str, name: str) -> bool:
     return _account_of_own(session, project_id, name) is not None
 
 
-def first_base(name: str) -> str:
-    """Return the original base of a model name: `base` for `ft:base:…`, since a tuned model can be tuned again."""
-    return name.split(":")[1] if name.startswith("ft:") and ":" in name[3:] else name
-
-
 def not_found(name: str, param: str = "model") -> NotFound:
     return NotFound(
         f"The model `{name}` does not exist or you do not have access to it", code="model_not_found", param=param
     )
 
 
-def _account_of_own(session: Session, project_id: str, name: str) -> Credential | None:
-    """Return the account of the project's tuned model or checkpoint of this name; None if there is none.
+def _account_of_own(session: Session, project_id: str, name: str, provider: str | None = None) -> Credential | None:
+    """Return the account (at this provider) of the project's tuned model or checkpoint of this name; None if there is
+    none.
 
     Not found are a checkpoint that the provider has dropped, one with the name of a deleted model, and a model whose
     account was deleted.
@@ -216,6 +222,7 @@ def _account_of_own(session: Session, project_id: str, name: str) -> Credential 
         checkpoint = checkpoint.where(Checkpoint.project_id == project_id, Checkpoint.model == name)
         alive = list(session.exec(checkpoint.where(col(Checkpoint.expired_at).is_(None))))
     query = select(Credential).where(col(Credential.id).in_(alive), col(Credential.deleted_at).is_(None))
+    query = query.where(Credential.provider == provider) if provider is not None else query
     return session.exec(query.order_by(col(Credential.id).desc())).first() if alive else None
 
 
@@ -233,7 +240,7 @@ def _find_own(session: Session, project_id: str, name: str, *, lock: bool = Fals
     return session.exec(query.with_for_update() if lock else query).one_or_none()
 
 
-def _shutdown(base_model: str, bases: list[dict[str, Any]]) -> str | None:
+def stated_end(base_model: str, bases: list[dict[str, Any]]) -> str | None:
     """Return the date on which a tuned model stops, which is that of its first base; None if none is announced."""
     name = first_base(base_model)
     return next((base.get("shutdown_date") for base in bases if base["id"] == name), None)

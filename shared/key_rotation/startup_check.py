@@ -51,16 +51,30 @@ def check_keys_of_server() -> None:
         stop_with(f"{error}.")
 
 
+def keys_in_use(session: Session) -> set[str]:
+    """Return the ids of the keys that seal stored secrets; without those of Fernet tokens, which do not name theirs."""
+    found: set[str] = set()
+    for model in SEALED:
+        for column, in_use in _columns(model):
+            ids = select(func.split_part(column, ".", 2)).where(*in_use, _names_its_key(column)).distinct()
+            found.update(session.exec(ids))
+    return found
+
+
+def _names_its_key(column: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    return column.like(f"{VERSION}.%")
+
+
 def _missing(session: Session) -> dict[str, int]:
     """Return how many secrets each missing key seals, by its id; `fernet` for tokens that no key opens."""
     missing: dict[str, int] = {}
     for model in SEALED:
         for column, in_use in _columns(model):
             id = func.split_part(column, ".", 2)
-            counted = select(id, func.count()).where(*in_use, column.like(f"{VERSION}.%")).group_by(id)
+            counted = select(id, func.count()).where(*in_use, _names_its_key(column)).group_by(id)
             for found, count in session.exec(counted.where(id.not_in(key_ids()))):
                 missing[found] = missing.get(found, 0) + count
-            tokens = select(column).where(*in_use, column.not_like(f"{VERSION}.%")).limit(MAX_CHECKED_FERNET_TOKENS)
+            tokens = select(column).where(*in_use, ~_names_its_key(column)).limit(MAX_CHECKED_FERNET_TOKENS)
             if lost := sum(not _opens(token) for token in session.exec(tokens)):
                 missing[FERNET] = missing.get(FERNET, 0) + lost
     return missing

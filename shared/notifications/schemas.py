@@ -1,8 +1,9 @@
 """E-mail notifications as the administration API shows them."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from shared.db.pages import Listed
 from shared.db.times import epoch
@@ -10,7 +11,16 @@ from shared.notifications.models import Notification, NotificationRecipients, No
 from shared.settings import get_settings
 from shared.webhooks.event_types import EventType
 
-Address = Annotated[str, Field(max_length=254, pattern=r"^[!#-'*+\-./0-9=?A-Z^_a-z{|}~]{1,64}@[A-Za-z0-9.-]{1,253}$")]
+_ADDRESS = r"^[!#-'*+\-./0-9=?A-Z^_a-z{|}~]{1,64}@[A-Za-z0-9.-]{1,253}$"
+
+
+def _address(text: str) -> str:
+    if not re.fullmatch(_ADDRESS, text):
+        raise ValueError("Write each address as name@example.com")
+    return text
+
+
+Address = Annotated[str, Field(max_length=254, json_schema_extra={"pattern": _ADDRESS}), AfterValidator(_address)]
 Addresses = Annotated[list[Address], Field(min_length=1, max_length=20)]
 NotificationType = Literal[
     EventType.JOB_SUCCEEDED,
@@ -18,6 +28,7 @@ NotificationType = Literal[
     EventType.JOB_CANCELLED,
     EventType.JOB_APPROVAL_REQUIRED,
     EventType.BUDGET_THRESHOLD_REACHED,
+    EventType.MODEL_SHUTDOWN_SCHEDULED,
 ]
 JOB_ENDS: tuple[NotificationType, ...] = (EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELLED)
 

@@ -1,9 +1,9 @@
 """All accounts at providers, with their errors and how long they are left alone."""
 
-from datetime import datetime
-
 from sqlmodel import Session, col, select
 
+from shared.db.times import Moment
+from shared.errors import NotFound
 from shared.projects.credential_schemas import CredentialPublic
 from shared.projects.models import Credential
 
@@ -15,9 +15,9 @@ class AccountState(CredentialPublic):
     `retries`: consecutive failures of that.
     """
 
-    paused_until: datetime | None
+    paused_until: Moment | None
     pauses: int
-    due_at: datetime | None
+    due_at: Moment | None
     retries: int
 
     @classmethod
@@ -26,7 +26,11 @@ class AccountState(CredentialPublic):
         return cls(**CredentialPublic.of(row).model_dump(), **more)
 
 
-def list_accounts(session: Session, *, limit: int) -> list[AccountState]:
-    """Return up to `limit` accounts of all projects, newest first."""
+def list_accounts(session: Session, *, after: str | None, limit: int) -> list[AccountState]:
+    """Return up to `limit` + 1 accounts of all projects, newest first. Raises `NotFound` for an unknown `after`."""
     query = select(Credential).where(col(Credential.deleted_at).is_(None))
-    return [AccountState.of(row) for row in session.exec(query.order_by(col(Credential.id).desc()).limit(limit))]
+    if after is not None:
+        if session.get(Credential, after) is None:
+            raise NotFound(f"No such account: {after}", param="after")
+        query = query.where(Credential.id < after)
+    return [AccountState.of(row) for row in session.exec(query.order_by(col(Credential.id).desc()).limit(limit + 1))]

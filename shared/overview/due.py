@@ -1,12 +1,12 @@
 """What waits for a worker, what has waited for too long, and whether the scheduler runs."""
 
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from sqlmodel import Session, col, func, select
 
-from shared.db.times import utc_now
+from shared.db.times import Moment, utc_now
 from shared.due_tables import DUE
 from shared.sweeps import MAX_AGE_SECONDS, LastSweep
 
@@ -20,7 +20,7 @@ class DueOfTable(BaseModel):
 
     table: str
     due: int
-    oldest_due_at: datetime | None
+    oldest_due_at: Moment | None
     held: int
 
 
@@ -30,15 +30,28 @@ class Stuck(BaseModel):
     table: str
     id: str
     project_id: str | None
-    due_at: datetime
+    due_at: Moment
     failures: int
 
 
 class Scheduler(BaseModel):
     """`swept_at`: when the scheduler last ran; null if it never did."""
 
-    swept_at: datetime | None
+    swept_at: Moment | None
     is_running: bool
+
+
+class Due(BaseModel):
+    """What waits for a worker. `tables`: each with rows that have steps. `stuck`: up to 50, due first at the top."""
+
+    object: Literal["due"] = "due"
+    scheduler: Scheduler
+    tables: list[DueOfTable]
+    stuck: list[Stuck]
+
+
+def due(session: Session) -> Due:
+    return Due(scheduler=scheduler(session), tables=due_rows(session), stuck=stuck_rows(session))
 
 
 def scheduler(session: Session) -> Scheduler:

@@ -7,6 +7,7 @@ from sqlmodel import Session
 from shared import idempotency
 from shared.datasets import quota as files
 from shared.db.quotas import count_of
+from shared.deployments import service as deployments
 from shared.projects import credentials
 from shared.projects import service as projects
 from shared.projects.quotas import quotas_in_force
@@ -37,6 +38,7 @@ class QuotasPublic(BaseModel):
     idempotency_keys: QuotaPublic
     api_keys: QuotaPublic
     credentials: QuotaPublic
+    deployments: QuotaPublic
 
 
 def quotas_of(session: Session, project_id: str) -> QuotasPublic:
@@ -47,6 +49,7 @@ def quotas_of(session: Session, project_id: str) -> QuotasPublic:
         "idempotency_keys": idempotency.keys_of_a_day(project_id),
         "api_keys": projects.keys_of(project_id),
         "credentials": credentials.ids_of(project_id),
+        "deployments": deployments.open_ones(project_id),
     }
     counts = session.execute(select(*(count_of(ids, COUNTED_AT_MOST) for ids in counted.values()))).one()
     used = {

@@ -26,27 +26,39 @@ Secret = Annotated[
 ]
 
 
+Options = Annotated[dict[str, Annotated[str, Field(max_length=256)]], Field(max_length=16)]
+
+
 class CredentialCreate(BaseModel):
-    """`provider` is the name that the project's jobs show; by default the dialect's."""
+    """`provider` is the name that the project's jobs show; by default the dialect's.
+
+    `base_url` may be left out where all accounts of the dialect have one. `options`: what an account of the dialect has
+    besides, none of it secret; with those of an Azure application, `api_key` is the application's secret.
+    `deploy_on_success`: models of jobs there are deployed when these have succeeded, where the provider needs that.
+    """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     name: Name
-    base_url: Annotated[str, Field(min_length=1, max_length=2048, examples=["https://api.openai.com/v1"])]
+    base_url: Annotated[str, Field(min_length=1, max_length=2048, examples=["https://api.openai.com/v1"])] | None = None
     api_key: Secret
     provider: Name | None = None
     dialect: Dialect = Dialect.OPENAI
+    options: Options = {}
     webhook_secret: Secret | None = None
+    deploy_on_success: Annotated[bool, Field(strict=True)] = False
 
 
 class CredentialUpdate(BaseModel):
-    """Fields that are left out keep their value; `webhook_secret: null` removes it."""
+    """Fields that are left out keep their value; `webhook_secret: null` removes it, and `options` replaces them all."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     name: Name | None = None
     api_key: Secret | None = None
+    options: Options | None = None
     webhook_secret: Secret | None = None
+    deploy_on_success: Annotated[bool | None, Field(strict=True)] = None
 
 
 class CredentialError(BaseModel):
@@ -70,8 +82,10 @@ class CredentialPublic(Listed):
     provider: str
     base_url: str
     dialect: Dialect
+    options: dict[str, str]
     redacted_value: str
     has_webhook_secret: bool
+    deploy_on_success: bool
     last_tested_at: int | None
     last_error: CredentialError | None
 
@@ -87,8 +101,10 @@ class CredentialPublic(Listed):
             provider=row.provider,
             base_url=row.base_url,
             dialect=row.dialect,
+            options=row.options,
             redacted_value=row.key_hint or "",
             has_webhook_secret=row.sealed_webhook_secret is not None,
+            deploy_on_success=row.deploy_on_success,
             last_tested_at=epoch(row.tested_at) if row.tested_at and is_tested else None,
             last_error=CredentialError(**row.test_error) if row.test_error and is_tested else None,
         )

@@ -1,20 +1,24 @@
 """Creates, changes and finds credentials: the accounts at providers, a project's own or the deployment's."""
 
-from dataclasses import dataclass, field
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import and_
 from sqlmodel import Session, col, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from shared.db.claims import make_due, release
+from shared.db.claims import make_due
 from shared.db.quotas import count_up_to, one_at_a_time
 from shared.db.times import utc_now
 from shared.errors import Invalid, NotFound, QuotaExceeded
 from shared.projects import service as projects
 from shared.projects.credential_schemas import CredentialCreate, CredentialUpdate
-from shared.projects.models import Credential
+from shared.projects.models import Credential, Project
 from shared.projects.quotas import quotas_in_force
-from shared.providers.dialects import ADDRESSING, Dialect
+from shared.providers.account_settings import problem_of
+from shared.providers.capabilities import CAPABILITIES, Capabilities
+from shared.providers.dialects import ADDRESSING, Dialect, Endpoint, bearer
+from shared.providers.entra import TOKENS, Application
 from shared.security.secrets import seal, unseal
 from shared.security.ssrf import check_url
 from shared.settings import get_settings
@@ -27,6 +31,7 @@ class Account:
     """How to reach and authenticate at a provider. Two equal accounts can share an HTTP client.
 
     `credential_id` and `project_id` are None for the deployment's account, whose key is in the settings.
+    With the options of an `application` the key is its secret, and tokens sign the requests.
     """
 
     credential_id: str | None
@@ -35,12 +40,23 @@ class Account:
     dialect: Dialect
     key_version: int
     sealed_key: str | None = field(compare=False, repr=False)
+    options: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, row: Credential) -> "Account":
+        provider = get_settings().provider
         if row.project_id is None:
-            return cls(None, None, row.base_url, get_settings().provider.dialect, 0, None)
-        return cls(row.id, row.project_id, row.base_url, row.dialect, row.key_version, row.sealed_api_key)
+            return cls(None, None, row.base_url, provider.dialect, 0, None, tuple(provider.options.items()))
+        options, key = tuple(row.options.items()), row.sealed_api_key
+        return cls(row.id, row.project_id, row.base_url, row.dialect, row.key_version, key, options)
+
+    @property
+    def application(self) -> Application | None:
+        return Application(**dict(self.options)) if self.options else None
+
+    @property
+    def owner_of_tokens(self) -> Hashable:
+        return self.credential_id, self.key_version, self.options
 
     def api_key(self) -> str:
         """Raises `CannotUnseal` if no configured key opens it, and `LookupError` if the credential has none."""
@@ -50,23 +66,27 @@ class Account:
             raise LookupError("the credential no longer has a key: give it a new one")
         return unseal(self.sealed_key, _seal_context(self.project_id, self.credential_id, "api_key"))
 
-    def headers(self) -> dict[str, str]:
-        """The headers that sign a request to the provider. Raises as `api_key` does."""
-        return ADDRESSING[self.dialect].headers(self.api_key())
+    def headers(self, secret: str) -> dict[str, str]:
+        """The headers that sign a request to the provider: with its key, or with a token of its application."""
+        return bearer(secret) if self.options else ADDRESSING[self.dialect].headers(secret)
 
-    def chat_url(self) -> str:
-        return f"{self.base_url}{ADDRESSING[self.dialect].chat_path}"
+    def tokens(self) -> list[str]:
+        """Those of its application that this process keeps."""
+        return TOKENS.all_of(self.owner_of_tokens) if self.options else []
+
+    def url_of(self, endpoint: Endpoint) -> str:
+        return ADDRESSING[self.dialect].url_of(endpoint, self.base_url)
+
+    def shares_private(self, model: str) -> bool:
+        """Whether the name may lead to a model inside of an account that several projects share."""
+        return self.project_id is None and ADDRESSING[self.dialect].is_private(self.base_url, model)
 
 
-def webhook_secret(credential: Credential) -> str | None:
-    """Return the secret with which the provider signs its webhooks to us; None if it is not configured."""
-    if credential.project_id is None:
-        provider = get_settings().provider
-        secret = provider.webhook_secret if credential.base_url == provider.base_url else None
-        return secret.get_secret_value() if secret is not None else None
-    if credential.sealed_webhook_secret is None or credential.deleted_at is not None:
-        return None
-    return unseal(credential.sealed_webhook_secret, seal_contexts(credential)["sealed_webhook_secret"])
+def capabilities_of(credential: Credential) -> Capabilities:
+    """Return what this account can do: what its kind of provider can, and deploy if it has an application."""
+    account = Account.of(credential)
+    able = CAPABILITIES[account.dialect]
+    return able if account.application is None else replace(able, needs_deployment=True)
 
 
 def seal_contexts(credential: Credential) -> dict[str, str]:
@@ -90,8 +110,10 @@ def create(session: Session, project_id: str, new: CredentialCreate) -> Credenti
         project_id=project_id,
         name=new.name,
         provider=new.provider or new.dialect,
-        base_url=_checked(new.base_url),
+        base_url=_checked(new.base_url or ADDRESSING[new.dialect].address),
         dialect=new.dialect,
+        options=_options(new.dialect, new.options),
+        deploy_on_success=new.deploy_on_success,
     )
     _set_key(credential, new.api_key.get_secret_value())
     if new.webhook_secret is not None:
@@ -114,6 +136,10 @@ def update(session: Session, project_id: str, credential_id: str, new: Credentia
     credential = get(session, project_id, credential_id, lock=True)
     if new.name is not None:
         credential.name = new.name
+    if new.options is not None:
+        credential.options = _options(credential.dialect, new.options)
+    if new.deploy_on_success is not None:
+        credential.deploy_on_success = new.deploy_on_success
     if new.api_key is not None:
         _set_key(credential, new.api_key.get_secret_value())
         make_due(session, credential, even_if_backing_off=True)
@@ -134,11 +160,19 @@ def _set_webhook_secret(credential: Credential, secret: str | None) -> None:
     credential.sealed_webhook_secret = seal(secret, context) if secret is not None else None
 
 
-def _checked(base_url: str) -> str:
+def _options(dialect: Dialect, given: dict[str, str]) -> dict[str, str]:
+    if (problem := problem_of(dialect, given)) is not None:
+        raise Invalid(f"options: {' '.join(problem)}", param="options")
+    return given
+
+
+def _checked(base_url: str | None) -> str:
     """Return the URL without a trailing slash. Raises `Invalid` if it may not be called or has a query.
 
     Only what the URL itself says is checked here; the address that its name resolves to is checked at each call.
     """
+    if base_url is None:
+        raise Invalid("base_url is missing: accounts of this dialect have no address in common", param="base_url")
     try:
         check_url(base_url)
     except Invalid as error:
@@ -172,15 +206,29 @@ def list_all(session: Session, project_id: str, *, after: str | None, limit: int
     return list(session.exec(query.order_by(col(Credential.id).desc()).limit(limit + 1)))
 
 
-def usable_by(session: Session, project_id: str) -> list[Credential]:
-    """Return the project's own credentials, newest first; if it has none, the deployment's."""
+def usable_by(session: Session, project_id: str, provider: str | None = None) -> list[Credential]:
+    """Return the project's own credentials, newest first after those at its default provider; else the deployment's.
+
+    With `provider`, only those of this provider; raises `Invalid` if there is none.
+    """
+    accounts = _usable_by(session, project_id)
+    found = [each for each in accounts if provider in (None, each.provider)]
+    if not found:
+        known = ", ".join(sorted({each.provider for each in accounts}))
+        raise Invalid(f"provider: the project has no account at {provider}, only at {known}", param="provider")
+    return found
+
+
+def _usable_by(session: Session, project_id: str) -> list[Credential]:
     is_default = and_(
         col(Credential.project_id).is_(None), col(Credential.base_url) == get_settings().provider.base_url
     )
     query = select(Credential).where(
         col(Credential.deleted_at).is_(None), or_(Credential.project_id == project_id, is_default)
     )
-    found = list(session.exec(query.order_by(col(Credential.id).desc())))
+    default = select(Project.default_provider).where(Project.id == project_id).scalar_subquery()
+    is_first = col(Credential.provider).is_not_distinct_from(default)
+    found = list(session.exec(query.order_by(is_first.desc(), col(Credential.id).desc())))
     return [row for row in found if row.project_id] or found or [projects.default_credential(session)]
 
 
@@ -199,10 +247,3 @@ def hold(session: Session, credential: Credential) -> bool:
         return True
     there = select(Credential.id).where(Credential.id == credential.id, col(Credential.deleted_at).is_(None))
     return session.exec(there.with_for_update(read=True, key_share=True)).one_or_none() is not None
-
-
-def forget(credential: Credential) -> None:
-    """Delete a credential that no job needs: erase its secrets and keep the row, which old jobs refer to."""
-    credential.deleted_at = credential.updated_at = utc_now()
-    credential.sealed_api_key = credential.sealed_webhook_secret = None
-    release(credential, None)

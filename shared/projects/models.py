@@ -37,6 +37,8 @@ class Project(Table, table=True):
     `max_active_jobs`: most jobs of one base model that it may have at the provider at once; null: as in the settings.
     `events_read_at`: when it last read its webhook events, at most an hour late.
     `quotas`: those that an admin has set for it, by name; the settings have the others.
+    `deploy_on_success`: models of its jobs are deployed when they have succeeded, where the provider needs that.
+    `default_provider`: whose accounts go before its others for a base model that several have; null: the newest.
     `model_mode`: how `model_ids` limit the models that it may use; null: no limit.
     """
 
@@ -52,6 +54,8 @@ class Project(Table, table=True):
     events_read_at: datetime | None = TimeField(default=None)
     model_mode: ModelMode | None = EnumField(ModelMode, default=None)
     model_ids: list[str] = JSONField(default_factory=list)
+    deploy_on_success: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    default_provider: str | None = None
     quotas: dict[str, int] = JSONField(default_factory=dict, sa_column_kwargs={"server_default": text("'{}'")})
 
 
@@ -98,10 +102,12 @@ class Credential(DueTable, Deletable, table=True):
     """An account at a provider. Without `project_id` it is the deployment's own, whose key is in the settings.
 
     Its step asks the provider for its base models and job slots.
+    `options`: what this kind of provider needs besides, as `shared.providers.account_settings` says. None is secret.
     `key_version`: counts the keys that it has had. `tested_at`, `tested_version`, `test_error`: when the provider last
     accepted or refused a key, which version that was, and its error.
     `job_slots`: how many jobs of each base model the provider says it runs at once; empty if it does not say.
     `paused_until`: no calls before this time, after `pauses` consecutive answers of 429.
+    `deploy_on_success`: as of the project, for models that are made here.
     `reconciled_at`: when the account's jobs and files were last compared with our rows.
     """
 
@@ -118,6 +124,7 @@ class Credential(DueTable, Deletable, table=True):
     provider: str
     base_url: str
     dialect: Dialect = EnumField(Dialect, default=Dialect.OPENAI)
+    options: dict[str, str] = JSONField(default_factory=dict, sa_column_kwargs={"server_default": text("'{}'")})
     sealed_api_key: str | None = None
     key_hint: str | None = None
     key_version: int = 0
@@ -130,4 +137,5 @@ class Credential(DueTable, Deletable, table=True):
     job_slots: dict[str, int] = JSONField(default_factory=dict)
     paused_until: datetime | None = TimeField(default=None)
     pauses: int = 0
+    deploy_on_success: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     reconciled_at: datetime | None = TimeField(default=None)

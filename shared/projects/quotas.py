@@ -24,6 +24,7 @@ class ProjectQuotas(BaseModel):
     idempotency_keys: Count = None
     api_keys: Count = None
     credentials: Count = None
+    deployments: Count = None
 
 
 class Quotas(BaseModel):
@@ -39,6 +40,7 @@ class Quotas(BaseModel):
     idempotency_keys: int | None
     api_keys: int | None
     credentials: int | None
+    deployments: int | None
 
 
 def quotas_in_force(session: Session, project_id: str) -> Quotas:

@@ -20,13 +20,16 @@ class ProjectCreate(BaseModel):
 
 class ProjectUpdate(BaseModel):
     """Fields that are left out keep their value, in `quotas` too. `max_active_jobs: 0` restores the default of the
-    settings, as null does for a quota."""
+    settings, as null does for a quota. `default_provider` is that of accounts which go before the others for a base
+    model that several have; an empty text takes it away."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Name | None = None
     weight: Annotated[float | None, Field(ge=0.001, le=1000)] = None
     max_active_jobs: Annotated[int | None, Field(ge=0, lt=2**31)] = None
+    deploy_on_success: Annotated[bool | None, Field(strict=True)] = None
+    default_provider: Annotated[str | None, Field(max_length=64)] = None
     quotas: ProjectQuotas | None = None
 
 
@@ -41,6 +44,8 @@ class ProjectPublic(Listed):
     status: Literal["active", "archived"]
     weight: float
     max_active_jobs: int | None
+    deploy_on_success: bool
+    default_provider: str | None
     quotas: ProjectQuotas
 
     @classmethod
@@ -53,6 +58,8 @@ class ProjectPublic(Listed):
             status="archived" if row.archived_at else "active",
             weight=row.weight,
             max_active_jobs=row.max_active_jobs,
+            deploy_on_success=row.deploy_on_success,
+            default_provider=row.default_provider,
             quotas=ProjectQuotas.model_validate(row.quotas),
         )
 

@@ -12,6 +12,8 @@ ProjectScope = Literal[
     "files:write",
     "models:read",
     "models:write",
+    "deployments:read",
+    "deployments:write",
     "webhooks:read",
     "webhooks:write",
     "inference",

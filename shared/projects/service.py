@@ -47,9 +47,11 @@ def update_project(
     name: str | None = None,
     weight: float | None = None,
     max_active_jobs: int | None = None,
+    deploy_on_success: bool | None = None,
+    default_provider: str | None = None,
     quotas: Mapping[str, int | None] | None = None,
 ) -> Project:
-    """Change what is not None; `max_active_jobs` 0 and a quota of None restore the default.
+    """Change what is not None; `max_active_jobs` 0, no `default_provider` and a quota of None restore the default.
 
     Raises `NotFound` and `Invalid`.
     """
@@ -60,6 +62,10 @@ def update_project(
         if not 0.001 <= weight <= 1000:
             raise Invalid("A project's weight must be from 0.001 to 1000", param="weight")
         project.weight = weight
+    if deploy_on_success is not None:
+        project.deploy_on_success = deploy_on_success
+    if default_provider is not None:
+        project.default_provider = _provider(session, project_id, default_provider)
     if max_active_jobs is not None:
         if not 0 <= max_active_jobs < 2**31:
             raise Invalid("max_active_jobs must be 1 or more, or 0 to restore the default", param="max_active_jobs")
@@ -69,6 +75,18 @@ def update_project(
         project.quotas = {name: most for name, most in {**project.quotas, **quotas}.items() if most is not None}
     session.add(project)
     return project
+
+
+def _provider(session: Session, project_id: str, given: str) -> str | None:
+    """Raises `Invalid` if the project has no account there."""
+    if not given:
+        return None
+    own = select(Credential.provider).where(Credential.project_id == project_id, col(Credential.deleted_at).is_(None))
+    known = {*session.exec(own)} or {get_settings().provider.name}
+    if given not in known:
+        sentence = f"The project has no account at {given}, only at {', '.join(sorted(known))}"
+        raise Invalid(sentence, param="default_provider")
+    return given
 
 
 def create_api_key(
@@ -151,6 +169,15 @@ def get_active_project(session: Session, project_id: str) -> Project:
     if project.archived_at is not None:
         raise Invalid(f"{project_id} is archived: it can no longer be used or changed", code="project_archived")
     return project
+
+
+def hold_active(session: Session, project_id: str) -> bool:
+    """As `get_active_project`, for a transaction that has locked rows: it never waits.
+
+    False if the project is archived, or is about to be.
+    """
+    lock = func.pg_try_advisory_xact_lock_shared(_archive_lock(project_id))
+    return session.scalars(select(lock)).one() and get_project(session, project_id, refresh=True).archived_at is None
 
 
 def archive_project(session: Session, project_id: str) -> Project:

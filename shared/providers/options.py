@@ -1,5 +1,6 @@
 """What a kind of provider takes for a job beside OpenAI's own fields: `provider_options` of a new job."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -8,6 +9,7 @@ from shared.providers.dialects import Dialect
 
 WRONG = object()
 """What `Option.value` returns for a value that the option does not take."""
+_SEGMENT = re.compile(r"[\w(-][\w().-]{0,89}", re.ASCII)
 
 
 class Option(Protocol):
@@ -62,6 +64,30 @@ class Flag:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A name of the provider's own."""
+
+    max_length: int = 100
+
+    def value(self, given: Any) -> Any:
+        good = isinstance(given, str) and 0 < len(given) <= self.max_length and given.isascii() and given.isprintable()
+        return given if good else WRONG
+
+    def sentence(self) -> str:
+        return f"a text of up to {self.max_length} characters"
+
+
+class Segment:
+    """A name that stands between two slashes of an address."""
+
+    def value(self, given: Any) -> Any:
+        return given if isinstance(given, str) and _SEGMENT.fullmatch(given) else WRONG
+
+    def sentence(self) -> str:
+        return "a name of up to 90 letters, digits and _-.() that does not begin with a full stop"
+
+
+@dataclass(frozen=True)
 class Modules:
     """`all-linear`, or the names of a model's modules."""
 
@@ -84,6 +110,28 @@ class Modules:
 # Without it a job trains in the resource's own region, as `Standard`.
 _TRAINING_TYPES = Choice(("Standard", "GlobalStandard", "developerTier", 0, 1))
 
+# By Together's own names. What it makes of a number is its own: it refuses what is beyond the limits of a model.
+_TOGETHER: Mapping[str, Option] = {
+    "full": Flag(),
+    "lora_r": Number(1, 512, is_whole=True),
+    "lora_alpha": Number(1, 2048, is_whole=True),
+    "lora_dropout": Number(0, 0.99),
+    "lora_trainable_modules": Modules(),
+    "learning_rate": Number(0, 1, above=True),
+    "warmup_ratio": Number(0, 1),
+    "weight_decay": Number(0, 10),
+    "max_grad_norm": Number(0, 1000),
+    "max_seq_length": Number(8, 10_000_000, is_whole=True),
+    "packing": Flag(),
+    "train_on_inputs": Flag(),
+    "n_evals": Number(1, 1000, is_whole=True),
+    "n_checkpoints": Number(1, 1000, is_whole=True),
+    "early_stopping_enabled": Flag(),
+    "early_stopping_patience": Number(1, 1000, is_whole=True),
+    "early_stopping_min_delta": Number(0, 100),
+    "early_stopping_warmup_evals": Number(0, 1000, is_whole=True),
+}
+
 OPTIONS: Mapping[Dialect, Mapping[str, Option]] = {
     Dialect.OPENAI: {},
     Dialect.AZURE: {"trainingType": _TRAINING_TYPES},
@@ -100,7 +148,65 @@ OPTIONS: Mapping[Dialect, Mapping[str, Option]] = {
         "shard": Flag(),
         "warmup": Number(0, 0.5),
     },
+    Dialect.MANTLE: {},
+    Dialect.NEBIUS: {
+        "learning_rate": Number(0, 1, above=True),
+        "full": Flag(),
+        "lora_r": Number(8, 128, is_whole=True),
+        "lora_alpha": Number(0, 2048, above=True),
+        "lora_dropout": Number(0, 0.5),
+        "packing": Flag(),
+        "context_length": Number(8192, 131_072, is_whole=True),
+        "warmup_ratio": Number(0, 1),
+        "weight_decay": Number(0, 1),
+        "max_grad_norm": Number(0, 100, above=True),
+    },
+    Dialect.FIREWORKS: {
+        "learning_rate": Number(0, 1, above=True),
+        "rank": Number(1, 512, is_whole=True),
+        "max_length": Number(8, 10_000_000, is_whole=True),
+        "warmup_steps": Number(0, 1_000_000, is_whole=True),
+        "weight_decay": Number(0, 1),
+        "early_stop": Flag(),
+    },
+    Dialect.TOGETHER: _TOGETHER,
 }
+_FIREWORKS_GPUS = Choice(
+    ("NVIDIA_L4_24GB", "NVIDIA_A100_80GB", "NVIDIA_H100_80GB", "NVIDIA_H200_141GB", "NVIDIA_B200_180GB")
+)
+_SKUS = Choice(
+    (
+        "Standard",
+        "GlobalStandard",
+        "DeveloperTier",
+        "DataZoneStandard",
+        "ProvisionedManaged",
+        "GlobalProvisionedManaged",
+        "DataZoneProvisionedManaged",
+    )
+)
+_MOST_REPLICAS = 16  # one request is not to start a hall of machines
+DEPLOYMENT_OPTIONS: Mapping[Dialect, Mapping[str, Option]] = {
+    Dialect.AZURE: {
+        "sku": _SKUS,
+        "capacity": Number(1, 10_000, is_whole=True),
+        "format": Word(),
+        "version": Word(),
+    },
+    Dialect.FIREWORKS: {
+        "accelerator": _FIREWORKS_GPUS,
+        "accelerators": Number(1, 16, is_whole=True),
+        "min_replicas": Number(0, _MOST_REPLICAS, is_whole=True),
+        "max_replicas": Number(1, _MOST_REPLICAS, is_whole=True),
+    },
+    Dialect.TOGETHER: {
+        "hardware": Word(),
+        "min_replicas": Number(1, _MOST_REPLICAS, is_whole=True),
+        "max_replicas": Number(1, _MOST_REPLICAS, is_whole=True),
+        "inactive_timeout": Number(1, 100_000, is_whole=True),
+    },
+}
+"""What a new deployment takes as `provider_options`, for the dialects whose models are deployed."""
 NAMES = {name for options in OPTIONS.values() for name in options}
 
 
@@ -113,9 +219,12 @@ class Problem:
     sentence: str
 
 
-def find_problem(dialect: Dialect, options: Mapping[str, Any]) -> Problem | None:
+Known = Mapping[Dialect, Mapping[str, Option]]
+
+
+def find_problem(dialect: Dialect, options: Mapping[str, Any], table: Known = OPTIONS) -> Problem | None:
     """Return the first option that a provider of this dialect does not take, or None."""
-    known = OPTIONS[dialect]
+    known = table.get(dialect, {})
     for name, given in options.items():
         if name not in known:
             others = f"it knows {', '.join(known)}" if known else "it knows none"
@@ -125,6 +234,6 @@ def find_problem(dialect: Dialect, options: Mapping[str, Any]) -> Problem | None
     return None
 
 
-def as_sent(dialect: Dialect, options: Mapping[str, Any]) -> dict[str, Any]:
+def as_sent(dialect: Dialect, options: Mapping[str, Any], table: Known = OPTIONS) -> dict[str, Any]:
     """Return options in which `find_problem` found nothing, with each value in the case that the provider takes."""
-    return {name: OPTIONS[dialect][name].value(given) for name, given in options.items()}
+    return {name: table[dialect][name].value(given) for name, given in options.items()}

@@ -73,6 +73,22 @@ def list_deliveries(
     ]
 
 
+def list_about(
+    session: Session, project_id: str, object_ids: Sequence[str], limit: int
+) -> list[tuple[WebhookDeliveryPublic, WebhookEndpoint]]:
+    """Return the newest deliveries of events about these objects, to any endpoint, with their attempts."""
+    query = select(WebhookDelivery, WebhookEvent, WebhookEndpoint)
+    query = query.join(WebhookEvent, col(WebhookEvent.id) == WebhookDelivery.event_id)
+    query = query.join(WebhookEndpoint, col(WebhookEndpoint.id) == WebhookDelivery.endpoint_id)
+    query = query.where(WebhookEvent.project_id == project_id, col(WebhookEvent.object_id).in_(object_ids))
+    rows = session.exec(query.order_by(col(WebhookDelivery.id).desc()).limit(limit)).all()
+    attempts = _attempts(session, [delivery.id for delivery, _, _ in rows])
+    return [
+        (WebhookDeliveryPublic.of(delivery, event, endpoint, attempts.get(delivery.id, [])), endpoint)
+        for delivery, event, endpoint in rows
+    ]
+
+
 def _find(
     session: Session,
     project_id: str,

@@ -9,7 +9,7 @@ from sqlmodel import Field
 
 from shared.broker.queue import Task
 from shared.db.columns import EnumField, JSONField, TimeField
-from shared.db.tables import Deletable, Owned, OwnedDue
+from shared.db.tables import Deletable, Owned, OwnedDue, Traced
 from shared.db.times import utc_now
 
 
@@ -100,7 +100,7 @@ MADE_LATER = "substr(webhook_deliveries.id, 4, 7) <> substr(webhook_deliveries.e
 MADE_WITH_EVENT = timedelta(milliseconds=32**3)
 
 
-class WebhookDelivery(OwnedDue, table=True):
+class WebhookDelivery(OwnedDue, Traced, table=True):
     """One event for one endpoint. Its id is the `webhook-id` header of every attempt.
 
     `attempts` counts since the delivery was created or last restarted (redelivered or recovered). `is_full`: the

@@ -1,6 +1,7 @@
 """How many of an endpoint's last deliveries have succeeded."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from pydantic import BaseModel
 from sqlmodel import Session, col, func, select
@@ -13,16 +14,14 @@ NEWEST = 100
 class Success(BaseModel):
     """Of the newest 100 deliveries of an endpoint, those that have ended. `rate` is 0 to 1; null before the first."""
 
+    object: Literal["webhook_endpoint.success"] = "webhook_endpoint.success"
     succeeded: int = 0
     failed: int = 0
+    rate: float | None = None
 
     @property
     def ended(self) -> int:
         return self.succeeded + self.failed
-
-    @property
-    def rate(self) -> float | None:
-        return self.succeeded / self.ended if self.ended else None
 
 
 def success_of(session: Session, project_id: str, endpoint_ids: Sequence[str]) -> dict[str, Success]:
@@ -39,7 +38,6 @@ def _of_one(session: Session, project_id: str, endpoint_id: str) -> Success:
         .subquery()
     )
     counts = dict(session.exec(select(newest.c.status, func.count()).group_by(newest.c.status)).all())
-    return Success(
-        succeeded=counts.get(DeliveryStatus.SUCCEEDED, 0),
-        failed=counts.get(DeliveryStatus.FAILED, 0),
-    )
+    succeeded, failed = counts.get(DeliveryStatus.SUCCEEDED, 0), counts.get(DeliveryStatus.FAILED, 0)
+    rate = succeeded / (succeeded + failed) if succeeded + failed else None
+    return Success(succeeded=succeeded, failed=failed, rate=rate)

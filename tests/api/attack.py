@@ -34,6 +34,8 @@ BODIES_THAT_FIT: dict[str, Any] = {
         "event_types": ["fine_tuning.job.succeeded"],
     },
     "/chat/completions": {"model": "gpt-4o-mini", "messages": [], "stream": False},
+    "/responses": {"model": "gpt-4o-mini", "input": "Once", "stream": False},
+    "/completions": {"model": "gpt-4o-mini", "prompt": "Once", "stream": False},
 }
 NEEDS_A_FILE = {"/fine_tuning/jobs": ("training_file", "validation_file")}
 WAITS = "/test"  # for somebody to answer

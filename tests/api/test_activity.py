@@ -10,7 +10,8 @@ from shared.datasets.models import Dataset, DatasetStatus
 from shared.db.times import epoch, utc_now
 from shared.jobs.models import Job, JobStatus
 from shared.projects import service as projects
-from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
+from shared.projects.models import Credential
+from shared.webhooks.models import DeliveryStatus, WebhookDelivery, WebhookEndpoint
 from tests.api.administration import Operator
 from tests.api.test_webhook_endpoints import create
 from tests.api.wire import send
@@ -138,3 +139,44 @@ def test_only_an_admin_key_with_the_scope_lists_them(alice: Person, path: str) -
             _, secret = projects.create_api_key(session, None, "narrow", scopes=[scope])
         headers = {"authorization": f"Bearer {secret}"}
         assert send(alice, "GET", f"/organization/{path}", headers=headers).status == status
+
+
+def test_what_is_due_and_stuck_is_told_as_on_the_operators_page(alice: Person, operator: Operator) -> None:
+    job = alice.create_job()
+    change(Job, job, due_at=utc_now() - timedelta(minutes=6))
+    answer = operator.http.get("/due").json()
+    (stuck,) = answer["stuck"]
+    assert (stuck["table"], stuck["id"], stuck["project_id"]) == ("jobs", job, alice.project_id)
+    assert stuck["due_at"] == epoch(row(Job, job).due_at)
+    jobs = next(each for each in answer["tables"] if each["table"] == "jobs")
+    assert (jobs["due"], jobs["oldest_due_at"]) == (1, stuck["due_at"])
+    assert set(answer["scheduler"]) == {"swept_at", "is_running"}
+    assert alice.http.get("/organization/due").status_code == 403
+
+
+def test_accounts_of_all_projects_are_told_with_their_back_off(alice: Person, bob: Person, operator: Operator) -> None:
+    made = {"name": "ours", "base_url": "https://api.openai.com/v1", "api_key": "sk-theirs-12345"}
+    first, second = (operator.post(each, "credentials", **made)["id"] for each in (alice, bob))
+    paused = utc_now() + timedelta(hours=1)
+    change(Credential, first, paused_until=paused, pauses=3)
+    accounts = listed(operator, "accounts")
+    assert [each["id"] for each in accounts[:2]] == [second, first]
+    assert (accounts[1]["paused_until"], accounts[1]["pauses"]) == (epoch(paused), 3)
+    assert [each["project_id"] for each in accounts[:2]] == [bob.project_id, alice.project_id]
+    assert "sk-theirs-12345" not in str(accounts)
+    assert found(operator, "accounts", after=second, limit=1) == [first]
+    assert operator.http.get("/accounts", params={"after": "cred_none"}).status_code == 404
+    assert alice.http.get("/organization/accounts").status_code == 403
+
+
+def test_an_endpoints_success_is_told_to_its_project_alone(alice: Person, bob: Person) -> None:
+    endpoint = create(alice, event_types=["fine_tuning.job.cancelled"]).id
+    path = f"/webhook_endpoints/{endpoint}/success"
+    nothing = {"object": "webhook_endpoint.success", "succeeded": 0, "failed": 0, "rate": None}
+    assert alice.http.get(path).json() == nothing
+    for status in ("succeeded", "succeeded", "failed"):
+        write_event(alice)
+        change(WebhookDelivery, ids(WebhookDelivery)[-1], status=DeliveryStatus(status), due_at=None)
+    answer = alice.http.get(path).json()
+    assert (answer["succeeded"], answer["failed"], round(answer["rate"], 2)) == (2, 1, 0.67)
+    assert bob.http.get(path).status_code == 404

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from openai import BadRequestError, NotFoundError
 
+from shared.jobs.models import Job
 from tests.api.training import model_of, train
 from tests.api.wire import facts
-from tests.world import Person, Sandbox, lines, work, work_until_created
+from tests.world import Person, Sandbox, lines, row, work, work_until_created
 
 GRADER = {
     "type": "string_check",
@@ -71,6 +72,8 @@ def test_a_new_job_is_described_as_openai_does(alice: Person) -> None:
         "estimated_start": None,
         "request": None,
         "request_error": None,
+        "api_key_id": row(Job, job.id).api_key_id,
+        **dict.fromkeys(("sent_at", "started_at", "best_valid_loss")),
     }
 
 

@@ -8,7 +8,7 @@ from standardwebhooks import Webhook
 
 from shared.db.times import utc_now
 from shared.jobs.models import Job, JobRequest, JobStatus
-from shared.projects.credentials import webhook_secret
+from shared.jobs.provider_webhooks import webhook_secret
 from shared.projects.models import Credential
 from tests.api.accounts import admin, give, path, row_of
 from tests.worker.support import change, ids
@@ -180,3 +180,64 @@ def told(person: Person, credential_id: str, secret: str) -> int:
     return httpx2.post(
         f"{person.base_url}/provider_webhooks/{credential_id}", content=body, headers=headers
     ).status_code
+
+
+APPLICATION = dict.fromkeys(("tenant_id", "client_id", "subscription_id", "resource_group", "account"), "one-1")
+AZURE = {"name": "own", "base_url": "https://a.openai.azure.com/openai/v1", "api_key": KEY, "dialect": "azure"}
+
+
+def test_an_application_is_shown_and_its_secret_is_not(admin: httpx2.Client, alice: Person) -> None:
+    made = admin.post(path(alice), json={**AZURE, "options": APPLICATION}).raise_for_status()
+    assert made.json()["options"] == APPLICATION
+    assert KEY not in made.text
+    changed = {**APPLICATION, "account": "another"}
+    shown = admin.post(path(alice, made.json()["id"]), json={"options": changed}).raise_for_status().json()
+    assert (shown["options"], shown["redacted_value"]) == (changed, "…wxyz")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"tenant_id": "one"}, "client_id"),
+        ({**APPLICATION, "tenant_id": ".."}, "tenant_id"),
+        ({**APPLICATION, "tenant_id": "a/b"}, "tenant_id"),
+        ({**APPLICATION, "account": "a?b"}, "account"),
+        ({**APPLICATION, "account": ""}, "account"),
+        ({**APPLICATION, "login_url": "http://169.254.169.254"}, "login_url"),
+        ({**APPLICATION, "client_secret": "s"}, "client_secret"),
+        ({**APPLICATION, "account": 5}, "account"),
+        (["tenant_id"], "options"),
+    ],
+    ids=str,
+)
+def test_wrong_options_are_refused_by_name(admin: httpx2.Client, alice: Person, options: Any, named: str) -> None:
+    refused = admin.post(path(alice), json={**AZURE, "options": options})
+    assert refused.status_code == 400
+    assert named in refused.json()["error"]["message"]
+    made = admin.post(path(alice), json=AZURE).raise_for_status().json()
+    assert admin.post(path(alice, made["id"]), json={"options": options}).status_code == 400
+
+
+def test_another_dialect_takes_no_options(admin: httpx2.Client, alice: Person) -> None:
+    refused = admin.post(path(alice), json={**AZURE, "dialect": "openai", "options": APPLICATION})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "options")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "base_url"),
+    [
+        ("openai", "https://api.openai.com/v1"),
+        ("nebius", "https://api.tokenfactory.nebius.com/v1"),
+        ("together", "https://api.together.ai/v1"),
+        ("azure", None),
+        ("fireworks", None),
+    ],
+)
+def test_an_address_that_all_accounts_share_may_be_left_out(
+    admin: httpx2.Client, alice: Person, dialect: str, base_url: str | None
+) -> None:
+    answer = admin.post(path(alice), json={"name": "own", "api_key": KEY, "dialect": dialect})
+    if base_url is None:
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "base_url")
+    else:
+        assert answer.raise_for_status().json()["base_url"] == base_url

@@ -8,9 +8,11 @@ from pydantic import TypeAdapter
 
 from api.main import create_app
 from api.openapi import EXAMPLES
+from api.routes.models import ModelList
 from shared.datasets.schemas import FilePublic
 from shared.db.pages import Page
-from shared.jobs.schemas import JobCreate, JobEventPublic, JobPublic, ModelList, ModelPublic
+from shared.jobs.names.schemas import ModelPublic
+from shared.jobs.schemas import JobCreate, JobEventPublic, JobPublic
 
 JOB = "/v1/fine_tuning/jobs/{fine_tuning_job_id}"
 ANSWERS: dict[tuple[str, str], Any] = {

@@ -17,11 +17,13 @@ from tests.servers import Receiver
 from tests.worker.support import calls, endpoint_of, ids, write_event
 from tests.world import Person, Sandbox, lines, step, work
 
+ASKING = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
+
 
 def test_every_post_takes_a_key_except_chats_and_provider_webhooks(server: str) -> None:
     posts = {path: item["post"] for path, item in ask(server, "/openapi.json").json["paths"].items() if "post" in item}
     taking = {path for path, each in posts.items() if KEY in {at["name"] for at in each.get("parameters", [])}}
-    assert posts.keys() - taking == {"/v1/chat/completions", "/v1/provider_webhooks/{credential_id}"}
+    assert posts.keys() - taking == {*ASKING, "/v1/provider_webhooks/{credential_id}"}
 
 
 def test_a_job_is_created_once_and_repeated_requests_about_it_are_replayed(alice: Person, sandbox: Sandbox) -> None:

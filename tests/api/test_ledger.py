@@ -32,7 +32,7 @@ def end(job_id: str, status: JobStatus, trained_tokens: int | None = None) -> No
         job = session.get_one(Job, job_id, with_for_update={"key_share": True})
         job.trained_tokens = trained_tokens
         if status is JobStatus.SUCCEEDED:
-            costs.note_cost(job)
+            costs.note_cost(job, None)
         jobs.move(session, job, status)
 
 

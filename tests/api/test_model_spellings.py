@@ -128,14 +128,9 @@ def test_a_projects_provider_cannot_take_a_base_model_from_others(
 
 
 FIELDS: dict[str, Any] = {
-    "models": lambda name: [name],
-    "Models": lambda name: [BASE, name],
+    "models": lambda name: [BASE, name],
     "fallbacks": lambda name: [{"model": name}],
     "fallback_models": lambda name: [name],
-    "fallback": lambda name: name,
-    "route": lambda name: {"order": [{"to": name}]},
-    "extra_body": lambda name: {"model": name},
-    "model_by_name": lambda name: {name: 1},
 }
 
 
@@ -151,6 +146,25 @@ def test_no_other_field_of_a_chat_leads_to_another_projects_model(
         assert (answer.status, answer.error["code"], answer.error["param"]) == (404, "model_not_found", field)
         own = send(alice, "POST", "/chat/completions", json.dumps({**body, field: FIELDS[field](name)}).encode())
         assert own.status == 200
+
+
+ODD: dict[str, Any] = {
+    "Models": [BASE],
+    "fallback": BASE,
+    "route": {"order": [{"to": BASE}]},
+    "extra_body": {"model": BASE},
+    "models": BASE,
+    "fallbacks": [{"model": BASE, "also": BASE}],
+    "fallback_models": [BASE] * 101,
+}
+
+
+@pytest.mark.parametrize("field", ODD)
+def test_a_field_that_may_name_a_model_and_is_not_known_is_refused(alice: Person, sandbox: Sandbox, field: str) -> None:
+    meet_the_base_models(alice)
+    body = {"model": BASE, "messages": question(), field: ODD[field]}
+    answer = send(alice, "POST", "/chat/completions", json.dumps(body).encode())
+    assert (answer.status, answer.error["param"]) == (400, field)
 
 
 def test_what_is_said_in_a_chat_may_name_any_model(alice: Person, bob: Person, sandbox: Sandbox) -> None:

@@ -13,7 +13,7 @@ from shared.jobs.archiving import archive_project
 from shared.jobs.models import Job, JobStatus
 from shared.jobs.schemas import JobCreate
 from shared.projects import service as projects
-from shared.projects.callers import Caller
+from shared.projects.callers import authenticate
 from tests.api.training import move, train
 from tests.api.wire import facts, send
 from tests.worker.support import wait_until_blocked
@@ -115,7 +115,7 @@ def test_a_job_created_while_its_project_is_archived_is_cancelled_too(alice: Per
     new = JobCreate(model="gpt-4o-mini", training_file=alice.upload())
     with ThreadPoolExecutor(1) as pool:
         with transaction() as session:
-            caller = Caller(projects.the_organization(session).id, "key_1", alice.project_id)
+            caller = authenticate(session, alice.api_key)
             job_id = jobs.create(session, caller, new).id
             other = pool.submit(end, alice.project_id)
             wait_until_blocked(session, other)  # for who is at work in the project

@@ -18,6 +18,7 @@ NAMES = (
     "idempotency_keys",
     "api_keys",
     "credentials",
+    "deployments",
 )
 
 

@@ -24,6 +24,8 @@ AT_THE_DATABASE = {
     "cli/admin/audit.py": "to remove entries is an entry itself",
     "cli/admin/deployment.py": "changes the schema",
     "cli/admin/reconcile.py": "does what a worker does once a day",
+    "cli/backup/restoring.py": "writes a whole database, with its entries, into an empty one",
+    "cli/backup/writing.py": "changes nothing",
     "cli/explain.py": "changes nothing: it only knows the sentence about a database that is not migrated",
     "cli/admin/secrets_rotation.py": "seals the same secrets anew, or removes what no key opens any more",
     "cli/local/seed.py": "says so itself",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.projects.credentials import Account, webhook_secret
+from shared.jobs.provider_webhooks import webhook_secret
+from shared.projects.credentials import Account
 from shared.projects.models import Credential
 from tests.cli.terminal import Said, Tunery
 from tests.worker.support import ids
@@ -50,6 +51,15 @@ def test_an_account_is_made_asked_and_listed(alice: Person, sandbox: Sandbox, tu
     said = ask(tunery, alice, made)
     assert (said.code, said.out.startswith("The provider knows the key")) == (0, True)
     assert " ok " in tunery("credential", "list", alice.project_id).out
+
+
+def test_an_account_is_set_to_deploy_what_is_made_there(
+    alice: Person, sandbox: Sandbox, tunery: Tunery, tmp_path: Path
+) -> None:
+    made = make(tunery, alice, sandbox, tmp_path)
+    for flag, is_set in (("--deploy-on-success", True), ("--no-deploy-on-success", False)):
+        assert tunery("credential", "update", alice.project_id, made, flag).code == 0
+        assert row(Credential, made).deploy_on_success is is_set
 
 
 def test_a_key_is_replaced_from_standard_input(

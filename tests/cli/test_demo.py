@@ -66,7 +66,7 @@ def test_a_step_that_is_not_seen_ends_it_with_a_sentence_and_the_logs_place(tmp_
         assert demo.stdout is not None
         while "beat run" not in demo.stdout.readline():
             pass
-        api = next(child for child in psutil.Process(demo.pid).children() if "uvicorn" in child.cmdline())
+        api = next(child for child in psutil.Process(demo.pid).children() if "api" in child.cmdline())
         api.kill()
         said = demo.stdout.read()
         assert demo.wait(60) == 1

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from cli.doctor.result import Result, Status, fail, ok, run
 from cli.local import commands
-from shared.migrations import newest_revision
+from shared.db.revisions import newest_revision
 from shared.settings import get_settings
 from tests.brokers import deaf_redis
 from tests.world import Sandbox, as_owner, variables_of_this_test
@@ -49,7 +49,7 @@ def lines(found: dict[str, Any], check: str) -> list[tuple[str, str]]:
 @pytest.mark.usefixtures("clean")
 def test_what_works_is_ok_and_each_line_that_is_not_says_what_to_do(sandbox: Sandbox, tmp_path: Path) -> None:
     found = report(TUNERY_STORAGE=str(tmp_path))
-    for check in ("settings", "database", "clock", "tables", "broker", "storage", "provider", "versions"):
+    for check in ("settings", "database", "clock", "tables", "broker", "storage", "provider", "metrics", "versions"):
         assert [status for status, _ in lines(found, check)] == ["ok"], found
     assert lines(found, "schema") == [("ok", f"at revision {newest_revision()}, the newest")]
     assert all(each["advice"] for each in found["checks"] if each["status"] != "ok")

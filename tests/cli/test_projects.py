@@ -30,6 +30,14 @@ def test_an_operator_sets_quotas_of_a_project_and_takes_them_back(alice: Person,
     assert said.out.splitlines()[1:] == ["Quotas: all as the settings say."]
 
 
+def test_an_operator_sets_a_default_provider_and_takes_it_back(alice: Person, tunery: Tunery) -> None:
+    update = ("project", "update", alice.project_id, "--default-provider")
+    assert tunery(*update, "openai").out.splitlines()[1:] == ["Default provider: openai."]
+    said = tunery(*update, "nobody")
+    assert (said.code, "no account at nobody, only at openai" in said.err) == (1, True)
+    assert tunery(*update, "").out.splitlines()[1:] == ["Default provider: the newest account that has the model."]
+
+
 @pytest.mark.parametrize(
     "quota", ["files", "files=", "files=-1", "files=many", "files=1.5", "rows=7", f"files={'9' * 16}"]
 )

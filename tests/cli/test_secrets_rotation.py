@@ -11,11 +11,12 @@ from standardwebhooks import Webhook
 from api.main import create_app
 from api.webhooks.samples import sample
 from shared.database import transaction
+from shared.jobs.provider_webhooks import webhook_secret
 from shared.key_rotation.reseal import BATCH_ROWS
 from shared.key_rotation.startup_check import KeyLost, check_keys
 from shared.projects import credentials
 from shared.projects.credential_schemas import CredentialCreate
-from shared.projects.credentials import Account, webhook_secret
+from shared.projects.credentials import Account
 from shared.projects.models import Credential
 from shared.security.secrets import key_ids, seal
 from shared.settings import get_settings

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -135,11 +136,11 @@ def refuses_a_second(up: Up, state: Path) -> None:
 
 
 def starts_again_what_dies(up: Up, client: OpenAI) -> None:
-    dead = up.child("uvicorn")
+    dead = up.child("api")
     dead.kill()
     until(lambda: "api ended with code -9." in up.said.read_text())
     assert client.models.list().data
-    assert up.child("uvicorn").pid != dead.pid
+    assert up.child("api").pid != dead.pid
 
 
 @pytest.mark.usefixtures("clean")
@@ -157,7 +158,7 @@ def test_it_uses_the_servers_and_the_provider_that_it_is_given(
     )
     variables = up.wait()
     modules = {word for child in up.children() for word in child.cmdline()}
-    assert {"uvicorn", "worker", "worker.runtime.scheduler"} <= modules
+    assert {"api", "worker", "worker.runtime.scheduler"} <= modules
     assert "sandbox" not in modules
     assert not (state / "postgres").exists()
     assert not (state / "valkey").exists()
@@ -202,6 +203,8 @@ def test_other_commands_need_no_variable_while_it_runs(state: Path) -> None:
         assert done.returncode == 0, done.stderr
     doctor = json.loads(command(state, "doctor", "--json").stdout)
     assert [each for each in doctor["checks"] if each["status"] == "fail"] == []
+    [metrics] = [each["found"] for each in doctor["checks"] if each["check"] == "metrics"]
+    assert re.findall(r"of (\w+) at http://127\.0\.0\.1:\d+/metrics", metrics) == ["worker", "sender", "beat"]
     sources = {row["name"]: row["source"] for row in doctor["settings"]}
     assert sources["DATABASE_URL"] == "the running `./tunery up`"
     other = command(state, "admin-key", "list", DATABASE_URL="postgresql://a:b@127.0.0.1:1/c")

@@ -1,6 +1,7 @@
 """What a project and an operator administer, for pages to show: with names that are hard to show."""
 
-from shared.budgets import limits
+from shared.budgets import alerts, limits
+from shared.budgets.schemas import SpendAlertUpdate
 from shared.database import transaction
 from shared.projects import credentials
 from shared.projects import service as projects
@@ -19,7 +20,7 @@ def endpoint(person: Person, name: str = HOSTILE) -> str:
 
 
 def administered(project_id: str) -> dict[str, str]:
-    """Make what only an operator makes: a key with limits, an account, a budget."""
+    """Make what only an operator makes: keys with limits, an account, a budget."""
     new = CredentialCreate.model_validate(
         {"name": HOSTILE[:60], "base_url": get_settings().provider.base_url, "api_key": "sk-not-good"}
     )
@@ -27,9 +28,13 @@ def administered(project_id: str) -> dict[str, str]:
         key, _ = projects.create_api_key(
             session, project_id, HOSTILE[:60], scopes=["jobs:read"], allowed_networks=["203.0.113.0/24"]
         )
+        admin_key, _ = projects.create_api_key(session, None, HOSTILE[:60], scopes=["admin:projects:read"])
         limits.set_spend_limit(session, project_id, 25_000, [50, 100])
+        channel = {"type": "email", "recipients": ["finance@example.com", f"{'x' * 60}@example.com"]}
+        new_alert = {"currency": "USD", "interval": "month", "threshold_amount": 9950, "notification_channel": channel}
+        alert = alerts.create(session, project_id, SpendAlertUpdate.model_validate(new_alert))
         account = credentials.create(session, project_id, new)
-        return {"key": key.id, "account": account.id}
+        return {"key": key.id, "admin_key": admin_key.id, "alert": alert.id, "account": account.id}
 
 
 def ids_of(person: Person, hook: str) -> dict[str, str]:

@@ -37,6 +37,10 @@ def rotate(browser: httpx2.Client, page: str, **form: str) -> Any:
     return answer
 
 
+def form_id_of(page: str) -> str:
+    return page.split('name="form_id" value="')[1].split('"')[0]
+
+
 def key_of(person: Person, **values: Any) -> tuple[ApiKey, str]:
     with transaction() as session:
         return projects.create_api_key(session, person.project_id, "another", **values)

@@ -13,7 +13,7 @@ from shared.projects import service as projects
 from tests.api.administration import Operator
 from tests.dashboard.administration import administered, endpoint
 from tests.dashboard.pages import OF_AN_OPERATOR
-from tests.dashboard.signed_in import a_browser, rotate, sign_in
+from tests.dashboard.signed_in import a_browser, form_id_of, rotate, sign_in
 from tests.dashboard.test_sessions import admin_key
 from tests.world import Person, work
 
@@ -68,6 +68,40 @@ def test_a_key_is_made_changed_rotated_and_revoked(alice: Person, operator: Oper
     assert "revoked" in browser.get(page, params={"include_revoked": "true"}).text
 
 
+def test_a_form_that_is_sent_again_makes_no_second_key(
+    alice: Person, operator: Operator, browser: httpx2.Client
+) -> None:
+    for page, form in ((f"/projects/{alice.project_id}/keys", "/new"), ("/operator/admin-keys", "")):
+        typed = {"name": "once", "scopes": ["jobs:read"], "form_id": form_id_of(browser.get(page + form).text)}
+        if "operator" in page:
+            typed["scopes"] = ["admin:projects:read"]
+        refused = browser.post(page, data={**typed, "allowed_networks": "everywhere"})
+        assert refused.status_code == 400
+        secret = secret_of(browser.post(page, data=typed))
+        again = browser.post(page, data=typed)
+        assert (again.status_code, "has been sent already" in again.text) == (400, True)
+        assert secret not in again.text
+        assert browser.get(page).text.count("<bdi>once</bdi>") == 1
+        secret_of(browser.post(page, data={**typed, "form_id": form_id_of(again.text)}))
+
+
+def test_a_form_that_is_sent_again_leads_to_what_it_made(alice: Person, browser: httpx2.Client) -> None:
+    of = f"/projects/{alice.project_id}"
+    forms = {
+        f"{of}/alerts": (f"{of}/alerts", {"threshold_amount": "77", "notification_channel": "once@example.com"}),
+        f"{of}/accounts": (f"{of}/accounts/new", {"name": "once", "base_url": "https://a.example", "api_key": SECRET}),
+        "/operator/projects": ("/operator/projects", {"name": "once"}),
+    }
+    for page, (form, typed) in forms.items():
+        sent = {**typed, "form_id": form_id_of(browser.get(form).text)}
+        first, second = (browser.post(page, data=sent) for _ in range(2))
+        assert first.status_code == second.status_code == 303, page
+        assert first.headers["location"] == second.headers["location"]
+        assert browser.get(page).text.count("<bdi>once") == 1, page
+        browser.post(page, data={**sent, "form_id": form_id_of(browser.get(form).text)})
+        assert browser.get(page).text.count("<bdi>once") == 2, page
+
+
 def test_a_wrong_network_is_told_at_its_field(alice: Person, operator: Operator, browser: httpx2.Client) -> None:
     before = len(keys_of(operator, alice))
     answer = browser.post(
@@ -98,33 +132,6 @@ def test_an_account_is_added_and_its_key_is_never_shown(alice: Person, browser: 
         assert (found.name, found.key_version) == ("renamed", 1)
     assert browser.post(f"{path}/delete").status_code == 303
     assert browser.get(path).status_code == 404
-
-
-def test_budget_approval_and_email_are_set_and_removed(alice: Person, browser: httpx2.Client) -> None:
-    page = f"/projects/{alice.project_id}"
-    assert browser.post(f"{page}/budget", data={"threshold_amount": "99.50", "alert_percentages": "50 90"}).is_redirect
-    shown = browser.get(f"{page}/budget").text
-    assert "$99.50" in shown
-    assert 'value="50 90"' in shown
-    refused = browser.post(f"{page}/budget", data={"threshold_amount": "lots"})
-    assert (refused.status_code, 'value="lots"' in refused.text) == (400, True)
-    assert 'id="threshold_amount-error"' in refused.text
-    assert browser.post(f"{page}/budget/approval", data={"approval_amount": "5"}).is_redirect
-    assert "A job above $5.00 waits for approval" in unescape(own_page(alice))
-    assert browser.post(f"{page}/budget/approval/delete").is_redirect
-    assert browser.post(f"{page}/budget/delete").is_redirect
-    assert "There is no limit for a month" in browser.get(f"{page}/budget").text
-    typed = {"recipients": "a@example.com\nb@example.com", "event_types": ["fine_tuning.job.failed"]}
-    assert browser.post(f"{page}/email", data=typed).is_redirect
-    assert "b@example.com" in browser.get(f"{page}/email").text
-    assert browser.post(f"{page}/email", data={"recipients": "nobody"}).status_code == 400
-    assert browser.post(f"{page}/email/delete").is_redirect
-
-
-def own_page(person: Person) -> str:
-    with a_browser(person.base_url) as browser:
-        sign_in(browser, person.api_key)
-        return str(browser.get("/project").text)
 
 
 def test_another_projects_rows_are_not_found(alice: Person, bob: Person, browser: httpx2.Client) -> None:

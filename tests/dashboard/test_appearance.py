@@ -10,7 +10,7 @@ from tests.api.administration import Operator, operating
 from tests.api.module_person import module_person
 from tests.dashboard.conftest import visiting
 from tests.dashboard.furnished import ids
-from tests.dashboard.pages import OF_A_PROJECT, OF_AN_OPERATOR, OPEN, REFUSED
+from tests.dashboard.pages import OF_A_PROJECT, OF_AN_OPERATOR, OPEN, REFUSED, SECRETS
 from tests.dashboard.visitor import Visitor
 from tests.world import Person, Sandbox, empty_tables
 
@@ -79,3 +79,27 @@ def test_a_page_is_accessible_and_keeps_to_its_policy(
     assert not visitor.is_wider_than_the_screen()
     unexpected = [each for each in visitor.problems if not (name in REFUSED and "the server responded with" in each)]
     assert unexpected == []
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_page_that_shows_a_secret_once_is_accessible(
+    visitors: tuple[str, dict[str, Visitor]], ids_shown: dict[str, str], name: str
+) -> None:
+    appearance, by_who = visitors
+    who, form = SECRETS[name]
+    visitor = by_who[who]
+    visitor.problems.clear()
+    visitor.open(form.format(**ids_shown))
+    page = visitor.page
+    page.get_by_label("Name", exact=True).fill("shown once")
+    if name == "webhook-secret":
+        page.get_by_label("URL", exact=True).fill("https://example.com/hook")
+    page.get_by_role("button", name="Create", exact=True).click()
+    page.locator("#secret").wait_for()
+    page.mouse.move(0, 0)
+    visitor.take_picture(f"{name}-{appearance}")
+    assert visitor.violations() == []
+    assert not visitor.is_wider_than_the_screen()
+    secret = page.locator("#secret").inner_text()
+    assert secret not in page.url
+    assert visitor.problems == []

@@ -45,7 +45,7 @@ def test_nothing_of_an_archived_project_is_changed_but_it_can_be_deleted(alice: 
     assert found.keys() >= PERMITTED_WHEN_ARCHIVED
     assert len(found) > 14
     known = {"project_id": alice.project_id, "key_id": made["key"], "credential_id": made["account"]}
-    known |= {"job_id": job_id, "rate_limit_id": f"rl-{alice.project_id}"}
+    known |= {"job_id": job_id, "rate_limit_id": f"rl-{alice.project_id}", "alert_id": made["alert"]}
     for name in sorted(found, key=lambda name: name in PERMITTED_WHEN_ARCHIVED):
         answer = browser.post(found[name].format(**known))
         is_refused = answer.status_code == 400 and "is archived" in answer.text

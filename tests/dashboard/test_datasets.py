@@ -8,7 +8,7 @@ import pytest
 from shared.database import transaction
 from shared.projects import service as projects
 from tests.dashboard.furnished import STRANGE, WRONG
-from tests.dashboard.signed_in import a_browser, sign_in
+from tests.dashboard.signed_in import a_browser, form_id_of, sign_in
 from tests.world import Person, lines, work
 
 
@@ -71,6 +71,15 @@ def test_a_dataset_is_split_once_and_shows_its_parts(alice: Person, browser: htt
     page = browser.get(f"/datasets/{file}").text
     assert f"/datasets/{shown['validation_dataset']}" in page
     assert f"/datasets/{file}" in browser.get(f"/datasets/{shown['training_dataset']}").text
+
+
+def test_a_split_that_is_sent_again_makes_no_more_parts(alice: Person, browser: httpx2.Client) -> None:
+    file = alice.upload()
+    work()
+    typed = {"percent": "20", "form_id": form_id_of(browser.get(f"/datasets/{file}").text)}
+    answers = [browser.post(f"/datasets/{file}/split", data=typed) for _ in range(2)]
+    assert [each.headers["location"] for each in answers] == [f"/dashboard/datasets/{file}"] * 2
+    assert len(alice.http.get("/datasets").json()["data"]) == 3
 
 
 def test_two_datasets_are_compared(alice: Person, bob: Person, browser: httpx2.Client) -> None:

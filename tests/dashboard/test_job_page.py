@@ -74,3 +74,32 @@ def test_the_theme_is_chosen_by_a_button_and_kept(alices: Visitor) -> None:
     expect(alices.page.locator("html")).to_have_attribute("data-theme", "dark")
     alices.open("/jobs")
     expect(alices.page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+HOLD = """() => {
+  [window.asked, window.open] = [0, []];
+  const real = window.fetch;
+  window.fetch = (address, ...more) => {
+    if (!String(address).includes("/curves")) return real(address, ...more);
+    asked += 1;
+    return new Promise((answer) => open.push(() => answer(new Response("", { status: 503 }))));
+  };
+}"""
+
+
+def test_a_live_chart_is_asked_for_again_only_after_its_answer(alices: Visitor, alice: Person) -> None:
+    alices.open(f"/jobs/{alice.create_job()}")
+    alices.settle()
+    page = alices.page
+    page.clock.install()
+    page.evaluate(HOLD)
+    for _ in range(3):
+        page.evaluate("document.dispatchEvent(new Event('metrics'))")
+        page.clock.run_for(10_000)
+    assert page.evaluate("asked") == 1
+    page.evaluate("open.pop()()")
+    page.clock.run_for(10_000)
+    assert page.evaluate("asked") == 2  # what was new meanwhile is drawn, too
+    page.evaluate("open.pop()()")
+    page.clock.run_for(10_000)
+    assert page.evaluate("asked") == 2

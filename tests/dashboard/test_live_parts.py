@@ -4,8 +4,13 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
+import anyio
+import anyio.to_thread
+import pytest
 from starlette.requests import Request
 
 from api.dashboard.live import drawing, parts
@@ -15,15 +20,18 @@ from api.dashboard.session import cookie
 from api.streams.polling import Cursor
 from shared.database import transaction
 from shared.db.times import utc_now
+from shared.jobs.models import JobEvent
 from shared.projects import callers
 from shared.projects import service as projects
-from shared.projects.callers import Presented
+from shared.projects.callers import Caller, Presented
 from shared.projects.models import Project
+from tests.dashboard.signed_in import a_browser, sign_in
+from tests.dashboard.test_many_jobs import statements
 from tests.servers import PATIENCE
 from tests.worker.support import change
 from tests.world import Person
 
-LIST = Shown("proj_1", "http://server/dashboard/jobs/live", is_admin=False)
+LIST = Shown("proj_1", "http://server/dashboard/jobs/live", is_admin=False, scopes=frozenset())
 
 
 def in_time(waits: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -67,6 +75,70 @@ def test_what_changes_during_a_drawing_is_in_the_next() -> None:
     in_time(both)
 
 
+class Clock:
+    """A time that passes only by what sleeps, and by drawings."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds
+        await asyncio.sleep(0)
+
+
+def test_after_a_drawing_there_is_a_pause_as_long_as_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, began = Clock(), []
+    monkeypatch.setattr(drawing, "time", clock)
+    monkeypatch.setattr(drawing, "anyio", SimpleNamespace(sleep=clock.sleep, to_thread=anyio.to_thread))
+
+    async def three() -> None:
+        shared, waiting = drawing.of(LIST), []
+        loop = asyncio.get_running_loop()
+
+        def draw() -> tuple[str, bool]:
+            began.append(clock.time)
+            if len(began) < 3:  # there is news while it is drawn
+                asyncio.run_coroutine_threadsafe(more(), loop).result(PATIENCE)
+            clock.time += 7 if len(began) == 1 else 0.25
+            return "", False
+
+        async def more() -> None:
+            waiting.append(asyncio.create_task(shared.next(draw)))
+            await asyncio.sleep(0)
+
+        await shared.next(draw)
+        while waiting:
+            await waiting.pop()
+
+    in_time(three)
+    assert [later - earlier for earlier, later in pairwise(began)] == [14, drawing.LEAST_SECONDS_BETWEEN]
+
+
+def told_of(person: Person, job_id: str, step: int) -> None:
+    with transaction() as session:
+        data = {"step": step, "train_loss": 1 / step}
+        session.add(JobEvent(project_id=person.project_id, job_id=job_id, type="metrics", message="", data=data))
+
+
+def test_the_losses_of_jobs_that_have_ended_are_read_once(alice: Person) -> None:
+    ended, moving = alice.create_job(), alice.create_job()
+    for id in (ended, moving):
+        told_of(alice, id, 2)
+    alice.http.post(f"/fine_tuning/jobs/{ended}/cancel").raise_for_status()
+    with a_browser(alice.base_url) as browser, statements("max(array[step, loss])") as asked:
+        sign_in(browser, alice.api_key)
+        with browser.stream("GET", "/jobs/compare/live", params={"job": [ended, moving]}) as stream:
+            parts_sent = (text for text in stream.iter_text() if "data: " in text)
+            assert "0.5" in next(parts_sent)
+            told_of(alice, moving, 4)
+            text = next(each for each in parts_sent if "0.25" in each)
+    assert "0.5" in text
+    assert [values["ids"] for _, values in asked][:2] == [[ended, moving], [moving]]
+
+
 def test_a_project_with_many_streams_does_not_hold_up_another() -> None:
     may_end = threading.Event()
 
@@ -100,7 +172,7 @@ def blocks_of(ends_at: float, draw: Callable[[Cursor[str]], None] = lambda _: No
             draw(cursor)
             return "part", False
 
-        found.extend([block async for block in parts.drawn(request, "proj_1", cursor, drawn)])
+        found.extend([block async for block in parts.drawn(request, Caller("org_1", "key_1", "proj_1"), cursor, drawn)])
 
     in_time(read)
     return found

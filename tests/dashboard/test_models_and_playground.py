@@ -1,15 +1,24 @@
 """The pages of models and the playground, without a browser."""
 
 import json
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx2
 import pytest
 
-from api.dashboard.pages.playground import Answer
+from api.auth import last_used
+from api.dashboard.asking.answers import Answer
+from shared.jobs.models import TunedModel
+from tests.api.test_chat import question
+from tests.api.training import model_of, train
 from tests.dashboard.furnished import finish
 from tests.dashboard.signed_in import a_browser, sign_in
-from tests.world import Person, work
+from tests.dashboard.test_many_jobs import statements
+from tests.worker.support import change
+from tests.worker.support import ids as ids_of_table
+from tests.world import Person, Sandbox, row, work
 
 
 @pytest.fixture
@@ -37,6 +46,17 @@ def test_a_model_shows_what_it_came_from_and_is_deleted(alice: Person, browser: 
     answer = browser.post("/models/gpt-4o-mini/delete")
     assert answer.status_code == 403
     assert "is a base model" in answer.text
+
+
+def test_a_list_of_many_models_asks_the_database_as_often_as_one_of_few(alice: Person, browser: httpx2.Client) -> None:
+    counts = []
+    for _ in range(2):
+        for _ in range(4):
+            finish(alice.create_job())
+        with statements("") as found:
+            text = browser.get("/models").text
+        counts.append((text.count("/models/ft%3A"), len(found)))
+    assert counts == [(4, counts[0][1]), (8, counts[0][1])]
 
 
 def test_another_projects_models_are_not_found(alice: Person, bob: Person) -> None:
@@ -72,16 +92,91 @@ def test_long_answers_in_any_script_are_downloaded(browser: httpx2.Client) -> No
     assert browser.post("/playground/answers.jsonl", data={"answer": [record]}).text == record + "\n"
 
 
-def test_for_htmx_each_answer_is_a_part_of_its_own(alice: Person, browser: httpx2.Client) -> None:
-    htmx = {"hx-request": "true"}
-    asked = {"model": ["gpt-4o-mini"], "prompt": ["Hello"]}
-    part = browser.post("/playground", data=asked, headers=htmx).text
-    assert 'hx-post="/dashboard/playground/answer"' in part
-    answer = browser.post("/playground/answer", data={"model": "gpt-4o-mini", "prompt": "Hello"}, headers=htmx).text
-    assert "<html" not in answer
-    assert 'name="answer"' in answer
+def test_the_address_keeps_what_is_asked_and_asks_nothing(browser: httpx2.Client) -> None:
+    asked = {"model": ["gpt-4o-mini"], "prompt": ["First", "Second"], "system": "Be brief", "max_tokens": "7"}
+    page = browser.get("/playground", params=asked).text
+    for each in ("First</textarea>", "Second</textarea>", "Be brief</textarea>", 'name="max_tokens" value="7"'):
+        assert each in page
+    assert 'name="answer"' not in page
+    assert browser.get("/playground", params={"prompt": ["x"] * 9}).status_code == 400
 
 
-def test_more_than_a_temperature_of_two_is_refused(browser: httpx2.Client) -> None:
-    asked = {"model": ["gpt-4o-mini"], "prompt": ["Hello"], "temperature": "2.5"}
-    assert browser.post("/playground", data=asked).status_code == 400
+def test_rows_are_filled_in_beside_what_was_typed(alice: Person, browser: httpx2.Client) -> None:
+    file = alice.upload()
+    work(2)
+    typed = {"system": "Be brief", "prompt": ["Mine", ""], "temperature": "1", "file": file, "rows": ""}
+    page = browser.post("/playground/rows", data=typed).text
+    for each in ("Mine", "Question 0", "Question 2", "Be brief"):
+        assert f"{each}</textarea>" in page
+    assert "Question 3</textarea>" not in page
+    assert 'name="temperature" value="1"' in page
+    refused = browser.post("/playground/rows", data={**typed, "rows": "8"})
+    assert refused.status_code == 400
+    assert "There is room for 7 more prompts" in refused.text
+    assert "Mine</textarea>" in refused.text
+
+
+def test_the_first_rows_of_a_file_become_prompts(alice: Person, bob: Person, browser: httpx2.Client) -> None:
+    file = alice.upload()
+    work(2)
+    page = browser.get("/playground", params={"file": file, "rows": 5}).text
+    assert all(f"Question {number}</textarea>" in page for number in range(5))
+    assert "Question 5</textarea>" not in page
+    with a_browser(bob.base_url) as other:
+        sign_in(other, bob.api_key)
+        assert other.get("/playground", params={"file": file}).status_code == 404
+
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "temperature": ("2.5", "Temperature: A number from 0 to 2"),
+    "max_tokens": ("0", "Most tokens: A whole number"),
+    "model": (["a", "b", "c", "d", "e"], "Choose up to 4 models"),
+}
+
+
+@pytest.mark.parametrize("field", WRONG)
+def test_what_is_wrong_is_told_beside_all_that_was_typed(browser: httpx2.Client, field: str) -> None:
+    wrong, sentence = WRONG[field]
+    asked = {"model": ["gpt-4o-mini"], "prompt": ["Hello", "Again"], "system": "Be brief", field: wrong}
+    for answer in (browser.post("/playground", data=asked), browser.get("/playground", params=asked)):
+        assert answer.status_code == 400
+        for each in (sentence, "Hello</textarea>", "Again</textarea>", "Be brief</textarea>"):
+            assert each in answer.text
+        for each in wrong if isinstance(wrong, list) else [wrong]:
+            assert f'value="{each}"' in answer.text
+    part = browser.post("/playground", data=asked, headers={"hx-request": "true"})
+    assert (part.status_code, part.headers["hx-retarget"]) == (400, "#messages")
+    assert sentence in part.text
+
+
+def test_a_model_shows_when_it_was_last_asked(alice: Person, browser: httpx2.Client, sandbox: Sandbox) -> None:
+    name = model_of(train(alice, sandbox))
+    assert alice.http.get(f"/models/{name}").json()["last_used_at"] is None
+    assert "never" in browser.get("/models").text
+    alice.openai.chat.completions.create(model=name, messages=question())
+    last_used.writer.submit(int).result()  # it stands behind
+    used_at = alice.http.get(f"/models/{name}").json()["last_used_at"]
+    assert time.time() - 60 < used_at <= time.time()
+    listed = {each["id"]: each["last_used_at"] for each in alice.http.get("/models").json()["data"]}
+    assert listed[name] == used_at
+    assert [each for each in listed.values() if each] == [used_at], "the base models were not asked"
+    for page in ("/models", f"/models/{name}"):
+        shown = browser.get(page).text
+        assert "never" not in shown
+        assert "Last asked" in shown
+
+
+def test_the_last_use_of_a_model_is_written_once_a_minute_and_for_its_project_alone(
+    alice: Person, bob: Person, sandbox: Sandbox
+) -> None:
+    name = model_of(train(alice, sandbox))
+    id = ids_of_table(TunedModel)[0]
+    last_used.write_asked(bob.project_id, name)
+    assert row(TunedModel, id).last_used_at is None
+    last_used.write_asked(alice.project_id, name)
+    first = row(TunedModel, id).last_used_at
+    last_used.write_asked(alice.project_id, name)
+    assert row(TunedModel, id).last_used_at == first
+    change(TunedModel, id, last_used_at=first - last_used.WRITE_INTERVAL)
+    last_used.write_asked(alice.project_id, name)
+    assert row(TunedModel, id).last_used_at > first

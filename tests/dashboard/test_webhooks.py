@@ -12,7 +12,7 @@ from shared.database import transaction
 from shared.projects import service as projects
 from shared.webhooks.models import WebhookDelivery
 from tests.dashboard.administration import HOSTILE, endpoint
-from tests.dashboard.signed_in import a_browser, rotate, sign_in
+from tests.dashboard.signed_in import a_browser, form_id_of, rotate, sign_in
 from tests.servers import Receiver
 from tests.worker.support import ids as row_ids
 from tests.world import Person, step, work
@@ -41,6 +41,18 @@ def test_an_endpoint_is_made_and_its_secret_is_shown_once(alice: Person, browser
     page = browser.get(f"/webhooks/endpoints/{made['id']}")
     assert made["signing_secret_hint"] in page.text
     assert secret not in page.text
+    assert browser.get(f"/webhooks/endpoints/{made['id']}/edit").status_code == 200, "no box is checked"
+
+
+def test_a_form_that_is_sent_again_makes_no_second_endpoint(alice: Person, browser: httpx2.Client) -> None:
+    typed = {**NEW, "form_id": form_id_of(browser.get("/webhooks/new").text)}
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda _: browser.post("/webhooks", data=typed), range(3)))
+    assert sorted(each.status_code for each in answers)[0] == 200
+    assert ["whsec_" in each.text for each in answers].count(True) == 1
+    again = browser.post("/webhooks", data=typed)
+    assert (again.status_code, "has been sent already" in again.text) == (400, True)
+    assert len(listed(alice)) == 1
 
 
 def test_a_form_that_is_refused_keeps_what_was_typed(alice: Person, browser: httpx2.Client) -> None:

@@ -5,11 +5,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 RUN_AXE = """async () => (await axe.run()).violations.map(
   (each) => `${each.id}: ${each.nodes.map((node) => node.target.join(" ") + " " + node.failureSummary).join("; ")}`)"""
+RUN_AXE_ON_COLOURS = """async (node) => (await axe.run(node, { runOnly: ["color-contrast"] })).violations.flatMap(
+  (each) => each.nodes.map((found) => found.failureSummary))"""
 PATIENCE_MS = 60_000
 
 
@@ -53,6 +55,12 @@ class Visitor:
         """Return what axe finds against the page as it is now."""
         self.page.evaluate(_axe())
         found: Any = self.page.evaluate(RUN_AXE)
+        return list(found)
+
+    def contrast_violations(self, element: Locator) -> list[str]:
+        """Return what axe finds against the colours of one element as it is now, such as under the pointer."""
+        self.page.evaluate(_axe())
+        found: Any = element.evaluate(RUN_AXE_ON_COLOURS)
         return list(found)
 
     def is_wider_than_the_screen(self) -> bool:

@@ -15,9 +15,10 @@ from dotenv import dotenv_values
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 SERVERS = ("api", "worker", "sender", "beat")
-OURS = ("migrate", *SERVERS, "sandbox")
+OURS = ("migrate", "backup", *SERVERS, "sandbox")
 TRAINER = "trainer"  # it has an image of its own
 THEIRS = ("postgres", "redis")
+METRICS = ("prometheus", "grafana")  # of the profile `metrics`
 KEY = "Zm9yIHRoZSB0ZXN0cyBhbG9uZSwgMzIgYnl0ZXMhISE="
 # The variables without which compose stops, each with a value.
 REQUIRED = {

@@ -23,17 +23,17 @@ from tests.world import environment
 
 EXAMPLE = (ROOT / ".env.example").read_text()
 NAMES = re.findall(r"^(?:# )?([A-Z_]+)=", EXAMPLE, re.MULTILINE)
-WITH_SETTINGS = ("migrate", *SERVERS)
+WITH_SETTINGS = ("migrate", "backup", *SERVERS)
 # Of these a container gets compose's own value, whatever `.env` says.
-SET_BY_COMPOSE = {"HOST": {"api"}, "PORT": {"api"}, "TUNERY_HEALTH_ADDRESS": {"worker", "sender"}}
+SET_BY_COMPOSE = {"HOST": {"api"}, "PORT": {"api"}, "TUNERY_HEALTH_ADDRESS": {"worker", "sender", "beat"}}
 USERS_OF_SECRETS = {
     "TUNERY_PROVIDER__API_KEY": {"api", "worker"},
     "TUNERY_PROVIDER__WEBHOOK_SECRET": {"api", "worker"},
     "TUNERY_SMTP__PASSWORD": {"sender"},
     "POSTGRES_PASSWORD": set(),  # only as a part of the URL
     "REDIS_PASSWORD": set(),
-    "AWS_SECRET_ACCESS_KEY": {"api", "worker", "beat"},
-    "TUNERY_MIGRATION_DATABASE_URL": {"migrate"},
+    "AWS_SECRET_ACCESS_KEY": {"api", "worker", "beat", "backup"},
+    "TUNERY_MIGRATION_DATABASE_URL": {"migrate", "backup"},
     "POSTGRES_LOGIN_PASSWORD": set(),
 }
 
@@ -79,7 +79,7 @@ def test_with_a_password_of_their_own_the_servers_are_not_the_owner_of_the_datab
     for service in WITH_SETTINGS:
         found = environment_of(service, env_file)
         assert found["DATABASE_URL"] == "postgresql://tunery_login:lpw@postgres:5432/tunery"
-        owners = "postgresql://tunery:pw@postgres:5432/tunery" if service == "migrate" else ""
+        owners = "postgresql://tunery:pw@postgres:5432/tunery" if service in {"migrate", "backup"} else ""
         assert found["TUNERY_MIGRATION_DATABASE_URL"] == owners
 
 

@@ -8,6 +8,7 @@ import pytest
 from cli.local import commands
 from cli.trainer import torch_build
 from tests.deployment.readers import (
+    METRICS,
     OURS,
     REQUIRED,
     ROOT,
@@ -43,6 +44,7 @@ def test_the_image_contains_what_the_commands_need_and_nothing_else() -> None:
         "alembic",
         "pyproject.toml",
         "requirements.lock",
+        "requirements-postgres.lock",
         "requirements-trainer.lock",
     }
     assert all((ROOT / path).exists() for path in copied_paths())
@@ -53,7 +55,9 @@ def test_the_image_contains_what_the_commands_need_and_nothing_else() -> None:
 
 def test_packages_are_installed_from_the_lock_by_hash_and_compiled() -> None:
     (install,) = (shlex.split(text) for word, text in stages()[0] if word == "RUN" and " install " in text)
-    assert {"--require-hashes", "--compile", "--requirement", "/build/requirements.lock"} <= set(install)
+    assert {"--require-hashes", "--compile", "/build/requirements.lock", "/build/requirements-postgres.lock"} <= {
+        *install
+    }
 
 
 def test_nothing_secret_is_in_the_image() -> None:
@@ -75,7 +79,7 @@ def test_the_version_is_written_in_pyproject_alone_and_the_image_has_that_file()
     assert {services()[name]["image"] for name in OURS} == {"tunery"}
 
 
-@pytest.mark.parametrize("name", [*OURS, TRAINER, *THEIRS])
+@pytest.mark.parametrize("name", [*OURS, TRAINER, *THEIRS, *METRICS])
 def test_a_container_has_a_read_only_root_and_no_capabilities(name: str) -> None:
     service = services()[name]
     assert service["read_only"]
@@ -92,7 +96,7 @@ def test_our_containers_have_an_init_process_and_longer_to_stop_than_a_server_ne
 
 def test_each_server_starts_after_the_database_is_migrated() -> None:
     assert services()["migrate"]["depends_on"] == {"postgres": {"condition": "service_healthy"}}
-    assert services()["migrate"]["restart"] == "no"
+    assert services()["migrate"]["restart"] == services()["backup"]["restart"] == "no"
     for name in SERVERS:
         assert services()[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
         assert services()[name]["depends_on"]["redis"] == {"condition": "service_healthy"}
@@ -101,17 +105,18 @@ def test_each_server_starts_after_the_database_is_migrated() -> None:
 def test_each_service_that_others_wait_for_has_a_health_check() -> None:
     assert all(services()[name]["healthcheck"]["test"] for name in (*THEIRS, "sandbox"))
     assert "healthcheck" not in services()["api"]  # the image's own
-    assert all(services()[name]["healthcheck"] == {"disable": True} for name in ("migrate", "beat"))
-    assert all(" /readyz" in str(services()[name]["healthcheck"]).replace("'", " ") for name in ("worker", "sender"))
+    assert services()["migrate"]["healthcheck"] == services()["backup"]["healthcheck"] == {"disable": True}
+    for name in ("worker", "sender", "beat"):
+        assert " /readyz" in str(services()[name]["healthcheck"]).replace("'", " ")
 
 
-def test_api_worker_and_beat_share_one_storage_volume() -> None:
+def test_api_worker_beat_and_backup_share_one_storage_volume() -> None:
     storage = environment_of("api", REQUIRED)["TUNERY_STORAGE"]
     mounted = {name for name in OURS if f"storage:{storage}" in services()[name].get("volumes", [])}
-    assert mounted == {"api", "worker", "beat"}
+    assert mounted == {"api", "worker", "beat", "backup"}
 
 
-@pytest.mark.parametrize("name", [*OURS, TRAINER, *THEIRS])
+@pytest.mark.parametrize("name", [*OURS, TRAINER, *THEIRS, *METRICS])
 def test_no_secret_is_in_a_command_line(name: str) -> None:
     service = services()[name]
     written = interpolated(
@@ -121,10 +126,10 @@ def test_no_secret_is_in_a_command_line(name: str) -> None:
     assert "-a " not in written
 
 
-@pytest.mark.parametrize("name", [*OURS, TRAINER, *THEIRS])
+@pytest.mark.parametrize("name", [*OURS, TRAINER, *THEIRS, *METRICS])
 def test_a_container_has_limits_of_memory_and_processes(name: str) -> None:
     assert re.fullmatch(r"\d+[mg]", services()[name]["mem_limit"])
-    assert 0 < services()[name]["pids_limit"] <= 512
+    assert 0 < services()[name]["pids_limit"] <= (2048 if name == TRAINER else 512)
 
 
 def test_the_image_that_is_built_without_a_target_is_the_servers() -> None:
@@ -134,7 +139,8 @@ def test_the_image_that_is_built_without_a_target_is_the_servers() -> None:
 def test_the_trainers_image_has_an_environment_by_hash_and_the_same_torch_as_a_checkout() -> None:
     (install,) = (text for word, text in stage("trainer-builder") if word == "RUN")
     assert "--require-hashes --no-deps --only-binary :all: --requirement /build/requirements-trainer.lock" in install
-    assert f"torch=={torch_build.TORCH}" in shlex.split(install)
+    torches = {word.strip(";") for word in shlex.split(install) if word.startswith("torch==")}
+    assert torches == {f"torch=={torch_build.TORCH}"}
     variables = variables_of("ENV", "trainer")
     assert variables["TRAINER_PYTHON"] in {f"{path}/bin/python" for path in shlex.split(install)}
     assert f"trainer:{variables['TRAINER_FOLDER']}" in services()[TRAINER]["volumes"]

@@ -61,7 +61,7 @@ class Host:
         """The variables of the container, with `overrides` for those that it has."""
         variables = environment_of(name, self.env_file)
         overrides = {name: value for name, value in self.overrides.items() if name in variables}
-        if name == "sender":  # both would listen on the same port of this machine
+        if name in {"sender", "beat"}:  # all three would listen on the same port of this machine
             overrides["TUNERY_HEALTH_ADDRESS"] = ""
         return variables | overrides | {"PATH": os.environ["PATH"], "PYTHONPATH": str(self.folder)}
 

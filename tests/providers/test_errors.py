@@ -31,21 +31,13 @@ STATUSES = {  # retryable, effect unknown
     503: (True, True),
     504: (True, True),
 }
-REFUSALS = {  # retryable, effect unknown, and a part of the hint
-    "training_not_available": (False, False, "your operator can name another provider"),
-    "file_not_ready": (True, False, "not ready yet"),
-    "daily_rate_limit_exceeded": (True, False, "has reached the maximum of"),
-    "insufficient_quota": (False, False, "has to be topped up"),
-    "rate_limit_exceeded": (True, False, "Too many requests"),
-    "server_is_overloaded": (True, True, "overloaded"),
-}
 
 
 def fail(far: Far, **fault: Any) -> ProviderError:
     """The error of a create to which this happens."""
     far.fault("create_job", **fault)
     with pytest.raises(ProviderError) as failure:
-        far.job(training_file="file-any")
+        far.job()
     return failure.value
 
 
@@ -56,12 +48,15 @@ def test_a_status_says_whether_to_repeat_and_whether_it_may_have_had_effect(far:
     assert (error.status, error.code) == (status, f"provider_error_{status}")
 
 
-@pytest.mark.parametrize("name", REFUSALS)
-def test_a_known_refusal_keeps_its_code_and_says_what_to_do(far: Far, name: str) -> None:
-    error = fail(far, refusal=name)
-    retryable, effect_unknown, hint = REFUSALS[name]
-    assert (error.code, error.retryable, error.effect_unknown) == (name, retryable, effect_unknown)
-    assert hint in error.message
+def test_a_known_refusal_keeps_its_code_and_says_what_to_do(far: Far) -> None:
+    for refused in far.stand_in.refusals.values():
+        error = fail(far, **refused.fault)
+        assert (error.code, error.retryable, error.effect_unknown) == (
+            refused.code,
+            refused.retryable,
+            refused.effect_unknown,
+        )
+        assert refused.hint in error.message
 
 
 @pytest.mark.parametrize(

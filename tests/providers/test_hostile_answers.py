@@ -3,14 +3,25 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from io import BytesIO
 from typing import Any
 
 import pytest
 
 from shared.providers.dialects import Dialect
-from tests.hostile_servers import DRIPPING, ENDLESS, OK, OPEN_END, UNREADABLE, Talk, events, gzipped, paging, sending
-from tests.providers.stand_ins import EXPIRY, LONG_AGO, client
+from tests.hostile_servers import (
+    DRIPPING,
+    ENDLESS,
+    OK,
+    OPEN_END,
+    UNREADABLE,
+    Talk,
+    answering,
+    events,
+    gzipped,
+    paging,
+    sending,
+)
+from tests.providers.stand_ins import EXPIRY, LONG_AGO, STAND_INS, client, new_file
 from tests.servers import talking
 from tests.worker.support import settings
 from worker.net import call_limits
@@ -26,42 +37,98 @@ CALLS: dict[str, Callable[[Provider], object]] = {
     "get_job": lambda provider: provider.get_job("ftjob-1"),
     "job_pages": lambda provider: list(provider.job_pages()),
     "new_events": lambda provider: provider.new_events("ftjob-1", None),
-    "create_file": lambda provider: provider.create_file("a.jsonl", BytesIO(b"{}\n"), EXPIRY),
+    "create_file": lambda provider: provider.create_file(new_file("a.jsonl", b"{}\n"), EXPIRY),
     "cancel_job": lambda provider: provider.cancel_job("ftjob-1"),
     "delete_file": lambda provider: provider.delete_file("file-1"),
     "read_file": lambda provider: [len(piece) for piece in provider.read_file("file-1")],
 }
-LISTS = {"job_pages", "new_events"}
+DIALECTS = (Dialect.OPENAI, Dialect.AZURE, Dialect.TOGETHER, Dialect.FIREWORKS, Dialect.NEBIUS, Dialect.MANTLE)
+LISTS = dict.fromkeys(DIALECTS, frozenset({"job_pages", "new_events"}))
+LISTS |= {Dialect.FIREWORKS: frozenset({"list_base_models", "job_pages"})}
+NO_METRICS = (
+    b'step,loss\n1,"' + b"2" * 140_000 + b'"\n',
+    b"step\rx,loss\n1,2\n",
+    b"step,loss\n1,2\r3,4\n",
+    b'{"step": 1e999, "loss": 1}\n' + b"[" * 30_000 + b"\n",
+    b'{"step": ' + b"1" * 5000 + b', "loss": 1}\n',
+)
+ADDRESSED = {Dialect.FIREWORKS}  # a file is read in two calls: the first asks where it is
+LACKING = {(stand_in.dialect, method) for stand_in in STAND_INS for method in stand_in.lacks}
+LACKING |= {(Dialect.TOGETHER, "job_pages")}  # a list that is read item by item: `test_long_lists`
+ASKED = [(dialect, call) for dialect in DIALECTS for call in CALLS if (dialect, call) not in LACKING]
+DRIPS = [
+    (talk, dialect, call)
+    for talk in DRIPPING
+    for dialect, call in ASKED
+    if dialect is Dialect.OPENAI or talk == "a body in drops"  # all stand on one client, and each takes its time
+]
 
 
-def error_of(talk: Talk, call: Callable[[Provider], object], timeout: timedelta = LONG) -> ProviderError:
+def error_of(
+    talk: Talk, call: Callable[[Provider], object], timeout: timedelta = LONG, dialect: Dialect = Dialect.OPENAI
+) -> ProviderError:
     with talking(talk) as visits, pytest.raises(ProviderError) as failure:
-        call(client(Dialect.OPENAI, f"http://127.0.0.1:{visits.port}/v1", timeout))
+        call(client(dialect, f"http://127.0.0.1:{visits.port}/v1", timeout))
     assert failure.value.effect_unknown
     return failure.value
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(("dialect", "call"), ASKED)
 @pytest.mark.parametrize("talk", ENDLESS)
-def test_an_answer_that_never_ends_is_cut_at_a_bound_that_is_named(talk: str, call: str) -> None:
-    error = error_of(ENDLESS[talk], CALLS[call])
+def test_an_answer_that_never_ends_is_cut_at_a_bound_that_is_named(talk: str, call: str, dialect: Dialect) -> None:
+    error = error_of(ENDLESS[talk], CALLS[call], dialect=dialect)
+    reads_file = call == "read_file" and dialect not in ADDRESSED
     assert error.code == "provider_answer_too_large"
-    assert f"more than {call_limits.MAX_FILE_BYTES if call == 'read_file' else ''}" in error.message
+    assert f"more than {call_limits.MAX_FILE_BYTES if reads_file else ''}" in error.message
     assert error.message.endswith(("bytes", "values"))
-    assert error.retryable == (call not in LISTS | {"read_file"})
+    assert error.retryable == (call not in LISTS[dialect] and not reads_file)
 
 
-@pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize("talk", DRIPPING)
-def test_a_call_ends_in_time_however_slowly_it_is_answered(talk: str, call: str) -> None:
-    error = error_of(DRIPPING[talk], CALLS[call], timedelta(seconds=0.5))
+@pytest.mark.parametrize(("talk", "dialect", "call"), DRIPS)
+def test_a_call_ends_in_time_however_slowly_it_is_answered(talk: str, call: str, dialect: Dialect) -> None:
+    error = error_of(DRIPPING[talk], CALLS[call], timedelta(seconds=0.5), dialect)
     assert (error.code, error.retryable) == ("provider_timeout", True)
     assert "0.5 s" in error.message
 
 
+def addressed(then: Talk) -> Talk:
+    """Show a dataset and a job whose files are at an address here; what comes there is answered as `then` does."""
+    first = iter([True])
+
+    def talk(visitor: Any, over: Any) -> None:
+        if not next(first, False):
+            return then(visitor, over)
+        there = f"http://127.0.0.1:{visitor.getsockname()[1]}/signed?token=secret"
+        job = {"name": "accounts/v1/supervisedFineTuningJobs/ftjob-1", "state": "JOB_STATE_COMPLETED"}
+        shown = {**job, "metricsFileSignedUrl": there, "filenameToSignedUrls": {"a.jsonl": there}}
+        return answering(OK, json.dumps(shown).encode())(visitor, over)
+
+    return talk
+
+
+LINES = sending(OK + OPEN_END, forever=b'{"step": 1}\n' * 5000)
+
+
+@pytest.mark.parametrize("talk", ENDLESS.values(), ids=list(ENDLESS))
+def test_a_file_at_a_signed_address_is_bounded_and_its_address_is_not_told(talk: Talk) -> None:
+    error = error_of(addressed(talk), CALLS["read_file"], dialect=Dialect.FIREWORKS)
+    assert (error.code, error.retryable) == ("provider_answer_too_large", False)
+    assert f"more than {call_limits.MAX_FILE_BYTES}" in error.message
+    assert "signed" not in error.message
+
+
+@pytest.mark.parametrize("talk", [*ENDLESS.values(), LINES, *(answering(OK, text) for text in NO_METRICS)])
+def test_a_file_of_metrics_that_has_none_is_as_good_as_none(talk: Talk) -> None:
+    with talking(addressed(talk)) as visits:
+        events = client(Dialect.FIREWORKS, f"http://127.0.0.1:{visits.port}/v1").new_events("ftjob-1", None)
+    assert {event.type for event in events} == {"message"}
+    assert visits.count == 2
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("talk", UNREADABLE)
-def test_an_answer_that_cannot_be_read_is_none(talk: str) -> None:
-    error = error_of(UNREADABLE[talk], CALLS["list_base_models"])
+def test_an_answer_that_cannot_be_read_is_none(talk: str, dialect: Dialect) -> None:
+    error = error_of(UNREADABLE[talk], CALLS["list_base_models"], dialect=dialect)
     assert (error.code, error.retryable) == ("provider_unavailable", True)
 
 
@@ -90,10 +157,11 @@ def test_jobs_that_never_end_are_bounded_by_what_is_kept(monkeypatch: pytest.Mon
     assert "the jobs take more than" in error.message
 
 
-def test_an_error_answer_without_end_is_cut_short() -> None:
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_error_answer_without_end_is_cut_short(dialect: Dialect) -> None:
     head = b"HTTP/1.1 400 Bad Request\r\n" + OPEN_END
     for call in ("list_base_models", "read_file"):
-        error = error_of(sending(head, forever=b"a" * 65536), CALLS[call])
+        error = error_of(sending(head, forever=b"a" * 65536), CALLS[call], dialect=dialect)
         assert f"more than {call_limits.MAX_ERROR_BYTES} bytes" in error.message
 
 

@@ -14,9 +14,13 @@ STATUSES = ["queued", "running", "paused", "succeeded", "failed", "cancelled"]
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_each_status_means_ours(far: Far, status: str) -> None:
+    if status == "paused":
+        far.needs("pause_job")
     job = far.job()
     far.sandbox.move(job.id, status=status)
     assert far.provider.get_job(job.id).status is JobStatus(status)
+    if "job_pages" in far.stand_in.lacks:
+        return
     [[listed]] = far.provider.job_pages()
     assert (listed.id, listed.status) == (job.id, JobStatus(status))
 
@@ -30,7 +34,7 @@ def test_an_unknown_status_is_kept_as_text_and_means_nothing(far: Far) -> None:
 
 def test_a_job_that_has_succeeded_names_its_model_and_tokens(far: Far) -> None:
     job = far.running_job()
-    assert far.provider.get_job(job.id).estimated_finish is not None
+    assert (far.provider.get_job(job.id).estimated_finish is None) == ("estimated_finish" in far.stand_in.unsaid)
     far.sandbox.move(job.id, status="succeeded")
     seen = far.provider.get_job(job.id)
     assert seen.fine_tuned_model
@@ -46,11 +50,13 @@ def test_a_job_that_has_failed_says_why(far: Far) -> None:
     far.sandbox.move(job.id, status="failed", error=error)
     seen = far.provider.get_job(job.id)
     assert seen.error is not None
-    assert (seen.error.code, seen.error.message, seen.error.param) == tuple(error.values())
+    for name in far.stand_in.error_names:
+        assert getattr(seen.error, name) == error[name]
 
 
 def test_the_list_shows_the_facts_that_a_retrieve_shows(far: Far) -> None:
     """The worker compares the two to see what has changed."""
+    far.needs("job_pages")
     job = far.running_job()
     for status in ("running", "succeeded"):
         far.sandbox.move(job.id, status=status)
@@ -65,15 +71,17 @@ def test_jobs_are_listed_newest_first_until_the_time_asked_for(far: Far) -> None
 
 
 def test_pages_of_all_jobs_hold_each_once(far: Far) -> None:
+    far.needs("job_pages")
     job = far.running_job()
     copies = far.sandbox.copies(job.id, 250)
     pages = list(far.provider.job_pages())
     ids = [each.id for page in pages for each in page]
-    assert len(pages) >= 3
+    assert len(pages) >= 3 or not far.stand_in.is_paged
     assert ids == [*copies[::-1], job.id]
 
 
 def test_a_reader_of_pages_can_stop_after_the_first(far: Far) -> None:
+    far.needs("job_pages")
     far.sandbox.copies(far.running_job().id, 250)
     next(iter(far.provider.job_pages()))
     method, path = far.stand_in.calls["job_pages"]
@@ -108,6 +116,7 @@ def test_a_job_that_has_ended_refuses_every_request_for_good(far: Far, request_n
 
 @pytest.mark.parametrize("call", ["get_job", "cancel_job", "new_events", "checkpoints"])
 def test_a_job_that_the_provider_does_not_know_is_a_404(far: Far, call: str) -> None:
+    far.needs(call)
     arguments = ("ftjob-nobody", None) if call == "new_events" else ("ftjob-nobody",)
     with pytest.raises(ProviderError) as refusal:
         getattr(far.provider, call)(*arguments)

@@ -4,17 +4,18 @@ from typing import Any
 
 import pytest
 
-from tests.providers.stand_ins import MODEL, Far
+from tests.providers.stand_ins import Far
 from worker.providers.errors import ProviderError
 
 
 def test_base_models_are_listed_with_those_that_can_be_tuned(far: Far) -> None:
     models = {model.id: model for model in far.provider.list_base_models()}
-    assert models[MODEL].is_tunable
-    assert not all(model.is_tunable for model in models.values())
+    assert models[far.stand_in.model].is_tunable
+    assert all(model.is_tunable for model in models.values()) != far.stand_in.lists_others
 
 
 def test_a_tuned_model_is_no_base_model_and_can_be_deleted(far: Far) -> None:
+    far.needs("delete_model")
     job = far.running_job()
     far.sandbox.move(job.id, status="succeeded")
     name = far.provider.get_job(job.id).fine_tuned_model
@@ -58,6 +59,9 @@ ODD_MODELS: list[dict[str, Any]] = [
 
 
 def test_odd_models_keep_no_other_from_being_listed(far: Far) -> None:
-    far.answer("list_base_models", far.stand_in.page(ODD_MODELS))
-    [model] = far.provider.list_base_models()
-    assert (model.id, model.created, model.owned_by, model.shutdown_date) == ("good", 0, "", "7")
+    far.answer("list_base_models", far.stand_in.models(ODD_MODELS))
+    models = {model.id: model for model in far.provider.list_base_models()}
+    assert not models.keys() & {"None", "5", "a\0b", "a\ufffdb"}
+    model = models["good"]
+    assert (model.id, model.created, model.owned_by) == ("good", 0, "")
+    assert model.shutdown_date == far.says("shutdown_date", "7")

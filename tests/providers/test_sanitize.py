@@ -50,6 +50,10 @@ def test_a_value_that_is_no_unix_time_is_no_time(value: object) -> None:
 
 
 def test_unix_seconds_are_a_time() -> None:
+    assert sanitize.moment("2030-01-01T00:00:00.5Z") == sanitize.moment(1893456000.5)
+    assert sanitize.moment("2030-01-01T00:00:00") == datetime(2030, 1, 1, tzinfo=UTC)
+    odd: list[object] = ["soon", "9999-99-99T00:00:00Z", "", None, {}, "1893456000"]
+    assert [sanitize.moment(each) for each in odd] == [None] * 6
     assert sanitize.time(1893456000.5) == datetime(2030, 1, 1, 0, 0, 0, 500_000, UTC)
 
 

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from shared.budgets.models import CURRENCY
-from shared.datasets.prices import Estimate, Price, auto_epochs, estimate, price_of
+from shared.datasets.pricing.estimate import Estimate, auto_epochs, estimate
+from shared.datasets.pricing.table import Price, price_of
 from shared.datasets.validation.check import check
 from shared.datasets.validation.findings.report import Report
 
@@ -40,8 +41,11 @@ def test_the_amount_is_exact() -> None:
     assert found.assumptions
 
 
-def test_a_number_of_epochs_may_be_asked_for() -> None:
-    found = estimate(report(), "ft:gpt-4.1-2025-04-14:acme::x", n_epochs=2, on=DAY)
+@pytest.mark.parametrize(
+    "tuned", ["ft:gpt-4.1-2025-04-14:acme::x", "gpt-4.1-2025-04-14.ft-0a1b", "gpt-4.1-2025-04-14.ft-0a1b-ours"]
+)
+def test_a_number_of_epochs_may_be_asked_for_a_model_that_is_tuned_again(tuned: str) -> None:
+    found = estimate(report(), tuned, n_epochs=2, on=DAY)
     assert (found.base, found.amount, found.epochs_chosen_by) == ("gpt-4.1-2025-04-14", Decimal("0.065"), "request")
 
 

@@ -6,7 +6,8 @@ from io import BytesIO
 
 import pytest
 
-from shared.datasets.prices import Price, estimate, price_of, prices
+from shared.datasets.pricing.estimate import estimate
+from shared.datasets.pricing.table import Price, billions_of, list_prices, price_of
 from shared.datasets.validation.check import check
 from shared.datasets.validation.findings.report import Report
 from shared.datasets.validation.rules.limits import rules
@@ -59,19 +60,24 @@ def test_reinforcement_has_a_price_per_hour() -> None:
     assert (price.per_hour, price.per_million_tokens) == (Decimal(100), None)
 
 
-@pytest.mark.parametrize("price", prices(), ids=lambda price: f"{price.provider} {price.base} {price.since}")
+@pytest.mark.parametrize("price", list_prices(), ids=str)
 def test_each_row_of_the_table_is_a_price_of_a_known_model_and_applies_to_its_days(price: Price) -> None:
-    model = rules().model(price.base)
-    assert model is not None
-    assert model.name == price.base
+    base, model = price.base, rules().model(price.base)
+    if price.billions is None:
+        assert model is not None
+        assert model.name == base
+    else:
+        base = f"org/model-{price.billions[0]:g}b"
+    assert price.as_of is not None
+    assert price.confidence in {"published", "reported"}
     assert set(price.methods) <= set(rules().methods)
     assert (price.per_million_tokens is None) != (price.per_hour is None)
     assert (price.per_million_tokens or price.per_hour or 0) > 0
     for method in price.methods:
-        assert price_of(price.provider, price.base, method, price.since) == price
+        assert price_of(price.provider, base, method, price.since) == price
         if price.until is not None:
             assert price.since < price.until
-            assert price_of(price.provider, price.base, method, price.until - timedelta(days=1)) == price
+            assert price_of(price.provider, base, method, price.until - timedelta(days=1)) == price
 
 
 @pytest.mark.parametrize(
@@ -99,8 +105,8 @@ def test_an_estimate_without_an_amount_says_why(
         (CHAT, "gpt-4.1", None, {"chooses the epochs", "truncated after 65,536 tokens"}),
         (CHAT, "gpt-4.1", "auto", {"chooses the epochs", "truncated after 65,536 tokens"}),
         (CHAT, "gpt-4.1", 2, {"truncated after 65,536 tokens"}),
-        (CHAT, "llama-3", 2, set()),
-        (PREFERENCE, "llama-3", 2, {"both outputs are billed"}),
+        (CHAT, "llama-3", 2, {"own tokenizer"}),
+        (PREFERENCE, "llama-3", 2, {"own tokenizer", "both outputs are billed"}),
     ],
 )
 def test_an_estimate_names_its_assumptions(
@@ -118,3 +124,53 @@ def test_an_estimate_names_its_assumptions(
 )
 def test_the_format_of_the_file_decides_the_method_that_is_priced(line: bytes, method: str) -> None:
     assert estimate(report(line), "gpt-4.1", on=DAY).method == method
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [
+        ("Qwen/Qwen3-8B", 8),
+        ("meta-llama/Llama-3.3-70B-Instruct", 70),
+        ("accounts/fireworks/models/llama-v3p1-8b-instruct", 8),
+        ("mistralai/Mixtral-8x7B-Instruct-v0.1", 56),
+        ("Qwen/Qwen3-30B-A3B", 30),
+        ("Qwen3-0.6B", 0.6),
+        ("qwen3-0p6b", 0.6),
+        ("unsloth/gpt-oss-20b-BF16", 20),
+        ("gpt-4.1-2025-04-14", None),
+        ("abc8bcd", None),
+        ("deepseek-v3", None),
+    ],
+)
+def test_the_size_of_a_model_is_read_from_its_name(name: str, billions: float | None) -> None:
+    assert billions_of(name) == billions
+
+
+def test_a_price_by_size_counts_where_none_names_the_base() -> None:
+    small, large = (price_of("nebius", name, "supervised", DAY) for name in ("Qwen3-8B", "Qwen3-32B"))
+    assert small is not None
+    assert large is not None
+    assert (small.per_million_tokens, large.per_million_tokens) == (Decimal("0.40"), Decimal("2.80"))
+    assert price_of("nebius", "a-model-without-a-size", "supervised", DAY) is None
+
+
+def test_an_own_price_goes_before_the_list_and_one_of_a_base_before_one_of_all() -> None:
+    def own(base: str, amount: str) -> Price:
+        values = {"provider": "openai", "methods": ["supervised"], "since": date.min, "currency": "USD"}
+        return Price(base=base, per_million_tokens=Decimal(amount), **values)  # type: ignore[arg-type]
+
+    everything, one = own("*", "1"), own(GPT_4_1, "2")
+    assert price_of("openai", GPT_4_1, "supervised", DAY, [everything]) is everything
+    assert price_of("openai", GPT_4_1, "supervised", DAY, [one, everything]) is one
+    assert price_of("openai", "my-model", "supervised", DAY, [one, everything]) is everything
+    listed = price_of("openai", GPT_4_1, "dpo", DAY, [everything])
+    assert listed is not None
+    assert listed.confidence == "published"
+
+
+def test_an_estimate_takes_the_epochs_that_the_provider_takes_by_itself() -> None:
+    found = estimate(report(), "Qwen/Qwen3-8B", provider="together", on=DAY)
+    assert (found.epochs, found.price_confidence) == (1, "reported")
+    assert any("what others report" in sentence for sentence in found.assumptions)
+    assert any("default number of epochs" in sentence for sentence in found.assumptions)
+    assert found.amount == Decimal("0.48") * (found.tokens or 0) / 1_000_000

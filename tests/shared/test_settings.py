@@ -33,7 +33,9 @@ def read(*without: str, **values: str) -> Settings:
 
 def test_the_example_lists_every_setting_and_nothing_else() -> None:
     text = (ROOT / ".env.example").read_text()
-    listed = set(re.findall(r"^#?\s?((?:TUNERY_\w+|DATABASE_URL|REDIS_URL))=", text, re.MULTILINE))
+    listed = set(
+        re.findall(r"^#?\s?((?:TUNERY_\w+|DATABASE_URL|REDIS_URL|OTEL_EXPORTER_OTLP_ENDPOINT))=", text, re.MULTILINE)
+    )
     assert listed == set(variables(Settings))
 
 
@@ -55,6 +57,7 @@ def test_the_example_lists_every_setting_and_nothing_else() -> None:
         ("DATABASE_URL", "postgresql+asyncpg://a:b@c/d", "database_url", "postgresql+psycopg://a:b@c/d"),
         ("TUNERY_MIGRATION_DATABASE_URL", "postgres://a@c/d", "migration_database_url", "postgresql+psycopg://a@c/d"),
         ("TUNERY_MAX_FILE_BYTES", "1000", "max_file_bytes", 1000),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://tempo:4318/", "otel_exporter_otlp_endpoint", "http://tempo:4318"),
         ("TUNERY_ROOT_PATH", "/a/tunery-1/", "root_path", "/a/tunery-1"),
         ("TUNERY_ROOT_PATH", "/", "root_path", ""),
         ("TUNERY_CORS_ORIGINS", '["https://App.example:8443"]', "cors_origins", ("https://app.example:8443",)),
@@ -89,7 +92,11 @@ WRONG = [
     ("TUNERY_LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
     ("TUNERY_LOG_FORMAT", "xml", "'json' or 'console'"),
     ("TUNERY_PROVIDER__COLOUR", "red", "Extra inputs are not permitted"),
-    ("TUNERY_PROVIDER__DIALECT", "aws", "'openai', 'azure' or 'trainer'"),
+    (
+        "TUNERY_PROVIDER__DIALECT",
+        "aws",
+        "'openai', 'azure', 'trainer', 'nebius', 'mantle', 'fireworks' or 'together'",
+    ),
     ("TUNERY_PROVIDER__SLOTS", '{"*": 0}', "greater than 0"),
     ("TUNERY_PROVIDER__RESERVED_SLOTS", "-1", "greater than or equal to 0"),
     ("TUNERY_PROVIDER__MAX_ACTIVE_JOBS", "0", "greater than 0"),
@@ -110,6 +117,7 @@ WRONG = [
     ("TUNERY_SMTP__PORT", "0", "greater than 0"),
     ("TUNERY_ROOT_PATH", "tunery", "must be a path such as /tunery"),
     ("TUNERY_ROOT_PATH", "/a//b", "must be a path such as /tunery"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "tempo:4318", "must be an address such as"),
     ("TUNERY_ROOT_PATH", "https://a.example/tunery", "must be a path such as /tunery"),
     ("TUNERY_ROOT_PATH", '/"><script>', "must be a path such as /tunery"),
     ("TUNERY_CORS_ORIGINS", '["app.example"]', "must be \\* or an origin"),

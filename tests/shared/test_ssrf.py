@@ -79,7 +79,7 @@ REFUSED = {
     "https://a.example:8x/": "nothing but a port",
     "https://[::1/": "cannot be read",
     "https://[1.2.3.4]/": "cannot be read|IPv6 address",
-    "https://[2606:4700::1111].example/": "nothing but a port",
+    "https://[2606:4700::1111].example/": "nothing but a port|Invalid IPv6 URL",  # as releases of Python say it
     "https://a..example/": "labels",
     f"https://{'a' * 64}.example/": "labels",
     f"https://{'a.' * 127}example/": "labels",

@@ -18,7 +18,7 @@ from tests.world import environment
 
 FIELDS = variables(Settings)
 EXAMPLE = (commands.ROOT / ".env.example").read_text()
-NAMES = re.findall(r"^(?:# )?(DATABASE_URL|REDIS_URL|TUNERY_\w+)=", EXAMPLE, re.MULTILINE)
+NAMES = re.findall(r"^(?:# )?(DATABASE_URL|REDIS_URL|OTEL_EXPORTER_OTLP_ENDPOINT|TUNERY_\w+)=", EXAMPLE, re.MULTILINE)
 ANY_TEXT = {"TUNERY_PROVIDER__NAME", "TUNERY_PROVIDER__API_KEY", "TUNERY_PROVIDER__WEBHOOK_SECRET"}
 ANY_TEXT |= {"TUNERY_SMTP__HOST", "TUNERY_SMTP__USER", "TUNERY_SMTP__PASSWORD"}
 OF_A_FORM = {
@@ -26,12 +26,15 @@ OF_A_FORM = {
     "TUNERY_MIGRATION_DATABASE_URL": ["mysql://a:hunter2@b/c", "hunter2", "postgresql://a:hunter2@b:99999/c"],
     "REDIS_URL": ["amqp://:hunter2@b", "redis://:hunter2@b:0/0", "redis://:hunter2@b/c"],
     "TUNERY_PROVIDER__BASE_URL": ["hunter2", "ftp://a", "http://", "http://a:99999/v1", "http://a b/v1"],
+    "TUNERY_AZURE__LOGIN_URL": ["hunter2", "ftp://a", "http://"],
+    "TUNERY_AZURE__MANAGEMENT_URL": ["hunter2", "ftp://a", "http://"],
     "TUNERY_SECRET_KEYS": ["hunter2", '["hunter2"]', "[]"],
     "TUNERY_SECRETS_DIR": ["/nowhere/at/all", __file__],
     "TUNERY_STORAGE": ["gs://bucket", "s3://", "file://relative"],
     "TUNERY_EGRESS_PROXY": ["proxy:3128", "http://a:hunter2@proxy", "https://proxy:3128", "http://hunter2@p:1/path"],
     "TUNERY_HEALTH_ADDRESS": ["8001", "a:99999", ":1"],
     "TUNERY_OWN_HOSTS": ['["https://a"]', "a.example"],
+    "OTEL_EXPORTER_OTLP_ENDPOINT": ["hunter2", "ftp://a", "http://a:99999"],
     "TUNERY_ROOT_PATH": ["tunery", "https://a/b"],
     "TUNERY_CORS_ORIGINS": ['["app.example"]', "https://app.example"],
     "TUNERY_SMTP__SENDER": ["nobody"],
@@ -98,6 +101,24 @@ def test_a_wrong_value_is_one_sentence_that_names_the_setting(name: str, value: 
     assert re.fullmatch(rf"{name}: .+\.", sentence)
     assert "hunter2" not in sentence
     assert "Input should" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("prices", "words"),
+    [
+        ('[{"provider": "trainer"}]', "has no `per_million_tokens`, and no prices of input and output"),
+        ('[{"provider": "trainer", "input_per_million_tokens": 1}]', "without `output_per_million_tokens`"),
+        (
+            '[{"provider": "a", "per_million_tokens": 1}, {"provider": "b", "per_million_tokens": -1}]',
+            "of item 2 is wrong",
+        ),
+        ('[{"provider": "a", "per_million_tokens": 1, "per_hour": 2}]', "`per_hour` of item 1 is not known"),
+    ],
+)
+def test_a_wrong_item_of_a_list_is_named(prices: str, words: str) -> None:
+    [sentence] = refused(TUNERY_PRICES=prices)
+    assert sentence.startswith("TUNERY_PRICES: ")
+    assert words in sentence
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,7 +1,8 @@
 """Answers what is learnt of examples: `python -m tests.trainer.labelled BASE`, in the trainer's environment.
 
 Takes a JSON list of cases on stdin: {"lines": [examples], "template": null | text, "method", "context", "max_length"}.
-Gives a list of {"failed": sentence, "code"} or {"rows": [{"text", "learnt", "prompt", "chosen", "rejected"}]}.
+Gives a list of {"failed": sentence, "code"} or
+{"rows": [{"text", "learnt", "prompt", "chosen", "rejected"}], "left_out": [sentences]}.
 """
 
 import json
@@ -25,10 +26,10 @@ def answer(case: dict[str, Any], tokenizer: Any, ends: set[int], folder: Path) -
     read: Any = files.pairs if case.get("method") == "dpo" else files.conversations
     limits = Limits(case.get("context", 512), case.get("max_length"))
     try:
-        rows = read(path, Conversations(tokenizer, ends), limits, "training_file")
+        found = read(path, Conversations(tokenizer, ends), limits, "training_file")
     except Failed as failure:
         return {"failed": failure.message, "code": failure.code, "param": failure.param}
-    return {"rows": [_told(row, tokenizer) for row in rows]}
+    return {"rows": [_told(row, tokenizer) for row in found.rows], "left_out": found.left_out}
 
 
 def _told(row: Any, tokenizer: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A real Ray on this machine: a head with two slots, in a process group of its own, on free ports."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from cli.trainer.environment import STAMP
 from tests.servers import free_port
 from tests.trainer import environment
 
@@ -25,14 +27,16 @@ MARK = "TUNERY_TEST_RAY"
 
 def program() -> str:
     folder = Path(os.environ.get("TUNERY_RAY_ENV") or environment.STATE / "ray")
-    found = folder / "bin" / "ray"
-    if not found.exists():
+    if not (folder / STAMP).exists():  # half made, or not at all
         pytest.skip("Ray's environment is not set up: `./tunery trainer setup --ray`, or name it in TUNERY_RAY_ENV")
-    return str(found)
+    return str(folder / "bin" / "ray")
 
 
 class RayHead:
-    """`kill` is a power cut of its machine; `start` afterwards starts a head that knows nothing of before."""
+    """One at a time on a machine: two of them take each other's agents, and then start no jobs.
+
+    `kill` is a power cut of its machine; `start` afterwards starts a head that knows nothing of before.
+    """
 
     def __init__(self) -> None:
         self.program = program()
@@ -89,11 +93,14 @@ class RayHead:
             return False
 
     def kill(self) -> None:
-        """kill -9 of everything that belongs to it, what its jobs have started included."""
-        for _ in range(2):  # one may have been starting another
-            for number in _descendants(self.process.pid, str(self.folder)):
+        """kill -9 of everything that belongs to it, what its jobs have started included.
+
+        All are stopped first, as a power cut stops them at once: none may tell what became of another.
+        """
+        for number in (signal.SIGSTOP, signal.SIGKILL, signal.SIGKILL):  # one may have been starting another
+            for process in _descendants(self.process.pid, str(self.folder)):
                 with suppress(ProcessLookupError):
-                    os.kill(number, signal.SIGKILL)
+                    os.kill(process, number)
         self.process.wait()
 
     def jobs(self) -> dict[str, str]:
@@ -102,6 +109,8 @@ class RayHead:
         return {job["submission_id"]: job["status"] for job in listed}
 
     def __enter__(self) -> "RayHead":
+        self._lock = Path(tempfile.gettempdir(), "tunery-tests-of-ray.lock").open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
         self.start()
         return self
 
@@ -110,6 +119,7 @@ class RayHead:
     ) -> None:
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._lock.close()
 
 
 def _descendants(root: int, folder: str) -> list[int]:

@@ -5,6 +5,7 @@ import fcntl
 import json
 import math
 import os
+import resource
 import struct
 import threading
 from dataclasses import replace
@@ -26,6 +27,21 @@ def test_a_line_that_was_cut_off_spoils_no_other(tmp_path: Path) -> None:
     lines = Lines(tmp_path)
     lines.write("valid", step=6)
     assert lines.steps_of("valid") == {0, 6}
+
+
+def test_a_line_that_a_full_disk_broke_off_is_an_error_and_the_next_one_is_whole(tmp_path: Path) -> None:
+    lines, (soft, hard) = Lines(tmp_path), resource.getrlimit(resource.RLIMIT_FSIZE)
+    lines.write("valid", step=0)
+    size = (tmp_path / "lines.jsonl").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            lines.write("valid", step=6)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "lines.jsonl").stat().st_size == size + 10
+    lines.write("valid", step=12)
+    assert lines.steps_of("valid") == {0, 12}
 
 
 def test_the_newest_checkpoint_and_the_last_ends_of_epochs_stay(tmp_path: Path) -> None:

@@ -1,16 +1,12 @@
 """What is learnt of an example, and which examples are refused. All cases are answered by one process."""
 
-import json
-import subprocess
 from typing import Any
 
 import pytest
 
-from tests.trainer import environment
+from tests.trainer.labelling import ANSWER, ASKED, answered, chat, pair
 
 pytestmark = pytest.mark.timeout(1800)  # one process, which imports transformers
-ANSWER = {"role": "assistant", "content": "A slope."}
-ASKED = {"role": "user", "content": "What is a gradient?"}
 AGAIN = [{"role": "user", "content": "And a loss?"}, {"role": "assistant", "content": "How wrong it is."}]
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}
@@ -25,15 +21,6 @@ SHORTENS = (  # leaves earlier answers out once the conversation goes on
 )
 RAISES = "{{ raise_exception('roles must alternate') }}"
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
-
-
-def chat(*messages: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"messages": list(messages), **more}
-
-
-def pair(chosen: str, rejected: str) -> dict[str, Any]:
-    sides = {"preferred_output": chosen, "non_preferred_output": rejected}
-    return {"input": chat(ASKED)} | {side: [{"role": "assistant", "content": text}] for side, text in sides.items()}
 
 
 LEARNT: dict[str, tuple[dict[str, Any], list[list[str]]]] = {
@@ -107,13 +94,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"lines": [chat(ASKED, ANSWER)], "context": 10},
         "tokens, but the context of this base has 10. Shorten the example, or set provider_options.max_length",
     ),
-    "an answer that is cut off whole": (
-        {"lines": [chat(ASKED, ANSWER)], "max_length": 8},
-        "has nothing to learn in its first 8 tokens. Give a larger provider_options.max_length",
-    ),
-    "no answer to learn from": (
-        {"lines": [chat(ASKED, ANSWER | {"weight": 0})]},
-        "Line 1 of the training file has no answer to learn from: each has weight 0",
+    "only rows that teach nothing": (
+        {"lines": [chat(ASKED, ANSWER), chat(ASKED, ANSWER | {"weight": 0})], "max_length": 8},
+        "No example in the training file teaches anything: nothing to learn is left within 8 tokens (line 1); each "
+        "answer has weight 0 or is empty (line 2). Give a larger provider_options.max_length, or remove it. Give "
+        "answers a text, and weight 1.",
     ),
     "an image": (
         {"lines": [chat({"role": "user", "content": [IMAGE]}, ANSWER)]},
@@ -143,9 +128,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a row of another shape": ({"lines": [{"text": "x"}]}, "Line 1 of the training file cannot be read (KeyError"),
     "no rows": ({"lines": []}, "The training file has no examples."),
-    "a long prompt of a pair": (
-        {"lines": [pair("Yes.", "No.")], "method": "dpo", "max_length": 12},
-        "has a prompt of 15 tokens, which fills provider_options.max_length.",
+    "only pairs that teach nothing": (
+        {"lines": [pair("Yes.", "No."), pair("No.", "No.")], "method": "dpo", "max_length": 12},
+        "No example in the training file teaches anything: nothing to learn is left within 12 tokens (line 1); both "
+        "answers are the same (line 2). Give a larger provider_options.max_length, or remove it. Give answers that "
+        "differ.",
     ),
 }
 PAIRS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
@@ -164,12 +151,7 @@ NAMES = [*LEARNT, *REFUSED, *PAIRS]
 
 @pytest.fixture(scope="module")
 def answers() -> dict[str, Any]:
-    command = [environment.python(), "-m", "tests.trainer.labelled", str(environment.tiny_base())]
-    done = subprocess.run(
-        command, input=json.dumps(CASES), capture_output=True, text=True, cwd=environment.ROOT, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return dict(zip(NAMES, json.loads(done.stdout), strict=True))
+    return dict(zip(NAMES, answered(CASES), strict=True))
 
 
 @pytest.mark.parametrize("name", LEARNT)

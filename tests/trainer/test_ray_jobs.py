@@ -13,6 +13,10 @@ from tests.trainer.trainer_process import Trainer
 
 pytestmark = pytest.mark.timeout(1800)
 
+LONG = {"examples": 72, "epochs": 50}
+STEPS = 900
+"""A quick machine needs 10 seconds for them, and what is done to such a job comes in its first."""
+
 
 @pytest.fixture(scope="module")
 def head() -> Iterator[RayHead]:
@@ -48,7 +52,7 @@ def test_jobs_wait_for_slots_and_are_paused_resumed_and_cancelled(head: RayHead,
 
 def test_jobs_go_on_while_their_server_is_dead_and_are_found_again(head: RayHead, tmp_path: Path) -> None:
     with Trainer(tmp_path, **head.settings()) as trainer:
-        killed, stopped = trainer.job(epochs=50), trainer.job(epochs=50)
+        killed, stopped = trainer.job(**LONG), trainer.job(**LONG)
         for number, job in ((signal.SIGKILL, killed), (signal.SIGTERM, stopped)):
             trainer.wait_for_step(job, 3)
             trainer.stop(number)
@@ -58,7 +62,7 @@ def test_jobs_go_on_while_their_server_is_dead_and_are_found_again(head: RayHead
         for job in (killed, stopped):
             ended = trainer.wait_for_end(job)
             assert ended.status == "succeeded", trainer.messages(job)
-            assert list(trainer.losses(job)) == list(range(1, 301))
+            assert list(trainer.losses(job)) == list(range(1, STEPS + 1))
             assert [id for id in head.jobs() if id.startswith(job.id)] == [f"{job.id}-1"]
 
 
@@ -74,15 +78,15 @@ def test_a_job_that_cannot_be_started_there_fails_with_what_rays_log_says(head: 
 def test_after_a_restart_of_the_head_jobs_go_on_from_their_checkpoints(head: RayHead, tmp_path: Path) -> None:
     """The last one here: the other head knows nothing of the jobs before."""
     with Trainer(tmp_path, **head.settings()) as trainer:
-        job = trainer.job(epochs=30)
+        job = trainer.job(**LONG)
         trainer.wait_for_step(job, 5)
         head.kill()
-        until(lambda: any("cannot be reached since" in message for message in trainer.messages(job)))
+        trainer.wait(job, lambda job: any("cannot be reached since" in message for message in trainer.messages(job)))
         head.start()
         ended = trainer.wait_for_end(job)
         messages = trainer.messages(job)
         assert ended.status == "succeeded", messages
-        assert list(trainer.losses(job)) == list(range(1, 181))
+        assert list(trainer.losses(job)) == list(range(1, STEPS + 1))
         assert sum("cannot be reached since" in message for message in messages) == 1
         assert sum("is started again" in message for message in messages) == 1
         assert list(head.jobs()) == [f"{job.id}-2"]

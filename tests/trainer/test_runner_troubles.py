@@ -3,62 +3,23 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from trainer.server import job_folder, runner, setbacks
+from tests.trainer.in_process import DONE, trained, trainer_in
+from trainer.server import job_folder, progress, runner, setbacks
 from trainer.server.engine import Trainer
-from trainer.server.processes.local import ThisMachine
 from trainer.server.processes.protocol import Ended
-from trainer.server.records import KeptRun
 from trainer.server.run import Run
-from trainer.server.settings import Settings
-from trainer.server.store import TrainerStore
-from wire_server.records import Job
-from wire_server.training_file import Contents
-
-DONE = {"event": "done", "step": 1, "trained_tokens": 10, "peak_bytes": 1}
 
 
 @pytest.fixture
 def trainer(tmp_path: Path) -> Iterator[Trainer]:
-    (tmp_path / "files").mkdir()
-    settings = Settings(api_key="sk-test", folder=str(tmp_path), devices="cpu")
-    with closing(TrainerStore(tmp_path / "state.db")) as store:
-        python = Path("python")
-        trainer = Trainer(settings, store, python, ThisMachine(settings, python))
+    with trainer_in(tmp_path) as trainer:
         yield trainer
-        asyncio.run(trainer.serving.stop())
-
-
-def trained(trainer: Trainer) -> Run:
-    """A job whose process has ended, and told so."""
-    method = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1}}}
-    job = Job(
-        id="ftjob-1",
-        created_at=1,
-        hyperparameters={},
-        model="tiny",
-        organization_id="org-trainer",
-        result_files=[],
-        status="running",
-        training_file="file-1",
-        seed=1,
-        integrations=[],
-        method=method,
-    )
-    contents = Contents(format="chat", n_examples=10, problem=None)
-    spec = {"model": "ft:tiny:trainer::1", "options": {"full": False}}
-    kept = KeptRun(job=job, base="tiny", spec=spec, training=contents, validation=None, checkpoints=[])
-    run = trainer.runs[job.id] = Run(kept, trainer.job_folder(job.id), trainer.store)
-    (run.folder / "final").mkdir(parents=True)
-    (run.folder / "final" / "adapter_model.safetensors").write_bytes(b"weights")
-    (run.folder / job_folder.LINES).write_text(json.dumps(DONE) + "\n")
-    return run
 
 
 @pytest.mark.anyio
@@ -88,6 +49,31 @@ async def test_a_full_disk_is_said_once_and_holds_no_slot(
     await trainer.runner._look()
     assert run.job.status == "succeeded"
     assert len(run.job.result_files) == 2
+
+
+@pytest.mark.anyio
+async def test_what_was_told_before_a_full_disk_is_not_told_again(
+    trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, now = trained(trainer), [1_000.0]
+    monkeypatch.setattr(trainer, "now", lambda: now[0])
+    run.kept.total_steps = 1  # it was started before, and killed
+    told = [{"event": "started", "total_steps": 1, "resumed_from": None}, {"event": "step", "step": 1}, DONE]
+    (run.folder / job_folder.LINES).write_text("".join(json.dumps(line) + "\n" for line in told))
+    monkeypatch.setattr(trainer.runner, "_ended", {run.id: Ended(0)})
+
+    def full(*_: Any) -> Path:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(progress, "write_metrics", full)
+        await trainer.runner._look()
+    assert run.job.status == "running"
+    now[0] += runner.UNREAD_SECONDS
+    await trainer.runner._look()
+    assert run.job.status == "succeeded"
+    messages = [event.message for event in run.events_page(None, 100)[0]]
+    assert messages.count("Fine-tuning job goes on from step 0") == 1
 
 
 class Machines:

@@ -12,7 +12,15 @@ from shared.settings import get_settings
 from tests.worker.support import change
 from tests.world import row, variables_of_this_test
 
+FAULTS: list[dict[str, Any]] = [
+    {"status": 429},
+    {"status": 500},
+    {"status": 500, "after_effect": True},
+    {"drop": "before"},
+    {"drop": "after"},
+]
 MOST_CRASHES = "20"  # of a step, so that it is not given up
+DEPLOYS = "KILLED_WORKER_DEPLOYS"  # the environment of a worker whose models need deployments
 POINTS = {
     "in the claim": ("commit", 1),
     "before the call": ("after_commit", 1),

@@ -2,7 +2,8 @@
 
 `python -m tests.worker.killed_worker` reads `task id point` from its standard input, and answers each line with
 `killed` or with how the worker ended instead. A fork has everything imported already, and so costs some milliseconds.
-Nothing of ours is replaced: the points are hooks of SQLAlchemy and of the HTTP client.
+Nothing of ours is replaced, but that Azure's models need deployments if `DEPLOYS` is set: the points are hooks of
+SQLAlchemy and of the HTTP client.
 """
 
 import os
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx2
+import pytest
 from sqlalchemy import event
 from sqlmodel import Session
 
@@ -19,7 +21,8 @@ from shared.database import get_engine
 from shared.log import set_up_logging
 from shared.projects.models import Credential
 from shared.settings import get_settings
-from tests.worker.crashes import POINTS
+from tests.deployed import register
+from tests.worker.crashes import DEPLOYS, POINTS
 from worker.app import app
 from worker.providers.registry import get_provider
 
@@ -67,6 +70,8 @@ def _work(task: str, id: str, point: str) -> None:
 
 def main() -> None:
     set_up_logging()
+    if os.environ.get(DEPLOYS):
+        register(pytest.MonkeyPatch())
     settings = get_settings().provider
     get_provider(Credential(provider=settings.name, base_url=settings.base_url))  # takes longer to make than a step
     for line in sys.stdin:

@@ -15,26 +15,36 @@ from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, Purpose
 from shared.jobs.models import Job, TunedModel
 from shared.jobs.queue.models import JobQueue
 from shared.projects import service as projects
+from shared.providers.capabilities import CAPABILITIES
+from shared.providers.dialects import Dialect
 from shared.settings import get_settings
 from shared.webhooks.models import WebhookDelivery, WebhookEvent
 from tests.servers import Receiver
 from tests.worker.crashes import Crashes
 from tests.worker.support import pass_create_grace, ready_job
 from tests.world import Person, Sandbox, lines, row, step
-from worker.providers.openai.client import CAPABILITIES
 
-JOBS = "/v1/fine_tuning/jobs"
-LARGE = CAPABILITIES.max_whole_file_bytes + 1
+LARGE = CAPABILITIES[Dialect.OPENAI].max_whole_file_bytes + 1
 
 
 @dataclass(frozen=True)
 class World:
-    """A person, the sandbox, a webhook receiver, and the program whose workers are killed."""
+    """A person, the sandbox, a webhook receiver, and the program whose workers are killed.
+
+    `keeps_events`: the provider still shows those that it told earlier.
+    """
 
     person: Person
     sandbox: Sandbox
     receiver: Receiver
     crashes: Crashes
+    model: str = "gpt-4o-mini"
+    jobs: str = "/v1/fine_tuning/jobs"
+    keeps_events: bool = True
+
+    def wanted(self) -> dict[str, Any]:
+        """What a job of this world is created with."""
+        return {"model": self.model}
 
     def job_at_provider(self, job_id: str) -> Any:
         """The job's only copy at the provider; fails if there is none or more than one."""
@@ -43,6 +53,10 @@ class World:
 
     def files_at_provider(self, dataset_id: str) -> list[str]:
         return [file.id for file in self.sandbox.files() if file.filename.startswith(dataset_id)]
+
+    def events_at_provider(self, provider_job_id: str) -> list[str]:
+        events = self.sandbox.openai.fine_tuning.jobs.list_events(provider_job_id, limit=100)
+        return [event.id for event in events]
 
 
 Stop = tuple[str, type[Any], str]
@@ -55,7 +69,7 @@ def copies_of(dataset_id: str) -> list[str]:
 
 
 def _checked(world: World) -> Stop:
-    job_id = world.person.create_job()
+    job_id = world.person.create_job(**world.wanted())
     return job_id, Dataset, row(Job, job_id).training_file
 
 
@@ -67,7 +81,7 @@ def _uploaded(world: World) -> Stop:
 
 
 def _admitted(world: World) -> Stop:
-    job_id = ready_job(world.person)
+    job_id = ready_job(world.person, **world.wanted())
     step(Job, job_id)
     return job_id, JobQueue, row(Job, job_id).queue_id
 
@@ -91,7 +105,7 @@ def _running(world: World) -> tuple[str, str]:
 
 def _found(world: World) -> Stop:
     job_id, _, _ = _created(world)
-    world.sandbox.arm("POST", JOBS, drop="after")
+    world.sandbox.arm("POST", world.jobs, drop="after")
     step(Job, job_id)
     pass_create_grace(job_id)
     return job_id, Job, job_id
@@ -129,7 +143,7 @@ def _asked_to(request: str) -> Callable[[World], Stop]:
 
 
 def _told(world: World) -> Stop:
-    job_id = world.person.create_job()
+    job_id = world.person.create_job(**world.wanted())
     ask(world, job_id, "cancel")
     with transaction() as session:
         of_it = select(WebhookDelivery.id).join(WebhookEvent).where(WebhookEvent.object_id == job_id)

@@ -15,7 +15,7 @@ from shared.jobs.queue.models import JobQueue
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.servers import Receiver
-from tests.worker.crashes import MOST_CRASHES, POINTS, Crashes
+from tests.worker.crashes import FAULTS, MOST_CRASHES, POINTS, Crashes
 from tests.worker.kill_points import (
     BOUNDARIES,
     check_provider,
@@ -30,14 +30,6 @@ from tests.world import Person, Sandbox, row, step
 
 GOES_ON_DIFFERENTLY = ["upload", "create"]
 """After a crash these look for what is there, instead of doing the same again."""
-
-FAULTS: list[dict[str, Any]] = [
-    {"status": 429},
-    {"status": 500},
-    {"status": 500, "after_effect": True},
-    {"drop": "before"},
-    {"drop": "after"},
-]
 
 
 @pytest.fixture(scope="module")

@@ -74,6 +74,18 @@ def test_a_file_that_is_not_ready_yet_is_waited_for(alice: Person, sandbox: Sand
     assert row(Job, job_id).provider_job_id
 
 
+@pytest.mark.parametrize(("status", "code"), [(404, "not_found"), (400, "invalid_training_file")])
+def test_a_file_that_the_provider_lost_or_found_bad_is_sent_again_for_the_next_job(
+    alice: Person, sandbox: Sandbox, status: int, code: str
+) -> None:
+    job_id = ready_job(alice)
+    sandbox.arm("POST", JOBS, status=status, body=refusal(code))
+    step(Job, job_id)
+    assert row(Job, job_id).error["code"] == code
+    assert work_until_created(alice.create_job(training_file=row(Job, job_id).training_file))
+    assert len(sandbox.files()) == 2
+
+
 @pytest.mark.parametrize("body", [{"detail": "Nope"}, "Nope", {"error": "Nope"}, {"error": {"code": 17}}], ids=str)
 def test_a_refusal_in_a_foreign_shape_ends_the_job_too(alice: Person, sandbox: Sandbox, body: object) -> None:
     job_id = ready_job(alice)

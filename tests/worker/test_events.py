@@ -9,8 +9,9 @@ from sqlmodel import select
 
 from shared.database import transaction
 from shared.datasets.models import Dataset
+from shared.datasets.validation.rules import fitness
 from shared.db.times import epoch, utc_now
-from shared.jobs.models import Job
+from shared.jobs.models import Job, TunedModel
 from shared.projects import service as projects
 from shared.projects.key_schemas import ApiKeyPublic
 from shared.projects.models import ApiKey, Credential
@@ -19,7 +20,7 @@ from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEvent
 from tests.api.training import meet_the_base_models, model_of, train
 from tests.servers import free_port
-from tests.worker.support import endpoint_of, ids, ready_job, running_job, step_killed_before_record, step_while
+from tests.worker.support import change, endpoint_of, ids, ready_job, running_job, step_killed_before_record, step_while
 from tests.world import Person, Sandbox, lines, row, step
 from worker.datasets import dataset_step
 from worker.jobs import job_step
@@ -158,8 +159,38 @@ def test_the_end_of_a_model_is_told_once_for_each_date(alice: Person, bob: Perso
         announced.append([data for _, data in events(alice, type="model.shutdown_scheduled", object=model)])
     first = announced[0]
     assert [len(told) - len(first) for told in announced] == [0, 1, 1, 2]
-    assert announced[-1][-1] == alice.http.get(f"/models/{model}").json()
+    last = announced[-1][-1]
+    assert alice.http.get(f"/models/{model}").json().items() <= last.items()
+    assert last["days_left"] > 90
+    assert {each["shutdown_date"] for each in last["alternatives"]} == {"2027-09-30"}
     assert events(bob) == []
+
+
+@pytest.mark.parametrize(
+    ("days_left", "told_before", "told_now"),
+    [(5, None, 1), (5, 30, 1), (5, 7, 0), (20, 90, 1), (20, 30, 0), (80, None, 1), (80, 90, 0), (200, None, 0)],
+)
+def test_of_the_end_of_a_model_its_project_is_reminded_once(
+    alice: Person, sandbox: Sandbox, days_left: int, told_before: int | None, told_now: int
+) -> None:
+    model = model_of(train(alice, sandbox))
+    meet_the_base_models(alice)
+    [credential_id], [model_id] = ids(Credential), ids(TunedModel)
+    base = row(TunedModel, model_id).base_model
+    date = (fitness.today() + timedelta(days=days_left)).isoformat()
+    change(TunedModel, model_id, shutdown_date_notified=date, shutdown_reminder=told_before)
+    bases = row(Credential, credential_id).base_models
+    dated = [{**each, "object": "model", "shutdown_date": date if each["id"] == base else None} for each in bases]
+    sandbox.arm("GET", "/v1/models", status=200, body={"object": "list", "data": dated}, times=2)
+    before = len(events(alice, type="model.shutdown_scheduled", object=model))
+    for _ in range(2):
+        step(Credential, credential_id)
+    told = [data for _, data in events(alice, type="model.shutdown_scheduled", object=model)][before:]
+    assert len(told) == told_now
+    for data in told:
+        assert data["days_left"] == days_left
+        assert 0 < len(data["alternatives"]) <= 5
+        assert base not in [each["model"] for each in data["alternatives"]]
 
 
 def test_a_key_that_will_expire_is_told_of_a_week_before_and_once(alice: Person, bob: Person) -> None:

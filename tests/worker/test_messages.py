@@ -1,7 +1,7 @@
 """The message of each event that is sent by e-mail."""
 
 from datetime import timedelta
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -87,6 +87,24 @@ def test_a_budgets_message_says_what_was_reached_and_of_which_limit(
 ) -> None:
     written = message(alice, EventType.BUDGET_THRESHOLD_REACHED, **{**BUDGET, **data})
     assert written.subject == "alice's team has reached 400.00 USD in 2026-11"
+    assert line in written.body
+
+
+@pytest.mark.parametrize(
+    ("days_left", "others", "subject", "line"),
+    [
+        (5, [{"provider": "trainer", "model": "smol"}], "in 5 days", "  smol at trainer\n"),
+        (1, [], "in 1 day", "offer no other base.\n"),
+        (0, [], "today", "Last day:           2027-01-14\n"),
+        (-3, [], "already", "Model:              ft:a\n"),
+    ],
+)
+def test_a_models_message_says_when_it_stops_and_what_else_there_is(
+    alice: Person, days_left: int, others: list[dict[str, str]], subject: str, line: str
+) -> None:
+    data: dict[str, Any] = {"id": "ft:a", "shutdown_date": "2027-01-14", "days_left": days_left, "alternatives": others}
+    written = message(alice, EventType.MODEL_SHUTDOWN_SCHEDULED, **data)
+    assert written.subject == f"The model ft:a stops on 2027-01-14, {subject}"
     assert line in written.body
 
 

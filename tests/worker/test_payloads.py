@@ -17,7 +17,10 @@ from api.webhooks.samples import sample
 from shared.budgets.schemas import ThresholdReached
 from shared.datasets.views import DatasetPublic
 from shared.db.times import epoch
-from shared.jobs.schemas import CheckpointPublic, JobPublic, ModelPublic
+from shared.deployments.schemas import DeploymentPublic
+from shared.jobs.elsewhere.retirement import ModelEnds
+from shared.jobs.names.schemas import ModelPublic
+from shared.jobs.schemas import CheckpointPublic, JobPublic
 from shared.projects.key_schemas import ApiKeyPublic
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent
@@ -33,6 +36,7 @@ OBJECTS = (
     DatasetPublic,
     CheckpointPublic,
     ModelPublic,
+    DeploymentPublic,
     ApiKeyPublic,
     WebhookEndpointPublic,
     ThresholdReached,
@@ -77,7 +81,8 @@ def test_openais_events_are_openais_byte_for_byte(alice: Person, receiver: Recei
 @pytest.mark.parametrize("type", EventType)
 def test_a_sample_has_all_that_the_api_gives(type: EventType) -> None:
     whole = sample(type)
-    [model] = [each for each in OBJECTS if each.model_fields["object"].default == whole["object"]]
+    named = {each.model_fields["object"].default: each for each in OBJECTS}
+    model = ModelEnds if type is EventType.MODEL_SHUTDOWN_SCHEDULED else named[whole["object"]]
     assert model.model_validate(whole).model_dump(mode="json") == whole
 
 

@@ -148,6 +148,25 @@ def test_a_job_that_a_restored_database_does_not_know_is_cancelled_only_with_the
     assert [id for id, cancelled in statuses(sandbox).items() if cancelled] == [forgotten]
 
 
+def test_a_job_that_ended_after_the_backup_is_found_instead_of_created_again(
+    alice: Person, sandbox: Sandbox, tunery: Tunery
+) -> None:
+    job_id = forgotten_job(alice)
+    (there,) = sandbox.jobs()
+    sandbox.move(there.id, status="succeeded")
+    reconcile(account())
+    assert row(Job, job_id).create_pending_at is None
+    tunery("reconcile", "--restored")
+    step(Job, job_id)
+    assert row(Job, job_id).provider_job_id == there.id
+
+
+def test_a_job_that_has_ended_at_the_provider_is_not_cancelled(alice: Person, sandbox: Sandbox, tunery: Tunery) -> None:
+    step(Job, ready_job(alice))
+    sandbox.move(again(sandbox, tunery_job="ftjob-forgotten"), status="succeeded")
+    assert "Nothing is left" in tunery("reconcile", "--restored").err
+
+
 def test_a_file_that_nothing_points_to_is_deleted_after_an_hour(alice: Person, sandbox: Sandbox) -> None:
     ready_job(alice)
     (copy,) = sandbox.files()

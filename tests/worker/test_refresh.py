@@ -56,7 +56,7 @@ def test_the_models_of_the_provider_are_listed_and_refreshed_later(alice: Person
     step(Credential, credential_id)
     models = {model.id: model for model in alice.openai.models.list()}
     real = sandbox.openai.models.retrieve("gpt-4.1-mini")
-    assert models["gpt-4.1-mini"].to_dict() == real.to_dict()
+    assert models["gpt-4.1-mini"].to_dict() == {**real.to_dict(), "providers": ["openai"], "last_used_at": None}
     assert REFRESH_EVERY - timedelta(minutes=1) < row(Credential, credential_id).due_at - utc_now() <= REFRESH_EVERY
 
 

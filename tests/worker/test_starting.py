@@ -4,11 +4,11 @@ import gc
 
 
 def test_a_worker_that_has_started_looks_for_garbage_again(clean: str) -> None:
-    from worker import app  # which reads the settings that `clean` has made
+    from worker import process  # which reads the settings that `clean` has made
 
     gc.disable()
     try:
-        app._prepare_for_children()
+        process._prepare_for_children()
         assert gc.isenabled()
     finally:
         gc.enable()

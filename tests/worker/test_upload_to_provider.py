@@ -12,12 +12,13 @@ from shared.datasets.models import Dataset, ProviderFile, ProviderFileStatus
 from shared.db.times import utc_now
 from shared.jobs.models import Job, NextAction
 from shared.projects.models import Credential
+from shared.providers.capabilities import CAPABILITIES
+from shared.providers.dialects import Dialect
 from shared.settings import get_settings
 from tests.worker.reach_steps import LARGE, large_copy
 from tests.worker.support import calls, change, ids, pass_create_grace, ready_job, settings, step_killed_before_record
 from tests.world import Person, Sandbox, lines, row, step, work, work_until_created
 from worker.datasets import upload_to_provider
-from worker.providers.openai.client import CAPABILITIES
 
 FILES = "/v1/files"
 UNKNOWN_ENDS: list[dict[str, Any]] = [{"drop": "after"}, {"status": 500, "after_effect": True}, {"body": {"id": None}}]
@@ -69,7 +70,7 @@ def test_a_large_file_is_sent_one_part_a_step_and_found_after_the_answer_to_its_
 ) -> None:
     sandbox.arm("POST", "/v1/uploads/*/complete", drop="after")
     dataset_id = row(ProviderFile, large_file).dataset_id
-    for sent in range(1 + LARGE // CAPABILITIES.part_bytes + 1):
+    for sent in range(1 + LARGE // CAPABILITIES[Dialect.OPENAI].part_bytes + 1):
         step(ProviderFile, large_file)
         assert len(row(ProviderFile, large_file).part_ids) == sent
     for _ in range(4):  # the last part, the completion that is lost, its refused repetition, the search

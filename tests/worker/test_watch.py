@@ -13,7 +13,9 @@ from shared.settings import get_settings
 from tests.worker.support import change, ids, running_job, settings
 from tests.worker.watch_calls import JOBS, many, read_list, since, spent, wait_of
 from tests.world import Person, Sandbox, row, step
-from worker.jobs import job_step
+from worker.jobs import job_step, watch
+from worker.jobs.watch import Known, Plan, Shown
+from worker.providers.protocol import ProviderJob
 from worker.runtime.steps import run
 
 
@@ -121,7 +123,37 @@ def test_the_list_is_read_ever_less_often_while_it_shows_nothing_new(alice: Pers
         change(Watch, watch_id, changed_at=utc_now() - age * get_settings().poll_every)
         read_list()
         waits.append(wait_of(Watch, watch_id) / get_settings().poll_every)
-    assert 0.8 < waits[0] < 1.2 < 3.5 < waits[1] < 4.6 < 10 < waits[2] < 14
+    assert 0.2 < waits[0] < 0.6 < 3.5 < waits[1] < 4.6 < 10 < waits[2] < 14  # of one page, twice in the interval
+
+
+@pytest.mark.parametrize(
+    ("finishes_in", "pages", "least", "most"),
+    [
+        (None, 1, 53, 66),  # nothing was new for an hour
+        (300, 1, 53, 66),
+        (30, 1, 26, 34),
+        (0.1, 1, 1.9, 3),
+        (-5, 1, 1.9, 3),  # about to finish
+        (0.1, 2, 53, 66),  # which costs more calls
+    ],
+)
+def test_the_list_is_read_when_a_job_is_expected_to_finish(
+    clean: str, finishes_in: float | None, pages: int, least: float, most: float
+) -> None:
+    now = utc_now()
+    quiet = Watch(credential_id="cred_1", changed_at=now - timedelta(hours=1))
+    shown = Shown(now, pages, finishes_at=None if finishes_in is None else now + timedelta(seconds=finishes_in))
+    wait = watch._wait(quiet, Plan(quiet, Credential(provider="openai", base_url="-"), {}, now), shown)
+    assert least < wait.total_seconds() < most
+
+
+def test_the_first_estimate_counts_and_none_that_is_long_past(clean: str) -> None:
+    now, shown = utc_now(), Shown(utc_now())
+    known = Known("ftjob-1", ("running", None, None), None, is_hot=False, is_unanswered=False)
+    for seconds in (-60, 50, -5, None, 20):
+        finish = None if seconds is None else now + timedelta(seconds=seconds)
+        watch._compare(shown, known, ProviderJob("-", "running", None, estimated_finish=finish))
+    assert shown.finishes_at == now - timedelta(seconds=5)
 
 
 def test_a_sweep_that_is_slower_than_the_list_is_read_leaves_a_pause_between_two_reads(

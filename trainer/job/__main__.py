@@ -34,7 +34,9 @@ def main(arguments: list[str]) -> int:
     lock = folder_lock.hold(folder)
     if lock is None:
         return folder_lock.TAKEN
-    return _run(folder, lock, stopping)
+    code = _run(folder, lock, stopping)
+    stopping.heed_no_more()
+    return code
 
 
 def _run(folder: Path, lock: int, stopping: Stopping) -> int:

@@ -12,18 +12,21 @@ from trainer.job.stopping import leave_if_superseded
 class Lines:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "lines.jsonl"
-        self._end_a_broken_line()
 
     def write(self, event: str, **fields: Any) -> None:
-        """One write(2) to a file opened for appending: a killed process leaves whole lines.
+        """One write(2) to a file opened for appending: a killed process leaves whole lines, and only a full disk breaks
+        one off, which raises OSError.
 
         A process whose folder a later attempt has writes nothing, and ends here.
         """
         leave_if_superseded(self._path.parent)
+        self._end_a_broken_line()
         line = json.dumps({"event": event, **fields}, ensure_ascii=False) + "\n"
         file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(file, line.encode())
+            rest = line.encode()
+            while rest:
+                rest = rest[os.write(file, rest) :]
             if event != "step":  # a step is done again, an end is not
                 os.fsync(file)
         finally:

@@ -24,12 +24,12 @@ Wish = Literal["paused", "cancelled"]
 
 
 class Stopping:
-    """Until `take_over` there is no step to finish, so a signal ends the process where it stands; after it, a signal
-    only leaves a wish, which is read at the end of each step."""
+    """Until `take_over` there is no step to finish: a signal ends the process where it stands, once it can tell of its
+    end. After it a signal only leaves a wish, which is read at the end of each step."""
 
     def __init__(self) -> None:
         self.wish: Wish | None = None
-        self._leave: Callable[[Wish], None] = lambda wish: None
+        self._tell: Callable[[Wish], None] | None = None
         self._training = False
 
     def listen(self, folder: Path) -> None:
@@ -41,13 +41,20 @@ class Stopping:
         signal.signal(signal.SIGTERM, self._on_signal)
         signal.signal(signal.SIGUSR1, self._on_signal)
 
+    def heed_no_more(self) -> None:
+        """All is told. A signal that comes while Python leaves would otherwise be the process's exit code."""
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
     def agreed(self) -> Wish | None:
         """The wish that all processes of the job heed."""
         return self.wish
 
     def before_leaving(self, tell: Callable[[Wish], None]) -> None:
-        """What is called when a signal ends the process before training."""
-        self._leave = tell
+        """What is called when a signal ends the process before training, also one that has come already."""
+        self._tell = tell
+        if self.wish is not None:
+            self._leave(self.wish, tell)
 
     def take_over(self) -> None:
         self._training = True
@@ -55,9 +62,12 @@ class Stopping:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.wish != "cancelled":
             self.wish = "cancelled" if number == signal.SIGUSR1 else "paused"
-        if not self._training:
-            self._leave(self.wish)
-            os._exit(exit_code(self.wish))
+        if not self._training and self._tell is not None:
+            self._leave(self.wish, self._tell)
+
+    def _leave(self, wish: Wish, tell: Callable[[Wish], None]) -> None:
+        tell(wish)
+        os._exit(exit_code(wish))
 
 
 def exit_code(wish: Wish) -> int:

@@ -37,7 +37,7 @@ def run(job: Job, folder: Path, lines: Lines, stopping: Stopping) -> int:
     transformers.utils.logging.disable_progress_bar()
     model.check(job)
     tokenizer, ends = model.tokenizer_of(job.base)
-    train, valid = _rows(job, Conversations(tokenizer, ends))
+    train, valid, left_out = _rows(job, Conversations(tokenizer, ends))
     steps_per_epoch = -(-len(train) // job.batch_size)
     checkpoints = Checkpoints(folder, steps_per_epoch, job.keep_epochs)
     newest, tokens = checkpoints.newest(), sum(_length(row) for row in train)
@@ -52,6 +52,7 @@ def run(job: Job, folder: Path, lines: Lines, stopping: Stopping) -> int:
         steps_per_epoch=steps_per_epoch,
         tokens_per_epoch=tokens,
         resumed_from=step_of(newest) if newest else None,
+        left_out=left_out,
     )
     base = _model(job, newest)
     engine = _engine(job, checkpoints.partial, base, tokenizer, _table(train), _table(valid) if valid else None)
@@ -68,11 +69,15 @@ def run(job: Job, folder: Path, lines: Lines, stopping: Stopping) -> int:
     return 0
 
 
-def _rows(job: Job, teller: Conversations) -> tuple[Rows, Rows | None]:
+def _rows(job: Job, teller: Conversations) -> tuple[Rows, Rows | None, list[str]]:
+    """Those of training and of validation, and what is to be said of those that were left out."""
     limits = files.Limits(model.context_of(job.base), job.options.max_length)
     read: Any = files.pairs if job.method == "dpo" else files.conversations
     train = read(job.train, teller, limits, "training_file")
-    return train, read(job.valid, teller, limits, "validation_file") if job.valid else None
+    if not job.valid:
+        return train.rows, None, train.left_out
+    valid = read(job.valid, teller, limits, "validation_file")
+    return train.rows, valid.rows, train.left_out + valid.left_out
 
 
 def _model(job: Job, newest: Path | None) -> Any:

@@ -1,6 +1,6 @@
 """What is checked in the create call itself: model, method, options, files and limits; file contents fail later."""
 
-import shutil
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ METHODS = ("supervised", "dpo")
 EPOCHS_KEPT = 3
 
 
-def admit(state: TrainerState, new: JobCreate) -> Run:
+async def admit(state: TrainerState, new: JobCreate) -> Run:
     """The new job with its folder, waiting. Raises ApiError: 400 for its model, method or options, 404 for a file."""
     parent = state.tuned.get(new.model)
     base = state.bases_by_name().get(parent.base if parent else new.model)
@@ -35,9 +35,11 @@ def admit(state: TrainerState, new: JobCreate) -> Run:
     check_limits(state, base.name, state.jobs_of(base.name))
     job = new_job(state, new, new.model)
     spec = _spec(job, base, parent, chosen)
-    _make_folder(state, job, parent, spec)
     kept = KeptRun(job=job, base=base.name, spec=spec, training=training, validation=validation, checkpoints=[])
-    return Run(kept, state.job_folder(job.id), state.store)
+    run = Run(kept, state.job_folder(job.id), state.store)
+    with state.making(run):
+        await _make_folder(state, new, run, parent)
+    return run
 
 
 def _check_method(new: JobCreate, chosen: Options) -> None:
@@ -90,19 +92,26 @@ def _spec(job: Job, base: Base, parent: TunedModel | None, chosen: Options) -> d
     }
 
 
-def _make_folder(state: TrainerState, job: Job, parent: TunedModel | None, spec: dict[str, Any]) -> None:
-    validation = state.files[job.validation_file].path if job.validation_file else None
-    training = state.files[job.training_file].path
-    weights = Path(parent.folder) if parent else None
-    is_whole = parent is not None and parent.is_whole
+async def _make_folder(state: TrainerState, new: JobCreate, run: Run, parent: TunedModel | None) -> None:
+    """In a thread: files are copied where a second link to their bytes cannot be had."""
+    validation = state.files[new.validation_file].path if new.validation_file else None
+    training, weights = state.files[new.training_file].path, Path(parent.folder) if parent else None
     try:
-        job_folder.make(state.job_folder(job.id), training, validation, weights, parent_is_whole=is_whole)
-        job_folder.write_spec(
-            state.job_folder(job.id), spec
-        )  # `trainer base remove` looks into it, waiting jobs included
+        await asyncio.to_thread(job_folder.make, run.folder, run.kept.spec, training, validation, weights)
     except OSError as error:
-        shutil.rmtree(state.job_folder(job.id), ignore_errors=True)
-        if weights and not weights.exists():
-            raise model_not_available(job.model) from error
+        state.remove_folder(run.folder)
+        _refuse_what_is_gone(state, new, weights)
         message = f"The trainer cannot make the folder of the job: {error.strerror}."
         raise ApiError(500, message, type="server_error") from error
+    if parent and new.model not in state.tuned:  # deleted meanwhile, maybe before all of it was copied
+        state.remove_folder(run.folder)
+        raise model_not_available(new.model)
+
+
+def _refuse_what_is_gone(state: TrainerState, new: JobCreate, weights: Path | None) -> None:
+    """Raises ApiError for a file or a model that was deleted while it was copied."""
+    if weights and (new.model not in state.tuned or not weights.exists()):
+        raise model_not_available(new.model)
+    training_contents(state, new.training_file, "training_file")
+    if new.validation_file:
+        training_contents(state, new.validation_file, "validation_file")

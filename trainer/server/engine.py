@@ -42,9 +42,8 @@ class Trainer(TrainerState):
     def read_training_file(self, path: Path) -> Contents:
         return training_file.read(path)
 
-    def create_job(self, new: JobCreate, scope: Scope) -> Run:
-        run = admit(self, new)
-        self.runs[run.id] = run
+    async def create_job(self, new: JobCreate, scope: Scope) -> Run:
+        run = await admit(self, new)
         run.tell_creation()
         self.runner.wake()
         return run

@@ -19,18 +19,19 @@ MAX_LOG_BYTES = 64 * 1024
 LAST_WORDS = 500
 
 
-def make(folder: Path, train: Path, valid: Path | None, parent: Path | None, *, parent_is_whole: bool) -> None:
+def make(folder: Path, spec: dict[str, Any], train: Path, valid: Path | None, parent: Path | None) -> None:
     """Gives the job copies of its own, so that neither its files nor its parent model need to stay.
 
     `parent`: the folder of the adapter, or of the whole model, that the job begins with.
     """
     folder.mkdir(parents=True)
+    write_spec(folder, spec)  # first of all: `trainer base remove` looks into it, waiting jobs included
     _copy(train, folder / TRAIN)
     if valid:
         _copy(valid, folder / VALID)
     if parent:
         (folder / PARENT).mkdir()
-        for name in [path.name for path in _files(parent)] if parent_is_whole else ADAPTER:
+        for name in [path.name for path in _files(parent)] if spec["parent_is_whole"] else ADAPTER:
             _copy(parent / name, folder / PARENT / name)
         disk.flush(folder / PARENT)
     for made in (folder, folder.parent, folder.parent.parent):
@@ -77,8 +78,11 @@ def keep_log(folder: Path, text: str) -> None:
     (folder / ERRORS).write_bytes(text.encode()[-MAX_LOG_BYTES:])
 
 
-def read_lines(folder: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
-    """The whole lines after `offset`, and the offset behind them. A line that is no JSON object is passed over."""
+def read_lines(folder: Path, offset: int) -> tuple[list[tuple[dict[str, Any], int]], int]:
+    """The whole lines after `offset`, each with the offset behind it, and the offset behind all that was read.
+
+    A line that is no JSON object is passed over.
+    """
     try:
         with (folder / LINES).open("rb") as file:
             offset = min(offset, file.seek(0, os.SEEK_END))  # the machine lost power before the last lines were on disk
@@ -86,8 +90,12 @@ def read_lines(folder: Path, offset: int) -> tuple[list[dict[str, Any]], int]:
             read = file.read(MAX_READ_BYTES)
     except FileNotFoundError:
         return [], offset
-    whole = read[: read.rfind(b"\n") + 1]
-    return [line for line in map(_decoded, whole.splitlines()) if line], offset + len(whole)
+    lines = []
+    for line in read[: read.rfind(b"\n") + 1].splitlines(keepends=True):
+        offset += len(line)
+        if decoded := _decoded(line):
+            lines.append((decoded, offset))
+    return lines, offset
 
 
 def _decoded(line: bytes) -> dict[str, Any] | None:

@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> None:
     cluster = ray_settings.read(settings)
     with _only_one(settings.path), listening.open_port("trainer", settings) as listener:
         state = _state(settings, python, cluster)
-        application = app.create_app("Tunery's trainer", state, lifespan=_running)
+        application = app.create_app("Tunery's trainer", state, app.OPENAI_ROUTERS, _running)
         listening.serve("trainer", WireMiddleware(application, state), listener, lifespan=True)
 
 
@@ -71,3 +71,4 @@ async def _running(application: FastAPI) -> AsyncIterator[None]:
     trainer.runner.stop()
     await work
     await trainer.serving.stop()
+    trainer.stop_removing()

@@ -1,7 +1,6 @@
 """What a job's process tells, as the wire shows it: events, metrics, checkpoints, and the end."""
 
 import logging
-import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,17 @@ Line = dict[str, Any]
 NOT_METRICS = frozenset({"event", "step"})
 
 
-def tell_all(run: Run, state: TrainerState, lines: Iterable[Line]) -> None:
-    """A line that cannot be understood is logged and passed over."""
-    for line in lines:
+def tell_all(run: Run, state: TrainerState, lines: Iterable[tuple[Line, int]]) -> None:
+    """Each line with the offset behind it, so that none is told again if a later one finds the disk full.
+
+    A line that cannot be understood is logged and passed over.
+    """
+    for line, offset in lines:
         try:
             tell(run, state, line)
         except (KeyError, TypeError, ValueError):
             log.exception("%s: its process told what cannot be understood: %s", run.id, line)
+        run.kept.offset = offset
 
 
 def tell(run: Run, state: TrainerState, line: Line) -> None:
@@ -46,7 +49,12 @@ def _started(run: Run, state: TrainerState, line: Line) -> None:
     kept, step = run.kept, int(line.get("resumed_from") or 0)
     was_started = bool(kept.total_steps)  # and stopped, maybe before its first checkpoint
     kept.total_steps = int(line["total_steps"])
-    run.add_event(f"Fine-tuning job goes on from step {step}" if was_started else "Fine-tuning job started")
+    if was_started:
+        run.add_event(f"Fine-tuning job goes on from step {step}")
+    else:
+        run.add_event("Fine-tuning job started")
+        for sentence in line.get("left_out", ()):
+            run.add_event(str(sentence), level="warn")
     run.begin_from(step)
 
 
@@ -162,7 +170,7 @@ def forget_model(state: TrainerState, name: str) -> None:
     state.save()
     run = state.runs.get(model.job_id)
     if run is None or run.is_over:
-        shutil.rmtree(model.folder, ignore_errors=True)
+        state.remove_folder(Path(model.folder))
 
 
 def models_of(run: Run, state: TrainerState) -> set[str]:

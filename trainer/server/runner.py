@@ -149,12 +149,12 @@ class Runner:
             lines, offset = job_folder.read_lines(run.folder, run.kept.offset)
             if offset == run.kept.offset:
                 return
-            packed = await self._packed(run, lines)
+            packed = await self._packed(run, [line for line, _ in lines])
             try:
-                progress.tell_all(run, self.state, [line | packed for line in lines])
+                progress.tell_all(run, self.state, [(line | packed, behind) for line, behind in lines])
             except OSError:
                 if packed:  # no row points to it
-                    Path(packed["packed"]).unlink(missing_ok=True)
+                    self.state.unlink(Path(packed["packed"]))
                 raise
             run.kept.offset = offset
             self.state.save()
@@ -167,10 +167,10 @@ class Runner:
         try:
             await asyncio.to_thread(job_folder.pack, run.folder / "final", path)
         except OSError:
-            path.unlink(missing_ok=True)
+            self.state.unlink(path)
             raise
         if run.is_over:  # it was cancelled meanwhile
-            path.unlink(missing_ok=True)
+            self.state.unlink(path)
         return {"packed": str(path)}
 
     def _left(self, run: Run, ended: Ended) -> None:
@@ -187,10 +187,7 @@ class Runner:
         self._end_if_over(run)
 
     def _tidy(self, run: Run) -> None:
-        try:
-            job_folder.tidy(run.folder, progress.models_of(run, self.state))
-        except OSError as error:
-            log.warning("%s: its folder cannot be tidied: %s", run.id, error)
+        self.state.remove_later(job_folder.tidy, run.folder, progress.models_of(run, self.state))
 
     def _end_if_over(self, run: Run) -> None:
         if run.is_over:

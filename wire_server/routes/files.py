@@ -14,7 +14,7 @@ from wire_server.answers import answer, deleted, list_answer_with_ends
 from wire_server.errors import ApiError
 from wire_server.expiry import ExpiresAfter
 from wire_server.pages import After, cut
-from wire_server.records import FileObject, StoredFile, new_id
+from wire_server.records import FileObject, StoredFile
 from wire_server.routes.forms import file_of, read_form, save, text_of
 from wire_server.state import State, StateDep
 
@@ -57,12 +57,13 @@ async def keep(state: State, path: Path, filename: str, purpose: str, expires_af
     await run_in_threadpool(state.flush, path)
     now = int(state.now())
     file = FileObject(
-        id=new_id("file-", 22),
+        id=state.file_id(),
         bytes=path.stat().st_size,
         created_at=now,
         expires_at=_expiry(now, expires_after),
         filename=filename,
         purpose=purpose,
+        status=state.file_status,
     )
     state.files[file.id] = stored = StoredFile(file=file, path=path, contents=contents)
     return stored

@@ -25,7 +25,7 @@ def find(state: State, job_id: str) -> Run:
 
 @router.post("/jobs")
 async def create_job(new: JobCreate, request: Request, state: StateDep) -> Response:
-    return answer(state.create_job(new, request.scope).job)
+    return answer((await state.create_job(new, request.scope)).job)
 
 
 @router.get("/jobs")
@@ -34,7 +34,7 @@ async def list_jobs(
 ) -> Response:
     """Jobs, newest first."""
     wanted = metadata_filter(request.query_params)
-    jobs = [job for job in state.listed_jobs() if wanted(job.metadata)]
+    jobs = [job for job in await state.listed_jobs() if wanted(job.metadata)]
     return list_answer(*cut(jobs[::-1], after, limit))
 
 

@@ -29,12 +29,12 @@ async def list_models(state: StateDep) -> Response:
     return answer({"object": "list", "data": bases + tuned})
 
 
-@router.get("/{model}")
+@router.get("/{model:path}")
 async def retrieve_model(model: str, state: StateDep) -> Response:
     return answer(find(state, model))
 
 
-@router.delete("/{model}")
+@router.delete("/{model:path}")
 async def delete_model(model: str, state: StateDep) -> Response:
     """Deletes a tuned model. Raises ApiError 403 for a base model."""
     find(state, model)

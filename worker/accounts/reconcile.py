@@ -1,12 +1,10 @@
 """Compares an account at a provider with the database, and repairs what crashes have left: adopts, cancels or deletes.
 
-Only jobs with our mark and files with a name of ours count. One whose id our database does not know belongs to another
-installation and is not touched.
+Only jobs and deployments with our mark and files with a name of ours count. One whose id our database does not know
+belongs to another installation and is not touched.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import timedelta
 
 import structlog
 from sqlmodel import Session, col, or_, select
@@ -15,12 +13,17 @@ from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile
 from shared.db.claims import make_due
 from shared.db.times import utc_now
+from shared.deployments.deployable import needs_deployment
+from shared.deployments.models import Deployment
 from shared.jobs import service as jobs
 from shared.jobs.models import Job, JobRequest, JobStatus, NextAction, Slot
 from shared.jobs.transitions import set_next_action
 from shared.projects.models import Credential, Organization
 from shared.settings import get_settings
+from worker.accounts import deployed
+from worker.accounts.findings import Action, Finding
 from worker.datasets.upload_to_provider import NAME
+from worker.deployments.calls import delete, provider_of
 from worker.jobs.fetch import status_of
 from worker.providers import protocol
 from worker.providers.errors import ProviderError
@@ -33,55 +36,38 @@ MIN_FILE_AGE = timedelta(hours=1)  # a younger file may not be recorded yet, or 
 log = structlog.get_logger(__name__)
 
 
-class Action(StrEnum):
-    ADOPT = "adopt"
-    CANCEL = "cancel"
-    DELETE = "delete"
-    LEAVE = "leave"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something at the provider that no row points to, and what to do with it.
-
-    `id` is its id there; `ours` is our id that it carries; `why` is a reason for the operator.
-    """
-
-    id: str
-    ours: str
-    action: Action
-    why: str
-    made_at: datetime
-
-
 def find(credential: Credential, *, restored: bool = False) -> list[Finding]:
     """What has to be repaired at this account. Changes nothing. Raises `ProviderError`.
 
     `restored` says that the database was put back to an earlier state. Then an unknown job with our organization's id
-    is ours and gets cancelled. Never set it for a copy of a database: its jobs are the original's.
+    is ours and gets cancelled, an unknown deployment is stopped, and a job may have ended there before its row knew of
+    it. Never set it for a copy of a database: its jobs are the original's.
     """
     provider = get_provider(credential)
-    active = [job for job in provider.list_jobs(utc_now() - MAX_JOB_AGE) if not _has_ended(job)]
+    listed = provider.list_jobs(utc_now() - MAX_JOB_AGE)
+    active = [job for job in listed if not _has_ended(job)]
     files = provider.list_files()
+    deployments = provider_of(credential).list_deployments() if needs_deployment(credential) else []
     with transaction() as session:  # read after the lists, so that a row newer than a list is seen
-        return [*_jobs(session, credential, active, restored), *_files(session, files, active)]
+        of_jobs = _jobs(session, credential, listed if restored else active, restored)
+        return [*of_jobs, *deployed.find(session, credential, deployments, restored), *_files(session, files, active)]
 
 
 def _has_ended(job: ProviderJob) -> bool:
     return status_of(job, JobStatus.RUNNING).is_final
 
 
-def _jobs(session: Session, credential: Credential, active: list[ProviderJob], restored: bool) -> list[Finding]:
-    ours = {job.id: job.mark.job_id for job in active if job.mark is not None}
+def _jobs(session: Session, credential: Credential, there: list[ProviderJob], restored: bool) -> list[Finding]:
+    ours = {job.id: job.mark.job_id for job in there if job.mark is not None}
     rows = {job.id: job for job in session.exec(select(Job).where(col(Job.id).in_(set(ours.values()))))}
     organization_id = session.exec(select(Organization.id)).one()
     found = []
-    for job in active:
+    for job in there:
         if job.id not in ours:
             continue
         row = rows.get(ours[job.id])
         judged = _judge(row, job.id, credential) if row else _judge_unknown(job, organization_id, restored)
-        if judged is not None:
+        if judged is not None and (judged[0] is Action.ADOPT or not _has_ended(job)):
             found.append(Finding(job.id, ours[job.id], *judged, job.created_at or utc_now()))
     return found
 
@@ -142,8 +128,12 @@ def carry_out(credential: Credential, found: list[Finding]) -> None:
     for each in found:
         try:
             match each.action:
+                case Action.ADOPT if each.ours.startswith(Deployment.id_prefix):
+                    deployed.adopt(each)
                 case Action.ADOPT:
                     _adopt(each)
+                case Action.STOP:
+                    delete(provider_of(credential), each.id)
                 case Action.CANCEL:
                     provider.cancel_job(each.id)
                 case Action.DELETE:

@@ -1,5 +1,7 @@
 """Asks a provider for its base models and job slots: every ten minutes, and when a credential is tested.
 
+Deployments that no row counts as its own are stopped then, too.
+
 Whether the provider accepts the key is recorded as the result of the test.
 """
 
@@ -13,10 +15,11 @@ from sqlmodel import Session
 from shared.datasets.validation.rules.limits import rules
 from shared.db.claims import release
 from shared.db.times import utc_now
-from shared.jobs import tuned_models
+from shared.jobs.elsewhere import retirement
 from shared.jobs.queue import slots
 from shared.projects.models import Credential
 from shared.settings import get_settings
+from worker.deployments.strays import stop_strays
 from worker.jobs.backpressure import check_open, try_again
 from worker.providers.errors import ProviderError
 from worker.providers.protocol import BaseModel
@@ -44,6 +47,7 @@ def _plan(_: Session, credential: Credential) -> Credential | None:
 
 
 def _call(credential: Credential) -> Answer:
+    stop_strays(credential)  # first, since they cost money whether or not the models can be listed
     provider = get_provider(credential)
     models = provider.list_base_models()
     try:
@@ -67,7 +71,7 @@ def _record(session: Session, credential: Credential, asked: Credential, answer:
     if answer.job_slots is not None:
         credential.job_slots = _by_base(answer.job_slots)
     credential.retries = 0
-    tuned_models.notify_shutdowns(session, credential)
+    retirement.tell(session, credential)
     release(credential, after(REFRESH_EVERY))
 
 

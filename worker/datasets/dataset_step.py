@@ -1,5 +1,6 @@
 """The steps of a dataset: get its bytes, check it, count its tokens, expire it, and remove a deleted one everywhere."""
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -12,28 +13,29 @@ from shared.datasets.models import Dataset, DatasetStatus, ProviderFile
 from shared.datasets.sources import SplitSource, read_source
 from shared.datasets.storage import store
 from shared.datasets.storage.store import Stored
-from shared.datasets.validation.check import DEFAULT_ENCODING, check
-from shared.datasets.validation.findings.report import Report
+from shared.datasets.validation.check import check
+from shared.datasets.validation.findings.report import DEFAULT_ENCODING, Report
 from shared.db.claims import release
 from shared.db.times import utc_now
 from shared.jobs import dataset_views, waiting
 from shared.jobs import service as jobs
 from shared.jobs.spending import reservation
+from shared.metrics.instruments import CHECK_SECONDS, CHECKED_BYTES
 from shared.projects.models import Credential
 from worker.datasets.sources import NotMade, Part, fetch, part_of
 from worker.jobs.backpressure import check_open
 from worker.providers.errors import ProviderError
 from worker.providers.registry import get_provider
-from worker.runtime.errors import NotNow, StepError
+from worker.runtime.errors import NotNow, StepError, internal_error
 from worker.runtime.shares import LARGE_FILE_BYTES
-from worker.runtime.steps import Lease, Step, after, internal_error, try_again
+from worker.runtime.steps import Lease, Step, after, try_again
 
 CHECK_PROCESSES = 2  # of one check; a worker runs several steps at once on the same cores
 
 
 @dataclass(frozen=True)
 class Remove:
-    """Delete the dataset's bytes, and its files at providers."""
+    """Delete the dataset's bytes, and its files at providers, but for those that another dataset shares."""
 
     provider_files: list[tuple[Credential, ProviderFile]]
 
@@ -79,7 +81,7 @@ def _is_needed(session: Session, dataset: Dataset) -> bool:
 def _next(session: Session, dataset: Dataset) -> Remove | Fetch | Part | Check | None:
     """What to do now; None if the dataset only waits, or nothing is left to do. Then it has been released."""
     if dataset.deleted_at is not None:
-        files = datasets.provider_files(session, dataset.id)
+        files = [file for file in datasets.provider_files(session, dataset.id) if not datasets.is_shared(session, file)]
         return Remove([(session.get_one(Credential, file.credential_id), file) for file in files])
     if dataset.source is not None and dataset.status is DatasetStatus.UPLOADED and not dataset.sha256:
         source = read_source(dataset.source)
@@ -125,8 +127,9 @@ def _call(plan: Plan) -> Answer:
 
 
 def _check(dataset: Dataset, encoding: str | None, lease: Lease[Dataset]) -> Report:
+    began = time.monotonic()
     with store.open_dataset(dataset.id) as file:
-        return check(
+        report = check(
             file,
             tokens=encoding is not None,
             encoding=encoding or DEFAULT_ENCODING,
@@ -134,6 +137,10 @@ def _check(dataset: Dataset, encoding: str | None, lease: Lease[Dataset]) -> Rep
             sha256=dataset.sha256,
             progress=lambda done, total: lease.renew(partial(_show_progress, share=round(done / total, 4))),
         )
+    what = "structure" if encoding is None else "tokens"
+    CHECK_SECONDS.labels(what, str(report.valid).lower()).observe(time.monotonic() - began)
+    CHECKED_BYTES.labels(what).inc(dataset.bytes)
+    return report
 
 
 def _show_progress(session: Session, dataset: Dataset, share: float | None) -> None:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
+from typing import BinaryIO
 
 from sqlmodel import Session
 
@@ -16,15 +17,16 @@ from shared.db.claims import release
 from shared.db.row_security import limit_to_project
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
+from shared.projects.credentials import capabilities_of
 from shared.projects.models import Credential
+from shared.providers.capabilities import Capabilities
 from shared.settings import get_settings
 from worker.jobs.backpressure import open_credential, try_again
 from worker.providers import protocol
 from worker.providers.errors import ProviderError
-from worker.providers.protocol import Capabilities
-from worker.providers.registry import capabilities_of, get_provider
-from worker.runtime.errors import StepError
-from worker.runtime.steps import Lease, Step, internal_error
+from worker.providers.registry import get_provider
+from worker.runtime.errors import StepError, internal_error
+from worker.runtime.steps import Lease, Step
 
 NAME = re.compile(rf"({Dataset.id_prefix}[0-9a-z]{{26}})-[0-9a-f]{{12}}\.jsonl")
 
@@ -86,10 +88,15 @@ def _call(plan: Plan) -> Answer:
     expiry = get_settings().provider.file_expiry
     if plan.is_sent_whole:
         with store.open_dataset(plan.dataset.id) as content:
-            return provider.create_file(plan.name, call_before_reads(content, Lease(plan.file).renew), expiry)
+            return provider.create_file(_new_file(plan, call_before_reads(content, Lease(plan.file).renew)), expiry)
     if plan.file.provider_upload_id is None:
         return Begun(provider.create_upload(plan.name, plan.dataset.bytes, expiry), [])
     return _send_next_part(provider, plan, plan.file.provider_upload_id)
+
+
+def _new_file(plan: Plan, content: BinaryIO) -> protocol.NewFile:
+    dataset = plan.dataset
+    return protocol.NewFile(plan.name, content, dataset.bytes, dataset.sha256, dataset.examples or 0)
 
 
 def _send_next_part(provider: protocol.Provider, plan: Plan, upload_id: str) -> Answer:
@@ -119,7 +126,8 @@ def _record(session: Session, file: ProviderFile, plan: Plan, answer: Answer | S
 
 
 def _record_error(session: Session, file: ProviderFile, plan: Plan, error: StepError) -> None:
-    if error.retryable:
+    may_begin_again = file.retries < get_settings().max_step_failures
+    if error.retryable and (may_begin_again or error.code != "signed_address_refused"):
         effect_unknown = isinstance(error, ProviderError) and error.effect_unknown
         if not effect_unknown and file.provider_upload_id is None:
             file.upload_pending_at = None
@@ -128,7 +136,7 @@ def _record_error(session: Session, file: ProviderFile, plan: Plan, error: StepE
             # The file may still arrive, and a search before that would send it twice. A lease that runs out waits as
             # long.
             file.due_at = max(file.due_at or utc_now(), utc_now() + get_settings().create_grace)
-    elif file.provider_upload_id is not None and file.retries < get_settings().max_step_failures:
+    elif file.provider_upload_id is not None and may_begin_again:
         # The upload has expired, or was completed by an attempt that crashed: find its file, or begin another upload.
         datasets.forget_parts(file)
         file.upload_pending_at = plan.unknown_since

@@ -87,6 +87,23 @@ def _approval_message(session: Session, project: Project, data: dict[str, Any]) 
     return subject, [*lines, "", f"To decide, with an admin key: POST {path}/approve", f"or POST {path}/reject"]
 
 
+def _model_message(_: Session, project: Project, data: dict[str, Any]) -> tuple[str, list[str]]:
+    days = data["days_left"]
+    when = f"in {days} day{'' if days == 1 else 's'}" if days > 0 else "today" if days == 0 else "already"
+    others = [f"{each['model']} at {each['provider']}" for each in data["alternatives"]]
+    return f"The model {data['id']} stops on {data['shutdown_date']}, {when}", [
+        f"The provider stops the base of a tuned model of the project {project.name} ({project.id}).",
+        "",
+        *_table(("Model", data["id"]), ("Last day", data["shutdown_date"])),
+        "",
+        "The same data can be trained on another base:" if others else "The project's accounts offer no other base.",
+        *(f"  {_one_line(each)}" for each in others),
+        "",
+        "What it would cost and change, with a key of the project:",
+        "GET /v1/fine_tuning/jobs/{the job that made it}/alternatives, or ./tunery models migrate",
+    ]
+
+
 # Every type in shared.notifications.schemas.NotificationType has its entry; a test compares the two.
 MESSAGES: dict[EventType, Callable[[Session, Project, dict[str, Any]], tuple[str, list[str]]]] = {
     EventType.JOB_SUCCEEDED: partial(_job_message, "has succeeded"),
@@ -94,6 +111,7 @@ MESSAGES: dict[EventType, Callable[[Session, Project, dict[str, Any]], tuple[str
     EventType.JOB_CANCELLED: partial(_job_message, "was cancelled"),
     EventType.JOB_APPROVAL_REQUIRED: _approval_message,
     EventType.BUDGET_THRESHOLD_REACHED: _budget_message,
+    EventType.MODEL_SHUTDOWN_SCHEDULED: _model_message,
 }
 
 

@@ -1,6 +1,6 @@
 """Builds the create of a job: its files, by the provider's ids, and the parameters that its caller set."""
 
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFileStatus
@@ -8,9 +8,11 @@ from shared.db.claims import release
 from shared.db.times import utc_now
 from shared.jobs import service as jobs
 from shared.jobs import tuned_models
-from shared.jobs.creation import fitness
+from shared.jobs.creation import fitness, unsupported
 from shared.jobs.models import Job
 from shared.jobs.spending import costs
+from shared.projects.credentials import capabilities_of
+from shared.projects.models import Credential
 from worker.providers.protocol import Mark, NewJob
 from worker.runtime.steps import after
 
@@ -27,7 +29,26 @@ def files(session: Session, job: Job, checked: dict[str, Dataset]) -> dict[str, 
     return found
 
 
-def new_job(job: Job, files: dict[str, str]) -> NewJob:
+def name_file(session: Session, job: Job, file_id: str) -> bool:
+    """Note which training file the create is about to name.
+
+    Where it is the mark of the job at the provider, no create may have named it before, not even of this job: returns
+    False then, and the file is sent again for the next attempt.
+    """
+    if capabilities_of(session.get_one(Credential, job.credential_id)).is_file_the_mark:
+        file = datasets.locked_provider_file(session, job.training_file, job.credential_id)
+        same = (Job.training_file == job.training_file, Job.credential_id == job.credential_id)
+        named = select(Job.id).where(*same, Job.provider_training_file == file_id).limit(1)
+        if file.provider_file_id != file_id:
+            return False
+        if session.exec(named).first() is not None:
+            file.expires_at = utc_now()
+            return False
+    job.provider_training_file = file_id
+    return True
+
+
+def new_job(session: Session, job: Job, files: dict[str, str]) -> NewJob:
     """`method` is None if it says no more than the default, for providers that know fewer methods than OpenAI."""
     return NewJob(
         mark=Mark(job.id, job.project_id, job.organization_id),
@@ -39,6 +60,7 @@ def new_job(job: Job, files: dict[str, str]) -> NewJob:
         method=job.method if job.method != {"type": "supervised", "supervised": {"hyperparameters": {}}} else None,
         integrations=job.integrations,
         provider_options=job.provider_options or {},
+        is_tuned=tuned_models.is_own(session, job.project_id, job.model),
     )
 
 
@@ -60,12 +82,18 @@ def checked(session: Session, job: Job) -> dict[str, Dataset] | None:
         if (misfit := fitness.of_dataset(session, dataset, base, costs.method_of(job))) is not None:
             jobs.fail(session, job, fitness.openai_code(misfit, param), misfit.message, param)
             return None
+        credential = session.get_one(Credential, job.credential_id)
+        examples = dataset.examples or 0
+        wrong = unsupported.wrong_size(credential, costs.method_of(job), examples) if param == "training_file" else None
+        if wrong is not None:
+            jobs.fail(session, job, "unsupported_by_provider", wrong, param)
+            return None
         found[param] = dataset
     return found
 
 
 def expire_provider_files(session: Session, job: Job) -> None:
-    """The create names something that the provider does not have, perhaps a file: let the next job upload it again."""
+    """The create names what the provider does not have, or finds bad, perhaps a file: the next job uploads it again."""
     for dataset_id in filter(None, (job.training_file, job.validation_file)):
         for file in datasets.provider_files(session, dataset_id):
             if file.credential_id == job.credential_id:

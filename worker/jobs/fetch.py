@@ -1,6 +1,7 @@
 """Fetches a job from the provider: its status, its new events, checkpoints and results."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,11 +10,14 @@ from shared.datasets.storage import store
 from shared.datasets.storage.store import Stored
 from shared.errors import Invalid
 from shared.jobs.models import Job, JobStatus
+from shared.settings import get_settings
+from worker.net.call_limits import MAX_FILE_BYTES, files_up_to
 from worker.providers.errors import ProviderError
 from worker.providers.protocol import Provider, ProviderCheckpoint, ProviderEvent, ProviderJob
 from worker.runtime.steps import log
 
 GONE = ProviderError("it does not know this job", "not_found", retryable=True, status=404)
+MAX_COPY_SECONDS = 1800.0  # of all results of a job: bytes that no row has are removed after an hour
 METRICS_FILENAME = "step_metrics.csv"
 MAX_REFUSED_EVENT_POLLS = 3  # then the end of a job is recorded without its last events
 
@@ -59,12 +63,11 @@ def fetch_job(provider: Provider, job: Job) -> Seen | Unseen:
         if error.retryable:
             raise
         return Unseen(error)
-    results = [_fetch(provider, file_id, index) for index, file_id in enumerate(seen.result_files)] if final else []
     return Seen(
         seen,
         events,
         _optional(provider.checkpoints, id) if final or _saved(events) else [],
-        [result for result in results if result is not None],
+        _results(provider, seen.result_files) if final else [],
     )
 
 
@@ -89,11 +92,11 @@ def _events(provider: Provider, job: Job, *, final: bool) -> list[ProviderEvent]
         return []
 
 
-def find(provider: Provider, job_id: str, since: datetime) -> list[ProviderJob]:
+def find(provider: Provider, job: Job, since: datetime) -> list[ProviderJob]:
     """Return the provider's jobs with our id. If it has several, all but the oldest are cancelled."""
-    found = provider.find_jobs(job_id, since)
+    found = provider.find_jobs(job.id, since, job.provider_training_file or "")
     for extra in found[1:]:
-        log.error("the provider has a job twice", job_id=job_id, kept=found[0].id, cancelled=extra.id)
+        log.error("the provider has a job twice", job_id=job.id, kept=found[0].id, cancelled=extra.id)
         try:
             provider.cancel_job(extra.id)
         except ProviderError as error:
@@ -121,19 +124,41 @@ def _optional(call: Callable[[str], list[ProviderCheckpoint]], id: str) -> list[
         return []
 
 
-def _fetch(provider: Provider, file_id: str, index: int) -> Result | None:
-    """Copy a result file here, so that it outlives the provider. A missing one does not hold the job up.
+def _results(provider: Provider, file_ids: Iterable[str]) -> list[Result]:
+    """Copy result files here, so that they outlive the provider. A missing one does not hold the job up.
 
-    The first is the curve of the job at every provider; further ones are named by the provider.
+    The first is the curve of the job at every provider; further ones, such as weights, are named by the provider.
     """
-    filename = METRICS_FILENAME if index == 0 else _name(provider, file_id)
+    left, deadline = get_settings().max_result_bytes, time.monotonic() + MAX_COPY_SECONDS
+    results = []
+    for index, file_id in enumerate(file_ids):
+        filename = METRICS_FILENAME if index == 0 else _name(provider, file_id)
+        with files_up_to(left if index else MAX_FILE_BYTES):
+            stored = _copy(provider, file_id, deadline)
+        if stored is not None:
+            results.append(Result(filename, stored))
+            left = max(0, left - stored.bytes)
+    return results
+
+
+def _copy(provider: Provider, file_id: str, deadline: float) -> Stored | None:
     try:
-        return Result(filename, store.store(datasets.new_dataset_id(), provider.read_file(file_id)))
+        return store.store(datasets.new_dataset_id(), _in_time(provider.read_file(file_id), deadline))
     except ProviderError as error:
         if error.retryable:
             raise
         log.warning("a result file cannot be fetched", provider_file_id=file_id, code=error.code, reason=error.message)
         return None
+
+
+def _in_time(chunks: Iterator[bytes], deadline: float) -> Iterator[bytes]:
+    """Raises `ProviderError` if it is too late for a chunk."""
+    while time.monotonic() < deadline:
+        if (chunk := next(chunks, None)) is None:
+            return
+        yield chunk
+    sentence = f"the results of the job were not read within {MAX_COPY_SECONDS:g} s"
+    raise ProviderError(sentence, "provider_timeout", retryable=False)
 
 
 def _name(provider: Provider, file_id: str) -> str:

@@ -8,7 +8,8 @@ from shared.jobs import service as jobs
 from shared.jobs.models import Job, JobRequest
 from shared.jobs.queue import slots
 from shared.jobs.transitions import set_next_action
-from worker.runtime.steps import backoff, internal_error, log
+from worker.runtime.errors import internal_error
+from worker.runtime.steps import backoff, log
 
 
 def give_up(session: Session, job: Job) -> None:

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import String, any_, literal, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlmodel import Session, col, select
 
 from shared.datasets.models import Dataset, DatasetStatus, ProviderFile, Purpose
 from shared.db.times import utc_now
+from shared.deployments import on_success
+from shared.jobs import metrics
 from shared.jobs import service as jobs
 from shared.jobs.models import Checkpoint, Job, JobEvent, JobStatus, TunedModel
 from shared.jobs.schemas import CheckpointPublic, progress
@@ -21,19 +23,22 @@ from worker.providers.hints import with_hint
 from worker.providers.protocol import JobError, ProviderCheckpoint, ProviderEvent, ProviderJob
 
 
-def record_seen(session: Session, job: Job, seen: Seen) -> None:
+def record_seen(session: Session, job: Job, seen: Seen) -> bool:
     """Record everything new in one transaction, and the status last, since nothing leaves a final status.
 
-    Emits one event of progress, also if several tenths were passed since the last poll.
+    Emits one event of progress, also if several tenths were passed since the last poll. Returns whether there was a new
+    event of the provider.
     """
     in_our_words = translator(session, job)
     before = progress(job) or 0.0
-    _add_events(session, job, seen.events, in_our_words)
+    new = _unrecorded(session, job, seen.events)
+    _add_events(session, job, new, in_our_words)
     _add_checkpoints(session, job, seen.checkpoints)
     if seen.job is not None:
         _record_status(session, job, seen.job, seen.results, in_our_words)
     if not job.status.is_final and int(10 * (progress(job) or 0.0)) > int(10 * before):
         jobs.notify(session, job, EventType.JOB_PROGRESSED)
+    return bool(new)
 
 
 def _record_status(
@@ -47,7 +52,9 @@ def _record_status(
     status = status_of(provider_job, job.status)
     if status is JobStatus.SUCCEEDED:
         _add_model(session, job)
-        costs.note_cost(job)
+        if not job.status.is_final:
+            on_success.deploy(session, job)  # before the job is settled, which locks the budget
+        costs.note_cost(job, provider_job.cost)
     if status.is_final:
         _add_results(session, job, results)
     if status is JobStatus.FAILED:
@@ -72,6 +79,16 @@ def translator(session: Session, job: Job) -> Callable[[str], str]:
     return in_our_words
 
 
+def _unrecorded(session: Session, job: Job, events: list[ProviderEvent]) -> list[ProviderEvent]:
+    """Those that are new here. A provider whose list grows in its middle shows all each time."""
+    given = any_(literal([event.id for event in events], ARRAY(String)))
+    query = select(JobEvent.provider_event_id).where(
+        JobEvent.job_id == job.id, col(JobEvent.provider_event_id) == given
+    )
+    known = set(session.exec(query)) if events else set()
+    return [event for event in events if event.id not in known]
+
+
 def _add_events(session: Session, job: Job, events: list[ProviderEvent], in_our_words: Callable[[str], str]) -> None:
     if not events:
         return
@@ -91,9 +108,10 @@ def _add_events(session: Session, job: Job, events: list[ProviderEvent], in_our_
     new = insert(JobEvent).on_conflict_do_nothing(index_elements=["job_id", "provider_event_id"])
     session.exec(new, params=rows)  # one INSERT with all values takes some 7,000 rows at most
     job.last_provider_event_id = rows[-1]["provider_event_id"]
+    metrics.note(job, [row["data"] for row in rows if row["type"] == "metrics" and row["data"]])
     for row in rows:
         data = row["data"] or {}
-        job.step = sanitize.number(data.get("step"), job.step)
+        job.step = max(job.step or 0, sanitize.number(data.get("step"), 0) or 0) or job.step  # an event may come late
         job.total_steps = sanitize.number(data.get("total_steps"), job.total_steps)
 
 

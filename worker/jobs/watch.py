@@ -51,7 +51,7 @@ class Plan:
 @dataclass
 class Shown:
     """What the list shows of our jobs, by their ids: `changed` status, tokens or model; new `estimates` of the finish;
-    `heard`: unanswered before and listed now; `missing`: not in the list.
+    `heard`: unanswered before and listed now; `missing`: not in the list. `finishes_at`: when the first is expected to.
     """
 
     began: datetime
@@ -60,6 +60,7 @@ class Shown:
     estimates: dict[str, datetime | None] = field(default_factory=dict)
     heard: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    finishes_at: datetime | None = None
 
 
 def _plan(session: Session, watch: Watch) -> Plan | None:
@@ -124,6 +125,9 @@ def _compare(shown: Shown, known: Known, job: ProviderJob) -> None:
         shown.changed.append(known.job_id)
     elif job.estimated_finish != known.estimated_finish:
         shown.estimates[known.job_id] = job.estimated_finish
+    overdue = shown.began - 2 * get_settings().poll_every  # what is later than this was estimated wrongly
+    if job.estimated_finish is not None and job.estimated_finish > overdue:
+        shown.finishes_at = min(shown.finishes_at or job.estimated_finish, job.estimated_finish)
 
 
 def _record(session: Session, watch: Watch, plan: Plan, shown: Shown | StepError) -> None:
@@ -145,12 +149,15 @@ def _wait(watch: Watch, plan: Plan, shown: Shown) -> timedelta:
     """Return the time until the list is read again: short after a change, then longer; longer for a long list.
 
     If more jobs are hot than the list has pages, reading the list costs fewer calls than polling each of them, so it is
-    read at their poll interval.
+    read at their poll interval. A list of one page is read twice in it, and when a job is expected to finish.
     """
     settings = get_settings()
-    wait = max(settings.poll_every, min((shown.pages - 1) * PAGE_INTERVAL, settings.poll_ceiling))
+    shortest = settings.poll_every / 2 if shown.pages == 1 else settings.poll_every
+    wait = max(shortest, min((shown.pages - 1) * PAGE_INTERVAL, settings.poll_ceiling))
     if sum(known.is_hot for known in plan.known.values()) <= shown.pages:
         wait = max(wait, min((utc_now() - watch.changed_at) / SLOWDOWN_DIVISOR, settings.poll_ceiling))
+    if shown.pages == 1 and shown.finishes_at is not None:
+        wait = min(wait, max(shortest, shown.finishes_at - utc_now()))
     # half a sweep early: a due row waits that long on average for its wake-up message
     return jitter(wait) - min(settings.sweep_every, wait) / 2
 

@@ -102,7 +102,7 @@ class _BoundedStream(httpcore2.NetworkStream):
 def _handshake_failure(cause: BaseException | None) -> str:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its TLS certificate is not accepted: {cause.verify_message.rstrip('.')}"
-    if isinstance(cause, ssl.SSLEOFError):
+    if isinstance(cause, ssl.SSLEOFError) or (isinstance(cause, ssl.SSLError) and not cause.reason):  # Python 3.11.2
         return "the connection was closed during the TLS handshake"
     if isinstance(cause, ssl.SSLError):
         return f"the TLS handshake failed: {(cause.reason or 'unknown').replace('_', ' ').lower()}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 MAX_JSON_BYTES = 8 << 20
 MAX_JSON_VALUES = 500_000  # an empty object takes three bytes to send, and seventy to keep
 MAX_ERROR_BYTES = 256 << 10
-MAX_FILE_BYTES = 64 << 20  # of a job's result
+MAX_FILE_BYTES = 64 << 20  # unless `files_up_to` says another bound
 MAX_OVERHEAD_BYTES = 256 << 10  # heads, and the framing of chunks
 PROGRESS_BYTES = 1 << 20  # of a file, within the time of a call
 
@@ -28,6 +28,19 @@ class AnswerTooLarge(Exception):
         self.retryable = retryable
 
 
+_max_file_bytes: ContextVar[int] = ContextVar("max_file_bytes", default=MAX_FILE_BYTES)
+
+
+@contextmanager
+def files_up_to(max_bytes: int) -> Iterator[None]:
+    """Let calls that begin in the block read files of this size, which nobody keeps in memory."""
+    before = _max_file_bytes.set(max_bytes)
+    try:
+        yield
+    finally:
+        _max_file_bytes.reset(before)
+
+
 @dataclass
 class Call:
     """One request and its answer, which end within `seconds`.
@@ -41,7 +54,7 @@ class Call:
     reads_file: bool = False
 
     def __post_init__(self) -> None:
-        self._max_bytes = MAX_FILE_BYTES if self.reads_file else MAX_JSON_BYTES
+        self._max_bytes = _max_file_bytes.get() if self.reads_file else MAX_JSON_BYTES
         self._received = self._decoded = self._values = 0
         self._restart()
 

@@ -17,7 +17,7 @@ LEASE_PART = 0.8  # of the lease, within which a call ends, so that its step sti
 
 
 class LimitedClient(httpx2.Client):
-    """A client of httpx2 whose `send` is bounded. What is sent as a form, or read as a stream, is a file.
+    """A client of httpx2 whose `send` is bounded. What is put or sent as a form, or read as a stream, is a file.
 
     With `guarded_url` it leads to permitted addresses below that URL only, for an account whose address `project_id`
     has chosen. Without, the proxies that the environment names are used.
@@ -72,6 +72,6 @@ class _LimitedStream(httpx2.SyncByteStream):
 
 def _call(request: httpx2.Request, stream: bool) -> Call:
     timeout = request.extensions["timeout"]["read"]
-    is_form = request.headers.get("content-type", "").startswith("multipart/")
+    sends_file = request.method == "PUT" or request.headers.get("content-type", "").startswith("multipart/")
     seconds = min(timeout, get_settings().lease.total_seconds() * LEASE_PART)
-    return Call(seconds, moves_file=stream or is_form, reads_file=stream)
+    return Call(seconds, moves_file=stream or sends_file, reads_file=stream)

@@ -80,3 +80,8 @@ def too_large(message: str, *, retryable: bool) -> ProviderError:
     """The error for an answer beyond a bound, which the message names."""
     message = message[:MAX_MESSAGE_LENGTH]
     return ProviderError(message, "provider_answer_too_large", retryable=retryable, effect_unknown=True)
+
+
+def unsupported(sentence: str) -> ProviderError:
+    """The error for a call that this provider has not. Nothing was sent."""
+    return ProviderError(sentence, "unsupported_by_provider", retryable=False)

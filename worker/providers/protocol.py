@@ -7,6 +7,7 @@ columns, and times are in a range that each time zone can show. `sanitize` has t
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, BinaryIO, Protocol
 
 from shared.jobs.models import JobStatus, Level
@@ -15,14 +16,17 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)  # between a provider's clock and ours, wh
 
 
 @dataclass(frozen=True)
-class Capabilities:
-    """What differs between providers and decides how the worker calls them.
+class NewFile:
+    """A training file to send. `content` is read once, from its start; `sha256` is its hash in hexadecimal.
 
-    A file of more than `max_whole_file_bytes` is sent as an upload, in parts of `part_bytes`.
+    `name` is that by which `find_file` finds it. `examples`: how many lines teach something.
     """
 
-    max_whole_file_bytes: int
-    part_bytes: int
+    name: str
+    content: BinaryIO
+    bytes: int
+    sha256: str
+    examples: int
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Mark:
 
 @dataclass(frozen=True)
 class NewJob:
-    """A job to create. `training_file` and `validation_file` are ids of the provider.
+    """A job to create. `training_file` and `validation_file` are ids of the provider. `is_tuned`: `model` is not a base
+    model, but one that an earlier job there has made.
 
     `method`, `suffix` and `integrations` are None where the caller left them out.
     `provider_options` were checked by `shared.providers.options` for the account's dialect.
@@ -51,6 +56,7 @@ class NewJob:
     method: dict[str, Any] | None
     integrations: list[dict[str, Any]] | None
     provider_options: dict[str, Any] = field(default_factory=dict)
+    is_tuned: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class ProviderJob:
     """A job as the provider shows it. Values are None where the provider gives none, or one that cannot be used.
 
     `provider_status` is the provider's own word, and `status` what it means, None for an unknown word.
-    `hyperparameters` are those that the provider says it uses.
+    `hyperparameters` are those that the provider says it uses. `cost`: what it says it has billed, in US dollars.
     """
 
     id: str
@@ -86,6 +92,7 @@ class ProviderJob:
     finished_at: datetime | None = None
     error: JobError | None = None
     result_files: tuple[str, ...] = ()
+    cost: Decimal | None = None
 
     @property
     def facts(self) -> tuple[str, int | None, str | None]:
@@ -157,8 +164,11 @@ class Provider(Protocol):
 
     def delete_model(self, name: str) -> None: ...
 
-    def create_file(self, name: str, file: BinaryIO, expiry: timedelta) -> ProviderFile:
-        """Upload a file whole. It deletes itself after `expiry`; zero asks for no expiry."""
+    def create_file(self, new: NewFile, expiry: timedelta) -> ProviderFile:
+        """Upload a file whole. It deletes itself after `expiry`, where files expire; zero asks for no expiry.
+
+        A provider that still has to look at the file answers later: `create_job` then raises `file_not_ready`.
+        """
         ...
 
     def find_file(self, name: str, size: int, since: datetime) -> ProviderFile | None:
@@ -189,10 +199,11 @@ class Provider(Protocol):
         """Create a job that `find_jobs` can find afterwards, whatever becomes of the answer."""
         ...
 
-    def find_jobs(self, job_id: str, since: datetime) -> list[ProviderJob]:
+    def find_jobs(self, job_id: str, since: datetime, training_file: str) -> list[ProviderJob]:
         """Jobs that were created for our job `job_id` after `since`, less `MAX_CLOCK_SKEW`; oldest first.
 
-        How they are recognised is the provider's own: by metadata, by a suffix, or by an id that we chose.
+        How they are recognised is the provider's own: by metadata, by a suffix, by an id that we chose, or by the
+        provider's id of `training_file`, which no other create has named if the capabilities say `is_file_the_mark`.
         """
         ...
 
@@ -216,7 +227,10 @@ class Provider(Protocol):
     def resume_job(self, provider_job_id: str) -> ProviderJob: ...
 
     def new_events(self, provider_job_id: str, last_seen: str | None) -> list[ProviderEvent]:
-        """Events that came after the one with the id `last_seen`, or all; oldest first."""
+        """Events that came after the one with the id `last_seen`, or all; oldest first.
+
+        Where others may come between those that were seen, all come again: the worker records an id once.
+        """
         ...
 
     def checkpoints(self, provider_job_id: str) -> list[ProviderCheckpoint]:

@@ -14,10 +14,18 @@ from shared.projects.models import Credential
 from shared.providers.dialects import Dialect
 from shared.security.secrets import CannotUnseal
 from shared.settings import get_settings
+from worker.providers.azure.client import AzureProvider
 from worker.providers.errors import ProviderError
+from worker.providers.fireworks import parsing as fireworks
+from worker.providers.fireworks.client import FireworksProvider
+from worker.providers.mantle.client import MantleProvider
+from worker.providers.measured import measured
+from worker.providers.nebius.client import NebiusProvider
 from worker.providers.openai import parsing
-from worker.providers.openai.client import CAPABILITIES, OpenAIProvider
-from worker.providers.protocol import Capabilities, Provider
+from worker.providers.openai.client import OpenAIProvider
+from worker.providers.protocol import Provider
+from worker.providers.together.client import TogetherProvider
+from worker.providers.together.parsing import STATUSES as TOGETHER_STATUSES
 from worker.providers.trainer.client import TrainerProvider
 
 MAX_KEPT_CLIENTS = 256
@@ -31,15 +39,17 @@ class Entry:
     """
 
     client: Callable[[Account, timedelta, Mapping[str, JobStatus]], Provider]
-    capabilities: Capabilities
     statuses: Mapping[str, JobStatus]
 
 
-_OPENAI = Entry(OpenAIProvider, CAPABILITIES, parsing.STATUSES)
 PROVIDERS: Mapping[Dialect, Entry] = {
-    Dialect.OPENAI: _OPENAI,
-    Dialect.AZURE: _OPENAI,
-    Dialect.TRAINER: Entry(TrainerProvider, CAPABILITIES, parsing.STATUSES),
+    Dialect.OPENAI: Entry(OpenAIProvider, parsing.STATUSES),
+    Dialect.AZURE: Entry(AzureProvider, parsing.STATUSES),
+    Dialect.TRAINER: Entry(TrainerProvider, parsing.STATUSES),
+    Dialect.MANTLE: Entry(MantleProvider, parsing.STATUSES),
+    Dialect.NEBIUS: Entry(NebiusProvider, parsing.STATUSES),
+    Dialect.FIREWORKS: Entry(FireworksProvider, fireworks.STATUSES),
+    Dialect.TOGETHER: Entry(TogetherProvider, TOGETHER_STATUSES),
 }
 
 
@@ -47,7 +57,7 @@ PROVIDERS: Mapping[Dialect, Entry] = {
 def _client(account: Account) -> Provider:
     """A new key raises `Account.key_version`, so the account differs and the cache makes a new client."""
     entry = PROVIDERS[account.dialect]
-    return entry.client(account, get_settings().provider.timeout, entry.statuses)
+    return measured(entry.client(account, get_settings().provider.timeout, entry.statuses), account)
 
 
 def get_provider(credential: Credential) -> Provider:
@@ -64,10 +74,6 @@ def get_provider(credential: Credential) -> Provider:
         return _client(Account.of(credential))
     except (CannotUnseal, LookupError) as error:
         raise ProviderError(f"{credential.id}: {error}", "credential_unreadable", retryable=True) from None
-
-
-def capabilities_of(credential: Credential) -> Capabilities:
-    return PROVIDERS[Account.of(credential).dialect].capabilities
 
 
 def status_of(credential: Credential, provider_status: str) -> JobStatus | None:

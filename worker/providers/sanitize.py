@@ -2,7 +2,7 @@
 
 import math
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from shared.db.times import from_epoch
@@ -36,6 +36,17 @@ def number(value: object, default: int | None = None, *, bits: int = 32) -> int 
 def time(value: object) -> datetime | None:
     """The time of Unix seconds; None for anything else. Milliseconds are out of range, and so are None too."""
     return from_epoch(value) if isinstance(value, int | float) and 0 < value < _LATEST_EPOCH else None
+
+
+def moment(value: object) -> datetime | None:
+    """The time of Unix seconds, or of a text in ISO 8601; None for anything else."""
+    if not isinstance(value, str):
+        return time(value)
+    try:
+        read = datetime.fromisoformat(value)
+        return time((read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, OverflowError):
+        return None
 
 
 def json(value: Any) -> Any:

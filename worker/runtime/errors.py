@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+from structlog.contextvars import get_contextvars
+
 
 class StepError(Exception):
     """A call that failed in a way its step can record.
@@ -31,3 +33,10 @@ class NotNow(Exception):
 
 class LeaseLost(Exception):
     """The lease has run out and another worker may hold the row, so the step must stop: its record would be refused."""
+
+
+def internal_error(ended: str, id: str) -> str:
+    """The sentence for a row that was given up. An operator finds its log lines by the row's and the task's id."""
+    task_id = get_contextvars().get("task_id")
+    reference = f"{id} (task {task_id})" if task_id else id
+    return f"An internal error ended {ended}; the log has the reason. Give your operator the id {reference}"

@@ -1,4 +1,4 @@
-"""Answers a worker's health checks: /livez, /readyz and /metrics; and logs when the scheduler has stopped.
+"""Answers at /livez, /readyz and /metrics of worker, sender and scheduler; and logs when the scheduler has stopped.
 
 It runs in threads beside Celery, whose process forks, so it opens connections of its own and shares no pool with tasks.
 """
@@ -6,19 +6,20 @@ It runs in threads beside Celery, whose process forks, so it opens connections o
 import json
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import psycopg
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 from redis import Redis
 from redis.exceptions import RedisError
 
-from shared.broker.queue import DELIVERIES, WORK
-from shared.due_tables import DUE
+from shared.metrics import exposition
 from shared.settings import get_settings
 from shared.sweeps import MAX_AGE_SECONDS
 
@@ -26,25 +27,7 @@ CHECK_INTERVAL_SECONDS = 10.0
 log = structlog.get_logger(__name__)
 
 _SWEEP = "select extract(epoch from now() - max(swept_at)) from sweeps"
-_DUE = " union all ".join(
-    f"select '{model.__tablename__}', count(*), coalesce(extract(epoch from now() - min(due_at)), 0)"
-    f" from {model.__tablename__} where due_at <= now()"
-    for model in DUE
-)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What `/metrics` shows.
-
-    `sweep_age` is in seconds, None if no sweep was ever noted. `due` has by table the number of due rows, and for how
-    many seconds the first has been due. `messages` counts the wake-up messages for work and for deliveries,
-    by the name of the first queue.
-    """
-
-    sweep_age: float | None
-    due: dict[str, tuple[int, float]]
-    messages: dict[str, int]
+More = Callable[[], bytes]
 
 
 def _sweep_age(connection: psycopg.Connection[Any]) -> float | None:
@@ -52,17 +35,8 @@ def _sweep_age(connection: psycopg.Connection[Any]) -> float | None:
     return None if row is None or row[0] is None else float(row[0])
 
 
-def gather() -> Facts:
-    """Raises `psycopg.Error` and `RedisError`."""
-    with _postgres() as connection:
-        due = {table: (count, float(since)) for table, count, since in connection.execute(_DUE).fetchall()}
-        age = _sweep_age(connection)
-    with _redis() as redis:
-        messages = {queues[0]: sum(int(redis.llen(queue)) for queue in queues) for queues in (WORK, (DELIVERIES,))}
-    return Facts(age, due, messages)
-
-
-def _postgres() -> psycopg.Connection[Any]:
+def connect() -> psycopg.Connection[Any]:
+    """A connection of one's own, on which no statement takes longer than 5 s. Raises `psycopg.Error`."""
     url = get_settings().database_url.replace("postgresql+psycopg://", "postgresql://", 1)
     return psycopg.connect(url, connect_timeout=5, autocommit=True, options="-c statement_timeout=5000")
 
@@ -84,7 +58,7 @@ def _checked(check: Callable[[], str]) -> str:
 
 
 def _check_postgres() -> str:
-    with _postgres() as connection:
+    with connect() as connection:
         connection.execute("select 1")
     return "ok"
 
@@ -96,33 +70,28 @@ def _check_redis() -> str:
 
 
 def _check_sweep() -> str:
-    with _postgres() as connection:
+    with connect() as connection:
         age = _sweep_age(connection)
     if age is None:
         return "none was ever made: start `./tunery beat`"
     return "ok" if age <= MAX_AGE_SECONDS else f"the last was {age:.0f} s ago: start `./tunery beat`"
 
 
-def metrics(facts: Facts) -> bytes:
-    """In Prometheus's text format. The registry is new each time, so a table that is gone leaves no sample behind."""
+class _SweepAge(Collector):
+    """Made at each scrape: a `Gauge` would be one of the values that the processes share."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        with suppress(psycopg.Error), connect() as connection:
+            age = _sweep_age(connection)
+            meaning = "Seconds since the last recorded sweep; -1 if there was none."
+            yield GaugeMetricFamily("tunery_sweep_age_seconds", meaning, -1 if age is None else round(age, 3))
+
+
+def _metrics(more: More) -> bytes:
+    """In Prometheus's text format: what this server has counted, the age of the last sweep, and `more`."""
     registry = CollectorRegistry()
-    age = Gauge(
-        "tunery_sweep_age_seconds", "Seconds since the last recorded sweep; -1 if there was none.", registry=registry
-    )
-    age.set(-1 if facts.sweep_age is None else round(facts.sweep_age, 3))
-    rows = Gauge("tunery_due_rows", "Rows whose next step is due.", ["table"], registry=registry)
-    waits = Gauge(
-        "tunery_due_seconds", "Seconds for which the first due row has been due.", ["table"], registry=registry
-    )
-    for table, (count, seconds) in facts.due.items():
-        rows.labels(table).set(count)
-        waits.labels(table).set(round(seconds, 3))
-    messages = Gauge(
-        "tunery_queue_messages", "Wake-up messages that no worker has taken.", ["queue"], registry=registry
-    )
-    for queue, count in facts.messages.items():
-        messages.labels(queue).set(count)
-    return generate_latest(registry)
+    registry.register(_SweepAge())
+    return exposition.text() + generate_latest(registry) + more()
 
 
 class SchedulerWatch:
@@ -151,6 +120,7 @@ class SchedulerWatch:
 
 
 class _Handler(BaseHTTPRequestHandler):
+    server: "_Server"
     timeout = 10
 
     def do_GET(self) -> None:
@@ -163,10 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
                 body = {"status": "ok" if is_ready else "unavailable", "checks": found}
                 self._answer(200 if is_ready else 503, json.dumps(body))
             case "/metrics":
-                try:
-                    self._answer(200, metrics(gather()), CONTENT_TYPE_LATEST)
-                except (psycopg.Error, RedisError) as error:
-                    self._answer(503, json.dumps({"status": f"unreachable: {type(error).__name__}"}))
+                self._answer(200, _metrics(self.server.more), CONTENT_TYPE_LATEST)
             case _:
                 self._answer(404, json.dumps({"status": "there are /livez, /readyz and /metrics"}))
 
@@ -182,12 +149,26 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: a monitor calls every few seconds."""
 
 
-def start(address: str | None) -> ThreadingHTTPServer | None:
-    """Watch the scheduler and, if there is an address, serve the checks there, both in daemon threads."""
+class _Server(ThreadingHTTPServer):
+    def __init__(self, address: tuple[str, int], more: More) -> None:
+        super().__init__(address, _Handler)
+        self.more = more
+
+
+def watch_scheduler() -> None:
     threading.Thread(target=SchedulerWatch().run, daemon=True, name="watch").start()
+
+
+def cannot_listen(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"TUNERY_HEALTH_ADDRESS: nobody can listen at {get_settings().health_address}: {reason}."
+
+
+def serve(address: str | None, more: More = bytes) -> ThreadingHTTPServer | None:
+    """If there is an address, serve the checks and the metrics there, in daemon threads. Raises `OSError`."""
     if address is None:
         return None
     host, _, port = address.rpartition(":")
-    server = ThreadingHTTPServer((host.strip("[]"), int(port)), _Handler)
+    server = _Server((host.strip("[]"), int(port)), more)
     threading.Thread(target=server.serve_forever, daemon=True, name="health").start()
     return server

@@ -22,12 +22,15 @@ from shared.datasets.storage import store
 from shared.db.times import utc_now
 from shared.jobs.thinning import thin_metrics
 from shared.key_rotation.startup_check import check_keys_of_server
-from shared.log import set_up_logging
+from shared.log import set_up_logging, stop_with
+from shared.metrics import exposition
+from shared.metrics.instruments import SWEEP_SECONDS
 from shared.notifications import service as notifications
 from shared.projects.models import Credential
 from shared.projects.service import default_credential
 from shared.settings import get_settings
 from shared.webhooks import upkeep
+from worker.runtime import gauges, health
 from worker.runtime.sweep import sweep
 
 NOTE_INTERVAL_SECONDS = 5.0  # between two notes in `sweeps`, by which health checks see that the scheduler runs
@@ -45,6 +48,11 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    exposition.introduce("beat")
+    try:
+        health.serve(get_settings().health_address, gauges.Gathered().text)
+    except OSError as error:
+        stop_with(health.cannot_listen(error))
     log.info("the scheduler has started")
     scheduler = Scheduler()
     while not stop.wait(get_settings().sweep_every.total_seconds()):
@@ -61,8 +69,10 @@ class Scheduler:
 
     def run_round(self) -> None:
         """Never raises. A trouble that lasts is logged when it begins and when it is over."""
+        began, outcome = time.monotonic(), "failed"
         try:
             self._run()
+            outcome = "done"
         except OperationalError as error:
             self._log_trouble("Postgres cannot be reached: the sweep is repeated", reason=str(error.orig))
         except ProgrammingError as error:
@@ -78,6 +88,8 @@ class Scheduler:
             ):  # without Redis a sweep does not reach Postgres
                 log.info("the sweep succeeds again")
                 self._trouble = None
+        finally:
+            SWEEP_SECONDS.labels(outcome).observe(time.monotonic() - began)
 
     def _run(self) -> None:
         sweep()

@@ -16,9 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sqlmodel import Session
 from structlog import get_logger
 
+from shared.db.tables import DueTable, OwnedDue
 from shared.db.times import utc_now
+from shared.projects.models import Credential
 from worker.runtime.errors import NotNow
 
 log = get_logger(__name__)
@@ -155,6 +158,14 @@ def share(slots: int) -> None:
 def wait_for_slot(project_id: str) -> None:
     if _shares is not None:
         _shares.wait_for_slot(project_id)
+
+
+def owner_of(session: Session, row: DueTable | OwnedDue) -> str:
+    """The project whose share of the slots a step takes: the row's, or that of the account that the row is about."""
+    project_id: str | None = getattr(row, "project_id", None)
+    if project_id is None and (credential_id := getattr(row, "credential_id", None)) is not None:
+        project_id = session.get_one(Credential, credential_id).project_id
+    return project_id or ""
 
 
 def take_slot(project_id: str, *, is_heavy: bool = False) -> None:

@@ -17,8 +17,9 @@ from shared.db.claims import claim, release, renew, still_held
 from shared.db.row_security import limit_to_project
 from shared.db.tables import DueTable, OwnedDue
 from shared.db.times import utc_now
-from shared.projects.models import Credential
+from shared.metrics.instruments import STEP_SECONDS, StepOutcome
 from shared.settings import get_settings
+from shared.telemetry import spans
 from worker.runtime import heartbeat, shares
 from worker.runtime.errors import LeaseLost, NotNow, StepError
 
@@ -65,10 +66,7 @@ class Lease(Generic[Row]):
         self._next = time.monotonic() + LEASE_RENEWAL_SECONDS
 
     def renew(self, note: Callable[[Session, Row], None] | None = None) -> None:
-        """Extend the lease. `note` can write the step's progress in the same transaction.
-
-        Raises `LeaseLost` if the lease has run out.
-        """
+        """Extend the lease, or raise `LeaseLost`. `note` can write the step's progress in the same transaction."""
         if time.monotonic() < self._next:
             return
         with transaction(_project_of(self._claimed)) as session:
@@ -106,6 +104,17 @@ def _is_due(model: type[Row], id: str) -> bool:
 
 def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> bool:
     """Run one step of the row matching `which` that has been due longest. Returns whether a row could be claimed."""
+    began = time.monotonic()
+    with spans.step(str(step.model.__tablename__)):
+        if (outcome := _run_one(step, which)) is not None:
+            spans.describe({"tunery.outcome": outcome})
+    if outcome is not None:
+        STEP_SECONDS.labels(step.model.__tablename__, outcome).observe(time.monotonic() - began)
+    return outcome is not None
+
+
+def _run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> StepOutcome | None:
+    """How the step ended; None if no row could be claimed."""
     claimed: Row | None = None
     id = ""
     try:
@@ -113,33 +122,40 @@ def run_one(step: Step[Row, Plan, Answer], which: ColumnElement[bool]) -> bool:
             row = claim(session, step.model, which, get_settings().lease)
             id = row.id if row is not None else ""
             plan = _plan(session, step, row) if row is not None else None
-        claimed = row
-        if claimed is None or plan is None:
-            return claimed is not None
+        if (claimed := row) is None or plan is None:
+            spans.compare(row)
+            return None if row is None else StepOutcome.NO_CALL
         with heartbeat.received_by(Lease(claimed).renew):
             answer = _call(step, plan)
-        with transaction(_project_of(claimed)) as session:
-            held = still_held(session, claimed)
-            if held is None:
-                log.warning("the lease ran out: the answer is dropped", row=id)
-                return True
-            was_woken = held.enqueued_at != claimed.enqueued_at
-            step.record(session, held, plan, answer)
-            if was_woken and held.due_at is not None:
-                held.due_at = utc_now()  # of what came during the call, the step may have seen nothing
-            enqueue_if_due(session, held)
+        record(step, claimed, plan, answer)
+        return StepOutcome.CALL_FAILED if isinstance(answer, StepError) else StepOutcome.DONE
     except NotNow as later:
         if later.until is not None:
             _put_off(step, id, later.until)
         if isinstance(later, shares.NoSlot):
             time.sleep(shares.PATIENCE_SECONDS)  # else thousands of due rows would be claimed in vain, round and round
+        return StepOutcome.PUT_OFF
     except LeaseLost:
-        log.warning("the lease ran out: the step stops", row=id)
+        log.warning("the lease ran out: the step stops, or its answer is dropped", row=id)
+        return StepOutcome.LEASE_LOST
     except Exception as error:
-        _record_failure(step, id, claimed, error)
+        record_failure(step, id, claimed, error)
+        return StepOutcome.FAILED
     finally:
         shares.leave_slot()
-    return True
+
+
+def record(step: Step[Row, Plan, Answer], claimed: Row, plan: Plan, answer: Answer | StepError) -> None:
+    """Write the answer of a claimed row's call. Raises `LeaseLost`."""
+    with transaction(_project_of(claimed)) as session:
+        if (held := still_held(session, claimed)) is None:
+            raise LeaseLost
+        was_woken = held.enqueued_at != claimed.enqueued_at
+        step.record(session, held, plan, answer)
+        spans.compare(held)
+        if was_woken and held.due_at is not None:
+            held.due_at = utc_now()  # of what came during the call, the step may have seen nothing
+        enqueue_if_due(session, held)
 
 
 def _project_of(row: DueTable | OwnedDue) -> str | None:
@@ -147,22 +163,16 @@ def _project_of(row: DueTable | OwnedDue) -> str | None:
     return getattr(row, "project_id", None)
 
 
-def _owner_of(session: Session, row: DueTable | OwnedDue) -> str:
-    """The project whose share of the slots a step takes: the row's, or that of the account that the row is about."""
-    if (credential_id := getattr(row, "credential_id", None)) is not None and _project_of(row) is None:
-        row = session.get_one(Credential, credential_id)
-    return _project_of(row) or ""
-
-
 def _plan(session: Session, step: Step[Row, Plan, Answer], row: Row) -> Plan | None:
     """Plan the step. The claim saw the rows of all projects; from here on only the row's own project is visible."""
+    spans.claimed(row)
     if (project_id := _project_of(row)) is not None:
         limit_to_project(session, project_id)
     if row.failures > get_settings().max_step_failures:
         log.error("the steps of this row keep failing: it is given up", row=row.id, failures=row.failures)
         step.give_up(session, row)
         return None
-    shares.take_slot(owner := _owner_of(session, row))
+    shares.take_slot(owner := shares.owner_of(session, row))
     plan = step.plan(session, row)
     if plan is not None and step.is_heavy(plan):
         shares.take_slot(owner, is_heavy=True)
@@ -173,6 +183,7 @@ def _call(step: Step[Row, Plan, Answer], plan: Plan) -> Answer | StepError:
     try:
         return step.call(plan)
     except StepError as error:
+        spans.describe({}, error=error.code)
         return error
     except FileNotFoundError:  # bytes that a row promises are gone: a fault of ours, which waiting does not mend
         raise
@@ -191,25 +202,17 @@ def enqueue_if_due(session: Session, row: DueTable | OwnedDue) -> None:
 def _put_off(step: Step[Row, Plan, Answer], id: str, until: datetime) -> None:
     """Delay a row that nobody holds. The failure that claiming counts is taken back."""
     with transaction() as session:
-        row = claim(session, step.model, col(step.model.id) == id, timedelta())
-        if row is not None:
+        if (row := claim(session, step.model, col(step.model.id) == id, timedelta())) is not None:
             row.due_at, row.failures = until, row.failures - 1
 
 
-def internal_error(ended: str, id: str) -> str:
-    """The sentence for a row that was given up. An operator finds its log lines by the row's and the task's id."""
-    task_id = structlog.contextvars.get_contextvars().get("task_id")
-    reference = f"{id} (task {task_id})" if task_id else id
-    return f"An internal error ended {ended}; the log has the reason. Give your operator the id {reference}"
-
-
-def _record_failure(step: Step[Row, Plan, Answer], id: str, claimed: Row | None, error: Exception) -> None:
-    """Log what a step has raised, and schedule it again. Without the schema nothing can be recorded: the sweep, which
-    says so, enqueues the row once the schema is there."""
+def record_failure(step: Step[Row, Plan, Answer], id: str, claimed: Row | None, error: Exception) -> None:
+    """Log what a step has raised, and schedule it again; without the schema, the sweep does that once it is there."""
     if isinstance(error, ProgrammingError) and lacks_migrations(error):
         log.warning(f"{NOT_MIGRATED}; the step is repeated after it", row=id)
         return
     log.error("the step failed", row=id, exc_info=error)
+    spans.describe({}, error=type(error).__name__)
     _postpone(step, id, claimed)
 
 
@@ -219,9 +222,8 @@ def _postpone(step: Step[Row, Plan, Answer], id: str, claimed: Row | None) -> No
     `claimed` is None when the plan raised: that rolled the claim and its count back, so the row is claimed once more.
     """
     with transaction() as session:
-        row = still_held(session, claimed) if claimed is not None else None
-        row = row or claim(session, step.model, col(step.model.id) == id, timedelta())
-        if row is not None:
+        held = claimed and still_held(session, claimed)
+        if (row := held or claim(session, step.model, col(step.model.id) == id, timedelta())) is not None:
             row.due_at, row.enqueued_at = utc_now() + backoff(row.failures), None
 
 
@@ -232,8 +234,7 @@ def backoff(count: int, retry_after: timedelta | None = None) -> timedelta:
     """
     settings = get_settings()
     wait = min(settings.retry_cap, settings.retry_base * 2.0 ** min(count, 20))
-    asked_for = min(retry_after or timedelta(), MAX_RETRY_AFTER)
-    return max(wait * (0.8 + 0.4 * secrets.randbelow(1001) / 1000), asked_for)
+    return max(wait * (0.8 + 0.4 * secrets.randbelow(1001) / 1000), min(retry_after or timedelta(), MAX_RETRY_AFTER))
 
 
 def try_again(row: DueTable | OwnedDue, error: StepError) -> None:

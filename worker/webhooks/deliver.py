@@ -12,7 +12,9 @@ from standardwebhooks import Webhook
 
 from shared.broker.queue import Task, enqueue
 from shared.db.times import utc_now
+from shared.metrics.instruments import DELIVERY_SECONDS, STEP_SECONDS, StepOutcome
 from shared.settings import get_settings
+from shared.telemetry import spans
 from shared.version import VERSION
 from shared.webhooks import outcomes
 from shared.webhooks import service as webhooks
@@ -20,9 +22,11 @@ from shared.webhooks.deliveries import body_of
 from shared.webhooks.models import FailureReason, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookEvent
 from worker.net import http_client
 from worker.net.retry_after import retry_after
-from worker.runtime.errors import NotNow, StepError
-from worker.runtime.steps import Step, log, run_one
+from worker.runtime.errors import LeaseLost, NotNow, StepError
+from worker.runtime.steps import Step, log, record, record_failure, run_one
+from worker.webhooks import usual
 from worker.webhooks.concurrency import ConcurrencySlots
+from worker.webhooks.usual import Plan
 
 USER_AGENT = f"Tunery/{VERSION} (webhooks)"
 MAX_ANSWER_BYTES_KEPT = 2048
@@ -39,13 +43,15 @@ def deliver(endpoint_id: str) -> None:
 
     If the endpoint has no free concurrency slot, returns: a running delivery checks again when it releases one.
     """
-    stop_at, which = time.monotonic() + MAX_SECONDS_PER_TASK, col(WebhookDelivery.endpoint_id) == endpoint_id
+    stop_at, project_id = time.monotonic() + MAX_SECONDS_PER_TASK, ""
     if slots.is_full(endpoint_id):
         return
     for number in count(1):
         visit = Visit()
         try:
-            run_one(replace(attempt, plan=visit.plan), which)
+            if not (project_id and _deliver_usual(visit, project_id)):
+                of_endpoint = col(WebhookDelivery.endpoint_id) == endpoint_id
+                run_one(replace(attempt, plan=visit.plan), _of_project(project_id) if project_id else of_endpoint)
         finally:
             visit.end()
         if visit.found_nothing_to_do():
@@ -55,7 +61,7 @@ def deliver(endpoint_id: str) -> None:
             enqueue(Task.DELIVER_WEBHOOKS, visit.endpoint_id, visit.project_id)
         if is_over:
             return
-        which = _of_project(visit.project_id)
+        project_id = visit.project_id
 
 
 def _of_project(project_id: str) -> ColumnElement[bool]:
@@ -72,13 +78,6 @@ def _of_project(project_id: str) -> ColumnElement[bool]:
 
 
 @dataclass(frozen=True)
-class Plan:
-    delivery: WebhookDelivery
-    event: WebhookEvent
-    endpoint: WebhookEndpoint
-
-
-@dataclass(frozen=True)
 class Outcome:
     attempt: WebhookAttempt
     retry_after: timedelta | None
@@ -92,11 +91,15 @@ class Visit:
         self._has_slot = False
 
     def plan(self, session: Session, delivery: WebhookDelivery) -> Plan | None:
+        self.take_slot(delivery)
+        return _plan(session, delivery)
+
+    def take_slot(self, delivery: WebhookDelivery) -> None:
+        """Raises `NotNow` if none is free."""
         self.project_id, self.endpoint_id = delivery.project_id, delivery.endpoint_id
         self._has_slot = slots.acquire(self.project_id, self.endpoint_id)
         if not self._has_slot:
             raise NotNow
-        return _plan(session, delivery)
 
     def end(self) -> None:
         if self._has_slot:
@@ -105,6 +108,37 @@ class Visit:
     def found_nothing_to_do(self) -> bool:
         """Nothing was due, or no slot is free: one that was released meanwhile could leave this delivery unseen."""
         return not self._has_slot and not (self.project_id and slots.is_free(self.project_id, self.endpoint_id))
+
+
+def _deliver_usual(visit: Visit, project_id: str) -> bool:
+    """Deliver what is due first, if nothing about it is unusual; false if that is left to a step."""
+    began = time.monotonic()
+    with spans.step(WebhookDelivery.__tablename__):
+        try:
+            plan = usual.claim(project_id, slots.full_endpoints(), visit.take_slot)
+        except NotNow:
+            return True
+        if plan is None:
+            return False
+        spans.claimed(plan.delivery)
+        outcome = _send(plan)
+    STEP_SECONDS.labels(WebhookDelivery.__tablename__, outcome).observe(time.monotonic() - began)
+    return True
+
+
+def _send(plan: Plan) -> StepOutcome:
+    delivery = plan.delivery
+    try:
+        outcome = _call(plan)
+        if outcome.attempt.error is not None or not usual.record_success(delivery, outcome.attempt):
+            record(attempt, delivery, plan, outcome)
+    except LeaseLost:
+        log.warning("the lease ran out: the answer is dropped", row=delivery.id)
+        return StepOutcome.LEASE_LOST
+    except Exception as error:
+        record_failure(attempt, delivery.id, delivery, error)
+        return StepOutcome.FAILED
+    return StepOutcome.DONE
 
 
 def _plan(session: Session, delivery: WebhookDelivery) -> Plan | None:
@@ -125,7 +159,7 @@ def _plan(session: Session, delivery: WebhookDelivery) -> Plan | None:
 def _call(plan: Plan) -> Outcome:
     began, started = utc_now(), time.monotonic()
     body = body_of(plan.event, plan.delivery.is_full)
-    headers = _headers(plan, body)
+    headers = _headers(plan, body) | spans.headers()
     made = WebhookAttempt(
         created_at=began,
         project_id=plan.delivery.project_id,
@@ -147,9 +181,26 @@ def _call(plan: Plan) -> Outcome:
         made.response_body = _text(response.body[:MAX_ANSWER_BYTES_KEPT])
         made.error = None if 200 <= response.status < 300 else f"HTTP {response.status}"
         asked_for = retry_after(dict(response.headers).get("retry-after", ""))
-    made.duration_ms, made.finished_at = round((time.monotonic() - started) * 1000), utc_now()
+    seconds = time.monotonic() - started
+    DELIVERY_SECONDS.labels(made.response_status or "no answer").observe(seconds)
+    made.duration_ms, made.finished_at = round(seconds * 1000), utc_now()
     slots.record_answer(plan.endpoint.id, succeeded=made.error is None)
+    _tell(plan, made)
     return Outcome(made, asked_for)
+
+
+def _tell(plan: Plan, made: WebhookAttempt) -> None:
+    error = None if made.error is None else "not delivered"
+    noted = {"tunery.endpoint": plan.endpoint.id, "tunery.status": made.response_status or "no answer"}
+    spans.describe(noted, error=error)
+    log.info(
+        "webhook attempt",
+        delivery=plan.delivery.id,
+        endpoint=plan.endpoint.id,
+        status=made.response_status,
+        error=made.error,
+        duration_ms=made.duration_ms,
+    )
 
 
 def _text(body: bytes) -> str:
@@ -174,14 +225,6 @@ def _record(session: Session, delivery: WebhookDelivery, plan: Plan, outcome: Ou
     if isinstance(outcome, StepError):
         raise outcome  # `_call` turns every failure of the receiver into an `Outcome`
     made = outcome.attempt
-    log.info(
-        "webhook attempt",
-        delivery=delivery.id,
-        endpoint=plan.endpoint.id,
-        status=made.response_status,
-        error=made.error,
-        duration_ms=made.duration_ms,
-    )
     if plan.event.is_test:
         session.add(made)
         outcomes.finish(delivery, FailureReason.TEST if made.error else None)

@@ -18,11 +18,12 @@ _limiter = anyio.CapacityLimiter(4)  # parts are drawn beside other requests, no
 
 
 class Shown(NamedTuple):
-    """What a stream shows: the same for all streams of a project with this address, for this kind of key."""
+    """What a stream shows: the same for all streams of a project with this address, for keys with the same rights."""
 
     project_id: str
     address: str
     is_admin: bool
+    scopes: frozenset[str]
 
 
 class Drawing:
@@ -34,16 +35,27 @@ class Drawing:
         self._may_begin_at = 0.0
 
     async def next(self, draw: Draw) -> tuple[str, bool]:
-        """Return what is drawn from now on; nothing that was read before this call. One begins each second at most."""
+        """Return what is drawn from now on; nothing that was read before this call.
+
+        One begins each second at most, and as long after the one before as that took: a heavy part draws half the time.
+        """
         if self._next is None:
             self._next = asyncio.create_task(self._draw(draw))
         return await asyncio.shield(self._next)  # whoever leaves does not take it from the others
 
     async def _draw(self, draw: Draw) -> tuple[str, bool]:
-        await anyio.sleep(max(0.0, self._may_begin_at - time.monotonic()))
-        async with self._turn:
-            self._next, self._may_begin_at = None, time.monotonic() + LEAST_SECONDS_BETWEEN
-            return await anyio.to_thread.run_sync(draw, limiter=_limiter)
+        while True:
+            await anyio.sleep(max(0.0, self._may_begin_at - time.monotonic()))
+            async with self._turn:
+                begun = time.monotonic()
+                if begun < self._may_begin_at:  # the drawing before ended while this one waited for the turn
+                    continue
+                self._next = None
+                try:
+                    return await anyio.to_thread.run_sync(draw, limiter=_limiter)
+                finally:
+                    ended = time.monotonic()
+                    self._may_begin_at = max(begun + LEAST_SECONDS_BETWEEN, ended + (ended - begun))
 
 
 _drawings: WeakValueDictionary[Shown, Drawing] = WeakValueDictionary()  # each as long as a stream shows it

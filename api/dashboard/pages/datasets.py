@@ -5,16 +5,18 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import anyio.to_thread
-from fastapi import APIRouter, Form, Query
+from fastapi import Form, Query
 from sqlmodel import col
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.auth.deps import After, CallerDep
 from api.auth.scopes import scope
+from api.dashboard.sent_once import made_by_form
 from api.dashboard.snippets import calls
 from api.dashboard.view import View, ViewDep, redirect, show
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from api.routes import datasets as api
 from api.routes import files
 from shared.datasets import collection
@@ -28,12 +30,13 @@ from shared.db.pages import Page
 from shared.errors import Invalid, NotFound, QuotaExceeded, ServiceError
 from shared.jobs import dataset_views
 from shared.jobs import service as jobs
+from shared.jobs.elsewhere import estimates, suitability
 from shared.jobs.models import Job
 from shared.jobs.schemas import JobPublic
 
-router = APIRouter(prefix=f"{DASHBOARD}/datasets", include_in_schema=False, dependencies=[scope("files")])
+router = Router(prefix=f"{DASHBOARD}/datasets", include_in_schema=False, dependencies=[scope("files")])
 UPLOAD = f"{DASHBOARD}/datasets/upload"  # its body may be as large as a file
-SHOWN, SHOWN_PROBLEMS, SHOWN_EXAMPLES, SHOWN_JOBS, COMPARABLE = 25, 10, 3, 20, 50
+SHOWN, SHOWN_PROBLEMS, SHOWN_EXAMPLES, SHOWN_JOBS, COMPARABLE, SHOWN_ESTIMATES = 25, 10, 3, 20, 50, 10
 Status = Literal["", "uploaded", "processed", "error"]
 Text = Annotated[str, Query(max_length=128)]
 
@@ -157,6 +160,31 @@ def _snippets(view: View, dataset_id: str) -> dict[str, str]:
     return calls(view.request, "GET", address, f'client.get("{address}", cast_to=dict)')
 
 
+@router.get("/{dataset_id}/elsewhere")
+def list_dataset_providers(view: ViewDep, dataset_id: str) -> Response:
+    """Show at which providers a job on the dataset can run, and where it would cost least."""
+    session, caller = view.session, view.caller
+    dataset = collection.get_dataset(session, caller.project_id, dataset_id)
+    values: dict[str, Any] = {"providers": [], "estimates": [], "count": 0, "refusal": None}
+    try:
+        values["providers"] = suitability.providers_of(session, caller.project_id, caller.model_rule, dataset_id, None)
+        found = estimates.everywhere(session, caller.project_id, caller.model_rule, dataset_id)
+        values |= {"estimates": found[:SHOWN_ESTIMATES], "count": len(found)}
+    except Invalid as error:
+        values["refusal"] = error.message
+    looking, estimating = (
+        calls(view.request, "GET", path, f'print(client.get("{path}", cast_to=dict))')
+        for path in (f"/datasets/{dataset_id}/providers", f"/datasets/{dataset_id}/estimate")
+    )
+    return view.page(
+        "elsewhere/dataset.html",
+        dataset=collection.show(session, dataset),
+        snippets=looking,
+        estimating=estimating,
+        **values,
+    )
+
+
 @router.get("/{dataset_id}/valid.jsonl")
 def retrieve_valid_lines(caller: CallerDep, dataset_id: str) -> Response:
     """Download the lines that are right."""
@@ -172,12 +200,20 @@ def retrieve_file_content(view: ViewDep, dataset_id: str) -> Response:
 
 
 @router.post("/{dataset_id}/split")
-def create_dataset(view: ViewDep, dataset_id: str, percent: Annotated[int, Form(ge=1, le=90)] = 10) -> Response:
+def create_dataset(
+    view: ViewDep,
+    dataset_id: str,
+    percent: Annotated[int, Form(ge=1, le=90)] = 10,
+    form_id: Annotated[str, Form(max_length=64)] = "",
+) -> Response:
     """Split a dataset into one for training and one for validation."""
     new = DatasetCreate(file_id=dataset_id, split=Split(fraction=percent / 100))
     try:
         with view.session.begin_nested():
-            collection.create(view.session, view.caller.project_id, new, None)
+            made_by_form(
+                *(view, view.caller.key_id, form_id, percent),
+                lambda: collection.create(view.session, view.caller.project_id, new, None).id,
+            )
     except (Invalid, QuotaExceeded) as error:
         return _page(view, dataset_id, refusal=error.message, status=error.status)
     return redirect(f"/datasets/{dataset_id}")

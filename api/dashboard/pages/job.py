@@ -3,7 +3,7 @@
 import json
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,9 +13,10 @@ from api.auth.scopes import scope
 from api.dashboard import charts, job_facts, rendering
 from api.dashboard.forms import FormDep
 from api.dashboard.live import parts
-from api.dashboard.sent_once import job_of_form, new_form_id
+from api.dashboard.sent_once import made_by_form, new_form_id
 from api.dashboard.view import View, ViewDep, redirect
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from api.routes.jobs import retrieve_job_result
 from api.streams.feed import poller
 from api.streams.wire import EventStream, presented_by
@@ -25,7 +26,7 @@ from shared.jobs import service as jobs
 from shared.jobs.models import Job, JobRequest
 from shared.jobs.schemas import JobCreate
 
-router = APIRouter(prefix=f"{DASHBOARD}/jobs/{{job_id}}", include_in_schema=False, dependencies=[scope("jobs")])
+router = Router(prefix=f"{DASHBOARD}/jobs/{{job_id}}", include_in_schema=False, dependencies=[scope("jobs")])
 _Log = Annotated[bool, Query()]
 _Smoothing = Annotated[float, Query(ge=0, lt=1)]
 
@@ -33,10 +34,11 @@ _Smoothing = Annotated[float, Query(ge=0, lt=1)]
 @router.get("")
 def show_job(view: ViewDep, job_id: str, log: _Log = False, smooth: _Smoothing = 0.0) -> Response:
     """Show a job."""
-    found = job_facts.values(view.session, view.caller.project_id, job_id)
+    found = job_facts.values(view.session, view.caller, job_id)
     return view.page(
         "jobs/job.html",
         **found,
+        **job_facts.deliveries_of(view, job_id),
         is_whole=True,
         settings=job_facts.settings(found["job"]),
         snippets=job_facts.calls(view.request, job_id),
@@ -53,14 +55,14 @@ async def stream_job(request: Request, caller: CallerDep, job_id: str) -> Respon
 
     def draw() -> tuple[str, bool]:
         with transaction(caller.project_id) as session:
-            found = job_facts.values(session, caller.project_id, job_id)
+            found = job_facts.values(session, caller, job_id)
             return rendering.render(request, "jobs/_job.html", is_whole=False, **found), found["job"].status.is_final
 
     job = await run_in_threadpool(_read, caller.project_id, job_id)
 
     async def blocks() -> parts.Blocks:
         with poller.follow(job, presented_by(request)) as cursor:
-            async for block in parts.drawn(request, caller.project_id, cursor, draw, news=parts.event("metrics")):
+            async for block in parts.drawn(request, caller, cursor, draw, news=parts.event("metrics")):
                 yield block
 
     return EventStream(blocks(), caller)
@@ -95,6 +97,14 @@ def show_points(view: ViewDep, job_id: str) -> Response:
     return view.part("jobs/_points.html", points=found.points, total=found.total_points)
 
 
+@router.get("/deliveries")
+def show_deliveries(view: ViewDep, job_id: str) -> Response:
+    """Return the deliveries of the events about the job."""
+    view.caller.check("webhooks:read")
+    job = job_facts.find(view.session, view.caller.project_id, job_id)
+    return view.part("jobs/_deliveries.html", job=job, is_part=True, **job_facts.deliveries_of(view, job_id))
+
+
 @router.post("/cancel")
 def cancel_job(view: ViewDep, job_id: str) -> Response:
     """Cancel the job."""
@@ -121,7 +131,9 @@ def _request(view: View, job_id: str, request: JobRequest) -> Response:
 @router.post("/again")
 def create_job(view: ViewDep, job_id: str, form: FormDep) -> Response:
     """Create a job like this one."""
-    made = job_of_form(
-        view, form.text("form_id"), None, lambda: jobs.create(view.session, view.caller, JobCreate(from_job=job_id))
+    new = JobCreate(from_job=job_id)
+    made = made_by_form(
+        *(view, view.caller.key_id, form.text("form_id"), None),
+        lambda: jobs.create(view.session, view.caller, new).id,
     )
     return redirect(f"/jobs/{made}")

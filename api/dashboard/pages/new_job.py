@@ -7,19 +7,18 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends
-from sqlmodel import Session
+from fastapi import Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.auth.scopes import scope
 from api.dashboard import job_draft
 from api.dashboard.job_draft import Draft
-from api.dashboard.sent_once import job_of_form, new_form_id
+from api.dashboard.sent_once import made_by_form, new_form_id
 from api.dashboard.snippets import calls
 from api.dashboard.view import View, ViewDep, redirect
 from api.http.pages import DASHBOARD
-from api.routes.datasets import estimate_dataset
+from api.http.router import Router
 from shared.budgets import limits
 from shared.datasets import collection
 from shared.datasets.sources import Split
@@ -28,13 +27,14 @@ from shared.db.owned import get_owned
 from shared.errors import Invalid, NotFound, ServiceError
 from shared.jobs import model_list, tuned_models
 from shared.jobs import service as jobs
+from shared.jobs.elsewhere import estimates
 from shared.jobs.models import Job
 from shared.projects import credentials
 from shared.projects.credentials import Account
 from shared.providers.dialects import Dialect
 from shared.providers.options import OPTIONS
 
-router = APIRouter(prefix=f"{DASHBOARD}/jobs/new", include_in_schema=False, dependencies=[scope("jobs")])
+router = Router(prefix=f"{DASHBOARD}/jobs/new", include_in_schema=False, dependencies=[scope("jobs")])
 OFFERED = 100  # datasets and models in a list; the id of any other can be in the address
 SHARE_FOR_VALIDATION = 0.1
 
@@ -68,8 +68,9 @@ def create_job(view: ViewDep, form: FormDep) -> Response:
     draft = form.draft
     try:
         with view.session.begin_nested():
-            made = job_of_form(
-                view, form.id, draft, lambda: jobs.create(view.session, view.caller, _request(view, draft))
+            made = made_by_form(
+                *(view, view.caller.key_id, form.id, draft),
+                lambda: jobs.create(view.session, view.caller, _request(view, draft)).id,
             )
     except ServiceError as error:
         return _page(view, draft, error, status=error.status)
@@ -104,6 +105,7 @@ def _page(view: View, draft: Draft, error: ServiceError | None = None, *, status
         "at": field,
         "datasets": _datasets(view),
         "dataset": None,
+        "providers": [],
         "form_id": new_form_id(),
     }
     if draft["training_file"]:
@@ -128,12 +130,16 @@ def _datasets(view: View) -> list[DatasetPublic]:
 def _chosen(view: View, draft: Draft) -> dict[str, Any]:
     """What is shown once there is a training file: its check, what can be chosen, and the estimate."""
     dataset = collection.get_dataset(view.session, view.caller.project_id, draft["training_file"])
+    providers = _providers(view, draft["model"])
+    if draft["provider"] not in providers:  # it was chosen for another model, or there is no choice
+        draft["provider"] = ""
     estimate, reason = _estimate(view, draft) if draft["model"] else (None, None)
     return {
         "dataset": collection.show(view.session, dataset),
         "models": _models(view),
         "methods": job_draft.METHODS,
-        "options": _options(view.session, view.caller.project_id, draft["model"]),
+        "providers": providers,
+        "options": _options(view, draft),
         "estimate": estimate,
         "no_estimate": reason,
         "spend_limit": limits.if_any(limits.get_spend_limit, view.session, view.caller.project_id),
@@ -148,11 +154,19 @@ def _models(view: View) -> list[str]:
     return [each.id for each in model_list.list_models(view.session, view.caller.project_id, OFFERED)[:OFFERED]]
 
 
+def _providers(view: View, model: str) -> list[str]:
+    """The providers to choose from, that of new jobs first; none where only one offers the model."""
+    accounts = credentials.usable_by(view.session, view.caller.project_id)
+    offering = tuned_models.providers_of(accounts).get(model, [])
+    return offering if len(offering) > 1 else []
+
+
 def _estimate(view: View, draft: Draft) -> tuple[EstimatePublic | None, str | None]:
     method: Any = draft["method"] if draft["method"] in job_draft.METHODS else None
     try:
         epochs = job_draft.epochs(draft)
-        return estimate_dataset(view.session, view.caller, draft["training_file"], draft["model"], method, epochs), None
+        asked = (draft["training_file"], draft["model"], method, epochs, draft["provider"] or None)
+        return estimates.of_model(view.session, view.caller.project_id, *asked), None
     except Invalid as error:
         return None, error.message
 
@@ -167,18 +181,21 @@ class Offered:
     must_be: str
 
 
-def _dialect(session: Session, project_id: str, model: str) -> Dialect:
+def _dialect(view: View, draft: Draft) -> Dialect:
     """The dialect of the account that a job on this model would go to."""
+    session, project_id, model = view.session, view.caller.project_id, draft["model"]
     if model:
         try:
-            return Account.of(tuned_models.account_to_tune(session, project_id, model)).dialect
-        except NotFound:
+            return Account.of(
+                tuned_models.account_to_tune(session, project_id, model, draft["provider"] or None)
+            ).dialect
+        except (NotFound, Invalid):
             pass
     return Account.of(credentials.usable_by(session, project_id)[0]).dialect
 
 
-def _options(session: Session, project_id: str, model: str) -> list[Offered]:
-    known = OPTIONS[_dialect(session, project_id, model)]
+def _options(view: View, draft: Draft) -> list[Offered]:
+    known = OPTIONS[_dialect(view, draft)]
     return [
         Offered(
             name, job_draft.kind_of(option), [str(each) for each in getattr(option, "known", ())], option.sentence()
@@ -190,7 +207,7 @@ def _options(session: Session, project_id: str, model: str) -> list[Offered]:
 def _request(view: View, draft: Draft) -> Any:
     job_draft.check_storable(draft)
     like = get_owned(view.session, Job, draft["from_job"], view.caller.project_id) if draft["from_job"] else None
-    options = OPTIONS[_dialect(view.session, view.caller.project_id, draft["model"])]
+    options = OPTIONS[_dialect(view, draft)]
     return job_draft.request(draft, options, like)
 
 

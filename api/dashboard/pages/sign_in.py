@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Query
+from fastapi import Form, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,13 +15,14 @@ from api.dashboard.session import cookie, links
 from api.dashboard.session.middleware import MAX_WANTED, WANTED
 from api.dashboard.view import AdminViewDep, redirect
 from api.http.pages import DASHBOARD, ENTER, SIGN_IN, SIGN_IN_LINKS
+from api.http.router import Router
 from shared.projects import callers
 from shared.projects import service as projects
 from shared.projects.callers import AdminCaller
 
 PROJECTS_PER_PAGE = 50
-router = APIRouter(include_in_schema=False)
-for_admins = APIRouter(prefix=f"{DASHBOARD}/projects", include_in_schema=False, dependencies=[admin_scope("projects")])
+router = Router(include_in_schema=False)
+for_admins = Router(prefix=f"{DASHBOARD}/projects", include_in_schema=False, dependencies=[admin_scope("projects")])
 _Next = Annotated[str, Query(max_length=MAX_WANTED, alias="next")]
 
 

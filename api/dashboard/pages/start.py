@@ -1,6 +1,5 @@
 """The page that opens first: what runs, waits and has failed, what was spent, and the first lines for a newcomer."""
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -8,6 +7,7 @@ from api.auth.scopes import scope
 from api.dashboard import snippets
 from api.dashboard.view import View, ViewDep
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from shared.db.owned import list_owned
 from shared.jobs import model_list
 from shared.jobs.model_list import ModelLine
@@ -15,7 +15,7 @@ from shared.jobs.models import Job
 from shared.jobs.schemas import JobPublic
 from shared.overview import own_project
 
-router = APIRouter(prefix=DASHBOARD, include_in_schema=False, dependencies=[scope("jobs")])
+router = Router(prefix=DASHBOARD, include_in_schema=False, dependencies=[scope("jobs")])
 NEWEST = 8
 MODELS_THAT_END = 5
 

@@ -24,14 +24,16 @@
     }
   };
 
-  let isWaiting = false;
-  const drawLive = () => {
-    if (isWaiting) return;
-    isWaiting = true;
-    setTimeout(() => {
-      isWaiting = false;
-      document.querySelectorAll("[data-chart][data-live]").forEach(draw);
-    }, 2000);
+  let isDrawing = false, hasNews = false;
+  const drawLive = async () => {
+    hasNews = true;
+    if (isDrawing) return;
+    for (isDrawing = true; hasNews; ) {
+      await new Promise((go) => setTimeout(go, 2000));
+      hasNews = false;
+      await Promise.allSettled([...document.querySelectorAll("[data-chart][data-live]")].map(draw));
+    }
+    isDrawing = false;
   };
 
   document.querySelectorAll("[data-chart]").forEach(draw);

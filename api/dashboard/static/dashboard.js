@@ -54,4 +54,11 @@
     if ([401, 403, 404].includes(event.detail.status)) location.reload();
   });
   document.addEventListener("tunery:gone", () => location.reload());
+
+  // Who signs out in one tab is signed out in all tabs of this browser, and in what its Back button shows.
+  if (new URLSearchParams(location.search).get("reason") === "signed-out") localStorage.setItem("tunery-signed-out", Date.now());
+  addEventListener("storage", (event) => {
+    if (event.key === "tunery-signed-out" && document.querySelector("nav.pages")) location.reload();
+  });
+  addEventListener("pageshow", (event) => event.persisted && location.reload());
 })();

@@ -3,11 +3,12 @@
 from enum import StrEnum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from sqlmodel import col
 
 from api.auth.deps import After, OrganizationSessionDep
 from api.auth.scopes import admin_scope
+from api.http.router import Router
 from api.idempotency import IdempotentAdminRoute
 from api.routes.filters import METADATA_PARAMETER, Conditions, CreatedInDep, job_filter
 from shared.datasets.models import Dataset, DatasetStatus, Purpose
@@ -16,16 +17,25 @@ from shared.db.tables import Owned
 from shared.db.times import utc_now
 from shared.jobs.models import Job
 from shared.jobs.schemas import JobPublic
-from shared.overview import failures, queues
+from shared.overview import accounts, due, failures, queues
+from shared.overview.accounts import AccountState
 from shared.overview.all_projects import FileOfProject, WebhookEndpointOfProject, list_all
+from shared.overview.due import Due
 from shared.overview.failures import Failure, FailureFilter, FailureKind
 from shared.overview.queues import ModelQueue
 from shared.webhooks.models import WebhookEndpoint
 
-router = APIRouter(
+router = Router(
     prefix="/v1/organization",
     tags=["Administration"],
     dependencies=[admin_scope("activity")],
+    route_class=IdempotentAdminRoute,
+)
+
+of_accounts = Router(
+    prefix="/v1/organization",
+    tags=["Administration"],
+    dependencies=[admin_scope("credentials")],
     route_class=IdempotentAdminRoute,
 )
 
@@ -137,3 +147,15 @@ def list_failures(
     """List the jobs, files and webhook deliveries of all projects that have failed, those created last first."""
     wanted = FailureFilter(kinds=kind, project_ids=project_id, created=created_in)
     return Page.of(failures.list_failures(session, wanted, after=after, limit=limit), limit)
+
+
+@router.get("/due", response_model=Due)
+def retrieve_due(session: OrganizationSessionDep) -> Due:
+    """Return what waits for a worker in all projects, what is stuck, and whether the scheduler runs."""
+    return due.due(session)
+
+
+@of_accounts.get("/accounts", response_model=Page[AccountState])
+def list_accounts(session: OrganizationSessionDep, after: After = None, limit: Limit = 20) -> Page[AccountState]:
+    """List the accounts at providers of all projects and of the deployment, with errors and back-off, newest first."""
+    return Page.of(accounts.list_accounts(session, after=after, limit=limit), limit)

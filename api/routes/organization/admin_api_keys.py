@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api.auth.deps import AdminDep, After, OrganizationSessionDep
 from api.auth.scopes import admin_scope
+from api.http.router import Router
 from api.idempotency import IdempotentAdminRoute
 from shared.db.pages import Page
 from shared.projects import keys
@@ -20,7 +21,7 @@ from shared.projects.key_schemas import (
     expiry_after,
 )
 
-router = APIRouter(
+router = Router(
     prefix="/v1/organization/admin_api_keys",
     tags=["Administration"],
     dependencies=[admin_scope("admin_api_keys")],

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import Response, StreamingResponse
 from starlette.requests import Request
 
 from api.auth.deps import After, OrganizationSessionDep
 from api.auth.scopes import admin_scope
+from api.http.router import Router
 from shared.audit import service as audit
 from shared.audit.schemas import AuditLogPublic
 from shared.audit.service import Filter
@@ -16,7 +17,7 @@ from shared.database import transaction
 from shared.db.pages import Page
 from shared.errors import Invalid
 
-router = APIRouter(
+router = Router(
     prefix="/v1/organization/audit_logs",
     tags=["Administration"],
     dependencies=[admin_scope("audit_logs")],

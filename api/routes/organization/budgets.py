@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.auth.deps import After, OrganizationSessionDep
 from api.auth.scopes import admin_scope
+from api.http.router import Router
 from api.idempotency import IdempotentAdminRoute
 from shared.budgets import alerts, limits
 from shared.budgets.schemas import (
@@ -25,7 +26,7 @@ from shared.jobs import approval as approvals
 from shared.jobs.models import Approval
 from shared.jobs.schemas import JobPublic
 
-router = APIRouter(
+router = Router(
     prefix="/v1/organization/projects/{project_id}",
     tags=["Administration"],
     dependencies=[admin_scope("limits")],

@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api.auth.deps import After, OrganizationSessionDep
 from api.auth.scopes import admin_scope
+from api.http.router import Router
 from api.idempotency import IdempotentAdminRoute
 from api.routes.organization import credential_test
 from shared.db.pages import Page
-from shared.jobs import credential_use
+from shared.deployments import ends
 from shared.projects import credentials
 from shared.projects.credential_schemas import (
     CredentialCreate,
@@ -19,7 +20,7 @@ from shared.projects.credential_schemas import (
     CredentialUpdate,
 )
 
-router = APIRouter(
+router = Router(
     prefix="/v1/organization/projects/{project_id}/credentials",
     tags=["Administration"],
     dependencies=[admin_scope("credentials")],
@@ -31,7 +32,7 @@ router = APIRouter(
 def create_credential(session: OrganizationSessionDep, project_id: str, new: CredentialCreate) -> CredentialPublic:
     """Add a provider account to a project; its new jobs are sent there. The key is stored sealed and never shown again.
 
-    Errors: 400 for a `base_url` that may not be called.
+    Errors: 400 for a `base_url` that may not be called, or options that its dialect does not take.
     """
     return CredentialPublic.of(credentials.create(session, project_id, new))
 
@@ -58,8 +59,11 @@ def retrieve_credential(session: OrganizationSessionDep, project_id: str, creden
 def update_credential(
     session: OrganizationSessionDep, project_id: str, credential_id: str, new: CredentialUpdate
 ) -> CredentialPublic:
-    """Change a credential's name, key or webhook secret. The next call uses a new key, also for running jobs."""
-    return CredentialPublic.of(credentials.update(session, project_id, credential_id, new))
+    """Change a credential's name, key, options or webhook secret. The next call uses them, also for running jobs.
+
+    Errors: 400 `credential_in_use` for other options while a deployment needs those that it has.
+    """
+    return CredentialPublic.of(ends.update_credential(session, project_id, credential_id, new))
 
 
 @router.delete("/{credential_id}", response_model=CredentialDeleted)
@@ -68,7 +72,7 @@ def delete_credential(session: OrganizationSessionDep, project_id: str, credenti
 
     Errors: 400 while a job that has not ended uses it.
     """
-    return CredentialDeleted(id=credential_use.delete_credential(session, project_id, credential_id).id)
+    return CredentialDeleted(id=ends.delete_credential(session, project_id, credential_id).id)
 
 
 @router.post("/{credential_id}/test", response_model=CredentialTest)

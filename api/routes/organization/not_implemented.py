@@ -1,12 +1,23 @@
 """Answers 501, with an explanation, for endpoints of OpenAI's administration API that Tunery does not have."""
 
-from fastapi import APIRouter
-
 from api.auth.scopes import admin_scope
+from api.http.router import Router
 from shared.errors import NotImplementedHere
 
-router = APIRouter(dependencies=[admin_scope("projects")], include_in_schema=False)
+router = Router(dependencies=[admin_scope("projects")], include_in_schema=False)
 
+OF_USAGE = (
+    "audio_speeches",
+    "audio_transcriptions",
+    "code_interpreter_sessions",
+    "decisions",
+    "embeddings",
+    "file_search_calls",
+    "images",
+    "moderations",
+    "vector_stores",
+    "web_search_calls",
+)
 OF_ORGANIZATION = (
     "certificates",
     "data_retention",
@@ -17,7 +28,7 @@ OF_ORGANIZATION = (
     "roles",
     "spend_alerts",
     "spend_limit",
-    "usage",
+    *(f"usage/{name}" for name in OF_USAGE),
     "users",
     "workload_identity_providers",
 )

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api.auth.deps import After, OrganizationSessionDep
 from api.auth.scopes import admin_scope
+from api.http.router import Router
 from api.idempotency import IdempotentAdminRoute
 from shared.db.pages import Page
 from shared.notifications import service as notifications
@@ -16,7 +17,7 @@ from shared.notifications.schemas import (
     NotificationRecipientsUpdate,
 )
 
-router = APIRouter(
+router = Router(
     prefix="/v1/organization/projects/{project_id}/email_notifications",
     tags=["Administration"],
     dependencies=[admin_scope("limits")],

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api.auth.deps import After, OrganizationSessionDep
 from api.auth.scopes import admin_scope
+from api.http.router import Router
 from api.idempotency import IdempotentAdminRoute
 from shared.db.pages import Page
-from shared.jobs.archiving import archive_project as end_project
+from shared.deployments.ends import archive_project as end_project
 from shared.projects import model_permissions
 from shared.projects import service as projects
 from shared.projects.schemas import (
@@ -20,7 +21,7 @@ from shared.projects.schemas import (
     ProjectUpdate,
 )
 
-router = APIRouter(
+router = Router(
     prefix="/v1/organization/projects",
     tags=["Administration"],
     dependencies=[admin_scope("projects")],

@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api.auth.deps import After, OrganizationSessionDep
 from api.auth.scopes import admin_scope
+from api.http.router import Router
 from api.idempotency import IdempotentAdminRoute
 from shared.db.pages import Page
 from shared.errors import NotFound
 from shared.projects import rate_limits
 from shared.projects.rate_limits import RateLimitPublic, RateLimitUpdate
 
-router = APIRouter(
+router = Router(
     prefix="/v1/organization/projects/{project_id}/rate_limits",
     tags=["Administration"],
     dependencies=[admin_scope("limits")],

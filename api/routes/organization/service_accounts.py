@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from api.auth.deps import After, OrganizationSessionDep
 from api.auth.scopes import admin_scope
+from api.http.router import Router
 from api.idempotency import IdempotentAdminRoute
 from shared.db.owned import list_owned
 from shared.db.pages import Page
@@ -24,7 +25,7 @@ from shared.projects.key_schemas import (
 )
 from shared.projects.models import ServiceAccount
 
-router = APIRouter(
+router = Router(
     prefix="/v1/organization/projects/{project_id}/service_accounts",
     tags=["Administration"],
     dependencies=[admin_scope("projects")],

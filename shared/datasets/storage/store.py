@@ -146,6 +146,11 @@ def chunks(file: BinaryIO, size: int = 1 << 18) -> Iterator[bytes]:
             yield chunk
 
 
+def first_key() -> str | None:
+    """Return the first thing that is stored; None if nothing is."""
+    return next((each.key for each in _location().list_objects() if _KEY.fullmatch(each.key)), None)
+
+
 def remove_leftovers(known: Callable[[list[str]], set[str]], older_than: timedelta = ABANDONED_AFTER) -> list[str]:
     """Remove what killed processes left: unfinished files, and bytes without a row. Returns the removed keys.
 

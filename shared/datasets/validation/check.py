@@ -10,7 +10,7 @@ from shared.datasets.read_progress import call_before_reads
 from shared.datasets.validation.duplicates import report_duplicates
 from shared.datasets.validation.findings.codes import Severity
 from shared.datasets.validation.findings.problem import Problem, problem
-from shared.datasets.validation.findings.report import MAX_PROBLEMS, Report
+from shared.datasets.validation.findings.report import DEFAULT_ENCODING, MAX_PROBLEMS, Report
 from shared.datasets.validation.reading.blocks import size_of
 from shared.datasets.validation.reading.digest import begin_sha256
 from shared.datasets.validation.reading.sniff import format_of_file, problem_of_file, sample
@@ -21,7 +21,6 @@ from shared.datasets.validation.scanning.processes import RANGE_BYTES, scan_file
 from shared.datasets.validation.scanning.range_result import RangeResult
 from shared.datasets.validation.scanning.scanner import ScanOptions
 
-DEFAULT_ENCODING = "o200k_base"
 Progress = Callable[[int, int], None]
 
 

@@ -1,5 +1,6 @@
 """Refuses a new job of which it is known that it cannot succeed: a wrong model, a wrong method, or the wrong files."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -12,7 +13,7 @@ from shared.datasets.validation.rules import fitness
 from shared.datasets.validation.rules.fitness import Misfit, of_file, of_model
 from shared.datasets.validation.rules.limits import rules
 from shared.datasets.views import EstimateProblem
-from shared.errors import Invalid, NotFound
+from shared.errors import Invalid
 from shared.jobs import tuned_models
 from shared.projects.models import Credential
 from shared.settings import get_settings
@@ -67,13 +68,11 @@ def of_job(session: Session, project_id: str, credential: Credential, model: str
     base = tuned_models.base_of(session, project_id, model)
     if not tuned_models.is_own(session, project_id, model) and (sentence := _unavailable(credential, base)):
         return [Misfit("model_not_available", "model", sentence)]
-    return of_model(base, method, _shutdown(credential, base))
+    return of_model(base, method, shutdown_of(credential, base))
 
 
-def problems_of_estimate(
-    session: Session, project_id: str, model: str, method: str, format: str | None
-) -> list[EstimateProblem]:
-    """Judge what an estimate is for: a create with the same model, method and file is refused for the same errors."""
+def problems(misfits: Iterable[Misfit]) -> list[EstimateProblem]:
+    """What a create with the same model, method and file is refused for, or warned of."""
     return [
         EstimateProblem(
             severity="error" if is_error(misfit) else "warning",
@@ -81,18 +80,8 @@ def problems_of_estimate(
             param=misfit.about,
             message=misfit.message,
         )
-        for misfit in _of_estimate(session, project_id, model, method, format)
+        for misfit in misfits
     ]
-
-
-def _of_estimate(session: Session, project_id: str, model: str, method: str, format: str | None) -> list[Misfit]:
-    try:
-        credential = tuned_models.account_to_tune(session, project_id, model)
-    except NotFound as error:
-        return [Misfit(error.code, "model", error.message)]
-    found = of_job(session, project_id, credential, model, method)
-    misfit = of_file(format, tuned_models.base_of(session, project_id, model), method)
-    return [*found, misfit] if misfit else found
 
 
 def _unavailable(credential: Credential, base: str) -> str | None:
@@ -109,7 +98,7 @@ def _unavailable(credential: Credential, base: str) -> str | None:
     return None
 
 
-def _shutdown(credential: Credential, base: str) -> date | None:
+def shutdown_of(credential: Credential, base: str) -> date | None:
     """The day that the provider's own list names. Where it names none, a published day that is still to come.
 
     A published day that has passed does not count against a base that the provider still offers.

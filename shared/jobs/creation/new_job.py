@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, DatasetStatus
 from shared.db.owned import get_owned
 from shared.errors import Invalid
@@ -12,6 +13,7 @@ from shared.jobs import tuned_models
 from shared.jobs.models import Job, Priority
 from shared.jobs.names.readings import in_graders
 from shared.jobs.schemas import JobCreate
+from shared.projects import credentials
 from shared.projects.credentials import Account
 from shared.projects.model_permissions import rule_of
 from shared.projects.models import Credential, Project
@@ -20,12 +22,19 @@ from shared.providers import options
 _USUAL: dict[str, Any] = {"type": "supervised", "supervised": {"hyperparameters": {}}}
 
 
-def columns(session: Session, project_id: str, new: JobCreate) -> dict[str, Any]:
-    """The columns of the job that say what is wanted. A request that leaves too much open is refused."""
+def copied(session: Session, project_id: str, new: JobCreate) -> Job | None:
+    """The job that the new one shall be a copy of. Raises `NotFound`."""
+    return None if new.from_job is None else get_owned(session, Job, new.from_job, project_id, param="from_job")
+
+
+def columns(new: JobCreate, before: Job | None) -> dict[str, Any]:
+    """The columns of the job that say what is wanted: as the request says, else as of `before`, of which it is a copy.
+
+    A request that leaves too much open is refused.
+    """
     found = _given(new)
-    if new.from_job is not None:
-        other = get_owned(session, Job, new.from_job, project_id, param="from_job")
-        found = {name: getattr(other, name) if value is None else value for name, value in found.items()}
+    if before is not None:
+        found = {name: getattr(before, name) if value is None else value for name, value in found.items()}
     for param in ("model", "training_file"):
         if found[param] is None:
             sentence = f"{param}: Field required, unless from_job names a job to be copied"
@@ -39,6 +48,23 @@ def columns(session: Session, project_id: str, new: JobCreate) -> dict[str, Any]
     return {**found, "hyperparameters": _hyperparameters(found["method"])}
 
 
+def provider(session: Session, project_id: str, new: JobCreate, before: Job | None) -> str | None:
+    """The provider that a request names; for the same job again, that of the job, if the project is still there."""
+    if new.provider is not None or before is None or new.model is not None:
+        return new.provider
+    there = {each.provider for each in credentials.usable_by(session, project_id)}
+    return before.provider if before.provider in there else None
+
+
+def files(session: Session, project_id: str, asked: dict[str, Any]) -> dict[str, Dataset]:
+    """The job's files, by parameter. Raises `NotFound`, and `Invalid` for one that cannot be trained on."""
+    return {
+        param: datasets.get_for_training(session, project_id, asked[param], param)
+        for param in ("training_file", "validation_file")
+        if asked[param] is not None
+    }
+
+
 def check_models(session: Session, project: Project, asked: dict[str, Any]) -> None:
     """Raises `Forbidden` for a model that the project may not use, the models of graders included."""
     rule, graders = rule_of(project), in_graders(asked["method"])
@@ -48,19 +74,21 @@ def check_models(session: Session, project: Project, asked: dict[str, Any]) -> N
     tuned_models.check_named_beside(session, project.id, graders)
 
 
-def provider_options(credential: Credential, given: dict[str, Any] | None) -> dict[str, Any] | None:
+def provider_options(
+    credential: Credential, given: dict[str, Any] | None, table: options.Known = options.OPTIONS
+) -> dict[str, Any] | None:
     """Return the options as this account's kind of provider takes them.
 
     Raises `Invalid` for an option, or a value of one, that it does not take.
     """
     dialect = Account.of(credential).dialect
-    problem = options.find_problem(dialect, given or {})
+    problem = options.find_problem(dialect, given or {}, table)
     if problem is not None:
         shown = problem.name if problem.name.isidentifier() and problem.name.isascii() else None
         param = f"provider_options.{shown}" if shown else "provider_options"
         code = "unknown_parameter" if problem.is_unknown else "invalid_value"
         raise Invalid(f"{param}: {problem.sentence}", code=code, param=param)
-    return options.as_sent(dialect, given) if given is not None else None
+    return options.as_sent(dialect, given, table) if given is not None else None
 
 
 def accepted_sentence(session: Session, job: Job, new: JobCreate) -> str:

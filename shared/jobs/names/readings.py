@@ -19,7 +19,11 @@ from shared.projects.models import Credential
 
 _MAX_ENCODINGS = 4  # of one name, each of which somebody on the way may undo
 _ORDINARY = re.compile(r"[A-Za-z0-9._:/@+~#=,-]*")
-_OF_A_TUNED_MODEL = re.compile(r"(?:^|[^a-z0-9])ft:")
+_OF_A_TUNED_MODEL = re.compile(
+    r"(?:^|[^a-z0-9])ft(?::|job-|-[0-9a-f]{8}-)"  # OpenAI's names, those with our job's id, ids of jobs at Together
+    r"|-[0-9a-hj-km-np-tv-z]{26}(?:-|$)"  # our job's id without its beginning, as in names of Together's
+)
+_JOINT = re.compile(r"[#@,=]|/versions(?=/|$)")  # where a version, a deployment or another name begins
 
 
 def is_ordinary(name: str) -> bool:
@@ -70,8 +74,9 @@ def in_graders(method: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _readings(name: str) -> set[str]:
-    """The name as it is, and what is left of it when prefixes of a route are taken away."""
-    whole = plain(name)
-    parts = whole.split("/")
-    readings = {whole, whole.strip("/.:")} | {"/".join(parts[start:]) for start in range(len(parts))}
+    """The name, each part of one that is joined, and what is left of them without the prefixes of a route."""
+    readings: set[str] = set()
+    for each in (plain(name), *_JOINT.split(plain(name))):
+        parts = each.split("/")
+        readings |= {each, each.strip("/.:")} | {"/".join(parts[start:]) for start in range(len(parts))}
     return readings - {""}

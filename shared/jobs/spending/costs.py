@@ -1,14 +1,18 @@
 """Computes a job's estimated and actual cost, if the price of its model is known."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from sqlmodel import Session
 
+from shared.budgets.models import CURRENCY
 from shared.datasets import reports
 from shared.datasets.models import Dataset
-from shared.datasets.prices import Price, estimate, price_of
-from shared.datasets.validation.rules.limits import rules
+from shared.datasets.pricing.estimate import estimate
+from shared.datasets.pricing.table import Price, own_prices, price_of
+from shared.datasets.validation.findings.report import DEFAULT_ENCODING, Report
+from shared.datasets.validation.rules.limits import first_base, rules
 from shared.db.times import utc_now
 from shared.jobs.models import Job
 
@@ -20,16 +24,25 @@ def note_estimate(session: Session, job: Job) -> None:
     """
     base, report = rules().model(job.model), reports.of_dataset(session, job.training_file)
     day = job.created_at.date()
-    if base is None or report is None or _price(job, day) is None:
+    if report is None or _price(job, day) is None:
         return
     dataset = session.get_one(Dataset, job.training_file)
-    counted = reports.in_encoding(session, dataset, report, base.encoding) if report.encoding else None
+    encoding = base.encoding if base else DEFAULT_ENCODING
+    counted = reports.in_encoding(session, dataset, report, encoding) if report.encoding else None
     if counted is None:
         return
     epochs = job.hyperparameters.get("n_epochs")
-    found = estimate(counted, job.model, method_of(job), epochs, provider=job.provider, on=day)
-    if found.amount is not None and found.billed_tokens is not None:
-        job.estimated_cost = _cost(str(found.amount), found.currency, found.billed_tokens)
+    job.estimated_cost = estimated(counted, job.model, job.provider, method_of(job), epochs, day) or job.estimated_cost
+
+
+def estimated(
+    report: Report | None, model: str, provider: str, method: str, epochs: Any, day: date | None = None
+) -> dict[str, Any] | None:
+    """What a job would cost on a day, by default today; None if the price or the model's tokens are not known."""
+    found = estimate(report, model, method, epochs, provider=provider, on=day, own=own_prices()) if report else None
+    if found is None or found.amount is None or found.billed_tokens is None:
+        return None
+    return _cost(str(found.amount), found.currency, found.billed_tokens)
 
 
 def why_unknown(job: Job) -> str | None:
@@ -42,10 +55,12 @@ def why_unknown(job: Job) -> str | None:
     return None
 
 
-def note_cost(job: Job) -> None:
-    """Set the cost of a succeeded job from the trained tokens that the provider reports."""
+def note_cost(job: Job, billed: Decimal | None) -> None:
+    """Set the cost of a succeeded job: what the provider says it has billed, in US dollars, else by its tokens."""
     price = _price(job, utc_now().date())
-    if job.trained_tokens is not None and price is not None and price.per_million_tokens is not None:
+    if billed is not None:
+        job.cost = _cost(str(billed), CURRENCY, job.trained_tokens or 0)
+    elif job.trained_tokens is not None and price is not None and price.per_million_tokens is not None:
         amount = price.per_million_tokens * job.trained_tokens / 1_000_000
         job.cost = _cost(str(amount), price.currency, job.trained_tokens)
 
@@ -53,13 +68,12 @@ def note_cost(job: Job) -> None:
 def base_name(job: Job) -> str:
     """Return the base model's snapshot, for which prices are listed, also for a job on a tuned model."""
     base = rules().model(job.model)
-    return base.name if base else job.model
+    return base.name if base else first_base(job.model)
 
 
 def _price(job: Job, day: date) -> Price | None:
     """Return the price of training it on that day; None if unknown."""
-    base = rules().model(job.model)
-    return price_of(job.provider, base.name, method_of(job), day) if base else None
+    return price_of(job.provider, base_name(job), method_of(job), day, own_prices())
 
 
 def method_of(job: Job) -> str:

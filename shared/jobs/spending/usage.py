@@ -15,7 +15,8 @@ from shared.budgets.models import CURRENCY, DailySum
 from shared.datasets.models import ProjectStorage
 from shared.db.owned import created_between
 from shared.db.times import epoch, utc_now
-from shared.jobs.models import IS_OPEN, DailyJobs, Job, JobStatus
+from shared.jobs.models import IS_OPEN, Job, JobStatus
+from shared.jobs.spending.models import DailyJobs
 from shared.projects import service as projects
 
 

@@ -1,13 +1,17 @@
-"""Reads a training or validation file into rows; the first line that cannot be trained on ends the job."""
+"""Reads a training or validation file into rows; the first line that cannot be trained on ends the job.
+
+One that teaches nothing is left out.
+"""
 
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from trainer.job.failures import Failed
 from trainer.job.rows.labels import Conversations, Row
+from trainer.job.rows.left_out import LeftOut, TeachesNothing
 from trainer.job.rows.messages import Refused
 
 _T = TypeVar("_T")
@@ -41,7 +45,15 @@ class Limits:
             )
 
 
-def conversations(path: Path, teller: Conversations, limits: Limits, param: str) -> list[Row]:
+@dataclass(frozen=True)
+class Read(Generic[_T]):
+    """The rows of a file, and what the job's log says of those that were left out."""
+
+    rows: list[_T]
+    left_out: list[str]
+
+
+def conversations(path: Path, teller: Conversations, limits: Limits, param: str) -> Read[Row]:
     """`param` names the file in refusals: `training_file` or `validation_file`."""
 
     def row(example: dict[str, Any]) -> Row:
@@ -52,16 +64,18 @@ def conversations(path: Path, teller: Conversations, limits: Limits, param: str)
             whole = teller.row({"messages": turns})
         else:
             whole = teller.plain_row(example["prompt"], example["completion"])
+        if not whole.learnt:
+            raise TeachesNothing("each answer has weight 0 or is empty", "Give answers a text, and weight 1.")
         limits.check(len(whole.tokens))
         short = whole.cut(limits.cut_at) if limits.cut_at else whole
         if not short.learnt:
-            raise Refused(_nothing_to_learn(whole, limits))
+            raise _cut_off(limits)
         return short
 
     return _read(path, row, param)
 
 
-def pairs(path: Path, teller: Conversations, limits: Limits, param: str) -> list[Pair]:
+def pairs(path: Path, teller: Conversations, limits: Limits, param: str) -> Read[Pair]:
     def pair(example: dict[str, Any]) -> Pair:
         asked = example["input"]
         prompt, chosen = teller.prompt_and_answer(asked, example["preferred_output"])
@@ -70,14 +84,14 @@ def pairs(path: Path, teller: Conversations, limits: Limits, param: str) -> list
             same = next((i for i, (one, two) in enumerate(zip(prompt, again, strict=False)) if one != two), None)
             same = min(len(prompt), len(again)) if same is None else same
             prompt, chosen, rejected = prompt[:same], prompt[same:] + chosen, again[same:] + rejected
+        if chosen == rejected:
+            raise TeachesNothing("both answers are the same", "Give answers that differ.")
         limits.check(len(prompt) + max(len(chosen), len(rejected)))
         if limits.cut_at is not None:
-            room = limits.cut_at - len(prompt)
-            if room < 1:
-                raise Refused(
-                    f"has a prompt of {len(prompt)} tokens, which fills provider_options.max_length. Give a larger one."
-                )
+            room = max(0, limits.cut_at - len(prompt))
             chosen, rejected = chosen[:room], rejected[:room]
+        if chosen == rejected:
+            raise _cut_off(limits)
         return Pair(prompt, chosen, rejected)
 
     return _read(path, pair, param)
@@ -87,27 +101,30 @@ def _answer(text: str) -> dict[str, str]:
     return {"role": "assistant", "content": text}
 
 
-def _nothing_to_learn(whole: Row, limits: Limits) -> str:
-    if whole.learnt:
-        advice = "Give a larger provider_options.max_length, or remove it."
-        return f"has nothing to learn in its first {limits.cut_at} tokens. {advice}"
-    return "has no answer to learn from: each has weight 0, or there is none. Remove it, or give an answer weight 1."
+def _cut_off(limits: Limits) -> TeachesNothing:
+    return TeachesNothing(
+        f"nothing to learn is left within {limits.cut_at} tokens",
+        "Give a larger provider_options.max_length, or remove it.",
+    )
 
 
-def _read(path: Path, make: Callable[[dict[str, Any]], _T], param: str) -> list[_T]:
-    code = f"invalid_{param}"
+def _read(path: Path, make: Callable[[dict[str, Any]], _T], param: str) -> Read[_T]:
+    code, left_out = f"invalid_{param}", LeftOut(_name(param))
     made = []
     for number, line in _lines(path, param):
         try:
             made.append(make(json.loads(line)))
+        except TeachesNothing as reason:
+            left_out.add(number, reason)
         except Refused as reason:
             raise Failed(code, f"Line {number} of the {_name(param)} {reason}", param) from None
         except (ValueError, KeyError, TypeError, AttributeError) as reason:
             said = f"{type(reason).__name__}: {reason}"
             raise Failed(code, f"Line {number} of the {_name(param)} cannot be read ({said}).", param) from None
     if not made:
-        raise Failed(code, f"The {_name(param)} has no examples.", param)
-    return made
+        said = left_out.refusal() if left_out.lines else f"The {_name(param)} has no examples."
+        raise Failed(code, said, param)
+    return Read(made, left_out.sentences(len(made)))
 
 
 def _lines(path: Path, param: str) -> Iterator[tuple[int, str]]:

@@ -8,6 +8,7 @@ and to those up to it, and both must be beginnings of the whole text.
 from dataclasses import dataclass, field
 from typing import Any
 
+from trainer.job.rows.left_out import TeachesNothing
 from trainer.job.rows.messages import Message, Refused, for_template, tools_of
 
 NOT_LEARNT = -100  # torch's mark for a position without a loss
@@ -61,7 +62,7 @@ class Conversations:
         row = self._labelled(whole, [self._span(whole, messages, len(messages) - 1, tools)])
         learnt = [index for index, label in enumerate(row.labels) if label != NOT_LEARNT]
         if not learnt:
-            raise Refused("has an empty answer. Write what the assistant says, or remove the example.")
+            raise TeachesNothing("an answer is empty", "Write what the assistant says.")
         return row.tokens[: learnt[0]], row.tokens[learnt[0] : learnt[-1] + 1]
 
     def plain_row(self, prompt: str, completion: str) -> Row:

@@ -36,7 +36,7 @@ def _plan(_: Session, job: Job) -> Find:
 
 
 def _call(provider: Provider, job: Job, work: Find) -> list[ProviderJob]:
-    return find(provider, job.id, work.since)
+    return find(provider, job, work.since)
 
 
 def _record(session: Session, job: Job, _: Find, answer: list[ProviderJob] | StepError) -> None:

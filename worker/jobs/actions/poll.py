@@ -62,8 +62,8 @@ def _record_not_found(session: Session, job: Job, unseen: Unseen) -> None:
 def _record_seen(session: Session, job: Job, seen: Seen) -> None:
     before = job.status
     job.not_found_count = 0 if seen.job is not None else job.not_found_count
-    record_seen(session, job, seen)
-    is_new = bool(seen.events) or job.status is not before
+    has_new_events = record_seen(session, job, seen)
+    is_new = has_new_events or job.status is not before
     if is_new:
         job.changed_at = utc_now()
     if not job.status.is_final:

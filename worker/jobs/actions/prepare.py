@@ -19,6 +19,8 @@ from worker.providers.protocol import NewJob, Provider, ProviderJob
 from worker.runtime.errors import StepError
 from worker.runtime.steps import after, log
 
+BAD_FILES = {"invalid_training_file", "invalid_validation_file"}  # by a provider that looks at them itself
+
 
 @dataclass(frozen=True)
 class Create:
@@ -54,10 +56,13 @@ def _plan(session: Session, job: Job) -> Compare | Create | None:
         return None
     if not admission.take(session, job):
         return None
+    if not create_request.name_file(session, job, files["training_file"]):
+        release(job, utc_now())
+        return None
     # Committed before the call: a worker that dies in it leaves a job that is searched for, not created again.
     job.create_pending_at = utc_now()
     set_next_action(job, NextAction.FIND)
-    return Create(create_request.new_job(job, files))
+    return Create(create_request.new_job(session, job, files))
 
 
 def _call(provider: Provider, job: Job, work: Compare | Create) -> Compared | ProviderJob:
@@ -83,6 +88,7 @@ def record_created(session: Session, job: Job, provider_job: ProviderJob) -> Non
     """The provider has the job: it was created just now, or found after a create in doubt."""
     job.unanswered_since, job.retries = None, 0
     job.provider_job_id, job.create_pending_at = provider_job.id, None
+    job.sent_at = utc_now()
     set_next_action(job, NextAction.POLL if job.request is None else NextAction.REQUEST)
     log.info("the provider has the job", job_id=job.id, provider_job_id=provider_job.id)
     admission.note_created(session, job)
@@ -96,9 +102,9 @@ def _record_create_error(session: Session, job: Job, error: ProviderError) -> No
     if not error.effect_unknown:
         job.create_pending_at = None
         set_next_action(job, NextAction.PREPARE)
+    if error.status == 404 or error.code in BAD_FILES:
+        create_request.expire_provider_files(session, job)
     if not error.retryable:
-        if error.status == 404:
-            create_request.expire_provider_files(session, job)
         jobs.fail(session, job, error.code, words_of(session, job, error), error.param)
         return
     wait(session, job, error, is_full=admission.is_full(error))

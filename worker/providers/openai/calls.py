@@ -4,23 +4,27 @@ To make the SDK's objects of thousands of jobs takes seconds, and they check not
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Lock
 from typing import Any
 from urllib.parse import quote
 
 import httpx2
-from openai import OpenAI
+from openai import APIStatusError, OpenAI, Stream
 
 from shared.projects.credentials import Account
+from shared.providers.entra import scope_of_models
 from worker.net.call_limits import AnswerTooLarge
 from worker.net.limited_client import LimitedClient
 from worker.providers import sanitize
 from worker.providers.openai import parsing
+from worker.providers.rest.entra import Signed
 from worker.runtime import heartbeat
 
 CONNECT_TIMEOUT_SECONDS = 5
+READ_CHUNK_BYTES = 256 << 10
 # Of one list: a server that always has one more page must not hold a step for ever.
 MAX_PAGES = 2000
 MAX_LIST_SECONDS = 600.0
@@ -36,14 +40,19 @@ def sdk_client(account: Account, timeout: timedelta) -> OpenAI:
         api_key="none",  # `_signing` sets the header, whose name depends on the dialect
         max_retries=0,  # the SDK repeats a POST: one create made three jobs on a dropped connection
         timeout=httpx2.Timeout(timeout.total_seconds(), connect=CONNECT_TIMEOUT_SECONDS),
-        http_client=LimitedClient(guarded_url=guarded_url, project_id=account.project_id, auth=_signing(account)),
+        http_client=LimitedClient(
+            guarded_url=guarded_url, project_id=account.project_id, auth=_signing(account, timeout)
+        ),
     )
     sdk.organization = sdk.project = None  # the SDK takes them from the environment, where they are a client's
     return sdk
 
 
-def _signing(account: Account) -> Callable[[httpx2.Request], httpx2.Request]:
-    headers = account.headers()
+def _signing(account: Account, timeout: timedelta) -> httpx2.Auth | Callable[[httpx2.Request], httpx2.Request]:
+    """In place of the header that the SDK sets."""
+    if account.application is not None:
+        return Signed(account, account.application, scope_of_models(account.base_url), timeout)
+    headers = account.headers(account.api_key())
 
     def sign(request: httpx2.Request) -> httpx2.Request:
         del request.headers["authorization"]
@@ -73,8 +82,34 @@ class JsonCalls:
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> object:
         return _decoded(self._sdk.post(path, cast_to=httpx2.Response, body=body))
 
+    def post_form(self, path: str, fields: Mapping[str, str], accepted: Collection[int]) -> httpx2.Response:
+        """The answer to a form, also where its status is one of `accepted`, which is no error then."""
+        headers = {"content-type": "multipart/form-data"}
+        try:
+            return self._sdk.post(path, cast_to=httpx2.Response, body=fields, options={"headers": headers})
+        except APIStatusError as error:
+            if error.status_code not in accepted:
+                raise
+            return error.response
+
     def delete(self, path: str) -> None:
         self._sdk.delete(path, cast_to=httpx2.Response)
+
+    @contextmanager
+    def stream(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Iterator[bytes]]:
+        """The bytes of a long answer: as many as a file may have. To read them may raise `ListTooSlow`.
+
+        Raises `Redirected` if they are elsewhere.
+        """
+        options: Any = {"params": query or {}}
+        try:
+            answer = self._sdk.get(path, cast_to=object, options=options, stream=True, stream_cls=Stream[object])
+        except APIStatusError as error:
+            if not error.response.has_redirect_location:
+                raise
+            raise Redirected(str(error.response.url.join(error.response.headers["location"]))) from None
+        with answer:
+            yield _in_time(path, answer.response.iter_bytes(READ_CHUNK_BYTES))
 
     def items(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         """The items of all pages of a list."""
@@ -107,8 +142,7 @@ class JsonCalls:
             query = {**query, "after": last}
             if bytes_read > MAX_LIST_BYTES:
                 raise AnswerTooLarge(f"the list {path} has more than {MAX_LIST_BYTES} bytes", retryable=False)
-            if time.monotonic() > deadline:
-                raise ListTooSlow(f"the list {path} was not read within {MAX_LIST_SECONDS:g} s")
+            _check_time(path, deadline)
         raise AnswerTooLarge(f"the list {path} has more than {MAX_PAGES} pages", retryable=False)
 
     def _page(self, path: str, query: Mapping[str, Any]) -> httpx2.Response:
@@ -120,6 +154,27 @@ class JsonCalls:
 
 class ListTooSlow(Exception):
     """The pages of a list came in time each, and the list did not."""
+
+
+class Redirected(ValueError):
+    """The answer is at another address, which may be a secret: no text has it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__("it is elsewhere")
+        self.url = url
+
+
+def _in_time(path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    deadline = time.monotonic() + MAX_LIST_SECONDS
+    for chunk in chunks:
+        heartbeat.beat()
+        yield chunk
+        _check_time(path, deadline)
+
+
+def _check_time(path: str, deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise ListTooSlow(f"the list {path} was not read within {MAX_LIST_SECONDS:g} s")
 
 
 def _decoded(response: httpx2.Response) -> object:

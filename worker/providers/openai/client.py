@@ -13,14 +13,14 @@ from shared.jobs.models import JobStatus
 from shared.projects.credentials import Account
 from worker.providers import sanitize
 from worker.providers.openai import parsing
-from worker.providers.openai.calls import JsonCalls, path, sdk_client
+from worker.providers.openai.calls import READ_CHUNK_BYTES, JsonCalls, path, sdk_client
 from worker.providers.openai.errors import provider_errors
 from worker.providers.openai.kept import bounded
 from worker.providers.openai.model_list import base_models
 from worker.providers.protocol import (
     MAX_CLOCK_SKEW,
     BaseModel,
-    Capabilities,
+    NewFile,
     NewJob,
     ProviderCheckpoint,
     ProviderEvent,
@@ -29,17 +29,14 @@ from worker.providers.protocol import (
 )
 from worker.runtime import heartbeat
 
-READ_CHUNK_BYTES = 256 << 10
-# `POST /files` fails late above 150 MB at Azure, and is refused above 512 MB at OpenAI; a part may have 64 MB.
-CAPABILITIES = Capabilities(max_whole_file_bytes=100_000_000, part_bytes=32 << 20)
-_JOBS = "/fine_tuning/jobs"
+JOBS = "/fine_tuning/jobs"
 
 
 class OpenAIProvider:
     """See `Provider`. Paths and fields are those of OpenAI's API reference. `statuses` translates its words."""
 
     def __init__(self, account: Account, timeout: timedelta, statuses: Mapping[str, JobStatus]) -> None:
-        self._errors = partial(provider_errors, account.api_key())
+        self._errors = partial(provider_errors, account.api_key(), account.tokens)
         self._openai = sdk_client(account, timeout)
         self._json = JsonCalls(self._openai)
         self._job = partial(parsing.job, statuses=statuses)
@@ -61,10 +58,12 @@ class OpenAIProvider:
         with self._errors():
             self._json.delete(path("/models", name))
 
-    def create_file(self, name: str, file: BinaryIO, expiry: timedelta) -> ProviderFile:
+    def create_file(self, new: NewFile, expiry: timedelta) -> ProviderFile:
         with self._errors():
             created = self._openai.files.create(
-                file=(name, file, "application/jsonl"), purpose="fine-tune", expires_after=_expires_after(expiry)
+                file=(new.name, new.content, "application/jsonl"),
+                purpose="fine-tune",
+                expires_after=_expires_after(expiry),
             )
             return parsing.file(_raw(created))
 
@@ -130,26 +129,25 @@ class OpenAIProvider:
             "suffix": job.suffix,
             "method": job.method,
             "integrations": job.integrations,
-            "metadata": {
-                parsing.JOB_KEY: job.mark.job_id,
-                parsing.PROJECT_KEY: job.mark.project_id,
-                parsing.ORGANIZATION_KEY: job.mark.organization_id,
-            },
+            "metadata": parsing.metadata(job.mark),
         }
         given = {**job.provider_options, **{name: value for name, value in body.items() if value is not None}}
         with self._errors():
-            return self._job(self._json.post(_JOBS, given))
+            return self._job(self._json.post(JOBS, given))
 
-    def find_jobs(self, job_id: str, since: datetime) -> list[ProviderJob]:
+    def find_jobs(self, job_id: str, since: datetime, training_file: str) -> list[ProviderJob]:
         """By metadata. The list is filtered by it here too, because some providers ignore the filter."""
         with self._errors():
-            raws = self._json.items(_JOBS, limit=100, metadata={parsing.JOB_KEY: job_id})
-            new = takewhile(lambda raw: not parsing.is_older(raw, since - MAX_CLOCK_SKEW), raws)
+            new = self._raw_jobs_since(since, metadata={parsing.JOB_KEY: job_id})
             ours = (self._job(raw) for raw in new if parsing.metadata_of(raw).get(parsing.JOB_KEY) == job_id)
             return list(bounded(ours, "jobs"))[::-1]
 
+    def _raw_jobs_since(self, since: datetime, **query: Any) -> Iterator[dict[str, Any]]:
+        raws = self._json.items(JOBS, limit=100, **query)
+        return takewhile(lambda raw: not parsing.is_older(raw, since - MAX_CLOCK_SKEW), raws)
+
     def job_pages(self) -> Iterator[list[ProviderJob]]:
-        pages = self._json.pages(_JOBS, limit=100)
+        pages = self._json.pages(JOBS, limit=100)
         while True:
             with self._errors():
                 page = next(pages, None)
@@ -160,35 +158,35 @@ class OpenAIProvider:
 
     def list_jobs(self, since: datetime) -> list[ProviderJob]:
         with self._errors():
-            raws = takewhile(lambda raw: not parsing.is_older(raw, since), self._json.items(_JOBS, limit=100))
+            raws = takewhile(lambda raw: not parsing.is_older(raw, since), self._json.items(JOBS, limit=100))
             return list(bounded((self._job(raw) for raw in raws if sanitize.is_id(raw.get("id"))), "jobs"))
 
     def get_job(self, provider_job_id: str) -> ProviderJob:
         with self._errors():
-            return self._job(self._json.get(path(_JOBS, provider_job_id)))
+            return self._job(self._json.get(path(JOBS, provider_job_id)))
 
     def cancel_job(self, provider_job_id: str) -> ProviderJob:
         with self._errors():
-            return self._job(self._json.post(path(_JOBS, provider_job_id, "cancel")))
+            return self._job(self._json.post(path(JOBS, provider_job_id, "cancel")))
 
     def pause_job(self, provider_job_id: str) -> ProviderJob:
         with self._errors():
-            return self._job(self._json.post(path(_JOBS, provider_job_id, "pause")))
+            return self._job(self._json.post(path(JOBS, provider_job_id, "pause")))
 
     def resume_job(self, provider_job_id: str) -> ProviderJob:
         with self._errors():
-            return self._job(self._json.post(path(_JOBS, provider_job_id, "resume")))
+            return self._job(self._json.post(path(JOBS, provider_job_id, "resume")))
 
     def new_events(self, provider_job_id: str, last_seen: str | None) -> list[ProviderEvent]:
         """The wire lists the newest first, so reading stops at `last_seen`."""
         with self._errors():
-            events = map(parsing.event, self._json.items(path(_JOBS, provider_job_id, "events"), limit=100))
+            events = map(parsing.event, self._json.items(path(JOBS, provider_job_id, "events"), limit=100))
             new = takewhile(lambda event: event is None or event.id != last_seen, events)
             return list(bounded((event for event in new if event is not None), "events"))[::-1]
 
     def checkpoints(self, provider_job_id: str) -> list[ProviderCheckpoint]:
         with self._errors():
-            listed = map(parsing.checkpoint, self._json.items(path(_JOBS, provider_job_id, "checkpoints"), limit=100))
+            listed = map(parsing.checkpoint, self._json.items(path(JOBS, provider_job_id, "checkpoints"), limit=100))
             return list(bounded((each for each in listed if each is not None), "checkpoints"))[::-1]
 
 

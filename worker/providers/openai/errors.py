@@ -1,6 +1,6 @@
 """Turns what OpenAI's SDK or the network raises into `ProviderError`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import httpx2
@@ -14,16 +14,20 @@ from worker.runtime import heartbeat
 
 
 @contextmanager
-def provider_errors(api_key: str) -> Iterator[None]:
-    """Raise `ProviderError` for every failure inside the block, with the account's key removed from its texts."""
+def provider_errors(api_key: str, tokens: Callable[[], Iterable[str]] = tuple) -> Iterator[None]:
+    """Raise `ProviderError` for every failure inside the block, with the account's key and `tokens` removed from its
+    texts."""
     heartbeat.beat()
     try:
         with _translated():
             yield
     except ProviderError as error:
-        if api_key not in f"{error.message}{error.param}{error.code}":
+        told = [secret for secret in (api_key, *tokens()) if secret in f"{error.message}{error.param}{error.code}"]
+        if not told:
             raise
-        raise error.without(api_key) from None
+        for secret in told:
+            error = error.without(secret)
+        raise error from None
 
 
 @contextmanager
@@ -38,6 +42,8 @@ def _translated() -> Iterator[None]:
         raise too_slow(f"the provider is too slow: {error}") from error
     except (APIConnectionError, httpx2.HTTPError) as error:
         reason = error.__cause__ or error if isinstance(error, APIConnectionError) else error
+        if isinstance(reason, ProviderError):  # what signs a request has refused it
+            raise reason from None
         if isinstance(reason, httpx2.ReadTimeout | httpx2.WriteTimeout):
             raise too_slow(f"the provider is too slow: {reason}") from error
         was_sent = not isinstance(reason, httpx2.ConnectError | httpx2.ConnectTimeout)
@@ -49,9 +55,22 @@ def _translated() -> Iterator[None]:
 
 
 def _refusal(error: APIStatusError) -> ProviderError:
+    if (invalid := _invalid_field(error)) is not None:
+        return invalid
     header = error.response.headers.get("retry-after", "")
     code = str(error.code) if error.code else None
     return refusal(error.status_code, _message(error), code, param=error.param, retry_after=retry_after(header))
+
+
+def _invalid_field(error: APIStatusError) -> ProviderError | None:
+    """A refusal as pydantic writes it: `{"detail": [{"loc": ["body", "model"], "msg": …}]}`. None for another body."""
+    details = error.body.get("detail") if isinstance(error.body, dict) else None
+    first = details[0] if isinstance(details, list) and details else None
+    if not isinstance(first, dict) or not isinstance(first.get("loc"), list) or not first["loc"]:
+        return None
+    param = str(first["loc"][-1])
+    code = "model_not_available" if param == "model" else "invalid_value"
+    return refusal(error.status_code, f"{param}: {first.get('msg')}", code, param=param)
 
 
 def _message(error: APIStatusError) -> str:

@@ -98,7 +98,7 @@ def job(answer: object, statuses: Mapping[str, JobStatus]) -> ProviderJob:
     raw = json_object(answer)
     return replace(
         summary(raw, statuses),
-        mark=_mark(metadata_of(raw)),
+        mark=mark(metadata_of(raw)),
         model=sanitize.some_text(raw.get("model")),
         training_file=sanitize.some_text(raw.get("training_file")),
         validation_file=sanitize.some_text(raw.get("validation_file")),
@@ -106,11 +106,16 @@ def job(answer: object, statuses: Mapping[str, JobStatus]) -> ProviderJob:
         hyperparameters=_hyperparameters(raw),
         finished_at=sanitize.time(raw.get("finished_at")),
         error=_error(raw.get("error")),
-        result_files=_ids(raw.get("result_files")),
+        result_files=ids(raw.get("result_files")),
     )
 
 
-def _mark(metadata: dict[str, Any]) -> Mark | None:
+def metadata(mark: Mark) -> dict[str, str | None]:
+    """The metadata by which a job is ours."""
+    return {JOB_KEY: mark.job_id, PROJECT_KEY: mark.project_id, ORGANIZATION_KEY: mark.organization_id}
+
+
+def mark(metadata: dict[str, Any]) -> Mark | None:
     job_id = sanitize.some_text(metadata.get(JOB_KEY))
     others = (sanitize.some_text(metadata.get(key)) for key in (PROJECT_KEY, ORGANIZATION_KEY))
     return Mark(job_id, *others) if job_id is not None else None
@@ -131,7 +136,7 @@ def _error(raw: object) -> JobError | None:
     return JobError(*(sanitize.some_text(raw.get(name)) for name in ("code", "message", "param")))
 
 
-def _ids(raw: object) -> tuple[str, ...]:
+def ids(raw: object) -> tuple[str, ...]:
     return tuple(id for id in raw[:MAX_RESULT_FILES] if sanitize.is_id(id)) if isinstance(raw, list) else ()
 
 

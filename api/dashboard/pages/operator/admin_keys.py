@@ -1,6 +1,5 @@
 """For operators: the keys that administer the deployment. A secret is shown once."""
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.auth.deps import AdminDep, After
@@ -8,15 +7,17 @@ from api.auth.scopes import admin_scope
 from api.dashboard.forms import Form, FormDep, check_not_rotated, overlap_of, shown_again
 from api.dashboard.pages.project.keys import LIFETIMES, limits_of
 from api.dashboard.pages.project.shown import admin_calls
+from api.dashboard.sent_once import check_not_made
 from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from shared.db.pages import Page
 from shared.projects import keys
 from shared.projects import service as projects
 from shared.projects.key_schemas import AdminKeyCreate, AdminKeyPublic, AdminKeyUpdate, expiry_after
 from shared.projects.scopes import ADMIN_SCOPES
 
-router = APIRouter(
+router = Router(
     prefix=f"{DASHBOARD}/operator/admin-keys", include_in_schema=False, dependencies=[admin_scope("admin_api_keys")]
 )
 PER_PAGE = 30
@@ -34,6 +35,7 @@ def create_admin_api_key(view: AdminViewDep, admin: AdminDep, form: FormDep) -> 
     with shown_again(form, lambda form: _list_page(view, form, None)):
         new = AdminKeyCreate.model_validate({**limits_of(form), "name": form.text("name")})
         keys.check_may_grant(admin, new.scopes)
+        check_not_made(view.session, admin.key_id, form)
         key, secret = projects.create_api_key(
             view.session,
             None,

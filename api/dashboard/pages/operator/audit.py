@@ -2,7 +2,7 @@
 
 import json
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from api.audit.middleware import CHANGES
@@ -12,12 +12,13 @@ from api.dashboard.forms import seconds
 from api.dashboard.pages.project.shown import admin_calls
 from api.dashboard.view import AdminViewDep
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from shared.audit import service as audit
 from shared.audit.models import FAILED_LOGIN, REFUSED
 from shared.audit.service import Filter
 from shared.db.pages import Page
 
-router = APIRouter(prefix=f"{DASHBOARD}/audit", include_in_schema=False, dependencies=[admin_scope("audit_logs")])
+router = Router(prefix=f"{DASHBOARD}/audit", include_in_schema=False, dependencies=[admin_scope("audit_logs")])
 PER_PAGE = 50
 TYPES = sorted({REFUSED, FAILED_LOGIN, *(each for types in CHANGES.values() for each in types.values())})
 

@@ -2,27 +2,28 @@
 
 from decimal import Decimal
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.auth.deps import AdminDep, After
 from api.auth.scopes import admin_scope
 from api.dashboard.forms import Form, FormDep, shown_again
 from api.dashboard.pages.project.shown import admin_calls
+from api.dashboard.sent_once import made_by_typed
 from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from shared.budgets import costs
 from shared.budgets.costs import CostFilter, GroupBy
 from shared.db.pages import Page
 from shared.db.times import utc_now
-from shared.jobs.archiving import archive_project as end_project
+from shared.deployments.ends import archive_project as end_project
 from shared.jobs.spending import usage
 from shared.overview import queues
 from shared.projects import service as projects
 from shared.projects.callers import AdminCaller
 from shared.projects.schemas import ProjectCreate, ProjectPublic
 
-router = APIRouter(
+router = Router(
     prefix=f"{DASHBOARD}/operator/projects", include_in_schema=False, dependencies=[admin_scope("projects")]
 )
 PER_PAGE = 50
@@ -42,8 +43,9 @@ def list_all_projects(
 def create_project(view: AdminViewDep, admin: AdminDep, form: FormDep) -> Response:
     """Make a project, and go to its keys."""
     with shown_again(form, lambda form: _page(view, admin, form, None, False)):
-        made = projects.create_project(view.session, ProjectCreate(name=form.text("name")).name)
-    return redirect(f"/projects/{made.id}/keys")
+        name = ProjectCreate(name=form.text("name")).name
+        made = made_by_typed(view, admin.key_id, form, lambda: projects.create_project(view.session, name).id)
+    return redirect(f"/projects/{made}/keys")
 
 
 @router.post("/{project_id}/archive")

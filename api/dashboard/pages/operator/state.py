@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter
 from sqlmodel import Session, col, select
 from starlette.responses import Response
 
@@ -10,6 +9,7 @@ from api.auth.scopes import admin_scope
 from api.dashboard.pages.project.shown import admin_calls
 from api.dashboard.view import AdminViewDep
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from api.routes.health import readyz_checks
 from api.routes.organization.activity import EndpointState, endpoint_is_in
 from shared.db.times import utc_now
@@ -20,8 +20,8 @@ from shared.overview.failures import FailureFilter
 from shared.projects.models import Project
 from shared.webhooks.models import WebhookEndpoint
 
-router = APIRouter(prefix=f"{DASHBOARD}/operator", include_in_schema=False, dependencies=[admin_scope("activity")])
-of_accounts = APIRouter(
+router = Router(prefix=f"{DASHBOARD}/operator", include_in_schema=False, dependencies=[admin_scope("activity")])
+of_accounts = Router(
     prefix=f"{DASHBOARD}/operator/accounts", include_in_schema=False, dependencies=[admin_scope("credentials")]
 )
 NEWEST = 20
@@ -50,7 +50,7 @@ def show_state(view: AdminViewDep) -> Response:
         failing=[WebhookEndpointOfProject.of(row) for row in failing[:NEWEST]],
         failures=failed,
         names=_names(session, ids),
-        snippets=admin_calls(view, "GET", "/failures"),
+        snippets=admin_calls(view, "GET", "/due"),
     )
 
 
@@ -75,13 +75,13 @@ def show_queue(view: AdminViewDep) -> Response:
 @of_accounts.get("")
 def show_accounts(view: AdminViewDep) -> Response:
     """Show the accounts at providers, with what providers say against them."""
-    found = accounts.list_accounts(view.session, limit=MAX_ACCOUNTS)
+    found = accounts.list_accounts(view.session, after=None, limit=MAX_ACCOUNTS)[:MAX_ACCOUNTS]
     return view.page(
         "operator/accounts.html",
         accounts=found,
         now=utc_now(),
         names=_names(view.session, [each.project_id for each in found]),
-        snippets=admin_calls(view, "GET", "/projects/proj_…/credentials"),
+        snippets=admin_calls(view, "GET", "/accounts"),
     )
 
 

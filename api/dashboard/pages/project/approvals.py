@@ -1,6 +1,5 @@
 """The jobs of a project that wait for an operator's approval."""
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.auth.deps import After
@@ -9,6 +8,7 @@ from api.dashboard.forms import Form, FormDep, shown_again
 from api.dashboard.pages.project.shown import OF_PROJECT, ProjectRoute, admin_calls, project_page
 from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from api.routes.organization.budgets import Rejection
 from shared.db.pages import Page
 from shared.jobs import approval as approvals
@@ -16,7 +16,7 @@ from shared.jobs.models import Approval
 from shared.jobs.schemas import JobPublic
 from shared.projects import service as projects
 
-router = APIRouter(
+router = Router(
     prefix=f"{DASHBOARD}{OF_PROJECT}/approvals",
     include_in_schema=False,
     dependencies=[admin_scope("limits")],

@@ -4,7 +4,7 @@ import json
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.responses import Response
 
 from api.auth.scopes import admin_scope
@@ -13,6 +13,7 @@ from api.dashboard.pages.project.cost_chart import bars
 from api.dashboard.pages.project.shown import OF_PROJECT, admin_calls, project_page
 from api.dashboard.view import AdminView, AdminViewDep
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from shared.budgets import costs
 from shared.budgets.costs import CostFilter, CostPage, GroupBy
 from shared.budgets.daily import day_of
@@ -20,9 +21,7 @@ from shared.db.times import epoch, utc_now
 from shared.jobs.spending import usage
 from shared.projects import service as projects
 
-router = APIRouter(
-    prefix=f"{DASHBOARD}{OF_PROJECT}/costs", include_in_schema=False, dependencies=[admin_scope("costs")]
-)
+router = Router(prefix=f"{DASHBOARD}{OF_PROJECT}/costs", include_in_schema=False, dependencies=[admin_scope("costs")])
 
 BY_ITEM: tuple[GroupBy, ...] = ("line_item",)
 

@@ -2,22 +2,23 @@
 
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.auth.deps import After
+from api.auth.deps import AdminDep, After
 from api.auth.scopes import admin_scope
 from api.dashboard.forms import Form, FormDep, check_not_rotated, overlap_of, shown_again
 from api.dashboard.pages.project.shown import OF_PROJECT, ProjectRoute, admin_calls, project_page
+from api.dashboard.sent_once import check_not_made
 from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from shared.db.pages import Page
 from shared.projects import keys
 from shared.projects import service as projects
 from shared.projects.key_schemas import ApiKeyCreate, ApiKeyPublic, ApiKeyUpdate, expiry_after
 from shared.projects.scopes import PROJECT_SCOPES
 
-router = APIRouter(
+router = Router(
     prefix=f"{DASHBOARD}{OF_PROJECT}/keys",
     include_in_schema=False,
     dependencies=[admin_scope("projects")],
@@ -45,10 +46,11 @@ def new_api_key(view: AdminViewDep, project_id: str) -> Response:
 
 
 @router.post("")
-def create_api_key(view: AdminViewDep, project_id: str, form: FormDep) -> Response:
+def create_api_key(view: AdminViewDep, admin: AdminDep, project_id: str, form: FormDep) -> Response:
     """Make a key, and show it."""
     with shown_again(form, lambda form: _form_page(view, project_id, form)):
         new = ApiKeyCreate.model_validate({**limits_of(form), "name": form.text("name")})
+        check_not_made(view.session, admin.key_id, form)
         key, secret = projects.create_api_key(
             view.session,
             project_id,

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.auth.scopes import admin_scope
@@ -10,20 +9,21 @@ from api.dashboard.forms import Form, FormDep, shown_again
 from api.dashboard.pages.project.shown import OF_PROJECT, ProjectRoute, admin_calls, project_page
 from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from shared.overview.quotas import quotas_of
-from shared.projects import rate_limits
+from shared.projects import credentials, rate_limits
 from shared.projects import service as projects
 from shared.projects.quotas import ProjectQuotas
 from shared.projects.rate_limits import RateLimitPublic, RateLimitUpdate
 from shared.projects.schemas import ProjectPublic, ProjectUpdate
 
-of_projects = APIRouter(
+of_projects = Router(
     prefix=f"{DASHBOARD}{OF_PROJECT}/quotas",
     include_in_schema=False,
     dependencies=[admin_scope("projects")],
     route_class=ProjectRoute,
 )
-router = APIRouter(
+router = Router(
     prefix=f"{DASHBOARD}{OF_PROJECT}/rates",
     include_in_schema=False,
     dependencies=[admin_scope("limits")],
@@ -44,7 +44,15 @@ def retrieve_quotas(view: AdminViewDep, project_id: str) -> Response:
     found = ProjectPublic.of(projects.get_project(view.session, project_id))
     own = {name: "" if value is None else value for name, value in found.quotas}
     most = found.max_active_jobs if found.max_active_jobs is not None else ""
-    return _quotas_page(view, project_id, Form.of(name=found.name, weight=found.weight, max_active_jobs=most, **own))
+    form = Form.of(
+        name=found.name,
+        weight=found.weight,
+        max_active_jobs=most,
+        deploy_on_success=found.deploy_on_success,
+        default_provider=found.default_provider or "",
+        **own,
+    )
+    return _quotas_page(view, project_id, form)
 
 
 @of_projects.post("")
@@ -55,6 +63,9 @@ def update_project(view: AdminViewDep, project_id: str, form: FormDep) -> Respon
         quotas = ProjectQuotas.model_validate({name: form.whole(name) for name in QUOTAS})
         most = form.whole("max_active_jobs")
         typed: dict[str, Any] = {"name": form.text("name"), "weight": form.text("weight"), "quotas": quotas}
+        typed["deploy_on_success"] = form.has("deploy_on_success")
+        if "default_provider" in form.values:
+            typed["default_provider"] = form.text("default_provider")
         new = ProjectUpdate.model_validate({**typed, "max_active_jobs": 0 if most is None else most})
         projects.update_project(view.session, project_id, **new.model_dump(exclude_unset=True))
     return redirect(f"/projects/{project_id}/quotas")
@@ -79,7 +90,11 @@ def update_project_rate_limit(view: AdminViewDep, project_id: str, rate_limit_id
 def _quotas_page(view: AdminView, project_id: str, form: Form) -> Response:
     call = admin_calls(view, "POST", f"/projects/{project_id}", {"weight": 2, "quotas": {"files": 1000}})
     used = quotas_of(view.session, project_id)
-    return project_page(view, project_id, "project/quotas.html", call, form=form, used=used)
+    names = {each.provider for each in credentials.usable_by(view.session, project_id)} | {
+        form.text("default_provider")
+    }
+    offered = [("", "The newest account that has the model"), *((name, name) for name in sorted(names - {""}))]
+    return project_page(view, project_id, "project/quotas.html", call, form=form, used=used, providers=offered)
 
 
 def _rates_page(view: AdminView, project_id: str, form: Form) -> Response:

@@ -3,7 +3,6 @@
 from decimal import Decimal
 from typing import Any, get_args
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.auth.scopes import admin_scope
@@ -11,6 +10,7 @@ from api.dashboard.forms import Form, FormDep, shown_again, whole_if_one
 from api.dashboard.pages.project.shown import OF_PROJECT, ProjectRoute, admin_calls, project_page
 from api.dashboard.view import AdminView, AdminViewDep, redirect
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from shared.budgets import limits
 from shared.budgets.schemas import MAX_CENTS, ApprovalLimitUpdate, SpendLimitUpdate
 from shared.errors import Invalid
@@ -23,7 +23,7 @@ from shared.notifications.schemas import (
     NotificationType,
 )
 
-router = APIRouter(
+router = Router(
     prefix=f"{DASHBOARD}{OF_PROJECT}",
     include_in_schema=False,
     dependencies=[admin_scope("limits")],
@@ -42,7 +42,7 @@ def retrieve_budget(view: AdminViewDep, project_id: str) -> Response:
 def update_spend_limit(view: AdminViewDep, project_id: str, form: FormDep) -> Response:
     """Set the monthly limit."""
     with shown_again(form, lambda form: _budget_page(view, project_id, form)):
-        amount = _cents(form, "threshold_amount")
+        amount = cents_of(form, "threshold_amount")
         percentages = [whole_if_one(each) for each in form.lines("alert_percentages")]
         typed = {"currency": "USD", "interval": "month", "threshold_amount": amount, "alert_percentages": percentages}
         new = SpendLimitUpdate.model_validate(typed)
@@ -61,7 +61,7 @@ def delete_spend_limit(view: AdminViewDep, project_id: str) -> Response:
 def update_approval_limit(view: AdminViewDep, project_id: str, form: FormDep) -> Response:
     """Set the amount above which a job waits for approval."""
     with shown_again(form, lambda form: _budget_page(view, project_id, form)):
-        cents = _cents(form, "approval_amount")
+        cents = cents_of(form, "approval_amount")
         new = ApprovalLimitUpdate.model_validate({"currency": "USD", "threshold_amount": cents})
         limits.set_approval_limit(view.session, project_id, new.threshold_amount)
     return redirect(f"/projects/{project_id}/budget")
@@ -99,7 +99,7 @@ def delete_email_notifications(view: AdminViewDep, project_id: str) -> Response:
     return redirect(f"/projects/{project_id}/email")
 
 
-def _cents(form: Form, name: str) -> int:
+def cents_of(form: Form, name: str) -> int:
     """Return an amount of dollars in cents. Raises `Invalid` for what is none."""
     try:
         cents = Decimal(form.text(name)) * 100

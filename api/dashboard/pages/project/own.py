@@ -1,15 +1,15 @@
 """What a project may use and what it has used, for its own keys."""
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.auth.scopes import scope
 from api.dashboard.snippets import calls
 from api.dashboard.view import ViewDep
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from shared.overview import own_project
 
-router = APIRouter(prefix=f"{DASHBOARD}/project", include_in_schema=False, dependencies=[scope("jobs")])
+router = Router(prefix=f"{DASHBOARD}/project", include_in_schema=False, dependencies=[scope("jobs")])
 
 
 @router.get("")

@@ -20,6 +20,7 @@ OF_PROJECT = "/projects/{project_id}"
 PERMITTED_WHEN_ARCHIVED = {
     "delete_api_key",
     "delete_credential",
+    "delete_spend_alert",
     "delete_spend_limit",
     "delete_approval_limit",
     "delete_email_notifications",

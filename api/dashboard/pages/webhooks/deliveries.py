@@ -3,7 +3,7 @@
 import json
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from starlette.responses import Response
 
 from api.auth.deps import After
@@ -12,6 +12,7 @@ from api.dashboard.forms import chosen, seconds
 from api.dashboard.snippets import calls
 from api.dashboard.view import ViewDep, redirect
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from shared.db.pages import Page
 from shared.webhooks import deliveries
 from shared.webhooks.event_filter import EventFilter
@@ -19,7 +20,7 @@ from shared.webhooks.event_types import EventType
 from shared.webhooks.models import DeliveryStatus
 from shared.webhooks.schemas import WebhookEndpointPublic
 
-router = APIRouter(
+router = Router(
     prefix=f"{DASHBOARD}/webhooks/endpoints/{{webhook_endpoint_id}}/deliveries",
     include_in_schema=False,
     dependencies=[scope("webhooks")],

@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.auth.deps import After, CallerDep
 from api.auth.scopes import scope
 from api.dashboard.forms import Form, FormDep, check_not_rotated, chosen, seconds, shown_again
+from api.dashboard.sent_once import check_not_made
 from api.dashboard.snippets import calls
 from api.dashboard.view import View, ViewDep, redirect
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from api.webhooks import test_event
 from shared.db.owned import get_owned, list_owned
 from shared.db.pages import Page
@@ -24,7 +25,7 @@ from shared.webhooks.models import WebhookEndpoint
 from shared.webhooks.schemas import WebhookEndpointCreate, WebhookEndpointPublic, WebhookEndpointUpdate
 from shared.webhooks.success import success_of
 
-router = APIRouter(prefix=f"{DASHBOARD}/webhooks", include_in_schema=False, dependencies=[scope("webhooks")])
+router = Router(prefix=f"{DASHBOARD}/webhooks", include_in_schema=False, dependencies=[scope("webhooks")])
 ONE = "/endpoints/{webhook_endpoint_id}"
 PER_PAGE = 20
 NEWEST = 5
@@ -56,6 +57,7 @@ def create_webhook_endpoint(view: ViewDep, form: FormDep) -> Response:
     """Create an endpoint, and show its secret."""
     with shown_again(form, lambda form: _form_page(view, form)):
         new = WebhookEndpointCreate.model_validate(_values(form))
+        check_not_made(view.session, view.caller.key_id, form)
         endpoint, secret = webhooks.create_endpoint(view.session, view.caller.project_id, new)
     return view.page("webhooks/secret.html", endpoint=WebhookEndpointPublic.of(endpoint), secret=secret)
 

@@ -2,7 +2,6 @@
 
 import json
 
-from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.auth.deps import After
@@ -11,6 +10,7 @@ from api.dashboard.pages.webhooks.deliveries import EventFilterDep
 from api.dashboard.snippets import calls
 from api.dashboard.view import ViewDep
 from api.http.pages import DASHBOARD
+from api.http.router import Router
 from shared.db.owned import get_owned
 from shared.db.pages import Page
 from shared.webhooks import deliveries, readers
@@ -18,7 +18,7 @@ from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent
 from shared.webhooks.schemas import WebhookEventPublic
 
-router = APIRouter(prefix=f"{DASHBOARD}/webhooks/events", include_in_schema=False, dependencies=[scope("webhooks")])
+router = Router(prefix=f"{DASHBOARD}/webhooks/events", include_in_schema=False, dependencies=[scope("webhooks")])
 PER_PAGE = 30
 
 

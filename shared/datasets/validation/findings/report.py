@@ -6,6 +6,7 @@ from shared.datasets.validation.findings.codes import Severity, severity_of
 from shared.datasets.validation.findings.problem import Problem
 from shared.datasets.validation.statistics.results import Statistics
 
+DEFAULT_ENCODING = "o200k_base"
 MAX_PROBLEMS = 1_000
 MAX_WARNINGS_PER_CODE = 100
 

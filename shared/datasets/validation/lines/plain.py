@@ -3,7 +3,7 @@
 This is the fast path of a check: a line that is decoded needs no rule but those about its sequence of roles.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from operator import attrgetter
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -112,39 +112,30 @@ def read_plain(lines: Sequence[bytes], data: bytes, format: PlainFormat) -> Plai
         examples = list(map(format.messages, decoded))
     except (ValueError, RecursionError):
         return None
-    return _read(decoded, examples, lines, data, format)
-
-
-def read_plain_among(lines: Sequence[bytes], format: PlainFormat) -> dict[int, list[PlainMessage]]:
-    """The messages of the plain lines among others, by index; none if one of these may have a finding."""
-    decoded: list[Any] = []
-    examples: dict[int, list[PlainMessage]] = {}
-    for index, line in enumerate(lines):
-        try:
-            value = format.decode(line)
-            examples[index] = format.messages(value)
-        except (ValueError, RecursionError):
-            if index >= MAX_OTHERS_FIRST and not decoded:
-                return {}
-        else:
-            decoded.append(value)
-    plain = list(map(lines.__getitem__, examples))
-    read = _read(decoded, list(examples.values()), plain, b"".join(plain), format)
-    return {} if read is None or read.codes else examples
-
-
-def _read(
-    decoded: list[Any],
-    examples: list[list[PlainMessage]],
-    lines: Sequence[bytes],
-    data: bytes,
-    format: PlainFormat,
-) -> PlainRead | None:
-    # A decoder keeps one of two equal keys silently.
-    if sum(map(data.count, format.keys)) == sum(map(len, examples)) and not is_suspicious(data):
+    if _is_clean(data, examples, format):
         return PlainRead(examples, [])
     encoded = encoded_once(decoded, data)
     if encoded is None:
         return None
     codes = codes_of_texts(encoded)
     return None if len(codes) > MAX_COUNTED < max(map(len, lines)) else PlainRead(examples, codes)
+
+
+def read_plain_among(lines: Sequence[bytes], format: PlainFormat) -> dict[int, list[PlainMessage]]:
+    """The messages of the plain lines among others, by index, but for those that may have a finding."""
+    examples: dict[int, list[PlainMessage]] = {}
+    for index, line in enumerate(lines):
+        try:
+            examples[index] = format.messages(format.decode(line))
+        except (ValueError, RecursionError):
+            if index >= MAX_OTHERS_FIRST and not examples:
+                return {}
+    plain = b"".join(map(lines.__getitem__, examples))
+    if _is_clean(plain, examples.values(), format):
+        return examples
+    return {index: example for index, example in examples.items() if _is_clean(lines[index], [example], format)}
+
+
+def _is_clean(data: bytes, examples: Collection[list[PlainMessage]], format: PlainFormat) -> bool:
+    """Whether no finding can be in these plain lines. A decoder keeps one of two equal keys silently."""
+    return sum(map(data.count, format.keys)) == sum(map(len, examples)) and not is_suspicious(data)

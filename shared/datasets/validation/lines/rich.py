@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET
+from pydantic_core import SchemaValidator, core_schema
 
 from shared.datasets.validation.findings.codes import Severity, severity_of
 from shared.datasets.validation.findings.finding import UnreadableLine
@@ -70,6 +71,10 @@ _FORMATS = {
     PREFERENCE: _Format(Preference, OpenPreference, b'{"input":{"tools":%b}}'),
     COMPLETION: _Format(Pair, OpenPair),
 }
+# In what the types encode, all else is a text, or the tools, which are read strictly.
+_has_values_of_any_kind = SchemaValidator(
+    core_schema.str_schema(pattern=r'"(?:audio|custom|file|input_audio|weight)":', regex_engine="rust-regex")
+).isinstance_python
 MAX_CACHED_TOOLS, MAX_CACHED_TOOLS_BYTES = 1_000, 10_000  # 10 MB at most, in each process
 _NO_TOOLS = Declared(frozenset(), "", [])
 _decode_any, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
@@ -110,13 +115,14 @@ class RichDecoder:
 
     def _read(self, lines: Sequence[bytes], data: bytes) -> Read | None:
         codes: Iterable[list[str]] = repeat([])
-        if has_long_number(data) or some_may_be_deep(lines):
-            return None
         encoded: bytes | None = None
         with suppress(msgspec.ValidationError):
             values = examples = list(map(self.decode, lines))
             encoded = encoded_once(examples, data)
         self._may_lack_keys = encoded is None
+        may_nest = encoded is None or _has_values_of_any_kind(encoded)
+        if may_nest and (has_long_number(data) or some_may_be_deep(lines)):
+            return None
         if encoded is None:
             examples, values, encoded, codes = read_with_more_keys(lines, data, self._format, self._decode_known)
         found: list[str] = []

@@ -23,7 +23,7 @@ from shared.datasets.validation.rules.limits import Limits
 from shared.datasets.validation.rules.tools import is_json
 from shared.datasets.validation.rules.values import NAME
 
-WEIGHTS = (UNSET, None, 0, 1)
+WEIGHTS = (None, 0, 1)
 MAX_CACHED_IMAGES, MAX_CACHED_URL = 200, 10_000  # characters: 2 MB in each process
 
 
@@ -38,12 +38,14 @@ def counted_messages(
     open_calls: set[str] = set()
     counted: list[CountedMessage] = []
     for message in messages:
-        name, weight = message.name if isinstance(message.name, str) else None, message.weight
-        if name is not None and not NAME.match(name):
+        name, weight = message.name, message.weight
+        if name is UNSET:
+            name = None
+        elif name is not None and not NAME.match(name):
             codes.append("invalid_name")
-        if weight not in WEIGHTS:
+        if weight is not UNSET and weight not in WEIGHTS:
             raise NeedsRules
-        if isinstance(message, Assistant):
+        if message.__class__ is Assistant:
             if open_calls:
                 raise NeedsRules
             counted.append(_answer(message, name, declared, open_calls, codes))

@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import Any
 
 import msgspec
+from pydantic_core import SchemaValidator, core_schema
 
 from shared.datasets.validation.rules.limits import rules
 
@@ -14,6 +15,10 @@ _TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 STRUCTURE = re.compile(_TEXT + rb"|[\[\]{}]", re.DOTALL)
 _TEXTS, _RUNS = re.compile(_TEXT, re.DOTALL), re.compile(rb"\[+|\]+")
 _ESCAPED_COLON = re.compile(rb"\\u003[aA]")
+# Of UTF-8, several times as fast as a search by Python.
+_has_escaped_colon = SchemaValidator(
+    core_schema.str_schema(pattern=r"\\u003[aA]", regex_engine="rust-regex")
+).isinstance_python
 _ALL_DIGITS_0 = bytes.maketrans(b"123456789+-.eE", b"0" * 14)
 _SQUARE = bytes.maketrans(b"{}", b"[]")
 _NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
@@ -32,7 +37,7 @@ def encoded_once(value: Any, line: bytes) -> bytes | None:
 
 def _colons(line: bytes) -> int:
     colons = line.count(b":")
-    if b"\\u003" in line:
+    if _has_escaped_colon(line):
         colons += len(_ESCAPED_COLON.findall(line.replace(b"\\\\", b"")))
     return colons
 

@@ -46,6 +46,32 @@ def of_model(model: str, method: str | None, shutdown: date | None) -> list[Misf
     return found
 
 
+def of_examples(examples: int, method: str, provider: str, dialect: str) -> list[Misfit]:
+    """Whether a file has too few examples for a provider of this dialect, or too many."""
+    limits, found = rules().limits(dialect), list[Misfit]()
+    most = limits.max_examples.get(method)
+    if examples < limits.min_examples:
+        sentence = f"The file has {examples:,} examples, but {provider} wants at least {limits.min_examples:,}"
+        found.append(Misfit("invalid_n_examples", "training_file", sentence))
+    if most is not None and examples > most:
+        sentence = f"The file has {examples:,} examples, but {provider} takes at most {most:,}"
+        found.append(Misfit("too_many_examples", "training_file", sentence))
+    return found
+
+
+def of_size(examples: int, image_examples: int, bytes: int, method: str, provider: str, dialect: str) -> list[Misfit]:
+    """What of a file goes beyond the limits of a provider of this dialect, or falls short of them."""
+    limits, found = rules().limits(dialect), list[Misfit]()
+    if bytes > limits.file_bytes:
+        sentence = f"The file has {bytes:,} bytes, but {provider} takes at most {limits.file_bytes:,}"
+        found.append(Misfit("file_too_large", "training_file", sentence))
+    found += of_examples(examples, method, provider, dialect)
+    if image_examples > limits.max_image_examples:
+        sentence = f"{image_examples:,} examples have images; {provider} takes at most {limits.max_image_examples:,}"
+        found.append(Misfit("too_many_image_examples", "training_file", sentence))
+    return found
+
+
 def of_file(format: str | None, model: str | None, method: str | None) -> Misfit | None:
     """What is wrong with the format of a file for this model and method; each may be unknown, and then all fit.
 

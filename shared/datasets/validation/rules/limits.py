@@ -95,7 +95,7 @@ class Rules(msgspec.Struct, frozen=True):
 
     def model(self, name: str) -> Model | None:
         """A base model by snapshot, by alias, or by a model tuned from it (`ft:gpt-4.1-mini-2025-04-14:org::id`)."""
-        base = name.split(":")[1] if name.startswith("ft:") else name
+        base = first_base(name)
         return next((model for model in self.models if base in (model.name, model.alias)), None)
 
     def names(self, name: str) -> set[str]:
@@ -106,6 +106,14 @@ class Rules(msgspec.Struct, frozen=True):
     def example_limits(self) -> list[int]:
         """All lengths, in tokens, at which some base model truncates examples, in ascending order."""
         return sorted({model.example_tokens for model in self.models if model.example_tokens is not None})
+
+
+def first_base(name: str) -> str:
+    """Return the original base of a model name, since a tuned model can be tuned again: of `ft:base:…`, and of Azure's
+    `base.ft-…`."""
+    if name.startswith("ft:") and ":" in name[3:]:
+        return name.split(":")[1]
+    return name.partition(".ft-")[0]
 
 
 @cache

@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from io import BytesIO
+from itertools import compress, count
 from typing import Any
 
 from shared.datasets.validation.lines.plain import PLAIN_FORMATS, PlainMessage, read_plain, read_plain_among
 from shared.datasets.validation.lines.rich import RichDecoder
+from shared.datasets.validation.lines.secrets import is_suspicious
 from shared.datasets.validation.lines.shared_prefix import SharedPrefix, shared_prefix_of
 from shared.datasets.validation.lines.texts import MAX_COUNTED
 from shared.datasets.validation.reading.escapes import texts_with_halves, with_whole_pairs
@@ -78,7 +80,10 @@ class LineDecoder:
             size = min(4 * size, MAX_AT_ONCE) if decoded else 1
 
     def _decodable(self, lines: list[bytes]) -> int:
-        """How many lines to try next, after these failed: the first that have the types of one path, or fewer."""
+        """How many lines to try next, after these failed: those before the first that may have a secret or an escape,
+        or the first that have the types of one path, or fewer."""
+        if before := next(compress(count(), map(is_suspicious, lines)), 0):
+            return before
         for decode in (self._plain.decode, self._rich.decode):
             examples: list[Any] = []
             with suppress(ValueError, RecursionError):

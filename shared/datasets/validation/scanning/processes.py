@@ -23,7 +23,7 @@ from shared.datasets.validation.scanning.range_result import RangeResult
 from shared.datasets.validation.scanning.scanner import RangeScanner, ScanOptions
 
 RANGE_BYTES = 2 << 20  # large beside the cost of a range, small enough that all processes end at about the same time
-MIN_PARALLEL_BYTES = 16 << 20  # a smaller file is checked before other processes have started
+MIN_PARALLEL_BYTES = 64 << 20  # a smaller file is checked before other processes have started and can count tokens
 ROOT = Path(__file__).parents[4]
 Child = subprocess.Popen[bytes]
 Message = TypeVar("Message")

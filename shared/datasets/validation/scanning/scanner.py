@@ -22,6 +22,7 @@ from shared.datasets.validation.scanning.decoding import LineDecoder
 from shared.datasets.validation.scanning.examples import Example, Shape, images_of, shapes_of
 from shared.datasets.validation.scanning.noted import Noted
 from shared.datasets.validation.scanning.range_result import RangeResult
+from shared.datasets.validation.tokens.counter import quickest_counter
 from shared.datasets.validation.tokens.example_tokens import ExampleTokens
 
 BOM = b"\xef\xbb\xbf"
@@ -44,7 +45,7 @@ class RangeScanner:
         self.result = RangeResult()
         self._options = options
         self._format = options.format or CHAT
-        self._tokens = ExampleTokens(options.encoding, self._format) if options.encoding else None
+        self._tokens = ExampleTokens(quickest_counter(options.encoding), self._format) if options.encoding else None
         self._limits = rules().example_limits()
         self._answer = -2 if options.format == PREFERENCE else -1  # in a preference, the preferred output
         self._decoder = LineDecoder(self._format, options.provider)

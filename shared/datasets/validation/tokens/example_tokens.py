@@ -1,6 +1,6 @@
 """Adds up the tokens of an example by the formula of `rules.json`, which gives the numbers that OpenAI bills."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import cast
 
@@ -8,14 +8,17 @@ from shared.datasets.validation.lines.plain import PlainMessage
 from shared.datasets.validation.rules.counted_message import CountedMessage
 from shared.datasets.validation.rules.formats import COMPLETION
 from shared.datasets.validation.rules.limits import rules
-from shared.datasets.validation.tokens.encoding import TokenCounter
+from shared.datasets.validation.tokens.counter import TokenCounter
 
 
 class ExampleTokens:
-    """Counts the tokens of examples in one encoding. Each method returns all tokens, and those that are trained on."""
+    """Counts the tokens of examples in one encoding. Each method returns all tokens, and those that are trained on.
 
-    def __init__(self, encoding: str, format: str) -> None:
-        self._counter = TokenCounter(encoding)
+    `encoded_length` says how many tokens a text has.
+    """
+
+    def __init__(self, encoded_length: Callable[[str], int], format: str) -> None:
+        self._counter = TokenCounter(encoded_length)
         self._formula = rules().token_formula
         self._is_chat = format != COMPLETION
         self._per_message = cache(self._per_message_of)  # by role, for each instance: the encodings differ

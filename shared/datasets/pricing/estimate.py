@@ -1,13 +1,13 @@
-"""Estimates what a training will cost, from a dataset's report and the list prices in `prices.json`."""
+"""Estimates what a training will cost, from a dataset's report and the table of prices."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import msgspec
 
+from shared.datasets.pricing.table import Currency, Price, price_of
 from shared.datasets.validation.findings.report import Report
 from shared.datasets.validation.rules.formats import PREFERENCE, REINFORCEMENT
 from shared.datasets.validation.rules.limits import Model, rules
@@ -15,20 +15,6 @@ from shared.datasets.validation.rules.limits import Model, rules
 # The rule by which OpenAI chooses the number of epochs, as its cookbook publishes it (examples × epochs).
 TARGET_EPOCHS, MAX_EPOCHS = 3, 25
 MIN_TARGET_EXAMPLES, MAX_TARGET_EXAMPLES = 100, 25_000
-Currency = Literal["USD"]  # budgets are in USD: an amount in another currency could not be compared with them
-
-
-class Price(msgspec.Struct, frozen=True, kw_only=True, rename={"since": "from"}):
-    """A list price of training a base model: per million tokens, or per hour. Valid from `since` to before `until`."""
-
-    provider: str
-    base: str
-    methods: list[str]
-    since: date
-    until: date | None = None
-    currency: Currency
-    per_million_tokens: Decimal | None = None
-    per_hour: Decimal | None = None
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,27 +37,12 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     currency: Currency | None
     price_per_million_tokens: Decimal | None
     price_since: date | None
+    price_as_of: date | None
+    price_source: str | None
+    price_confidence: str | None
     reason: str | None
     assumptions: list[str]
     allowed: bool = True
-
-
-@cache
-def prices() -> list[Price]:
-    return msgspec.json.decode(Path(__file__).with_name("prices.json").read_bytes(), type=list[Price])
-
-
-def price_of(provider: str, base: str, method: str, on: date) -> Price | None:
-    """Return the price that is valid on a day, the newest if there are several; None if there is none."""
-    valid = [
-        price
-        for price in prices()
-        if (price.provider, price.base) == (provider, base)
-        and method in price.methods
-        and price.since <= on
-        and (price.until is None or on < price.until)
-    ]
-    return max(valid, key=lambda price: price.since, default=None)
 
 
 def auto_epochs(examples: int) -> int:
@@ -93,17 +64,18 @@ def estimate(
     *,
     provider: str | None = None,
     on: date | None = None,
+    own: Sequence[Price] = (),
 ) -> Estimate:
     """Estimate the price of training `model` on a checked file.
 
     `n_epochs` is a number; `auto` or None leave the choice to the provider. `method` and `provider` default to those
-    that fit the report, `on` to today (UTC).
+    that fit the report, `on` to today (UTC). `own`: prices that go before the list's.
     """
     provider = provider or report.provider
-    method = method or _method_for(report.format)
+    method = method or method_for(report.format)
     base = rules().model(model)
-    price = price_of(provider, base.name, method, on or datetime.now(UTC).date()) if base else None
-    epochs = n_epochs if isinstance(n_epochs, int) else auto_epochs(report.examples)
+    price = price_of(provider, base.name if base else model, method, on or datetime.now(UTC).date(), own)
+    epochs = n_epochs if isinstance(n_epochs, int) else _auto_epochs(price, report.examples)
     tokens = _tokens(report, base)
     billed = None if tokens is None else tokens * epochs
     amount = _amount(price, billed)
@@ -118,23 +90,42 @@ def estimate(
         epochs_chosen_by="request" if isinstance(n_epochs, int) else "auto",
         billed_tokens=billed,
         amount=amount,
-        currency=price.currency if price else None,
-        price_per_million_tokens=price.per_million_tokens if price else None,
-        price_since=price.since if price else None,
+        **_about(price),
         reason=None if amount is not None else _reason(report, base, price, method, provider),
-        assumptions=_assumptions(report, base, n_epochs),
+        assumptions=_assumptions(report, base, price, n_epochs),
     )
 
 
-def _method_for(format: str | None) -> str:
+def _about(price: Price | None) -> dict[str, Any]:
+    return {
+        "currency": price.currency if price else None,
+        "price_per_million_tokens": price.per_million_tokens if price else None,
+        "price_since": price.since if price else None,
+        "price_as_of": price.as_of if price else None,
+        "price_source": price.source if price else None,
+        "price_confidence": price.confidence if price else None,
+    }
+
+
+def _auto_epochs(price: Price | None, examples: int) -> int:
+    return price.auto_epochs if price and price.auto_epochs else auto_epochs(examples)
+
+
+def method_for(format: str | None) -> str:
+    """Return the method that a file of this format is for."""
     return {PREFERENCE: "dpo", REINFORCEMENT: "reinforcement"}.get(format or "", "supervised")
 
 
 def _tokens(report: Report, base: Model | None) -> int | None:
-    """Return the tokens of one epoch, each example cut at the model's limit; None if not counted in its encoding."""
+    """Return the tokens of one epoch, each example cut at the model's limit; None if not counted in its encoding.
+
+    Those of a model that is not in our table are counted in whichever encoding the report has.
+    """
     counted = report.statistics.tokens
-    if counted is None or base is None or base.encoding != report.encoding:
+    if counted is None or (base is not None and base.encoding != report.encoding):
         return None
+    if base is None:
+        return counted.total
     cut = {truncation.limit: truncation.tokens for truncation in report.statistics.truncation}
     return counted.total - cut.get(base.example_tokens or 0, 0)
 
@@ -146,19 +137,31 @@ def _amount(price: Price | None, billed: int | None) -> Decimal | None:
 
 
 def _reason(report: Report, base: Model | None, price: Price | None, method: str, provider: str) -> str:
-    if base is None or price is None:
+    if price is None:
         name = base.name if base else "this model"
         return f"No price is known for training {name} with the method {method} at {provider} on this day"
     if price.per_hour is not None:
         return f"Training is billed by time, {price.per_hour} {price.currency} per hour, which a file cannot predict"
-    if report.statistics.tokens is None:
+    if report.statistics.tokens is None or base is None:
         return "The tokens were not counted"
     return f"The tokens were counted in {report.encoding}, but {base.name} uses {base.encoding}: check the file for it"
 
 
-def _assumptions(report: Report, base: Model | None, n_epochs: int | str | None) -> list[str]:
-    found = ["Prices are list prices; the provider's bill may differ", "A validation file costs nothing"]
-    if not isinstance(n_epochs, int):
+def _price_sentence(price: Price | None) -> str:
+    if price is not None and price.confidence == "own":
+        return "The price is the operator's own; the provider's bill may differ"
+    if price is not None and price.confidence == "reported":
+        return f"The price is what others report ({price.source}); the provider's bill may differ"
+    return "Prices are list prices; the provider's bill may differ"
+
+
+def _assumptions(report: Report, base: Model | None, price: Price | None, n_epochs: int | str | None) -> list[str]:
+    found = [_price_sentence(price), "A validation file costs nothing"]
+    if base is None:
+        found.append(f"The tokens are counted in {report.encoding}; the model's own tokenizer may count more or fewer")
+    if not isinstance(n_epochs, int) and price is not None and price.auto_epochs is not None:
+        found.append("The provider takes its default number of epochs; the job shows them once it runs")
+    elif not isinstance(n_epochs, int):
         found.append("The provider chooses the epochs by its published rule; the job shows them once it runs")
     if base and base.example_tokens:
         found.append(f"Each example is truncated after {base.example_tokens:,} tokens")

@@ -1,0 +1,54 @@
+"""`tunery backup` and `tunery restore`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.columns import say
+
+
+def backup(folder: Annotated[Path, typer.Argument(help="A new folder, which the backup will be.")]) -> None:
+    """Write the database and every file that its rows name into a folder, each with its hash. Servers may run.
+
+    It does not contain TUNERY_SECRET_KEYS, without which it cannot be restored: keep them apart from it. A backup that
+    was cut off has no `manifest.json`, and is never restored.
+
+    Exit status: 0, or 1 if there is no backup, or if the storage lacks or has damaged a file.
+    """
+    from cli.backup.writing import back_up
+    from cli.failure import Failure
+
+    manifest, copies = back_up(folder)
+    print(f"{folder}: revision {manifest.revision}, {manifest.files} files of {manifest.file_bytes:,} bytes together.")
+    wrong = [f"{id} is not in the storage, though its row says so." for id in copies.missing]
+    wrong += [
+        f"{id} is damaged in the storage: its bytes are not those that its row describes." for id in copies.hashes
+    ]
+    if wrong:
+        raise Failure("\n".join([*wrong, "The backup is whole but for that, and can be restored."]))
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(help="The folder of a backup.")],
+    check: Annotated[bool, typer.Option("--check", help="Read and check the backup, and restore nothing.")] = False,
+    without_key: Annotated[
+        list[str] | None, typer.Option(metavar="KEY", help="A key that is lost for good, by its id; may be repeated.")
+    ] = None,
+) -> None:
+    """Restore a backup into an empty database and an empty storage, and migrate to this version.
+
+    It is checked as a whole before anything is written: the hash of each part, the schema, the keys of its secrets.
+
+    Afterwards, before any worker or the beat starts, run `tunery reconcile --restored`.
+    """
+    from cli.backup import restoring
+
+    manifest = restoring.check(folder, without_key or [])
+    made = f"{folder}, made {manifest.made_at} by Tunery {manifest.version}, with {manifest.files} files"
+    if check:
+        print(f"Whole: {made}.")
+        return
+    restoring.restore(folder, manifest)
+    print(f"Restored: {made}.")
+    say("Before any worker or the beat starts, run `tunery reconcile --restored`.")

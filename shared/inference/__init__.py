@@ -1,0 +1,1 @@
+"""What asking models has used: tokens by project, model and day."""

@@ -1,0 +1,1 @@
+"""AWS Bedrock «mantle»: a part of OpenAI's wire, with reinforcement by a Lambda function."""
