@@ -7,7 +7,9 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from psycopg.errors import DeadlockDetected
 from sqlalchemy import Connection, make_url, text
+from sqlalchemy.exc import OperationalError
 
 from shared.database import owner_engine
 from shared.db import server_role
@@ -17,6 +19,7 @@ from shared.settings import get_settings
 
 _LOCK = 7_186_837_679  # any number; the same in every process that migrates
 _PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
+_DEADLOCKS = 10  # in one upgrade, before it gives up
 
 
 class UnknownRevision(ServiceError):
@@ -52,10 +55,22 @@ def migrate() -> None:
             owner.execute(text("select pg_sleep(0.2)"))
         try:
             _check_revision_is_known(owner)
-            command.upgrade(Config(toml_file=str(_PYPROJECT)), "head")
+            _upgrade()
             _grant_rights(owner)
         finally:
             owner.execute(text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
+
+
+def _upgrade() -> None:
+    """Servers that run read several tables in one statement, in another order than a migration locks them."""
+    for _ in range(_DEADLOCKS):
+        try:
+            return command.upgrade(Config(toml_file=str(_PYPROJECT)), "head")
+        except OperationalError as error:  # the migration was undone, those before it were committed
+            if not isinstance(error.orig, DeadlockDetected):
+                raise
+            deadlock = error
+    raise deadlock
 
 
 def _grant_rights(owner: Connection) -> None:

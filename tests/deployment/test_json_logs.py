@@ -130,7 +130,7 @@ def test_before_the_migration_the_beat_says_so_once_and_goes_on_after_it(
     assert migrate.process.wait(PATIENCE) == 0
     server.wait_for("the sweep succeeds again")
     assert server.stop() in ENDED_WELL
-    assert server.events() == [
+    assert [event for event in server.events() if not event.startswith("the sweep gave way")] == [
         "the scheduler has started",
         f"{NOT_MIGRATED}; the sweep is repeated",
         "the sweep succeeds again",

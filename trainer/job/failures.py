@@ -2,6 +2,7 @@
 
 import errno
 import math
+import resource
 
 OUT_OF_MEMORY = 3
 """The exit code of a process that has no memory, of a job or of one that answers chats."""
@@ -38,4 +39,6 @@ _WORDS = ("out of memory", "not enough memory", "allocate memory", "bad_alloc")
 def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
+    if "can't start new thread" in str(error):  # no memory for its stack, or a limit of the number of processes
+        return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
     return any(words in str(error).lower() for words in _WORDS)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 import structlog
+from psycopg.errors import DeadlockDetected
 from sqlalchemy import or_, update
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlmodel import Session, col
@@ -74,6 +75,9 @@ class Scheduler:
             self._run()
             outcome = "done"
         except OperationalError as error:
+            if isinstance(error.orig, DeadlockDetected):  # as beside a migration
+                log.warning("the sweep gave way to another transaction and is repeated")
+                return
             self._log_trouble("Postgres cannot be reached: the sweep is repeated", reason=str(error.orig))
         except ProgrammingError as error:
             if not lacks_migrations(error):
