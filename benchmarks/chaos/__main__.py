@@ -100,11 +100,14 @@ class Team:
 
     def work(self, count: int) -> None:
         for number in range(count):
-            key = {"Idempotency-Key": f"{self.name}-job-{number}"}
-            job = self.openai.fine_tuning.jobs.create(
-                training_file=self.files[number % len(self.files)], model="gpt-4o-mini", extra_headers=key
-            )
-            self.jobs.append(job.id)
+            self.create(number)
+
+    def create(self, number: int) -> None:
+        key = {"Idempotency-Key": f"{self.name}-job-{number}"}
+        job = self.openai.fine_tuning.jobs.create(
+            training_file=self.files[number % len(self.files)], model="gpt-4o-mini", extra_headers=key
+        )
+        self.jobs.append(job.id)
 
     def statuses(self) -> dict[str, str]:
         return {job.id: job.status for job in self.openai.fine_tuning.jobs.list(limit=100)}
@@ -122,6 +125,7 @@ class Chaos:
     teams: list[Team]
     provider: Provider
     havoc: Havoc
+    patience: float = TIMEOUT_SECONDS
 
     def go_on(self, jobs: int) -> float:
         """Runs until every job has ended and everything was killed as often as planned; the seconds it took."""
@@ -129,7 +133,7 @@ class Chaos:
         with ThreadPoolExecutor(len(self.teams)) as pool:
             at_work = [pool.submit(team.work, jobs // len(self.teams)) for team in self.teams]
             next_check_at = 0.0
-            while time.monotonic() < started + TIMEOUT_SECONDS:
+            while time.monotonic() < started + self.patience:
                 self.havoc.go_on()
                 with suppress(httpx2.HTTPError):
                     self.provider.fail()
