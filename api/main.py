@@ -56,6 +56,7 @@ from api.routes.organization import (
     rate_limits,
     service_accounts,
 )
+from api.stopping import stopping
 from shared.key_rotation.startup_check import check_keys_of_server
 from shared.log import set_up_logging
 from shared.metrics import exposition
@@ -121,6 +122,7 @@ _ERRORS = answers_of_errors(
 
 @asynccontextmanager
 async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+    stopping.watch()
     _raise_open_file_limit()
     _freeze_garbage_collector()
     yield

@@ -172,6 +172,7 @@ class Settings(BaseSettings):
     max_chat_bytes: Bytes = 32 << 20
     max_result_bytes: Bytes = 2 << 30
     body_timeout: Seconds = timedelta(seconds=30)
+    drain_time: SecondsOrNone = timedelta()
 
     rate_limits: RateLimitSettings = RateLimitSettings()
     chat: ChatSettings = ChatSettings()

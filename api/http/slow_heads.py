@@ -6,6 +6,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from api.http.errors import envelope
+from api.stopping import stopping
 
 HEAD_TIMEOUT_SECONDS = 10.0
 MAX_HEAD_BYTES = 64 << 10
@@ -16,7 +17,8 @@ class Connection(HttpToolsProtocol):
     """uvicorn's protocol, which also closes a connection whose request head is late (408) or too long (431).
 
     A connection without a request is closed by uvicorn's `timeout_keep_alive`; `body_guard` limits how slow a body is.
-    When the server stops, a connection without a request may send one more, whose answer says `connection: close`.
+    Once the server is told to stop, answers say `connection: close`, so that the next request goes elsewhere. When it
+    stops, a connection without a request may send one more.
     """
 
     head_timeout_seconds = HEAD_TIMEOUT_SECONDS
@@ -43,7 +45,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_timer()
         super().on_headers_complete()
-        if self._is_stopping:
+        if self._is_stopping or stopping.is_told:
             super().shutdown()
 
     def data_received(self, data: bytes) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.auth.scopes import admin_scope
 from api.http.router import Router
+from api.stopping import stopping
 from shared.broker.queue import REDIS_TIMEOUT_SECONDS
 from shared.database import transaction
 from shared.db.revisions import current_revision, newest_revision
@@ -28,10 +29,12 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz")
 def readyz() -> JSONResponse:
-    """Answer 200 while Postgres can be reached and has the newest schema, else 503.
+    """Answer 200 while Postgres can be reached and has the newest schema, else 503; 503, too, once told to stop.
 
     Without Redis the status is `degraded`, still with 200: requests are served, and sweeps start their work later.
     """
+    if stopping.is_told:
+        return JSONResponse({"status": "stopping"}, status_code=503)
     checks = readyz_checks()
     if checks["postgres"] != "ok":
         return JSONResponse({"status": "unavailable", "checks": checks}, status_code=503)

@@ -13,7 +13,8 @@ from typing import Generic, TypeVar
 
 import anyio
 
-from api.streams.wire import POLL_INTERVAL_SECONDS, is_stopping
+from api.stopping import stopping
+from api.streams.wire import POLL_INTERVAL_SECONDS
 from shared.projects.callers import Presented
 
 WOKEN_AT_ONCE = 8  # streams
@@ -113,7 +114,7 @@ class Polling(ABC, Generic[Followed, Entry]):
 
     async def _run(self) -> None:
         try:
-            while self.buffers and not is_stopping():
+            while self.buffers and not stopping.is_ending:
                 is_all = await self.poll()
                 await self.wake()
                 await anyio.sleep(POLL_INTERVAL_SECONDS if is_all else 0)

@@ -1,6 +1,5 @@
 """What all streams of server-sent events have in common: headers, intervals, and how many may be open at once."""
 
-import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -66,9 +65,3 @@ def presented_by(request: Request) -> Presented:
     """Return the API key of an authenticated request."""
     secret = request.headers["authorization"].split(" ", 1)[1]
     return Presented(secret, address_of(request), request.scope.get(CHOSEN_PROJECT))
-
-
-def is_stopping() -> bool:
-    """Whether uvicorn is shutting down. It waits for all responses to end but does not tell the app, so ask it."""
-    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    return bool(getattr(server, "should_exit", False))

@@ -83,10 +83,9 @@ def test_limits_and_time_to_stop_are_those_of_compose(server: str) -> None:
     assert resources["requests"].keys() == {"cpu", "memory"}
     assert "cpu" not in resources["limits"]  # it would slow a server down while its node is idle
     if server != "migrate":
-        delay = container(template).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-        assert template["spec"]["terminationGracePeriodSeconds"] == stop_grace_seconds(server) + delay
-        assert template["spec"]["terminationGracePeriodSeconds"] > commands.GRACE + delay
-        assert (delay > 0) == (server == "api")  # the only one that a load balancer knows
+        drain = int(values_of("api", built("base"))["TUNERY_DRAIN_TIME"]) if server == "api" else 0
+        assert template["spec"]["terminationGracePeriodSeconds"] == stop_grace_seconds(server) + drain
+        assert template["spec"]["terminationGracePeriodSeconds"] > commands.GRACE + drain
 
 
 @pytest.mark.parametrize("name", [*BUILDS, *(f"overlays/{overlay}" for overlay in OVERLAYS)])

@@ -43,6 +43,7 @@ def test_the_example_lists_every_setting_and_nothing_else() -> None:
     ("name", "value", "field", "meant"),
     [
         ("TUNERY_CREATE_GRACE", "90", "create_grace", timedelta(seconds=90)),
+        ("TUNERY_DRAIN_TIME", "0", "drain_time", timedelta()),
         ("TUNERY_SWEEP_EVERY", "0.25", "sweep_every", timedelta(milliseconds=250)),
         ("TUNERY_PROVIDER__TIMEOUT", "7", "provider.timeout", timedelta(seconds=7)),
         ("TUNERY_PROVIDER__NAME", "azure", "provider.name", "azure"),
