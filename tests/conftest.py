@@ -16,6 +16,7 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import NullPool, create_engine, make_url, text
 
+from api.chat.counting import counter
 from api.main import create_app
 from cli.embedded import postgres_home
 from cli.local.environment import StackOptions
@@ -186,6 +187,7 @@ def clean(server: str) -> Iterator[str]:
     """The api with nothing in its database."""
     until_it_answers()
     yield server
+    counter.flush()  # else it would write later, and again and again, for projects that are no more
     empty_tables()
 
 

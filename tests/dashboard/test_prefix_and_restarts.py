@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from playwright.sync_api import Browser, expect
+import pytest
+from playwright.sync_api import Browser, Route, expect
 
 from shared.db.times import utc_now
 from shared.projects.models import ApiKey
@@ -60,6 +61,30 @@ def test_a_page_goes_on_after_the_server_was_killed(browser: Browser, alice: Per
         move(alice, sandbox, job_id, "succeeded")
         with serving_at(port):
             expect(visitor.page.locator("h1")).to_contain_text("succeeded")
+
+
+@pytest.mark.parametrize("failure", ["no answer", "503"])
+def test_a_page_whose_stream_fails_at_first_goes_live_later(
+    browser: Browser, alice: Person, sandbox: Sandbox, failure: str
+) -> None:
+    job_id = alice.create_job()
+    failed: list[Route] = []
+
+    def fail_twice(route: Route) -> None:
+        if len(failed) == 2:
+            return route.continue_()
+        failed.append(route)
+        if failure == "503":
+            return route.fulfill(status=503, json={"error": {"message": "not now"}})
+        return route.abort("connectionrefused")
+
+    with visiting(browser, alice.base_url, alice.api_key) as visitor:
+        visitor.page.route("**/live", fail_twice)
+        visitor.open(f"/jobs/{job_id}")
+        expect(visitor.page.locator("h1")).to_contain_text("validating files")
+        move(alice, sandbox, job_id, "succeeded")
+        expect(visitor.page.locator("h1")).to_contain_text("succeeded")
+        assert len(failed) == 2
 
 
 def test_a_page_that_is_open_ends_with_its_key(browser: Browser, alice: Person) -> None:

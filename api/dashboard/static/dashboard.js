@@ -10,12 +10,8 @@
     document.dispatchEvent(new Event("tunery:theme"));
   };
 
-  const say = (text) => {
-    const message = document.createElement("p");
-    message.className = "said";
-    message.textContent = text;
-    document.getElementById("messages")?.replaceChildren(message);
-  };
+  const say = (textContent) =>
+    document.getElementById("messages")?.replaceChildren(Object.assign(document.createElement("p"), { className: "said", textContent }));
 
   const copy = async (button) => {
     const source = document.getElementById(button.dataset.copy);
@@ -49,10 +45,15 @@
   };
   setInterval(() => document.hidden || age(), 15000);
 
-  // A stream that is refused does not come back by itself: the page says why once it is loaded again.
-  document.addEventListener("htmx:sse:error", (event) => {
-    if ([401, 403, 404].includes(event.detail.status)) location.reload();
-  });
+  // htmx tries a stream again, but not its first request; and of one that is refused the page says why once it is loaded again.
+  const isRefused = (status) => [401, 403, 404].includes(status);
+  document.addEventListener("htmx:sse:error", ({ detail }) => isRefused(detail.status) && location.reload());
+  const connectAgain = ({ target, detail: { ctx } }) => {
+    const stream = target._htmx?.sse ? null : target.getAttribute?.("hx-sse:connect");
+    if (stream && isRefused(ctx?.response?.status)) location.reload();
+    else if (stream) setTimeout(() => target.isConnected && htmx.ajax("GET", stream, { source: target }), 2000), (ctx.swap = "none");
+  };
+  for (const failure of ["htmx:error", "htmx:response:error"]) document.addEventListener(failure, connectAgain);
   document.addEventListener("tunery:gone", () => location.reload());
 
   // Who signs out in one tab is signed out in all tabs of this browser, and in what its Back button shows.
