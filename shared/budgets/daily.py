@@ -1,13 +1,13 @@
-"""Reads costs by day: whole days from the daily sums, and parts of a day from the ledger itself."""
+"""Reads costs by day: whole days from the daily sums, and parts of a day from the ledger and the accruals."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Date, Subquery, and_, cast, union_all
+from sqlalchemy import ColumnElement, Date, Subquery, and_, cast, literal, union_all
 from sqlmodel import col, func, select
 
-from shared.budgets.models import DailySum, Kind, LedgerEntry
+from shared.budgets.models import CURRENCY, Accrual, DailySum, Kind, LedgerEntry
 from shared.db.times import utc_now
 
 DAY = timedelta(days=1)
@@ -61,7 +61,7 @@ class Period:
 
 def costs_between(start: datetime, end: datetime) -> Subquery:
     """Return what was spent from `start` until before `end`, with the columns `day`, `project_id`, `line_item`,
-    `currency`, `amount` and `quantity`."""
+    `currency`, `amount` and `quantity`. Accruals count at the end of their day."""
     period = Period(start, end)
     names = ("project_id", "line_item", "currency", "amount", "quantity")
     columns: list[Any] = [DailySum.day, *(getattr(DailySum, name) for name in names)]
@@ -71,4 +71,8 @@ def costs_between(start: datetime, end: datetime) -> Subquery:
     for first, last in period.rest:
         columns = [day, *(getattr(LedgerEntry, name) for name in names)]
         parts.append(select(*columns).where(at >= first, at < last, col(LedgerEntry.kind).in_(COSTS)))
+        if last == day_of(first) + DAY:
+            columns = [Accrual.day, Accrual.project_id, Accrual.line_item, literal(CURRENCY)]
+            columns += [Accrual.amount, Accrual.quantity]
+            parts.append(select(*columns).where(Accrual.day == day_of(first).date()))
     return union_all(*parts).subquery("costs")

@@ -1,4 +1,4 @@
-"""Tables of a project's money: limits, spend alerts, and the ledger, to which entries are only ever added."""
+"""Tables of a project's money: limits, spend alerts, the ledger, to which entries are only ever added, and its sums."""
 
 from datetime import date
 from decimal import Decimal
@@ -55,8 +55,25 @@ class LedgerEntry(Owned, table=True):
     reason: str
 
 
+class Accrual(SQLModel, table=True):
+    """What a project has spent on a line item on a day (UTC), in US dollars, until it becomes an entry of the ledger.
+
+    `quantity`: tokens.
+    """
+
+    __tablename__ = "accruals"
+    __table_args__ = (Index(None, "day"),)
+
+    project_id: str = Field(foreign_key="projects.id", primary_key=True)
+    day: date = Field(primary_key=True)
+    line_item: str = Field(primary_key=True)
+    amount: Decimal = AmountField()
+    quantity: int = Field(sa_type=BigInteger)
+
+
 class DailySum(SQLModel, table=True):
-    """A project's ledger entries of one day (UTC), added up. Written by a trigger, in the transaction of the entry.
+    """A project's ledger entries and accruals of one day (UTC), added up. Written by triggers, in the transaction of
+    the entry or of the change.
 
     `is_reserved`: of reservations and releases, all line items together; else of actual costs.
     """

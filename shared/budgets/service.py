@@ -19,7 +19,10 @@ OF_A_QUESTION = "Wait until next month, or ask your operator for a higher limit"
 
 @dataclass(frozen=True)
 class Expense:
-    """An amount in US dollars for a project's job or deployment; `quantity` is in tokens. `what` begins a sentence."""
+    """An amount in US dollars for a project's job, deployment or questions; `quantity` is in tokens.
+
+    `what` begins a sentence.
+    """
 
     project_id: str
     job_id: str | None
@@ -90,8 +93,9 @@ def _check_room(
 
 def settle(session: Session, expense: Expense, reason: str) -> None:
     """Record a job's actual cost in place of its reservation, in the month of the reservation."""
+    assert expense.job_id is not None
     budget = lock(session, expense.project_id)
-    month = (_free(session, expense.job_id, reason) if expense.job_id else None) or ledger.this_month()
+    month = _free(session, expense.job_id, reason) or ledger.this_month()
     _add(session, expense, Kind.SETTLE, expense.amount, month, reason)
     thresholds.notify_reached(session, budget, month)
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,9 +10,11 @@ import pytest
 from openai import RateLimitError
 
 from api.chat import spent
+from shared.budgets import ledger
 from shared.database import transaction
 from shared.db.times import utc_now
 from shared.errors import SpendLimitExceeded
+from shared.inference import recording
 from shared.inference.prices import list_prices, rates_of
 from shared.inference.recording import Place, Used, record
 from tests.api.administration import Operator
@@ -22,6 +24,7 @@ from tests.api.training import meet_the_base_models, model_of, train
 from tests.api.wire import facts
 from tests.worker.support import settings
 from tests.world import Person, Sandbox
+from worker.runtime.scheduler import forget
 
 DAY = 86_400
 MILLION = 1_000_000
@@ -35,9 +38,32 @@ def budgets_are_looked_up() -> Iterator[None]:
     spent.forget()
 
 
-def use(person: Person, used: Used, *, model: str = BASE, provider: str = "openai", is_deployed: bool = False) -> None:
+def use(
+    person: Person,
+    used: Used,
+    *,
+    model: str = BASE,
+    provider: str = "openai",
+    is_deployed: bool = False,
+    days_ago: int = 0,
+) -> None:
+    day = (utc_now() - timedelta(days=days_ago)).date()
     with transaction(person.project_id) as session:
-        record(session, person.project_id, utc_now().date(), {Place(model, provider, is_deployed): used})
+        record(session, person.project_id, day, {Place(model, provider, is_deployed): used})
+
+
+def post() -> None:
+    """What the scheduler does each hour: enter days that are over in the ledger."""
+    while forget():
+        pass
+
+
+def spent_on(operator: Operator, days_ago: int, **query: Any) -> list[tuple[str, str]]:
+    """The costs of a day by line item."""
+    start = int((utc_now() - timedelta(days=days_ago)).timestamp()) // DAY * DAY
+    page = operator.openai.admin.organization.usage.costs(start_time=start, limit=1, group_by=["line_item"], **query)
+    results: list[Any] = list(page.data[0].results)
+    return [(each.line_item, each.amount.to_dict()["exact_value"]) for each in results]
 
 
 def costs(operator: Operator) -> list[tuple[str, int]]:
@@ -47,17 +73,62 @@ def costs(operator: Operator) -> list[tuple[str, int]]:
     return [(each.amount["exact_value"], each.cost_unknown) for each in results]
 
 
-def test_an_answer_is_priced_in_the_usage_the_ledger_and_the_costs(operator: Operator, alice: Person) -> None:
+def test_an_answer_is_priced_in_the_usage_and_the_costs(operator: Operator, alice: Person) -> None:
     use(alice, Used(2, 3 * MILLION, MILLION, MILLION))
     assert costs(operator) == [("0.975", 0)]  # 2 × 0.15 + 0.075 + 0.60
+    assert spent_on(operator, 0) == [(f"{BASE}, inference", "0.975")]
+    since_a_minute_ago = operator.openai.admin.organization.usage.costs(start_time=int(time.time()) - 60)
+    results: list[Any] = [each for day in since_a_minute_ago.data for each in day.results]
+    assert [each.amount.to_dict()["exact_value"] for each in results] == ["0.975"]
+
+
+def test_all_answers_of_a_day_are_one_entry_of_the_ledger_when_it_is_over(
+    operator: Operator, alice: Person, bob: Person
+) -> None:
+    for _ in range(3):
+        use(alice, Used(1, MILLION, 0, 0), days_ago=2)
+    use(alice, Used(1, MILLION, 0, 0))
+    use(bob, Used(1, 0, 0, MILLION), days_ago=2)
+    assert operator.entries(alice) == []
+    before = spent_on(operator, 2), spent_on(operator, 0)
+    assert before == ([(f"{BASE}, inference", "1.05")], [(f"{BASE}, inference", "0.15")])
+    for _ in range(2):
+        post()
     [entry] = operator.entries(alice)
-    assert (entry["kind"], entry["amount"], entry["quantity"]) == ("settle", "0.975", 4 * MILLION)
-    assert (entry["line_item"], entry["reason"]) == (f"{BASE}, inference", "Answers to 2 questions")
-    page = operator.openai.admin.organization.usage.costs(
-        start_time=int(time.time()) // DAY * DAY, group_by=["line_item"]
-    )
-    result: Any = page.data[0].results[0]
-    assert (result.amount.to_dict()["exact_value"], result.line_item) == ("0.975", f"{BASE}, inference")
+    assert (entry["kind"], entry["amount"], entry["quantity"]) == ("settle", "0.45", 3 * MILLION)
+    day = (utc_now() - timedelta(days=2)).date()
+    assert (entry["line_item"], entry["reason"]) == (f"{BASE}, inference", f"What came on {day}")
+    assert entry["created_at"] // DAY * DAY == entry["created_at"] + 1 - DAY
+    assert (spent_on(operator, 2), spent_on(operator, 0)) == before
+    assert [each["amount"] for each in operator.entries(bob)] == ["0.60"]
+
+
+def test_what_is_written_late_is_an_entry_of_its_own_on_the_same_day(operator: Operator, alice: Person) -> None:
+    for _ in range(2):
+        use(alice, Used(1, MILLION, 0, 0), days_ago=2)
+        post()
+    assert [entry["amount"] for entry in operator.entries(alice)] == ["0.15", "0.15"]
+    assert spent_on(operator, 2) == [(f"{BASE}, inference", "0.30")]
+
+
+def test_it_counts_for_the_month_of_its_day(alice: Person) -> None:
+    day = utc_now().date().replace(day=1) - timedelta(days=1)
+    with transaction(alice.project_id) as session:
+        record(session, alice.project_id, day, {Place(BASE, "openai"): Used(1, MILLION, 0, 0)})
+    for _ in range(2):
+        with transaction() as session:
+            sums = [ledger.sums(session, alice.project_id, each) for each in (day.replace(day=1), ledger.this_month())]
+        assert [each.spent for each in sums] == [Decimal("0.15"), 0]
+        post()
+
+
+def test_line_items_of_a_day_are_bounded(operator: Operator, alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "MAX_MODELS_A_DAY", 2)
+    with settings(TUNERY_PRICES=OWN):
+        for number in range(4):
+            use(alice, Used(1, MILLION, 0, 0), model=f"model-{number}")
+    others = ("other models, inference", "4.00")
+    assert spent_on(operator, 0) == [("model-0, inference", "2.00"), ("model-1, inference", "2.00"), others]
 
 
 def test_a_question_over_http_is_priced(operator: Operator, alice: Person, sandbox: Sandbox) -> None:

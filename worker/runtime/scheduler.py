@@ -17,6 +17,7 @@ from sqlmodel import Session, col
 
 from shared import idempotency, sweeps
 from shared.broker.queue import Task, circuit_breaker, enqueue_on_commit
+from shared.budgets import accruals
 from shared.database import NOT_MIGRATED, lacks_migrations, transaction
 from shared.datasets import uploads
 from shared.datasets.storage import store
@@ -145,7 +146,8 @@ def _reconcile() -> None:
 
 
 def forget() -> bool:
-    """Delete and thin what is older than the settings say, for `FORGET_SECONDS`. Returns whether there may be more."""
+    """Delete and thin what is older than the settings say, and enter days that are over in the ledger, for
+    `FORGET_SECONDS`. Returns whether there may be more."""
     end = time.monotonic() + FORGET_SECONDS
     for forget_batch, before in _old():
         while _run_batch(forget_batch, before) > 0:
@@ -162,6 +164,7 @@ def _run_batch(forget_batch: Callable[[Session, datetime], int], before: datetim
 def _old() -> Iterator[tuple[Callable[[Session, datetime], int], datetime]]:
     """What forgets a batch of rows from before the time beside it, and returns how many."""
     settings, now = get_settings(), utc_now()
+    yield accruals.post, now - accruals.POST_AFTER
     for forget_batch in (*upkeep.FORGET, notifications.forget):
         yield forget_batch, now - settings.webhook_retention
     yield idempotency.delete_before, now - settings.idempotency_lifetime
