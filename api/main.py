@@ -13,6 +13,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
 from api.audit.middleware import AuditMiddleware
+from api.auth.deps import limit_sessions
 from api.chat.clients import close_clients
 from api.chat.counting import counter
 from api.dashboard.pages.datasets import UPLOAD
@@ -125,6 +126,7 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     stopping.watch()
     _raise_open_file_limit()
     _freeze_garbage_collector()
+    _work_at_once(get_settings().api_connections)
     yield
     await close_clients()
     await anyio.to_thread.run_sync(counter.flush)
@@ -144,6 +146,12 @@ def _freeze_garbage_collector() -> None:
     50 ms at a time. To collect first would take a sixth of the start, and free one object in 170."""
     gc.enable()  # which `api.__main__` has put off
     gc.freeze()
+
+
+def _work_at_once(requests: int) -> None:
+    """A thread for each connection to Postgres: more threads would wait for one, more connections would be idle."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = requests
+    limit_sessions(requests)
 
 
 def _add_middlewares(app: FastAPI, settings: Settings) -> None:

@@ -29,6 +29,7 @@ import shared.projects.models
 import shared.projects.rate_limits
 import shared.sweeps
 import shared.webhooks.models  # noqa: F401  imports every table: a flush needs all foreign keys to resolve
+from shared.db import connections
 from shared.db.row_security import LIMIT, limit_from_the_start
 from shared.metrics.instruments import POOL_CONNECTIONS
 from shared.settings import get_settings
@@ -37,13 +38,25 @@ LIMIT_OF_DRIVER = LIMIT.text.replace(":project", "%(project)s")  # as psycopg wr
 NOT_MIGRATED = "the database has not the schema of this version: run `./tunery migrate`"
 
 
+_most_connections: int | None = None
+
+
+def limit_connections(most: int) -> None:
+    """Let this process open at most so many. Call it before the first; without it, as many as one of the api."""
+    global _most_connections
+    _most_connections = most
+    get_engine.cache_clear()
+
+
 @cache
 def get_engine() -> Engine:
-    """Return the engine of this process. Its pool has 40 connections: as many as the api has threads."""
+    """Return the engine of this process."""
+    most = _most_connections or get_settings().api_connections
+    kept_open = min(most, connections.KEPT_OPEN)
     engine = create_engine(
         get_settings().database_url,
-        pool_size=10,
-        max_overflow=30,
+        pool_size=kept_open,
+        max_overflow=most - kept_open,
         connect_args={"connect_timeout": 5, "application_name": "tunery"},
         json_deserializer=from_json,  # five times as fast as `json`, which took a third of the time of a list of jobs
     )

@@ -196,7 +196,7 @@ class Settings(BaseSettings):
     retry_cap: Seconds = timedelta(minutes=5)
     max_step_failures: Count = 5
     worker_process_max_bytes: Annotated[int, Field(ge=256 << 20, le=1 << 50)] = 400 << 20  # 130 MiB before it works
-
+    api_connections: Annotated[int, Field(ge=4, le=1000)] = 40  # of each process
     health_address: Annotated[str | None, AfterValidator(_host_and_port)] = None
 
     webhook_schedule: tuple[SecondsOrNone, ...] = tuple(

@@ -9,6 +9,8 @@ import pytest
 from typer.main import get_command
 
 from cli.__main__ import app
+from shared.db import connections
+from shared.settings import Settings
 from tests.test_architecture import PACKAGES
 
 COMMANDS: Any = get_command(app)
@@ -90,8 +92,14 @@ def test_the_readme_can_be_read_in_two_minutes() -> None:
 
 
 def test_the_connections_to_postgres_are_those_of_the_pool() -> None:
-    text = (ROOT / "docs" / "deploying.md").read_text()
-    assert "| api | 40 for each of its `WEB_CONCURRENCY` processes |" in text
-    assert "of those 40, 10 stay open" in text
-    source = (ROOT / "shared" / "database.py").read_text()
-    assert re.findall(r"(?:pool_size|max_overflow)=(\d+)", source) == ["10", "30"]
+    text = (ROOT / "docs" / "sizing.md").read_text()
+    of_api = Settings.model_fields["api_connections"].default
+    assert f"| api | `TUNERY_API_CONNECTIONS` ({of_api}) for each of its `WEB_CONCURRENCY` processes |" in text
+    assert (
+        f"| worker | {connections.OF_STEP} for each of its `WORKER_CONCURRENCY` steps, and {connections.OF_CHECKS} |"
+        in text
+    )
+    assert f"| sender | half of its `SENDER_CONCURRENCY`, and 10: {connections.of_sender(64)} |" in text
+    assert f"| beat | {connections.BEAT} |" in text
+    assert f"{connections.KEPT_OPEN} stay open" in text
+    assert connections.of_sender(64) - connections.of_sender(0) == 32

@@ -19,8 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
 from shared.broker.queue import get_celery
-from shared.database import get_engine, transaction
+from shared.database import get_engine, limit_connections, transaction
 from shared.datasets.models import ProviderFile
+from shared.db import connections
 from shared.db.claims import claim
 from shared.jobs.models import Job, Watch
 from shared.key_rotation.startup_check import check_keys_of_server
@@ -73,6 +74,13 @@ def _begin_to_observe(sender: Any, **_: object) -> None:
 
 
 @signals.worker_init.connect
+def _limit_connections(sender: Any, **_: object) -> None:
+    """Of a worker each child's, which it inherits; of a sender all that its threads share."""
+    has_children = get_implementation(sender.pool_cls) is prefork.TaskPool
+    limit_connections(connections.OF_STEP if has_children else connections.of_sender_pool(sender.concurrency))
+
+
+@signals.worker_init.connect
 def _check_keys(**_: object) -> None:
     check_keys_of_server()
 
@@ -85,6 +93,7 @@ def _prepare_for_children(**_: object) -> None:
     with suppress(SQLAlchemyError), transaction() as session:
         for model in (Job, ProviderFile, Watch):
             claim(session, model, col(model.id) == "", timedelta())
+    get_engine().dispose()  # a worker's first process asks Postgres nothing more by its pool
     gc.collect()
     gc.freeze()
 

@@ -25,9 +25,7 @@ CACHE_SECONDS = 0.9  # a revoked key is refused within a second, the length of a
 MAX_CACHED_KEYS = 10_000
 CHOSEN_PROJECT = "tunery.chosen_project"  # key in a request's ASGI scope; only a session of the dashboard sets it
 _cache: dict[bytes, tuple[float, Caller | AdminCaller]] = {}
-# Fewer than the 40 threads: when all other sessions wait for a row that one of them has locked, that one still gets a
-# thread to write its answer and to commit.
-_session_limiter = anyio.CapacityLimiter(30)
+_session_limiter = anyio.CapacityLimiter(30)  # until `limit_sessions`
 
 
 _bearer = HTTPBearer(
@@ -140,6 +138,12 @@ async def sign_in(request: Request, secret: str) -> Caller | AdminCaller:
     found = await identify(request, secret)
     middleware.present(request, secret)
     return await admit(request, found)
+
+
+def limit_sessions(connections: int) -> None:
+    """Let a quarter of the threads and connections be none of sessions: when all other sessions wait for a row that one
+    of them has locked, that one still gets a thread to write its answer and to commit."""
+    _session_limiter.total_tokens = connections * 3 // 4
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from cli.doctor import connections
 from cli.doctor.result import Result, fail, ok, warn
 from shared.db.revisions import known_revisions, newest_revision
 from shared.db.server_role import PROJECT_ROLE, rights_on
@@ -41,6 +42,7 @@ def check() -> Iterator[Result]:
             yield _version(connection)
             yield from _schema(connection)
             yield from _roles(connection)
+            yield connections.check(connection)
             yield _clock(connection)
             yield _largest_tables(connection)
     except psycopg.Error as error:

@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from cli.doctor.result import Result, Status, fail, ok, run
 from cli.local import commands
+from shared.database import transaction
 from shared.db.revisions import newest_revision
 from shared.settings import get_settings
 from tests.brokers import deaf_redis
@@ -49,11 +50,35 @@ def lines(found: dict[str, Any], check: str) -> list[tuple[str, str]]:
 @pytest.mark.usefixtures("clean")
 def test_what_works_is_ok_and_each_line_that_is_not_says_what_to_do(sandbox: Sandbox, tmp_path: Path) -> None:
     found = report(TUNERY_STORAGE=str(tmp_path))
-    for check in ("settings", "database", "clock", "tables", "broker", "storage", "provider", "metrics", "versions"):
+    for check in (
+        "settings",
+        "database",
+        "connections",
+        "clock",
+        "tables",
+        "broker",
+        "storage",
+        "provider",
+        "metrics",
+        "versions",
+    ):
         assert [status for status, _ in lines(found, check)] == ["ok"], found
     assert lines(found, "schema") == [("ok", f"at revision {newest_revision()}, the newest")]
     assert all(each["advice"] for each in found["checks"] if each["status"] != "ok")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("clean")
+def test_more_connections_than_postgres_takes_are_told_before_they_are_refused(sandbox: Sandbox) -> None:
+    found = report(WEB_CONCURRENCY="4", TUNERY_API_CONNECTIONS="50", WORKER_CONCURRENCY="8", SENDER_CONCURRENCY="16")
+    with transaction() as session:
+        most = int(session.connection().execute(text("show max_connections")).scalar_one())
+    [(status, sentence)] = lines(found, "connections")
+    assert status == "warn"
+    assert "one server of each kind opens 240 at most (api 200, worker 18, sender 18, beat 4)" in sentence
+    assert f"Postgres has {most - 3} for them (max_connections {most}, 3 reserved)" in sentence
+    [advice] = [each["advice"] for each in found["checks"] if each["check"] == "connections"]
+    assert "max_connections" in advice
 
 
 @pytest.mark.usefixtures("clean")

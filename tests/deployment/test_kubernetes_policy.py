@@ -1,6 +1,5 @@
 """What pods in Kubernetes may do, have and reach: no more than in docker-compose.yml, and no more than they need."""
 
-import math
 import re
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -176,23 +175,6 @@ def test_to_any_address_only_these_ports_are_open(name: str) -> None:
     for maker in templates(built(name)):
         anywhere = [ports_of(rule) for rule in egress(built(name), maker) if "to" not in rule]
         assert set().union(*anywhere) == expected.get(maker, set())
-
-
-def test_the_page_says_how_many_connections_the_servers_open() -> None:
-    replicas = {
-        each["metadata"]["name"]: each["spec"]["maxReplicas"]
-        for each in of_kind(built("base"), "HorizontalPodAutoscaler")
-    }
-    replicas["beat"] = find(built("base"), "Deployment", "beat")["spec"]["replicas"]
-    each_has = {"api": 40, "worker": 2 * 4 + 2, "sender": 42, "beat": 2}
-    surge = {server: number if server == "api" else math.ceil(number / 4) for server, number in replicas.items()}
-    most = sum(each_has[server] * number for server, number in replicas.items()) + 2  # and `migrate`
-    more = sum(each_has[server] * number for server, number in surge.items())
-    assert re.search(rf"hold {most} connections to Postgres at most, and {more} more", PAGE)
-    keda = {
-        each["metadata"]["name"]: each["spec"]["maxReplicaCount"] for each in of_kind(built("keda"), "ScaledObject")
-    }
-    assert keda.items() <= replicas.items()
 
 
 def test_the_kustomization_on_the_page_builds() -> None:

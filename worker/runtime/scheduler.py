@@ -18,9 +18,10 @@ from sqlmodel import Session, col
 from shared import idempotency, sweeps
 from shared.broker.queue import Task, circuit_breaker, enqueue_on_commit
 from shared.budgets import accruals
-from shared.database import NOT_MIGRATED, lacks_migrations, transaction
+from shared.database import NOT_MIGRATED, lacks_migrations, limit_connections, transaction
 from shared.datasets import uploads
 from shared.datasets.storage import store
+from shared.db import connections
 from shared.db.times import utc_now
 from shared.jobs.thinning import thin_metrics
 from shared.key_rotation.startup_check import check_keys_of_server
@@ -46,6 +47,7 @@ log = structlog.get_logger(__name__)
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
     set_up_logging()
+    limit_connections(connections.OF_STEP)
     check_keys_of_server()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
