@@ -3,12 +3,14 @@
 Separate from `shared.database`: a server starts faster, and needs less memory, without Alembic.
 """
 
+import time
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from psycopg.errors import DeadlockDetected
-from sqlalchemy import Connection, make_url, text
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+from sqlalchemy import Connection, Row, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from shared.database import owner_engine
@@ -19,7 +21,12 @@ from shared.settings import get_settings
 
 _LOCK = 7_186_837_679  # any number; the same in every process that migrates
 _PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
-_DEADLOCKS = 10  # in one upgrade, before it gives up
+PATIENCE = 300.0  # seconds in which the upgrade is tried again while others hold what it must lock
+_PAUSE = text("select pg_sleep(3)")  # in which requests go on that have waited behind it
+_OLDEST = text(
+    "select pid, coalesce(nullif(application_name, ''), usename) as program, xact_start from pg_stat_activity"
+    " where datname = current_database() and pid <> pg_backend_pid() order by xact_start limit 1"
+)
 
 
 class UnknownRevision(ServiceError):
@@ -43,10 +50,22 @@ class CannotSeparateLogins(ServiceError):
         )
 
 
-def migrate() -> None:
+class TablesInUse(ServiceError):
+    """Other transactions have held the locks that a migration needs, for too long."""
+
+    def __init__(self, oldest: Row[Any] | None) -> None:
+        whose = f", the oldest one process {oldest.pid} ({oldest.program}) since {oldest.xact_start}" if oldest else ""
+        super().__init__(
+            f"A migration could not lock its tables, which other transactions hold{whose}: wait until they have ended, "
+            "such as a backup, or end them with pg_terminate_backend, and migrate again. What was migrated is kept"
+        )
+
+
+def migrate(patience: float = PATIENCE) -> None:
     """Upgrades the schema to the newest revision, and grants the servers' login what it needs in each table.
 
-    A second process waits until the first is done. Raises `UnknownRevision` and `CannotSeparateLogins`.
+    A second process waits until the first is done. Raises `UnknownRevision`, `TablesInUse` after `patience` seconds,
+    and `CannotSeparateLogins`.
     """
     with owner_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as owner:
         # Tried again and again: a statement that waited for the lock would hold a snapshot, for whose end an index that
@@ -55,22 +74,25 @@ def migrate() -> None:
             owner.execute(text("select pg_sleep(0.2)"))
         try:
             _check_revision_is_known(owner)
-            _upgrade()
+            _upgrade(owner, patience)
             _grant_rights(owner)
         finally:
             owner.execute(text("select pg_advisory_unlock(:key)"), {"key": _LOCK})
 
 
-def _upgrade() -> None:
-    """Servers that run read several tables in one statement, in another order than a migration locks them."""
-    for _ in range(_DEADLOCKS):
+def _upgrade(owner: Connection, patience: float) -> None:
+    """Tries again what waited too long for a lock (`alembic/env.py`), or lost a deadlock: servers that run read several
+    tables in one statement, in another order than a migration locks them."""
+    deadline = time.monotonic() + patience
+    while True:
         try:
             return command.upgrade(Config(toml_file=str(_PYPROJECT)), "head")
         except OperationalError as error:  # the migration was undone, those before it were committed
-            if not isinstance(error.orig, DeadlockDetected):
+            if not isinstance(error.orig, DeadlockDetected | LockNotAvailable):
                 raise
-            deadlock = error
-    raise deadlock
+            if time.monotonic() > deadline:
+                raise TablesInUse(owner.execute(_OLDEST).one_or_none()) from None
+        owner.execute(_PAUSE)
 
 
 def _grant_rights(owner: Connection) -> None:

@@ -14,11 +14,6 @@ INDEX = "ix_jobs_by_suffix"
 
 
 def upgrade() -> None:
-    op.add_column("jobs", sa.Column("api_key_id", sa.String(), nullable=True))
-    op.create_foreign_key("fk_jobs_api_key_id", "jobs", "api_keys", ["api_key_id"], ["id"])
-    op.add_column("jobs", sa.Column("loss_summary", JSONB(), server_default=sa.text("'{}'"), nullable=False))
-    op.add_column("jobs", sa.Column("sent_at", TIME, nullable=True))
-    op.add_column("jobs", sa.Column("started_at", TIME, nullable=True))
     with op.get_context().autocommit_block():  # jobs go on while the index is made
         op.drop_index(INDEX, table_name="jobs", if_exists=True, postgresql_concurrently=True)  # of a failed attempt
         op.create_index(
@@ -28,6 +23,11 @@ def upgrade() -> None:
             postgresql_ops={"suffix": "text_pattern_ops"},
             postgresql_concurrently=True,
         )
+    op.add_column("jobs", sa.Column("api_key_id", sa.String(), nullable=True))
+    op.create_foreign_key("fk_jobs_api_key_id", "jobs", "api_keys", ["api_key_id"], ["id"])
+    op.add_column("jobs", sa.Column("loss_summary", JSONB(), server_default=sa.text("'{}'"), nullable=False))
+    op.add_column("jobs", sa.Column("sent_at", TIME, nullable=True))
+    op.add_column("jobs", sa.Column("started_at", TIME, nullable=True))
 
 
 def downgrade() -> None:
