@@ -14,7 +14,7 @@ from api.http.router import Router
 from api.stopping import stopping
 from shared.broker.queue import REDIS_TIMEOUT_SECONDS
 from shared.database import transaction
-from shared.db.revisions import current_revision, newest_revision
+from shared.db.revisions import current_revision, known_revisions, newest_revision
 from shared.metrics import exposition
 from shared.settings import get_settings
 
@@ -29,9 +29,10 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz")
 def readyz() -> JSONResponse:
-    """Answer 200 while Postgres can be reached and has the newest schema, else 503; 503, too, once told to stop.
+    """Answer 200 while Postgres can be reached and has this release's schema or a newer one, and until told to stop.
 
-    Without Redis the status is `degraded`, still with 200: requests are served, and sweeps start their work later.
+    Else 503. In an upgrade and after a rollback the schema is newer: migrations only add. Without Redis the status is
+    `degraded`, still with 200: requests are served, and sweeps start their work later.
     """
     if stopping.is_told:
         return JSONResponse({"status": "stopping"}, status_code=503)
@@ -52,8 +53,9 @@ def _postgres() -> str:
             revision = current_revision(session.connection())
     except SQLAlchemyError as error:
         return f"unreachable: {type(error).__name__}"
-    newest = newest_revision()
-    return "ok" if revision == newest else f"at revision {revision or 'none'}, needs {newest}: run the migrations"
+    if revision is None or (revision in known_revisions() and revision != newest_revision()):
+        return f"at revision {revision or 'none'}, needs {newest_revision()}: run the migrations"
+    return "ok"
 
 
 @router.get("/metrics", dependencies=[admin_scope("activity")])

@@ -3,9 +3,12 @@
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
+from sqlalchemy import text
+
+from shared.db.revisions import known_revisions, newest_revision
 from shared.projects.secret_format import PROJECT_PREFIX, new_secret
 from tests.api.wire import Answer
-from tests.world import Person
+from tests.world import Person, as_owner
 
 
 def ask(base_url: str, path: str, **headers: str) -> Answer:
@@ -26,6 +29,14 @@ def test_readyz_answers_ok_with_postgres_and_redis(server: str) -> None:
     answer = ask(server, "/readyz")
     assert answer.status == 200
     assert answer.json == {"status": "ok", "checks": {"postgres": "ok", "redis": "ok"}}
+
+
+def test_readyz_needs_the_schema_of_this_release_or_of_a_newer_one(clean: str) -> None:
+    newest = newest_revision()
+    for revision, status in (("a-newer-one", 200), (min(known_revisions() - {newest}), 503), (newest, 200)):
+        with as_owner() as session:
+            session.execute(text("update alembic_version set version_num = :revision"), {"revision": revision})
+        assert ask(clean, "/readyz").status == status
 
 
 def test_without_redis_readyz_is_degraded_and_requests_are_served(frugal_server: str) -> None:
