@@ -4,6 +4,7 @@
 #   docker build --tag tunery-trainer --target trainer .              the trainer too, with PyTorch for CPUs
 #   docker build --tag tunery-trainer --target trainer --build-arg TORCH_BACKEND=cu130 .     … for CUDA 13.0
 #   docker build --tag tunery-trainer --target trainer --build-arg TORCH_BACKEND=pip .       … the build that pip's index has
+#   docker build --tag tunery-trainer-ray --target trainer-ray .      … and Ray, for the machines of a cluster
 #   docker build --tag tunery --secret id=pip.conf,src=pip.conf .     where packages come from a company's own mirror
 
 FROM python:3.13-slim AS builder
@@ -101,6 +102,28 @@ EXPOSE 8791
 HEALTHCHECK NONE
 ENTRYPOINT ["python", "-m", "trainer"]
 CMD []
+
+
+FROM python:3.13-slim AS ray-builder
+
+COPY requirements-ray.lock /build/requirements-ray.lock
+RUN --mount=type=cache,target=/root/.cache/pip \
+    --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
+    python -m venv --without-pip /opt/ray \
+    && pip --python /opt/ray/bin/python install \
+        --require-hashes --only-binary :all: --compile --requirement /build/requirements-ray.lock
+
+
+FROM trainer AS trainer-ray
+
+COPY --from=ray-builder /opt/ray /opt/ray
+
+# Ray comes last, so that `python` stays the servers'. The command of a machine is `ray start …`; in Kubernetes KubeRay writes it.
+ENV PATH=$PATH:/opt/ray/bin \
+    RAY_USAGE_STATS_ENABLED=0
+
+ENTRYPOINT []
+CMD ["ray", "--help"]
 
 
 # The last one is what is built where no target is named.

@@ -8,19 +8,44 @@ import typer
 from cli.columns import say
 
 
-def backup(folder: Annotated[Path, typer.Argument(help="A new folder, which the backup will be.")]) -> None:
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder, which the backup will be.")],
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            "--keep",
+            metavar="NUMBER",
+            min=1,
+            help="Write into a new folder inside FOLDER, named by the time, and remove all but the last NUMBER there.",
+        ),
+    ] = None,
+    copy_to: Annotated[
+        str | None,
+        typer.Option(
+            "--copy-to", metavar="s3://BUCKET/PREFIX", help="Copy the backup into a bucket too, below its name."
+        ),
+    ] = None,
+) -> None:
     """Write the database and every file that its rows name into a folder, each with its hash. Servers may run.
 
     It does not contain TUNERY_SECRET_KEYS, without which it cannot be restored: keep them apart from it. A backup that
     was cut off has no `manifest.json`, and is never restored.
 
-    Exit status: 0, or 1 if there is no backup, or if the storage lacks or has damaged a file.
+    Exit status: 0, or 1 if there is no backup or no copy, or if the storage lacks or has damaged a file.
     """
+    from cli.backup import bucket_copy, keeping
     from cli.backup.writing import back_up
     from cli.failure import Failure
 
-    manifest, copies = back_up(folder)
-    print(f"{folder}: revision {manifest.revision}, {manifest.files} files of {manifest.file_bytes:,} bytes together.")
+    if copy_to is not None:
+        bucket_copy.check(copy_to)
+    into = folder if keep is None else keeping.new_backup(folder)
+    manifest, copies = back_up(into)
+    print(f"{into}: revision {manifest.revision}, {manifest.files} files of {manifest.file_bytes:,} bytes together.")
+    if keep is not None and (removed := keeping.remove_older(folder, keep)):
+        print(f"Removed: {', '.join(removed)}.")
+    if copy_to is not None:
+        print(f"Copied: {bucket_copy.copy(into, copy_to)}")
     wrong = [f"{id} is not in the storage, though its row says so." for id in copies.missing]
     wrong += [
         f"{id} is damaged in the storage: its bytes are not those that its row describes." for id in copies.hashes

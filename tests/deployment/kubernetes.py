@@ -20,7 +20,10 @@ BUILDS: dict[str, tuple[str, ...]] = {
     "keda": ("keda",),
     "trainer": ("trainer",),
     "ray": ("trainer", "ray"),
-    "all": ("bucket", "keda", "trainer", "ray"),
+    "backup": ("backup",),
+    "backup-copies": ("backup", "backup-copies"),
+    "traces": ("traces",),
+    "all": ("backup", "backup-copies", "bucket", "keda", "trainer", "ray", "traces"),
 }
 COMPONENT = "app.kubernetes.io/component"
 KNOWN = {"apiVersion", "kind", "namespace", "resources", "components", "configMapGenerator", "patches"}
@@ -89,7 +92,7 @@ def patched(resources: list[Manifest], change: Manifest, target: dict[str, str])
         and bool(re.fullmatch(target.get("name", ".*"), each["metadata"]["name"]))
         for each in resources
     ]
-    assert any(is_meant), f"a patch changes nothing: {target}"
+    assert any(is_meant) or change["kind"] == "CronJob", f"a patch changes nothing: {target}"  # that one is optional
     if change.get("$patch") == "delete":
         return [each for each, meant in zip(resources, is_meant, strict=True) if not meant]
     body = {name: value for name, value in change.items() if name not in {"apiVersion", "kind", "metadata"}}
@@ -128,6 +131,10 @@ def of_kind(resources: Any, *kinds: str) -> list[Manifest]:
 def templates(resources: Any) -> dict[str, Manifest]:
     """The pods that these resources make, by what makes them."""
     found = {each["metadata"]["name"]: each["spec"]["template"] for each in of_kind(resources, "Deployment", "Job")}
+    found |= {
+        each["metadata"]["name"]: each["spec"]["jobTemplate"]["spec"]["template"]
+        for each in of_kind(resources, "CronJob")
+    }
     for ray in of_kind(resources, "RayCluster"):
         groups = [ray["spec"]["headGroupSpec"], *ray["spec"]["workerGroupSpecs"]]
         found |= {f"ray-{number}": group["template"] for number, group in enumerate(groups)}
@@ -174,7 +181,7 @@ def documented_secrets() -> dict[str, tuple[str, ...]]:
 
 def plain(resources: Any) -> list[Any]:
     """For comparing builds: without the hash in a generated name, and with lists in one order."""
-    text = re.sub(r'"tunery-[0-9a-z]{10}"', '"tunery"', json.dumps(list(resources)))
+    text = re.sub(r'"(tunery(?:-backup)?)-[0-9a-z]{10}"', r'"\1"', json.dumps(list(resources)))
     ordered: list[Any] = in_order(json.loads(text))
     return ordered
 

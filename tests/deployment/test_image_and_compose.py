@@ -7,6 +7,7 @@ import pytest
 
 from cli.local import commands
 from cli.trainer import torch_build
+from tests.deployment.kubernetes import built, container, find, templates
 from tests.deployment.readers import (
     METRICS,
     OURS,
@@ -45,6 +46,7 @@ def test_the_image_contains_what_the_commands_need_and_nothing_else() -> None:
         "pyproject.toml",
         "requirements.lock",
         "requirements-postgres.lock",
+        "requirements-ray.lock",
         "requirements-trainer.lock",
     }
     assert all((ROOT / path).exists() for path in copied_paths())
@@ -64,6 +66,7 @@ def test_nothing_secret_is_in_the_image() -> None:
     names = [
         *variables_of("ENV"),
         *variables_of("ENV", "trainer"),
+        *variables_of("ENV", "trainer-ray"),
         *(text for stage in stages() for word, text in stage if word == "ARG"),
     ]
     assert not [name for name in names if re.search("KEY|SECRET|PASSWORD|TOKEN|_URL", name)]
@@ -145,3 +148,26 @@ def test_the_trainers_image_has_an_environment_by_hash_and_the_same_torch_as_a_c
     assert variables["TRAINER_PYTHON"] in {f"{path}/bin/python" for path in shlex.split(install)}
     assert f"trainer:{variables['TRAINER_FOLDER']}" in services()[TRAINER]["volumes"]
     assert f"'127.0.0.1', {variables['TRAINER_PORT']}" in str(services()[TRAINER]["healthcheck"]).replace('"', "'")
+
+
+def test_the_image_of_a_clusters_machines_is_the_trainers_with_ray_by_hash_where_kuberay_finds_it() -> None:
+    (install,) = (text for word, text in stage("ray-builder") if word == "RUN")
+    assert "--require-hashes --only-binary :all: --compile --requirement /build/requirements-ray.lock" in install
+    assert stage("trainer-ray")[0] == ("FROM", "trainer AS trainer-ray")
+    [path] = [shlex.split(text)[-1] for word, text in stage("trainer-ray") if word == "COPY"]
+    assert f"python -m venv --without-pip {path} " in install
+    assert variables_of("ENV", "trainer-ray")["PATH"] == f"$PATH:{path}/bin"
+    assert final_instruction("ENTRYPOINT", "trainer-ray") == "[]"  # KubeRay's command is run as it is
+
+
+def test_pods_of_the_cluster_have_that_image_and_its_version_of_ray() -> None:
+    cluster = find(built("ray"), "RayCluster", "tunery")["spec"]
+    locked = re.search(r"^ray==([\d.]+)", (ROOT / "requirements-ray.lock").read_text(), re.MULTILINE)
+    assert locked
+    assert cluster["rayVersion"] == locked[1]
+    images = {maker: container(pod)["image"] for maker, pod in templates(built("ray")).items()}
+    assert {image for maker, image in images.items() if maker.startswith("ray-")} == {"tunery-trainer-ray"}
+    assert images["trainer"] == "tunery-trainer"
+    commands = (ROOT / "Dockerfile").read_text() + (ROOT / "docs" / "deploying.md").read_text()
+    for image in ("tunery-trainer-ray", "tunery-trainer"):
+        assert f"--target {image.removeprefix('tunery-')} " in commands

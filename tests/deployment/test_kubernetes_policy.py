@@ -33,6 +33,7 @@ from trainer.server.settings import Settings as TrainerSettings
 
 each_build = pytest.mark.parametrize("name", BUILDS)
 PODS = ("migrate", *SERVERS)
+JOBS = ("migrate", "backup")
 PRIVATE = (
     "10.0.0.1",
     "172.16.0.1",
@@ -72,16 +73,16 @@ def test_a_pod_is_confined(name: str) -> None:
     }
 
 
-@pytest.mark.parametrize("server", [*SERVERS, "migrate", "trainer"])
+@pytest.mark.parametrize("server", [*SERVERS, *JOBS, "trainer"])
 def test_limits_and_time_to_stop_are_those_of_compose(server: str) -> None:
-    template = templates(built("trainer"))[server]
+    template = templates(built("all"))[server]
     resources = container(template)["resources"]
     assert resources["limits"]["memory"] == re.sub(
         "(.)$", lambda unit: unit[0].upper() + "i", services()[server]["mem_limit"]
     )
     assert resources["requests"].keys() == {"cpu", "memory"}
     assert "cpu" not in resources["limits"]  # it would slow a server down while its node is idle
-    if server != "migrate":
+    if server not in JOBS:
         drain = int(values_of("api", built("base"))["TUNERY_DRAIN_TIME"]) if server == "api" else 0
         assert template["spec"]["terminationGracePeriodSeconds"] == stop_grace_seconds(server) + drain
         assert template["spec"]["terminationGracePeriodSeconds"] > commands.GRACE + drain
@@ -92,7 +93,7 @@ def test_every_variable_is_a_setting(name: str) -> None:
     resources: Any = built(name) if name in BUILDS else overlay(name.removeprefix("overlays/"))
     of_trainer = {f"TRAINER_{field.upper()}" for field in TrainerSettings.__dataclass_fields__}
     settings = {variable for each in of_kind(resources, "ConfigMap") for variable in each["data"]}
-    assert settings <= set(NAMES)
+    assert settings - {"BACKUP_COPIES"} <= set(NAMES)  # which is a word of a command line
     for maker, template in templates(resources).items():
         variables = {each["name"] for each in container(template).get("env", [])}
         assert variables <= (of_trainer if maker == "trainer" else set(NAMES))
@@ -107,15 +108,16 @@ def test_the_documented_secrets_have_settings_for_keys() -> None:
 
 def test_a_secret_reaches_only_the_servers_that_use_it() -> None:
     reached: dict[str, set[str]] = {}
-    for server in PODS:
-        template = templates(built("bucket"))[server]
+    pods = {*PODS, "backup"}
+    for server in pods:
+        template = templates(built("all"))[server]
         keys = {key for secret in mounted_secrets(template) for key in documented_secrets()[secret]}
         for key in keys | {key for _, key in referenced_keys(template)}:
             reached.setdefault(key, set()).add(server)
     for name in ("DATABASE_URL", "REDIS_URL", "TUNERY_SECRET_KEYS"):
-        assert reached.pop(name) == set(PODS)
+        assert reached.pop(name) == pods
     assert reached.pop("AWS_ACCESS_KEY_ID") == reached["AWS_SECRET_ACCESS_KEY"]
-    assert reached == {name: USERS_OF_SECRETS[name] & set(PODS) for name in reached}
+    assert reached == {name: USERS_OF_SECRETS[name] & pods for name in reached}
     assert len(reached) == 4
 
 
@@ -172,6 +174,7 @@ def test_to_any_address_only_these_ports_are_open(name: str) -> None:
     servers = {5432, 6379}
     expected = dict.fromkeys(PODS, servers) | {"sender": servers | {465, 587}}
     expected["beat"] = servers | ({443} if "bucket" in BUILDS[name] else set())
+    expected["backup"] = servers | ({443} if {"bucket", "backup-copies"} & {*BUILDS[name]} else set())
     for maker in templates(built(name)):
         anywhere = [ports_of(rule) for rule in egress(built(name), maker) if "to" not in rule]
         assert set().union(*anywhere) == expected.get(maker, set())

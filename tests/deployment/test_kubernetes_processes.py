@@ -37,11 +37,11 @@ class Cluster:
     children: dict[str, Child] = field(default_factory=dict)
 
     def pod(self, name: str) -> dict[str, Any]:
-        return templates(built("base"))[name]
+        return templates(built("backup"))[name]
 
     def environment(self, name: str) -> dict[str, str]:
         """The image's variables and the pod's; addresses and paths are those of this machine."""
-        variables = variables_of("ENV") | values_of(name, built("base"))
+        variables = variables_of("ENV") | values_of(name, built("backup"))
         here = {
             "HOST": "127.0.0.1",
             "PORT": str(self.ports["api"]),
@@ -64,7 +64,8 @@ class Cluster:
         return folder
 
     def start(self, name: str) -> Child:
-        words = words_of(final_instruction("ENTRYPOINT")) + container(self.pod(name))["args"]
+        args = [word.replace("/backups", str(self.folder / "backups")) for word in container(self.pod(name))["args"]]
+        words = words_of(final_instruction("ENTRYPOINT")) + args
         log = self.folder / f"{name}.log"
         program = Program(name, with_this_python(words), log, self.environment(name), self.host.folder)
         self.children[name] = child = program.start()
@@ -115,3 +116,11 @@ def test_every_pod_becomes_ready_by_its_own_probes_and_stops_in_time(cluster: Cl
     for name in SERVERS:
         patience = cluster.pod(name)["spec"]["terminationGracePeriodSeconds"]
         assert cluster.children[name].process.wait(patience) in ENDED_WELL, cluster.children[name].last_words()
+
+
+def test_the_pod_of_a_backup_makes_one_in_its_claim(cluster: Cluster) -> None:
+    cluster.host.finish(cluster.start("migrate"))
+    said = cluster.host.finish(cluster.start("backup"))
+    [backup] = (cluster.folder / "backups").iterdir()
+    assert said.startswith(f"{backup}: revision ")
+    assert (backup / "manifest.json").exists()

@@ -112,11 +112,12 @@ def is_in_log(child: Child, text: str) -> bool:
 
 
 def lay_out_image(folder: Path) -> None:
-    """Copies the image's files, and makes packages that are not in its lock fail to import."""
+    """Copies the image's files, and makes packages that are not in its locks fail to import."""
     for path in copied_paths():
         copy = shutil.copytree if (ROOT / path).is_dir() else shutil.copy2
         copy(ROOT / path, folder / path)
-    locked = set(map(normalized, re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)))
+    locks = "".join((ROOT / name).read_text() for name in ("requirements.lock", "requirements-postgres.lock"))
+    locked = set(map(normalized, re.findall(r"^([\w.-]+)==", locks, re.MULTILINE)))
     others = {name for name, owners in packages_distributions().items() if locked.isdisjoint(map(normalized, owners))}
     (folder / "sitecustomize.py").write_text(f"OTHERS = {others!r}\n{REFUSE_OTHERS}")
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import BinaryIO
 
 import obstore
@@ -13,6 +14,7 @@ from obstore.store import S3Store
 from shared.datasets.storage.chunks import Piece, Source, StoredObject, join_pieces
 
 PIECE_BYTES = 8 << 20  # the memory that each open write holds
+FILE_PART_BYTES = 32 << 20  # S3 takes 10,000 parts of a file: 320 GB
 READ_AHEAD_BYTES = (4 << 20) + (1 << 16)  # one request gets a whole range of a check, with the end of its last line
 
 
@@ -58,6 +60,11 @@ class Bucket:
     def put(self, key: str, content: bytes | memoryview) -> None:
         with _os_errors():
             obstore.put(self._store, key, content, use_multipart=False)
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Store a file of any size, in parts of S3's own if it is large. Killed, it may leave an unfinished upload."""
+        with _os_errors():
+            obstore.put(self._store, key, path, chunk_size=FILE_PART_BYTES)
 
     def remove(self, keys: Iterable[str]) -> None:
         with _os_errors():
