@@ -46,11 +46,7 @@ def backup(
         print(f"Removed: {', '.join(removed)}.")
     if copy_to is not None:
         print(f"Copied: {bucket_copy.copy(into, copy_to)}")
-    wrong = [f"{id} is not in the storage, though its row says so." for id in copies.missing]
-    wrong += [
-        f"{id} is damaged in the storage: its bytes are not those that its row describes." for id in copies.hashes
-    ]
-    if wrong:
+    if wrong := copies.complaints():
         raise Failure("\n".join([*wrong, "The backup is whole but for that, and can be restored."]))
 
 

@@ -63,6 +63,12 @@ class Copies:
             return None
         return File(file.id, path.stat().st_size, self.hashes.get(file.id, file.sha256))
 
+    def complaints(self) -> list[str]:
+        lost = [f"{id} is not in the storage, though its row says so." for id in self.missing]
+        return lost + [
+            f"{id} is damaged in the storage: its bytes are not those that its row describes." for id in self.hashes
+        ]
+
 
 def back_up(folder: Path) -> tuple[Manifest, Copies]:
     """Raises `Failure`, also for a folder that has something in it."""
