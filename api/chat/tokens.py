@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Hashable
 from dataclasses import replace
 
 import httpx2
@@ -15,16 +16,38 @@ from shared.settings import get_settings
 
 TIMEOUT_SECONDS = 15
 log = get_logger(__name__)
+_fetches: dict[tuple[Hashable, str], asyncio.Task[str]] = {}  # under way, by whose token and what for
 
 
 async def token_of(account: Account, application: Application, secret: str) -> str:
-    """One that is kept, or a new one. Raises `ProviderUnavailable`."""
+    """One that is kept, or a new one, for which all wait together. Raises `ProviderUnavailable`.
+
+    One that is to be renewed serves meanwhile: no question waits for that.
+    """
     owner, scope = account.owner_of_tokens, scope_of_models(account.base_url)
-    if (kept := TOKENS.get(owner, scope)) is not None:
-        return kept
+    if (fresh := TOKENS.get(owner, scope)) is not None:
+        return fresh
+    if (fetch := _fetches.get((owner, scope))) is None:
+        fetch = asyncio.create_task(_renew(account, application, secret, scope))
+        _fetches[owner, scope] = fetch
+        fetch.add_done_callback(lambda ended: _end(ended, owner, scope))
+    if (serving := TOKENS.get_until_its_end(owner, scope)) is not None:
+        return serving
+    return await asyncio.shield(fetch)  # who hangs up ends it for nobody
+
+
+def _end(fetch: asyncio.Task[str], owner: Hashable, scope: str) -> None:
+    """A failure is told to those that wait, and not kept: the next question tries again."""
+    del _fetches[owner, scope]
+    if fetch.cancelled() or fetch.exception() is not None:
+        TOKENS.renew_later(owner, scope)
+
+
+async def _renew(account: Account, application: Application, secret: str, scope: str) -> str:
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            return TOKENS.keep(owner, scope, await _fetch(account, application, application.form(secret, scope)))
+            token = await _fetch(account, application, application.form(secret, scope))
+            return TOKENS.keep(account.owner_of_tokens, scope, token)
     except (httpx2.HTTPError, TimeoutError, ValueError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}".replace(secret, "…")
         log.error("the login gave no token", credential_id=account.credential_id, reason=reason)

@@ -8,10 +8,11 @@ import time
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 RENEW_BEFORE_SECONDS = 300.0  # or half of its lifetime, if that is less
+RETRY_SECONDS = 5.0  # after a renewal that failed, while the token of before still serves
 MAX_ANSWER_BYTES = 64 << 10
 MAX_KEPT = 1024
 _TOKEN = re.compile(r"[!-~]{1,16384}")
@@ -72,37 +73,56 @@ class Token:
         return cls(text, float(lifetime))
 
 
+class _Kept(NamedTuple):
+    text: str
+    renew_at: float
+    ends_at: float
+
+
 class Tokens:
     """Those of this process, by whose they are and what for. Threads may use it."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[Hashable, str], tuple[str, float]] = {}
+        self._kept: dict[tuple[Hashable, str], _Kept] = {}
         self._lock = Lock()
 
     def get(self, owner: Hashable, scope: str) -> str | None:
         """None once it is to be renewed."""
-        text, renew_at = self._kept.get((owner, scope), ("", 0.0))
-        return text if time.monotonic() < renew_at else None
+        kept = self._kept.get((owner, scope))
+        return kept.text if kept is not None and time.monotonic() < kept.renew_at else None
+
+    def get_until_its_end(self, owner: Hashable, scope: str) -> str | None:
+        """Also one that is to be renewed, which serves until that is done."""
+        kept = self._kept.get((owner, scope))
+        return kept.text if kept is not None and time.monotonic() < kept.ends_at else None
 
     def keep(self, owner: Hashable, scope: str, token: Token) -> str:
-        renew_at = time.monotonic() + token.lifetime - min(RENEW_BEFORE_SECONDS, token.lifetime / 2)
+        ends_at = time.monotonic() + token.lifetime
+        renew_at = ends_at - min(RENEW_BEFORE_SECONDS, token.lifetime / 2)
         with self._lock:
             self._kept.pop((owner, scope), None)
-            self._kept[owner, scope] = token.text, renew_at
+            self._kept[owner, scope] = _Kept(token.text, renew_at, ends_at)
             while len(self._kept) > MAX_KEPT:
                 del self._kept[next(iter(self._kept))]
         return token.text
 
+    def renew_later(self, owner: Hashable, scope: str) -> None:
+        """It could not be renewed: not each call until its end tries it again."""
+        with self._lock:
+            if (kept := self._kept.get((owner, scope))) is not None:
+                self._kept[owner, scope] = kept._replace(renew_at=time.monotonic() + RETRY_SECONDS)
+
     def forget(self, owner: Hashable, scope: str, text: str) -> None:
         """One that was refused. A newer one stays."""
         with self._lock:
-            if self._kept.get((owner, scope), ("", 0.0))[0] == text:
+            kept = self._kept.get((owner, scope))
+            if kept is not None and kept.text == text:
                 del self._kept[owner, scope]
 
     def all_of(self, owner: Hashable) -> list[str]:
         """To be kept out of what is shown."""
         with self._lock:
-            return [text for (whose, _), (text, _) in self._kept.items() if whose == owner]
+            return [kept.text for (whose, _), kept in self._kept.items() if whose == owner]
 
 
 TOKENS = Tokens()

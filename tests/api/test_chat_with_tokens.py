@@ -1,15 +1,19 @@
 """Chats at an account of Azure with an application: the api signs them with a token that it fetches."""
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
 import pytest
 
+from shared.providers.entra import TOKENS
 from tests.api.accounts import CHAT, admin, give
 from tests.providers.openai_wires import AZURE_APPLICATION
 from tests.providers.stand_ins import logins_at
+from tests.servers import PATIENCE
 from tests.worker.support import settings
 from tests.world import Person, Sandbox, sandbox_of
 
@@ -87,3 +91,54 @@ def test_a_login_that_breaks_off_is_answered_with_502(azure: Sandbox, alice: Per
     azure.arm("POST", TOKEN, drop="before")
     assert ask(alice).status_code == 502
     assert ask(alice).status_code == 200
+
+
+def test_questions_that_wait_for_a_token_fetch_it_once(azure: Sandbox, alice: Person) -> None:
+    assert ask(alice).status_code == 200
+    forget(azure, alice)
+    before = logins(azure)
+    azure.arm("POST", TOKEN, delay=1)
+    with ThreadPoolExecutor(5) as together:
+        answers = list(together.map(lambda _: ask(alice), range(5)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert logins(azure) == before + 1
+
+
+def test_a_login_that_fails_is_told_to_all_that_wait_and_not_kept(azure: Sandbox, alice: Person) -> None:
+    assert ask(alice).status_code == 200
+    forget(azure, alice)
+    azure.arm("POST", TOKEN, times=5, status=503, delay=1)
+    with ThreadPoolExecutor(5) as together:
+        answers = list(together.map(lambda _: ask(alice), range(5)))
+    assert {answer.status_code for answer in answers} == {502}
+    assert "tell your operator" in answers[0].json()["error"]["message"]
+    azure.disarm()
+    assert ask(alice).status_code == 200
+
+
+def make_due() -> str:
+    """The token is to be renewed from now on. Returns it."""
+    [(key, kept)] = list(TOKENS._kept.items())[-1:]
+    TOKENS._kept[key] = kept._replace(renew_at=0.0)
+    return kept.text
+
+
+def test_a_token_serves_while_it_is_renewed_and_until_its_end_if_it_cannot_be(azure: Sandbox, alice: Person) -> None:
+    assert ask(alice).status_code == 200
+    before, old = logins(azure), make_due()
+    azure.arm("POST", TOKEN, status=503)
+    assert ask(alice).status_code == 200
+    until(lambda: logins(azure) > before)
+    until(lambda: list(TOKENS._kept.values())[-1].renew_at > 0)  # it is tried again later
+    assert make_due() == old
+    assert ask(alice).status_code == 200
+    until(lambda: list(TOKENS._kept.values())[-1].text != old)
+    assert ask(alice).status_code == 200
+    assert logins(azure) == before + 2
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -130,7 +130,7 @@ def test_a_login_that_is_not_there_is_an_error_after_which_nothing_was_sent(
 
 def test_a_token_that_the_provider_repeats_is_in_no_error(azure: Deploying, new: AzureProvider) -> None:
     new.list_base_models()
-    told = [text for (_, scope), (text, _) in TOKENS._kept.items() if "cognitive" in scope]
+    told = [kept.text for (_, scope), kept in TOKENS._kept.items() if "cognitive" in scope]
     azure.sandbox.arm("GET", "/openai/v1/models", status=403, body=json.dumps({"error": {"message": told[-1]}}))
     with pytest.raises(ProviderError) as failure:
         new.list_base_models()

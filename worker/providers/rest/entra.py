@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from dataclasses import replace
 from datetime import timedelta
+from threading import Lock
 
 import httpx2
 
@@ -29,14 +30,28 @@ class Signed(httpx2.Auth):
         self._account, self._application, self._scope = account, application, scope
         self._login = replace(account, base_url=get_settings().azure.login_url)
         self._client = limited_client(self._login, timeout)
+        self._fetching = Lock()
 
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        owner = self._account.owner_of_tokens
-        token = TOKENS.get(owner, self._scope) or TOKENS.keep(owner, self._scope, self._fetch())
+        token = self._token()
         request.headers.update(self._account.headers(token))
         response = yield request
         if response.status_code == 401:
-            TOKENS.forget(owner, self._scope, token)
+            TOKENS.forget(self._account.owner_of_tokens, self._scope, token)
+
+    def _token(self) -> str:
+        """Threads that want one together fetch one. One that cannot be renewed serves until its end."""
+        owner, scope = self._account.owner_of_tokens, self._scope
+        with self._fetching:
+            if (fresh := TOKENS.get(owner, scope)) is not None:
+                return fresh
+            try:
+                return TOKENS.keep(owner, scope, self._fetch())
+            except ProviderError:
+                TOKENS.renew_later(owner, scope)
+                if (old := TOKENS.get_until_its_end(owner, scope)) is None:
+                    raise
+                return old
 
     def _fetch(self) -> Token:
         heartbeat.beat()
