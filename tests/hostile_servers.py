@@ -14,7 +14,7 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 OPEN_END = b"connection: close\r\n\r\n"
 
 
-def _asked(visitor: socket.socket) -> None:
+def read_request(visitor: socket.socket) -> None:
     """Read a request. What is left unread when a connection is closed would reset it."""
     head = b""
     while b"\r\n\r\n" not in head and (data := visitor.recv(65536)):
@@ -30,7 +30,7 @@ def sending(*pieces: bytes, forever: bytes, every: float = 0) -> Talk:
     """Send `pieces`, and then `forever` again and again, `every` so many seconds."""
 
     def talk(visitor: socket.socket, over: Event) -> None:
-        _asked(visitor)
+        read_request(visitor)
         for piece in pieces:
             visitor.sendall(piece)
         while not over.wait(every):
@@ -41,7 +41,7 @@ def sending(*pieces: bytes, forever: bytes, every: float = 0) -> Talk:
 
 def answering(head: bytes, body: bytes) -> Talk:
     def talk(visitor: socket.socket, over: Event) -> None:
-        _asked(visitor)
+        read_request(visitor)
         visitor.sendall(head + OPEN_END + body)
 
     return talk
@@ -51,7 +51,7 @@ def paging(pages: Iterator[bytes]) -> Talk:
     """Answer each request with the next page."""
 
     def talk(visitor: socket.socket, over: Event) -> None:
-        _asked(visitor)
+        read_request(visitor)
         visitor.sendall(OK + OPEN_END + next(pages))
 
     return talk
@@ -79,7 +79,7 @@ def bomb(size: int = 1 << 30) -> Iterator[bytes]:
 
 def sending_a_bomb() -> Talk:
     def talk(visitor: socket.socket, over: Event) -> None:
-        _asked(visitor)
+        read_request(visitor)
         visitor.sendall(OK + b"content-encoding: gzip\r\n" + OPEN_END)
         for piece in bomb():
             visitor.sendall(piece)

@@ -22,9 +22,9 @@ from api.chat.clients import CONNECT_TIMEOUT_SECONDS, client_of, owner_of
 from api.chat.concurrency import slots
 from api.chat.counting import counter
 from api.chat.hiding import UsageHider, asking_for_usage
+from api.chat.received import BREAKS, Received
 from api.chat.scrubbing import Scrubber
 from api.chat.tokens import forget_token, token_of
-from api.chat.usage import UsageReader
 from shared.database import transaction
 from shared.deployments import service as deployments
 from shared.errors import NotFound, ProviderUnavailable
@@ -34,14 +34,12 @@ from shared.metrics.instruments import PROVIDER_CALL_SECONDS, owner
 from shared.projects.callers import Caller
 from shared.projects.credentials import Account
 from shared.providers.dialects import ADDRESSING, Endpoint
-from shared.security.content_decoding import CannotDecode, Decoder
 from shared.security.secrets import CannotUnseal
 from shared.settings import get_settings
 from shared.telemetry import spans
 
 log = get_logger(__name__)
 
-BREAKS = (httpx2.HTTPError, CannotDecode)  # what reading an answer raises that breaks off, and is logged here
 _PASSED_BACK = {"content-type", "openai-processing-ms", "retry-after", "retry-after-ms", "x-should-retry"}
 
 
@@ -114,12 +112,11 @@ async def answer(
     scrubber = Scrubber(secret)
     headers = {name: scrubber.whole(value) for name, value in response.headers.items() if name in _PASSED_BACK}
     is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
-    reader = UsageReader(is_stream=is_stream)
+    received = Received(response, question.body, is_stream=is_stream)
     if response.status_code == 200:
-        held.callback(_count, caller.project_id, question.place, reader)
+        held.push_async_callback(_count, caller.project_id, question.place, received)
     hider = UsageHider() if is_stream and question.hides_usage else None
-    blocks = _pass_on(response, _decoder(response), scrubber, reader, hider)
-    return _Answer(blocks, response.status_code, headers, deadline)
+    return _Answer(_pass_on(received, scrubber, hider), response.status_code, headers, deadline)
 
 
 def _judged(caller: Caller, content: bytes, endpoint: Endpoint, deployment: str | None) -> _Question:
@@ -186,36 +183,16 @@ async def _send(account: Account, url: str, secret: str, body: bytes, deadline: 
         )
 
 
-def _decoder(response: httpx2.Response) -> Decoder:
-    try:
-        return Decoder(response.headers.get("content-encoding", ""))
-    except CannotDecode as error:
-        log.error("the provider's answer cannot be read", reason=str(error))
-        raise ProviderUnavailable("The provider's answer cannot be read: tell your operator") from None
-
-
-def _count(project_id: str, place: Place, reader: UsageReader) -> None:
-    if (used := reader.found()) is not None:
+async def _count(project_id: str, place: Place, received: Received) -> None:
+    if (used := await received.used()) is not None:
         counter.count(project_id, place, used)
 
 
-async def _pass_on(
-    response: httpx2.Response, decoder: Decoder, scrubber: Scrubber, reader: UsageReader, hider: UsageHider | None
-) -> AsyncIterator[bytes]:
+async def _pass_on(received: Received, scrubber: Scrubber, hider: UsageHider | None) -> AsyncIterator[bytes]:
     """Yield the answer as it comes. One that is too large breaks off, as one does whose provider fails."""
-    left = get_settings().chat.max_answer_bytes
-    received = response.aiter_raw()
     try:
-        while True:
-            data = await anext(received, None)
-            if data is None:
-                break
-            for piece in decoder.decode(data):
-                left -= len(piece)
-                if left < 0:
-                    raise CannotDecode(f"it has more than {get_settings().chat.max_answer_bytes} bytes")
-                reader.feed(piece)
-                yield scrubber.feed(hider.feed(piece) if hider else piece)
+        async for piece in received.pieces:
+            yield scrubber.feed(hider.feed(piece) if hider else piece)
         yield scrubber.feed(hider.end() if hider else b"") + scrubber.end()
     except BREAKS as error:
         log.error("the provider's answer broke off", reason=f"{type(error).__name__}: {error}")

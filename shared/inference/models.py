@@ -12,8 +12,9 @@ from shared.db.columns import AmountField
 class DailyInference(SQLModel, table=True):
     """What a project has asked of a model on a day (UTC), by what the answers said.
 
-    `requests`: answers that said what they used; `cached_tokens` are among `input_tokens`. `cost`: of those whose price
-    was known, in US dollars; `unpriced_requests`: the others. What a deployment answers costs nothing here.
+    `requests`: answers that said what they used, or were left before; of these, `estimated_requests`, it is estimated.
+    `cached_tokens` are among `input_tokens`. `cost`: of those whose price was known, in US dollars;
+    `unpriced_requests`: the others. What a deployment answers costs nothing here.
     """
 
     __tablename__ = "daily_inference"
@@ -28,3 +29,4 @@ class DailyInference(SQLModel, table=True):
     output_tokens: int = Field(sa_type=BigInteger)
     cost: Decimal = AmountField(default=Decimal(), sa_column_kwargs={"server_default": "0"})
     unpriced_requests: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    estimated_requests: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})

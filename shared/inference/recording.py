@@ -32,7 +32,10 @@ class Place:
 
 @dataclass
 class Used:
-    """Sums over some answers of one model. `cached_tokens` are among `input_tokens`."""
+    """Sums over some answers of one model. `cached_tokens` are among `input_tokens`.
+
+    `estimated_requests`: of answers that were left before they said what they used.
+    """
 
     requests: int = 0
     input_tokens: int = 0
@@ -40,6 +43,7 @@ class Used:
     output_tokens: int = 0
     cost: Decimal = Decimal()
     unpriced_requests: int = 0
+    estimated_requests: int = 0
 
     def add(self, more: "Used") -> None:
         for name, value in vars(more).items():

@@ -19,7 +19,8 @@ GroupBy = Literal["project_id", "model"]
 class CompletionsUsageResult(BaseModel):
     """What was used on a day, or by one project or of one model in it if `group_by` names these.
 
-    `num_model_requests` counts the answers that said what they used. `input_cached_tokens` are among `input_tokens`.
+    `num_model_requests` counts the answers that said what they used, and those whose callers left before:
+    `estimated_requests`, of which it is estimated. `input_cached_tokens` are among `input_tokens`.
     `amount`: what it costs, without the `cost_unknown` of these answers whose price is not known.
     """
 
@@ -28,6 +29,7 @@ class CompletionsUsageResult(BaseModel):
     input_cached_tokens: int
     output_tokens: int
     num_model_requests: int
+    estimated_requests: int
     amount: CostAmount
     cost_unknown: int
     project_id: str | None
@@ -61,7 +63,8 @@ def _results(
     names = [name for name in ("project_id", "model") if name in wanted.group_by]
     groups = [getattr(DailyInference, name) for name in names]
     counts = (DailyInference.input_tokens, DailyInference.cached_tokens, DailyInference.output_tokens)
-    sums = [func.sum(each) for each in (*counts, DailyInference.requests, DailyInference.unpriced_requests)]
+    requests = (DailyInference.requests, DailyInference.unpriced_requests, DailyInference.estimated_requests)
+    sums = [func.sum(each) for each in (*counts, *requests)]
     columns: list[Any] = [DailyInference.day, func.sum(DailyInference.cost), *sums, *groups]
     query = select(*columns).where(col(DailyInference.day).between(first, last))
     if wanted.project_ids:
@@ -69,7 +72,7 @@ def _results(
     if wanted.models:
         query = query.where(col(DailyInference.model).in_(wanted.models))
     found: dict[date, list[CompletionsUsageResult]] = {}
-    for day, cost, given, cached, made, requests, unpriced, *rest in session.execute(
+    for day, cost, given, cached, made, number, unpriced, estimated, *rest in session.execute(
         query.group_by(col(DailyInference.day), *groups).order_by(col(DailyInference.day), *groups)
     ):
         by = dict(zip(names, rest, strict=True))
@@ -77,7 +80,8 @@ def _results(
             input_tokens=int(given),
             input_cached_tokens=int(cached),
             output_tokens=int(made),
-            num_model_requests=int(requests),
+            num_model_requests=int(number),
+            estimated_requests=int(estimated),
             amount=CostAmount.of(cost),
             cost_unknown=int(unpriced),
             project_id=by.get("project_id"),

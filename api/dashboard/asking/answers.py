@@ -15,6 +15,7 @@ from structlog import get_logger
 
 from api.chat import passing
 from api.chat.pieces import BROKE_OFF, AnswerFailed, Piece, error_in, pieces, whole
+from api.chat.received import BREAKS
 from api.dashboard.asking.question import Question
 from api.rate_limits.further_requests import count_another
 from api.streams.wire import KEEP_ALIVE_SECONDS
@@ -131,7 +132,7 @@ class Answers:
             answer.error = answer.note or f"No answer within {get_settings().chat.timeout.total_seconds():g} seconds"
         except (ServiceError, AnswerFailed) as error:
             answer.error, answer.code = str(error), getattr(error, "code", "")
-        except passing.BREAKS:
+        except BREAKS:
             answer.error = BROKE_OFF
         except (OperationalError, NoConnection) as error:
             log.error("the playground cannot reach Postgres", reason=str(error))
