@@ -96,6 +96,7 @@ def request(draft: Draft, options: Mapping[str, Option], like: Job | None) -> Jo
     given = {name: draft.get(OPTION + name, "") for name in options}
     body["provider_options"] = {name: _option(options[name], text) for name, text in given.items() if text} or None
     body["integrations"] = like.integrations if like else None
+    body["deploy_on_success"] = like.deploy_on_success if like else None
     try:
         return JobCreate.model_validate({name: value for name, value in body.items() if value is not None})
     except ValidationError as error:

@@ -23,6 +23,7 @@ _JOB: dict[str, Any] = {
     "seed": 42,
     "integrations": None,
     "provider_options": None,
+    "deploy_on_success": None,
     "estimated_finish": _MADE_AT + 1800,
     "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3}}},
     "metadata": None,

@@ -117,6 +117,7 @@ class Job(OwnedDue, Traced, table=True):
     integrations: list[dict[str, Any]] | None = JSONField(default=None)
     labels: dict[str, str] | None = JSONField(default=None)
     provider_options: dict[str, Any] | None = JSONField(default=None)
+    deploy_on_success: bool | None = None  # None: as its project or its account says
 
     status: JobStatus = EnumField(JobStatus, default=JobStatus.VALIDATING_FILES)
     request: JobRequest | None = EnumField(JobRequest, default=None, nullable=True)

@@ -37,7 +37,9 @@ class JobCreate(BaseModel):
 
     With `from_job`, the id of a job of the project, all that is left out is as it was asked for there: also the model
     and the training file, which are required otherwise. `hyperparameters` then change those of that job's method.
-    `priority` says who of the project's own waiting jobs goes first; `normal` unless told.
+    `priority` says who of the project's own waiting jobs goes first; `normal` unless told. `deploy_on_success`: whether
+    the model is deployed when the job has succeeded, where the provider needs that; left out, as the project or the
+    account says. To ask for it, the key needs the scope `deployments:write`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -55,6 +57,7 @@ class JobCreate(BaseModel):
     priority: Literal["low", "normal", "high"] | None = None
     provider: Annotated[str | None, Field(min_length=1, max_length=64)] = None
     provider_options: Annotated[dict[ProviderOptionName, Any] | None, Field(max_length=16)] = None
+    deploy_on_success: Annotated[bool | None, Field(strict=True)] = None
 
     @field_validator("hyperparameters")
     @classmethod
@@ -89,7 +92,8 @@ class JobPublic(Listed):
     `estimated_start` (Unix seconds) when that may be; null when it is not known. `request` is `cancel`, `pause` or
     `resume` until the provider has been passed it, and `request_error` why the last one was not carried out.
     `api_key_id` is the key that created it. It was created at the provider at `sent_at`, and first seen training at
-    `started_at`. `best_valid_loss` is the lowest so far on the whole validation file, else on parts of it.
+    `started_at`. `deploy_on_success` is what its request said, null if nothing. `best_valid_loss` is the lowest so far
+    on the whole validation file, else on parts of it.
     """
 
     object: Literal["fine_tuning.job"] = "fine_tuning.job"
@@ -125,6 +129,7 @@ class JobPublic(Listed):
     approval: Approval | None
     priority: Literal["low", "normal", "high"]
     provider_options: dict[str, Any] | None
+    deploy_on_success: bool | None
     queue_position: int | None
     estimated_start: int | None
     request: JobRequest | None
@@ -139,15 +144,10 @@ class JobPublic(Listed):
             fine_tuned_model=row.fine_tuned_model,
             finished_at=epoch(row.finished_at) if row.finished_at else None,
             hyperparameters=row.hyperparameters,
-            model=row.model,
             organization_id=row.organization_id,
             result_files=row.result_files,
             status=shown_status(row),
             trained_tokens=row.trained_tokens,
-            training_file=row.training_file,
-            validation_file=row.validation_file,
-            seed=row.seed,
-            integrations=row.integrations,
             estimated_finish=epoch(row.estimated_finish_at) if row.estimated_finish_at else None,
             method=resolved_method(row),
             metadata=row.labels,
@@ -165,7 +165,7 @@ class JobPublic(Listed):
             cost=Cost(**row.cost) if row.cost else None,
             approval=row.approval,
             priority=_PRIORITIES[row.priority],
-            provider_options=row.provider_options,
+            **{name: getattr(row, name) for name in _AS_ASKED},
             queue_position=row.queue_position,
             estimated_start=epoch(row.estimated_start_at) if row.estimated_start_at else None,
             request=row.request,
@@ -179,6 +179,9 @@ def shown_status(job: Job) -> JobStatus:
     return JobStatus.QUEUED if is_resumed else job.status
 
 
+_AS_ASKED = (
+    *("model", "training_file", "validation_file", "seed", "integrations", "provider_options", "deploy_on_success"),
+)
 _PRIORITIES: dict[int, Literal["low", "normal", "high"]] = {0: "high", 1: "normal", 2: "low"}
 
 

@@ -38,6 +38,7 @@ def create(session: Session, caller: Caller, new: JobCreate) -> Job:
     quota.check(session, caller.project_id)
     before = new_job.copied(session, caller.project_id, new)
     asked = new_job.columns(new, before)
+    new_job.check_scope(caller, asked)
     provider = new_job.provider(session, caller.project_id, new, before)
     credential = tuned_models.account_to_tune(session, caller.project_id, asked["model"], provider)
     new_job.check_models(session, project, asked)

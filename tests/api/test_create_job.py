@@ -66,6 +66,7 @@ def test_a_new_job_is_described_as_openai_does(alice: Person) -> None:
         "estimated_cost": None,
         "cost": None,
         "approval": None,
+        "deploy_on_success": None,
         "priority": "normal",
         "provider_options": None,
         "queue_position": None,

@@ -5,7 +5,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from shared.database import transaction
 from shared.deployments.models import Deployment
+from shared.projects import service as projects
 from tests.api.accounts import CHAT, path
 from tests.api.accounts import admin as admin
 from tests.api.training import model_of, train
@@ -180,6 +182,20 @@ def test_a_project_deploys_on_success_if_it_wants_to(world: World, admin: httpx2
     assert (made["model"], made["status"]) == (model, "requested")
     events = world.person.http.get(f"/fine_tuning/jobs/{made['fine_tuning_job_id']}/events").json()["data"]
     assert any(made["id"] in event["message"] for event in events)
+
+
+def test_only_a_key_that_may_deploy_has_a_job_do_so(alice: Person) -> None:
+    with transaction() as session:
+        _, secret = projects.create_api_key(session, alice.project_id, "narrow", scopes=["jobs:write"])
+    body = {"model": "gpt-4o-mini", "training_file": alice.upload()}
+    for is_wanted, status in ((True, 403), (False, 200), (None, 200)):
+        answer = alice.http.post(
+            "/fine_tuning/jobs",
+            json={**body, "deploy_on_success": is_wanted},
+            headers={"authorization": f"Bearer {secret}"},
+        )
+        assert answer.status_code == status
+        assert ((answer.json()["error"] or {}).get("code") == "insufficient_permissions") is (is_wanted is True)
 
 
 def test_a_job_succeeds_though_its_model_cannot_be_deployed(world: World, admin: httpx2.Client) -> None:

@@ -108,6 +108,21 @@ def test_an_account_says_whether_what_is_made_there_is_deployed(
     assert any("its account has `deploy_on_success`" in each for each in told) is is_wanted
 
 
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_what_a_job_says_goes_before_what_its_project_says(world: World, admin: httpx2.Client, is_wanted: bool) -> None:
+    if not is_wanted:
+        deploy_on_success(world, admin)
+    first = world.person.create_job(extra_body={"deploy_on_success": is_wanted})
+    copy = world.person.create_job(extra_body={"from_job": first})
+    for number, job_id in enumerate((first, copy), start=1):
+        world.sandbox.move(work_until_created(job_id), status="succeeded")
+        step(Job, job_id)
+        assert len(deployments_of(job_id)) == number * is_wanted
+        told = [each.message for each in world.person.openai.fine_tuning.jobs.list_events(job_id)]
+        assert any("its job has `deploy_on_success`" in each for each in told) is is_wanted
+        assert world.person.http.get(f"/fine_tuning/jobs/{job_id}").json()["deploy_on_success"] is is_wanted
+
+
 def test_a_job_of_an_archived_project_deploys_nothing(world: World, admin: httpx2.Client) -> None:
     deploy_on_success(world, admin)
     job_id = world.person.create_job()

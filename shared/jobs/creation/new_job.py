@@ -14,6 +14,7 @@ from shared.jobs.models import Job, Priority
 from shared.jobs.names.readings import in_graders
 from shared.jobs.schemas import JobCreate
 from shared.projects import credentials
+from shared.projects.callers import Caller
 from shared.projects.credentials import Account
 from shared.projects.model_permissions import rule_of
 from shared.projects.models import Credential, Project
@@ -63,6 +64,12 @@ def files(session: Session, project_id: str, asked: dict[str, Any]) -> dict[str,
         for param in ("training_file", "validation_file")
         if asked[param] is not None
     }
+
+
+def check_scope(caller: Caller, asked: dict[str, Any]) -> None:
+    """Raises `Forbidden` if the key may not deploy, and the job shall."""
+    if asked["deploy_on_success"]:
+        caller.check("deployments:write")
 
 
 def check_models(session: Session, project: Project, asked: dict[str, Any]) -> None:
@@ -116,6 +123,7 @@ def _given(new: JobCreate) -> dict[str, Any]:
         "integrations": integrations,
         "labels": new.metadata,
         "provider_options": new.provider_options,
+        "deploy_on_success": new.deploy_on_success,
         "priority": Priority[new.priority.upper()] if new.priority else None,
     }
 
