@@ -89,7 +89,7 @@ FIELDS: dict[str, Any] = {
     "failed": lambda error: {"state": "JOB_STATE_FAILED", "status": {"code": "INTERNAL", "message": error["message"]}},
     "succeeded": lambda model: {"state": "JOB_STATE_COMPLETED", "outputModel": model},
     "error_names": ("message",),
-    "max_pages": "worker.providers.fireworks.lists.MAX_PAGES",
+    "max_pages": "worker.providers.rest.pages.MAX_PAGES",
     "model": "accounts/fireworks/models/qwen3-8b",
     "first_status": JobStatus.QUEUED,
     "marks_all": False,

@@ -53,7 +53,7 @@ def fields(name: str, lacks: Mapping[str, str] = {}, base: str = "/v1", **others
         item=lambda number: {"id": f"file-{number}", "fine_tuned_model_checkpoint": f"ft:{number}", "step_number": 1},
         odd_jobs=_ODD_OPENAI_JOBS,
         status_field=lambda word: {"status": word},
-        max_pages="worker.providers.openai.calls.MAX_PAGES",
+        max_pages="worker.providers.rest.pages.MAX_PAGES",
         **others,
     )
 

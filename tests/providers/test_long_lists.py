@@ -14,9 +14,8 @@ from tests.providers.stand_ins import LONG_AGO, client
 from tests.servers import talking
 from worker.net import call_limits
 from worker.providers.errors import ProviderError
-from worker.providers.openai import calls
 from worker.providers.protocol import Provider
-from worker.providers.rest import long_list
+from worker.providers.rest import long_list, pages
 
 pytestmark = pytest.mark.usefixtures("server")  # for the settings
 OURS = "ftjob-01jdqq0v7xk4m5n8p2r6s9t3wz"
@@ -121,7 +120,7 @@ def test_a_list_that_comes_slowly_ends_in_time(talk: Talk) -> None:
 
 
 def test_a_list_that_comes_in_time_again_and_again_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "MAX_LIST_SECONDS", 0.0)
+    monkeypatch.setattr(pages, "MAX_LIST_SECONDS", 0.0)
     error = error_of(ENDLESS["jobs"], READS["find_jobs"])
     assert (error.code, error.retryable) == ("provider_timeout", True)
     assert "was not read within" in error.message

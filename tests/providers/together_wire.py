@@ -43,7 +43,7 @@ FIELDS: dict[str, Any] = {
         {"model": "", "from_checkpoint": "", "something_new": {"of": ["tomorrow"]}, "total_price": -1},
     ],
     "status_field": lambda word: {"status": word},
-    "max_pages": "worker.providers.openai.calls.MAX_PAGES",
+    "max_pages": "worker.providers.rest.pages.MAX_PAGES",
     "wire": "together",
     "lacks": {
         "job_slots": "it does not say how many jobs may run at once",

@@ -1,4 +1,4 @@
-"""A job's metrics as OpenAI tells them: the table that is a job's result, and the sentence of an event."""
+"""A job's metrics as the table that is its result at OpenAI."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -11,10 +11,3 @@ def table(found: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     yield csv_lines([RESULT_COLUMNS]).encode()
     for metrics in found:
         yield csv_lines([[str(metrics.get(name, "")) for name in RESULT_COLUMNS.values()]]).encode()
-
-
-def sentence(metrics: Mapping[str, Any]) -> str:
-    total = metrics.get("total_steps")
-    shown = {"training loss": metrics.get("train_loss"), "validation loss": metrics.get("valid_loss")}
-    numbers = ", ".join(f"{name}={value:.2f}" for name, value in shown.items() if value is not None)
-    return f"Step {metrics['step']}{f'/{total}' if total else ''}: {numbers or 'metrics'}"

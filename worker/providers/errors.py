@@ -1,6 +1,9 @@
 """The error that a call to a provider raises, and the rules by which an HTTP answer becomes one."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import TypeVar
 
 from worker.providers import sanitize
 from worker.providers.hints import CODES_ABOUT_MONEY, with_hint
@@ -10,6 +13,7 @@ _RETRYABLE_STATUSES = {401, 408, 409, 429}  # 401: the operator replaces a key w
 _RETRYABLE_CODES = {"file_not_ready"}
 _STATUSES_WITHOUT_EFFECT = {400, 401, 403, 404, 405, 413, 415, 422, 429, 501}
 MAX_MESSAGE_LENGTH = 2000
+Found = TypeVar("Found")
 
 
 class ProviderError(StepError):
@@ -82,6 +86,36 @@ def too_large(message: str, *, retryable: bool) -> ProviderError:
     return ProviderError(message, "provider_answer_too_large", retryable=retryable, effect_unknown=True)
 
 
-def unsupported(sentence: str) -> ProviderError:
-    """The error for a call that this provider has not. Nothing was sent."""
-    return ProviderError(sentence, "unsupported_by_provider", retryable=False)
+def unsupported(sentence: str, param: str | None = None) -> ProviderError:
+    """The error for a call, or a field of one, that this provider has not. Nothing was sent."""
+    return ProviderError(sentence, "unsupported_by_provider", retryable=False, param=param)
+
+
+def contradiction(sentence: str, param: str = "provider_options") -> ProviderError:
+    """The error for options that exclude each other. Nothing was sent."""
+    return ProviderError(f"provider_options: {sentence}", "invalid_value", retryable=False, param=param)
+
+
+def not_ready(sentence: str, param: str | None = None) -> ProviderError:
+    """The error for a file that cannot be used yet."""
+    return ProviderError(sentence, "file_not_ready", retryable=True, param=param)
+
+
+@contextmanager
+def before_a_create() -> Iterator[None]:
+    """Whatever fails inside the block, nothing has been created."""
+    try:
+        yield
+    except ProviderError as error:
+        error.effect_unknown = False
+        raise
+
+
+def unless_missing(call: Callable[[], Found]) -> Found | None:
+    """What the call returns; None where the provider says that there is no such thing."""
+    try:
+        return call()
+    except ProviderError as error:
+        if error.status != 404:
+            raise
+        return None

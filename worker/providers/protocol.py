@@ -58,6 +58,16 @@ class NewJob:
     provider_options: dict[str, Any] = field(default_factory=dict)
     is_tuned: bool = False
 
+    @property
+    def method_type(self) -> str:
+        return str((self.method or {}).get("type", "supervised"))
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """Those that the caller has chosen: `auto` leaves one to the provider."""
+        given = ((self.method or {}).get(self.method_type) or {}).get("hyperparameters") or {}
+        return {name: value for name, value in given.items() if value != "auto"}
+
 
 @dataclass(frozen=True)
 class JobError:

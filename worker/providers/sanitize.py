@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,6 +59,12 @@ def json(value: Any) -> Any:
     if isinstance(value, str):
         return text(value)
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def part(raw: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The object in this field; an empty one for anything else."""
+    value = raw.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def json_object(value: Any) -> dict[str, Any] | None:

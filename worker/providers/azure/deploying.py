@@ -22,7 +22,7 @@ from worker.providers.errors import ProviderError, refusal, unsupported
 from worker.providers.openai import calls, parsing
 from worker.providers.openai.client import OpenAIProvider
 from worker.providers.openai.kept import bounded
-from worker.providers.rest.calls import RestCalls, said
+from worker.providers.rest.calls import RestCalls, refused
 from worker.providers.rest.entra import Signed
 
 OPEN = ("gpt-oss-20b", "llama-3.3-70b-instruct", "ministral-3b", "qwen-32b", "qwen3-32b", "qwen-3-32b")
@@ -117,8 +117,7 @@ def _body(new: NewDeployment) -> dict[str, Any]:
 def _deployment(answer: object) -> ProviderDeployment:
     raw = parsing.json_object(answer)
     name = parsing.id_of({"id": raw.get("name")})
-    told, system = raw.get("properties"), raw.get("systemData")
-    properties: dict[str, Any] = told if isinstance(told, dict) else {}
+    properties = sanitize.part(raw, "properties")
     word = sanitize.some_text(properties.get("provisioningState"))
     return ProviderDeployment(
         id=name,
@@ -126,7 +125,7 @@ def _deployment(answer: object) -> ProviderDeployment:
         provider_status=word or "",
         state=_STATES.get(word) if word else None,
         chat_model=name,
-        created_at=sanitize.moment(system.get("createdAt") if isinstance(system, dict) else None),
+        created_at=sanitize.moment(sanitize.part(raw, "systemData").get("createdAt")),
         error=_reason(properties),
     )
 
@@ -138,13 +137,10 @@ def _reason(properties: Mapping[str, Any]) -> str | None:
 
 
 def _refused(response: httpx2.Response) -> ProviderError:
-    """`{"error": {"code": …, "message": …}}`. While another operation runs on the resource, it has done nothing."""
-    told = said(response).get("error")
-    words: dict[str, Any] = told if isinstance(told, dict) else {}
-    sentence = sanitize.some_text(words.get("message")) or f"HTTP {response.status_code}: {response.text[:500]}"
+    """While another operation runs on the resource, a refused one has done nothing."""
+    sentence, code = refused(response)
     header = response.headers.get("retry-after", "")
-    code = sanitize.some_text(words.get("code"))
-    error = refusal(response.status_code, sentence, code, retry_after=retry_after(header))
+    error = refusal(response.status_code, sentence, sanitize.some_text(code), retry_after=retry_after(header))
     if response.status_code == 409:
         error.effect_unknown = False
     return error

@@ -1,18 +1,20 @@
 """Fireworks AI, on its own wire. What we create has ids of ours, so a create that comes twice makes one thing."""
 
+import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from shared.jobs.models import JobStatus
 from shared.projects.credentials import Account
 from worker.providers import curve, sanitize
-from worker.providers.errors import ProviderError
-from worker.providers.fireworks import events, lists, metrics, names, parsing, requests
+from worker.providers.errors import ProviderError, unsupported
+from worker.providers.fireworks import events, names, parsing, requests
 from worker.providers.fireworks.deployments import FireworksDeployments
-from worker.providers.fireworks.errors import is_conflict, refused
+from worker.providers.fireworks.errors import refused
 from worker.providers.fireworks.files import address
 from worker.providers.openai.kept import bounded
 from worker.providers.openai.lacking import NoSlots
@@ -25,6 +27,8 @@ from worker.providers.protocol import (
     ProviderEvent,
     ProviderJob,
 )
+from worker.providers.rest import google, metric_lines
+from worker.providers.rest.by_time import LATEST, is_since
 from worker.providers.rest.calls import RestCalls
 
 
@@ -39,7 +43,7 @@ class FireworksProvider(NoSlots, FireworksDeployments):
     def list_base_models(self) -> list[BaseModel]:
         """Those that everybody may use; an account's own bases are few, and would need a list of their own."""
         with self._errors():
-            found = map(parsing.base_model, lists.items(self._catalogue, "/models", "models"))
+            found = map(parsing.base_model, google.items(self._catalogue, "/models", "models"))
             return list(bounded((model for model in found if model is not None), "models"))
 
     def delete_model(self, name: str) -> None:
@@ -51,45 +55,37 @@ class FireworksProvider(NoSlots, FireworksDeployments):
         for param, file_id in (("training_file", job.training_file), ("validation_file", job.validation_file)):
             if file_id is not None:
                 self._check_ready(file_id, param)
-        id = names.job_id(job.mark.job_id)
         with self._errors():
-            try:
-                made = self._calls.post(f"/{kind}", body, {_ID_FIELDS[kind]: id})
-            except ProviderError as error:
-                if not is_conflict(error) or (found := self._existing(kind, id)) is None:
-                    raise
-                return found
-            return self._job(made, kind)
-
-    def _existing(self, kind: str, id: str) -> ProviderJob | None:
-        """The job with this id; None if there is none."""
-        try:
-            return self._job(self._calls.get(names.path(kind, id)), kind)
-        except ProviderError as error:
-            if error.status == 404:
-                return None
-            raise
+            return self._job(self._created(f"/{kind}", names.as_id(job.mark.job_id), body, _ID_FIELDS[kind]), kind)
 
     def find_jobs(self, job_id: str, since: datetime, training_file: str) -> list[ProviderJob]:
         with self._errors():
-            found = [self._existing(kind, names.job_id(job_id)) for kind in names.JOB_KINDS]
-        oldest = since - MAX_CLOCK_SKEW
-        return [job for job in found if job is not None and (job.created_at is None or job.created_at >= oldest)]
+            found = [(kind, self._found(f"/{kind}", names.as_id(job_id))) for kind in names.JOB_KINDS]
+            jobs = [self._job(raw, kind) for kind, raw in found if raw is not None]
+        return [job for job in jobs if is_since(job.created_at, since - MAX_CLOCK_SKEW)]
 
     def job_pages(self) -> Iterator[list[ProviderJob]]:
-        pages = lists.in_pages(lists.newest_jobs(self._calls))
+        jobs = self._newest_jobs()
         while True:
             with self._errors():
-                page = [self._job(raw, kind) for kind, raw in next(pages, ())]
+                page = list(islice(jobs, _PAGE_OF_JOBS))
             if not page:
                 return
             yield page
 
+    def _newest_jobs(self) -> Iterator[ProviderJob]:
+        """Of each kind, as far as the order that we ask for is kept."""
+        lists = [self._of_kind(kind) for kind in names.JOB_KINDS]
+        return heapq.merge(*lists, key=lambda job: job.created_at or LATEST, reverse=True)
+
+    def _of_kind(self, kind: str) -> Iterator[ProviderJob]:
+        raws = google.items(self._calls, f"/{kind}", kind, orderBy="createTime desc")
+        return (self._job(raw, kind) for raw in raws)
+
     def list_jobs(self, since: datetime) -> list[ProviderJob]:
         """Reads the list to its end: nothing says that the order that we ask for is kept."""
         with self._errors():
-            made = (self._job(raw, kind) for kind, raw in lists.newest_jobs(self._calls))
-            new = (job for job in made if job.created_at is None or job.created_at >= since)
+            new = (job for job in self._newest_jobs() if is_since(job.created_at, since))
             return list(bounded(new, "jobs"))
 
     def get_job(self, provider_job_id: str) -> ProviderJob:
@@ -102,7 +98,7 @@ class FireworksProvider(NoSlots, FireworksDeployments):
     def _weights(self, model: str) -> tuple[str, ...]:
         """The files of a tuned model; none where the provider does not give them."""
         try:
-            found = self._addresses(names.model_path(model))
+            found = self._readable(names.model_path(model))
         except ProviderError as error:
             if error.retryable:
                 raise
@@ -110,39 +106,39 @@ class FireworksProvider(NoSlots, FireworksDeployments):
         files = (names.weights_id(model, name) for name in sorted(found))
         return tuple(id for id in files if sanitize.is_id(id))[: MAX_RESULT_FILES - 1]
 
-    def _get(self, provider_job_id: str) -> object:
-        return self._calls.get(names.job_path(provider_job_id))
+    def _get(self, provider_job_id: str, verb: str = "") -> dict[str, Any]:
+        return json_object(self._calls.get(f"{names.job_path(provider_job_id)}{verb}"))
 
     def cancel_job(self, provider_job_id: str) -> ProviderJob:
         """The answer to a cancel is empty, and comes before the job has ended."""
         with self._errors():
-            json_object(self._calls.post(names.job_path(provider_job_id, ":cancel")))
+            json_object(self._calls.post(f"{names.job_path(provider_job_id)}:cancel"))
             return self.get_job(provider_job_id)
 
     def pause_job(self, provider_job_id: str) -> ProviderJob:
-        raise ProviderError("Fireworks AI cannot pause a job", "unsupported_by_provider", retryable=False)
+        raise unsupported("Fireworks AI cannot pause a job")
 
     def resume_job(self, provider_job_id: str) -> ProviderJob:
         """Of a job that the provider has paused, as for an account that owed money."""
         with self._errors():
-            resumed = self._calls.post(names.job_path(provider_job_id, ":resume"))
+            resumed = self._calls.post(f"{names.job_path(provider_job_id)}:resume")
             return self._job(resumed, names.split_job(provider_job_id)[0])
 
     def new_events(self, provider_job_id: str, last_seen: str | None) -> list[ProviderEvent]:
         """All: metrics may come later than the events that are told after them."""
         with self._errors():
-            raw = json_object(self._get(provider_job_id))
+            raw = self._get(provider_job_id)
             job = self._job(raw, names.split_job(provider_job_id)[0])
             is_over = job.status is not None and job.status.is_final
             rows = self._metrics(provider_job_id, raw, is_whole=is_over)
             return list(bounded(events.events(raw, job, rows), "events"))
 
-    def _metrics(self, provider_job_id: str, raw: dict[str, Any], *, is_whole: bool) -> Iterator[metrics.Row]:
+    def _metrics(self, provider_job_id: str, raw: dict[str, Any], *, is_whole: bool) -> Iterator[metric_lines.Row]:
         """Of a job that has none yet, and where the storage refuses them, nothing."""
         try:
             url = raw.get("metricsFileSignedUrl") or self._metrics_address(provider_job_id)
             if isinstance(url, str) and url:
-                yield from metrics.rows(self._signed.read(url), is_whole=is_whole)
+                yield from metric_lines.rows(self._signed.read(url), is_whole=is_whole)
         except ProviderError as error:
             if error.retryable or error.status is None:
                 raise
@@ -151,25 +147,26 @@ class FireworksProvider(NoSlots, FireworksDeployments):
         """A preference job does not carry the address; it has a call of its own."""
         if names.split_job(provider_job_id)[0] != names.PREFERENCE:
             return None
-        return json_object(self._calls.get(names.job_path(provider_job_id, ":getMetricsFileEndpoint"))).get("signedUrl")
+        return self._get(provider_job_id, ":getMetricsFileEndpoint").get("signedUrl")
 
     def read_file(self, file_id: str) -> Iterator[bytes]:
         """By a job's id the table of its metrics, and by a model's with a file's name that file of its weights."""
         if (weights := names.split_weights(file_id)) is not None:
             with self._errors():
-                yield from self._signed.read(address(self._addresses(names.model_path(weights[0])), weights[1]))
+                yield from self._signed.read(address(self._readable(names.model_path(weights[0])), weights[1]))
             return
         if file_id.partition("/")[0] not in names.JOB_KINDS:
             yield from super().read_file(file_id)
             return
         with self._errors():
-            raw = json_object(self._get(file_id))
+            raw = self._get(file_id)
             yield from curve.table(row.data for row in self._metrics(file_id, raw, is_whole=True))
 
     def checkpoints(self, provider_job_id: str) -> list[ProviderCheckpoint]:
         return []
 
 
+_PAGE_OF_JOBS = 100
 _ID_FIELDS = {names.SUPERVISED: "supervisedFineTuningJobId", names.PREFERENCE: "dpoJobId"}
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from worker.providers import sanitize
 from worker.providers.deploying import NewDeployment, ProviderDeployment, ProviderState
-from worker.providers.errors import ProviderError
-from worker.providers.fireworks import lists, names, parsing
-from worker.providers.fireworks.errors import is_conflict
+from worker.providers.fireworks import names, parsing
 from worker.providers.fireworks.files import FireworksFiles
+from worker.providers.openai.calls import path
 from worker.providers.openai.kept import bounded
 from worker.providers.openai.parsing import json_object
+from worker.providers.rest import google
 
 _STATES = {
     "CREATING": ProviderState.STARTING,
@@ -35,40 +35,29 @@ class FireworksDeployments(FireworksFiles):
     """See `DeployingProvider`."""
 
     def create_deployment(self, new: NewDeployment) -> ProviderDeployment:
-        id, options = names.job_id(new.id), new.provider_options
         asked = {"baseModel": new.model, "displayName": new.id}
-        asked |= {_OPTIONS[name]: value for name, value in options.items()}
+        asked |= {_OPTIONS[name]: value for name, value in new.provider_options.items()}
         with self._errors():
-            try:
-                made = self._calls.post("/deployments", asked, {"deploymentId": id})
-            except ProviderError as error:
-                if not is_conflict(error):
-                    raise
-                made = self._calls.get(names.path("deployments", id))
-            return _deployment(made)
+            return _deployment(self._created("/deployments", names.as_id(new.id), asked, "deploymentId"))
 
     def find_deployments(self, deployment_id: str) -> list[ProviderDeployment]:
         with self._errors():
-            try:
-                found = _deployment(self._calls.get(names.path("deployments", names.job_id(deployment_id))))
-            except ProviderError as error:
-                if error.status == 404:
-                    return []
-                raise
-        return [] if found.state is ProviderState.STOPPED else [found]
+            raw = self._found("/deployments", names.as_id(deployment_id))
+            found = None if raw is None else _deployment(raw)
+        return [] if found is None or found.state is ProviderState.STOPPED else [found]
 
     def advance_deployment(self, new: NewDeployment, provider_deployment_id: str) -> ProviderDeployment:
         with self._errors():
-            return _deployment(self._calls.get(names.path("deployments", provider_deployment_id)))
+            return _deployment(self._calls.get(path("/deployments", provider_deployment_id)))
 
     def delete_deployment(self, provider_deployment_id: str) -> None:
         """Without `ignoreChecks` one that has just answered chats is kept, and goes on to cost money."""
         with self._errors():
-            self._calls.delete(names.path("deployments", provider_deployment_id), {"ignoreChecks": "true"})
+            self._calls.delete(path("/deployments", provider_deployment_id), {"ignoreChecks": "true"})
 
     def list_deployments(self) -> list[ProviderDeployment]:
         with self._errors():
-            found = map(_deployment, lists.items(self._calls, "/deployments", "deployments"))
+            found = map(_deployment, google.items(self._calls, "/deployments", "deployments"))
             return list(bounded((each for each in found if each.state is not ProviderState.STOPPED), "deployments"))
 
 

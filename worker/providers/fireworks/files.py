@@ -7,14 +7,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shared.projects.credentials import Account
-from worker.providers.errors import ProviderError
-from worker.providers.fireworks import lists, names, parsing
+from worker.providers import sanitize
+from worker.providers.errors import ProviderError, before_a_create, not_ready, unless_missing
+from worker.providers.fireworks import names, parsing
 from worker.providers.fireworks.errors import is_conflict, refused
+from worker.providers.openai.calls import path
 from worker.providers.openai.errors import provider_errors
 from worker.providers.openai.kept import bounded
 from worker.providers.openai.lacking import NoUploads
 from worker.providers.openai.parsing import json_object
 from worker.providers.protocol import MAX_CLOCK_SKEW, NewFile, ProviderFile
+from worker.providers.rest import google
+from worker.providers.rest.by_time import is_since
 from worker.providers.rest.calls import RestCalls, decoded
 from worker.providers.rest.signed import SignedFiles
 
@@ -33,42 +37,43 @@ class FireworksFiles(NoUploads):
     def create_file(self, new: NewFile, expiry: timedelta) -> ProviderFile:
         """Datasets do not expire. One that is there without its bytes gets them now."""
         id = names.dataset_id(new.name)
-        with self._errors():
-            made = self._create_dataset(id, new)
-            if not parsing.is_ready(made):
-                self._send(id, new)
-            return parsing.file(made)
-
-    def _create_dataset(self, id: str, new: NewFile) -> dict[str, Any]:
         fields: dict[str, Any] = {"displayName": new.name, "userUploaded": {}}
         if new.examples:
             fields["exampleCount"] = str(new.examples)
-        try:
-            made = self._calls.post("/datasets", {"datasetId": id, "dataset": fields})
-        except ProviderError as error:
-            if not is_conflict(error):
-                raise
-            made = self._calls.get(names.path("datasets", id))
-        parsing.file(made)
-        return json_object(made)
+        with self._errors():
+            made = self._created("/datasets", id, {"datasetId": id, "dataset": fields})
+            file = parsing.file(made)
+            if not parsing.is_ready(made):
+                self._send(path("/datasets", id), new)
+            return file
 
-    def _send(self, id: str, new: NewFile) -> None:
-        dataset = partial(names.path, "datasets", id)
+    def _created(self, kind: str, id: str, body: dict[str, Any], id_field: str | None = None) -> dict[str, Any]:
+        """What has been created with this id, now or before. `id_field`: where the query has the id."""
+        try:
+            return json_object(self._calls.post(kind, body, {id_field: id} if id_field else None))
+        except ProviderError as error:
+            if not is_conflict(error) or (found := self._found(kind, id)) is None:
+                raise
+            return found
+
+    def _found(self, kind: str, id: str) -> dict[str, Any] | None:
+        """None if there is none."""
+        return unless_missing(lambda: json_object(self._calls.get(path(kind, id))))
+
+    def _send(self, dataset: str, new: NewFile) -> None:
         if new.bytes <= MAX_FORM_BYTES:
             form = {"file": (new.name, new.content, "application/jsonl")}
-            sent = json_object(decoded(self._calls.send("POST", dataset(":upload"), files=form)))
+            sent = json_object(decoded(self._calls.send("POST", f"{dataset}:upload", files=form)))
             names.tail(sent.get("id"))
             return
         asked = {"filenameToSize": {new.name: str(new.bytes)}}
-        signed = parsing.part(
-            json_object(self._calls.post(dataset(":getUploadEndpoint"), asked)), "filenameToSignedUrls"
-        )
+        signed = _addresses(self._calls.post(f"{dataset}:getUploadEndpoint", asked))
         headers = {
             "content-type": "application/octet-stream",
             "x-goog-content-length-range": f"{new.bytes},{new.bytes}",
         }
         self._signed.put(address(signed), new.content, new.bytes, headers)
-        json_object(self._calls.post(dataset(":validateUpload")))
+        json_object(self._calls.post(f"{dataset}:validateUpload"))
 
     def find_file(self, name: str, size: int, since: datetime) -> ProviderFile | None:
         """By its id, which is made of its name. One without its bytes is not found: `create_file` sends them."""
@@ -76,57 +81,51 @@ class FireworksFiles(NoUploads):
         if raw is None or not parsing.is_ready(raw):
             return None
         file = parsing.file(raw)
-        is_old = file.created_at is not None and file.created_at < since - MAX_CLOCK_SKEW
-        return None if is_old or file.name != name else file
+        return file if file.name == name and is_since(file.created_at, since - MAX_CLOCK_SKEW) else None
 
     def _dataset(self, id: str) -> dict[str, Any] | None:
         """None if there is none."""
         with self._errors():
-            try:
-                raw = json_object(self._calls.get(names.path("datasets", id)))
-            except ProviderError as error:
-                if error.status == 404:
-                    return None
-                raise
-            parsing.file(raw)
+            if (raw := self._found("/datasets", id)) is not None:
+                parsing.file(raw)
             return raw
 
     def list_files(self) -> list[ProviderFile]:
         with self._errors():
-            return list(bounded(map(parsing.file, lists.items(self._calls, "/datasets", "datasets")), "files"))
+            return list(bounded(map(parsing.file, google.items(self._calls, "/datasets", "datasets")), "files"))
 
     def delete_file(self, file_id: str) -> None:
         with self._errors():
-            self._calls.delete(names.path("datasets", file_id))
+            self._calls.delete(path("/datasets", file_id))
 
     def file_name(self, file_id: str) -> str:
         if (weights := names.split_weights(file_id)) is not None:
             return weights[1]
         with self._errors():
-            return parsing.file(self._calls.get(names.path("datasets", file_id))).name
+            return parsing.file(self._calls.get(path("/datasets", file_id))).name
 
     def read_file(self, file_id: str) -> Iterator[bytes]:
         with self._errors():
-            yield from self._signed.read(address(self._addresses(names.path("datasets", file_id))))
+            yield from self._signed.read(address(self._readable(path("/datasets", file_id))))
 
-    def _addresses(self, path: str) -> dict[str, Any]:
+    def _readable(self, path: str) -> dict[str, Any]:
         """Where the files of a dataset or a model can be read, by their names."""
-        return parsing.part(json_object(self._calls.get(f"{path}:getDownloadEndpoint")), "filenameToSignedUrls")
+        return _addresses(self._calls.get(f"{path}:getDownloadEndpoint"))
 
     def _check_ready(self, file_id: str, param: str) -> None:
         """A dataset that is not there is left to the create, which refuses it."""
-        try:
+        with before_a_create():
             raw = self._dataset(file_id)
-        except ProviderError as error:
-            error.effect_unknown = False  # nothing was created yet
-            raise
         if raw is None:
             return
         if (words := parsing.problem(raw)) is not None:
             raise ProviderError(words, f"invalid_{param}", retryable=False, param=param)
         if not parsing.is_ready(raw):
-            sentence = f"the provider still looks at {file_id}"
-            raise ProviderError(sentence, "file_not_ready", retryable=True, param=param)
+            raise not_ready(f"the provider still looks at {file_id}", param)
+
+
+def _addresses(answer: object) -> dict[str, Any]:
+    return sanitize.part(json_object(answer), "filenameToSignedUrls")
 
 
 def address(signed: Mapping[str, Any], name: str | None = None) -> str:

@@ -1,10 +1,9 @@
 """Names of resources, `accounts/{account}/{kind}/{id}`. What we create has ids of ours, so nothing is made twice."""
 
 import re
-from urllib.parse import quote
 
-from shared.jobs.models import Job
 from worker.providers import sanitize
+from worker.providers.openai.calls import path
 from worker.providers.protocol import NewJob
 
 SUPERVISED, PREFERENCE = "supervisedFineTuningJobs", "dpoJobs"
@@ -15,28 +14,19 @@ _FILE = "#"  # in no name of a resource
 _ODD = re.compile("[^a-z0-9-]+")
 
 
-def _as_id(text: str) -> str:
+def as_id(text: str) -> str:
     """Lower-case letters, digits and hyphens, and a letter first."""
     id = _ODD.sub("-", text.lower()).strip("-")
     return (id if id[:1].isalpha() else f"x-{id}")[:MAX_ID_LENGTH]
 
 
 def dataset_id(filename: str) -> str:
-    return _as_id(filename.removesuffix(".jsonl"))
-
-
-def job_id(ours: str) -> str:
-    return _as_id(ours)
-
-
-def our_job(id: str) -> str | None:
-    """Our job's id in that of a job there; None for a job of somebody else."""
-    return id if id.startswith(Job.id_prefix) else None
+    return as_id(filename.removesuffix(".jsonl"))
 
 
 def model_id(job: NewJob) -> str:
-    suffix = _as_id(job.suffix)[:MAX_SUFFIX_LENGTH] if job.suffix else ""
-    return f"{suffix}-{job_id(job.mark.job_id)}".lstrip("-")
+    suffix = as_id(job.suffix)[:MAX_SUFFIX_LENGTH] if job.suffix else ""
+    return f"{suffix}-{as_id(job.mark.job_id)}".lstrip("-")
 
 
 def tail(name: object) -> str:
@@ -51,16 +41,9 @@ def some_tail(name: object) -> str | None:
     return sanitize.some_text(name.rpartition("/")[2]) if isinstance(name, str) else None
 
 
-def path(kind: str, id: str, verb: str = "") -> str:
-    """Raises `ValueError` for an id by which the call would reach another path."""
-    if id in {"", ".", ".."}:
-        raise ValueError(f"{id!r} is no id")
-    return f"/{kind}/{quote(id, safe='')}{verb}"
-
-
-def job_path(provider_job_id: str, verb: str = "") -> str:
+def job_path(provider_job_id: str) -> str:
     kind, id = split_job(provider_job_id)
-    return path(kind, id, verb)
+    return path(f"/{kind}", id)
 
 
 def split_job(provider_job_id: str) -> tuple[str, str]:
@@ -71,7 +54,7 @@ def split_job(provider_job_id: str) -> tuple[str, str]:
 
 def model_path(name: str) -> str:
     """Of a model of the account, by its full name or by its id."""
-    return path("models", name.rpartition("/models/")[2])
+    return path("/models", name.rpartition("/models/")[2])
 
 
 def weights_id(model: str, file: str) -> str:

@@ -4,16 +4,15 @@ Each function takes decoded JSON. It raises `ValueError` if that is no object, o
 """
 
 from collections.abc import Mapping
-from datetime import date
-from decimal import Decimal
 from typing import Any
 
-from shared.jobs.models import JobStatus
+from shared.jobs.models import Job, JobStatus
 from worker.providers import sanitize
 from worker.providers.fireworks import names
-from worker.providers.fireworks.errors import NO_MONEY, code_name
+from worker.providers.fireworks.errors import NO_MONEY
 from worker.providers.openai.parsing import json_object
 from worker.providers.protocol import BaseModel, JobError, Mark, ProviderFile, ProviderJob
+from worker.providers.rest import google
 
 _PREFIX = "JOB_STATE_"  # which older jobs lack
 STATUSES: Mapping[str, JobStatus] = {
@@ -37,18 +36,6 @@ STATUSES: Mapping[str, JobStatus] = {
 }
 
 
-def number(value: object, *, bits: int = 32) -> int | None:
-    if isinstance(value, str) and value.isdecimal() and len(value) < 20:
-        value = int(value)
-    return None if isinstance(value, bool) else sanitize.number(value, bits=bits)
-
-
-def part(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The object in this field; an empty one for anything else."""
-    value = raw.get(key)
-    return value if isinstance(value, dict) else {}
-
-
 def file(answer: object) -> ProviderFile:
     """A dataset, whose size the wire does not say."""
     raw = json_object(answer)
@@ -62,38 +49,38 @@ def is_ready(raw: Mapping[str, Any]) -> bool:
 
 def problem(raw: Mapping[str, Any]) -> str | None:
     """What the provider says is wrong with a resource."""
-    status = part(raw, "status")
-    if code_name(status.get("code")) is None:
+    status = sanitize.part(raw, "status")
+    if google.code_name(status.get("code")) is None:
         return None
     return sanitize.some_text(status.get("message")) or sanitize.text(status.get("code"))
 
 
 def config(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """Where a job has what it trains by: a preference job keeps it apart."""
-    return part(raw, "trainingConfig") or raw
+    return sanitize.part(raw, "trainingConfig") or raw
 
 
 def job(answer: object, kind: str, statuses: Mapping[str, JobStatus]) -> ProviderJob:
     raw = json_object(answer)
     id, settings = names.tail(raw.get("name")), config(raw)
     word = sanitize.text(raw.get("state")).removeprefix(_PREFIX)
-    status, ours = statuses.get(word), names.our_job(id)
+    status = statuses.get(word)
     return ProviderJob(
         id=f"{kind}/{id}",
         provider_status=word,
         status=status,
         created_at=sanitize.moment(raw.get("createTime")),
-        mark=Mark(ours, None, None) if ours is not None else None,
+        mark=Mark(id, None, None) if id.startswith(Job.id_prefix) else None,
         model=_text(settings, "baseModel") or _text(settings, "warmStartFrom"),
         training_file=names.some_tail(raw.get("dataset")),
         validation_file=names.some_tail(raw.get("evaluationDataset")),
         hyperparameters=_hyperparameters(raw, settings),
-        trained_tokens=number(part(raw, "jobProgress").get("inputTokens"), bits=64) or None,
+        trained_tokens=google.number(sanitize.part(raw, "jobProgress").get("inputTokens"), bits=64) or None,
         fine_tuned_model=_text(settings, "outputModel") if status is JobStatus.SUCCEEDED else None,
         finished_at=sanitize.moment(raw.get("completedTime")),
         error=_error(raw, status),
         result_files=(f"{kind}/{id}",) if status is JobStatus.SUCCEEDED else (),
-        cost=_cost(raw) if status is JobStatus.SUCCEEDED else None,
+        cost=google.dollars(sanitize.part(raw, "estimatedCost")) if status is JobStatus.SUCCEEDED else None,
     )
 
 
@@ -103,10 +90,10 @@ def _text(raw: Mapping[str, Any], key: str) -> str | None:
 
 def _hyperparameters(raw: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "n_epochs": number(settings.get("epochs")),
-        "batch_size": number(settings.get("batchSizeSamples")),
+        "n_epochs": google.number(settings.get("epochs")),
+        "batch_size": google.number(settings.get("batchSizeSamples")),
     }
-    beta = sanitize.json(part(part(raw, "lossConfig"), "dpo").get("beta"))
+    beta = sanitize.json(sanitize.part(sanitize.part(raw, "lossConfig"), "dpo").get("beta"))
     found["beta"] = beta if isinstance(beta, int | float) else None
     return {name: value for name, value in found.items() if value}
 
@@ -114,19 +101,10 @@ def _hyperparameters(raw: Mapping[str, Any], settings: Mapping[str, Any]) -> dic
 def _error(raw: Mapping[str, Any], status: JobStatus | None) -> JobError | None:
     if status in {JobStatus.SUCCEEDED, JobStatus.CANCELLED}:
         return None
-    code = code_name(part(raw, "status").get("code"))
-    if code == "resource_exhausted":
+    code = google.code_name(sanitize.part(raw, "status").get("code"))
+    if code == google.EXHAUSTED:
         code = NO_MONEY
     return JobError(code, problem(raw), None) if code is not None else None
-
-
-def _cost(raw: Mapping[str, Any]) -> Decimal | None:
-    """The estimate, in dollars; it comes in whole ones and in billionths."""
-    said = part(raw, "estimatedCost")
-    units, nanos = number(said.get("units") or 0, bits=64), number(said.get("nanos") or 0)
-    if said.get("currencyCode") != "USD" or units is None or nanos is None or units + nanos == 0:
-        return None
-    return Decimal(units) + Decimal(nanos) / 10**9
 
 
 def base_model(raw: Mapping[str, Any]) -> BaseModel | None:
@@ -139,13 +117,6 @@ def base_model(raw: Mapping[str, Any]) -> BaseModel | None:
         id=str(name),
         created=int(made.timestamp()) if made else 0,
         owned_by=str(name).split("/")[1] if str(name).startswith("accounts/") else "",
-        shutdown_date=_day(part(raw, "deprecationDate")),
+        shutdown_date=google.day(sanitize.part(raw, "deprecationDate")),
         is_tunable=raw.get("tunable") is True,
     )
-
-
-def _day(raw: Mapping[str, Any]) -> str | None:
-    try:
-        return date(raw["year"], raw["month"], raw["day"]).isoformat()
-    except (KeyError, TypeError, ValueError):
-        return None

@@ -33,7 +33,7 @@ class MantleProvider(NoUploads, NoPause, NoSlots, OpenAIProvider):
 
     def create_job(self, job: NewJob) -> ProviderJob:
         """Its guides name no suffix, no seed and no metadata. Without a method it trains by supervision."""
-        body = {"model": job.model, "training_file": job.training_file, **_method(job.method or {})}
+        body = {"model": job.model, "training_file": job.training_file, **_method(job)}
         with self._errors():
             return self._job(self._json.post(JOBS, body))
 
@@ -47,13 +47,11 @@ class MantleProvider(NoUploads, NoPause, NoSlots, OpenAIProvider):
         raise unsupported("The list of jobs shows old statuses")
 
 
-def _method(method: dict[str, Any]) -> dict[str, Any]:
+def _method(job: NewJob) -> dict[str, Any]:
     """The fields that say how to train. What may only be `auto` there is not sent."""
-    type = method.get("type", "supervised")
-    block = method.get(type) or {}
-    given = {name: value for name, value in (block.get("hyperparameters") or {}).items() if value != "auto"}
-    hyperparameters = {"hyperparameters": given} if given else {}
-    if type == "supervised":
+    hyperparameters = {"hyperparameters": job.hyperparameters} if job.hyperparameters else {}
+    if job.method_type == "supervised":
         return hyperparameters
+    block = (job.method or {}).get(job.method_type) or {}
     rest = {name: value for name, value in block.items() if name != "hyperparameters"}
-    return {"method": {"type": type, type: {**rest, **hyperparameters}}}
+    return {"method": {"type": job.method_type, job.method_type: {**rest, **hyperparameters}}}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ from shared.jobs.models import JobStatus
 from shared.projects.credentials import Account
 from worker.providers import curve, sanitize
 from worker.providers.deploying import NewDeployment, ProviderDeployment
-from worker.providers.errors import ProviderError
+from worker.providers.errors import ProviderError, contradiction
 from worker.providers.nebius import deploying, parsing
 from worker.providers.nebius.bases import with_trainable
 from worker.providers.openai import parsing as openai_parsing
@@ -27,10 +27,10 @@ from worker.providers.protocol import (
     ProviderFile,
     ProviderJob,
 )
+from worker.providers.rest.by_time import LATEST
 
 _HYPERPARAMETERS = ("n_epochs", "batch_size")  # its `learning_rate_multiplier` is a rate: ours is never sent
 _CURVE_OF = "curve-of-"
-_LAST = datetime.max.replace(tzinfo=UTC)
 
 
 class NebiusProvider(NoUploads, NoPause, NoSlots, OpenAIProvider):
@@ -148,16 +148,14 @@ class NebiusProvider(NoUploads, NoPause, NoSlots, OpenAIProvider):
     def list_deployments(self) -> list[ProviderDeployment]:
         with self._errors():
             listed = map(deploying.deployment, deploying.items(self._json.get(f"{self._other_api}/models")))
-            return sorted(bounded(listed, "deployments"), key=lambda each: each.created_at or _LAST)
+            return sorted(bounded(listed, "deployments"), key=lambda each: each.created_at or LATEST)
 
 
 def _hyperparameters(job: NewJob) -> dict[str, Any]:
     """Without `lora` it would train all weights. Raises `ProviderError` for options that exclude each other."""
-    given = ((job.method or {}).get("supervised") or {}).get("hyperparameters") or {}
-    asked = {name: given[name] for name in _HYPERPARAMETERS if given.get(name, "auto") != "auto"}
+    asked = {name: job.hyperparameters[name] for name in _HYPERPARAMETERS if name in job.hyperparameters}
     options = {name: value for name, value in job.provider_options.items() if name != "full"}
     of_lora = ", ".join(name for name in options if name.startswith("lora_"))
     if job.provider_options.get("full") and of_lora:
-        message = f"provider_options: full trains all weights, so {of_lora} cannot be given with it"
-        raise ProviderError(message, "invalid_value", retryable=False, param="provider_options")
+        raise contradiction(f"full trains all weights, so {of_lora} cannot be given with it")
     return {**asked, **options, "lora": not job.provider_options.get("full", False)}

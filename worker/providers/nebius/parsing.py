@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from shared.jobs.models import Job, JobStatus, Level
+from shared.jobs.models import Job, JobStatus
 from worker.providers import sanitize
+from worker.providers.made_events import message, metrics
 from worker.providers.openai import parsing
 from worker.providers.protocol import Mark, ProviderCheckpoint, ProviderEvent, ProviderJob
 
@@ -88,16 +89,13 @@ def progress(done: int, total: int, saved: Iterable[ProviderCheckpoint]) -> list
 
 
 def _step(step: int, total: int) -> ProviderEvent:
-    data = {"step": step, "total_steps": total}
-    return ProviderEvent(f"step-{step}", None, Level.INFO, "message", f"Step {step}/{total}", data, False)
+    return message(f"step-{step}", f"Step {step}/{total}", data={"step": step, "total_steps": total})
 
 
 def _saved(saved: ProviderCheckpoint, total: int) -> ProviderEvent:
     """Its metrics, if it has those that a chart needs."""
-    loss, valid = (saved.metrics.get(name) for name in ("train_loss", "valid_loss"))
     data = {**saved.metrics, "step": saved.step_number, "total_steps": total}
-    is_metric = isinstance(loss, int | float)
-    words = f"training loss={loss:.2f}" if is_metric else "a checkpoint was saved"
-    words += f", validation loss={valid:.2f}" if is_metric and isinstance(valid, int | float) else ""
-    message, type = f"Step {saved.step_number}/{total}: {words}", "metrics" if is_metric else "message"
-    return ProviderEvent(saved.id, saved.created_at, Level.INFO, type, message, data, saves_checkpoint=True)
+    if isinstance(data.get("train_loss"), int | float):
+        return metrics(saved.id, data, saved.created_at, saves_checkpoint=True)
+    text = f"Step {saved.step_number}/{total}: a checkpoint was saved"
+    return message(saved.id, text, saved.created_at, data, saves_checkpoint=True)

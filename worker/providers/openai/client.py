@@ -1,6 +1,6 @@
 """A provider that speaks OpenAI's wire, called through OpenAI's own SDK."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import takewhile
@@ -41,6 +41,7 @@ class OpenAIProvider:
         self._json = JsonCalls(self._openai)
         self._job = partial(parsing.job, statuses=statuses)
         self._summary = partial(parsing.summary, statuses=statuses)
+        self._file: Callable[[object], ProviderFile] = parsing.file
 
     def list_base_models(self) -> list[BaseModel]:
         with self._errors():
@@ -65,7 +66,7 @@ class OpenAIProvider:
                 purpose="fine-tune",
                 expires_after=_expires_after(expiry),
             )
-            return parsing.file(_raw(created))
+            return self._file(_raw(created))
 
     def find_file(self, name: str, size: int, since: datetime) -> ProviderFile | None:
         with self._errors():
@@ -73,12 +74,12 @@ class OpenAIProvider:
                 if parsing.is_older(raw, since - MAX_CLOCK_SKEW):
                     return None
                 if raw.get("filename") == name and raw.get("bytes") == size:
-                    return parsing.file(raw)
+                    return self._file(raw)
         return None
 
     def list_files(self) -> list[ProviderFile]:
         with self._errors():
-            files = (parsing.file(raw) for raw in self._files() if sanitize.is_id(raw.get("id")))
+            files = (self._file(raw) for raw in self._files() if sanitize.is_id(raw.get("id")))
             return list(bounded(files, "files"))
 
     def _files(self) -> Iterator[dict[str, Any]]:
@@ -90,7 +91,7 @@ class OpenAIProvider:
 
     def file_name(self, file_id: str) -> str:
         with self._errors():
-            return parsing.file(self._json.get(path("/files", file_id))).name
+            return self._file(self._json.get(path("/files", file_id))).name
 
     def read_file(self, file_id: str) -> Iterator[bytes]:
         with self._errors(), self._openai.files.with_streaming_response.content(file_id) as response:

@@ -9,7 +9,7 @@ from openai import APIConnectionError, APIError, APIStatusError, OpenAIError
 from worker.net.call_limits import AnswerTooLarge
 from worker.net.retry_after import retry_after
 from worker.providers.errors import ProviderError, no_answer, refusal, too_large, too_slow
-from worker.providers.openai.calls import ListTooSlow
+from worker.providers.rest.pages import ListTooSlow
 from worker.runtime import heartbeat
 
 

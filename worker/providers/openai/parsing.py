@@ -64,8 +64,7 @@ def is_older(raw: dict[str, Any], time: datetime) -> bool:
 
 
 def metadata_of(raw: dict[str, Any]) -> dict[str, Any]:
-    metadata = raw.get("metadata")
-    return metadata if isinstance(metadata, dict) else {}
+    return sanitize.part(raw, "metadata")
 
 
 def file(answer: object) -> ProviderFile:

@@ -9,6 +9,7 @@ import httpx2
 
 from shared.projects.credentials import Account
 from worker.net.limited_client import LimitedClient
+from worker.providers import sanitize
 from worker.providers.errors import ProviderError
 
 CONNECT_TIMEOUT_SECONDS = 5
@@ -62,6 +63,15 @@ class RestCalls:
 def decoded(response: httpx2.Response) -> object:
     with _decoding:
         return response.json()
+
+
+def refused(response: httpx2.Response) -> tuple[str, object]:
+    """The sentence and the code of a refusal, which are in its body or in the `error` there."""
+    body = said(response)
+    inner = body.get("error")
+    body = inner if isinstance(inner, dict) else body
+    message = sanitize.some_text(body.get("message")) or sanitize.some_text(inner)
+    return message or f"HTTP {response.status_code}: {response.text[:500]}", body.get("code")
 
 
 def said(response: httpx2.Response) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A provider that speaks Together AI's wire."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,13 +14,20 @@ from worker.providers.openai.calls import path
 from worker.providers.openai.kept import bounded
 from worker.providers.openai.lacking import NoPause, NoSlots
 from worker.providers.openai.parsing import json_object
-from worker.providers.protocol import BaseModel, NewJob, ProviderCheckpoint, ProviderEvent, ProviderJob
+from worker.providers.protocol import (
+    MAX_CLOCK_SKEW,
+    BaseModel,
+    NewJob,
+    ProviderCheckpoint,
+    ProviderEvent,
+    ProviderJob,
+)
 from worker.providers.rest import long_list
+from worker.providers.rest.by_time import is_since, newest_first
 from worker.providers.together import events, parsing, suffix
 from worker.providers.together.creation import body
 from worker.providers.together.deploying import TogetherDeployments
 from worker.providers.together.files import JOBS
-from worker.providers.together.parsing import is_since, newest_first
 
 
 class TogetherProvider(NoPause, NoSlots, TogetherDeployments):
@@ -58,7 +65,7 @@ class TogetherProvider(NoPause, NoSlots, TogetherDeployments):
     def find_jobs(self, job_id: str, since: datetime, training_file: str) -> list[ProviderJob]:
         with self._all_jobs() as raws:
             ours = (self._job(raw) for raw in raws if suffix.is_for(raw, job_id))
-            return newest_first(bounded((job for job in ours if is_since(job.created_at, since)), "jobs"))[::-1]
+            return _since(since - MAX_CLOCK_SKEW, ours)[::-1]
 
     def job_pages(self) -> Iterator[list[ProviderJob]]:
         """The list has no pages."""
@@ -68,9 +75,7 @@ class TogetherProvider(NoPause, NoSlots, TogetherDeployments):
 
     def list_jobs(self, since: datetime) -> list[ProviderJob]:
         with self._all_jobs() as raws:
-            jobs = map(self._job, _with_ids(raws))
-            new = (job for job in jobs if job.created_at is None or job.created_at >= since)
-            return newest_first(bounded(new, "jobs"))
+            return _since(since, map(self._job, _with_ids(raws)))
 
     @contextmanager
     def _all_jobs(self) -> Iterator[Iterator[dict[str, Any]]]:
@@ -102,6 +107,10 @@ class TogetherProvider(NoPause, NoSlots, TogetherDeployments):
         with self._errors():
             raws = self._whole(path(JOBS, provider_job_id, "checkpoints"))
             return events.checkpoints(provider_job_id, raws, self._metrics(provider_job_id) if raws else None)
+
+
+def _since(time: datetime, jobs: Iterable[ProviderJob]) -> list[ProviderJob]:
+    return newest_first(bounded((job for job in jobs if is_since(job.created_at, time)), "jobs"))
 
 
 def _with_ids(raws: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from worker.providers.errors import ProviderError
+from worker.providers.errors import contradiction
 from worker.providers.protocol import NewJob
 from worker.providers.together.suffix import suffix
 
@@ -14,7 +14,7 @@ _PATIENCE, _WARMUP_EVALS = 2, 1  # what early stopping takes where the caller do
 
 def body(job: NewJob) -> dict[str, Any]:
     """What the caller left to the provider is left out. Raises `ProviderError` for options that exclude each other."""
-    options, numbers = job.provider_options, _numbers(job)
+    options, numbers = job.provider_options, job.hyperparameters
     given = {name: value for name, value in options.items() if name not in _OF_OTHERS}
     wanted: dict[str, Any] = {
         "from_checkpoint" if job.is_tuned else "model": job.model,
@@ -24,21 +24,15 @@ def body(job: NewJob) -> dict[str, Any]:
         "random_seed": job.seed,
         "n_epochs": numbers.get("n_epochs"),
         "batch_size": numbers.get("batch_size"),
-        "n_evals": options.get("n_evals") or _evaluations(job, numbers),
+        "n_evals": options.get("n_evals") or _evaluations(job),
         "n_checkpoints": min(numbers.get("n_epochs", 1), MAX_CHECKPOINTS),
         "training_type": _training_type(options),
-        "training_method": _training_method(job, numbers),
+        "training_method": _training_method(job),
     }
     return {name: value for name, value in {**wanted, **given}.items() if value is not None}
 
 
-def _numbers(job: NewJob) -> dict[str, Any]:
-    method = job.method or {}
-    asked = (method.get(str(method.get("type"))) or {}).get("hyperparameters") or {}
-    return {name: value for name, value in asked.items() if value != "auto"}
-
-
-def _evaluations(job: NewJob, numbers: dict[str, Any]) -> int | None:
+def _evaluations(job: NewJob) -> int | None:
     """Without evaluations a validation file would not be used; early stopping needs some to compare."""
     if job.validation_file is None:
         return None
@@ -46,7 +40,7 @@ def _evaluations(job: NewJob, numbers: dict[str, Any]) -> int | None:
     if options.get("early_stopping_enabled"):
         least += int(options.get("early_stopping_patience", _PATIENCE))
         least += int(options.get("early_stopping_warmup_evals", _WARMUP_EVALS))
-    return max(least, int(numbers.get("n_epochs", 1)))
+    return max(least, int(job.hyperparameters.get("n_epochs", 1)))
 
 
 def _training_type(options: dict[str, Any]) -> dict[str, Any] | None:
@@ -54,8 +48,7 @@ def _training_type(options: dict[str, Any]) -> dict[str, Any] | None:
     lora = {name: options[name] for name in _OF_LORA if name in options}
     if options.get("full"):
         if lora:
-            message = f"provider_options: full trains all weights, so {', '.join(lora)} cannot be given with it"
-            raise ProviderError(message, "invalid_value", retryable=False, param="provider_options")
+            raise contradiction(f"full trains all weights, so {', '.join(lora)} cannot be given with it")
         return {"type": "Full"}
     if not lora and "full" not in options:
         return None
@@ -66,11 +59,12 @@ def _training_type(options: dict[str, Any]) -> dict[str, Any] | None:
     return {"type": "Lora", **lora}
 
 
-def _training_method(job: NewJob, numbers: dict[str, Any]) -> dict[str, Any]:
-    kind, on_inputs = (job.method or {}).get("type", "supervised"), job.provider_options.get("train_on_inputs")
-    if kind == "supervised":
+def _training_method(job: NewJob) -> dict[str, Any]:
+    on_inputs = job.provider_options.get("train_on_inputs")
+    if job.method_type == "supervised":
         return {"method": "sft", "train_on_inputs": "auto" if on_inputs is None else on_inputs}
     if on_inputs is not None:
-        message = "provider_options: train_on_inputs is for the method supervised only"
-        raise ProviderError(message, "invalid_value", retryable=False, param="provider_options.train_on_inputs")
-    return {"method": "dpo", **({"dpo_beta": numbers["beta"]} if "beta" in numbers else {})}
+        sentence = "train_on_inputs is for the method supervised only"
+        raise contradiction(sentence, "provider_options.train_on_inputs")
+    beta = job.hyperparameters.get("beta")
+    return {"method": "dpo"} if beta is None else {"method": "dpo", "dpo_beta": beta}

@@ -1,16 +1,17 @@
 """Dedicated endpoints at Together: a machine of its own on which a tuned model answers chats, billed by the minute."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from worker.providers import sanitize
 from worker.providers.deploying import NewDeployment, ProviderDeployment, ProviderState
-from worker.providers.errors import ProviderError
+from worker.providers.errors import ProviderError, before_a_create, unless_missing, unsupported
 from worker.providers.openai.calls import path
 from worker.providers.openai.kept import bounded
 from worker.providers.openai.parsing import id_of, json_object
+from worker.providers.rest.by_time import time_of
 from worker.providers.together.files import TogetherFiles
-from worker.providers.together.parsing import time_of
 
 _ENDPOINTS = "/endpoints"
 _STATES: Mapping[str, ProviderState] = {
@@ -30,8 +31,7 @@ class TogetherDeployments(TogetherFiles):
     def create_deployment(self, new: NewDeployment) -> ProviderDeployment:
         options = new.provider_options
         if new.provider_checkpoint_id is not None:
-            message = "Together deploys the model at the end of a job only: tune further from the checkpoint"
-            raise ProviderError(message, "unsupported_by_provider", retryable=False)
+            raise unsupported("Together deploys the model at the end of a job only: tune further from the checkpoint")
         least = options.get("min_replicas", 1)
         wanted = {
             "display_name": new.id,
@@ -46,12 +46,8 @@ class TogetherDeployments(TogetherFiles):
 
     def _cheapest(self, model: str) -> str:
         """The cheapest hardware that is free and can run the model. Raises `ProviderError` if there is none."""
-        try:
-            with self._errors():
-                listed = self._whole("/hardware", model=model)
-        except ProviderError as error:
-            error.effect_unknown = False  # nothing has been created yet
-            raise
+        with before_a_create(), self._errors():
+            listed = self._whole("/hardware", model=model)
         free = [(_price(each), str(each["id"])) for each in listed if sanitize.is_id(each.get("id")) and _is_free(each)]
         if not free:
             message = f"Together has no free hardware for {model} now: name one in provider_options.hardware, or wait"
@@ -74,18 +70,13 @@ class TogetherDeployments(TogetherFiles):
         with self._errors():
             listed = self._whole(_ENDPOINTS, type="dedicated")
             raws = [raw for raw in listed if raw.get("type") in ("dedicated", None)]
-            whole = (raw if "display_name" in raw else self._endpoint(raw) for raw in sorted(raws, key=time_of))
+            raws.sort(key=time_of)
+            whole = (raw if "display_name" in raw else unless_missing(partial(self._endpoint, raw)) for raw in raws)
             return list(bounded((_deployment(raw) for raw in whole if raw is not None), "endpoints"))
 
-    def _endpoint(self, raw: dict[str, Any]) -> dict[str, Any] | None:
-        """None for one that has gone meanwhile."""
-        try:
-            with self._errors():
-                return json_object(self._json.get(path(_ENDPOINTS, id_of(raw))))
-        except ProviderError as error:
-            if error.status != 404:
-                raise
-            return None
+    def _endpoint(self, raw: dict[str, Any]) -> dict[str, Any]:
+        with self._errors():
+            return json_object(self._json.get(path(_ENDPOINTS, id_of(raw))))
 
 
 def _deployment(answer: object) -> ProviderDeployment:
@@ -103,11 +94,9 @@ def _deployment(answer: object) -> ProviderDeployment:
 
 
 def _is_free(hardware: dict[str, Any]) -> bool:
-    availability = hardware.get("availability")
-    return not isinstance(availability, dict) or availability.get("status") in ("available", None)
+    return sanitize.part(hardware, "availability").get("status") in ("available", None)
 
 
 def _price(hardware: dict[str, Any]) -> float:
-    pricing = hardware.get("pricing")
-    cents = pricing.get("cents_per_minute") if isinstance(pricing, dict) else None
+    cents = sanitize.part(hardware, "pricing").get("cents_per_minute")
     return cents if isinstance(cents, int | float) and 0 < cents < 10**9 else float("inf")

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any
 
 from shared.jobs.models import Level
-from worker.providers import curve, sanitize
+from worker.providers import made_events, sanitize
 from worker.providers.protocol import ProviderCheckpoint, ProviderEvent
 from worker.providers.together.parsing import word
 
@@ -79,13 +79,12 @@ def _event(raw: dict[str, Any], made_at: datetime | None, told: Counter[str]) ->
     says = repr([kind, raw.get("step"), raw.get("created_at"), message])
     told[says] += 1  # two that say the same in the same moment are two
     numbers = {name: sanitize.number(raw.get(name), bits=32) for name in ("step", "total_steps")}
-    return ProviderEvent(
-        id=sha256(f"{says}{told[says]}".encode("utf-8", "replace")).hexdigest()[:32],
-        created_at=made_at,
+    return made_events.message(
+        sha256(f"{says}{told[says]}".encode("utf-8", "replace")).hexdigest()[:32],
+        message,
+        made_at,
+        {"type": kind} | {name: number for name, number in numbers.items() if number},
         level=_LEVELS.get(word(raw.get("level")), Level.INFO),
-        type="message",
-        message=message,
-        data={"type": kind} | {name: number for name, number in numbers.items() if number},
         saves_checkpoint=kind in {"checkpoint_save", "job_complete"},
     )
 
@@ -95,15 +94,7 @@ def _metrics(raw_metrics: object, total: int | None) -> list[ProviderEvent]:
     found: dict[str, ProviderEvent] = {}
     for step, kind, values in _steps(raw_metrics):
         data = {"step": step, **({"total_steps": total} if total else {}), **values}
-        found[f"step-{step}-{kind}"] = ProviderEvent(
-            id=f"step-{step}-{kind}",
-            created_at=None,
-            level=Level.INFO,
-            type="metrics",
-            message=curve.sentence(data),
-            data=data,
-            saves_checkpoint=False,
-        )
+        found[f"step-{step}-{kind}"] = made_events.metrics(f"step-{step}-{kind}", data)
     return sorted(found.values(), key=lambda event: (event.data or {})["step"])
 
 

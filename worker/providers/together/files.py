@@ -8,16 +8,15 @@ from shared.db.times import utc_now
 from shared.jobs.models import JobStatus
 from shared.projects.credentials import Account
 from worker.providers import curve, sanitize
-from worker.providers.errors import ProviderError, refusal
+from worker.providers.errors import ProviderError, not_ready, refusal
 from worker.providers.openai.calls import Redirected, path
 from worker.providers.openai.client import OpenAIProvider
-from worker.providers.openai.kept import bounded
 from worker.providers.openai.lacking import NoUploads
 from worker.providers.openai.parsing import json_object
-from worker.providers.protocol import NewFile, ProviderFile
+from worker.providers.protocol import MAX_CLOCK_SKEW, NewFile, ProviderFile
+from worker.providers.rest.by_time import is_since, time_of
 from worker.providers.rest.signed import SignedFiles
 from worker.providers.together import events, parsing
-from worker.providers.together.parsing import is_since, time_of
 
 JOBS = "/fine-tunes"
 MAX_METRICS = 2_000  # of a job, evenly chosen by the provider
@@ -28,6 +27,7 @@ class TogetherFiles(NoUploads, OpenAIProvider):
     def __init__(self, account: Account, timeout: timedelta, statuses: Mapping[str, JobStatus]) -> None:
         super().__init__(account, timeout, statuses)
         self._storage = SignedFiles(account, timeout)
+        self._file = parsing.file
 
     def create_file(self, new: NewFile, expiry: timedelta) -> ProviderFile:
         """Reserve a place for the content, send it there, and have it examined. The same content gets the same file."""
@@ -59,9 +59,9 @@ class TogetherFiles(NoUploads, OpenAIProvider):
             return self._examined(raw)
         if file.name == new.name or (is_ours and not is_fresh):
             self._json.delete(path("/files", file.id))
-            raise _not_ready("An upload of the same content that ended half way was removed there")
+            raise not_ready("An upload of the same content that ended half way was removed there")
         if is_fresh:
-            raise _not_ready("The same content is just being uploaded there")
+            raise not_ready("The same content is just being uploaded there")
         return self._examined(raw)
 
     def _examined(self, raw: dict[str, Any]) -> ProviderFile:
@@ -80,14 +80,9 @@ class TogetherFiles(NoUploads, OpenAIProvider):
         with self._errors():
             for raw in self._files():
                 file = parsing.file(raw) if raw.get("filename") == name and raw.get("bytes") == size else None
-                if file is not None and is_since(file.created_at, since):
+                if file is not None and is_since(file.created_at, since - MAX_CLOCK_SKEW):
                     return self._examined(raw)
         return None
-
-    def list_files(self) -> list[ProviderFile]:
-        with self._errors():
-            files = (parsing.file(raw) for raw in self._files() if sanitize.is_id(raw.get("id")))
-            return list(bounded(files, "files"))
 
     def _files(self) -> Iterator[dict[str, Any]]:
         """Newest first, without the results of evaluations and batches."""
@@ -101,8 +96,7 @@ class TogetherFiles(NoUploads, OpenAIProvider):
     def file_name(self, file_id: str) -> str:
         if file_id.endswith(parsing.ADAPTER):
             return parsing.ADAPTER
-        with self._errors():
-            return parsing.file(self._json.get(path("/files", file_id))).name
+        return super().file_name(file_id)
 
     def read_file(self, file_id: str) -> Iterator[bytes]:
         if file_id.endswith(parsing.CURVE):
@@ -140,11 +134,11 @@ class TogetherFiles(NoUploads, OpenAIProvider):
         except ProviderError as error:
             error.effect_unknown, error.retryable = False, error.retryable or error.status == 404
             raise
-        state, report = raw.get("processing_status"), raw.get("validation_report")
+        state = raw.get("processing_status")
         if state in ("PENDING", "QUEUED", "RUNNING"):
-            raise _not_ready(f"The provider still examines {file_id}")
+            raise not_ready(f"The provider still examines {file_id}")
         if state in ("FAILED", "INVALID_FORMAT"):
-            reason = sanitize.some_text(report.get("error")) if isinstance(report, dict) else None
+            reason = sanitize.some_text(sanitize.part(raw, "validation_report").get("error"))
             raise refusal(400, reason or "The provider cannot use the file", f"invalid_{param}", param=param)
 
     def _metrics(self, provider_job_id: str) -> object:
@@ -155,7 +149,3 @@ class TogetherFiles(NoUploads, OpenAIProvider):
 
 def _is_unexamined(raw: dict[str, Any]) -> bool:
     return raw.get("processing_status") in (None, "PENDING")
-
-
-def _not_ready(message: str) -> ProviderError:
-    return ProviderError(message, "file_not_ready", retryable=True)

@@ -1,8 +1,8 @@
 """Reads jobs and files of Together's wire. Lenient, for the reasons that `worker.providers.openai.parsing` has."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,10 +10,8 @@ from shared.db.times import utc_now
 from shared.jobs.models import JobStatus
 from worker.providers import sanitize
 from worker.providers.openai.parsing import id_of, json_object
-from worker.providers.protocol import MAX_CLOCK_SKEW, JobError, ProviderFile, ProviderJob
+from worker.providers.protocol import JobError, ProviderFile, ProviderJob
 from worker.providers.together import suffix
-
-_LATEST = datetime.max.replace(tzinfo=UTC)
 
 # A job that is to be cancelled still runs, and may end otherwise. After its training a model is packed and stored.
 STATUSES: Mapping[str, JobStatus] = {
@@ -37,19 +35,6 @@ _NANO_DOLLARS = 10**9
 _MAX_NANO_DOLLARS = 10**18
 _MAX_SECONDS = 10**9
 _FINISH_STEP = timedelta(minutes=1)  # an estimate that moves by seconds at each look is no news
-
-
-def time_of(raw: dict[str, Any]) -> datetime:
-    """When it was made, for sorting. What has no time counts as new, so that no search passes it over."""
-    return sanitize.moment(raw.get("created_at")) or _LATEST
-
-
-def newest_first(jobs: Iterable[ProviderJob]) -> list[ProviderJob]:
-    return sorted(jobs, key=lambda job: job.created_at or _LATEST, reverse=True)
-
-
-def is_since(made_at: datetime | None, since: datetime) -> bool:
-    return made_at is None or made_at >= since - MAX_CLOCK_SKEW
 
 
 def file(answer: object) -> ProviderFile:
@@ -76,7 +61,7 @@ def summary(answer: object, statuses: Mapping[str, JobStatus]) -> ProviderJob:
         trained_tokens=sanitize.number(raw.get("token_count"), bits=64) or None,
         # The model has its name from the first moment, and is there at the end.
         fine_tuned_model=sanitize.some_text(raw.get("model_output_name")) if status is JobStatus.SUCCEEDED else None,
-        estimated_finish=_estimated_finish(raw.get("progress")) if status is JobStatus.RUNNING else None,
+        estimated_finish=_estimated_finish(sanitize.part(raw, "progress")) if status is JobStatus.RUNNING else None,
     )
 
 
@@ -100,8 +85,7 @@ def job(answer: object, statuses: Mapping[str, JobStatus]) -> ProviderJob:
 
 
 def _result_files(raw: dict[str, Any], id: str) -> tuple[str, ...]:
-    trained = raw.get("training_type")
-    is_whole = isinstance(trained, dict) and trained.get("type") == "Full"
+    is_whole = sanitize.part(raw, "training_type").get("type") == "Full"
     return (f"{id}{CURVE}",) if is_whole else (f"{id}{CURVE}", f"{id}.{ADAPTER}")
 
 
@@ -111,10 +95,8 @@ def _hyperparameters(raw: dict[str, Any]) -> dict[str, Any]:
     return {name: number for name, number in numbers.items() if number}
 
 
-def _estimated_finish(progress: object) -> datetime | None:
-    if not isinstance(progress, dict) or progress.get("estimate_available") is not True:
-        return None
-    seconds = progress.get("seconds_remaining")
+def _estimated_finish(progress: dict[str, Any]) -> datetime | None:
+    seconds = progress.get("seconds_remaining") if progress.get("estimate_available") is True else None
     if not isinstance(seconds, int | float) or not 0 < seconds < _MAX_SECONDS:
         return None
     finish = utc_now() + timedelta(seconds=seconds)

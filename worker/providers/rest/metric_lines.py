@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple
 
-from worker.providers.fireworks import parsing
+from worker.providers.rest import google
 
 MAX_LINE_BYTES = 64 << 10  # of a line that has not ended: no line of metrics is that long
 MAX_LINES = 100_000  # what is read at each look, in a second or two; no job has so many steps
@@ -103,7 +103,7 @@ def _flat(value: Any) -> dict[str, Any]:
 def _value(name: str, found: dict[str, Any]) -> int | float | None:
     given = next((found[each] for each in NAMES[name] if found.get(each) is not None), None)
     if name in COUNTS:
-        return parsing.number(given)
+        return google.number(given)
     if not isinstance(given, int | float) or isinstance(given, bool) or not -1e300 < given < 1e300:
         return None  # NaN is not between the two either
     return given
