@@ -62,7 +62,7 @@ from shared.key_rotation.startup_check import check_keys_of_server
 from shared.log import set_up_logging
 from shared.metrics import exposition
 from shared.settings import Settings, get_settings
-from shared.telemetry import spans
+from shared.telemetry import error_reports, spans
 from shared.version import VERSION
 
 DESCRIPTION = """Fine-tuning with OpenAI's API: use the official `openai` SDK of any language as the client.
@@ -131,6 +131,7 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     await close_clients()
     await anyio.to_thread.run_sync(counter.flush)
     await anyio.to_thread.run_sync(spans.stop)
+    await anyio.to_thread.run_sync(error_reports.stop)
 
 
 def _raise_open_file_limit() -> None:
@@ -197,6 +198,7 @@ def create_app() -> FastAPI:
     set_up_logging()
     _share_metrics()
     spans.start("api")
+    error_reports.start("api")
     check_keys_of_server()
     settings = get_settings()
     app = FastAPIOffline(

@@ -18,7 +18,7 @@ ENV, SETTINGS, LOCK, PORTS = "env", "settings.json", "lock", "ports.json"
 HEALTH_OF = "health of "  # before a server's name, in the file of ports
 OF_UP = "the running `./tunery up`"
 OF_THE_COMMAND = ("TUNERY_STATE", "TUNERY_PG_BIN", "TUNERY_VALKEY", "TUNERY_WEBHOOK_URL")
-OF_SERVERS = ("TUNERY_", "AWS_", "DATABASE_URL", "REDIS_URL", "OTEL_")
+OF_SERVERS = ("TUNERY_", "AWS_", "DATABASE_URL", "REDIS_URL", "OTEL_", "SENTRY_")
 NUMBERS_OF_SERVERS = ("HOST", "PORT", "WEB_CONCURRENCY", "WORKER_CONCURRENCY", "SENDER_CONCURRENCY")
 
 

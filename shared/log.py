@@ -1,7 +1,6 @@
 """Sets up logging for every process: structured lines with the ids of the request, project, job and task."""
 
 import logging
-import re
 import sys
 import threading
 from types import TracebackType
@@ -11,7 +10,8 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from shared.settings import get_settings
-from shared.telemetry import spans
+from shared.telemetry import error_reports, spans
+from shared.telemetry.masking import masked
 
 # These loggers write a line for every request or message below WARNING.
 _CHATTY_LOGGERS = (
@@ -30,21 +30,16 @@ _SHARED: list[structlog.typing.Processor] = [
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
+    error_reports.report,
     structlog.processors.format_exc_info,
 ]
-# API keys, webhook secrets, bearer tokens, and `user:password` in a URL.
-_SECRET = re.compile(r"(sk-[a-z-]*|whsec_|Bearer\s+)[\w+/=.-]{8,}|(?<=://)[^/\s@\"']*:[^/\s@\"']+(?=@)")
-
-
-def _mask(match: re.Match[str]) -> str:
-    return (match[1] or "") + "…"
 
 
 def without_secrets(render: structlog.typing.Processor) -> structlog.typing.Processor:
     """Mask secrets in the rendered line, so that none is missed in a nested value, an exception or a library's text."""
 
     def rendered(logger: WrappedLogger, name: str, event: EventDict) -> str:
-        return _SECRET.sub(_mask, str(render(logger, name, event)))
+        return masked(str(render(logger, name, event)))
 
     return rendered
 

@@ -17,6 +17,7 @@ OF_THE_COMMAND = {"TUNERY_STATE", "TUNERY_PG_BIN", "TUNERY_VALKEY", "TUNERY_WEBH
 # Kubernetes sets such variables in each container for a Service whose name begins with `tunery`.
 _OF_KUBERNETES = re.compile(r"\w+_SERVICE_(HOST|PORT)(_\w+)?|\w+_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?")
 _ADDRESS_OF_KUBERNETES = re.compile(r"(tcp|udp|sctp)://")
+WITHOUT_PREFIX = {"DATABASE_URL", "REDIS_URL", "OTEL_EXPORTER_OTLP_ENDPOINT", "SENTRY_DSN"}
 _JSON_KINDS: dict[Any, str] = {tuple: "list", list: "list", dict: "object"}
 HEADLINE = "The settings are not right; .env.example explains each of them."
 
@@ -119,7 +120,7 @@ def _name_of(location: tuple[int | str, ...]) -> str:
     if parts == ["PROVIDER"]:
         return "TUNERY_PROVIDER__BASE_URL and TUNERY_PROVIDER__API_KEY"
     name = "__".join(parts)
-    return name if name in {"DATABASE_URL", "REDIS_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"} else f"{PREFIX}{name}"
+    return name if name in WITHOUT_PREFIX else f"{PREFIX}{name}"
 
 
 def _not_json(model: type[BaseModel], environ: Mapping[str, str]) -> Iterator[str]:

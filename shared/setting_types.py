@@ -61,6 +61,17 @@ def _proxy_url(url: SecretStr) -> SecretStr:
     return url
 
 
+def _sentry_dsn(dsn: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(_http_url(dsn.get_secret_value()))
+        is_good = bool(parts.username) and bool(re.fullmatch(r"/(?:.*/)?[0-9]+", parts.path))
+    except ValueError:
+        is_good = False
+    if not is_good:
+        raise ValueError("must be the DSN of a project, such as https://key@sentry.example.com/1")
+    return dsn
+
+
 def check_ports(url: str) -> str:
     """Raises `ValueError` if a port in the URL of a database or broker is not one; the URL may name several hosts."""
     hosts = re.split("[/?]", url.partition("://")[2].rpartition("@")[2])[0]
@@ -110,6 +121,7 @@ Port = Annotated[int, Field(gt=0, lt=65536)]
 Text = Annotated[str, Field(min_length=1)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy_url)]
+SentryDsn = Annotated[SecretStr, AfterValidator(_sentry_dsn)]
 SealingKey = Annotated[SecretStr, AfterValidator(_sealing_key)]
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
 Origin = Annotated[str, AfterValidator(_origin)]

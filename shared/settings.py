@@ -39,6 +39,7 @@ from shared.setting_types import (
     SealingKey,
     Seconds,
     SecondsOrNone,
+    SentryDsn,
     check_ports,
 )
 
@@ -184,7 +185,6 @@ class Settings(BaseSettings):
     cors_origins: tuple[Origin, ...] = ()
 
     idempotency_lifetime: Seconds = timedelta(days=1)
-
     poll_every: Seconds = timedelta(seconds=5)
     poll_ceiling: Seconds = timedelta(minutes=1)
     quiet_polls_per_minute: Annotated[float, Field(gt=0, le=1e6)] = 12
@@ -214,7 +214,7 @@ class Settings(BaseSettings):
     dangerous_allow_private_urls: tuple[IPv4Network | IPv6Network, ...] = ()
 
     otel_exporter_otlp_endpoint: Annotated[HttpUrl | None, Field(validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")] = None
-
+    sentry_dsn: Annotated[SentryDsn | None, Field(validation_alias="SENTRY_DSN")] = None
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

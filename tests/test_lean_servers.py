@@ -17,6 +17,7 @@ SETTINGS = {
     "TUNERY_STORAGE": "/unused",
 }
 HEAVY = {"alembic", "openai", "opentelemetry.sdk.trace", "tiktoken", "shared.datasets.validation.scanning"}
+HEAVY |= {"sentry_sdk"}
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from shared.log import set_up_logging
 from shared.metrics import exposition
 from shared.metrics.instruments import WAIT_SECONDS
 from shared.settings import get_settings
-from shared.telemetry import spans
+from shared.telemetry import error_reports, spans
 from worker.runtime import health, kombu_qos
 
 log = structlog.get_logger(__name__)
@@ -68,9 +68,11 @@ def _begin_to_observe(sender: Any, **_: object) -> None:
         exposition.share(os.getpid(), "main")
         exposition.introduce("worker")
         spans.load()
+        error_reports.start("worker")
     else:
         exposition.introduce("sender")
         spans.start("sender")
+        error_reports.start("sender")
 
 
 @signals.worker_init.connect
@@ -112,6 +114,7 @@ def _serve_health(**_: object) -> None:
 def _say_the_end(**_: object) -> None:
     exposition.stop_sharing()
     spans.stop()
+    error_reports.stop()
     log.info("the worker has stopped")
 
 
@@ -130,18 +133,21 @@ def _own_connections(**_: object) -> None:
     get_engine().dispose(close=False)
     exposition.take_place(f"child{vars(platforms)['current_process']().index}")
     spans.start("worker")
+    error_reports.start("worker")
 
 
 @signals.worker_process_shutdown.connect
 def _end_child(**_: object) -> None:
     spans.stop()
+    error_reports.stop()
 
 
 @signals.task_prerun.connect
 def _bind(task_id: str, task: Any, args: tuple[str, ...], **_: object) -> None:
     if sent_at := task.request.get("sent_at"):
         WAIT_SECONDS.labels(task.name).observe(max(0.0, time.time() - sent_at))
-    structlog.contextvars.bind_contextvars(task_id=task_id, task=task.name, row=args[0])
+    owner = {"project_id": project_id} if (project_id := task.request.get("project_id")) else {}
+    structlog.contextvars.bind_contextvars(task_id=task_id, task=task.name, row=args[0], **owner)
 
 
 @signals.task_postrun.connect

@@ -18,7 +18,8 @@ from cli.processes.ports import LOCALHOST
 
 PROVIDER = ("TUNERY_PROVIDER__BASE_URL", "TUNERY_PROVIDER__API_KEY")
 FOR_CLIENTS = ("OPENAI_",)  # a laptop that runs client and server must not call itself in a circle
-FOR_DEPLOYMENTS = ("TUNERY_", "SANDBOX_", "TRAINER_", "DATABASE_URL", "REDIS_URL", "OTEL_", "WEB_CONCURRENCY")
+OF_OTHERS = ("DATABASE_URL", "REDIS_URL", "OTEL_", "SENTRY_", "WEB_CONCURRENCY")
+FOR_DEPLOYMENTS = ("TUNERY_", "SANDBOX_", "TRAINER_", *OF_OTHERS)
 DEFAULTS = {
     "TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS": '["127.0.0.0/8"]',  # receivers on this machine
     "TUNERY_LOG_FORMAT": "console",

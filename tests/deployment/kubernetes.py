@@ -18,12 +18,13 @@ BUILDS: dict[str, tuple[str, ...]] = {
     "base": (),
     "bucket": ("bucket",),
     "keda": ("keda",),
+    "sentry": ("sentry",),
     "trainer": ("trainer",),
     "ray": ("trainer", "ray"),
     "backup": ("backup",),
     "backup-copies": ("backup", "backup-copies"),
     "traces": ("traces",),
-    "all": ("backup", "backup-copies", "bucket", "keda", "trainer", "ray", "traces"),
+    "all": ("backup", "backup-copies", "bucket", "keda", "sentry", "trainer", "ray", "traces"),
 }
 COMPONENT = "app.kubernetes.io/component"
 KNOWN = {"apiVersion", "kind", "namespace", "resources", "components", "configMapGenerator", "patches"}

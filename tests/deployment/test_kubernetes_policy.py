@@ -154,19 +154,30 @@ def test_all_is_denied_but_what_a_policy_names(name: str) -> None:
 
 
 @each_build
-def test_only_api_worker_and_sender_reach_public_addresses_and_none_a_private_one(name: str) -> None:
+def test_only_those_reach_public_addresses_that_must_and_none_a_private_one(name: str) -> None:
+    webhooks, sentry = set(Settings.model_fields["webhook_ports"].default), {443}
     outside: dict[str, list[Manifest]] = {}
     for maker in templates(built(name)):
         rules = [rule for rule in egress(built(name), maker) if any("ipBlock" in peer for peer in rule.get("to", []))]
         outside |= {maker: rules} if rules else {}
-    assert set(outside) == {"api", "worker", "sender"}
-    for [rule] in outside.values():
-        assert ports_of(rule) == set(Settings.model_fields["webhook_ports"].default)
+    expected = dict.fromkeys(("api", "worker", "sender"), webhooks)
+    expected |= {"beat": sentry} if "sentry" in BUILDS[name] else {}
+    assert {maker: set().union(*map(ports_of, rules)) for maker, rules in outside.items()} == expected
+    for rule in (rule for rules in outside.values() for rule in rules):
         blocks = [peer["ipBlock"] for peer in rule["to"]]
         assert {block["cidr"] for block in blocks} == {"0.0.0.0/0", "::/0"}
         excepted = [ip_network(network) for block in blocks for network in block["except"]]
         for address in map(ip_address, PRIVATE):
             assert any(address in network for network in excepted)
+
+
+def test_a_collector_of_traces_is_reached_by_those_who_make_some() -> None:
+    assert {
+        maker
+        for maker in templates(built("traces"))
+        for rule in egress(built("traces"), maker)
+        if ports_of(rule) == {4318}
+    } == {"api", "worker", "sender"}
 
 
 @each_build

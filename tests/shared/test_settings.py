@@ -8,10 +8,10 @@ from operator import attrgetter
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
-from shared.setting_problems import variables
+from shared.setting_problems import WITHOUT_PREFIX, variables
 from shared.settings import Settings
 from tests.shared.process import NEEDED
 from tests.world import environment
@@ -33,9 +33,7 @@ def read(*without: str, **values: str) -> Settings:
 
 def test_the_example_lists_every_setting_and_nothing_else() -> None:
     text = (ROOT / ".env.example").read_text()
-    listed = set(
-        re.findall(r"^#?\s?((?:TUNERY_\w+|DATABASE_URL|REDIS_URL|OTEL_EXPORTER_OTLP_ENDPOINT))=", text, re.MULTILINE)
-    )
+    listed = set(re.findall(rf"^#?\s?(TUNERY_\w+|{'|'.join(WITHOUT_PREFIX)})=", text, re.MULTILINE))
     assert listed == set(variables(Settings))
 
 
@@ -60,6 +58,7 @@ def test_the_example_lists_every_setting_and_nothing_else() -> None:
         ("TUNERY_MAX_FILE_BYTES", "1000", "max_file_bytes", 1000),
         ("TUNERY_API_CONNECTIONS", "20", "api_connections", 20),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://tempo:4318/", "otel_exporter_otlp_endpoint", "http://tempo:4318"),
+        ("SENTRY_DSN", "https://key@s.example/eu/1", "sentry_dsn", SecretStr("https://key@s.example/eu/1")),
         ("TUNERY_ROOT_PATH", "/a/tunery-1/", "root_path", "/a/tunery-1"),
         ("TUNERY_ROOT_PATH", "/", "root_path", ""),
         ("TUNERY_CORS_ORIGINS", '["https://App.example:8443"]', "cors_origins", ("https://app.example:8443",)),
@@ -122,6 +121,7 @@ WRONG = [
     ("TUNERY_ROOT_PATH", "tunery", "must be a path such as /tunery"),
     ("TUNERY_ROOT_PATH", "/a//b", "must be a path such as /tunery"),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", "tempo:4318", "must be an address such as"),
+    ("SENTRY_DSN", "https://sentry.internal/1", "must be the DSN of a project"),
     ("TUNERY_ROOT_PATH", "https://a.example/tunery", "must be a path such as /tunery"),
     ("TUNERY_ROOT_PATH", '/"><script>', "must be a path such as /tunery"),
     ("TUNERY_CORS_ORIGINS", '["app.example"]', "must be \\* or an origin"),

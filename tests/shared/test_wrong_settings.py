@@ -11,14 +11,14 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from cli.local import commands
-from shared.setting_problems import WrongSettings, variables
+from shared.setting_problems import WITHOUT_PREFIX, WrongSettings, variables
 from shared.settings import Settings, read_settings
 from tests.shared.process import NEEDED
 from tests.world import environment
 
 FIELDS = variables(Settings)
 EXAMPLE = (commands.ROOT / ".env.example").read_text()
-NAMES = re.findall(r"^(?:# )?(DATABASE_URL|REDIS_URL|OTEL_EXPORTER_OTLP_ENDPOINT|TUNERY_\w+)=", EXAMPLE, re.MULTILINE)
+NAMES = re.findall(rf"^(?:# )?({'|'.join(WITHOUT_PREFIX)}|TUNERY_\w+)=", EXAMPLE, re.MULTILINE)
 ANY_TEXT = {"TUNERY_PROVIDER__NAME", "TUNERY_PROVIDER__API_KEY", "TUNERY_PROVIDER__WEBHOOK_SECRET"}
 ANY_TEXT |= {"TUNERY_SMTP__HOST", "TUNERY_SMTP__USER", "TUNERY_SMTP__PASSWORD"}
 OF_A_FORM = {
@@ -35,6 +35,7 @@ OF_A_FORM = {
     "TUNERY_HEALTH_ADDRESS": ["8001", "a:99999", ":1"],
     "TUNERY_OWN_HOSTS": ['["https://a"]', "a.example"],
     "OTEL_EXPORTER_OTLP_ENDPOINT": ["hunter2", "ftp://a", "http://a:99999"],
+    "SENTRY_DSN": ["hunter2", "ftp://hunter2@a/1", "https://hunter2@a/b", "https://hunter2@a:99999/1"],
     "TUNERY_ROOT_PATH": ["tunery", "https://a/b"],
     "TUNERY_CORS_ORIGINS": ['["app.example"]', "https://app.example"],
     "TUNERY_SMTP__SENDER": ["nobody"],

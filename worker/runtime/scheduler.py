@@ -32,6 +32,7 @@ from shared.notifications import service as notifications
 from shared.projects.models import Credential
 from shared.projects.service import default_credential
 from shared.settings import get_settings
+from shared.telemetry import error_reports
 from shared.webhooks import upkeep
 from worker.runtime import gauges, health
 from worker.runtime.sweep import sweep
@@ -48,6 +49,7 @@ def main() -> None:
     """Run until SIGTERM or SIGINT."""
     set_up_logging()
     limit_connections(connections.OF_STEP)
+    error_reports.start("beat")
     check_keys_of_server()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
