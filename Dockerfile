@@ -1,6 +1,7 @@
 # One image for the servers. What it does is its command: api (unless another is named), worker, sender, beat, migrate.
 #
 #   docker build --tag tunery .
+#   docker build --tag tunery --build-arg VERSION=$(./tunery --version) .     a release, whose label says which
 #   docker build --tag tunery-trainer --target trainer .              the trainer too, with PyTorch for CPUs
 #   docker build --tag tunery-trainer --target trainer --build-arg TORCH_BACKEND=cu130 .     … for CUDA 13.0
 #   docker build --tag tunery-trainer --target trainer --build-arg TORCH_BACKEND=pip .       … the build that pip's index has
@@ -56,7 +57,9 @@ RUN --mount=type=cache,target=/root/.cache \
 
 FROM python:3.13-slim AS server
 
+ARG VERSION=unreleased
 LABEL org.opencontainers.image.title="Tunery" \
+      org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.description="A fine-tuning platform that a company runs for itself, on OpenAI's wire." \
       org.opencontainers.image.licenses="Apache-2.0"
 
@@ -75,6 +78,9 @@ ENV PATH=/opt/venv/bin:$PATH \
     HOST=0.0.0.0 \
     PORT=8000 \
     TUNERY_STORAGE=/data
+
+# No image says that it is another version than it is.
+RUN test "$VERSION" = unreleased || test "$VERSION" = "$(python -m cli --version)"
 
 USER 10001:10001
 EXPOSE 8000

@@ -15,7 +15,7 @@ up: ## start everything, and stay until Ctrl-C
 test: ## run the test suite; ARGS="tests/cli -x" goes to pytest
 	@./tunery test $(ARGS)
 
-lint: ## check style, types, imports, locks and migrations
+lint: ## check style, types, imports, locks, migrations and the release
 	@./tunery lint
 
 migration: ## write a migration of what the models have changed; MESSAGE="add a column"

@@ -190,7 +190,7 @@ def test(context: typer.Context) -> None:
 
 @app.command(rich_help_panel=DEVELOP)
 def lint() -> None:
-    """Check style, types, who imports whom, the locks, and that the migrations are equal to the models."""
+    """Check style, types, who imports whom, locks, migrations, version, changelog, advisories."""
     from cli.dev.lint import run
 
     sys.exit(run(STATE))

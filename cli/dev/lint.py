@@ -1,4 +1,4 @@
-"""Everything that CI checks besides the tests: style, types, imports, locks and migrations, two checks at a time."""
+"""Everything that CI checks besides the tests, two checks at a time."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from cli.dev import locks, migrations
+from cli.dev import advisories, locks, migrations, release
 from cli.failure import Failure
 from cli.local import commands
 
@@ -23,22 +23,29 @@ def run(state: Path) -> int:
         "imports": lambda: _complaint_of(_tool("lint-imports")),
         "locks": lambda: _complaint_about_locks(state),
         "migrations": _complaint_about_migrations,
+        "release": release.complaint,
+        "advisories": lambda: advisories.look(state),
     }
     with ThreadPoolExecutor(max_workers=2) as pool:
         running = {name: pool.submit(_told, check) for name, check in checks.items()}
-        return max(_report(name, result.result()) for name, result in running.items())
+        return max(_report(name, *result.result()) for name, result in running.items())
 
 
-def _told(check: Callable[[], str | None]) -> str | None:
+def _told(check: Callable[[], str | None]) -> tuple[str, str | None]:
     try:
-        return check()
+        complaint = check()
+    except advisories.NotKnown as reason:
+        return "UNKNOWN", str(reason)
+    except advisories.Found as advice:
+        return "WARNING", str(advice)  # a release waits for it, not each change
     except Failure as failure:
-        return str(failure)
+        complaint = str(failure)
+    return "ok" if complaint is None else "NOT OK", complaint
 
 
-def _report(name: str, complaint: str | None) -> int:
-    print(f"ok      {name}" if complaint is None else f"NOT OK  {name}\n{complaint}", flush=True)
-    return 0 if complaint is None else 1
+def _report(name: str, outcome: str, text: str | None) -> int:
+    print(f"{outcome:7} {name}" + (f"\n{text}" if text else ""), flush=True)
+    return int(outcome == "NOT OK")
 
 
 def _tool(name: str, *arguments: str) -> list[str]:

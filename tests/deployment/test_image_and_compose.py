@@ -1,12 +1,17 @@
 """Dockerfile and docker-compose.yml are safe, complete, and agree with the settings and the command line."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from cli.local import commands
 from cli.trainer import torch_build
+from shared.version import VERSION
 from tests.deployment.kubernetes import built, container, find, templates
 from tests.deployment.readers import (
     METRICS,
@@ -78,8 +83,18 @@ def test_the_image_exposes_the_port_that_it_listens_on() -> None:
 
 def test_the_version_is_written_in_pyproject_alone_and_the_image_has_that_file() -> None:
     assert "pyproject.toml" in copied_paths()
-    assert "org.opencontainers.image.version" not in variables_of("LABEL")  # docs/releasing.md: given to the build
+    assert variables_of("LABEL")["org.opencontainers.image.version"] == "$VERSION"  # given to the build
     assert {services()[name]["image"] for name in OURS} == {"tunery"}
+
+
+@pytest.mark.parametrize(
+    ("version", "is_built"), [(VERSION, True), ("unreleased", True), ("9.9.9", False), ("", False)]
+)
+def test_an_image_with_another_version_in_its_label_is_not_built(version: str, *, is_built: bool) -> None:
+    (check,) = (text for word, text in stage("server") if word == "RUN" and "VERSION" in text)
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    done = subprocess.run(["sh", "-c", check], cwd=ROOT, env={**os.environ, "PATH": path, "VERSION": version})
+    assert (done.returncode == 0) == is_built
 
 
 @pytest.mark.parametrize("name", [*OURS, TRAINER, *THEIRS, *METRICS])
