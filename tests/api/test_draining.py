@@ -1,7 +1,9 @@
 """An api that is told to stop says so at /readyz, and goes on until proxies have taken it out."""
 
+import errno
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -30,7 +32,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., tuple[Child, int]]]:
     def start(**variables: str) -> tuple[Child, int]:
         environ = {**os.environ, **variables_of_this_test(), **variables}
         with ports.held() as port:
-            command = commands.api(ports.LOCALHOST, port)
+            command = commands.api(ports.LOCALHOST, port, grace=10 * PATIENCE)
             children.append(Program("api", command, tmp_path / "api.log", environ, commands.ROOT).start())
             children[-1].wait_until(partial(ports.is_listening, port), PATIENCE)
         return children[-1], port
@@ -47,6 +49,13 @@ def kept(port: int) -> Iterator[HTTPConnection]:
     connection.getresponse().read()
     yield connection
     connection.close()
+
+
+def is_refused(port: int) -> bool:
+    """Whether a proxy learns at once that nobody listens; a connection that nobody takes would keep it waiting."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((ports.LOCALHOST, port)) == errno.ECONNREFUSED
 
 
 def test_an_api_that_is_told_to_stop_is_not_ready_and_serves_on_until_its_time_is_over(
@@ -77,4 +86,21 @@ def test_an_api_ends_by_itself_when_its_time_is_over(
 ) -> None:
     child, _ = start(TUNERY_DRAIN_TIME="0.1", WEB_CONCURRENCY=processes)
     child.ask_to_stop()
+    assert child.process.wait(PATIENCE) in ENDED_WELL
+
+
+def test_an_api_of_two_processes_leaves_its_port_while_it_still_answers(
+    start: Callable[..., tuple[Child, int]], alice: Person
+) -> None:
+    child, port = start(WEB_CONCURRENCY="2", TUNERY_BODY_TIMEOUT=FOR_EVER)
+    with kept(port) as connection:
+        connection.putrequest("POST", "/v1/fine_tuning/jobs")
+        connection.putheader("authorization", f"Bearer {alice.api_key}")
+        connection.putheader("content-type", "application/json")
+        connection.putheader("content-length", "2")
+        connection.endheaders(b"{")
+        child.ask_to_stop()
+        child.wait_until(lambda: is_refused(port), PATIENCE)
+        connection.send(b"}")
+        assert connection.getresponse().status == 400
     assert child.process.wait(PATIENCE) in ENDED_WELL
