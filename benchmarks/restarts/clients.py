@@ -1,13 +1,12 @@
 """Clients that never retry: they count the answers that nobody should see, and keep which events have arrived."""
 
 import http.client
-import json
+import re
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from openai import OpenAIError
@@ -134,10 +133,6 @@ class SteadyTeam(Team):
 
 
 def troubles(log: Path) -> Counter[str]:
-    """How often each message is in a log that is a warning or an error, or no line of the log's format."""
-    found: Counter[str] = Counter()
-    for line in log.read_text(errors="replace").splitlines():
-        entry: dict[str, Any] = json.loads(line) if line.endswith("}") else {"level": "plain", "event": line}
-        if entry.get("level") not in ("debug", "info"):
-            found[f"{entry.get('level')}: {entry.get('event')}"[:120]] += 1
-    return found
+    """How often each warning and each error is in a server's log."""
+    lines_of_trouble = re.findall(r"\[((?:warning|error|critical) *\] [^\[]*)", log.read_text(errors="replace"))
+    return Counter(line.strip()[:120] for line in lines_of_trouble)

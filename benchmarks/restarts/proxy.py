@@ -59,6 +59,7 @@ class Proxy:
     async def _answer(self, request: bytes, client: asyncio.StreamWriter) -> None:
         for _ in range(2 * len(self._apis)):
             port = self._turn()
+            self._kept[port] = [each for each in self._kept[port] if not each[0].at_eof()]  # which the api has closed
             is_kept = bool(self._kept[port])
             try:
                 connection = self._kept[port].pop() if is_kept else await asyncio.open_connection(LOCALHOST, port)
