@@ -23,6 +23,11 @@ DEPLOYING: dict[str, tuple[str, ...]] = {
 """By step: the points at which a worker is killed, whichever the provider."""
 
 
+def deploying(*more: str) -> dict[str, tuple[str, ...]]:
+    """Where other calls come before the create: for the model of a job, its checkpoints, or the hardware."""
+    return DEPLOYING | {"deploy": (*DEPLOYING["deploy"], *more)}
+
+
 def kill_and_end(jobs: reach_steps.World, what: str, point: str) -> None:
     """A deployment of a new job's model, whose worker is killed once at this point, and its end.
 

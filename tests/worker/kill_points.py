@@ -85,7 +85,7 @@ def check_provider(world: World, job_id: str, what: str = "") -> None:
     copies = world.files_at_provider(row(Job, job_id).training_file)
     assert len(copies) == (0 if what == "delete file" else 1)
     if what == "delete model":
-        assert theirs.fine_tuned_model not in {model.id for model in world.sandbox.openai.models.list()}
+        assert theirs.fine_tuned_model not in world.models_at_provider()
     with transaction() as session:
         ours = session.exec(select(JobEvent.provider_event_id).where(JobEvent.job_id == job_id)).all()
     told = world.events_at_provider(theirs.id)

@@ -54,6 +54,9 @@ class World:
     def files_at_provider(self, dataset_id: str) -> list[str]:
         return [file.id for file in self.sandbox.files() if file.filename.startswith(dataset_id)]
 
+    def models_at_provider(self) -> set[str]:
+        return {model.id for model in self.sandbox.openai.models.list()}
+
     def events_at_provider(self, provider_job_id: str) -> list[str]:
         events = self.sandbox.openai.fine_tuning.jobs.list_events(provider_job_id, limit=100)
         return [event.id for event in events]

@@ -16,7 +16,7 @@ from shared.projects.credential_schemas import CredentialCreate
 from shared.projects.models import Credential
 from shared.providers.dialects import Dialect
 from tests.providers.openai_wires import AZURE_APPLICATION
-from tests.worker.deployment_kills import DEPLOYING
+from tests.worker.deployment_kills import DEPLOYING, deploying
 from tests.worker.kill_points import BOUNDARIES, CALL
 from tests.worker.reach_steps import World
 from tests.world import lines, row, step
@@ -70,6 +70,10 @@ class WireWorld(World):
     def files_at_provider(self, dataset_id: str) -> list[str]:
         listed = self.sandbox.http.get(f"{self.base}/files").raise_for_status().json()["data"]
         return [file["id"] for file in listed if file["filename"].startswith(dataset_id)]
+
+    def models_at_provider(self) -> set[str]:
+        listed = self.sandbox.http.get(f"{self.base}/models").raise_for_status().json()["data"]
+        return {model["id"] for model in listed}
 
     def events_at_provider(self, provider_job_id: str) -> list[str]:
         return [event.id for event in get_provider(self.credential()).new_events(provider_job_id, None)]
@@ -138,6 +142,6 @@ WIRES: dict[str, tuple[type[WireWorld], dict[str, tuple[str, ...]]]] = {
         AzureWorld,
         _after_its_login({**JOBS, "pause": CALL, "resume": CALL, "delete model": CALL, **DEPLOYING}),
     ),
-    "nebius": (NebiusWorld, {**JOBS, **DEPLOYING}),
+    "nebius": (NebiusWorld, JOBS | deploying("during the 2nd call", "during the 3rd call")),
     "mantle": (MantleWorld, JOBS),
 }
