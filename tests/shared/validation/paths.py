@@ -9,6 +9,7 @@ from shared.datasets.validation.findings.codes import Severity, severity_of
 from shared.datasets.validation.lines.examine import examine_line
 from shared.datasets.validation.lines.plain import PLAIN_FORMATS, read_plain
 from shared.datasets.validation.lines.rich import RichDecoder
+from shared.datasets.validation.lines.secrets import is_suspicious
 from shared.datasets.validation.rules.counted_message import CountedMessage
 from shared.datasets.validation.rules.limits import rules
 from shared.datasets.validation.scanning.scanner import RangeScanner, ScanOptions
@@ -48,7 +49,7 @@ def _assert_decoders_agree(
     line: bytes, format: str, provider: str, codes: list[str], messages: list[CountedMessage]
 ) -> None:
     """A decoder may refuse any line; one that it takes has no finding besides those that are found without rules."""
-    plain = read_plain([line], line, PLAIN_FORMATS[format])
+    plain = read_plain([line], line, PLAIN_FORMATS[format], is_suspicious(line))
     if plain is not None:
         (decoded,) = plain.examples
         may_have = (
@@ -59,7 +60,7 @@ def _assert_decoders_agree(
         assert set(codes) <= may_have, "lines/plain.py takes this line, so that no rule of one message sees it"
         if messages:
             assert [(each.role, each.content) for each in decoded] == [(each.role, each.content) for each in messages]
-    read = RichDecoder(format, rules().limits(provider)).read([line], line)
+    read = RichDecoder(format, rules().limits(provider)).read([line], line, is_suspicious(line))
     if read is not None:
         counted = Counter(code for code in codes if code not in OF_ROLES)
         assert read.found == counted, "lines/rich.py takes this line, so that no rule of one message sees it"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shared.datasets.validation.lines.examine import examine_line
 from shared.datasets.validation.lines.rich import RichDecoder
+from shared.datasets.validation.lines.secrets import is_suspicious
 from shared.datasets.validation.rules.limits import rules
 from tests.shared.dataset_lines import checked, codes, lines
 from tests.shared.validation.paths import OF_ROLES
@@ -40,7 +41,7 @@ GOOD = [
 def test_common_good_lines_are_read_by_types(good: dict[str, Any]) -> None:
     (line,) = lines(good).splitlines(keepends=True)
     format_ = "chat" if "messages" in good else "preference"
-    read = RichDecoder(format_, OPENAI).read([line], line)
+    read = RichDecoder(format_, OPENAI).read([line], line, is_suspicious(line))
     assert read == ([examine_line(line, format_, "openai").messages], {}, False)
 
 
@@ -114,7 +115,7 @@ def changed(draw: st.DrawFn) -> bytes:
 @settings(max_examples=500, deadline=None, database=None)
 @given(changed(), st.sampled_from(["chat", "preference", "reinforcement", "completion"]))
 def test_what_types_take_has_no_error_and_the_warnings_that_they_count(line: bytes, format_: str) -> None:
-    read = RichDecoder(format_, OPENAI).read([line], line)
+    read = RichDecoder(format_, OPENAI).read([line], line, is_suspicious(line))
     examined = examine_line(line, format_, "openai")
     if read is not None:
         assert read.examples == [examined.messages]

@@ -1,5 +1,7 @@
 """A check stops where a file is so wrong that nothing more is learned; until then its counts are exact."""
 
+from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,12 @@ from shared.datasets.validation.check import check
 from shared.datasets.validation.findings.report import Report
 from shared.datasets.validation.rules.limits import rules
 from shared.datasets.validation.scanning.processes import RANGE_BYTES
+from shared.datasets.validation.scanning.scanner import RangeScanner, ScanOptions
 from tests.shared.dataset_lines import GOOD, chat, checked, lines
 
 MOST = rules().ours.findings_in_wrong_lines
 MOST_IN_A_LINE = rules().ours.line_findings
+WITHOUT_SYSTEM = b'{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hi."}]}\n'
 WRONG = [b"{]\n", b"{}\n", b"[]\n", b'{"messages":[{"role":"user","content":"Hi"}]}\n']
 
 
@@ -26,6 +30,15 @@ def test_counts_are_exact_beyond_the_problems_that_are_listed(wrong: bytes) -> N
     assert [error.line for error in report.errors] == list(range(13, 1013))
     assert "check_stopped" not in report.counts
     assert str(report.sentence()).endswith(f"And {MOST - 4:,} more.")
+
+
+@pytest.mark.parametrize(("line", "listed"), [(WITHOUT_SYSTEM, 100), (b"{}\n", 1000)])
+def test_a_range_keeps_no_place_of_what_earlier_ones_have_enough_of(line: bytes, listed: int) -> None:
+    size, scanner = len(line) * (listed - 1), RangeScanner(ScanOptions(format="chat"))
+    ranges = [scanner.scan(BytesIO(line * 3 * listed), *edges) for edges in pairwise([0, size, 2 * size, 3 * size])]
+    kept = [len(each.errors or each.warnings) for each in ranges]
+    assert kept == [listed - 1, 1, 0]
+    assert [sum(each.counts.values()) for each in ranges] == [listed - 1] * 3
 
 
 def test_after_so_many_errors_the_lines_are_only_counted() -> None:

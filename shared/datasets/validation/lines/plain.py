@@ -105,14 +105,17 @@ class PlainRead(NamedTuple):
     codes: list[str]
 
 
-def read_plain(lines: Sequence[bytes], data: bytes, format: PlainFormat) -> PlainRead | None:
-    """Lines that are plain and valid, `data` being all of them; None if one may have a finding of another kind."""
+def read_plain(lines: Sequence[bytes], data: bytes, format: PlainFormat, suspicious: bool) -> PlainRead | None:
+    """Lines that are plain and valid, `data` being all of them; None if one may have a finding of another kind.
+
+    `suspicious` is what `is_suspicious` says of the data.
+    """
     try:
         decoded = list(map(format.decode, lines))
         examples = list(map(format.messages, decoded))
     except (ValueError, RecursionError):
         return None
-    if _is_clean(data, examples, format):
+    if not suspicious and _has_each_key_once(data, examples, format):
         return PlainRead(examples, [])
     encoded = encoded_once(decoded, data)
     if encoded is None:
@@ -137,5 +140,10 @@ def read_plain_among(lines: Sequence[bytes], format: PlainFormat) -> dict[int, l
 
 
 def _is_clean(data: bytes, examples: Collection[list[PlainMessage]], format: PlainFormat) -> bool:
-    """Whether no finding can be in these plain lines. A decoder keeps one of two equal keys silently."""
-    return sum(map(data.count, format.keys)) == sum(map(len, examples)) and not is_suspicious(data)
+    """Whether no finding can be in these plain lines."""
+    return _has_each_key_once(data, examples, format) and not is_suspicious(data)
+
+
+def _has_each_key_once(data: bytes, examples: Collection[list[PlainMessage]], format: PlainFormat) -> bool:
+    """Whether no key is repeated in an object: a decoder keeps one of two equal keys silently."""
+    return sum(map(data.count, format.keys)) == sum(map(len, examples))

@@ -28,7 +28,6 @@ from shared.datasets.validation.lines.rich_types import (
     Pair,
     Preference,
 )
-from shared.datasets.validation.lines.secrets import is_suspicious
 from shared.datasets.validation.lines.texts import MAX_COUNTED, codes_of_texts, escapes_letters
 from shared.datasets.validation.reading.hidden import encoded_once, has_long_number, some_may_be_deep
 from shared.datasets.validation.reading.strict_json import read_strictly
@@ -71,10 +70,17 @@ _FORMATS = {
     PREFERENCE: _Format(Preference, OpenPreference, b'{"input":{"tools":%b}}'),
     COMPLETION: _Format(Pair, OpenPair),
 }
+
+
+def _rust(pattern: str) -> Callable[[bytes], bool]:
+    """Whether UTF-8 contains the pattern. One that begins with a quote, as every key does, takes several times as
+    long."""
+    return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex")).isinstance_python
+
+
 # In what the types encode, all else is a text, or the tools, which are read strictly.
-_has_values_of_any_kind = SchemaValidator(
-    core_schema.str_schema(pattern=r'"(?:audio|custom|file|input_audio|weight)":', regex_engine="rust-regex")
-).isinstance_python
+_may_have_values_of_any_kind = _rust(r'(?:audio|custom|file|weight)":')
+_may_have_images = _rust(r'image_url"')
 MAX_CACHED_TOOLS, MAX_CACHED_TOOLS_BYTES = 1_000, 10_000  # 10 MB at most, in each process
 _NO_TOOLS = Declared(frozenset(), "", [])
 _decode_any, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
@@ -101,34 +107,35 @@ class RichDecoder:
         self,
         lines: Sequence[bytes],
         data: bytes,
+        suspicious: bool,
         only_counts: Callable[[Collection[str]], bool] = lambda _: True,
     ) -> Read | None:
         """The messages and warnings of lines; None if one of them may have a finding that is not counted.
 
-        `only_counts` says whether it is enough to count the warnings of these codes.
+        `suspicious` is what `is_suspicious` says of the data. `only_counts` says whether it is enough to count the
+        warnings of these codes.
         """
         self._only_counts, self._enough = only_counts, set()
         try:
-            return self._read(lines, data)
+            return self._read(lines, data, suspicious)
         except (ValueError, RecursionError, NeedsRules):
             return None
 
-    def _read(self, lines: Sequence[bytes], data: bytes) -> Read | None:
+    def _read(self, lines: Sequence[bytes], data: bytes, suspicious: bool) -> Read | None:
         codes: Iterable[list[str]] = repeat([])
         encoded: bytes | None = None
         with suppress(msgspec.ValidationError):
             values = examples = list(map(self.decode, lines))
             encoded = encoded_once(examples, data)
         self._may_lack_keys = encoded is None
-        may_nest = encoded is None or _has_values_of_any_kind(encoded)
+        may_nest = encoded is None or _may_have_values_of_any_kind(encoded)
         if may_nest and (has_long_number(data) or some_may_be_deep(lines)):
             return None
         if encoded is None:
             examples, values, encoded, codes = read_with_more_keys(lines, data, self._format, self._decode_known)
         found: list[str] = []
-        is_odd = is_suspicious(data)
-        self._may_have_images = b'"image_url"' in data or is_odd  # then the key may have escapes
-        if is_odd:
+        self._may_have_images = suspicious or _may_have_images(data)  # then the key may have escapes
+        if suspicious:
             if escapes_letters(encoded):
                 values = list(map(_decode_any, lines))
                 encoded = _encode(values)

@@ -34,15 +34,16 @@ def _rust(pattern: str) -> Callable[[bytes], bool]:
     ).isinstance_python
 
 
-# Without a look at what is before the key, the search is for its first letters only, at 5 GB/s.
-_is_maybe_suspicious = _rust(rf"{_ANY_KEY}|{_PRIVATE_KEY}|\\u00[0-7]")
+# Whether a block of UTF-8 may be suspicious, or may have half a surrogate pair. Without a look at what is before the
+# key, the search is for its first letters only, at 5 GB/s.
+may_be_odd = _rust(rf"{_ANY_KEY}|{_PRIVATE_KEY}|\\u(?:00[0-7]|[dD])")
 _is_suspicious = _rust(rf"{_IN_A_LINE}|\\u00[0-7]")
 
 
 def is_suspicious(block: bytes) -> bool:
     """Whether a block of UTF-8 contains a secret, or an escape of ASCII that may hide a character of a key or a control
     character."""
-    return _is_maybe_suspicious(block) and _is_suspicious(block)
+    return may_be_odd(block) and _is_suspicious(block)
 
 
 # Whether JSON that escapes no letter may contain a secret.

@@ -31,7 +31,8 @@ def codes_of_texts(encoded: bytes) -> list[str]:
     written = encoded.replace(b"\\\\", b"//").replace(b'\\"', b"''")
     codes = ["nul_character"] * len(_TEXT_WITH_NUL.findall(written)) if has_nul else []
     if has_secret:
-        words = _words_of_keys(_ESCAPES.sub(b"\n", written))
+        texts = b'"'.join([text for text in written.split(b'"') if may_have_secret(text)])
+        words = _words_of_keys(_ESCAPES.sub(b"\n", texts))
         found = SECRET.findall(words.decode())
         codes += ["secret" for _ in filter(is_secret, found)]
     return codes

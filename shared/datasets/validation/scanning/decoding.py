@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.datasets.validation.lines.plain import PLAIN_FORMATS, PlainMessage, read_plain, read_plain_among
 from shared.datasets.validation.lines.rich import RichDecoder
-from shared.datasets.validation.lines.secrets import is_suspicious
+from shared.datasets.validation.lines.secrets import is_suspicious, may_be_odd
 from shared.datasets.validation.lines.shared_prefix import SharedPrefix, shared_prefix_of
 from shared.datasets.validation.lines.texts import MAX_COUNTED
 from shared.datasets.validation.reading.escapes import texts_with_halves, with_whole_pairs
@@ -31,6 +31,7 @@ class LineDecoder:
         self._has_prefix = format in (CHAT, REINFORCEMENT)
         self._prefix: SharedPrefix | None = None
         self._result, self._noted = RangeResult(), Noted(RangeResult())
+        self._is_suspicious = False  # the lines that are decoded now, or a message that was removed from them
 
     def begin(self, result: RangeResult, noted: Noted) -> None:
         """Decode the lines of another range from now on."""
@@ -55,7 +56,9 @@ class LineDecoder:
 
         Lines that are `mixed` are not decoded either.
         """
-        whole = with_whole_pairs(data)
+        is_odd = may_be_odd(data)
+        whole = with_whole_pairs(data) if is_odd else data
+        self._is_suspicious = is_odd and is_suspicious(whole)
         if whole is data:
             return self._read_plain(lines, data) or (None if mixed(lines) else self._read_rich(lines, data, []))
         halves = ["lone_surrogate"] * texts_with_halves(data)
@@ -103,7 +106,7 @@ class LineDecoder:
         return examples
 
     def _read_whole(self, lines: list[bytes], data: bytes, halves: list[str]) -> list[list[PlainMessage]] | None:
-        read = read_plain(lines, data, self._plain)
+        read = read_plain(lines, data, self._plain, self._is_suspicious)
         if read is None or not self._count(Counter(read.codes), lines, halves):
             return None
         if self._has_prefix and not (self._prefix or read.codes or halves):
@@ -112,7 +115,7 @@ class LineDecoder:
 
     def _read_rich(self, lines: list[bytes], data: bytes, halves: list[str]) -> Sequence[Example] | None:
         """Lines without errors whose warnings need only be counted, because enough of their codes are kept."""
-        read = self._rich.read(lines, data, self._noted.only_counts)
+        read = self._rich.read(lines, data, self._is_suspicious, self._noted.only_counts)
         if read is None or not self._count(read.found, lines, halves):
             return None
         if read.images:

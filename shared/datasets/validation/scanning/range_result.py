@@ -1,6 +1,7 @@
 """The result of checking one range of a file, or several merged ones, in bounded memory."""
 
 from array import array
+from collections import Counter
 from hashlib import blake2b
 
 import msgspec
@@ -12,6 +13,13 @@ from shared.datasets.validation.rules.limits import rules
 from shared.datasets.validation.statistics.builder import StatisticsBuilder
 
 
+class FoundBefore(msgspec.Struct, frozen=True):
+    """How many errors, and how many warnings of each code, are known to be before a range."""
+
+    errors: int = 0
+    warnings: dict[str, int] = {}
+
+
 class RangeResult(msgspec.Struct):
     """Problems have line numbers that count from the start of the range.
 
@@ -20,6 +28,7 @@ class RangeResult(msgspec.Struct):
     `in_wrong_lines` counts what was found in lines with an error: if it is much, further lines are not examined.
     `unexamined` of the `lines`, the last ones, are those that are only counted.
     `answer` is the digest of the only answer so far, unless `answers_differ`.
+    A code of which `found_before` has enough needs no place in this range: then the quick paths take its lines.
     """
 
     lines: int = 0
@@ -34,12 +43,24 @@ class RangeResult(msgspec.Struct):
     block_starts: list[tuple[int, int]] = []
     answer: bytes | None = None
     answers_differ: bool = False
+    found_before: FoundBefore = FoundBefore()
 
     def remaining(self, code: str) -> int:
         """How many more problems of this code are kept; beyond that they are only counted."""
         if severity_of(code) is Severity.ERROR:
-            return max(0, MAX_PROBLEMS - len(self.errors))
-        return max(0, MAX_WARNINGS_PER_CODE - self.counts.get(code, 0))
+            return max(0, MAX_PROBLEMS - self.found_before.errors - len(self.errors))
+        before = self.found_before.warnings.get(code, 0)
+        return max(0, MAX_WARNINGS_PER_CODE - before - self.counts.get(code, 0))
+
+    def found_until_end(self) -> FoundBefore:
+        """What was found before the end of this range, for the one behind it."""
+        errors, warnings = self.found_before.errors, Counter(self.found_before.warnings)
+        for code, times in self.counts.items():
+            if severity_of(code) is Severity.ERROR:
+                errors += times
+            else:
+                warnings[code] += times
+        return FoundBefore(errors, warnings)
 
     def add_problem(self, problem: Problem) -> None:
         if self.remaining(problem.code):

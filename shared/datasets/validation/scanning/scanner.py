@@ -2,8 +2,8 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import compress, islice, repeat
 from typing import BinaryIO
 
 import msgspec
@@ -39,10 +39,11 @@ class ScanOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RangeScanner:
-    """Checks one range after another with the same options, and keeps its caches between them."""
+    """Checks one range after another, in the order of the file, with the same options and caches."""
 
     def __init__(self, options: ScanOptions) -> None:
         self.result = RangeResult()
+        self._found_before = self.result.found_before
         self._options = options
         self._format = options.format or CHAT
         self._tokens = ExampleTokens(quickest_counter(options.encoding), self._format) if options.encoding else None
@@ -54,7 +55,7 @@ class RangeScanner:
 
     def scan(self, file: BinaryIO, start: int, end: int, only_count: bool = False) -> RangeResult:
         """Check all lines that begin at or after the byte `start` and before `end`, or `only_count` them."""
-        self.result = RangeResult()
+        self.result = RangeResult(found_before=self._found_before)
         self._noted = Noted(self.result)
         self._decoder.begin(self.result, self._noted)
         for block in blocks(file, start, end, rules().ours.line_bytes):
@@ -65,6 +66,7 @@ class RangeScanner:
             else:
                 with paused_collector():
                     self._scan_block(Lines(block, self.result.lines))
+        self._found_before = self.result.found_until_end()
         return self.result
 
     def _scan_block(self, lines: Lines) -> None:
@@ -127,8 +129,8 @@ class RangeScanner:
             self.result.statistics.add_shape(name, len(shape), times)
             has_findings = has_findings or bool(findings)
         if has_findings:
-            pairs = zip(indexes, shapes, strict=True)
-            self._note_shapes([(index, shape) for index, shape in pairs if index not in examined])
+            is_new: Iterable[bool] = [index not in examined for index in indexes] if examined else repeat(True)
+            self._note_shapes(list(compress(indexes, is_new)), list(compress(shapes, is_new)))
         if not self.result.answers_differ:
             answers = [example[self._answer] for example in examples]
             self.result.add_answers({message.content + message.calls for message in answers})
@@ -148,12 +150,12 @@ class RangeScanner:
                 self._shapes[shape] = known
         return known
 
-    def _note_shapes(self, pairs: list[tuple[int, Shape]]) -> None:
-        for shape, times in Counter(shape for _, shape in pairs).items():
+    def _note_shapes(self, indexes: list[int], shapes: list[Shape]) -> None:
+        for shape, times in Counter(shapes).items():
             for finding in self._shape(shape)[1]:
                 kept = times if self.result.remaining(finding.code) else 0
-                indexes = (index for index, found in pairs if found == shape)
-                self._noted.add_each([*islice(indexes, kept)], finding, times)
+                of_shape = compress(indexes, map(shape.__eq__, shapes))
+                self._noted.add_each(list(islice(of_shape, kept)), finding, times)
                 if severity_of(finding.code) is Severity.ERROR:
                     self.result.in_wrong_lines += times
 
