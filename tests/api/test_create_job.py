@@ -66,7 +66,6 @@ def test_a_new_job_is_described_as_openai_does(alice: Person) -> None:
         "estimated_cost": None,
         "cost": None,
         "approval": None,
-        "deploy_on_success": None,
         "priority": "normal",
         "provider_options": None,
         "queue_position": None,
@@ -74,7 +73,7 @@ def test_a_new_job_is_described_as_openai_does(alice: Person) -> None:
         "request": None,
         "request_error": None,
         "api_key_id": row(Job, job.id).api_key_id,
-        **dict.fromkeys(("sent_at", "started_at", "best_valid_loss")),
+        **dict.fromkeys(("sent_at", "started_at", "best_valid_loss", "deploy_on_success")),
     }
 
 

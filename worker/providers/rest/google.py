@@ -11,8 +11,8 @@ from worker.providers.rest.pages import Page, pages
 
 PAGE_SIZE = 200
 EXISTS, EXHAUSTED = "already_exists", "resource_exhausted"
-# Of gRPC, in the order of their numbers.
-_CODES = (
+# In the order of their numbers.
+_GRPC_CODES = (
     *("ok", "cancelled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", EXISTS, "permission_denied"),
     *(EXHAUSTED, "failed_precondition", "aborted", "out_of_range", "unimplemented", "internal", "unavailable"),
     *("data_loss", "unauthenticated"),
@@ -22,9 +22,9 @@ _CODES = (
 def code_name(code: object) -> str | None:
     """A code, which is a number or a name, as a word; None for OK, and for none."""
     if isinstance(code, int) and not isinstance(code, bool):
-        code = _CODES[code] if 0 <= code < len(_CODES) else None
+        code = _GRPC_CODES[code] if 0 <= code < len(_GRPC_CODES) else None
     name = sanitize.some_text(code)
-    name = name.lower() if name and name.lower() in _CODES else name
+    name = name.lower() if name and name.lower() in _GRPC_CODES else name
     return None if name == "ok" else name
 
 
