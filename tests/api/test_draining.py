@@ -20,6 +20,7 @@ from tests.api.test_webhook_events import following
 from tests.worker.support import write_event
 from tests.world import Person, variables_of_this_test
 
+pytestmark = pytest.mark.timeout(400)  # more than PATIENCE, several times
 PATIENCE = 100
 FOR_EVER = "100000"  # seconds; a test that waits for them fails
 ENDED_WELL = (0, -signal.SIGTERM)  # uvicorn raises the signal again, after all else
