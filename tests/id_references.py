@@ -57,6 +57,7 @@ NO_IDS = {
     "created_at[gte]",
     "created_at[lt]",
     "created_at[lte]",
+    "deploy_on_success",
     "enabled",
     "event_type",
     "event_types",

@@ -90,7 +90,7 @@ def test_the_key_is_checked_before_the_query(alice: Person, path: str, key: str)
 
 JOB = {"model": "gpt-4o-mini", "training_file": "file-x"}
 BODIES: list[tuple[dict[str, Any], str | None, list[str]]] = [
-    ({**JOB, "colour": 3}, "colour", ["`colour`. Known here: from_job, "]),
+    ({**JOB, "colour": 3}, "colour", ["`colour`. Known here: deploy_on_success, from_job, "]),
     ({**JOB, "nEpochs": 3}, "nEpochs", ["did you mean `hyperparameters.n_epochs`?"]),
     ({**JOB, "beta": 0.1}, "beta", ["did you mean `method.dpo.hyperparameters.beta`?"]),
     ({"model": "gpt-4o-mini", "trainingFile": "file-x"}, "trainingFile", ["did you mean `training_file`?"]),
