@@ -100,8 +100,14 @@ def database(postgres_url: str) -> Iterator[str]:
 
 
 def environment(folder: Path, database_url: str, redis_url: str, sandbox_port: int) -> dict[str, str]:
-    ours = {
-        "PYTHONPATH": str(commands.ROOT),
+    ours = {"PYTHONPATH": str(commands.ROOT), **required(folder, database_url, redis_url, sandbox_port)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TUNERY_", "OPENAI_"))}
+    return inherited | ours | FAST_SETTINGS
+
+
+def required(folder: Path, database_url: str, redis_url: str, sandbox_port: int) -> dict[str, str]:
+    """What an installation with the sandbox as its provider needs at least."""
+    return {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "TUNERY_SECRET_KEYS": json.dumps([Fernet.generate_key().decode()]),
@@ -111,8 +117,6 @@ def environment(folder: Path, database_url: str, redis_url: str, sandbox_port: i
         "TUNERY_DANGEROUS_ALLOW_PRIVATE_URLS": '["127.0.0.0/8"]',
         "SANDBOX_API_KEY": KEY,
     }
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TUNERY_", "OPENAI_"))}
-    return inherited | ours | FAST_SETTINGS
 
 
 @contextmanager
