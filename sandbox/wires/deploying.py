@@ -4,20 +4,17 @@ from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel
-from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox import deployments
 from sandbox.records import Deployment
+from sandbox.routes import deployed_chats
 from sandbox.state import SandboxDep
 from wire_server.answers import answer, deleted
-from wire_server.chat import ChatRequest
 from wire_server.records import new_id
-from wire_server.routes import chat, files, jobs, models, uploads
-from wire_server.routes.bounded import BoundedRoute
+from wire_server.routes import files, jobs, models, uploads
 
 router = APIRouter(prefix="/v1/deployments")
-chat_router = APIRouter(prefix="/v1/chat/completions", route_class=BoundedRoute)
 
 
 class DeploymentCreate(BaseModel):
@@ -49,12 +46,6 @@ async def delete_deployment(id: str, state: SandboxDep) -> Response:
     return deleted("deployment", id)
 
 
-@chat_router.post("")
-async def create_chat_completion(request: ChatRequest, state: SandboxDep, connection: Request) -> Response:
-    request.model = deployments.model_of(state, request.model)
-    return await chat.create_chat_completion(request, state, connection)
-
-
 def _shown(each: Deployment) -> dict[str, Any]:
     return {
         "id": each.id,
@@ -67,4 +58,4 @@ def _shown(each: Deployment) -> dict[str, Any]:
     }
 
 
-ROUTERS = (files.router, uploads.router, jobs.router, models.router, chat_router, router)
+ROUTERS = (files.router, uploads.router, jobs.router, models.router, deployed_chats.router, router)

@@ -1,27 +1,22 @@
-"""`/v0/models`: adapters that are deployed, and chats with them."""
+"""`/v0/models`: adapters that are deployed."""
 
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel
-from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox import deployments
 from sandbox.records import Deployment
 from sandbox.wires.nebius.engine import SERVED_AS, NebiusDep, NebiusSandbox
 from wire_server.answers import answer, deleted
-from wire_server.chat import ChatRequest
 from wire_server.errors import ApiError
 from wire_server.records import new_id
-from wire_server.routes import chat
-from wire_server.routes.bounded import BoundedRoute
 
 _WORDS = {"starting": "validating", "ready": "active", "failed": "error", "stopped": "error"}
 _LOOKS_WITHOUT_STATUS = 1
 
 router = APIRouter(prefix="/v0/models")
-chats = APIRouter(prefix="/v1/chat/completions", route_class=BoundedRoute)
 
 
 class NewModel(BaseModel):
@@ -72,12 +67,6 @@ async def retrieve_model(name: str, state: NebiusDep) -> Response:
 async def delete_model(name: str, state: NebiusDep) -> Response:
     del state.deployments[deployments.find(state, name).id]
     return deleted("model", name)
-
-
-@chats.post("")
-async def create_chat_completion(request: ChatRequest, state: NebiusDep, connection: Request) -> Response:
-    request.model = deployments.model_of(state, request.model)
-    return await chat.create_chat_completion(request, state, connection)
 
 
 def _shown(each: Deployment) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from sandbox.routes import deployed_chats
 from sandbox.runs import Run
 from sandbox.wires.nebius import deployed, shown
 from sandbox.wires.nebius.engine import TRAINED, NebiusDep, NebiusSandbox
@@ -92,4 +93,4 @@ async def list_models(state: NebiusDep) -> Response:
     return list_answer_with_ends(list(state.bases().values()), has_more=False)
 
 
-ROUTERS = (files.router, jobs, models, deployed.chats, deployed.router, switches)
+ROUTERS = (files.router, jobs, models, deployed_chats.router, deployed.router, switches)

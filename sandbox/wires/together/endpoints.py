@@ -1,10 +1,9 @@
-"""`/v1/endpoints`: dedicated endpoints, on which tuned models answer chats; `/v1/hardware`; chats."""
+"""`/v1/endpoints`: dedicated endpoints, on which tuned models answer chats; `/v1/hardware`."""
 
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox import deployments
@@ -12,18 +11,14 @@ from sandbox.records import Deployment
 from sandbox.wires.together.shapes import iso
 from sandbox.wires.together.state import TogetherDep
 from wire_server.answers import answer
-from wire_server.chat import ChatRequest
 from wire_server.errors import ApiError
 from wire_server.records import new_id
-from wire_server.routes import chat
-from wire_server.routes.bounded import BoundedRoute
 
 WORDS = {"starting": "PENDING", "ready": "STARTED", "stopped": "STOPPED", "failed": "ERROR"}
 HARDWARE = {"1x_nvidia_h100_80gb_sxm": 5.6, "1x_nvidia_a100_80gb_sxm": 4.3, "1x_nvidia_l40s_48gb": 2.4}
 TAKEN = "1x_nvidia_l40s_48gb"
 
 router = APIRouter(prefix="/v1")
-chats = APIRouter(prefix="/v1/chat/completions", route_class=BoundedRoute)
 
 
 class Autoscaling(BaseModel):
@@ -82,12 +77,6 @@ async def list_hardware() -> Response:
         for name, cents in HARDWARE.items()
     ]
     return answer({"object": "list", "data": data})
-
-
-@chats.post("")
-async def create_chat_completion(request: ChatRequest, state: TogetherDep, connection: Request) -> Response:
-    request.model = deployments.model_of(state, request.model)
-    return await chat.create_chat_completion(request, state, connection)
 
 
 def _shown(each: Deployment) -> dict[str, Any]:
