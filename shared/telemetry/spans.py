@@ -6,7 +6,7 @@ ids, routes, statuses and types of errors; never a text that somebody has given,
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from starlette.types import Scope
@@ -48,24 +48,14 @@ def stop() -> None:
         _exporter = None
 
 
-@contextmanager
-def request(scope: Scope) -> Iterator[None]:
+def request(scope: Scope) -> AbstractContextManager[None]:
     """The span of a request; it goes on with the trace of the caller that sends `traceparent`."""
-    if _exporter is None:
-        yield
-    else:
-        with _exporter.request(scope):
-            yield
+    return nullcontext() if _exporter is None else _exporter.request(scope)
 
 
-@contextmanager
-def step(table: str) -> Iterator[None]:
+def step(table: str) -> AbstractContextManager[None]:
     """Around a row's step, whose span begins with `claimed`."""
-    if _exporter is None:
-        yield
-    else:
-        with _exporter.step(table):
-            yield
+    return nullcontext() if _exporter is None else _exporter.step(table)
 
 
 def claimed(row: object) -> None:
@@ -84,11 +74,8 @@ def compare(row: object) -> None:
 def call(name: str) -> Iterator[dict[str, Value]]:
     """The span of a call that goes out. It gets the attributes that are in the dictionary when it ends."""
     attributes: dict[str, Value] = {}
-    if _exporter is None:
+    with nullcontext() if _exporter is None else _exporter.call(name, attributes):
         yield attributes
-    else:
-        with _exporter.call(name, attributes):
-            yield attributes
 
 
 def describe(attributes: Mapping[str, Value], *, name: str | None = None, error: str | None = None) -> None:
