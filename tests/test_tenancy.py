@@ -8,23 +8,16 @@ from http import HTTPMethod
 import pytest
 
 from api.main import create_app
-from tests.api.module_person import module_person
+from tests.api.module_person import alice, module_person
 from tests.api.operations import PREFIX, operations
 from tests.api.test_webhook_endpoints import create
 from tests.api.wire import send
 from tests.id_references import BY_PATH, IdReference, difference, id_references, never_existed
 from tests.owned_ids import Ids, create_upload, ids_of_everything
 from tests.servers import Receiver
-from tests.world import Person, Sandbox, empty_tables, work
+from tests.world import Person, Sandbox, work
 
-
-@pytest.fixture(scope="module")
-def alice(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
-    """One Alice for all tests: none of them may change anything of hers."""
-    sandbox_server.reset()
-    with module_person(server, "alice's team") as alice:
-        yield alice
-    empty_tables()
+__all__ = ["alice"]
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from shared.database import transaction
 from shared.projects import service as projects
-from tests.world import Person
+from tests.world import Person, Sandbox, empty_tables
 
 
 @contextmanager
@@ -17,3 +19,12 @@ def module_person(server: str, project: str) -> Iterator[Person]:
     person = Person(server, secret, made.id)
     yield person
     person.close()
+
+
+@pytest.fixture(scope="module")
+def alice(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
+    """One Alice for all tests of a module, of which none changes what others read. Import it to have it."""
+    sandbox_server.reset()
+    with module_person(server, "alice's team") as alice:
+        yield alice
+    empty_tables()

@@ -8,22 +8,17 @@ import pytest
 from openai import OpenAI
 
 from api.main import create_app
-from tests.api.module_person import module_person
+from tests.api.module_person import alice
 from tests.api.wire import Answer, send
 from tests.servers import serving
 from tests.worker.support import settings
-from tests.world import Person, empty_tables
+from tests.world import Person
+
+__all__ = ["alice"]
 
 PAGE = "https://app.example.com"
 OTHER = "https://evil.example.com"
 PREFLIGHT = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,x-stainless-os"}
-
-
-@pytest.fixture(scope="module")
-def alice(server: str) -> Iterator[Person]:
-    with module_person(server, "alice's team") as alice:
-        yield alice
-    empty_tables()
 
 
 @contextmanager

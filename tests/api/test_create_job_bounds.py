@@ -1,23 +1,16 @@
 """POST /v1/fine_tuning/jobs: every parameter beyond its bounds is refused by its name, and makes no job."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from openai import BadRequestError
 
-from tests.api.module_person import module_person
-from tests.world import Person, empty_tables
+from tests.api.module_person import alice
+from tests.world import Person
+
+__all__ = ["alice"]
 
 GRADER = {"type": "string_check", "name": "n", "input": "i", "reference": "r", "operation": "eq"}
-
-
-@pytest.fixture(scope="module")
-def alice(server: str) -> Iterator[Person]:
-    """One for all: no job of hers is ever made here."""
-    with module_person(server, "alice's team") as alice:
-        yield alice
-    empty_tables()
 
 
 @pytest.fixture(scope="module")

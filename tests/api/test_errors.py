@@ -1,7 +1,6 @@
 """Errors that every operation has in common: OpenAI's envelope, a request id and the right status."""
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -12,17 +11,11 @@ from shared.db.times import utc_now
 from shared.errors import Invalid
 from shared.projects import service as projects
 from shared.projects.models import ApiKey
-from tests.api.module_person import module_person
+from tests.api.module_person import alice
 from tests.api.wire import MULTIPART, send
-from tests.world import Person, empty_tables
+from tests.world import Person
 
-
-@pytest.fixture(scope="module")
-def alice(server: str) -> Iterator[Person]:
-    """One Alice for all tests: none of them changes anything."""
-    with module_person(server, "alice's team") as alice:
-        yield alice
-    empty_tables()
+__all__ = ["alice"]
 
 
 OPERATIONS = [

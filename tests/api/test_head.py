@@ -1,29 +1,24 @@
 """HEAD: wherever GET is answered, with its status and headers, without a body, and without waiting for a stream."""
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import pytest
 
 from shared.database import transaction
 from shared.projects import service as projects
-from tests.api.module_person import module_person
+from tests.api.module_person import alice
 from tests.api.operations import Operation, operations
 from tests.api.test_health import ask
 from tests.api.test_webhook_endpoints import create
 from tests.api.wire import TIMEOUT, send
 from tests.owned_ids import create_upload
-from tests.world import Person, empty_tables, lines
+from tests.world import Person, lines
+
+__all__ = ["alice"]
 
 STREAM = {"accept": "text/event-stream"}
-
-
-@pytest.fixture(scope="module")
-def alice(server: str) -> Iterator[Person]:
-    with module_person(server, "alice's team") as alice:
-        yield alice
-    empty_tables()
 
 
 @pytest.fixture(scope="module")

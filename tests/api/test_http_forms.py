@@ -5,16 +5,11 @@ from collections.abc import Iterator
 import pytest
 from openai import AzureOpenAI, NotFoundError, OpenAI
 
-from tests.api.module_person import module_person
+from tests.api.module_person import alice
 from tests.api.wire import send
-from tests.world import Person, empty_tables, lines
+from tests.world import Person, lines
 
-
-@pytest.fixture(scope="module")
-def alice(server: str) -> Iterator[Person]:
-    with module_person(server, "alice's team") as alice:
-        yield alice
-    empty_tables()
+__all__ = ["alice"]
 
 
 def at_root(person: Person) -> Person:

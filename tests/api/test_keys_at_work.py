@@ -1,6 +1,6 @@
 """Authentication by API key: checksum, scopes, headers and the record of its last use."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
 import pytest
 from openai import APIStatusError, OpenAI
@@ -14,24 +14,18 @@ from shared.projects import service as projects
 from shared.projects.models import ApiKey, Project
 from shared.projects.scopes import ADMIN_SCOPES, PROJECT_SCOPES
 from shared.projects.secret_format import sha256
-from tests.api.module_person import module_person
+from tests.api.module_person import alice, module_person
 from tests.api.wire import Answer, facts, send
 from tests.test_tenancy import ADMINISTRATION
 from tests.worker.support import change
-from tests.world import Person, empty_tables, row
+from tests.world import Person, row
+
+__all__ = ["alice"]
 
 OPEN = {"/livez", "/readyz", "/openapi.json", "/docs", "/"}
 OPEN_PAGES = {"/dashboard/sign-in", "/dashboard/enter", "/dashboard/sign-out", "/dashboard/static/{name:path}"}
 OF_ANY_KEY = {"/dashboard/sign-in-links"}
 SIGNED = {"/v1/provider_webhooks/{credential_id}"}  # nobody's key: what comes in is judged by its signature
-
-
-@pytest.fixture(scope="module")
-def alice(server: str) -> Iterator[Person]:
-    """One Alice for all tests, each of which creates its own keys."""
-    with module_person(server, "alice's team") as alice:
-        yield alice
-    empty_tables()
 
 
 def key_of(person: Person, scopes: Collection[str] = ()) -> tuple[ApiKey, str]:

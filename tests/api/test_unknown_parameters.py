@@ -1,6 +1,5 @@
 """Query parameters, JSON keys and form fields that a route does not have are refused, each by its name."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,21 +7,15 @@ from openai import BadRequestError
 
 from shared.database import transaction
 from shared.projects import service as projects
-from tests.api.module_person import module_person
+from tests.api.module_person import alice
 from tests.api.operations import operations
 from tests.api.test_health import ask
 from tests.api.wire import MULTIPART, form, part, send
-from tests.world import Person, empty_tables
+from tests.world import Person
+
+__all__ = ["alice"]
 
 SIGNED = "/provider_webhooks/"  # a provider may add what it likes to its own address
-
-
-@pytest.fixture(scope="module")
-def alice(server: str) -> Iterator[Person]:
-    """One Alice for all tests: none of them changes anything."""
-    with module_person(server, "alice's team") as alice:
-        yield alice
-    empty_tables()
 
 
 def test_every_operation_refuses_a_query_parameter_that_it_does_not_have(

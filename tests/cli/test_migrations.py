@@ -4,7 +4,10 @@ import ast
 import os
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -37,43 +40,49 @@ def test_a_migration_that_is_tried_again_finds_nothing_half_done(path: Path) -> 
     assert all("autocommit_block" not in each for each in statements[1:])
 
 
+def upgraded(database: str, revision: str) -> dict[str, str]:
+    """Brings the database to this revision; the variables of a process that works on it."""
+    environ = os.environ | variables_of_this_test() | {"DATABASE_URL": database}
+    subprocess.run([PYTHON, "-m", "alembic", "upgrade", revision], env=environ, cwd=ROOT, check=True)
+    return environ
+
+
+@contextmanager
+def migrating(environ: dict[str, str], server: psycopg.Connection[Any]) -> Iterator[None]:
+    """The block begins while the migration waits for a table, as `server` sees; after it the migration succeeds."""
+    migrate = subprocess.Popen([PYTHON, "-m", "cli", "migrate"], env=environ, cwd=ROOT, stderr=subprocess.PIPE)
+    while server.execute("select from pg_locks where not granted and locktype = 'relation'").fetchone() is None:
+        assert migrate.poll() is None
+        time.sleep(0.02)
+    yield
+    _, said = migrate.communicate(timeout=100)
+    assert migrate.returncode == 0, said.decode()
+
+
 def test_a_migration_that_loses_a_deadlock_with_a_server_is_tried_again(clean: str, empty_database: str) -> None:
     """The migration after 4ee2aa2f028e locks stored_answers, then job_queues; the server reads them the other way."""
-    environ = os.environ | variables_of_this_test() | {"DATABASE_URL": empty_database}
-    subprocess.run([PYTHON, "-m", "alembic", "upgrade", "4ee2aa2f028e"], env=environ, cwd=ROOT, check=True)
+    environ = upgraded(empty_database, "4ee2aa2f028e")
     with psycopg.connect(empty_database) as server:
         server.execute("set deadlock_timeout = '1h'")  # the other one finds the deadlock, and loses
         server.execute("select from job_queues")
-        migrate = subprocess.Popen([PYTHON, "-m", "cli", "migrate"], env=environ, cwd=ROOT, stderr=subprocess.PIPE)
-        while server.execute("select from pg_locks where not granted").fetchone() is None:
-            assert migrate.poll() is None
-            time.sleep(0.02)
-        server.execute("select from stored_answers")  # Waits until the migration is undone.
-        server.rollback()
-        _, said = migrate.communicate(timeout=100)
-    assert migrate.returncode == 0, said.decode()
+        with migrating(environ, server):
+            server.execute("select from stored_answers")  # Waits until the migration is undone.
+            server.rollback()
 
 
 def test_requests_go_on_while_a_migration_waits_for_a_long_transaction(clean: str, empty_database: str) -> None:
     """The migration after 2f6d0c94b1e8 locks tuned_models, which a backup reads."""
-    environ = os.environ | variables_of_this_test() | {"DATABASE_URL": empty_database}
-    subprocess.run([PYTHON, "-m", "alembic", "upgrade", "2f6d0c94b1e8"], env=environ, cwd=ROOT, check=True)
+    environ = upgraded(empty_database, "2f6d0c94b1e8")
     with psycopg.connect(empty_database) as backup, psycopg.connect(empty_database, autocommit=True) as server:
         backup.execute("lock table tuned_models in access share mode")
-        migrate = subprocess.Popen([PYTHON, "-m", "cli", "migrate"], env=environ, cwd=ROOT, stderr=subprocess.PIPE)
-        while server.execute("select from pg_locks where not granted and locktype = 'relation'").fetchone() is None:
-            assert migrate.poll() is None
-            time.sleep(0.02)
-        server.execute("set statement_timeout = '100s'")
-        server.execute("select from tuned_models")  # Without a limit it would wait for the backup's end.
-        backup.rollback()
-        _, said = migrate.communicate(timeout=100)
-    assert migrate.returncode == 0, said.decode()
+        with migrating(environ, server):
+            server.execute("set statement_timeout = '100s'")
+            server.execute("select from tuned_models")  # Without a limit it would wait for the backup's end.
+            backup.rollback()
 
 
 def test_a_migration_that_cannot_lock_its_tables_names_who_holds_them(clean: str, empty_database: str) -> None:
-    environ = os.environ | variables_of_this_test() | {"DATABASE_URL": empty_database}
-    subprocess.run([PYTHON, "-m", "alembic", "upgrade", "2f6d0c94b1e8"], env=environ, cwd=ROOT, check=True)
+    environ = upgraded(empty_database, "2f6d0c94b1e8")
     at_once = "from shared import migrations; migrations.migrate(patience=0)"
     with psycopg.connect(empty_database, application_name="a backup") as backup:
         backup.execute("lock table tuned_models in access share mode")

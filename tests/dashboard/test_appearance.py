@@ -7,12 +7,14 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.api.administration import Operator, operating
-from tests.api.module_person import module_person
+from tests.api.module_person import alice
 from tests.dashboard.conftest import visiting
 from tests.dashboard.furnished import ids
 from tests.dashboard.pages import OF_A_PROJECT, OF_AN_OPERATOR, OPEN, REFUSED, SECRETS
 from tests.dashboard.visitor import Visitor
-from tests.world import Person, Sandbox, empty_tables
+from tests.world import Person, Sandbox
+
+__all__ = ["alice"]
 
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 APPEARANCES: dict[str, tuple[Literal["light", "dark"], dict[str, int]]] = {
@@ -21,14 +23,6 @@ APPEARANCES: dict[str, tuple[Literal["light", "dark"], dict[str, int]]] = {
     "light-phone": ("light", PHONE),
     "dark-phone": ("dark", PHONE),
 }
-
-
-@pytest.fixture(scope="module")
-def alice(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
-    sandbox_server.reset()
-    with module_person(server, "alice's team") as alice:
-        yield alice
-    empty_tables()
 
 
 @pytest.fixture(scope="module")

@@ -153,30 +153,29 @@ def test_what_an_hour_costs_is_told_before(world: World, browser: httpx2.Client)
             assert (NEEDED in browser.get(f"/models/{world.model}").text) is (price != "0")
 
 
-def test_a_project_deploys_on_success_by_a_form(alice: Person, operator: Operator) -> None:
-    path = f"/projects/{alice.project_id}/quotas"
-    with a_browser(alice.base_url) as browser:
+def check_deploys_on_success(
+    base_url: str, operator: Operator, page: str, shown_at: str, typed: dict[str, str]
+) -> None:
+    """The box of a page is what the API shows, and stays as it was sent."""
+    with a_browser(base_url) as browser:
         sign_in(browser, admin_key(operator))
         for is_wanted in (True, False):
             box = {"deploy_on_success": "on"} if is_wanted else {}
-            assert browser.post(path, data={"name": "alice", "weight": "1", **box}).status_code == 303
-            shown = operator.http.get(f"/projects/{alice.project_id}").json()
-            assert shown["deploy_on_success"] is is_wanted
-            page = browser.get(path).text
-            assert ('name="deploy_on_success" value="on" checked' in page) is is_wanted
+            assert browser.post(page, data={**typed, **box}).status_code == 303
+            assert operator.http.get(shown_at).json()["deploy_on_success"] is is_wanted
+            assert ('name="deploy_on_success" value="on" checked' in browser.get(page).text) is is_wanted
+
+
+def test_a_project_deploys_on_success_by_a_form(alice: Person, operator: Operator) -> None:
+    project = f"/projects/{alice.project_id}"
+    typed = {"name": "alice", "weight": "1"}
+    check_deploys_on_success(alice.base_url, operator, f"{project}/quotas", project, typed)
 
 
 def test_an_account_deploys_on_success_by_a_form(world: World, operator: Operator) -> None:
-    path = f"/projects/{world.person.project_id}/accounts/{world.credential_id}"
-    with a_browser(world.person.base_url) as browser:
-        sign_in(browser, admin_key(operator))
-        for is_wanted in (True, False):
-            box = {"deploy_on_success": "on"} if is_wanted else {}
-            assert browser.post(path, data={"name": "own", **box}).status_code == 303
-            shown = operator.http.get(f"/projects/{world.person.project_id}/credentials/{world.credential_id}").json()
-            assert shown["deploy_on_success"] is is_wanted
-            page = browser.get(path).text
-            assert ('name="deploy_on_success" value="on" checked' in page) is is_wanted
+    project = f"/projects/{world.person.project_id}"
+    page, shown_at = f"{project}/accounts/{world.credential_id}", f"{project}/credentials/{world.credential_id}"
+    check_deploys_on_success(world.person.base_url, operator, page, shown_at, {"name": "own"})
 
 
 def test_a_project_gets_a_default_provider_by_a_form(world: World, operator: Operator) -> None:

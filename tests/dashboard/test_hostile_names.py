@@ -14,13 +14,15 @@ from shared.jobs.models import Checkpoint, Job, JobEvent, TunedModel
 from shared.projects.models import ApiKey, Project
 from shared.webhooks.models import WebhookAttempt, WebhookEndpoint
 from tests.api.administration import operating
-from tests.api.module_person import module_person
+from tests.api.module_person import alice
 from tests.dashboard.conftest import visiting
 from tests.dashboard.furnished import ids
 from tests.dashboard.pages import OF_A_PROJECT, OF_AN_OPERATOR, REFUSED
 from tests.dashboard.test_appearance import DESK, PHONE, key_of
 from tests.dashboard.visitor import Visitor
-from tests.world import Person, Sandbox, empty_tables
+from tests.world import Person, Sandbox
+
+__all__ = ["alice"]
 
 MARKUP = "<script>document.title='run'</script><img src=x onerror=\"document.title='run'\"></bdi></table>"
 STRANGE = "\u202e desrever \u2066 \u05d0\u05d1 🏳️\u200d🌈 Z\u0351\u036b\u0343\u036a\u0302\u036b\u033d\u034f'\"&amp; "
@@ -56,14 +58,6 @@ def spoil(session: Session, project_id: str) -> None:
             for name, value in values.items():
                 setattr(found, name, value)
     session.get_one(Project, project_id).name = hostile(500)
-
-
-@pytest.fixture(scope="module")
-def alice(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
-    sandbox_server.reset()
-    with module_person(server, "alice's team") as alice:
-        yield alice
-    empty_tables()
 
 
 @pytest.fixture(scope="module")

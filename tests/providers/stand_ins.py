@@ -1,7 +1,8 @@
 """The providers that the conformance suite runs for, and how trouble is made on each one's wire."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -115,6 +116,16 @@ def logins_at(sandbox: Sandbox) -> dict[str, str]:
 
 def new_file(name: str, content: bytes) -> NewFile:
     return NewFile(name, BytesIO(content), len(content), sha256(content).hexdigest(), content.count(b"\n"))
+
+
+@contextmanager
+def far_of(dialect: Dialect, speaking: Callable[[str], Sandbox]) -> Iterator["Far"]:
+    """The provider of this dialect, whose stand-in holds nothing yet."""
+    stand_in = next(each for each in STAND_INS if each.dialect is dialect)
+    sandbox = speaking(stand_in.wire)
+    sandbox.reset()
+    yield Far(stand_in, sandbox)
+    sandbox.disarm()
 
 
 class Far:

@@ -7,13 +7,12 @@ import pytest
 
 from shared.jobs.models import JobStatus, Level
 from shared.providers.dialects import ADDRESSING, Dialect, Endpoint
-from tests.providers.stand_ins import LONG_AGO, STAND_INS, Far
+from tests.providers.stand_ins import LONG_AGO, Far, far_of
 from tests.world import Sandbox, lines
 from worker.providers.errors import ProviderError
 from worker.providers.fireworks import files, requests
 from worker.providers.fireworks.parsing import STATUSES
 
-[STAND_IN] = [each for each in STAND_INS if each.dialect is Dialect.FIREWORKS]
 PREFERENCES = (
     b'{"input": {"messages": [{"role": "user", "content": "Why?"}]}, "preferred_output": [{"role": "assistant",'
     b' "content": "So."}], "non_preferred_output": [{"role": "assistant", "content": "No."}]}\n'
@@ -23,10 +22,8 @@ DPO = {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.2, "n_epochs": 2}}}
 
 @pytest.fixture
 def far(server: str, speaking: Callable[[str], Sandbox]) -> Iterator[Far]:
-    sandbox = speaking("fireworks")
-    sandbox.reset()
-    yield Far(STAND_IN, sandbox)
-    sandbox.disarm()
+    with far_of(Dialect.FIREWORKS, speaking) as far:
+        yield far
 
 
 def switch(far: Far, **values: Any) -> None:

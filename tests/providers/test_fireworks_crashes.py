@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from shared.providers.dialects import Dialect
-from tests.providers.stand_ins import LONG_AGO, STAND_INS, Far, client
+from tests.providers.stand_ins import LONG_AGO, Far, client, far_of
 from tests.world import Sandbox, lines
 
-[STAND_IN] = [each for each in STAND_INS if each.dialect is Dialect.FIREWORKS]
 KILLS = 3
 POINTS = [
     ("POST", "/v1/accounts/*/datasets", {"delay": 1.0}),
@@ -27,10 +26,8 @@ POINTS = [
 
 @pytest.fixture
 def far(server: str, speaking: Callable[[str], Sandbox]) -> Iterator[Far]:
-    sandbox = speaking("fireworks")
-    sandbox.reset()
-    yield Far(STAND_IN, sandbox)
-    sandbox.disarm()
+    with far_of(Dialect.FIREWORKS, speaking) as far:
+        yield far
 
 
 @pytest.mark.parametrize(("method", "path", "fault"), POINTS, ids=str)
@@ -67,7 +64,7 @@ def _kill_in_the_middle(far: Far, number: int) -> None:
     if child == 0:
         try:
             client.cache_clear()
-            _upload_and_create(Far(STAND_IN, far.sandbox), number)
+            _upload_and_create(Far(far.stand_in, far.sandbox), number)
         finally:
             os._exit(1)
     deadline = time.monotonic() + 60

@@ -7,21 +7,18 @@ import pytest
 
 from shared.jobs.models import JobStatus
 from shared.providers.dialects import Dialect
-from tests.providers.stand_ins import LONG_AGO, STAND_INS, Far
+from tests.providers.stand_ins import LONG_AGO, Far, far_of
 from tests.world import Sandbox, lines
 from worker.providers.errors import ProviderError
 
-MANTLE = next(stand_in for stand_in in STAND_INS if stand_in.dialect is Dialect.MANTLE)
 GRADER = {"type": "lambda", "lambda": {"function": "arn:aws:lambda:us-west-2:123456789012:function:grade"}}
 RFT = b'{"messages": [{"role": "user", "content": "2 + %d?"}], "reference_answer": {"sum": %d}}\n'
 
 
 @pytest.fixture
 def mantle(server: str, speaking: Callable[[str], Sandbox]) -> Iterator[Far]:
-    sandbox = speaking("mantle")
-    sandbox.reset()
-    yield Far(MANTLE, sandbox)
-    sandbox.disarm()
+    with far_of(Dialect.MANTLE, speaking) as mantle:
+        yield mantle
 
 
 def switch(mantle: Far, **switches: Any) -> None:

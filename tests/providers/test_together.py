@@ -15,7 +15,7 @@ from shared.jobs.models import JobStatus, Level
 from shared.projects.credentials import Account
 from shared.providers.dialects import Dialect
 from shared.security.secrets import seal
-from tests.providers.stand_ins import EXPIRY, LONG_AGO, STAND_INS, Far, new_file
+from tests.providers.stand_ins import EXPIRY, LONG_AGO, Far, far_of, new_file
 from tests.world import Sandbox, lines
 from worker.providers.errors import ProviderError
 from worker.providers.together.client import TogetherProvider
@@ -29,10 +29,8 @@ PREPROCESS = "/v1/files/*/preprocess"
 
 @pytest.fixture
 def together(server: str, speaking: Callable[[str], Sandbox]) -> Iterator[Far]:
-    sandbox = speaking("together")
-    sandbox.reset()
-    yield Far(next(each for each in STAND_INS if each.dialect is Dialect.TOGETHER), sandbox)
-    sandbox.disarm()
+    with far_of(Dialect.TOGETHER, speaking) as together:
+        yield together
 
 
 @cache

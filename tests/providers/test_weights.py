@@ -15,7 +15,7 @@ from shared.projects.credentials import Account
 from shared.providers.dialects import Dialect
 from shared.security.secrets import seal
 from tests.hostile_servers import OK, answering
-from tests.providers.stand_ins import STAND_INS, TIMEOUT, Far
+from tests.providers.stand_ins import TIMEOUT, Far, far_of
 from tests.servers import talking
 from tests.worker.support import settings
 from tests.world import Sandbox
@@ -31,11 +31,8 @@ ENDPOINT = "/v1/accounts/*/models/*:getDownloadEndpoint"
 
 @pytest.fixture
 def far(request: pytest.FixtureRequest, speaking: Callable[[str], Sandbox]) -> Iterator[Far]:
-    stand_in = next(each for each in STAND_INS if each.dialect is request.param)
-    sandbox = speaking(stand_in.wire)
-    sandbox.reset()
-    yield Far(stand_in, sandbox)
-    sandbox.disarm()
+    with far_of(request.param, speaking) as far:
+        yield far
 
 
 of_together = pytest.mark.parametrize("far", [Dialect.TOGETHER], indirect=True, ids=str)
