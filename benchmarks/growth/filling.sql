@@ -25,7 +25,10 @@ select made.* from wanted, datasets template, lateral jsonb_populate_record(temp
     'deleted_at', case when n %% 20 = 19 then at end)) made
 where template.id = %(file)s and n %% 2 = 1;
 alter table files drop split_of;  -- Postgres makes it
-insert into datasets select * from files;
+do $$ begin execute (
+    select format('insert into datasets (%%1$s) select %%1$s from files', string_agg(quote_ident(attname), ', '))
+    from pg_attribute where attrelid = 'files'::regclass and attnum > 0 and not attisdropped
+); end $$;
 
 insert into dataset_reports
 select made.* from wanted, dataset_reports template, lateral jsonb_populate_record(template, jsonb_build_object(

@@ -47,7 +47,9 @@ def test_an_api_with_four_connections_answers_all_who_wait_for_the_same_lock(
         headers = {"authorization": f"Bearer {alice.api_key}", "content-type": "application/json"}
         with closing(HTTPConnection("127.0.0.1", port, timeout=100)) as connection:
             connection.request("POST", "/v1/webhook_endpoints", body=body, headers=headers)
-            return connection.getresponse().status
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
 
     def is_open() -> int:
         sockets = psutil.Process(server.process.pid).net_connections("tcp")
