@@ -142,7 +142,7 @@ def api(
 def worker(
     concurrency: Annotated[
         int, typer.Option(envvar="WORKER_CONCURRENCY", min=1, help="How many steps it takes at once.")
-    ] = 4,
+    ] = commands.STEPS_AT_ONCE,
 ) -> None:
     """Run a worker: it checks datasets and speaks to the provider. As many as you like may run."""
     _check_settings()
@@ -153,7 +153,7 @@ def worker(
 def sender(
     concurrency: Annotated[
         int, typer.Option(envvar="SENDER_CONCURRENCY", min=1, help="How many webhooks are on their way at once.")
-    ] = 64,
+    ] = commands.DELIVERIES_AT_ONCE,
 ) -> None:
     """Run a sender: it delivers webhooks. One is needed; as many as you like may run."""
     _check_settings()

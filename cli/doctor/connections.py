@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 
 from cli.doctor.result import Result, ok, warn
+from cli.local import commands
 from shared.db import connections
 from shared.settings import get_settings
 
@@ -36,8 +37,8 @@ def check(connection: psycopg.Connection[Any]) -> Result:
 def _of_one_server_each() -> dict[str, int]:
     return {
         "api": connections.of_api(_number("WEB_CONCURRENCY", 1), get_settings().api_connections),
-        "worker": connections.of_worker(_number("WORKER_CONCURRENCY", 4)),
-        "sender": connections.of_sender(_number("SENDER_CONCURRENCY", 64)),
+        "worker": connections.of_worker(_number("WORKER_CONCURRENCY", commands.STEPS_AT_ONCE)),
+        "sender": connections.of_sender(_number("SENDER_CONCURRENCY", commands.DELIVERIES_AT_ONCE)),
         "beat": connections.BEAT,
     }
 

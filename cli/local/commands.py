@@ -11,6 +11,7 @@ LOG_CONFIG = ROOT / "cli" / "uvicorn-log.json"
 # The queues of shared.broker.queue, which takes half a second to import.
 WORK = ",".join(["celery", *(f"celery.{number}" for number in range(1, 32))])
 DELIVERIES = "deliveries"
+STEPS_AT_ONCE, DELIVERIES_AT_ONCE = 4, 64  # of a worker and a sender, unless told
 GRACE = 25  # seconds that the api may finish its answers in
 KEEP_ALIVE = 75  # seconds; longer than proxies and clients keep an idle connection, which would else be reset in use
 
@@ -23,11 +24,11 @@ def api(host: str, port: int, *, grace: int = GRACE) -> list[str]:
     return _python("api", "--factory", "api.main:create_app", *options, *http, *log)
 
 
-def worker(concurrency: int) -> list[str]:
+def worker(concurrency: int = STEPS_AT_ONCE) -> list[str]:
     return _celery("worker.app", "prefork", concurrency, WORK)
 
 
-def sender(concurrency: int) -> list[str]:
+def sender(concurrency: int = DELIVERIES_AT_ONCE) -> list[str]:
     """Threads, since who waits for a stranger needs no processor."""
     return _celery("worker.sender", "threads", concurrency, DELIVERIES)
 

@@ -72,8 +72,8 @@ class Stack:
         start_postgres, valkey_is_ready = self._prepare_postgres(), self._start_valkey()
         sandbox_is_ready, trainer_is_ready = self._start_sandbox(), self._start_trainer()
         self._start("api", commands.api(LOCALHOST, self.ports_held.numbers["api"], grace=API_GRACE))
-        self._start("worker", commands.worker(concurrency=4), more=self._health("worker"))
-        self._start("sender", commands.sender(concurrency=64), more=self._health("sender"))
+        self._start("worker", commands.worker(), more=self._health("worker"))
+        self._start("sender", commands.sender(), more=self._health("sender"))
         migrate = self._start(
             "migrate", commands.first(self.state / FIRST, patience), owner=True, more=self._accounts()
         )
