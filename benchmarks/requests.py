@@ -48,10 +48,10 @@ def main() -> None:
         start = _start(stack)
         job_ids = _jobs(stack, 20)
         os.environ.update({**stack.environ, "TUNERY_LOG_LEVEL": "warning"})  # for what this process does itself
-        _ask(stack, "/fine_tuning/jobs", 200)
-        _add_events(stack, job_ids[0], 100)
+        ask(stack, "/fine_tuning/jobs", 200)
+        add_events(stack, job_ids[0], 100)
         _add_files(stack, 20)
-        costs = {path: _ask(stack, path.format(id=job_ids[0]), REQUESTS) for path in READS}
+        costs = {path: ask(stack, path.format(id=job_ids[0]), REQUESTS) for path in READS}
         added = _authentication(stack)
         accepted = max(_seconds_until_refused(stack) for _ in range(5))
     print_table(
@@ -121,7 +121,7 @@ def _jobs(stack: Measured, count: int) -> list[str]:
     return ids
 
 
-def _add_events(stack: Measured, job_id: str, count: int) -> None:
+def add_events(stack: Measured, job_id: str, count: int) -> None:
     with transaction(stack.project_id) as session:
         for step in range(count):
             metrics = {"step": step, "total_steps": count, "train_loss": 1.25, "train_mean_token_accuracy": 0.8}
@@ -139,7 +139,7 @@ def _add_files(stack: Measured, count: int) -> None:
             datasets.create(session, file, None)
 
 
-def _ask(stack: Measured, path: str, requests: int) -> float:
+def ask(stack: Measured, path: str, requests: int) -> float:
     """CPU seconds of the api's process per request, sent by several clients over kept-alive connections."""
     address = urlsplit(stack.base_url)
     headers = {"authorization": f"Bearer {stack.api_key}"}

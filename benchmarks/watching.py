@@ -104,7 +104,7 @@ class Bench:
         return job.id, theirs
 
     def calls(self, count: int) -> Row:
-        self._fill(count)
+        self.fill(count)
         _until(lambda: bool(_sql("select 1 from watches where listed_at > now() - interval '10 seconds'")))
         time.sleep(5)
         before, started = self._total(), time.monotonic()
@@ -115,7 +115,7 @@ class Bench:
 
     def load(self, count: int) -> list[Row]:
         """Ends a hundred jobs without webhooks: the delay until that is known, late steps, CPU and memory."""
-        theirs = self._fill(count)
+        theirs = self.fill(count)
         _until(lambda: bool(_sql("select 1 from watches where listed_at > now() - interval '10 seconds'")))
         worker = self.stack.processes["worker"]
         cpu, started, late = _cpu(worker), time.monotonic(), []
@@ -140,7 +140,7 @@ class Bench:
             (f"{count:,} active jobs: worker's memory", "-", f"{memory:.0f} MB in all"),
         ]
 
-    def _fill(self, count: int) -> list[str]:
+    def fill(self, count: int) -> list[str]:
         """Makes this many active jobs without news for an hour; the provider ids of all but the first."""
         _sql("update jobs set status = 'cancelled', due_at = null where status = 'running'")
         job_id, theirs = self._running()

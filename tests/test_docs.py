@@ -1,6 +1,8 @@
 """Documentation names folders, files, modules and commands that exist."""
 
 import re
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -103,3 +105,11 @@ def test_the_connections_to_postgres_are_those_of_the_pool() -> None:
     assert f"| beat | {connections.BEAT} |" in text
     assert f"{connections.KEPT_OPEN} stay open" in text
     assert connections.of_sender(64) - connections.of_sender(0) == 32
+
+
+def test_the_tables_of_sizes_are_those_that_the_benchmark_reckons() -> None:
+    printed = subprocess.check_output([sys.executable, "-m", "benchmarks.sizing"], cwd=ROOT, text=True)
+    text = (ROOT / "docs" / "sizing.md").read_text()
+    figures, needs = printed.rstrip().split("\n\n")
+    assert figures in text
+    assert needs in text

@@ -1,5 +1,6 @@
 """Each kind of server opens at most as many connections to Postgres as its settings say, and Postgres takes them."""
 
+import json
 import math
 import re
 from collections.abc import Callable
@@ -12,6 +13,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from benchmarks.sizing.__main__ import MEASURED
+from benchmarks.sizing.teams import Need
 from cli.local import commands
 from shared.db import connections
 from shared.settings import Settings
@@ -99,6 +102,11 @@ def test_the_page_says_how_many_all_pods_hold_at_most() -> None:
     more = sum(math.ceil(count * SURGE.get(name, 0.25)) * OF_SERVERS[name] for name, count in pods.items())
     assert find(built("base"), "Deployment", "api")["spec"]["strategy"]["rollingUpdate"]["maxSurge"] == "100%"
     assert f"hold {held} connections to Postgres at most, and {more} more while an upgrade" in " ".join(PAGE.split())
+
+
+def test_the_scalers_may_start_what_a_thousand_teams_need() -> None:
+    needed = Need(1_000, json.loads(MEASURED.read_text())).servers
+    assert {name: count for name, count in needed.items() if count > _most_pods(name)} == {}
 
 
 def _most_pods(name: str) -> int:
