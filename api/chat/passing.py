@@ -191,7 +191,7 @@ async def _count(project_id: str, place: Place, received: Received) -> None:
 async def _pass_on(received: Received, scrubber: Scrubber, hider: UsageHider | None) -> AsyncIterator[bytes]:
     """Yield the answer as it comes. One that is too large breaks off, as one does whose provider fails."""
     try:
-        async for piece in received.pieces:
+        async for piece in received.pieces():
             yield scrubber.feed(hider.feed(piece) if hider else piece)
         yield scrubber.feed(hider.end() if hider else b"") + scrubber.end()
     except BREAKS as error:

@@ -27,14 +27,30 @@ _ENCODED = re.compile(rb"[A-Za-z0-9+/=_-]{1000,}")  # a picture or a sound, of w
 
 
 class Received:
-    """`pieces` is the answer as it comes. An answer beyond `max_answer_bytes` raises `CannotDecode`."""
+    """`pieces()` is the answer as it comes. An answer beyond `max_answer_bytes` raises `CannotDecode`."""
 
     def __init__(self, response: httpx2.Response, question: bytes, *, is_stream: bool) -> None:
         self._is_stream, self._question = is_stream, question
+        self._is_read_on = response.status_code == 200 and not is_stream
         self._usage = UsageReader(is_stream=is_stream)
         self._bytes = self._events = 0
         self._has_ended = False
-        self.pieces = self._read(response.aiter_raw(), _decoder(response))
+        self._coming = self._read(response.aiter_raw(), _decoder(response))
+        self._next: asyncio.Future[bytes | None] | None = None
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        while (piece := await self._piece()) is not None:
+            yield piece
+
+    async def _piece(self) -> bytes | None:
+        """None at the end. Whoever is cancelled while waiting for one leaves it to the next who asks."""
+        if not self._is_read_on:
+            return await anext(self._coming, None)
+        if self._next is None:
+            self._next = asyncio.ensure_future(anext(self._coming, None))
+        piece = await asyncio.shield(self._next)
+        self._next = None
+        return piece
 
     async def _read(self, received: AsyncIterator[bytes], decoder: Decoder) -> AsyncIterator[bytes]:
         most = get_settings().chat.max_answer_bytes
@@ -50,7 +66,7 @@ class Received:
 
     async def used(self) -> Used | None:
         """What it says, or an estimate if it was left before it could; None if it has ended and said nothing."""
-        if not (self._is_stream or self._has_ended):
+        if self._is_read_on and not self._has_ended:
             await self._read_on()
         found = self._usage.found()
         return found if found is not None or self._has_ended else await self._estimate()
@@ -58,8 +74,11 @@ class Received:
     async def _read_on(self) -> None:
         with suppress(TimeoutError, *BREAKS):
             async with asyncio.timeout(READ_ON_SECONDS):
-                async for _ in self.pieces:
+                while await self._piece() is not None:
                     pass
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.gather(self._next, return_exceptions=True)
 
     async def _estimate(self) -> Used:
         """An event of a stream has about one token."""
