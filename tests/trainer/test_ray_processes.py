@@ -146,6 +146,16 @@ async def test_one_that_the_cluster_forgot_is_lost(ray: StandInRay, tmp_path: Pa
     await there.close()
 
 
+async def test_one_that_is_no_longer_followed_is_lost(ray: StandInRay, tmp_path: Path) -> None:
+    there = cluster(ray.port)
+    process = there.start(job(tmp_path))
+    await until(lambda: ID in ray.jobs)
+    (following,) = (task for task in asyncio.all_tasks() if "_follow" in repr(task.get_coro()))
+    following.cancel()
+    assert "no longer followed" in (await end_of(process)).lost
+    await there.close()
+
+
 async def test_a_waiting_job_that_is_cancelled_is_stopped_and_not_waited_for(ray: StandInRay, tmp_path: Path) -> None:
     ray.first = {"status": "PENDING"}
     there = cluster(ray.port)

@@ -64,7 +64,9 @@ class Trainer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.process.returncode is None:
-            self.stop(signal.SIGTERM)
+            _, said = self.stop(signal.SIGTERM)
+            if error is not None:
+                print(said)
 
     def stop(self, number: signal.Signals) -> tuple[int, str]:
         """End it by a signal; its exit code, and what it had to say after the first line."""

@@ -148,6 +148,8 @@ class RayProcess:
             self._unwritten = None
 
     def ended(self) -> Ended | None:
+        if self._ended is None and self._task.done():  # else the job would hold its slot for ever
+            return Ended(PAUSED, lost="it was no longer followed")
         return self._ended
 
     def news(self) -> list[str]:
