@@ -146,14 +146,24 @@ async def test_one_that_the_cluster_forgot_is_lost(ray: StandInRay, tmp_path: Pa
     await there.close()
 
 
-async def test_one_that_is_no_longer_followed_is_lost(ray: StandInRay, tmp_path: Path) -> None:
-    there = cluster(ray.port)
-    process = there.start(job(tmp_path))
-    await until(lambda: ID in ray.jobs)
-    (following,) = (task for task in asyncio.all_tasks() if "_follow" in repr(task.get_coro()))
-    following.cancel()
-    assert "no longer followed" in (await end_of(process)).lost
-    await there.close()
+async def test_what_a_call_finds_is_told_however_often_news_were_asked_for_meanwhile(tmp_path: Path) -> None:
+    holding = asyncio.Event()
+
+    async def hold_and_hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        holding.set()
+        await until(lambda: not holding.is_set())
+        writer.close()
+
+    async with await asyncio.start_server(hold_and_hang_up, "127.0.0.1") as server:
+        there = cluster(server.sockets[0].getsockname()[1])
+        process = there.find(job(tmp_path))
+        assert process
+        await holding.wait()
+        assert process.news() == []
+        holding.clear()
+        await until(lambda: any("cannot be reached since" in sentence for sentence in process.news()))
+        process.let_go()
+        await there.close()
 
 
 async def test_a_waiting_job_that_is_cancelled_is_stopped_and_not_waited_for(ray: StandInRay, tmp_path: Path) -> None:

@@ -148,12 +148,11 @@ class RayProcess:
             self._unwritten = None
 
     def ended(self) -> Ended | None:
-        if self._ended is None and self._task.done():  # else the job would hold its slot for ever
-            return Ended(PAUSED, lost="it was no longer followed")
         return self._ended
 
     def news(self) -> list[str]:
-        news, self._news = self._news, []
+        news = self._news.copy()
+        self._news.clear()  # the same list: a call under way adds to it
         return news
 
     def let_go(self) -> None:
