@@ -66,7 +66,7 @@ class Trainer:
         if self.process.returncode is None:
             _, said = self.stop(signal.SIGTERM)
             if error is not None:
-                print(said)
+                error.add_note(f"The trainer said:\n{said}")
 
     def stop(self, number: signal.Signals) -> tuple[int, str]:
         """End it by a signal; its exit code, and what it had to say after the first line."""
