@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import psycopg
 from psycopg import Connection
-from psycopg.errors import UndefinedColumn, UndefinedTable
+from psycopg.errors import DeadlockDetected, UndefinedColumn, UndefinedTable
 from pydantic_core import from_json
 from sqlalchemy import Engine, NullPool, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, ProgrammingError
@@ -131,3 +131,8 @@ def driver_transaction(project_id: str) -> Iterator[Connection[Any]]:
 def lacks_migrations(error: ProgrammingError) -> bool:
     """Whether a statement failed because the schema is older than this version, or not there at all."""
     return isinstance(error.orig, UndefinedTable | UndefinedColumn)
+
+
+def lost_deadlock(error: Exception) -> bool:
+    """Whether Postgres has undone a transaction that waited for another one and it for this, as beside a migration."""
+    return isinstance(error, DBAPIError) and isinstance(error.orig, DeadlockDetected)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 import structlog
-from psycopg.errors import DeadlockDetected
 from sqlalchemy import or_, update
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlmodel import Session, col
@@ -18,7 +17,7 @@ from sqlmodel import Session, col
 from shared import idempotency, sweeps
 from shared.broker.queue import Task, circuit_breaker, enqueue_on_commit
 from shared.budgets import accruals
-from shared.database import NOT_MIGRATED, lacks_migrations, limit_connections, transaction
+from shared.database import NOT_MIGRATED, lacks_migrations, limit_connections, lost_deadlock, transaction
 from shared.datasets import uploads
 from shared.datasets.storage import store
 from shared.db import connections
@@ -80,7 +79,7 @@ class Scheduler:
             self._run()
             outcome = "done"
         except OperationalError as error:
-            if isinstance(error.orig, DeadlockDetected):  # as beside a migration
+            if lost_deadlock(error):
                 log.warning("the sweep gave way to another transaction and is repeated")
                 return
             self._log_trouble("Postgres cannot be reached: the sweep is repeated", reason=str(error.orig))

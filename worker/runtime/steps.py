@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.exc import ProgrammingError
 from sqlmodel import Session, col, select
 
-from shared.database import NOT_MIGRATED, lacks_migrations, transaction
+from shared.database import NOT_MIGRATED, lacks_migrations, lost_deadlock, transaction
 from shared.db.claims import claim, release, renew, still_held
 from shared.db.row_security import limit_to_project
 from shared.db.tables import DueTable, OwnedDue
@@ -57,8 +57,7 @@ class Step(Generic[Row, Plan, Answer]):
 class Lease(Generic[Row]):
     """Keeps a claimed row for as long as its step makes progress.
 
-    A long step calls `renew` often. It writes about once a second, in a transaction of its own. A worker that is killed
-    or hangs therefore loses the row one lease after its last call.
+    A long step calls `renew` often: a worker that is killed or hangs loses the row one lease after its last call.
     """
 
     def __init__(self, claimed: Row) -> None:
@@ -88,8 +87,7 @@ class Lease(Generic[Row]):
 def run(step: Step[Row, Plan, Answer], id: str) -> None:
     """Run one step of the row with this id, if the row is due and free.
 
-    A row that another transaction has locked is tried again for up to 0.8 s: the sweep that would enqueue it again may
-    be seconds away.
+    One that is locked is tried again for up to 0.8 s: the sweep that would enqueue it again may be seconds away.
     """
     for pause in CLAIM_RETRY_SECONDS:
         if run_one(step, col(step.model.id) == id) or not _is_due(step.model, id):
@@ -208,10 +206,14 @@ def _put_off(step: Step[Row, Plan, Answer], id: str, until: datetime) -> None:
 
 def record_failure(step: Step[Row, Plan, Answer], id: str, claimed: Row | None, error: Exception) -> None:
     """Log what a step has raised, and schedule it again; without the schema, the sweep does that once it is there."""
+    ids = {"row": id} if id else {}  # before the row is claimed, the id that the task was given stays in the log
     if isinstance(error, ProgrammingError) and lacks_migrations(error):
-        log.warning(f"{NOT_MIGRATED}; the step is repeated after it", row=id)
+        log.warning(f"{NOT_MIGRATED}; the step is repeated after it", **ids)
         return
-    log.error("the step failed", row=id, exc_info=error)
+    if lost_deadlock(error):
+        log.warning("the step gave way to another transaction and is repeated", **ids)
+    else:
+        log.error("the step failed", **ids, exc_info=error)
     spans.describe({}, error=type(error).__name__)
     _postpone(step, id, claimed)
 

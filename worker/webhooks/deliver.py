@@ -7,10 +7,12 @@ from itertools import count
 from threading import Event
 
 from sqlalchemy import ColumnElement, and_
+from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, select
 from standardwebhooks import Webhook
 
 from shared.broker.queue import Task, enqueue
+from shared.database import lost_deadlock
 from shared.db.times import utc_now
 from shared.metrics.instruments import DELIVERY_SECONDS, STEP_SECONDS, StepOutcome
 from shared.settings import get_settings
@@ -118,6 +120,11 @@ def _deliver_usual(visit: Visit, project_id: str) -> bool:
             plan = usual.claim(project_id, slots.full_endpoints(), visit.take_slot)
         except NotNow:
             return True
+        except OperationalError as error:
+            if not lost_deadlock(error):
+                raise
+            log.warning("a claim gave way to another transaction and is repeated", project_id=project_id)
+            return False
         if plan is None:
             return False
         spans.claimed(plan.delivery)
