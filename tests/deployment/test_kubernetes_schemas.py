@@ -1,7 +1,7 @@
 """The manifests have the fields of Kubernetes 1.30, the oldest version that they are for, of the right types.
 
-The schemas beside this file are Kubernetes' own; `python -m cli.dev.kubernetes_schemas` renews them. The kinds of
-KubeRay and KEDA are not among them: of theirs only the pods are checked.
+So have the kinds of KubeRay 1.6 and KEDA 2.17. The schemas beside this file are these projects' own;
+`python -m cli.dev.kubernetes_schemas` renews them.
 """
 
 import copy
@@ -14,19 +14,22 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from cli.dev.kubernetes_schemas import FOLDER, KINDS
+from cli.dev.kubernetes_schemas import FOLDER, KINDS, POD, RESOURCES
 from tests.deployment.kubernetes import BUILDS, KUBERNETES, Manifest, built, find, key_of, templates
 
-DEFINITIONS: Manifest = json.loads((FOLDER / "definitions.json").read_text())
-OF_OTHERS = {("ray.io/v1", "RayCluster"), ("keda.sh/v1alpha1", "ScaledObject")}
-POD = "io.k8s.api.core.v1.PodTemplateSpec"
+OF_OTHERS: Manifest = {
+    name: schema
+    for project in RESOURCES
+    for name, schema in json.loads((FOLDER / f"{project}.json").read_text()).items()
+}
+DEFINITIONS: Manifest = json.loads((FOLDER / "definitions.json").read_text()) | OF_OTHERS
 
 
 @cache
 def kinds() -> dict[tuple[str, str], str]:
     """The name of the definition of each kind that we use."""
     found = {}
-    for name in KINDS:
+    for name in KINDS | OF_OTHERS.keys():
         [meant] = DEFINITIONS[name]["x-kubernetes-group-version-kind"]
         found["/".join(filter(None, (meant["group"], meant["version"]))), meant["kind"]] = name
     return found
@@ -45,28 +48,33 @@ def complaints(name: str, value: Any) -> list[str]:
 @pytest.mark.parametrize("name", BUILDS)
 def test_manifests_have_the_schemas_of_kubernetes(name: str) -> None:
     for each in built(name):
-        assert kind_of(each) in OF_OTHERS or complaints(kinds()[kind_of(each)], each) == [], each["metadata"]["name"]
+        assert complaints(kinds()[kind_of(each)], each) == [], each["metadata"]["name"]
     for template in templates(built(name)).values():
         assert complaints(POD, template) == []
 
 
 def test_every_kind_of_the_schemas_is_used() -> None:
     used = {kind_of(each) for name in BUILDS for each in built(name)}
-    assert used - OF_OTHERS == kinds().keys()
+    assert used == kinds().keys()
 
 
 @pytest.mark.parametrize(
-    ("change", "complaint"),
+    ("kind", "name", "change", "complaint"),
     [
-        ({"replica": 2}, "'replica'"),
-        ({"replicas": "two"}, '"two" is not of type'),
-        ({"template": {}, "selector": {"matchLabel": {}}}, "'matchLabel'"),
+        ("Deployment", "beat", {"replica": 2}, "'replica'"),
+        ("Deployment", "beat", {"replicas": "two"}, '"two" is not of type'),
+        ("Deployment", "beat", {"template": {}, "selector": {"matchLabel": {}}}, "'matchLabel'"),
+        ("RayCluster", "tunery", {"rayversion": "2.60.0"}, "'rayversion'"),
+        ("RayCluster", "tunery", {"headGroupSpec": {"template": {"spec": {"volume": []}}}}, "'volume'"),
+        ("RayCluster", "tunery", {"workerGroupSpecs": [{"replicas": "two"}]}, '"two" is not of type'),
+        ("ScaledObject", "worker", {"minReplicas": 2}, "'minReplicas'"),
+        ("ScaledObject", "worker", {"triggers": [{"type": "prometheus"}]}, '"metadata" is a required'),
     ],
 )
-def test_a_wrong_manifest_is_refused(change: Manifest, complaint: str) -> None:
-    wrong = copy.deepcopy(find(built("base"), "Deployment", "beat"))
+def test_a_wrong_manifest_is_refused(kind: str, name: str, change: Manifest, complaint: str) -> None:
+    wrong = copy.deepcopy(find(built("all"), kind, name))
     wrong["spec"] |= change
-    assert complaint in "".join(complaints(kinds()["apps/v1", "Deployment"], wrong))
+    assert complaint in "".join(complaints(kinds()[kind_of(wrong)], wrong))
 
 
 def test_patches_are_merged_by_the_keys_of_kubernetes() -> None:
