@@ -18,7 +18,7 @@ METHODS = ("supervised", "dpo", "reinforcement")
 HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier", "beta")
 FIELDS = (
     *("training_file", "validation_file", "model", "method", *HYPERPARAMETERS, "grader"),
-    *("suffix", "seed", "metadata", "priority", "provider", "from_job"),
+    *("suffix", "seed", "metadata", "priority", "provider", "deploy_on_success", "from_job"),
 )
 OPTION = "option."  # before the name of a provider option, in the name of its field
 MAX_CHARACTERS = 20_000
@@ -72,6 +72,7 @@ def of_job(job: Job) -> Draft:
         "metadata": "\n".join(f"{name}={value}" for name, value in (job.labels or {}).items()),
         "priority": Priority(job.priority).name.lower(),
         "provider": job.provider,
+        "deploy_on_success": _text(job.deploy_on_success) if job.deploy_on_success is not None else None,
         "from_job": job.id,
         **{OPTION + name: _text(value) for name, value in (job.provider_options or {}).items()},
     }
@@ -96,7 +97,7 @@ def request(draft: Draft, options: Mapping[str, Option], like: Job | None) -> Jo
     given = {name: draft.get(OPTION + name, "") for name in options}
     body["provider_options"] = {name: _option(options[name], text) for name, text in given.items() if text} or None
     body["integrations"] = like.integrations if like else None
-    body["deploy_on_success"] = like.deploy_on_success if like else None
+    body["deploy_on_success"] = _truth(draft["deploy_on_success"])
     try:
         return JobCreate.model_validate({name: value for name, value in body.items() if value is not None})
     except ValidationError as error:
@@ -148,6 +149,11 @@ def _number(text: str) -> Any:
     return text or None
 
 
+def _truth(text: str) -> Any:
+    """A boolean if it is one, else the text as it is, as of a number."""
+    return {"true": True, "false": False}.get(text, text or None)
+
+
 def _metadata(text: str) -> dict[str, str] | None:
     found = {}
     for line in filter(None, map(str.strip, text.splitlines())):
@@ -163,7 +169,7 @@ def _option(option: Option, text: str) -> Any:
         case Number():
             return _number(text)
         case Flag():
-            return {"true": True, "false": False}.get(text, text)
+            return _truth(text)
         case Choice():
             return next((each for each in option.known if str(each) == text), text)
         case Modules():

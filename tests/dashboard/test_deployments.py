@@ -17,7 +17,7 @@ from tests.deployed import World
 from tests.deployed import deploying_sandbox as deploying_sandbox
 from tests.deployed import world as world
 from tests.worker.support import settings
-from tests.world import Person, Sandbox, row, step
+from tests.world import Person, Sandbox, row, step, work
 
 HTMX = {"hx-request": "true"}
 NEEDED = "which costs money by the hour"
@@ -71,6 +71,26 @@ def test_what_moves_is_asked_for_until_it_has_ended(world: World, browser: httpx
     assert world.shown(id)["status"] == "stopped"
     for path in ("/deployments", f"/deployments/{id}"):
         assert 'hx-trigger="every' not in browser.get(path, headers=HTMX).text
+
+
+def test_a_new_job_says_whether_its_model_is_deployed_when_it_succeeds(world: World, browser: httpx2.Client) -> None:
+    file = world.person.upload()
+    work(2)
+    chosen = {"training_file": file, "model": "gpt-4o-mini-2024-07-18", "method": "supervised"}
+    assert 'name="deploy_on_success"' in browser.get("/jobs/new", params=chosen).text
+    for value, shown in (("true", True), ("false", False), ("", None)):
+        answer = browser.post("/jobs/new", data=chosen | {"deploy_on_success": value})
+        assert answer.status_code == 303, answer.text
+        job_id = answer.headers["location"].removeprefix("/dashboard/jobs/")
+        job = world.person.http.get(f"/fine_tuning/jobs/{job_id}").json()
+        assert job["deploy_on_success"] is shown
+        again = browser.get("/jobs/new", params={"from_job": job_id}).text
+        assert (
+            f'<option value="{value}" selected>'
+            in again.partition('name="deploy_on_success"')[2].partition("</select>")[0]
+        )
+    refused = browser.post("/jobs/new", data=chosen | {"deploy_on_success": "maybe"})
+    assert (refused.status_code, "valid boolean" in refused.text) == (400, True)
 
 
 def test_a_form_that_is_sent_twice_deploys_once(world: World, browser: httpx2.Client) -> None:

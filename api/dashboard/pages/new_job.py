@@ -24,6 +24,7 @@ from shared.datasets import collection
 from shared.datasets.sources import Split
 from shared.datasets.views import DatasetCreate, DatasetPublic, EstimatePublic
 from shared.db.owned import get_owned
+from shared.deployments.deployable import needs_deployment
 from shared.errors import Invalid, NotFound, ServiceError
 from shared.jobs import model_list, tuned_models
 from shared.jobs import service as jobs
@@ -31,7 +32,7 @@ from shared.jobs.elsewhere import estimates
 from shared.jobs.models import Job
 from shared.projects import credentials
 from shared.projects.credentials import Account
-from shared.providers.dialects import Dialect
+from shared.projects.models import Credential
 from shared.providers.options import OPTIONS
 
 router = Router(prefix=f"{DASHBOARD}/jobs/new", include_in_schema=False, dependencies=[scope("jobs")])
@@ -134,12 +135,14 @@ def _chosen(view: View, draft: Draft) -> dict[str, Any]:
     if draft["provider"] not in providers:  # it was chosen for another model, or there is no choice
         draft["provider"] = ""
     estimate, reason = _estimate(view, draft) if draft["model"] else (None, None)
+    account = _account(view, draft)
     return {
         "dataset": collection.show(view.session, dataset),
         "models": _models(view),
         "methods": job_draft.METHODS,
         "providers": providers,
-        "options": _options(view, draft),
+        "options": _options(account),
+        "deploys": needs_deployment(account),
         "estimate": estimate,
         "no_estimate": reason,
         "spend_limit": limits.if_any(limits.get_spend_limit, view.session, view.caller.project_id),
@@ -181,21 +184,19 @@ class Offered:
     must_be: str
 
 
-def _dialect(view: View, draft: Draft) -> Dialect:
-    """The dialect of the account that a job on this model would go to."""
+def _account(view: View, draft: Draft) -> Credential:
+    """The account that a job on this model would go to."""
     session, project_id, model = view.session, view.caller.project_id, draft["model"]
     if model:
         try:
-            return Account.of(
-                tuned_models.account_to_tune(session, project_id, model, draft["provider"] or None)
-            ).dialect
+            return tuned_models.account_to_tune(session, project_id, model, draft["provider"] or None)
         except (NotFound, Invalid):
             pass
-    return Account.of(credentials.usable_by(session, project_id)[0]).dialect
+    return credentials.usable_by(session, project_id)[0]
 
 
-def _options(view: View, draft: Draft) -> list[Offered]:
-    known = OPTIONS[_dialect(view, draft)]
+def _options(account: Credential) -> list[Offered]:
+    known = OPTIONS[Account.of(account).dialect]
     return [
         Offered(
             name, job_draft.kind_of(option), [str(each) for each in getattr(option, "known", ())], option.sentence()
@@ -207,7 +208,7 @@ def _options(view: View, draft: Draft) -> list[Offered]:
 def _request(view: View, draft: Draft) -> Any:
     job_draft.check_storable(draft)
     like = get_owned(view.session, Job, draft["from_job"], view.caller.project_id) if draft["from_job"] else None
-    options = OPTIONS[_dialect(view, draft)]
+    options = OPTIONS[Account.of(_account(view, draft)).dialect]
     return job_draft.request(draft, options, like)
 
 

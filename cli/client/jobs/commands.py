@@ -38,6 +38,7 @@ def create(
     metadata: options.Pairs = None,
     from_job: options.FromJob = None,
     priority: options.PriorityOption = None,
+    deploy: options.DeployOnSuccess = None,
     estimate: options.Estimate = False,
     yes: Yes = False,
     wait: options.Wait = False,
@@ -59,6 +60,7 @@ def create(
     named = {"n_epochs": epochs, "batch_size": batch_size, "learning_rate_multiplier": lr_multiplier}
     numbers = options.hyperparameters(named, hyperparameter)
     others = {"suffix": suffix, "seed": seed, "metadata": options.pairs(metadata) or None, "priority": priority}
+    others["deploy_on_success"] = deploy
     wanted = Wanted(file, validation_file, model, from_job, method, numbers, grader, others)
     run(wanted, estimate_only=estimate, yes=yes, wait=wait, as_json=json)
 

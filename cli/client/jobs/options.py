@@ -62,5 +62,9 @@ Suffix = Annotated[str | None, typer.Option(help="A part of the tuned model's na
 Seed = Annotated[int | None, typer.Option(min=0, help="For the same result again, as far as possible.")]
 FromJob = Annotated[str | None, typer.Option(metavar="JOB_ID", help="As this one, but for what is given (Tunery).")]
 PriorityOption = Annotated[Priority | None, typer.Option("--priority", help="Among the project's own jobs (Tunery).")]
+DeployOnSuccess = Annotated[
+    bool | None,
+    typer.Option("--deploy/--no-deploy", help="Its model, when it succeeds, where that is needed (Tunery)."),
+]
 Estimate = Annotated[bool, typer.Option("--estimate", help="Say what it would cost, and start nothing.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Until it has ended; 3 unless it has succeeded.")]

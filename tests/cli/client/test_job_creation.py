@@ -96,7 +96,7 @@ def test_all_that_was_asked_for_is_in_the_request(at_alices: Person, tunery: Tun
     file_id = at_alices.upload()
     work(2)
     numbers = ("--epochs", "2", "--batch-size", "auto", "--lr-multiplier", "0.5")
-    others = ("--suffix", "abc", "--seed", "7", "--metadata", "team=search", "--priority", "high")
+    others = ("--suffix", "abc", "--seed", "7", "--metadata", "team=search", "--priority", "high", "--no-deploy")
     code, out, _ = create(tunery, file_id, "--method", "supervised", *numbers, *others, "-y", "--json")
     job = json.loads(out)
     assert (code, job) == (0, at_alices.http.get(f"/fine_tuning/jobs/{job['id']}").json())
@@ -105,6 +105,7 @@ def test_all_that_was_asked_for_is_in_the_request(at_alices: Person, tunery: Tun
         "batch_size": "auto",
         "learning_rate_multiplier": 0.5,
     }
+    assert job["deploy_on_success"] is False
     assert (job["user_provided_suffix"], job["seed"], job["metadata"]) == ("abc", 7, {"team": "search"})
     _, copy, _ = tunery("jobs", "create", "--from-job", job["id"], "--seed", "8", "-y").__dict__.values()
     assert (row(Job, copy.strip()).seed, row(Job, copy.strip()).suffix) == (8, "abc")
