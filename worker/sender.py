@@ -10,9 +10,9 @@ from worker.process import app
 from worker.webhooks import deliver
 
 
-@app.task(name=Task.DELIVER_WEBHOOKS)
-def deliver_webhooks(endpoint_id: str) -> None:
-    deliver.deliver(endpoint_id)
+@app.task(name=Task.DELIVER_WEBHOOKS, bind=True)
+def deliver_webhooks(task: Any, endpoint_id: str) -> None:
+    deliver.deliver(endpoint_id, task.request.project_id)
 
 
 @app.task(name=Task.SEND_NOTIFICATION)

@@ -51,7 +51,8 @@ def statuses(delivery_ids: list[str]) -> list[DeliveryStatus]:
 
 def rung_for(delivery_id: str) -> None:
     """What a sender does with the message of this delivery."""
-    deliver.deliver(row(WebhookDelivery, delivery_id).endpoint_id)
+    delivery = row(WebhookDelivery, delivery_id)
+    deliver.deliver(delivery.endpoint_id, delivery.project_id)
 
 
 def on_its_way(delivery_id: str, gate: Gate) -> threading.Thread:

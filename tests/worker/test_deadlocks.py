@@ -21,7 +21,7 @@ from tests.worker.support import change, endpoint_of, ids, running_job, write_ev
 from tests.world import Person, Sandbox, row, step
 from worker.jobs import job_step
 from worker.runtime.steps import run
-from worker.webhooks import deliver
+from worker.webhooks import deliver, usual
 
 PATIENCE_SECONDS = 100
 SAID = {"log_level": "warning", "event": "the step gave way to another transaction and is repeated"}
@@ -87,8 +87,8 @@ def test_a_delivery_whose_claim_loses_a_deadlock_is_left_to_a_step(alice: Person
     endpoint_of(alice, receiver.url)
     write_event(alice)
     (delivery_id,) = ids(WebhookDelivery)
-    with capture_logs() as said:
-        assert not deliver._deliver_usual(LosingVisit(), alice.project_id)
+    with capture_logs() as said, pytest.raises(usual.Unusual):
+        deliver._deliver_usual(LosingVisit(), alice.project_id, None)
     (line,) = said
     assert (line["log_level"], line["project_id"], "exc_info" in line) == ("warning", alice.project_id, False)
     step(WebhookDelivery, delivery_id)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from kombu import Connection
+from redis import Redis
 from redis.exceptions import RedisError
 
 from benchmarks.outages.half_open import HalfOpen, half_open
@@ -33,3 +34,25 @@ def test_a_message_that_cannot_be_acknowledged_keeps_no_slot(way: HalfOpen) -> N
         with pytest.raises((RedisError, OSError)):
             message.ack()
         assert channel.qos.can_consume()
+
+
+@pytest.mark.usefixtures("server")
+def test_messages_share_a_client_until_their_connections_are_closed(redis_url: str) -> None:
+    importlib.import_module("worker.app")
+    with Connection(redis_url, transport_options={"global_keyprefix": "sharing-"}) as connection:
+        queue: Any = connection.SimpleQueue("messages")
+        channel = queue.consumer.channel
+        make = channel._create_client
+        made: list[Redis] = []
+
+        def note() -> Redis:
+            made.append(make())
+            return made[-1]
+
+        channel._create_client = note
+        for _ in range(2):
+            for number in range(3):
+                with channel.qos.pipe_or_acquire() as pipe:
+                    assert pipe.set("number", number).execute() == [True]
+            channel._disconnect_pools()
+        assert len(made) == 2

@@ -1,14 +1,14 @@
 """The short way of a delivery about which nothing is unusual, and where it ends."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import select
 from standardwebhooks import Webhook
 
-from shared.database import driver_transaction, transaction
+from shared.database import get_engine, transaction
 from shared.db.times import utc_now
 from shared.webhooks.deliveries import send_test
 from shared.webhooks.event_types import EventType
@@ -16,7 +16,6 @@ from shared.webhooks.models import DeliveryStatus, WebhookAttempt, WebhookDelive
 from tests.servers import Receiver
 from tests.worker.support import change, endpoint_of, ids, write_event
 from tests.world import Person, row, step
-from worker.runtime.errors import NotNow
 from worker.webhooks import deliver, usual
 from worker.webhooks.usual import Plan
 
@@ -36,15 +35,15 @@ def told(person: Person) -> str:
     return ids(WebhookDelivery)[-1]
 
 
-def claimed(person: Person, *, full: list[str] | None = None) -> Plan | None:
-    return usual.claim(person.project_id, full or [], lambda _: None)
+def claimed(person: Person, endpoint_id: str | None = None, *, full: list[str] | None = None) -> Plan | None:
+    return usual.claim(person.project_id, endpoint_id, full or [], lambda _: None)
 
 
-def send(person: Person) -> bool:
-    """As a sender does that has delivered something of this person's project already; whether it took the short way."""
+def send(person: Person) -> None:
+    """As a sender does that has delivered something of this person's project already, but by the short way only."""
     visit = deliver.Visit()
     try:
-        return deliver._deliver_usual(visit, person.project_id)
+        deliver._deliver_usual(visit, person.project_id, None)
     finally:
         visit.end()
 
@@ -58,7 +57,7 @@ def test_the_short_way_leaves_the_same_rows_as_a_step(alice: Person, receiver: R
     receiver.body = b"nul \x00, broken \xff"
     short = told(alice)
     step(WebhookDelivery, delivery_id)
-    assert send(alice)
+    send(alice)
     kept = []
     for id in (delivery_id, short):
         (attempt,) = attempts_of(id)
@@ -82,110 +81,34 @@ VARYING = {
 }
 
 
-def test_a_claim_is_a_lease(alice: Person, delivery_id: str) -> None:
-    plan = claimed(alice)
-    assert plan is not None
-    held = row(WebhookDelivery, delivery_id)
-    assert (held.id, held.due_at, held.failures) == (plan.delivery.id, plan.delivery.due_at, 1)
-    assert held.due_at > utc_now()
-    assert claimed(alice) is None
-
-
-def test_what_has_been_due_longest_is_claimed_first(alice: Person, delivery_id: str) -> None:
-    later = told(alice)
-    change(WebhookDelivery, delivery_id, due_at=utc_now() - timedelta(seconds=1))
-    change(WebhookDelivery, later, due_at=utc_now() - timedelta(seconds=2))
-    plan = claimed(alice)
-    assert plan is not None
-    assert plan.delivery.id == later
-
-
-def is_killed(delivery: WebhookDelivery) -> None:
-    """Its last claim was not recorded."""
-    change(WebhookDelivery, delivery.id, failures=1)
-
-
-def is_failing(delivery: WebhookDelivery) -> None:
-    change(WebhookEndpoint, delivery.endpoint_id, failing_since=utc_now(), consecutive_failures=1)
-
-
-def is_paused(delivery: WebhookDelivery) -> None:
-    change(WebhookEndpoint, delivery.endpoint_id, paused_until=utc_now() + timedelta(minutes=1))
-
-
-def is_disabled(delivery: WebhookDelivery) -> None:
-    change(WebhookEndpoint, delivery.endpoint_id, disabled_at=utc_now())
-
-
-def is_deleted(delivery: WebhookDelivery) -> None:
-    change(WebhookEndpoint, delivery.endpoint_id, deleted_at=utc_now())
-
-
-def is_not_due(delivery: WebhookDelivery) -> None:
-    change(WebhookDelivery, delivery.id, due_at=utc_now() + timedelta(minutes=1))
-
-
-def has_ended(delivery: WebhookDelivery) -> None:
-    change(WebhookDelivery, delivery.id, due_at=None)
-
-
-@pytest.mark.parametrize(
-    "happened",
-    [is_killed, is_failing, is_paused, is_disabled, is_deleted, is_not_due, has_ended],
-    ids=lambda x: x.__name__,
-)
-def test_what_is_unusual_is_left_as_it_is(
-    alice: Person, delivery_id: str, happened: Callable[[WebhookDelivery], None]
+def test_no_step_is_needed_from_the_first_delivery_of_a_message_on(
+    alice: Person, receiver: Receiver, endpoint: Any, delivery_id: str
 ) -> None:
-    happened(row(WebhookDelivery, delivery_id))
-    before = row(WebhookDelivery, delivery_id)
-    assert claimed(alice) is None
-    assert row(WebhookDelivery, delivery_id) == before
+    told(alice)
+    asked: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        asked.append(statement)
+
+    event.listen(get_engine(), "before_cursor_execute", note)  # SQLAlchemy's, which the short way does without
+    deliver.deliver(endpoint["id"], alice.project_id)
+    event.remove(get_engine(), "before_cursor_execute", note)
+    assert (len(receiver.received), asked) == (2, [])
 
 
 def test_a_test_event_is_left_to_a_step(alice: Person, receiver: Receiver, endpoint: Any) -> None:
     with transaction(alice.project_id) as session:
         made = send_test(session, alice.project_id, endpoint["id"], EventType.JOB_CANCELLED, {"id": "ftjob-1"})
-    assert not send(alice)
+    with pytest.raises(usual.Unusual):
+        send(alice)
     assert (receiver.received, row(WebhookDelivery, made.id).failures) == ([], 0)
-
-
-def test_an_unusual_delivery_keeps_its_turn(alice: Person, delivery_id: str) -> None:
-    second = told(alice)
-    change(WebhookDelivery, delivery_id, failures=1, due_at=utc_now() - timedelta(minutes=1))
-    assert claimed(alice) is None  # a step takes the first
-    assert row(WebhookDelivery, second).failures == 0
-
-
-def test_a_project_claims_nothing_of_another(alice: Person, bob: Person, delivery_id: str) -> None:
-    assert claimed(bob) is None
-    assert row(WebhookDelivery, delivery_id).failures == 0
-    with driver_transaction(bob.project_id) as connection:
-        assert connection.execute("select id from webhook_deliveries").fetchall() == []
-    with driver_transaction(alice.project_id) as connection:
-        assert connection.execute("select id from webhook_deliveries").fetchall() == [(delivery_id,)]
-
-
-def test_an_endpoint_without_a_free_slot_is_passed_over(alice: Person, delivery_id: str) -> None:
-    assert claimed(alice, full=[row(WebhookDelivery, delivery_id).endpoint_id]) is None
-    assert row(WebhookDelivery, delivery_id).failures == 0
-
-
-def test_a_slot_that_was_taken_meanwhile_undoes_the_claim(alice: Person, delivery_id: str) -> None:
-    def is_taken(_: WebhookDelivery) -> None:
-        raise NotNow
-
-    before = row(WebhookDelivery, delivery_id)
-    with pytest.raises(NotNow):
-        usual.claim(alice.project_id, [], is_taken)
-    assert row(WebhookDelivery, delivery_id) == before
 
 
 def test_a_failure_is_recorded_as_by_a_step_and_not_sent_twice(
     alice: Person, receiver: Receiver, delivery_id: str
 ) -> None:
     receiver.answers = [500]
-    assert send(alice)
+    send(alice)
     (attempt,) = attempts_of(delivery_id)
     waits = row(WebhookDelivery, delivery_id)
     assert (attempt.error, len(receiver.received)) == ("HTTP 500", 1)
@@ -211,7 +134,8 @@ def test_a_sender_that_is_killed_sends_again_with_the_same_id(
     assert plan is not None
     deliver._call(plan)  # and is killed
     change(WebhookDelivery, delivery_id, due_at=utc_now())  # as when the lease has run out
-    assert not send(alice)
+    with pytest.raises(usual.Unusual):
+        send(alice)
     step(WebhookDelivery, delivery_id)
     assert [headers["webhook-id"] for headers, _ in receiver.received] == [delivery_id] * 2
     assert row(WebhookDelivery, delivery_id).status is DeliveryStatus.SUCCEEDED
@@ -223,7 +147,7 @@ def test_both_secrets_sign_while_the_old_one_is_valid(
 ) -> None:
     both = {"keep_old_secret_active_for_24_hours": True}
     rotated = alice.http.post(f"/webhook_endpoints/{endpoint['id']}/rotate_secret", json=both).raise_for_status()
-    assert send(alice)
+    send(alice)
     ((headers, body),) = receiver.received
     for secret in (endpoint["signing_secret"], rotated.json()["signing_secret"]):
         Webhook(secret).verify(body.decode(), headers)
@@ -233,7 +157,7 @@ def test_a_secret_that_cannot_be_opened_is_a_failure_that_is_counted(
     alice: Person, receiver: Receiver, endpoint: Any, delivery_id: str
 ) -> None:
     change(WebhookEndpoint, endpoint["id"], sealed_secret="sealed with a key that is lost")
-    assert send(alice)
+    send(alice)
     assert row(WebhookDelivery, delivery_id).failures == 1
     assert row(WebhookDelivery, delivery_id).due_at > utc_now()
     assert receiver.received == []

@@ -1,6 +1,7 @@
 """Sends webhook deliveries: signs each attempt, posts it and records the answer."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -40,30 +41,27 @@ slots = ConcurrencySlots()
 stopping = Event()  # set when this worker is asked to stop
 
 
-def deliver(endpoint_id: str) -> None:
+def deliver(endpoint_id: str, project_id: str) -> None:
     """Delivers what is due for this endpoint, and then whatever else is due for its project.
 
     If the endpoint has no free concurrency slot, returns: a running delivery checks again when it releases one.
     """
-    stop_at, project_id = time.monotonic() + MAX_SECONDS_PER_TASK, ""
+    stop_at = time.monotonic() + MAX_SECONDS_PER_TASK
     if slots.is_full(endpoint_id):
         return
     for number in count(1):
         visit = Visit()
         try:
-            if not (project_id and _deliver_usual(visit, project_id)):
-                of_endpoint = col(WebhookDelivery.endpoint_id) == endpoint_id
-                run_one(replace(attempt, plan=visit.plan), _of_project(project_id) if project_id else of_endpoint)
+            _deliver_first(visit, project_id, endpoint_id if number == 1 else None)
         finally:
             visit.end()
         if visit.found_nothing_to_do():
             return
         is_over = stopping.is_set() or time.monotonic() >= stop_at
         if is_over or (number in ENQUEUES_AFTER_DELIVERIES and not slots.is_full(visit.endpoint_id)):
-            enqueue(Task.DELIVER_WEBHOOKS, visit.endpoint_id, visit.project_id)
+            enqueue(Task.DELIVER_WEBHOOKS, visit.endpoint_id, project_id)
         if is_over:
             return
-        project_id = visit.project_id
 
 
 def _of_project(project_id: str) -> ColumnElement[bool]:
@@ -112,25 +110,30 @@ class Visit:
         return not self._has_slot and not (self.project_id and slots.is_free(self.project_id, self.endpoint_id))
 
 
-def _deliver_usual(visit: Visit, project_id: str) -> bool:
-    """Deliver what is due first, if nothing about it is unusual; false if that is left to a step."""
+def _deliver_first(visit: Visit, project_id: str, endpoint_id: str | None) -> None:
+    """Deliver what has been due longest, of the endpoint or else of the project."""
+    try:
+        _deliver_usual(visit, project_id, endpoint_id)
+    except usual.Unusual:
+        of_endpoint = col(WebhookDelivery.endpoint_id) == endpoint_id
+        run_one(replace(attempt, plan=visit.plan), _of_project(project_id) if endpoint_id is None else of_endpoint)
+
+
+def _deliver_usual(visit: Visit, project_id: str, endpoint_id: str | None) -> None:
+    """Raises `usual.Unusual`."""
     began = time.monotonic()
-    with spans.step(WebhookDelivery.__tablename__):
+    with suppress(NotNow), spans.step(WebhookDelivery.__tablename__):
         try:
-            plan = usual.claim(project_id, slots.full_endpoints(), visit.take_slot)
-        except NotNow:
-            return True
+            plan = usual.claim(project_id, endpoint_id, slots.full_endpoints(), visit.take_slot)
         except OperationalError as error:
             if not lost_deadlock(error):
                 raise
             log.warning("a claim gave way to another transaction and is repeated", project_id=project_id)
-            return False
-        if plan is None:
-            return False
-        spans.claimed(plan.delivery)
-        outcome = _send(plan)
-    STEP_SECONDS.labels(WebhookDelivery.__tablename__, outcome).observe(time.monotonic() - began)
-    return True
+            raise usual.Unusual from None
+        if plan is not None:
+            spans.claimed(plan.delivery)
+            outcome = _send(plan)
+            STEP_SECONDS.labels(WebhookDelivery.__tablename__, outcome).observe(time.monotonic() - began)
 
 
 def _send(plan: Plan) -> StepOutcome:
