@@ -32,14 +32,14 @@ class Trainer:
     def __init__(self, folder: Path, code: Path = environment.ROOT, **settings: object) -> None:
         """`code`: the folder in which its sources are."""
         self.folder, self.code = folder, code
-        self.settings = {"save_every": 2, "threads": 1, "devices": "cpu", **settings}
+        self.settings = {"port": 0, "save_every": 2, "threads": 1, "devices": "cpu", **settings}
         add_base(folder, BASE)
         self.start()
 
     def start(self) -> None:
         environ = {**os.environ, "TRAINER_PYTHON": environment.python(), "TRAINER_API_KEY": KEY}
         environ |= {f"TRAINER_{name.upper()}": str(value) for name, value in self.settings.items()}
-        command = [sys.executable, "-m", "trainer", "--port", "0", "--folder", str(self.folder)]
+        command = [sys.executable, "-m", "trainer", "--folder", str(self.folder)]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environ, cwd=self.code)
         assert self.process.stderr is not None
         first_line = self.process.stderr.readline()

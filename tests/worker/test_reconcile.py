@@ -85,6 +85,14 @@ def test_a_job_that_has_ended_here_is_cancelled_there(alice: Person, sandbox: Sa
     assert list(statuses(sandbox).values()) == [True]
 
 
+def test_a_job_that_succeeded_and_goes_on_at_a_restored_trainer_is_let_be(alice: Person, sandbox: Sandbox) -> None:
+    job_id = ready_job(alice)
+    step(Job, job_id)
+    change(Job, job_id, status=JobStatus.SUCCEEDED, due_at=None)
+    reconcile(account())
+    assert list(statuses(sandbox).values()) == [False]
+
+
 def test_the_second_of_two_jobs_at_the_provider_is_cancelled(alice: Person, sandbox: Sandbox) -> None:
     step(Job, ready_job(alice))
     (first,) = sandbox.jobs()

@@ -85,6 +85,8 @@ def _judge(row: Job, provider_job_id: str, credential: Credential) -> tuple[Acti
     own steps will find it."""
     if row.provider_job_id not in {None, provider_job_id}:
         return Action.CANCEL, f"the job is {row.provider_job_id} at the provider"
+    if row.status is JobStatus.SUCCEEDED and row.provider_job_id == provider_job_id:
+        return None  # a trainer was put back to an earlier state: the job goes on there, and its model comes back
     if row.status.is_final:
         return (Action.CANCEL, f"the job has {row.status}") if row.due_at is None else None
     if row.provider_job_id is not None or row.create_pending_at is not None:
