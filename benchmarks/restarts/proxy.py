@@ -57,9 +57,8 @@ class Proxy:
         writer.close()
 
     async def _answer(self, request: bytes, client: asyncio.StreamWriter) -> None:
-        for _ in range(2 * len(self._apis)):
-            port = self._turn()
-            self._kept[port] = [each for each in self._kept[port] if not each[0].at_eof()]  # which the api has closed
+        for port in self._turns():
+            self._kept[port] = [each for each in self._kept[port] if _is_open(each)]
             is_kept = bool(self._kept[port])
             try:
                 connection = self._kept[port].pop() if is_kept else await asyncio.open_connection(LOCALHOST, port)
@@ -81,12 +80,11 @@ class Proxy:
             return
         _fail(client, "no api")
 
-    def _turn(self) -> int:
-        for _ in self._apis:
-            self._next = (self._next + 1) % len(self._apis)
-            if self._apis[self._next] in self._ready:
-                break
-        return self._apis[self._next]
+    def _turns(self) -> list[int]:
+        """The apis that a request is sent to until one answers: twice each, whatever other requests do meanwhile."""
+        self._next += 1
+        ready = [port for port in self._apis if port in self._ready] or self._apis
+        return [ready[(self._next + number) % len(ready)] for number in range(2 * len(self._apis))]
 
     async def _pass_on(self, port: int, connection: Connection, head: bytes, client: asyncio.StreamWriter) -> None:
         reader, writer = connection
@@ -104,6 +102,12 @@ class Proxy:
             writer.close()
         else:
             self._kept[port].append(connection)
+
+
+def _is_open(connection: Connection) -> bool:
+    """Whether the api has neither closed nor reset it."""
+    reader, writer = connection
+    return not reader.at_eof() and not writer.is_closing()
 
 
 async def _ask(connection: Connection, request: bytes) -> bytes:
