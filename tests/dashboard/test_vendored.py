@@ -9,11 +9,12 @@ from api.dashboard.static_files import FOLDER
 from cli.dev.vendored import MANIFESTS
 from cli.local.commands import ROOT
 
+OF_TESTS = ("tests/deployment/kubernetes_schemas/manifest.json", "tests/monitoring/grafana_schemas/manifest.json")
 OURS = sorted(path for path in FOLDER.glob("*.js"))
 MAX_LINES_OF_OURS = 250
 
 
-@pytest.mark.parametrize("name", [*MANIFESTS, "tests/deployment/kubernetes_schemas/manifest.json"])
+@pytest.mark.parametrize("name", [*MANIFESTS, *OF_TESTS])
 def test_the_files_are_those_of_the_manifest(name: str) -> None:
     folder = (ROOT / name).parent
     packages = json.loads((ROOT / name).read_text())

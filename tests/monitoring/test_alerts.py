@@ -14,18 +14,19 @@ from urllib.parse import urlencode, urlsplit
 
 import psycopg
 import pytest
-from openai import InternalServerError, OpenAI
+from openai import InternalServerError, NotFoundError, OpenAI
 
 from cli.embedded import postgres_home
 from cli.local.environment import StackOptions
 from cli.local.stack import OWNER_URL, Stack, running
 from cli.processes.ports import PortReservations
+from tests.monitoring.board import EXPRESSIONS
 from tests.monitoring.prometheus import NEEDS_PROMETHEUS, RULES
 from tests.servers import Receiver, free_port, wait_for_port
 from tests.world import lines
 
 PATIENCE = 120.0
-SETTINGS = {"TUNERY_POLL_EVERY": "0.5", "SANDBOX_SPEED": "0"}  # jobs at the provider stay there
+SETTINGS = {"TUNERY_POLL_EVERY": "0.5", "SANDBOX_SPEED": "0"}  # jobs at the provider stay there, and a fourth waits
 CREATED = 'sum(tunery_provider_call_seconds_count{verb="create_job",status="ok"})'
 MODEL = "gpt-4o-mini-2024-07-18"
 RETIRE_A_MODEL = f"""update credentials set base_models = jsonb_build_array(jsonb_build_object(
@@ -65,6 +66,15 @@ class Watched:
     def asks(self, expression: str) -> list[Any]:
         found: list[Any] = self._ask(f"/api/v1/query?{urlencode({'query': expression})}")["result"]
         return found
+
+    def shows_nothing(self, began: float) -> set[str]:
+        """The panels of the board that had nothing to show since this time."""
+        times = {"start": began, "end": time.time(), "step": "1s"}
+        return {
+            panel
+            for panel, expression in EXPRESSIONS.items()
+            if not self._ask(f"/api/v1/query_range?{urlencode({'query': expression, **times})}")["result"]
+        }
 
     def until(self, is_so: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -154,6 +164,14 @@ def create_job(client: OpenAI, examples: int = 12) -> str:
     return client.fine_tuning.jobs.create(training_file=file.id, model=MODEL).id
 
 
+def let_each_panel_show_something(watched: Watched, client: OpenAI) -> None:
+    """A job waits for a slot, and a request is refused; all else the board shows of servers at work."""
+    create_job(client)
+    watched.until(lambda: bool(watched.asks("sum(tunery_waiting_jobs) == 1")))
+    with pytest.raises(NotFoundError):
+        client.files.retrieve("file-unknown")
+
+
 def limit(watched: Watched, client: OpenAI, cents: int) -> None:
     limits = client.admin.organization.projects.spend_limit
     limits.update(watched.stack.first["project_id"], currency="USD", interval="month", threshold_amount=cents)
@@ -193,14 +211,17 @@ def let_what_is_stored_go_wrong(watched: Watched, client: OpenAI, job_id: str) -
     limit(watched, client, cents=1_000_000)
 
 
-def test_each_fault_lets_its_alert_fire(watched: Watched, client: OpenAI) -> None:
+def test_each_fault_lets_its_alert_fire_and_each_panel_has_something_to_show(watched: Watched, client: OpenAI) -> None:
+    began = time.time()
     first, second, _ = [create_job(client, examples) for examples in (200, 12, 12)]
     watched.until(lambda: bool(watched.asks(f"{CREATED} == 3 and on () sum(tunery_open_jobs) == 3")))
     # Healthy and at work. It may only be that the system's own disk is full, and what an empty table grows by in these
     # 20 s is very much in a month.
     assert watched.firing() - {"TuneryStorageFull", "TuneryTableGrows"} == set()
 
+    let_each_panel_show_something(watched, client)
     let_what_is_stored_go_wrong(watched, client, first)
+    watched.until(lambda: not watched.shows_nothing(began))
     with watched.fires("TuneryAccountBacksOff", "TuneryTableGrows"):
         watched.execute(GROW_A_TABLE)
         watched.execute("update credentials set paused_until = now() + interval '1 hour'")
