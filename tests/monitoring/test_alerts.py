@@ -1,32 +1,17 @@
 """The alerts with real servers, a real fault and a real Prometheus: silent before, firing after."""
 
-import json
-import re
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from http.client import HTTPConnection
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode, urlsplit
 
-import psycopg
 import pytest
 from openai import InternalServerError, NotFoundError, OpenAI
 
-from cli.embedded import postgres_home
-from cli.local.environment import StackOptions
-from cli.local.stack import OWNER_URL, Stack, running
-from cli.processes.ports import PortReservations
-from tests.monitoring.board import EXPRESSIONS
-from tests.monitoring.prometheus import NEEDS_PROMETHEUS, RULES
-from tests.servers import Receiver, free_port, wait_for_port
+from tests.monitoring.prometheus import NEEDS_PROMETHEUS
+from tests.monitoring.watched import Watched, may_mount, watching
+from tests.servers import Receiver
 from tests.world import lines
 
-PATIENCE = 120.0
-SETTINGS = {"TUNERY_POLL_EVERY": "0.5", "SANDBOX_SPEED": "0"}  # jobs at the provider stay there, and a fourth waits
 CREATED = 'sum(tunery_provider_call_seconds_count{verb="create_job",status="ok"})'
 MODEL = "gpt-4o-mini-2024-07-18"
 RETIRE_A_MODEL = f"""update credentials set base_models = jsonb_build_array(jsonb_build_object(
@@ -37,118 +22,10 @@ GROW_A_TABLE = """insert into job_events select (jsonb_populate_record(null::job
 pytestmark = [NEEDS_PROMETHEUS, pytest.mark.timeout(600)]
 
 
-@dataclass(frozen=True)
-class Watched:
-    """A whole installation, and the Prometheus that scrapes all its servers each second."""
-
-    stack: Stack
-    port: int
-
-    def firing(self) -> set[str]:
-        return self._names('ALERTS{alertstate="firing"}')
-
-    @contextmanager
-    def fires(self, *alerts: str) -> Iterator[None]:
-        """What happens in this block lets these fire, all of which are silent before."""
-        self.until(lambda: self.firing().isdisjoint(alerts))
-        began = time.monotonic()
-
-        def have_fired() -> bool:
-            seconds = int(time.monotonic() - began) + 1
-            return self._names(f'max_over_time(ALERTS{{alertstate="firing"}}[{seconds}s])').issuperset(alerts)
-
-        yield
-        self.until(have_fired)
-
-    def _names(self, expression: str) -> set[str]:
-        return {each["metric"]["alertname"] for each in self.asks(expression)}
-
-    def asks(self, expression: str) -> list[Any]:
-        found: list[Any] = self._ask(f"/api/v1/query?{urlencode({'query': expression})}")["result"]
-        return found
-
-    def shows_nothing(self, began: float) -> set[str]:
-        """The panels of the board that had nothing to show since this time."""
-        times = {"start": began, "end": time.time(), "step": "1s"}
-        return {
-            panel
-            for panel, expression in EXPRESSIONS.items()
-            if not self._ask(f"/api/v1/query_range?{urlencode({'query': expression, **times})}")["result"]
-        }
-
-    def until(self, is_so: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not is_so():
-            assert time.monotonic() < deadline, self.firing()
-            time.sleep(0.2)
-
-    def execute(self, sql: str) -> None:
-        url = self.stack.environ[OWNER_URL].replace("postgresql+psycopg://", "postgresql://")
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(sql.encode())
-
-    def kill(self, name: str) -> None:
-        _, child = self.stack.supervisor.members.pop(name)
-        child.kill()
-
-    def is_ready(self) -> bool:
-        return self._answer("/-/ready")[0] == 200
-
-    def _ask(self, path: str) -> Any:
-        return json.loads(self._answer(path)[1])["data"]
-
-    def _answer(self, path: str) -> tuple[int, bytes]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        body = answer.read()
-        connection.close()
-        return answer.status, body
-
-
-def quick(rules: str) -> str:
-    """The same expressions with less patience: Prometheus looks each second instead of each quarter of a minute."""
-    return re.sub(r"\[\d+[md]\]", "[20s]", re.sub(r"for: \w+", "for: 1s", rules))
-
-
-def configuration(folder: Path, stack: Stack) -> Path:
-    (folder / "rules.yml").write_text(quick(RULES.read_text()))
-    ports = [f"127.0.0.1:{stack.ports_held.numbers[f'health of {name}']}" for name in ("worker", "sender", "beat")]
-    api = {"job_name": "api", "authorization": {"credentials": stack.first["admin_key"]}}
-    config = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": ["rules.yml"],
-        "scrape_configs": [
-            {"job_name": "tunery", "static_configs": [{"targets": ports}]},
-            api | {"static_configs": [{"targets": [urlsplit(stack.address).netloc]}]},
-        ],
-    }
-    (folder / "prometheus.yml").write_text(json.dumps(config))
-    return folder / "prometheus.yml"
-
-
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Watched]:
-    state, port = tmp_path / "stack", free_port()
-    state.mkdir()
-    with (
-        PortReservations(state / "ports.json") as held,
-        running(StackOptions(state, isolated=True, durable=False, settings=SETTINGS), held) as stack,
-    ):
-        file = configuration(tmp_path, stack)
-        options = [f"--storage.tsdb.path={tmp_path / 'series'}", f"--web.listen-address=127.0.0.1:{port}"]
-        with (tmp_path / "log").open("wb") as log:
-            server = subprocess.Popen(["prometheus", f"--config.file={file}", *options], stdout=log, stderr=log)
-        try:
-            wait_for_port(port)
-            watched = Watched(stack, port)
-            watched.until(watched.is_ready)
-            watched.until(lambda: bool(watched.asks("count(tunery_info) == 4")))
-            yield watched
-        finally:
-            server.kill()
-            server.wait()
-    postgres_home.remove(state)
+    with watching(tmp_path) as watched:
+        yield watched
 
 
 @pytest.fixture
@@ -226,6 +103,10 @@ def test_each_fault_lets_its_alert_fire_and_each_panel_has_something_to_show(wat
         watched.execute(GROW_A_TABLE)
         watched.execute("update credentials set paused_until = now() + interval '1 hour'")
     watched.execute("update credentials set paused_until = null")
+    if may_mount():
+        watched.start_beat_on_a_small_disk(used=0)
+        with watched.fires("TuneryStorageFull"):
+            watched.start_beat_on_a_small_disk(used=1_000_000)
     with watched.fires("TuneryDeliveriesWithoutSender"):
         watched.kill("sender")
         client.fine_tuning.jobs.cancel(second)
