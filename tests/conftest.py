@@ -21,6 +21,7 @@ from api.main import create_app
 from cli.embedded import postgres_home
 from cli.local.environment import StackOptions
 from cli.local.stack import running
+from cli.processes import ports
 from cli.processes.ports import PortReservations
 from shared.broker import queue
 from shared.broker.queue import get_celery
@@ -38,7 +39,7 @@ from tests.worker.support import settings
 from tests.world import Person, RunningStack, Sandbox, empty_tables, environment, sandbox_of
 
 SERVERS_FOLDER = "TUNERY_TEST_SERVERS"
-SERVERS_START_SECONDS = 60.0  # at most; usually one
+SERVERS_START_SECONDS = 100.0  # at most; usually one
 servers = pytest.StashKey[subprocess.Popen[bytes]]()
 
 
@@ -210,6 +211,13 @@ def operator(clean: str) -> Iterator[Operator]:
     """Has an admin key and manages the organization."""
     with operating(clean) as operator:
         yield operator
+
+
+@pytest.fixture
+def held_port() -> Iterator[int]:
+    """The port of a server that the test starts: nobody else is given it meanwhile."""
+    with ports.held() as port:
+        yield port
 
 
 @pytest.fixture

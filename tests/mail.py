@@ -10,14 +10,14 @@ from typing import Any
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 
-from tests.servers import free_port
+from cli.processes import ports
 
 
 class MailServer:
     """`refusals` are answers to the next recipients that are named; 250 when nothing is said."""
 
-    def __init__(self) -> None:
-        self.port = free_port()
+    def __init__(self, port: int) -> None:
+        self.port = port
         self.taken: list[tuple[str, EmailMessage]] = []
         self.refusals: list[str] = []
         self.logins: list[tuple[bytes, bytes]] = []
@@ -49,12 +49,11 @@ def text_of(message: EmailMessage) -> str:
 @contextmanager
 def mail_server(**options: Any) -> Iterator[MailServer]:
     """Any password but `right` is wrong. `tls_context`, `require_starttls` and the like are aiosmtpd's."""
-    server = MailServer()
-    controller = Controller(
-        server, hostname="127.0.0.1", port=server.port, authenticator=server.authenticate, **options
-    )
-    controller.start()
-    try:
-        yield server
-    finally:
-        controller.stop()
+    with ports.held() as port:
+        server = MailServer(port)
+        controller = Controller(server, hostname="127.0.0.1", port=port, authenticator=server.authenticate, **options)
+        controller.start()
+        try:
+            yield server
+        finally:
+            controller.stop()

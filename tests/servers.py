@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -14,14 +15,28 @@ from fastapi import FastAPI
 
 from api.http.slow_heads import Connection
 
-PATIENCE = 60.0  # seconds
+PATIENCE = 100.0  # seconds
 
 
 def free_port() -> int:
+    """Anybody may take it before the server does: where the server can share an address, use `ports.held`."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+def closed_port() -> int:
+    """A port at which nobody listens, and which nobody else is given for as long as this process lives."""
+    port: int = _held_for_good().getsockname()[1]
+    return port
+
+
+@cache
+def _held_for_good() -> socket.socket:
+    holder = socket.socket()
+    holder.bind(("127.0.0.1", 0))
+    return holder
 
 
 def wait_for_port(port: int, patience: float = PATIENCE) -> None:
@@ -38,17 +53,24 @@ def wait_for_port(port: int, patience: float = PATIENCE) -> None:
 @contextmanager
 def serving(app: FastAPI, connection: type[Connection] = Connection) -> Iterator[str]:
     """The app behind a real HTTP server, in a thread; its address."""
-    port = free_port()
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, http=connection, log_config=None, access_log=False, timeout_keep_alive=75
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
+    config = uvicorn.Config(app, http=connection, log_config=None, access_log=False, timeout_keep_alive=75)
+    with listening(config) as (_, address):
+        yield address
+
+
+@contextmanager
+def listening(config: uvicorn.Config) -> Iterator[tuple[uvicorn.Server, str]]:
+    """A server in a thread, on a port that was never anybody else's, and its address. At the end it has stopped."""
+    server, listener = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
-    wait_for_port(port)
-    yield f"http://127.0.0.1:{port}"
+    while not server.started:
+        assert thread.is_alive(), "it did not start"
+        time.sleep(0.01)
+    yield server, f"http://127.0.0.1:{listener.getsockname()[1]}"
     server.should_exit = True
     thread.join(PATIENCE)
+    assert not thread.is_alive(), "it did not stop"
 
 
 class Receiver:

@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 import httpx2
 
-from tests.servers import free_port, wait_for_port
+from cli.processes import ports
+from tests.servers import wait_for_port
 
 BUCKET = "tunery"
 
@@ -35,17 +36,17 @@ class StorageLocation:
 @contextmanager
 def s3_server() -> Iterator[str]:
     """Start an S3 server with one bucket, and yield its address."""
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_for_port(port)
-        address = f"http://127.0.0.1:{port}"
-        httpx2.put(f"{address}/{BUCKET}").raise_for_status()
-        yield address
-    finally:
-        process.terminate()
-        process.wait()
+    with ports.held() as port:
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_for_port(port)
+            address = f"http://127.0.0.1:{port}"
+            httpx2.put(f"{address}/{BUCKET}").raise_for_status()
+            yield address
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def variables(endpoint: str) -> dict[str, str]:

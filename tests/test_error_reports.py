@@ -11,7 +11,7 @@ import pytest
 from tests.collector import Collector
 from tests.installation import KEY, Deployment, database, deployed, person_of, wait_until
 from tests.sentry_intake import Intake
-from tests.servers import Receiver, free_port, talking
+from tests.servers import Receiver, closed_port, talking
 from tests.shared.process import python
 from tests.world import Person, lines
 
@@ -151,7 +151,7 @@ def test_an_error_that_ends_a_process_or_a_thread_is_reported(where: str) -> Non
 
 
 def test_a_sentry_that_is_down_costs_nothing_but_a_line() -> None:
-    process = python(START + "fail(); error_reports.stop()", SENTRY_DSN=f"http://key@127.0.0.1:{free_port()}/1")
+    process = python(START + "fail(); error_reports.stop()", SENTRY_DSN=f"http://key@127.0.0.1:{closed_port()}/1")
     assert process.returncode == 0, process.stderr
     told = [json.loads(line) for line in process.stderr.splitlines()]
     assert [line["event"] for line in told if line["logger"] == "tests"] == ["it failed"]

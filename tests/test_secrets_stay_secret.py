@@ -20,9 +20,10 @@ from sqlalchemy import make_url, text
 from sqlmodel import SQLModel
 
 from cli.local import commands
+from cli.processes import ports
 from shared.database import transaction
 from shared.projects import service as projects
-from tests.servers import PATIENCE, Receiver, free_port, wait_for_port
+from tests.servers import PATIENCE, Receiver, wait_for_port
 from tests.world import Person, lines, variables_of_this_test
 
 OWN_KEY = "markedOwnProviderKey0123456789"  # of no shape that a filter could know
@@ -59,16 +60,15 @@ def variables(alice: Person) -> dict[str, str]:
 @pytest.fixture
 def deployment(variables: dict[str, str], tmp_path: Path) -> Iterator[tuple[str, str]]:
     """Run all servers at log level debug, one with the console format; yield the URLs of api and sandbox."""
-    api, provider = free_port(), free_port()
-    started = {
-        "api": (commands.api("127.0.0.1", api), "json"),
-        "worker": (commands.worker(1), "console"),
-        "sender": (commands.sender(2), "json"),
-        "beat": (commands.beat(), "console"),
-        "sandbox": (commands.sandbox(provider), "json"),
-    }
-    processes: list[subprocess.Popen[bytes]] = []
-    with ExitStack() as stack:
+    with ports.held() as api, ports.held() as provider, ExitStack() as stack:
+        started = {
+            "api": (commands.api("127.0.0.1", api), "json"),
+            "worker": (commands.worker(1), "console"),
+            "sender": (commands.sender(2), "json"),
+            "beat": (commands.beat(), "console"),
+            "sandbox": (commands.sandbox(provider), "json"),
+        }
+        processes: list[subprocess.Popen[bytes]] = []
         stack.callback(_kill, processes)
         for name, (command, log_format) in started.items():
             log = stack.enter_context((tmp_path / f"{name}.log").open("wb"))

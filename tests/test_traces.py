@@ -9,7 +9,7 @@ from shared.jobs.models import JobStatus, NextAction
 from shared.telemetry import spans
 from tests.collector import Collector, Span
 from tests.installation import KEY, Deployment, database, deployed, person_of, wait_until
-from tests.servers import Receiver, free_port
+from tests.servers import Receiver, closed_port
 from tests.worker.support import settings
 from tests.world import Person, lines
 
@@ -123,7 +123,7 @@ def test_an_error_is_shown_by_its_type_alone(clean: str) -> None:
 
 
 def test_a_collector_that_is_down_holds_up_nobody(clean: str) -> None:
-    with settings(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}"):
+    with settings(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{closed_port()}"):
         spans.start("api")
         with spans.call("openai ask"):
             pass

@@ -14,6 +14,7 @@ from openai import DefaultHttpxClient, OpenAI
 from sqlalchemy import Engine, create_engine, text, update
 from sqlmodel import Session, select
 
+from cli.processes import ports
 from shared.database import transaction
 from shared.datasets.models import Dataset, ProviderFile, Upload
 from shared.db.tables import DueTable, OwnedDue
@@ -25,7 +26,7 @@ from shared.notifications.models import Notification
 from shared.projects.models import Credential
 from shared.settings import get_settings
 from shared.webhooks.models import WebhookDelivery, WebhookRecovery
-from tests.servers import free_port, wait_for_port
+from tests.servers import wait_for_port
 from worker.accounts import refresh
 from worker.datasets import close_upload, dataset_step, upload_to_provider
 from worker.deployments import deployment_step
@@ -126,18 +127,18 @@ class Sandbox:
 @contextmanager
 def sandbox_of(wire: str) -> Iterator[Sandbox]:
     """A sandbox that speaks this provider's wire, as a process."""
-    port = free_port()
-    command = [sys.executable, "-m", "sandbox", "--port", str(port), "--wire", wire]
     variables = {**os.environ, "SANDBOX_SPEED": "0.01", "SANDBOX_API_KEY": "sk-sandbox"}
-    process = subprocess.Popen(command, env=variables, stderr=subprocess.DEVNULL)
-    sandbox = Sandbox(f"http://127.0.0.1:{port}", "sk-sandbox")
-    try:
-        wait_for_port(port)
-        yield sandbox
-    finally:
-        sandbox.close()
-        process.terminate()
-        process.wait()
+    with ports.held() as port:
+        command = [sys.executable, "-m", "sandbox", "--port", str(port), "--wire", wire]
+        process = subprocess.Popen(command, env=variables, stderr=subprocess.DEVNULL)
+        sandbox = Sandbox(f"http://127.0.0.1:{port}", "sk-sandbox")
+        try:
+            wait_for_port(port)
+            yield sandbox
+        finally:
+            sandbox.close()
+            process.terminate()
+            process.wait()
 
 
 STEPS: dict[type[DueTable] | type[OwnedDue], Callable[[str], None]] = {

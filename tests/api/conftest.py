@@ -9,10 +9,11 @@ from contextlib import contextmanager
 import pytest
 from openai import OpenAI
 
+from cli.processes import ports
 from shared.database import transaction
 from shared.projects import service as projects
 from tests.api.module_person import module_person
-from tests.servers import free_port, wait_for_port
+from tests.servers import closed_port, wait_for_port
 from tests.world import Person, Sandbox, empty_tables, variables_of_this_test
 
 Elsewhere = Callable[[str], Person]
@@ -21,16 +22,16 @@ Elsewhere = Callable[[str], Person]
 @contextmanager
 def running_under(**conditions: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run the api as a process on the tests' database, with these variables changed; yield its URL and the process."""
-    port = free_port()
     environment = {**os.environ, **variables_of_this_test(), **conditions}
-    command = [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app", "--port", str(port)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_for_port(port)
-        yield f"http://127.0.0.1:{port}/v1", process
-    finally:
-        process.terminate()
-        process.wait()
+    with ports.held() as port:
+        command = [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app", "--port", str(port)]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_for_port(port)
+            yield f"http://127.0.0.1:{port}/v1", process
+        finally:
+            process.terminate()
+            process.wait()
 
 
 @contextmanager
@@ -46,7 +47,7 @@ def frugal_server(server: str) -> Iterator[str]:
         "TUNERY_MAX_FILE_BYTES": "100000",
         "TUNERY_MAX_JSON_BYTES": "10000",
         "TUNERY_MAX_CHAT_BYTES": "20000",
-        "REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+        "REDIS_URL": f"redis://127.0.0.1:{closed_port()}/0",
     }
     with serving_under(**conditions) as address:
         yield address
@@ -64,8 +65,8 @@ def frugal(frugal_server: str, alice: Person) -> Iterator[Person]:
 def lonely_server(server: str) -> Iterator[str]:
     """A server without Postgres and without a provider."""
     conditions = {
-        "DATABASE_URL": f"postgresql://nobody:secret@127.0.0.1:{free_port()}/nothing",
-        "TUNERY_PROVIDER__BASE_URL": f"http://127.0.0.1:{free_port()}/v1",
+        "DATABASE_URL": f"postgresql://nobody:secret@127.0.0.1:{closed_port()}/nothing",
+        "TUNERY_PROVIDER__BASE_URL": f"http://127.0.0.1:{closed_port()}/v1",
     }
     with serving_under(**conditions) as address:
         yield address

@@ -15,7 +15,7 @@ from shared.webhooks.models import DeliveryStatus, WebhookDelivery, WebhookEndpo
 from tests.api.administration import Operator
 from tests.api.test_webhook_endpoints import create
 from tests.api.wire import send
-from tests.servers import free_port
+from tests.servers import closed_port
 from tests.worker.support import change, endpoint_of, ids, write_event
 from tests.world import Person, row, step
 
@@ -87,7 +87,7 @@ def test_queues_of_all_projects_go_by_project_and_base_model(alice: Person, bob:
 
 
 def test_failures_of_all_kinds_say_why(alice: Person, bob: Person, operator: Operator) -> None:
-    endpoint_id = endpoint_of(bob, f"http://127.0.0.1:{free_port()}/")["id"]
+    endpoint_id = endpoint_of(bob, f"http://127.0.0.1:{closed_port()}/")["id"]
     log = f"/webhook_endpoints/{endpoint_id}/deliveries"
     file_id, job_id = alice.upload(), alice.create_job()
     write_event(bob)

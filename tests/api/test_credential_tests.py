@@ -7,7 +7,7 @@ import httpx2
 
 from shared.projects.models import Credential
 from tests.api.accounts import CHAT, admin, give, path
-from tests.servers import free_port
+from tests.servers import closed_port
 from tests.worker.support import ids, settings
 from tests.world import Person, Sandbox, step
 
@@ -57,7 +57,7 @@ def test_an_invalid_key_returns_the_providers_error_and_a_new_key_is_tested_agai
 
 
 def test_an_address_that_refuses_connections_is_reported(admin: httpx2.Client, alice: Person, sandbox: Sandbox) -> None:
-    nobody = give(admin, alice, sandbox, base_url=f"http://127.0.0.1:{free_port()}/v1")
+    nobody = give(admin, alice, sandbox, base_url=f"http://127.0.0.1:{closed_port()}/v1")
     assert "could not be reached" in outcome(admin, alice, nobody)["error"]["message"]
 
 

@@ -1,13 +1,15 @@
 """A connection that a proxy keeps can still be used at the moment in which the api begins to stop."""
 
-import http.client
 import threading
+from contextlib import closing
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import uvicorn
 
 from api.http.slow_heads import Connection
 from api.main import create_app
-from tests.servers import PATIENCE, free_port, wait_for_port
+from tests.servers import PATIENCE, listening
 
 
 class Patient(Connection):
@@ -15,14 +17,11 @@ class Patient(Connection):
 
 
 def test_a_kept_connection_sends_one_more_request_while_the_api_stops(server: str) -> None:
-    port = free_port()
-    config = uvicorn.Config(create_app(), host="127.0.0.1", port=port, http=Patient, log_config=None, access_log=False)
-    api = uvicorn.Server(config)
-    thread = threading.Thread(target=api.run, daemon=True)
-    thread.start()
-    wait_for_port(port)
-    kept = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-    try:
+    config = uvicorn.Config(create_app(), http=Patient, log_config=None, access_log=False)
+    with (
+        listening(config) as (api, address),
+        closing(HTTPConnection(urlsplit(address).netloc, timeout=PATIENCE)) as kept,
+    ):
         kept.request("GET", "/livez")
         assert kept.getresponse().read() == b'{"status":"ok"}'
         api.should_exit = True
@@ -31,7 +30,3 @@ def test_a_kept_connection_sends_one_more_request_while_the_api_stops(server: st
         kept.request("GET", "/livez")
         answer = kept.getresponse()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
-    finally:
-        kept.close()
-        thread.join(PATIENCE)
-    assert not thread.is_alive()

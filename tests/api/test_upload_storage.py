@@ -12,7 +12,7 @@ from sqlalchemy import text
 from shared.datasets.models import Dataset, UploadPart
 from shared.settings import get_settings
 from tests.api.uploading import DATA, begin, content, cut, refused, send_parts
-from tests.servers import free_port
+from tests.servers import closed_port
 from tests.storage_locations import StorageLocation, variables
 from tests.worker.support import ids, settings
 from tests.world import Person, as_owner, environment, row, work
@@ -60,7 +60,7 @@ def full_disk() -> Iterator[None]:
 @pytest.fixture
 def unreachable_bucket(server: str, tmp_path: Path) -> Iterator[None]:
     with (
-        environment(variables(f"http://127.0.0.1:{free_port()}")),
+        environment(variables(f"http://127.0.0.1:{closed_port()}")),
         settings(TUNERY_STORAGE=f"s3://away/{tmp_path.name}"),
     ):
         yield

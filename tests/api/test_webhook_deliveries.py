@@ -10,7 +10,7 @@ from shared.db.ids import first_id
 from shared.db.times import epoch, utc_now
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookEvent, WebhookRecovery
-from tests.servers import Receiver, free_port
+from tests.servers import Receiver, closed_port
 from tests.worker.support import attempt_again, change, endpoint_of, ids, write_event
 from tests.worker.test_recover import happened, recover
 from tests.world import Person, row, step, work
@@ -65,7 +65,7 @@ def test_the_list_has_the_attempts_and_not_the_bodies(alice: Person, receiver: R
 
 
 def test_what_is_to_be_tried_again_says_when(alice: Person) -> None:
-    endpoint_id = endpoint_of(alice, f"http://127.0.0.1:{free_port()}/")["id"]
+    endpoint_id = endpoint_of(alice, f"http://127.0.0.1:{closed_port()}/")["id"]
     write_event(alice)
     [delivery_id] = ids(WebhookDelivery)
     step(WebhookDelivery, delivery_id)
@@ -153,7 +153,7 @@ def test_it_is_delivered_again_under_the_same_id(alice: Person, receiver: Receiv
 
 
 def test_who_asks_again_gets_the_whole_schedule_again(alice: Person) -> None:
-    endpoint_id = endpoint_of(alice, f"http://127.0.0.1:{free_port()}/")["id"]
+    endpoint_id = endpoint_of(alice, f"http://127.0.0.1:{closed_port()}/")["id"]
     write_event(alice)
     [delivery_id] = ids(WebhookDelivery)
     change(WebhookDelivery, delivery_id, attempts=9)

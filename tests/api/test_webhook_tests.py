@@ -11,7 +11,7 @@ from shared.db.times import utc_now
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.api.test_webhook_endpoints import create, made_long_ago
-from tests.servers import Receiver, free_port
+from tests.servers import Receiver, closed_port
 from tests.worker.support import change, ids, settings
 from tests.world import Person, step
 
@@ -51,7 +51,7 @@ def test_a_test_tells_what_the_receiver_answered_and_changes_nothing(
 
 
 def test_a_test_of_an_address_at_which_nobody_listens_says_so(alice: Person) -> None:
-    made = create(alice, url=f"http://127.0.0.1:{free_port()}/")
+    made = create(alice, url=f"http://127.0.0.1:{closed_port()}/")
     with pytest.raises(BadRequestError, match="refused") as refused:
         tried(alice, made.id)
     assert refused.value.code == "webhook_test_failed"

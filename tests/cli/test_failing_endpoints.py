@@ -6,13 +6,13 @@ from cli.columns import at
 from shared.db.times import epoch, utc_now
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.cli.terminal import Tunery
-from tests.servers import free_port
+from tests.servers import closed_port
 from tests.worker.support import change, endpoint_of, ids, write_event
 from tests.world import Person, row, step
 
 
 def failing(person: Person) -> str:
-    endpoint_id: str = endpoint_of(person, f"http://127.0.0.1:{free_port()}/")["id"]
+    endpoint_id: str = endpoint_of(person, f"http://127.0.0.1:{closed_port()}/")["id"]
     write_event(person)
     step(WebhookDelivery, ids(WebhookDelivery)[0])
     return endpoint_id

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from api.webhooks.samples import sample
 from cli.webhooks.forward import Forwarder, signing_secret
 from shared.webhooks.event_types import EventType
-from tests.servers import Receiver, free_port, talking
+from tests.servers import Receiver, closed_port, talking
 
 SECRET = signing_secret("sk-alice")
 
@@ -77,7 +77,7 @@ def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
 
 
 def test_an_address_where_nobody_is_or_that_speaks_no_http_is_told() -> None:
-    nobody = Forwarder(f"http://127.0.0.1:{free_port()}/", SECRET).forward(event(EventType.JOB_SUCCEEDED))
+    nobody = Forwarder(f"http://127.0.0.1:{closed_port()}/", SECRET).forward(event(EventType.JOB_SUCCEEDED))
     assert (nobody.status, nobody.error) == (None, "Connection refused")
     with talking(lambda visitor, _: visitor.sendall(b"220 mail\r\n")) as visits:
         mail = Forwarder(f"http://127.0.0.1:{visits.port}/", SECRET).forward(event(EventType.JOB_SUCCEEDED))

@@ -18,7 +18,7 @@ from shared.database import transaction
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.api.test_webhook_endpoints import create
 from tests.cli.terminal import Tunery
-from tests.servers import Receiver, free_port
+from tests.servers import Receiver, closed_port
 from tests.worker.support import change
 from tests.world import Person, step, work
 
@@ -107,7 +107,7 @@ def test_a_key_that_is_not_known_exits_with_4(
 def test_a_server_that_is_not_there_exits_with_6(
     at_alices: Person, tunery: Tunery, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    nowhere = f"http://127.0.0.1:{free_port()}/v1"
+    nowhere = f"http://127.0.0.1:{closed_port()}/v1"
     monkeypatch.setenv("OPENAI_BASE_URL", nowhere)
     said = tunery("webhooks", command)
     assert (said.code, said.out) == (6, "")
@@ -141,7 +141,7 @@ def test_a_test_of_an_endpoint_tells_what_was_answered(at_alices: Person, tunery
 
 
 def test_a_test_that_nobody_answers_says_why(at_alices: Person, tunery: Tunery) -> None:
-    endpoint_id = create(at_alices, url=f"http://127.0.0.1:{free_port()}/").id
+    endpoint_id = create(at_alices, url=f"http://127.0.0.1:{closed_port()}/").id
     with a_worker():
         said = tunery("webhooks", "trigger", SUCCEEDED, "--endpoint", endpoint_id)
     assert (said.code, said.out) == (1, "")

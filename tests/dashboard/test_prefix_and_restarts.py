@@ -9,13 +9,14 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from playwright.sync_api import Browser, Route, expect
 
+from cli.processes import ports
 from shared.db.times import utc_now
 from shared.projects.models import ApiKey
 from tests.api.conftest import serving_under
 from tests.api.training import move
 from tests.dashboard.conftest import visiting
 from tests.dashboard.signed_in import key_of
-from tests.servers import free_port, wait_for_port
+from tests.servers import wait_for_port
 from tests.worker.support import change
 from tests.world import Person, Sandbox, variables_of_this_test
 
@@ -52,8 +53,8 @@ def test_below_a_prefix_every_address_has_it(browser: Browser, alice: Person, sa
 
 
 def test_a_page_goes_on_after_the_server_was_killed(browser: Browser, alice: Person, sandbox: Sandbox) -> None:
-    job_id, port = alice.create_job(), free_port()
-    with ExitStack() as windows:
+    job_id = alice.create_job()
+    with ports.held() as port, ExitStack() as windows:
         with serving_at(port) as address:
             visitor = windows.enter_context(visiting(browser, address, alice.api_key))
             visitor.open(f"/jobs/{job_id}")

@@ -22,7 +22,7 @@ from tests.deployment.kubernetes import PAGE, built, find
 from tests.deployment.readers import interpolated, services
 from tests.deployment.test_json_logs import Server, start
 from tests.deployment.test_metrics import until
-from tests.servers import free_port, wait_for_port
+from tests.servers import wait_for_port
 from tests.shared.process import python
 from tests.world import Person, as_owner, variables_of_this_test
 
@@ -38,17 +38,17 @@ SURGE = {"api": 1.0}  # as in its manifest; of the others a quarter, Kubernetes'
 
 
 def test_an_api_with_four_connections_answers_all_who_wait_for_the_same_lock(
-    start: Callable[..., Server], alice: Person
+    start: Callable[..., Server], alice: Person, held_port: int
 ) -> None:
-    port, most = free_port(), 4
-    server = start(commands.api("127.0.0.1", port), TUNERY_API_CONNECTIONS=str(most))
-    wait_for_port(port)
+    most = 4
+    server = start(commands.api("127.0.0.1", held_port), TUNERY_API_CONNECTIONS=str(most))
+    wait_for_port(held_port)
     of_postgres = make_url(variables_of_this_test()["DATABASE_URL"]).port
 
     def ask(_: int) -> int:
         body = '{"name": "x", "url": "https://hooks.example", "event_types": ["fine_tuning.job.succeeded"]}'
         headers = {"authorization": f"Bearer {alice.api_key}", "content-type": "application/json"}
-        with closing(HTTPConnection("127.0.0.1", port, timeout=100)) as connection:
+        with closing(HTTPConnection("127.0.0.1", held_port, timeout=100)) as connection:
             connection.request("POST", "/v1/webhook_endpoints", body=body, headers=headers)
             answer = connection.getresponse()
             answer.read()

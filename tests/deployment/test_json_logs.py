@@ -14,7 +14,6 @@ import pytest
 
 from cli.local import commands
 from shared.settings import get_settings
-from tests.servers import free_port
 from tests.world import Person, variables_of_this_test
 
 PATIENCE = 100.0
@@ -141,8 +140,7 @@ def test_before_the_migration_the_beat_says_so_once_and_goes_on_after_it(
 def test_before_the_migration_the_api_and_the_worker_start_and_say_no_traceback(
     start: Callable[..., Server], empty_database: str
 ) -> None:
-    port = free_port()
-    api = start(commands.api("127.0.0.1", port), DATABASE_URL=empty_database)
+    api = start(commands.api("127.0.0.1", 0), DATABASE_URL=empty_database)
     broker = re.sub(r"/\d*$", "/8", get_settings().redis_url)  # without messages of other tests
     worker = start(commands.worker(1), DATABASE_URL=empty_database, REDIS_URL=broker)
     api.wait_for("Uvicorn running")

@@ -12,13 +12,14 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from cli.local import commands
+from cli.processes import ports
 from shared.broker.queue import Task, enqueue
 from shared.database import transaction
 from shared.db.times import utc_now
 from shared.jobs.models import Job
 from tests.api.administration import Operator
 from tests.deployment.test_json_logs import Server, start
-from tests.servers import PATIENCE, free_port, wait_for_port
+from tests.servers import PATIENCE, wait_for_port
 from tests.world import Person
 
 __all__ = ["start"]  # a fixture
@@ -68,9 +69,9 @@ def kill_children(server: Server) -> None:
 
 
 def test_a_worker_adds_up_what_its_processes_count_and_keeps_it_when_they_are_killed(
-    start: Start, alice: Person, tmp_path: Path
+    start: Start, alice: Person, tmp_path: Path, held_port: int
 ) -> None:
-    port, job_id = free_port(), alice.create_job()
+    port, job_id = held_port, alice.create_job()
     server = start(commands.worker(2), TUNERY_HEALTH_ADDRESS=f"127.0.0.1:{port}", TMPDIR=str(tmp_path))
     server.wait_for(" ready.")
 
@@ -93,18 +94,18 @@ def test_a_worker_adds_up_what_its_processes_count_and_keeps_it_when_they_are_ki
 
 
 def test_a_sender_and_a_beat_show_what_they_are(start: Start) -> None:
-    for command, process in ((commands.sender(2), "sender"), (commands.beat(), "beat")):
-        port = free_port()
-        start(command, TUNERY_HEALTH_ADDRESS=f"127.0.0.1:{port}")
-        wait_for_port(port)
-        assert shown(port, "tunery_info", process=process) == 1
-    until(lambda: shown(port, "tunery_sweep_seconds_count", outcome="done") > 1)
+    with ports.held() as of_sender, ports.held() as of_beat:
+        for port, command, process in ((of_sender, commands.sender(2), "sender"), (of_beat, commands.beat(), "beat")):
+            start(command, TUNERY_HEALTH_ADDRESS=f"127.0.0.1:{port}")
+            wait_for_port(port)
+            assert shown(port, "tunery_info", process=process) == 1
+        until(lambda: shown(of_beat, "tunery_sweep_seconds_count", outcome="done") > 1)
 
 
 def test_any_process_of_an_api_answers_for_all_also_for_one_that_was_killed(
-    start: Start, alice: Person, operator: Operator
+    start: Start, alice: Person, operator: Operator, held_port: int
 ) -> None:
-    port, key = free_port(), str(operator.openai.admin_api_key)
+    port, key = held_port, str(operator.openai.admin_api_key)
     server = start(commands.api("127.0.0.1", port), WEB_CONCURRENCY="2")
     server.until(lambda: server.log.read_text().count("Application startup complete") == 2)
 
@@ -117,8 +118,12 @@ def test_any_process_of_an_api_answers_for_all_also_for_one_that_was_killed(
     def asked() -> float:
         return shown(port, "tunery_requests_total", key, route="/v1/fine_tuning/jobs", status="200")
 
+    def is_counted(number: int) -> bool:
+        return asked() >= number
+
     for number in range(20):
         ask()
+        until(partial(is_counted, number + 1))  # a process counts a request after it has sent the answer
         assert asked() == number + 1
     child = next(line["event"] for line in server.lines() if line["event"].startswith("Started server process"))
     os.kill(int(child.split("[")[1].rstrip("]")), signal.SIGKILL)

@@ -18,10 +18,11 @@ from cli.embedded import postgres_home
 from cli.local import commands
 from cli.local.environment import StackOptions
 from cli.local.stack import OWNER_URL, Stack, running
+from cli.processes import ports
 from cli.processes.ports import PortReservations
 from tests.monitoring.board import EXPRESSIONS
 from tests.monitoring.prometheus import RULES
-from tests.servers import free_port, wait_for_port
+from tests.servers import wait_for_port
 
 PATIENCE = 120.0
 SETTINGS = {"TUNERY_POLL_EVERY": "0.5", "SANDBOX_SPEED": "0"}  # jobs at the provider stay there, and a fourth waits
@@ -133,9 +134,10 @@ def configuration(folder: Path, stack: Stack) -> Path:
 
 @contextmanager
 def watching(folder: Path) -> Iterator[Watched]:
-    state, port = folder / "stack", free_port()
+    state = folder / "stack"
     state.mkdir()
     with (
+        ports.held() as port,
         PortReservations(state / "ports.json") as held,
         running(StackOptions(state, isolated=True, durable=False, settings=SETTINGS), held) as stack,
     ):

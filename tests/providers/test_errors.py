@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.providers.stand_ins import Far, client
-from tests.servers import free_port
+from tests.servers import closed_port
 from worker.providers.errors import ProviderError
 
 KEY = "sk-sandbox"
@@ -85,7 +85,7 @@ def test_no_answer_may_have_had_effect(far: Far, fault: dict[str, Any], code: st
 
 def test_a_call_that_never_left_had_no_effect(far: Far) -> None:
     with pytest.raises(ProviderError) as failure:
-        client(far.stand_in.dialect, f"http://127.0.0.1:{free_port()}/v1").get_job("ftjob-any")
+        client(far.stand_in.dialect, f"http://127.0.0.1:{closed_port()}/v1").get_job("ftjob-any")
     error = failure.value
     assert (error.code, error.retryable, error.effect_unknown) == ("provider_unavailable", True, False)
 

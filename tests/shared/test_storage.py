@@ -19,7 +19,7 @@ from shared.datasets.validation.check import check
 from shared.datasets.validation.scanning import processes
 from shared.datasets.validation.scanning.child_process import open_again
 from shared.settings import get_settings
-from tests.servers import Receiver, free_port
+from tests.servers import Receiver, closed_port
 from tests.shared.dataset_lines import GOOD
 from tests.shared.process import ROOT
 from tests.storage_locations import StorageLocation, variables
@@ -212,7 +212,7 @@ def test_a_bucket_that_takes_nothing_is_an_os_error(server: str, refusing_bucket
 
 
 def test_a_bucket_that_is_away_is_an_os_error_and_not_a_missing_file(server: str, tmp_path: Path) -> None:
-    away = variables(f"http://127.0.0.1:{free_port()}")
+    away = variables(f"http://127.0.0.1:{closed_port()}")
     with environment(away), settings(TUNERY_STORAGE=f"s3://away/{tmp_path.name}"):
         with pytest.raises(OSError, match=r"^the bucket: ") as failed:
             storage.open_dataset("file-1")

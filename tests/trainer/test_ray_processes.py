@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.servers import free_port
 from tests.trainer.stand_in_ray import StandInRay
 from trainer.server.processes import ray_settings
 from trainer.server.processes.protocol import Ended
@@ -93,14 +92,13 @@ async def test_it_is_submitted_once(ray: StandInRay, tmp_path: Path, *, is_there
 
 
 async def test_a_cluster_that_is_away_is_told_once_and_waited_for(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, held_port: int
 ) -> None:
-    port = free_port()
-    there = cluster(port)
+    there = cluster(held_port)
     with caplog.at_level(logging.INFO, logger="trainer"):
         process = there.start(job(tmp_path))
         await until(lambda: caplog.records)
-        with StandInRay(port) as ray:
+        with StandInRay(held_port) as ray:
             ray.refuses = (401, "Unauthorized")
             ray.first = {"status": "SUCCEEDED"}
             await until(lambda: ray.tokens)

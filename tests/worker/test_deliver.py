@@ -11,7 +11,7 @@ from shared.db.times import utc_now
 from shared.jobs.models import Job
 from shared.settings import get_settings
 from shared.webhooks.models import DeliveryStatus, FailureReason, WebhookDelivery, WebhookEndpoint, WebhookEvent
-from tests.servers import Receiver, free_port
+from tests.servers import Receiver, closed_port
 from tests.worker.support import (
     attempt_again,
     change,
@@ -117,7 +117,7 @@ def test_anything_but_a_2xx_is_a_failure_and_is_tried_again(alice: Person, recei
 
 
 def test_a_receiver_that_is_not_there_is_tried_again(alice: Person) -> None:
-    made = endpoint_of(alice, f"http://127.0.0.1:{free_port()}/")
+    made = endpoint_of(alice, f"http://127.0.0.1:{closed_port()}/")
     delivery_id = delivery(alice)
     step(WebhookDelivery, delivery_id)
     (attempt,) = attempts(alice, made["id"])
@@ -208,7 +208,7 @@ def test_an_endpoint_whose_secret_cannot_be_opened_gives_up_in_the_end(alice: Pe
 
 
 def test_the_job_itself_does_not_wait_for_its_webhook(alice: Person, sandbox: Sandbox) -> None:
-    endpoint_of(alice, f"http://127.0.0.1:{free_port()}/")
+    endpoint_of(alice, f"http://127.0.0.1:{closed_port()}/")
     job_id, theirs = running_job(alice, sandbox)
     sandbox.move(theirs, status="succeeded")
     step(Job, job_id)

@@ -10,7 +10,7 @@ from shared.db.times import epoch, utc_now
 from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import DeliveryStatus, FailureReason, WebhookDelivery, WebhookEndpoint, WebhookEvent
-from tests.servers import Receiver, free_port
+from tests.servers import Receiver, closed_port
 from tests.worker.support import attempt_again, change, endpoint_of, ids, settings, step_while, write_event
 from tests.world import Person, row, step, work
 from worker.runtime.scheduler import tidy
@@ -40,7 +40,7 @@ def update(person: Person, endpoint_id: str, **values: Any) -> dict[str, Any]:
 
 def dead(person: Person) -> str:
     """The id of an endpoint at which nobody listens."""
-    made: str = endpoint_of(person, f"http://127.0.0.1:{free_port()}/")["id"]
+    made: str = endpoint_of(person, f"http://127.0.0.1:{closed_port()}/")["id"]
     return made
 
 

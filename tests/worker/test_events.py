@@ -19,7 +19,7 @@ from shared.webhooks import service as webhooks
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookDelivery, WebhookEvent
 from tests.api.training import meet_the_base_models, model_of, train
-from tests.servers import free_port
+from tests.servers import closed_port
 from tests.worker.support import change, endpoint_of, ids, ready_job, running_job, step_killed_before_record, step_while
 from tests.world import Person, Sandbox, lines, row, step
 from worker.datasets import dataset_step
@@ -113,7 +113,7 @@ def test_a_worker_that_dies_before_it_records_has_told_nothing(alice: Person, sa
 
 
 def test_what_is_rolled_back_is_told_to_nobody(alice: Person) -> None:
-    endpoint_of(alice, f"http://127.0.0.1:{free_port()}/")
+    endpoint_of(alice, f"http://127.0.0.1:{closed_port()}/")
     with suppress(ZeroDivisionError), transaction() as session:
         webhooks.write_event(session, alice.project_id, EventType.JOB_CANCELLED, {"id": "ftjob-1"})
         session.flush()
@@ -132,7 +132,7 @@ def test_the_outcome_of_a_datasets_check_is_told_once(alice: Person, content: by
 
 
 def test_a_dataset_that_could_not_be_made_has_failed(alice: Person) -> None:
-    nobody = f"http://127.0.0.1:{free_port()}/train.jsonl"
+    nobody = f"http://127.0.0.1:{closed_port()}/train.jsonl"
     dataset_id = alice.http.post("/datasets", json={"url": nobody}).raise_for_status().json()["id"]
     for _ in range(20):
         step(Dataset, dataset_id)
@@ -215,7 +215,7 @@ def test_a_key_that_will_expire_is_told_of_a_week_before_and_once(alice: Person,
 
 def test_an_event_and_its_deliveries_are_there_together(alice: Person) -> None:
     for _ in range(2):
-        endpoint_of(alice, f"http://127.0.0.1:{free_port()}/", "fine_tuning.job.created")
+        endpoint_of(alice, f"http://127.0.0.1:{closed_port()}/", "fine_tuning.job.created")
     job_id = alice.create_job()
     with transaction() as session:
         made = session.exec(select(WebhookEvent.object_id).join(WebhookDelivery)).all()

@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from tests.servers import Receiver, Visits, free_port, talking
+from tests.servers import Receiver, Visits, closed_port, talking
 from worker.net import http_client
 
 pytestmark = pytest.mark.usefixtures("server")  # for the settings
@@ -60,7 +60,7 @@ def test_an_answer_comes_with_the_address_that_gave_it(receiver: Receiver) -> No
 
 
 def test_a_refused_connection_is_reported() -> None:
-    port = free_port()
+    port = closed_port()
     with pytest.raises(http_client.Undeliverable, match="no connection: Connection refused") as undeliverable:
         post(f"http://127.0.0.1:{port}/")
     assert undeliverable.value.address == f"127.0.0.1:{port}"

@@ -25,7 +25,7 @@ from shared.projects.key_schemas import ApiKeyPublic
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import WebhookEvent
 from shared.webhooks.schemas import WebhookEndpointPublic
-from tests.servers import Receiver, free_port, wait_for_port
+from tests.servers import Receiver, wait_for_port
 from tests.worker.support import endpoint_of, write_event
 from tests.world import Person, row, work
 
@@ -126,9 +126,9 @@ def signed_at(secret: str, at: datetime) -> tuple[dict[str, str], str]:
     return headers | {"webhook-signature": Webhook(secret).sign("wh_1", at, body)}, body
 
 
-def test_the_library_of_node_believes_the_same(alice: Person, tmp_path: Path) -> None:
+def test_the_library_of_node_believes_the_same(alice: Person, tmp_path: Path, held_port: int) -> None:
     node = installed(tmp_path)
-    url = f"http://127.0.0.1:{free_port()}/"
+    url = f"http://127.0.0.1:{held_port}/"
     made = endpoint_of(alice, url, *EventType)
     with verifying(node, tmp_path, url, made["signing_secret"]):
         happen_all(alice)

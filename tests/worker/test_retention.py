@@ -1,7 +1,7 @@
 """What is finished and old is forgotten, and nothing else."""
 
 from shared.webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEvent, WebhookRecovery
-from tests.servers import Receiver, free_port
+from tests.servers import Receiver, closed_port
 from tests.worker.support import change, endpoint_of, forget_all, ids, settings, step_while, write_event
 from tests.worker.test_recover import happened, recover
 from tests.world import Person, step, work
@@ -26,7 +26,7 @@ def test_what_is_finished_is_forgotten_with_its_attempts_and_its_event(alice: Pe
 
 
 def test_what_is_still_to_be_delivered_is_kept_however_old(alice: Person) -> None:
-    endpoint_of(alice, f"http://127.0.0.1:{free_port()}/")
+    endpoint_of(alice, f"http://127.0.0.1:{closed_port()}/")
     event_id = write_event(alice)
     [delivery_id] = ids(WebhookDelivery)
     with settings(**AT_ONCE):

@@ -10,7 +10,7 @@ from shared.db.times import utc_now
 from shared.notifications.models import Notification, NotificationStatus
 from tests.api.administration import Operator
 from tests.mail import MailServer, mail_server
-from tests.servers import free_port
+from tests.servers import closed_port
 from tests.worker.notifications import ended_job, notification_statuses, only_notification, smtp_settings
 from tests.worker.support import step_killed_before_record
 from tests.world import Person, Sandbox, step, work
@@ -50,7 +50,7 @@ def test_a_permanent_refusal_is_not_retried(
 def test_a_notification_fails_when_the_mail_server_stays_unreachable_for_the_whole_schedule(
     operator: Operator, alice: Person, sandbox: Sandbox, clean: str
 ) -> None:
-    with smtp_settings(free_port(), TUNERY_SMTP__SCHEDULE="[60]"):
+    with smtp_settings(closed_port(), TUNERY_SMTP__SCHEDULE="[60]"):
         ended_job(operator, alice, sandbox)
         step(Notification, only_notification().id)
         assert only_notification().status is NotificationStatus.PENDING
