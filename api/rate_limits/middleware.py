@@ -148,7 +148,7 @@ class RateLimitMiddleware:
         metered = self._meter(headers, _address(scope))
         scope[STATE] = metered
         if refusal := await self._count(metered, scope, now):
-            await _refuse(refusal, metered, headers, send)
+            await _refuse(refusal, metered, headers, now, send)
             return
 
         async def send_counted(message: Message) -> None:
@@ -222,10 +222,10 @@ def _address(scope: Scope) -> str:
     return str((scope.get("client") or ("",))[0])
 
 
-async def _refuse(refusal: Refusal, metered: Metered, request_headers: Headers, send: Send) -> None:
+async def _refuse(refusal: Refusal, metered: Metered, request_headers: Headers, now: float, send: Send) -> None:
     """Answer 429 with the headers that inner middlewares would have added."""
     answer = envelope(429, str(refusal), RateLimited.code, type=RateLimited.type)
-    headers = _limit_headers(metered.limits, time.time())
+    headers = _limit_headers(metered.limits, now)
     headers |= {"retry-after": str(whole_seconds(refusal.retry_in)), "x-request-id": request_id(request_headers)}
     if metered.cost["bytes"] or "transfer-encoding" in request_headers:  # its body is not read
         headers["connection"] = "close"

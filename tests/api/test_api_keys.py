@@ -34,7 +34,7 @@ def test_a_service_accounts_key_is_shown_once_and_acts_for_its_project(admin: Op
     assert (made.name, made.role) == ("ci", "member")
     assert made.api_key
     assert who(made.api_key.value).project_id == alice.project_id
-    assert made.api_key.expires_at == pytest.approx(epoch(utc_now()) + 3600, abs=5)
+    assert made.api_key.expires_at == pytest.approx(epoch(utc_now()) + 3600, abs=30)
     shown = admin.admin.organization.projects.api_keys.retrieve(made.api_key.id, project_id=alice.project_id)
     assert made.api_key.value not in shown.to_json()
     assert shown.redacted_value.endswith(made.api_key.value[-4:])
@@ -93,7 +93,7 @@ def test_a_keys_scopes_and_expiry_are_changed(admin: OpenAI, alice: Person) -> N
     keys = admin.admin.organization.projects.api_keys
     [key] = keys.list(alice.project_id)
     changed = keys.update(key.id, project_id=alice.project_id, scopes=["jobs:read"], expires_in_seconds=60)
-    assert changed.expires_at == pytest.approx(epoch(utc_now()) + 60, abs=5)
+    assert changed.expires_at == pytest.approx(epoch(utc_now()) + 60, abs=30)
     assert who(alice.api_key).scopes == {"jobs:read"}
     assert keys.update(key.id, project_id=alice.project_id, scopes=[]).expires_at == changed.expires_at
     assert who(alice.api_key).scopes == frozenset()
@@ -116,7 +116,7 @@ def test_after_a_rotation_the_old_secret_works_until_the_overlap_ends(admin: Ope
     rotated = admin.post(path, cast_to=dict[str, object], body={"overlap_seconds": 60})
     new = str(rotated["value"])
     assert [who(secret).key_id for secret in (alice.api_key, new)] == [key_id, key_id]
-    assert rotated["previous_valid_until"] == pytest.approx(epoch(utc_now()) + 60, abs=5)
+    assert rotated["previous_valid_until"] == pytest.approx(epoch(utc_now()) + 60, abs=30)
     change(ApiKey, key_id, previous_until=utc_now() - timedelta(seconds=1))
     with transaction() as session:
         old_and_new = [Presented(each, "") for each in (alice.api_key, new)]
@@ -146,7 +146,7 @@ def test_an_operator_makes_a_key_that_belongs_to_the_project_itself(admin: OpenA
     made: dict[str, Any] = admin.post(path, cast_to=dict[str, object], body=body)
     assert who(made["value"]).scopes == {"jobs:read", "jobs:write"}
     assert (made["name"], made["project_id"], made["owner"]["type"]) == ("trainer", alice.project_id, None)
-    assert made["expires_at"] == pytest.approx(epoch(utc_now()) + 60, abs=5)
+    assert made["expires_at"] == pytest.approx(epoch(utc_now()) + 60, abs=30)
     shown = admin.admin.organization.projects.api_keys.retrieve(made["id"], project_id=alice.project_id)
     assert made["value"] not in shown.to_json()
     with pytest.raises(NotFoundError):
@@ -159,7 +159,7 @@ def test_revoked_keys_are_listed_only_on_request(admin: OpenAI, alice: Person) -
     keys.delete(key.id, project_id=alice.project_id)
     assert list(keys.list(alice.project_id)) == []
     [revoked] = keys.list(alice.project_id, extra_query={"include_revoked": True})
-    assert (revoked.id, revoked.to_dict()["revoked_at"]) == (key.id, pytest.approx(epoch(utc_now()), abs=5))
+    assert (revoked.id, revoked.to_dict()["revoked_at"]) == (key.id, pytest.approx(epoch(utc_now()), abs=30))
 
 
 def test_a_key_is_found_by_its_id_alone_also_when_it_is_revoked(admin: OpenAI, alice: Person, bob: Person) -> None:

@@ -13,6 +13,8 @@ from cli.embedded import postgres_home
 from cli.local import commands
 from cli.local.story import Story
 
+pytestmark = pytest.mark.timeout(600)  # for a whole demo on a machine that does much else
+PATIENCE = 300.0
 STRANGERS = {  # what a newcomer's shell may hold, and the demo must not heed
     "DATABASE_URL": "postgresql://somebody:else@127.0.0.1:1/other",
     "REDIS_URL": "redis://127.0.0.1:1",
@@ -37,7 +39,7 @@ def start(state: Path) -> subprocess.Popen[str]:
 
 def test_every_step_is_seen_in_plain_lines_whatever_the_callers_environment(tmp_path: Path) -> None:
     demo = start(tmp_path)
-    said, _ = demo.communicate(timeout=60)
+    said, _ = demo.communicate(timeout=PATIENCE)
     postgres_home.remove(tmp_path / "demo")
     assert demo.returncode == 0, said
     assert said.isprintable() or "\x1b" not in said
@@ -56,20 +58,20 @@ def test_ctrl_c_leaves_no_process_behind(tmp_path: Path) -> None:
         assert len(children) > 5
         time.sleep(0.5)  # in the middle of a job
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(60) == 130
+        assert demo.wait(PATIENCE) == 130
     postgres_home.remove(tmp_path / "demo")
-    assert psutil.wait_procs(children, timeout=60)[1] == []
+    assert psutil.wait_procs(children, timeout=PATIENCE)[1] == []
 
 
 def test_a_step_that_is_not_seen_ends_it_with_a_sentence_and_the_logs_place(tmp_path: Path) -> None:
     with start(tmp_path) as demo:
         assert demo.stdout is not None
-        while "beat run" not in demo.stdout.readline():
-            pass
+        while "beat run" not in (line := demo.stdout.readline()):
+            assert line, "it ended by itself"
         api = next(child for child in psutil.Process(demo.pid).children() if "api" in child.cmdline())
         api.kill()
         said = demo.stdout.read()
-        assert demo.wait(60) == 1
+        assert demo.wait(PATIENCE) == 1
     postgres_home.remove(tmp_path / "demo")
     assert "The demo could not " in said
     assert f"The servers' logs are in {tmp_path}/demo/logs." in said

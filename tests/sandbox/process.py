@@ -102,7 +102,7 @@ class Sandbox:
 
 def wait_for_end(sandbox: Sandbox, job: FineTuningJob) -> FineTuningJob:
     """The job once it has a final status; fails after a minute."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 100
     while job.status not in ("succeeded", "failed", "cancelled"):
         assert time.monotonic() < deadline, job
         time.sleep(0.02)

@@ -23,7 +23,7 @@ def jobs_made(sandbox: Sandbox) -> int:
 
 
 def wait_for_job(sandbox: Sandbox) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 100
     while (made := jobs_made(sandbox)) == 0 and time.monotonic() < deadline:
         time.sleep(0.1)
     assert made == 1

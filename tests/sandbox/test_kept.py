@@ -71,7 +71,7 @@ def test_a_job_runs_on_while_the_sandbox_is_dead(tmp_path: Path) -> None:
         job = sandbox.job()
         killed(sandbox)
     with Sandbox(folder=tmp_path, speed=50) as again:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 100
         while again.openai.fine_tuning.jobs.retrieve(job.id).status != "succeeded":
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -11,6 +11,8 @@ from tests.world import Person, as_owner
 from worker.runtime import gauge_queries
 from worker.runtime.health import connect
 
+pytestmark = pytest.mark.timeout(400)  # for 150,000 rows on a busy machine
+
 
 @pytest.fixture
 def many_jobs(alice: Person) -> None:

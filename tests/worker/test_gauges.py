@@ -1,5 +1,6 @@
 """What the scheduler asks Postgres and Redis for its metrics."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -15,9 +16,9 @@ from shared.due_tables import DUE
 from shared.jobs.models import Job, JobStatus
 from shared.projects.models import Credential
 from tests.brokers import broker_at
-from tests.worker.support import change, ids, ready_job, settings
+from tests.worker.support import change, ids, ready_job, settings, wait_until_blocked
 from tests.world import Person, Sandbox, as_owner, row, step
-from worker.runtime import gauge_queries
+from worker.runtime import gauge_queries, gauges
 from worker.runtime.gauges import Gathered
 from worker.runtime.health import connect
 
@@ -142,15 +143,21 @@ def test_without_redis_or_postgres_the_others_are_shown() -> None:
 
 @pytest.mark.usefixtures("clean")
 def test_a_question_that_takes_too_long_is_left_out_alone() -> None:
-    with as_owner() as session, connect() as connection:
+    with as_owner() as session, connect() as connection, ThreadPoolExecutor(1) as pool:
         session.execute(text("lock table budgets in access exclusive mode"))
-        connection.execute("set statement_timeout = 2000")
-        shown = {name: rows for question, rows in gauge_queries.ask(connection).items() for name in question.gauges}
+        connection.execute("set statement_timeout = 0")
+        asked = pool.submit(gauge_queries.ask, connection)
+        wait_until_blocked(session, asked)
+        while not asked.done():  # the question after it waits for the same lock
+            connection.cancel()  # as when the time of a statement is over
+            wait([asked], 0.1)
+        shown = {name: rows for question, rows in asked.result().items() for name in question.gauges}
     assert shown["tunery_budgets"] == []
     assert shown["tunery_due_rows"]
 
 
-def test_several_scrapes_within_seconds_ask_once(alice: Person) -> None:
+def test_several_scrapes_within_seconds_ask_once(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gauges, "EVERY_SECONDS", 1e9)
     shown = Gathered()
     before = shown.text()
     alice.create_job()
