@@ -53,7 +53,7 @@ class UsageCounter:
         self._timer.start()
 
     def flush(self) -> None:
-        """Write what has been counted. What cannot be written is kept, and written later."""
+        """Write what has been counted. What Postgres does not take is kept, and written later."""
         with self._writing:
             days: defaultdict[tuple[str, date], dict[Place, Used]] = defaultdict(dict)
             for (project_id, day, place), used in self._take().items():
@@ -77,6 +77,8 @@ class UsageCounter:
             log.warning("what models have used cannot be recorded yet", project_id=project_id, reason=str(error))
             for place, used in its.items():
                 self._add((project_id, day, place), used)
+        except Exception:  # it would be the same the next time, and the other projects' would be lost with it
+            log.exception("what models have used cannot be recorded, and is lost", project_id=project_id)
 
 
 counter = UsageCounter()

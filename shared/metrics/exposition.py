@@ -30,7 +30,6 @@ def share(owner: int, place: str) -> None:
 
     Call it before the first value changes. Folders of owners that have ended are removed.
     """
-    global _place
     _remove_leftovers()
     folder = Path(tempfile.gettempdir()) / f"{_PREFIX}{owner}"
     try:
@@ -40,16 +39,17 @@ def share(owner: int, place: str) -> None:
     except OSError as error:
         log.error("metrics are those of one process only: their folder cannot be made", reason=str(error))
         return
-    _place = place
     os.environ[_FOLDER] = str(folder)
     library: Any = values  # which has no types
     library.ValueClass = library.MultiProcessValue(lambda: _place)
+    take_place(place)
 
 
 def take_place(place: str) -> None:
-    """Go on with the values of this place, as a child of the process that shares its own.
+    """Go on with the values of this place, as a child of the process that shares its own does.
 
-    The child before it may have been killed while it had a connection.
+    Who was there before may have been killed while it had a connection: another child, or the process that had the same
+    number before its container was started again.
     """
     global _place
     _place = place

@@ -1,7 +1,6 @@
 """GET /v1/organization/usage/completions: what answers say they have used, by project, model and day."""
 
 import json
-import threading
 import time
 from datetime import timedelta
 from typing import Any
@@ -12,12 +11,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from sqlmodel import select
 
-from api.chat.counting import UsageCounter, counter
+from api.chat.counting import counter
 from api.chat.usage import KEPT_BYTES, UsageReader
 from shared.database import transaction
 from shared.db.times import utc_now
 from shared.inference.models import DailyInference
-from shared.inference.recording import MAX_MODELS_A_DAY, OTHER_MODELS, Place, Used, add_to_day
+from shared.inference.recording import MAX_MODELS_A_DAY, OTHER_MODELS, Used, add_to_day
 from tests.api.administration import Operator
 from tests.api.test_chat import BASE, question
 from tests.api.test_chat_limits import BODY, asking
@@ -198,30 +197,6 @@ HOSTILE = {
 @pytest.mark.parametrize("answer", HOSTILE)
 def test_what_is_no_count_counts_nothing(answer: str) -> None:
     assert read(HOSTILE[answer].encode()) is None
-
-
-def test_what_cannot_be_written_is_written_later(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise ProgrammingError("insert", {}, Exception("Postgres is away"))
-
-    place = Place(BASE, "openai")
-    counter.count(alice.project_id, place, Used(1, 2, 0, 3))
-    with monkeypatch.context() as patch:
-        patch.setattr("api.chat.counting.record", fail)
-        counter.flush()
-    counter.count(alice.project_id, place, Used(1, 2, 1, 3))
-    assert written(alice, 2) == {BASE: (2, 4, 1, 6)}
-
-
-def test_many_names_are_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    was_written, busy = threading.Event(), UsageCounter()
-    monkeypatch.setattr("api.chat.counting.WRITE_AT", 3)
-    monkeypatch.setattr(busy, "flush", was_written.set)
-    for name in ("a", "b", "b"):
-        busy.count("proj_1", Place(name, "own"), Used(1))
-    assert not was_written.is_set()
-    busy.count("proj_1", Place("c", "own"), Used(1))
-    assert was_written.wait(PATIENCE)
 
 
 def test_a_project_has_so_many_rows_a_day_and_no_more(alice: Person) -> None:
