@@ -31,7 +31,7 @@ def test_jobs_refused_for_their_number_wait_without_another_call(alice: Person, 
     assert calls(sandbox, CREATE) == 1
     assert [row(Job, id).slot for id in (first, *later)] == [Slot.WAITING] * 4
     queue = row(JobQueue, ids(JobQueue)[0])
-    assert timedelta(seconds=890) < queue.provider_limit_until - utc_now() <= timedelta(seconds=900)
+    assert timedelta(seconds=800) < queue.provider_limit_until - utc_now() <= timedelta(seconds=900)
     other = waiting_job(alice, file_id, model="gpt-4.1-mini")
     assert row(Job, other).provider_job_id is not None
 

@@ -30,7 +30,7 @@ def test_a_temporary_refusal_is_retried_on_the_schedule(
         "451 4.7.1 Greylisted",
     )
     assert notification.due_at
-    assert 50 < (notification.due_at - utc_now()).total_seconds() <= 60
+    assert 20 < (notification.due_at - utc_now()).total_seconds() <= 60
     step(Notification, notification.id)
     assert notification_statuses() == [(NotificationStatus.SENT, 2, None)]
     assert len(mail.taken) == 1
