@@ -1,6 +1,6 @@
 """The database engine, and `transaction`, the only place that commits."""
 
-import selectors
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -78,10 +78,10 @@ def _check_open(connection: Connection[Any], *_: object) -> None:
 
     SQLAlchemy's `pool_pre_ping` would send a query for each checkout instead.
     """
-    with selectors.DefaultSelector() as selector:
-        selector.register(connection.fileno(), selectors.EVENT_READ)
-        if selector.select(timeout=0):
-            raise DisconnectionError
+    arrived = select.poll()  # a selector would open and close a file of its own
+    arrived.register(connection.fileno(), select.POLLIN)
+    if arrived.poll(0):
+        raise DisconnectionError
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Reads without entities: the same values as entities have, of the same project, from a pool that mends itself."""
 
+from contextlib import ExitStack
 from typing import Any
 
 import psycopg
@@ -8,8 +9,9 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import DataError
 
 from api import reads
-from shared.database import get_engine, transaction
+from shared.database import driver_connection, get_engine, transaction
 from shared.datasets.models import Dataset
+from shared.db.connections import KEPT_OPEN
 from shared.db.owned import get_owned
 from shared.db.tables import Owned
 from shared.errors import NotFound
@@ -80,3 +82,20 @@ def test_connections_that_postgres_has_closed_are_replaced(alice: Person) -> Non
         mine = "application_name = 'tunery' and datname = current_database()"
         connection.execute(f"select pg_terminate_backend(pid, 10_000) from pg_stat_activity where {mine}")  # and wait
     assert alice.openai.fine_tuning.jobs.retrieve(id).id == id
+
+
+def test_a_connection_goes_back_as_sessions_need_it(alice: Person) -> None:
+    """One that still committed each statement by itself would leave half of a later transaction."""
+    reads._ask(alice.project_id, (IDS, {}))
+    with ExitStack() as held:
+        pooled = [held.enter_context(driver_connection()) for _ in range(KEPT_OPEN)]
+        assert not any(connection.autocommit for connection in pooled)
+
+
+def test_the_curve_of_a_job_stays_in_postgres(alice: Person) -> None:
+    id = make(alice)[Job]
+    with transaction(alice.project_id) as session:
+        job = get_owned(session, Job, id, alice.project_id)
+        job.loss_summary = {"train_loss": [[1, 2.0]], "valid_loss": 0.5, "full_valid_loss": None}
+    assert reads.one(Job, id, alice.project_id).loss_summary == {"valid_loss": 0.5, "full_valid_loss": None}
+    assert alice.openai.fine_tuning.jobs.retrieve(id).to_dict()["best_valid_loss"] == 0.5
