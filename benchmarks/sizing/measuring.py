@@ -22,7 +22,6 @@ from shared.datasets.validation.check import check
 SERVERS = ("api", "worker", "sender", "beat")
 IDLE_SECONDS, REQUESTS, JOBS, DELIVERIES, WATCHED, ROWS, MESSAGES, CHECKED_MB = 30, 500, 20, 500, 1000, 3000, 1000, 16
 SETTINGS = {
-    "TUNERY_LOG_LEVEL": "warning",
     "TUNERY_PROVIDER__SLOTS": '{"*": 100000}',
     "SANDBOX_MAX_ACTIVE_JOBS_PER_MODEL": "100000",
     "SANDBOX_MAX_JOBS_PER_DAY": "100000",
@@ -31,10 +30,11 @@ SETTINGS = {
 
 def measure() -> Iterator[dict[str, float]]:
     """The figures by name, part by part. Seconds are of CPU, of all processes of a server together."""
+    yield {"load_before": os.getloadavg()[0]}
     yield _rounded(_checks())
     for part in (_servers, _watched_jobs, _stored_rows):
         with measured_stack(**SETTINGS) as stack:
-            os.environ.update(stack.environ)
+            os.environ.update({**stack.environ, "TUNERY_LOG_LEVEL": "warning"})  # for what this process does itself
             yield _rounded(part(stack))
             get_engine().dispose()
 
