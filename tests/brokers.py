@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,6 +13,7 @@ from sqlalchemy import make_url
 from shared.broker import queue
 from shared.broker.queue import circuit_breaker, get_celery
 from shared.settings import get_settings
+from tests.servers import until
 from tests.worker.support import settings
 
 OWN_TIMEOUT_SECONDS = queue.REDIS_TIMEOUT_SECONDS
@@ -38,10 +38,7 @@ def forget_the_broker() -> None:
 
 def until_it_answers() -> None:
     """Wait until this process uses Redis again: an open circuit breaker probes it once a second."""
-    deadline = time.monotonic() + 60
-    while circuit_breaker.is_open:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: not circuit_breaker.is_open)
 
 
 @dataclass

@@ -3,8 +3,7 @@
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,13 +32,6 @@ FAST_SETTINGS = {
     "TUNERY_LEASE": "2",  # longer than any call here takes, as a lease must be
     "TUNERY_CREATE_GRACE": "2",
 }
-
-
-def wait_until(is_so: Callable[[], bool], what: str, patience: float = 90) -> None:
-    deadline = time.monotonic() + patience
-    while not is_so():
-        assert time.monotonic() < deadline, f"{what} did not happen in {patience:.0f} s"
-        time.sleep(0.05)
 
 
 @dataclass

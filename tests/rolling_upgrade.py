@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any
 
-from tests.installation import wait_until
 from tests.releases import Installation
-from tests.servers import Receiver
+from tests.servers import Receiver, until
 from tests.world import Person, lines
 
 CREATED = "fine_tuning.job.created"
@@ -62,13 +61,13 @@ class Upgrade:
         self._wait_until_all_have_ended(self.at_present)
         self._create(share, self.at_present, self.at_former)
         # A delivery that a stop breaks off, as on a busy machine, would rightly be sent again.
-        wait_until(lambda: {type for type, _ in self._owed()} <= {SUCCEEDED}, "the webhooks before the end", PATIENCE)
+        until(lambda: {type for type, _ in self._owed()} <= {SUCCEEDED}, "the webhooks before the end", PATIENCE)
         present.stop()  # the jobs that it has begun are left to the former release
         self._create(jobs - 4 * share, self.at_former)
         self._wait_until_provider_has_all()
         self._let_all_succeed()
         self._wait_until_all_have_ended(self.at_former)
-        wait_until(lambda: not self._owed(), "the webhooks", PATIENCE)
+        until(lambda: not self._owed(), "the webhooks", PATIENCE)
         self.ended = self.statuses(self.at_former)
         self._wrong = self._wrong_events()
         former.stop()
@@ -96,7 +95,7 @@ class Upgrade:
         return list(self.installation.provider.openai.fine_tuning.jobs.list(limit=100))
 
     def _wait_until_provider_has_all(self) -> None:
-        wait_until(lambda: set(self.jobs) <= set(self._theirs()), "the creates", PATIENCE)
+        until(lambda: set(self.jobs) <= set(self._theirs()), "the creates", PATIENCE)
 
     def _let_all_succeed(self) -> None:
         for id, job in self._theirs().items():
@@ -104,7 +103,7 @@ class Upgrade:
                 self.installation.provider.move(job.id, status="succeeded")
 
     def _wait_until_all_have_ended(self, person: Person) -> None:
-        wait_until(
+        until(
             lambda: self.statuses(person) == {"succeeded": len(self.jobs), "cancelled": len(self.cancelled)},
             "the end of all jobs",
             PATIENCE,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,6 +16,16 @@ from fastapi import FastAPI
 from api.http.slow_heads import Connection
 
 PATIENCE = 100.0  # seconds
+Found = TypeVar("Found")
+
+
+def until(seen: Callable[[], Found], what: str = "it", patience: float = PATIENCE) -> Found:
+    """What is seen, once there is something: what another thread or process does takes as long as it takes."""
+    deadline = time.monotonic() + patience
+    while not (found := seen()):
+        assert time.monotonic() < deadline, f"{what} did not happen in {patience:.0f} s"
+        time.sleep(0.02)
+    return found
 
 
 def free_port() -> int:
@@ -40,14 +50,12 @@ def _held_for_good() -> socket.socket:
 
 
 def wait_for_port(port: int, patience: float = PATIENCE) -> None:
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            return
-        except OSError:
-            assert time.monotonic() < deadline, f"nothing listens on port {port}"
-            time.sleep(0.02)
+    def is_open() -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    until(is_open, f"that somebody listens on port {port}", patience)
 
 
 @contextmanager

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from tests.collector import Collector
-from tests.installation import KEY, Deployment, database, deployed, person_of, wait_until
+from tests.installation import KEY, Deployment, database, deployed, person_of
 from tests.sentry_intake import Intake
-from tests.servers import Receiver, closed_port, talking
+from tests.servers import Receiver, closed_port, talking, until
 from tests.shared.process import python
 from tests.world import Person, lines
 
@@ -87,9 +87,9 @@ def test_each_server_reports_what_its_log_shows_with_a_traceback(
         headers = {"x-request-id": request, "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
         assert person.http.post("/uploads", json=body, headers=headers).status_code == 500
 
-    wait_until(lambda: len(intake.of("api", request_id="req_second")) > 0, "a report of the api")
+    until(lambda: len(intake.of("api", request_id="req_second")) > 0, "a report of the api")
     others = ("worker", "sender", "beat")
-    wait_until(lambda: all(len(intake.of(server)) > 1 for server in others), "a second report of each other server")
+    until(lambda: all(len(intake.of(server)) > 1 for server in others), "a second report of each other server")
 
     [first] = intake.of("api", request_id="req_first")  # a second one would have come before that of the next request
     assert (first["level"], first["environment"]) == ("error", "test")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from cli.local import commands
 from cli.processes import ports
-from tests.installation import KEY, Deployment, database, deployed, first_person, wait_until
+from tests.installation import KEY, Deployment, database, deployed, first_person
+from tests.servers import until
 from tests.world import Person, Sandbox
 
 SERVERS = ("api", "worker", "sender", "beat")
@@ -33,7 +34,7 @@ def created(provider: Sandbox, person: Person, count: int) -> list[str]:
     """Our ids of new jobs that the provider has."""
     file, before = person.upload(), len(provider.jobs())
     ids = [person.create_job(training_file=file, suffix=f"job{number}") for number in range(count)]
-    wait_until(lambda: len(provider.jobs()) == before + count, f"{count} creates")
+    until(lambda: len(provider.jobs()) == before + count, f"{count} creates")
     return ids
 
 
@@ -59,14 +60,14 @@ def test_after_a_restore_every_job_comes_right_and_none_is_doubled(postgres_url:
         person = first_person(deployment)
         ended, ends_later = created(provider, person, 2)
         provider.move(theirs(provider)[ended], status="succeeded")
-        wait_until(lambda: statuses(person)["succeeded"] == 1, "the end of a job")
+        until(lambda: statuses(person)["succeeded"] == 1, "the end of a job")
         deployment.kill("worker")
         waiting = [person.create_job(training_file=person.upload()) for _ in range(2)]  # not yet at the provider
 
         run(deployment, "backup", backup)
 
         deployment.start("worker")
-        wait_until(lambda: len(provider.jobs()) == 4, "the creates of those that waited")
+        until(lambda: len(provider.jobs()) == 4, "the creates of those that waited")
         (forgotten,) = created(provider, person, 1)
         there = theirs(provider)
         for id in (ends_later, waiting[0]):
@@ -81,9 +82,9 @@ def test_after_a_restore_every_job_comes_right_and_none_is_doubled(postgres_url:
             deployment.start(name)
         deployment.running["api"].wait_until(partial(ports.is_listening, deployment.api_port))
 
-        wait_until(lambda: statuses(person)["succeeded"] == 3, "the end of those that ended meanwhile")
+        until(lambda: statuses(person)["succeeded"] == 3, "the end of those that ended meanwhile")
         provider.move(there[waiting[1]], status="succeeded")
-        wait_until(lambda: statuses(person) == {"succeeded": 4}, "the end of all")
+        until(lambda: statuses(person) == {"succeeded": 4}, "the end of all")
         assert theirs(provider) == there
         assert len(provider.jobs()) == 5
         assert {job.id for job in provider.jobs() if job.status == "cancelled"} == {there[forgotten]}

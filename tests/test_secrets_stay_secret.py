@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -23,7 +22,7 @@ from cli.local import commands
 from cli.processes import ports
 from shared.database import transaction
 from shared.projects import service as projects
-from tests.servers import PATIENCE, Receiver, wait_for_port
+from tests.servers import PATIENCE, Receiver, until, wait_for_port
 from tests.world import Person, lines, variables_of_this_test
 
 OWN_KEY = "markedOwnProviderKey0123456789"  # of no shape that a filter could know
@@ -84,14 +83,6 @@ def _kill(processes: list[subprocess.Popen[bytes]]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     for process in processes:
         process.wait()
-
-
-def until(seen: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (found := seen()):
-        assert time.monotonic() < deadline, "it does not happen"
-        time.sleep(0.1)
-    return found
 
 
 def test_no_planted_secret_appears_in_any_output(

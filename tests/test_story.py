@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
-from tests.installation import KEY, Deployment, database, deployed, person_of, wait_until
-from tests.servers import Receiver
+from tests.installation import KEY, Deployment, database, deployed, person_of
+from tests.servers import Receiver, until
 from tests.world import Person, Sandbox, lines
 
 JOBS, FILES = "/v1/fine_tuning/jobs", "/v1/files"
@@ -42,9 +42,7 @@ def alice(deployment: Deployment) -> Iterator[Person]:
 
 def succeeds(person: Person, job_id: str) -> Any:
     """Waits until the job has succeeded, and returns it."""
-    wait_until(
-        lambda: person.openai.fine_tuning.jobs.retrieve(job_id).status == "succeeded", f"the success of {job_id}"
-    )
+    until(lambda: person.openai.fine_tuning.jobs.retrieve(job_id).status == "succeeded", f"the success of {job_id}")
     return person.openai.fine_tuning.jobs.retrieve(job_id)
 
 
@@ -56,7 +54,7 @@ def test_a_file_becomes_a_model_and_the_webhook_can_be_believed(
     file = alice.openai.files.create(file=("train.jsonl", lines()), purpose="fine-tune")
     job_id = alice.openai.fine_tuning.jobs.create(model="gpt-4o-mini", training_file=file.id, suffix="story").id
     job = succeeds(alice, job_id)
-    wait_until(lambda: len(receiver.received) > 0, "the webhook")
+    until(lambda: len(receiver.received) > 0, "the webhook")
     ((headers, body),) = receiver.received
     event: Any = OpenAI(api_key="-", webhook_secret=secret).webhooks.unwrap(body, headers)
     assert (event.type, event.data.id) == ("fine_tuning.job.succeeded", job_id)
@@ -76,7 +74,7 @@ def test_a_worker_that_is_killed_between_the_create_and_its_record_leaves_one_jo
 ) -> None:
     provider.arm("POST", JOBS, delay_after=60)
     job_id = alice.create_job()
-    wait_until(lambda: len(provider.jobs()) == 1, "the create")
+    until(lambda: len(provider.jobs()) == 1, "the create")
     deployment.kill("worker")
     assert alice.http.get(f"/fine_tuning/jobs/{job_id}").json()["provider_job_id"] is None
     deployment.start("worker")
@@ -90,7 +88,7 @@ def test_a_worker_that_is_killed_during_the_upload_leaves_one_file(
 ) -> None:
     provider.arm("POST", FILES, delay_after=60)
     job_id = alice.create_job()
-    wait_until(lambda: len(provider.files()) == 1, "the upload")
+    until(lambda: len(provider.files()) == 1, "the upload")
     deployment.kill("worker")
     deployment.start("worker")
     succeeds(alice, job_id)

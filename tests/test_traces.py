@@ -8,8 +8,8 @@ import pytest
 from shared.jobs.models import JobStatus, NextAction
 from shared.telemetry import spans
 from tests.collector import Collector, Span
-from tests.installation import KEY, Deployment, database, deployed, person_of, wait_until
-from tests.servers import Receiver, closed_port
+from tests.installation import KEY, Deployment, database, deployed, person_of
+from tests.servers import Receiver, closed_port, until
 from tests.worker.support import settings
 from tests.world import Person, lines
 
@@ -48,7 +48,7 @@ def test_one_trace_goes_from_the_request_to_the_webhook(
     headers = {"traceparent": f"00-{trace_id}-{span_id}-01"}
     body = {"model": "gpt-4o-mini", "training_file": file.id}
     job = person.http.post("/fine_tuning/jobs", json=body, headers=headers).raise_for_status().json()["id"]
-    wait_until(lambda: len(receiver.received) > 0, "the webhook")
+    until(lambda: len(receiver.received) > 0, "the webhook")
 
     def found() -> dict[str, Span]:
         return {span.name: span for span in collector.trace(trace_id)}
@@ -58,7 +58,7 @@ def test_one_trace_goes_from_the_request_to_the_webhook(
         known = {span_id, *(span.span_id for span in collector.trace(trace_id))}
         return "webhook_deliveries" in found() and {span.parent_id for span in collector.trace(trace_id)} <= known
 
-    wait_until(is_whole, "the whole trace")
+    until(is_whole, "the whole trace")
     request, delivery = found()["POST /v1/fine_tuning/jobs"], found()["webhook_deliveries"]
     assert (request.parent_id, request.attributes["http.response.status_code"]) == (span_id, "200")
     assert found().keys() >= {"jobs prepare", "provider_files", "openai create_job", "jobs poll"}

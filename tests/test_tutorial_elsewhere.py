@@ -10,8 +10,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.installation import KEY, Deployment, database, deployed, person_of, wait_until
+from tests.installation import KEY, Deployment, database, deployed, person_of
 from tests.providers import openai_wires
+from tests.servers import until
 from tests.test_examples import EXAMPLES, PYTHON, in_a_foreign_folder, messages
 from tests.world import Person, Sandbox, lines
 
@@ -102,11 +103,11 @@ def _deploy_and_chat(alice: Person, place: Elsewhere) -> None:
     def status() -> object:
         return alice.http.get(f"/deployments/{made['id']}").raise_for_status().json()["status"]
 
-    wait_until(lambda: status() == "ready", f"the deployment at {place.dialect}")
+    until(lambda: status() == "ready", f"the deployment at {place.dialect}")
     chat = _chat(alice, model)
     assert chat.json()["choices"][0]["message"]["content"] in {each[2]["content"] for each in messages("train.jsonl")}
     alice.http.delete(f"/deployments/{made['id']}").raise_for_status()
-    wait_until(lambda: status() == "stopped", f"the end of the deployment at {place.dialect}")
+    until(lambda: status() == "stopped", f"the end of the deployment at {place.dialect}")
     assert _chat(alice, model).json()["error"]["code"] == "model_not_deployed"
 
 
@@ -136,11 +137,11 @@ def test_a_worker_that_is_killed_in_a_create_leaves_one_job(
     before = there()
     sandbox.arm("POST", place.jobs, delay_after=60)
     job_id = alice.create_job(model=place.model, training_file=alice.upload(lines(100)))
-    wait_until(lambda: len(there()) > len(before), "the create")
+    until(lambda: len(there()) > len(before), "the create")
     deployment.kill("worker")
     deployment.start("worker")
     ended = alice.openai.fine_tuning.jobs.retrieve
-    wait_until(lambda: ended(job_id).status == "succeeded", "the success of the job")
+    until(lambda: ended(job_id).status == "succeeded", "the success of the job")
     [made] = there() - before
     assert made.endswith(alice.http.get(f"/fine_tuning/jobs/{job_id}").json()["provider_job_id"])
     sandbox.close()

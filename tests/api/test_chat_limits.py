@@ -17,7 +17,7 @@ from shared.projects.models import Credential
 from tests.api.test_chat import BASE, question
 from tests.api.wire import send
 from tests.hostile_servers import DRIPPING, OK, OPEN_END, Talk, answering, bomb, sending
-from tests.servers import PATIENCE, Visits, talking
+from tests.servers import PATIENCE, Visits, talking, until
 from tests.worker.support import settings
 from tests.world import Person
 
@@ -41,10 +41,7 @@ def test_a_chat_too_many_is_refused_in_a_moment_and_taken_when_one_has_ended(ali
     hanging = sending(OK + OPEN_END, forever=b"", every=PATIENCE)
     with asking(hanging, TUNERY_CHAT__MAX_WAIT="0.1", **{limit: "1"}) as visits, ThreadPoolExecutor() as pool:
         first = pool.submit(send, alice, "POST", "/chat/completions", BODY)
-        deadline = time.monotonic() + PATIENCE
-        while not visits.count:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: visits.count)
         refused = send(alice, "POST", "/chat/completions", BODY)
         assert (refused.status, json.loads(refused.body)["error"]["code"]) == (429, "too_many_chats")
         assert refused.headers["retry-after"] == "1"

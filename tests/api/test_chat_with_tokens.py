@@ -1,8 +1,7 @@
 """Chats at an account of Azure with an application: the api signs them with a token that it fetches."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,7 +12,7 @@ from shared.providers.entra import TOKENS
 from tests.api.accounts import CHAT, admin, give
 from tests.providers.openai_wires import AZURE_APPLICATION
 from tests.providers.stand_ins import logins_at
-from tests.servers import PATIENCE
+from tests.servers import until
 from tests.worker.support import settings
 from tests.world import Person, Sandbox, sandbox_of
 
@@ -135,10 +134,3 @@ def test_a_token_serves_while_it_is_renewed_and_until_its_end_if_it_cannot_be(az
     until(lambda: list(TOKENS._kept.values())[-1].text != old)
     assert ask(alice).status_code == 200
     assert logins(azure) == before + 2
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

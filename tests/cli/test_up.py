@@ -7,8 +7,7 @@ import signal
 import socket
 import stat
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -17,19 +16,12 @@ from openai import OpenAI
 
 from cli.embedded import postgres_home
 from cli.local import commands
+from tests.servers import PATIENCE, until
 from tests.world import Sandbox, lines
 
 pytestmark = pytest.mark.timeout(400)  # several times PATIENCE
 SETTINGS = ("DATABASE_URL", "REDIS_URL", "TUNERY_", "SANDBOX_", "OPENAI_", "PORT")
 FAST = {"SANDBOX_SPEED": "20", "TUNERY_POLL_EVERY": "0.2"}
-PATIENCE = 100.0
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 class Up:

@@ -1,7 +1,6 @@
 """One page of the playground asks no more, and no longer, than the same chats through the API."""
 
 import json
-import time
 from collections.abc import Iterator
 
 import httpx2
@@ -13,7 +12,7 @@ from tests.api.test_chat import BASE
 from tests.api.test_chat_limits import asking
 from tests.dashboard.signed_in import a_browser, sign_in
 from tests.hostile_servers import OK, OPEN_END, answering, sending
-from tests.servers import PATIENCE
+from tests.servers import until
 from tests.world import Person
 
 ASKED = {"model": [BASE] * 4, "prompt": [f"Question {number}" for number in range(8)]}
@@ -44,10 +43,7 @@ def test_nothing_more_is_asked_once_the_client_has_left(alice: Person, browser: 
     with asking(HANGING) as visits:
         with pytest.raises(httpx2.ReadTimeout):
             browser.post("/playground", data=ASKED, timeout=3)
-        deadline = time.monotonic() + PATIENCE
-        while slots.count(alice.project_id):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: not slots.count(alice.project_id))
         assert visits.count <= AT_ONCE
 
 

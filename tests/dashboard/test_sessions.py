@@ -1,6 +1,5 @@
 """Signing in to the dashboard: a session is its API key, in a cookie that shows nothing of it."""
 
-import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ from shared.projects import service as projects
 from shared.projects.models import ApiKey
 from tests.api.administration import Operator
 from tests.dashboard.signed_in import SAME_SITE, a_browser, key_of, sign_in
-from tests.servers import PATIENCE
+from tests.servers import until
 from tests.worker.support import change
 from tests.world import Person
 
@@ -87,9 +86,7 @@ def test_a_session_ends_with_its_key(alice: Person, browser: httpx2.Client) -> N
     sign_in(browser, secret)
     assert browser.get("").status_code == 200
     change(ApiKey, key.id, revoked_at=utc_now())
-    deadline = time.monotonic() + PATIENCE
-    while browser.get("").status_code != 303:
-        assert time.monotonic() < deadline
+    until(lambda: browser.get("").status_code == 303)
     assert NAME not in browser.cookies
 
 

@@ -21,8 +21,7 @@ from shared.settings import Settings
 from tests.deployment.kubernetes import PAGE, built, find
 from tests.deployment.readers import interpolated, services
 from tests.deployment.test_json_logs import Server, start
-from tests.deployment.test_metrics import until
-from tests.servers import wait_for_port
+from tests.servers import until, wait_for_port
 from tests.shared.process import python
 from tests.world import Person, as_owner, variables_of_this_test
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from functools import partial
 from http.client import HTTPConnection
@@ -19,7 +18,7 @@ from shared.db.times import utc_now
 from shared.jobs.models import Job
 from tests.api.administration import Operator
 from tests.deployment.test_json_logs import Server, start
-from tests.servers import PATIENCE, wait_for_port
+from tests.servers import until, wait_for_port
 from tests.world import Person
 
 __all__ = ["start"]  # a fixture
@@ -36,13 +35,6 @@ def shown(port: int, name: str, key: str = "", **labels: str) -> float:
     assert answer.status == 200, body
     samples = [each for family in text_string_to_metric_families(body) for each in family.samples]
     return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def folders(temporary: Path) -> list[Path]:

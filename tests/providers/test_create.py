@@ -1,6 +1,5 @@
 """Creating a job, and looking for one before it is created again."""
 
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from shared.db.times import utc_now
 from shared.jobs.models import Job
 from shared.providers.capabilities import CAPABILITIES
 from tests.providers.stand_ins import Far
+from tests.servers import until
 from worker.providers.errors import ProviderError
 
 UNKNOWN_ENDS: list[dict[str, Any]] = [
@@ -122,8 +122,4 @@ def test_a_job_that_the_list_shows_late_is_found_when_it_does(far: Far) -> None:
     """Why the worker waits for `create_grace` before it looks."""
     far.sandbox.http.post("/sandbox/list_lag", json={"seconds": 2.5}).raise_for_status()
     job = far.job("ftjob-1")
-    deadline = time.monotonic() + 60
-    while not (found := far.find_jobs("ftjob-1")):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert [each.id for each in found] == [job.id]
+    assert [each.id for each in until(lambda: far.find_jobs("ftjob-1"))] == [job.id]

@@ -4,7 +4,6 @@ Runs for each provider whose capabilities say `needs_deployment`, and for one of
 what the stand-in has deployed, by our id.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +14,7 @@ from shared.providers.dialects import Dialect
 from tests.providers.deploying import DEPLOYING, OF_TESTS, OTHERS, OURS, Deploying, client_of_tests
 from tests.providers.stand_ins import StandIn, logins_at
 from tests.providers.test_create import UNKNOWN_ENDS
+from tests.servers import until
 from tests.worker.support import settings
 from tests.world import Sandbox
 from worker.providers import registry
@@ -80,11 +80,7 @@ def test_a_deployment_that_the_list_shows_late_is_found_when_it_does(far: Deploy
     """Why the worker waits for `create_grace` before it looks. A provider whose ids are ours need not list."""
     far.sandbox.http.post("/sandbox/list_lag", json={"seconds": 2.5}).raise_for_status()
     made = far.create()
-    deadline = time.monotonic() + 60
-    while not (found := far.found()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert found == [made.id]
+    assert until(far.found) == [made.id]
 
 
 def test_one_that_is_ready_has_a_name_that_answers_chats(far: Deploying) -> None:

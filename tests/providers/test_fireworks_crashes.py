@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 
 from shared.providers.dialects import Dialect
 from tests.providers.stand_ins import LONG_AGO, Far, client, far_of
+from tests.servers import until
 from tests.world import Sandbox, lines
 
 KILLS = 3
@@ -67,9 +67,6 @@ def _kill_in_the_middle(far: Far, number: int) -> None:
             _upload_and_create(Far(far.stand_in, far.sandbox), number)
         finally:
             os._exit(1)
-    deadline = time.monotonic() + 60
-    while far.sandbox.http.get("/sandbox/faults").json()["data"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: not far.sandbox.http.get("/sandbox/faults").json()["data"])
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)

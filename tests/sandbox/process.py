@@ -101,7 +101,7 @@ class Sandbox:
 
 
 def wait_for_end(sandbox: Sandbox, job: FineTuningJob) -> FineTuningJob:
-    """The job once it has a final status; fails after a minute."""
+    """The job once it has a final status; fails after more than a minute."""
     deadline = time.monotonic() + 100
     while job.status not in ("succeeded", "failed", "cancelled"):
         assert time.monotonic() < deadline, job

@@ -1,11 +1,9 @@
 """The controls for tests: jobs moved by hand, a list that lags, and a reset."""
 
-import time
-
 import pytest
 
 from tests.sandbox.process import Sandbox, wait_for_end
-from tests.servers import PATIENCE
+from tests.servers import until
 
 
 @pytest.mark.parametrize("status", ["queued", "running", "paused", "succeeded", "failed", "cancelled"])
@@ -55,10 +53,8 @@ def test_a_new_job_can_be_missing_from_the_list_for_a_while(sandbox: Sandbox) ->
     assert sandbox.openai.fine_tuning.jobs.list().data == []
     assert sandbox.openai.fine_tuning.jobs.retrieve(job.id).id == job.id
     sandbox.control("list_lag", seconds=0.5)
-    later, deadline = sandbox.job(), time.monotonic() + PATIENCE
-    while not (listed := sandbox.openai.fine_tuning.jobs.list().data):
-        assert time.monotonic() < deadline
-    assert [each.id for each in listed] == [later.id]
+    later = sandbox.job()
+    assert [each.id for each in until(lambda: sandbox.openai.fine_tuning.jobs.list().data)] == [later.id]
 
 
 def test_a_reset_forgets_everything(sandbox: Sandbox) -> None:

@@ -3,7 +3,6 @@
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import msgspec
@@ -11,6 +10,7 @@ import pytest
 from openai import NotFoundError
 
 from tests.sandbox.process import ROOT, Sandbox, chats
+from tests.servers import until
 
 QUESTION = [{"role": "user", "content": "What is number7?"}]
 
@@ -71,10 +71,7 @@ def test_a_job_runs_on_while_the_sandbox_is_dead(tmp_path: Path) -> None:
         job = sandbox.job()
         killed(sandbox)
     with Sandbox(folder=tmp_path, speed=50) as again:
-        deadline = time.monotonic() + 100
-        while again.openai.fine_tuning.jobs.retrieve(job.id).status != "succeeded":
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: again.openai.fine_tuning.jobs.retrieve(job.id).status == "succeeded")
 
 
 def test_an_upload_in_parts_goes_on_and_what_is_deleted_stays_deleted(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from cli.processes import ports
-from tests.installation import database, deployed, first_person, wait_until
+from tests.installation import database, deployed, first_person
+from tests.servers import until
 from tests.test_rehearsed_restore import SERVERS, make_another_installation, run
 from tests.trainer.trainer_process import BASE, KEY, Trainer
 from tests.world import Person, lines
@@ -57,7 +58,7 @@ def wait_for_success(person: Person, job_id: str) -> None:
         assert job.status not in {"failed", "cancelled"}, job
         return job.status == "succeeded"
 
-    wait_until(has_succeeded, f"the end of {job_id}", PATIENCE)
+    until(has_succeeded, f"the end of {job_id}", PATIENCE)
 
 
 def answer(person: Person, job_id: str) -> str | None:
@@ -92,7 +93,7 @@ def test_after_a_restore_models_answer_and_no_job_is_trained_a_second_time(postg
         wait_for_success(person, ended)
         said = answer(person, ended)
         running = person.create_job(training_file=file, model=BASE, method=LONG)
-        wait_until(lambda: running in ours_at(trainer), "the create of a job", PATIENCE)
+        until(lambda: running in ours_at(trainer), "the create of a job", PATIENCE)
         stopped_in_the_middle(trainer, ours_at(trainer)[running])
         deployment.kill("worker")
         waiting = person.create_job(training_file=file, model=BASE, method=SUPERVISED)  # not yet at the trainer

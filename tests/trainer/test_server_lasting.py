@@ -2,12 +2,12 @@
 
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.servers import until
 from tests.trainer.trainer_process import Trainer
 
 
@@ -74,7 +74,4 @@ def test_a_process_that_always_ends_without_a_word_fails_the_job(trainer: Traine
 
 def _kill_before_a_step(trainer: Trainer, job_id: str) -> None:
     command = ["pkill", "-KILL", "-f", f"trainer.job {trainer.folder / 'jobs' / job_id}"]
-    deadline = time.monotonic() + 60
-    while subprocess.run(command, check=False).returncode != 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: subprocess.run(command, check=False).returncode == 0)
