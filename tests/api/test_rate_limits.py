@@ -5,6 +5,8 @@ import socket
 import time
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -12,6 +14,7 @@ import pytest
 from openai import BadRequestError, NotFoundError, OpenAI, RateLimitError
 from starlette.types import Message
 
+from api.rate_limits import middleware
 from api.rate_limits.middleware import RateLimitMiddleware
 from shared.database import transaction
 from shared.projects import service as projects
@@ -132,6 +135,26 @@ def test_in_a_flood_one_request_refreshes_the_limits_and_the_others_use_the_cach
 
     anyio.run(flood)
     assert (len(looked), refused.count("http.response.start")) == (1, 19)
+
+
+def test_a_refusal_says_one_time_although_the_clock_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds, told = count(1_000_000_030.0), dict[str, str]()
+    monkeypatch.setattr(middleware, "time", SimpleNamespace(time=lambda: next(seconds), monotonic=time.monotonic))
+
+    async def take(message: Message) -> None:
+        told.update({name.decode(): value.decode() for name, value in message.get("headers", [])})
+
+    async def never() -> Message:
+        raise AssertionError("a refused request is not read")
+
+    async def ask_once() -> None:
+        limiter = RateLimitMiddleware(lambda *_: anyio.sleep(0))
+        limiter.cache.put(sha256(b"Bearer hers ").digest(), {"proj_hers": Limits(0, None, None, None)})
+        scope = {"type": "http", "path": "/v1/files", "headers": [(b"authorization", b"Bearer hers")]}
+        await limiter(scope, never, take)
+
+    anyio.run(ask_once)
+    assert told["x-ratelimit-reset-requests"] == f"{told['retry-after']}s"
 
 
 def test_with_a_hanging_redis_a_process_counts_alone(tiny: Person) -> None:
