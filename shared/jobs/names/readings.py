@@ -33,6 +33,8 @@ def is_ordinary(name: str) -> bool:
 
 def plain(name: str) -> str:
     """The name in lower case, without encodings, look-alikes that Unicode knows, spaces and invisible characters."""
+    if is_ordinary(name):  # has none of these; a grader of 1 MB has 50,000 keys
+        return name.lower()
     for _ in range(_MAX_ENCODINGS):
         name = unicodedata.normalize("NFKC", unquote(name))
     return "".join(each for each in name if unicodedata.category(each)[0] not in "CZ").casefold()
