@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.shared.dataset_lines import checked, lines
 from tests.shared.validation.paths import Case, chat, found
 
 IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
@@ -156,6 +157,31 @@ CASES = [(chat(message), expected) for message, expected in [*ROLES, *KEYS, *CON
 @pytest.mark.parametrize(("example", "expected"), CASES)
 def test_a_message_has_these_findings(example: Any, expected: list[str]) -> None:
     assert found(example) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("message", "words", "hint"),
+    [
+        ({"role": "Assistant", "content": "a"}, "'Assistant'", "`assistant`"),
+        ({"role": "bot", "content": "a"}, "'bot'", "`assistant`"),
+        ({"role": "human", "content": "a"}, "'human'", "`user`"),
+        ({"role": "narrator", "content": "a"}, "'narrator'", "one of the roles"),
+        (answer(weight=True), "this is true", "0 or 1"),
+        (answer(weight=0.5), "this is 0.5", "0 or 1"),
+    ],
+)
+def test_the_sentence_says_what_is_meant(message: Any, words: str, hint: str) -> None:
+    (problem,) = checked(lines(*[chat(message)] * 10)).errors[:1]
+    assert words in problem.message
+    assert hint in problem.hint
+
+
+def test_messages_that_are_a_text_are_to_be_decoded() -> None:
+    example = chat()
+    example["messages"] = json.dumps(example["messages"])
+    (problem,) = checked(lines(*[example] * 10)).errors[:1]
+    assert problem.message == "`messages` is a string that holds JSON"
+    assert "Decode the text" in problem.hint
 
 
 def test_a_part_without_a_type_is_invalid_in_the_answer_of_a_tool() -> None:

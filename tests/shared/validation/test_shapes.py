@@ -42,6 +42,10 @@ SHAPES: list[tuple[str, bytes, str]] = [
     ("html", b"<!DOCTYPE html>\n<html><body>\n<p>Sign in</p>\n", "a web page"),
     ("mac", GOOD.replace(b"\n", b"\r"), "\\r alone"),
     ("utf-16", TEXT.encode("utf-16"), "UTF-16"),
+    ("utf-32", TEXT.encode("utf-32"), "UTF-32"),
+    ("utf-32 without a mark", TEXT.encode("utf-32-be"), "UTF-32"),
+    ("zeros", bytes(4_096), "zero bytes"),
+    ("lfs", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "a pointer of Git LFS"),
     ("cp1252", each_line(lambda line: line.replace("What", "Qué")).decode().encode("cp1252"), "not UTF-8"),
     ("csv", b"prompt,completion\n" + b"q,a\n" * 12, "CSV, with 2 columns"),
     ("tsv", b"prompt\tcompletion\n" + b"q\ta\n" * 12, "TSV"),
@@ -66,6 +70,7 @@ LINES = [
     (GOOD.splitlines()[0] * 2 + b"\n", "several objects on one line"),
     (repr(chat(90)).encode() + b"\n", "Python's notation"),
     (b'{"messages": None}\n', "with True, False or None"),
+    (b"\xef\xbb\xbf" + lines(chat(90)), "a byte order mark at column 1"),
     (b"7) " + lines(chat(90)), "a numbered list"),
 ]
 

@@ -58,6 +58,7 @@ FORMATS: list[tuple[list[Any], list[str], str | None]] = [
     ([1, "a", None, []], ALL, None),
     ([{"messages": "a"}], ALL, "chat"),
     ([{"messages": []}], ALL, "chat"),
+    ([{"messages": [{"role": "user", "content": "half a pair: \ud800"}]}], SUPERVISED, "chat"),
 ]
 
 

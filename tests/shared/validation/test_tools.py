@@ -127,10 +127,12 @@ CALLED: list[Case] = [
 ARGUMENTS = f"{CALLS}[0].function.arguments"
 WRITTEN: list[Case] = [
     (arguments("{}"), []),
-    (arguments("[1, 2]"), []),
+    (arguments(' {"a": 1}'), []),
+    (arguments("[1, 2]"), [f"warning arguments_not_json {ARGUMENTS}"]),
+    (arguments('"a"'), [f"warning arguments_not_json {ARGUMENTS}"]),
     (arguments('{"a": NaN}'), []),
     (arguments('{"a": ' + "1" * 400 + "}"), []),
-    (arguments("[" * 200 + "]" * 200), []),
+    (arguments('{"a": ' + "[" * 200 + "]" * 200 + "}"), []),
     (arguments(""), [f"warning arguments_not_json {ARGUMENTS}"]),
     (arguments("{'a': 1}"), [f"warning arguments_not_json {ARGUMENTS}"]),
     (arguments('{"a": 1'), [f"warning arguments_not_json {ARGUMENTS}"]),

@@ -20,7 +20,7 @@ from shared.datasets.validation.lines.rich_types import (
 from shared.datasets.validation.rules.counted_message import CountedMessage
 from shared.datasets.validation.rules.images import ADDRESS, examine_url
 from shared.datasets.validation.rules.limits import Limits
-from shared.datasets.validation.rules.tools import is_json
+from shared.datasets.validation.rules.tools import is_json, is_object
 from shared.datasets.validation.rules.values import NAME
 
 WEIGHTS = (None, 0, 1)
@@ -120,7 +120,7 @@ def _text_of_calls(message: Assistant, declared: frozenset[str], codes: list[str
 def _call_text(function: Function, declared: frozenset[str], codes: list[str]) -> str:
     if function.name not in declared:
         codes.append("undeclared_tool")
-    if not is_json(function.arguments):
+    if not (is_json(function.arguments) and is_object(function.arguments)):
         codes.append("arguments_not_json")
     return f"{function.name}\n{function.arguments}"
 

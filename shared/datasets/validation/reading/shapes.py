@@ -17,6 +17,7 @@ from shared.datasets.validation.rules.row_shapes import CONVERT, is_turn, shape_
 
 ONE_LINE = "Write each object on one line, without indentation and line breaks"
 MAX_LINES = 200
+_LFS = "version https://git-lfs.github.com/spec/"
 _TAGS = re.compile(r"\s*<(?:!doctype|html|\?xml|head|body|div|table)\b", re.IGNORECASE)
 # By what a line that is no JSON begins with: what it is, and what to do.
 _BEGINNINGS: tuple[tuple[re.Pattern[str], str, str], ...] = (
@@ -78,6 +79,8 @@ def shape_of_file(start: bytes) -> Problem | None:
         text = start[: error.start].decode("utf-8-sig")
     if "\n" not in text.strip() and text.strip().count("\r") > 1:
         return _wrong("The file ends its lines with \\r alone, as old Macs did", "Save the file with \\n as line end")
+    if text.startswith(_LFS):
+        return _wrong("The file is a pointer of Git LFS, not the data", "Get the data: git lfs pull")
     if _TAGS.match(text):
         return _wrong("The file is a web page or XML", "Upload the data itself, not the page that shows it")
     lines = [line for line in text.split("\n")[:MAX_LINES] if line.strip()]

@@ -1,5 +1,6 @@
 """Detects from the first bytes of a file that it is not JSON lines at all, or the format of its lines."""
 
+import json
 from collections.abc import Collection
 from typing import Any, BinaryIO
 
@@ -24,7 +25,8 @@ _MAGIC_BYTES = (
     (b"%PDF", "a PDF"),
     (b"SQLite format 3\x00", "a SQLite database"),
 )
-_UTF32_OR_16 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_UTF32, _UTF16 = (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff"), (b"\xff\xfe", b"\xfe\xff")
+_SEEN_BYTES = 64  # that show an encoding without a byte order mark
 
 
 def sample(file: BinaryIO) -> bytes:
@@ -37,8 +39,11 @@ def problem_of_file(start: bytes) -> Problem | None:
     for magic, what in _MAGIC_BYTES:
         if start.startswith(magic):
             return problem("unsupported_file_type", f"The file is {what}, not JSON lines")
-    if start.startswith(_UTF32_OR_16) or _looks_like_utf16(start[:64]):
-        return problem("not_utf8", "The file is UTF-16, not UTF-8")
+    if _is_zeros(start[:_SEEN_BYTES]):
+        message, hint = "The file begins with zero bytes: what was in it is lost", "Write or copy the file again"
+        return problem("unsupported_file_type", message, hint=hint)
+    if encoding := _wide_encoding(start):
+        return problem("not_utf8", f"The file is {encoding}, not UTF-8")
     if not start.strip().removeprefix(b"\xef\xbb\xbf"):
         return problem("empty_file", "The file is empty") if len(start) < SAMPLE_BYTES else None
     is_array = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
@@ -55,8 +60,20 @@ def _is_example(line: bytes) -> bool:
     return format_of(value) is not None and shape_of_row(value) is None
 
 
-def _looks_like_utf16(start: bytes) -> bool:
-    return len(start) >= 8 and (not any(start[1::2]) or not any(start[::2]))
+def _is_zeros(start: bytes) -> bool:
+    """As a full disk or a copy that broke off leaves it."""
+    return len(start) >= 8 and not any(start)
+
+
+def _wide_encoding(start: bytes) -> str | None:
+    """UTF-32 or UTF-16 by its byte order mark, or by the zeros beside each letter of plain text."""
+    if start.startswith(_UTF32):
+        return "UTF-32"
+    if start.startswith(_UTF16):
+        return "UTF-16"
+    if len(seen := start[:_SEEN_BYTES]) < 8 or (any(seen[1::2]) and any(seen[::2])):
+        return None
+    return "UTF-32" if not any(seen[1::4]) and not any(seen[2::4]) else "UTF-16"
 
 
 def format_of_file(start: bytes, methods: Collection[str]) -> str | None:
@@ -75,10 +92,14 @@ def format_of_file(start: bytes, methods: Collection[str]) -> str | None:
 
 
 def _decoded_line(line: bytes) -> Any:
-    try:
-        return msgspec.json.decode(line.removeprefix(b"\xef\xbb\xbf"))
-    except (ValueError, RecursionError):
-        return None
+    """None for what is no JSON. `json` is asked too: it reads half a surrogate pair, which is a finding of its own."""
+    line = line.removeprefix(b"\xef\xbb\xbf")
+    for decode in (msgspec.json.decode, json.loads):
+        try:
+            return decode(line)
+        except (ValueError, RecursionError):
+            continue
+    return None
 
 
 def _has_answer(value: Any) -> bool:

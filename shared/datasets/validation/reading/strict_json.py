@@ -153,10 +153,11 @@ def _broken(error: json.JSONDecodeError) -> UnreadableLine:
         return UnreadableLine(
             "invalid_json", "not JSON lines: a trailing comma after the object", offset, "Remove the comma"
         )
-    hint = None
     if after.startswith("\ufeff"):
-        hint = "Remove the byte order mark"
-    elif not before and after[:1] not in ("{", "["):
+        message, hint = f"not JSON: a byte order mark at column {error.pos + 1}", "Remove the byte order mark"
+        return UnreadableLine("invalid_json", message, offset, hint)
+    hint = None
+    if not before and after[:1] not in ("{", "["):
         hint = "Write one JSON object per line; `./tunery datasets convert` converts a CSV file"
     what = error.msg[0].lower() + error.msg[1:].removesuffix(" at")
     return UnreadableLine("invalid_json", f"not JSON: {what} at column {error.pos + 1}", offset, hint)

@@ -1,5 +1,6 @@
 """The rules of one message: its role, its keys, its content and parts, its weight and name."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,11 @@ KEYS = {
 }
 OTHER_KEYS = frozenset({"role", "content", "name", "weight"})
 ALL_KEYS = frozenset().union(*KEYS.values())
+OTHER_NAMES = {
+    **dict.fromkeys(("human", "prompter"), "user"),
+    **dict.fromkeys(("gpt", "chatgpt", "model", "bot", "chatbot", "ai"), "assistant"),
+    "observation": "tool",
+}
 # Parts that OpenAI's chat API takes from the user, but that no provider trains on.
 UNTRAINED_PARTS = {"input_audio": "input_audio", "file": "file"}
 
@@ -68,7 +74,8 @@ def _examine_role(message: dict[str, Any], path: str) -> Iterator[Finding]:
         yield Finding("message_missing_key", path, "the message has no `role`")
     elif not isinstance(role, str) or role not in ROLES:
         shown = f"the role {role[:40]!r} is not known" if isinstance(role, str) else f"`role` is {kind(role)}"
-        yield Finding("unrecognized_role", f"{path}.role", shown)
+        meant = _meant_role(role) if isinstance(role, str) else None
+        yield Finding("unrecognized_role", f"{path}.role", shown, hint=f"Write the role as `{meant}`" if meant else None)
     if role == "tool" and not isinstance(message.get("tool_call_id"), str):
         yield Finding(
             "message_missing_key",
@@ -77,6 +84,12 @@ def _examine_role(message: dict[str, Any], path: str) -> Iterator[Finding]:
         )
     if role == "function" and not isinstance(message.get("name"), str):
         yield Finding("message_missing_key", path, "a message of the role function needs the `name` of the function")
+
+
+def _meant_role(role: str) -> str | None:
+    """The known role that another one stands for: it is written otherwise, or by its name in other tools."""
+    plain = role.strip().lower()
+    return plain if plain in ROLES else OTHER_NAMES.get(plain)
 
 
 def _examine_keys(message: dict[str, Any], path: str) -> Iterator[Finding]:
@@ -102,7 +115,7 @@ def _examine_weight(weight: Any, role: Any, path: str) -> Iterator[Finding]:
         return
     # Spreadsheets and pandas write 1.0 for 1; a boolean is no number in JSON.
     if isinstance(weight, bool) or not isinstance(weight, int | float) or weight not in (0, 1):
-        shown = weight if isinstance(weight, int | float) else kind(weight)
+        shown = json.dumps(weight) if isinstance(weight, int | float) else kind(weight)
         yield Finding("invalid_weight", f"{path}.weight", f"`weight` must be 0 or 1, but this is {shown}")
     elif role != "assistant":
         yield Finding("misplaced_weight", f"{path}.weight", "a message that is not the assistant's has a `weight`")

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from shared.datasets.validation.rules.values import is_json_text
+
 CONVERT = "Convert it: `./tunery datasets convert IN OUT`"
 Shape = tuple[str, str]
 _PAIRS = (
@@ -26,8 +28,8 @@ def shape_of_row(value: Any) -> Shape | None:
     if isinstance(value, list):
         return ("a list of turns, not an object", CONVERT) if value and all(map(is_turn, value)) else None
     if isinstance(value, str):
-        is_json = value.lstrip()[:1] in ("{", "[")
-        return ("a text that holds JSON", "Decode it once: each object was encoded twice") if is_json else None
+        twice = ("a text that holds JSON", "Decode it once: each object was encoded twice")
+        return twice if is_json_text(value) else None
     if not isinstance(value, dict) or "messages" in value or value.keys() & {"preferred_output", "completion"}:
         return None
     return _shape_of_object(value)

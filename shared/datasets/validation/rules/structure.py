@@ -22,7 +22,7 @@ from shared.datasets.validation.rules.messages import examine_messages, not_plai
 from shared.datasets.validation.rules.row_shapes import shape_of_row
 from shared.datasets.validation.rules.tool_answers import examine_answers
 from shared.datasets.validation.rules.tools import declared_names, examine_calls, examine_tools, text_of_tools
-from shared.datasets.validation.rules.values import kind, listed
+from shared.datasets.validation.rules.values import is_json_text, kind, listed
 
 CHAT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls", "functions"})
 INPUT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls"})
@@ -159,7 +159,10 @@ def _conversation(value: dict[str, Any], path: str, limits: Limits, images: bool
     if not isinstance(messages, list) or not messages:
         has = "no `messages`" if "messages" not in value else f"`messages` is {kind(messages)}"
         message = "`messages` is empty" if messages == [] else has
-        yield Finding("missing_messages_list", f"{path}.messages", message)
+        hint = None
+        if is_json_text(messages):
+            message, hint = f"{message} that holds JSON", "Decode the text: write `messages` as a JSON list"
+        yield Finding("missing_messages_list", f"{path}.messages", message, hint=hint)
         messages = []
     if len(messages) > rules().ours.many_messages:
         yield Finding("many_messages", f"{path}.messages", many_messages(len(messages)))

@@ -10,7 +10,7 @@ from pydantic_core import SchemaValidator, core_schema
 from shared.datasets.validation.findings.finding import Finding
 from shared.datasets.validation.rules.limits import Limits
 from shared.datasets.validation.rules.tool_schema import examine_parameters
-from shared.datasets.validation.rules.values import NAME, Numbered, kind, listed
+from shared.datasets.validation.rules.values import NAME, Numbered, is_json_text, kind, listed
 
 # msgspec accepts deeper nesting and longer numbers than json.loads; within these bounds both agree.
 MAX_QUICK_BRACKETS, MAX_QUICK_CHARACTERS = 100, 4_000
@@ -52,7 +52,7 @@ def examine_tools(value: dict[str, Any], path: str, limits: Limits) -> Iterator[
 
 
 def _not_a_list(declared: Any, key: str, path: str) -> Finding:
-    if isinstance(declared, str) and declared.lstrip()[:1] in ("[", "{"):
+    if is_json_text(declared):
         message = f"`{key}` is a text that holds JSON; it must be the list itself"
         return Finding("invalid_type", f"{path}.{key}", message, hint=f"Decode the text: write `{key}` as a JSON list")
     return Finding("invalid_type", f"{path}.{key}", f"`{key}` must be a list, but this is {kind(declared)}")
@@ -156,6 +156,14 @@ def _examine_function_call(function: Any, path: str, declared: frozenset[str]) -
         yield Finding("arguments_not_a_string", f"{path}.arguments", message)
     elif not is_json(arguments):
         yield Finding("arguments_not_json", f"{path}.arguments", "`arguments` is a string that is not valid JSON")
+    elif not is_object(arguments):
+        message, hint = "`arguments` is JSON, but no object", "Write an object with each argument under its name"
+        yield Finding("arguments_not_json", f"{path}.arguments", message, hint=hint)
+
+
+def is_object(arguments: str) -> bool:
+    """Whether what is JSON is an object."""
+    return arguments.lstrip()[:1] == "{"
 
 
 def is_json(text: str) -> bool:

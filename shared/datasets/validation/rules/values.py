@@ -18,5 +18,10 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def is_json_text(value: Any) -> bool:
+    """Whether it is a text in which a list or an object was written as JSON, and so encoded twice."""
+    return isinstance(value, str) and value.lstrip()[:1] in ("[", "{")
+
+
 def is_image(part: Any) -> bool:
     return isinstance(part, dict) and part.get("type") == "image_url"
