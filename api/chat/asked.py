@@ -46,6 +46,8 @@ def decode(body: bytes, endpoint: Endpoint, deployment: str | None) -> tuple[Ask
             fields["model"] = msgspec.Raw(msgspec.json.encode(deployment))
         if bytes(fields.get("model", b"")) == b"null":
             raise Invalid(NO_MODEL_YET, param="model")
+        if "model" not in fields:
+            raise Invalid("`model` is missing: name the model to ask", code="missing_required_parameter", param="model")
         provider = _provider(fields.pop("provider", None))
         judged = judge(fields, endpoint)
         fallbacks = {name: _fallbacks(name, bytes(fields[name])) for name in FALLBACKS if name in judged}

@@ -44,6 +44,14 @@ _RESPONSE = {
     *("input", "instructions", "max_output_tokens", "max_tool_calls", "parallel_tool_calls", "tool_choice", "tools"),
     *("text", "reasoning", "include", "truncation", "background", "prompt_cache_options", *_SAMPLING),
 }
+# What OpenAI's API has and Tunery passes to nobody, with what to do instead.
+_AGAIN = "nothing is stored that it could name: send the items of the conversation again"
+_STORED = {
+    (Endpoint.RESPONSES, "previous_response_id"): _AGAIN,
+    (Endpoint.RESPONSES, "conversation"): _AGAIN,
+    (Endpoint.RESPONSES, "prompt"): "it names what is stored at the provider: send its text as instructions and input",
+    (Endpoint.RESPONSES, "context_management"): "nothing is stored: send the items that are to count",
+}
 _ORDINARY = re.compile(r"[A-Za-z_]{1,40}")
 FIELDS: Mapping[Endpoint, set[str]] = {
     Endpoint.CHAT: _CHAT,
@@ -74,7 +82,7 @@ def judge(fields: Mapping[str, Raw], endpoint: Endpoint) -> dict[str, Raw | bool
     for name, value in fields.items():
         if name not in FIELDS[endpoint]:
             if bytes(value) != b"null":
-                raise _refused(_shown(name), "it is not known here")
+                raise _refused(_shown(name), _STORED.get((endpoint, name), "it is not known here"))
             continue
         if name in FALLBACKS and bytes(value) == b"null":
             continue

@@ -59,6 +59,9 @@ _CODES = {"missing": "missing_required_parameter"}
 _OTHER_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"}  # the rest is not repeated
 _CURL = "-H 'Content-Type: application/json'"
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_NO_OBJECT = {"model_attributes_type", "model_type", "dict_type"}
+_JSON_TYPES = {list: "a list", str: "a string", int: "a number", float: "a number", bool: "true or false"}
+_NOT_PARSED = "There was an error parsing the body"  # FastAPI's own words for JSON whose bytes it cannot read
 _KINDS = {"int", "float", "str", "bool", "dict", "list", "function"}
 
 
@@ -73,6 +76,8 @@ def validation_error(request: Request, error: Exception) -> JSONResponse:
     # First, as a misspelt key is also the reason why the right one is missing.
     if unknown := [each["loc"] for each in problems if each["type"] == "extra_forbidden"]:
         return _unknown_keys(request, unknown)
+    if is_no_object := _no_object(problems[0]):
+        return envelope(400, is_no_object, _CODES.get(problems[0]["type"], "invalid_value"))
     param = _param(problems[0]["loc"])
     texts = [each["msg"].removeprefix("Value error, ") for each in problems if _param(each["loc"]) == param]
     reasons = list(dict.fromkeys(texts))
@@ -88,6 +93,16 @@ def _other_content_type(request: Request, problem: Mapping[str, Any]) -> str | N
         return None
     how = f"as {sent}" if sent in _OTHER_TYPES else "with another content type" if sent else "without a content type"
     return f"The body was sent {how}: send JSON, with the header Content-Type: application/json (curl: {_CURL})"
+
+
+def _no_object(problem: Mapping[str, Any]) -> str | None:
+    """Explain a body that is empty, or JSON but no object, as each body of ours is; None if that is not the problem."""
+    if tuple(problem["loc"]) != ("body",):
+        return None
+    if problem["type"] == "missing":
+        return "The body is empty: send a JSON object"
+    found = _JSON_TYPES.get(type(problem["input"])) if problem["type"] in _NO_OBJECT else None
+    return f"The body must be a JSON object, and this is {found}" if found else None
 
 
 def _unknown_keys(request: Request, locations: Sequence[Sequence[Any]]) -> JSONResponse:
@@ -131,8 +146,16 @@ def http_error(request: Request, error: Exception) -> JSONResponse:
             return answer
         case 413:
             return too_large(str(error.detail))
+        case 400 if error.detail == _NOT_PARSED:
+            return envelope(400, _unreadable(request), "invalid_json")
         case status:
             return envelope(status, str(error.detail), getattr(error, "code", "invalid_request"))
+
+
+def _unreadable(request: Request) -> str:
+    if request.headers.get("content-encoding", "identity") != "identity":
+        return "The body is compressed (the header Content-Encoding): send the JSON as it is"
+    return "The body is not JSON in UTF-8: send it in this encoding"
 
 
 def _is_known_below_v1(request: Request) -> bool:

@@ -16,6 +16,7 @@ from shared.providers import options
 
 PROVIDER_OPTIONS = "provider_options"
 CODE = "unknown_parameter"
+API_VERSION = "api-version"
 MAX_NAMED = 10  # keys of one request that a refusal names; a body may have thousands
 MAX_DEPTH = 3  # of the objects below in which a similar key is looked for
 MAX_LISTED = 16  # parameters of a route that a refusal lists when none resembles the unknown one
@@ -49,6 +50,8 @@ def _query_fields(dependant: Dependant) -> Iterator[Any]:
 
 def shown(name: str) -> str | None:
     """Return a name that can be repeated to the caller, or None."""
+    if name == API_VERSION:
+        return name
     words = _BETWEEN_WORDS.split(name)
     is_name = _NAME.fullmatch(name) and all(each.isalpha() or len(each) <= MAX_WORD_WITH_DIGITS for each in words)
     return name if is_name else None
@@ -74,6 +77,8 @@ def sentence(
 
 
 def _hint(name: str, known: Collection[str], deeper: Sequence[str]) -> str:
+    if name == API_VERSION:
+        return " (Azure's: it is ignored with the header api-key, and below /openai/v1)"
     snake = _CAMEL_HUMP.sub("_", name).lower()
     if PROVIDER_OPTIONS in known and snake in {_CAMEL_HUMP.sub("_", each).lower() for each in options.NAMES}:
         return f" (an option of some providers: send it inside `{PROVIDER_OPTIONS}`)"

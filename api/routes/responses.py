@@ -13,6 +13,7 @@ from shared.providers.dialects import Endpoint
 
 router = Router(tags=["Inference"], dependencies=[scope("inference")])
 _INPUT = {"anyOf": [{"type": "string", "maxLength": LONGEST_PROMPT}, {"type": "array", "items": {"type": "object"}}]}
+REFUSED = "Of the Responses API only POST /v1/responses is there, since nothing is stored: see docs/inference.md"
 _BODY = body_of("input", _INPUT)
 
 
@@ -27,7 +28,7 @@ async def create_response(request: Request, caller: CallerDep, held: UntilAnswer
 
 
 def refuse() -> None:
-    raise NotImplementedHere("Responses are not stored, so that there is none to retrieve: see docs/inference.md")
+    raise NotImplementedHere(REFUSED)
 
 
 router.add_api_route("/v1/responses/{rest:path}", refuse, methods=["GET", "POST", "DELETE"], include_in_schema=False)

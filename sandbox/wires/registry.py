@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from sandbox.engine import Sandbox
+from sandbox.routes import responses
 from sandbox.wires import deploying
 from sandbox.wires.azure import routes as azure
 from sandbox.wires.azure.engine import AzureSandbox
@@ -33,7 +34,7 @@ class Wire:
 
 
 WIRES: Mapping[str, Wire] = {
-    "openai": Wire(),
+    "openai": Wire(routers=(*OPENAI_ROUTERS, responses.router)),
     "azure": Wire(
         routers=azure.ROUTERS,
         engine=AzureSandbox,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session, col, select
 
+from shared.errors import Invalid
 from shared.jobs import tuned_models
 from shared.jobs.models import Checkpoint, Job, TunedModel
 from shared.projects.credentials import capabilities_of
@@ -25,9 +26,12 @@ def needs_deployment(credential: Credential) -> bool:
 
 
 def find_deployable(session: Session, project_id: str, name: str) -> Deployable:
-    """Raises `NotFound` for what no job of the project has made, or what is no longer there."""
+    """Raises `NotFound` for what no job of the project has made, or what is no longer there; `Invalid` for a base."""
     found = _model(session, project_id, name) or _checkpoint(session, project_id, name)
     if found is None or found.credential.deleted_at is not None or not tuned_models.is_own(session, project_id, name):
+        if tuned_models.is_base(session, project_id, name):
+            sentence = f"{name} is a base model: ask it by this name. What your own jobs have made can be deployed"
+            raise Invalid(sentence, param="model")
         raise tuned_models.not_found(name)
     return found
 

@@ -96,7 +96,8 @@ def make_request(session: Session, project_id: str, job_id: str, request: JobReq
     """
     job = get_owned(session, Job, job_id, project_id, param="fine_tuning_job_id", lock=True)
     if PERMITTED_WHEN[request].isdisjoint({job.status, shown_status(job)}):
-        allowed = " or ".join(sorted(PERMITTED_WHEN[request]))
+        *others, last = sorted(PERMITTED_WHEN[request])
+        allowed = f"{', '.join(others)} or {last}" if others else last
         raise Invalid(
             f"The job is {job.status}: {request} is for a job that is {allowed}",
             code="invalid_job_status",

@@ -61,6 +61,10 @@ def _public(session: Session, model: TunedModel) -> ModelPublic:
     return ModelPublic.of(model, stated_end(model.base_model, account.base_models), account.provider)
 
 
+def is_base(session: Session, project_id: str, name: str) -> bool:
+    return _find_base(session, project_id, name) is not None
+
+
 def _find_base(
     session: Session, project_id: str, name: str, provider: str | None = None
 ) -> tuple[Credential, dict[str, Any]] | None:
@@ -80,7 +84,7 @@ def delete_model(session: Session, project_id: str, name: str) -> None:
 
     Raises `Invalid` (`model_in_use`) if a job is to tune it further that the provider has yet to take up.
     """
-    if _find_base(session, project_id, name) is not None:
+    if is_base(session, project_id, name):
         raise Forbidden(f"{name} is a base model: only what your own jobs have made can be deleted", param="model")
     model = _own(session, project_id, name, lock=True)
     job_id = waiting.first_that_needs(session, project_id, col(Job.model) == name)

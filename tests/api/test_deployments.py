@@ -66,9 +66,16 @@ def test_where_a_model_needs_no_deployment_it_is_refused(alice: Person, sandbox:
     assert alice.http.post("/chat/completions", json={**CHAT, "model": model}).status_code == 200
 
 
-@pytest.mark.parametrize("model", ["gpt-4o-mini", "ft:gpt-4o-mini:acme::none"])
-def test_only_what_a_job_of_the_project_has_made_is_deployed(world: World, model: str) -> None:
-    assert code_of(world.person.http.post("/deployments", json={"model": model})) == (404, "model_not_found")
+def test_only_what_a_job_of_the_project_has_made_is_deployed(world: World) -> None:
+    new = {"model": "ft:gpt-4o-mini:acme::none"}
+    assert code_of(world.person.http.post("/deployments", json=new)) == (404, "model_not_found")
+
+
+def test_a_base_model_is_not_deployed_and_not_said_to_be_unknown(world: World) -> None:
+    base = next(each.id for each in world.person.openai.models.list() if not each.id.startswith("ft:"))
+    answer = world.person.http.post("/deployments", json={"model": base})
+    assert code_of(answer) == (400, "invalid_value")
+    assert "is a base model: ask it by this name" in answer.json()["error"]["message"]
 
 
 def test_another_project_finds_nothing_of_it(world: World, bob: Person) -> None:

@@ -58,6 +58,7 @@ QUERIES = [  # path and query, the first unknown parameter, what the sentence ha
     ("/models?limit=3", "limit", ["`limit`"]),
     ("/models/gpt-4o-mini?verbose=1", "verbose", ["`verbose`"]),
     ("/fine_tuning/jobs/ftjob-x/events?stream=true", "stream", ["`stream`"]),
+    ("/files?api-version=preview", "api-version", ["`api-version` (Azure's: it is ignored with the header api-key"]),
     ("/files?sk-tun-secret=1", None, ["a name that is no query parameter"]),
     ("/files?sk-tun-secret=1&colour=2", None, ["`colour`", "1 more"]),
     ("/files?" + "a" * 65 + "=1", None, ["a name that is no query parameter"]),
