@@ -176,7 +176,8 @@ def compare_datasets(caller: CallerDep, dataset_id: str, other: Annotated[str, Q
     Errors: 400 `dataset_not_checked` while one of them is being checked.
     """
     with transaction(caller.project_id) as session:  # ends before the files are read
-        first, second = (collection.get_dataset(session, caller.project_id, each) for each in (dataset_id, other))
+        first = collection.get_dataset(session, caller.project_id, dataset_id)
+        second = collection.get_dataset(session, caller.project_id, other, param="other")
         for each in (first, second):
             collection.get_report(session, each)
     with store.open_dataset(first.id) as ours, store.open_dataset(second.id) as theirs:

@@ -25,6 +25,7 @@ from cli.processes.supervisor import Supervisor, Tier
 RESTARTS = 5
 RESTARTS_WITHIN = 60.0  # seconds
 WATCH_EVERY = 0.2
+START_AGAIN = "All servers were stopped. `./tunery up` starts them again; what they had stored is still there."
 
 
 class Terminated(BaseException):
@@ -46,7 +47,7 @@ def run(state: Path, *, port: int, webhook_url: str | None, trainer: LocalTraine
                 if receiver:
                     receiver.secret = secret
                 with _announced(stack, secret):
-                    _watch(stack.supervisor)
+                    watch(stack.supervisor)
     except Terminated:
         return
 
@@ -98,14 +99,14 @@ def _state_of(stack: Stack) -> str:
     )
 
 
-def _watch(supervisor: Supervisor) -> NoReturn:
+def watch(supervisor: Supervisor) -> NoReturn:
     """Starts a server again that has ended, unless it keeps ending; without Postgres or Valkey there is no going on."""
     restarted_at: deque[float] = deque(maxlen=RESTARTS)
     while True:
         for child in supervisor.dead():
             too_many = len(restarted_at) == RESTARTS and time.monotonic() - restarted_at[0] < RESTARTS_WITHIN
             if too_many or supervisor.tier_of(child) is Tier.STORES:
-                raise ProcessDied(child.last_words())
+                raise ProcessDied(f"{child.last_words()}\n{START_AGAIN}")
             restarted_at.append(time.monotonic())
             _restart(supervisor, child)
         time.sleep(WATCH_EVERY)

@@ -57,7 +57,7 @@ def _new(session: Session, project_id: str, new: DatasetCreate, written: Stored 
         name=new.name,
         labels=new.metadata,
         source=UrlSource(url=new.url).model_dump() if new.url is not None else None,
-        filename=datasets.clean_filename(f"{new.name or 'dataset'}.jsonl"),
+        filename=datasets.clean_filename(f"{new.name or 'dataset'}.jsonl", param="name"),
         bytes=written.bytes if written else 0,
         sha256=written.sha256 if written else "",
         purpose=Purpose.FINE_TUNE,
@@ -114,10 +114,10 @@ def list_datasets(
     return [DatasetPublic.of(row, reports_by_id.get(row.id)) for row in rows]
 
 
-def get_dataset(session: Session, project_id: str, dataset_id: str) -> Dataset:
-    dataset = get_owned(session, Dataset, dataset_id, project_id)
+def get_dataset(session: Session, project_id: str, dataset_id: str, param: str = "id") -> Dataset:
+    dataset = get_owned(session, Dataset, dataset_id, project_id, param=param)
     if dataset.purpose is not Purpose.FINE_TUNE:
-        raise NotFound(f"No such dataset: {dataset_id}: the file's purpose is {dataset.purpose}", param="id")
+        raise NotFound(f"No such dataset: {dataset_id}: the file's purpose is {dataset.purpose}", param=param)
     return dataset
 
 

@@ -27,6 +27,11 @@ def test_a_dataset_is_fetched_from_an_address(alice: Person, receiver: Receiver)
     assert show(alice, made["id"])["examples"] == 11
 
 
+def test_a_name_that_cannot_be_shown_is_refused_by_its_field(alice: Person) -> None:
+    answer = alice.http.post("/datasets", json={"examples": [{}], "name": "a\u0001"})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "name")
+
+
 @pytest.mark.parametrize("url", ["http://10.0.0.1/train.jsonl", "https://169.254.169.254/x", "ftp://example.com/x"])
 def test_an_address_within_the_network_is_refused(alice: Person, url: str) -> None:
     answer = alice.http.post("/datasets", json={"url": url})

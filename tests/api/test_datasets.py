@@ -79,6 +79,13 @@ def test_a_comparison_tells_what_is_in_both(alice: Person) -> None:
     assert (compared["compared"], compared["exact"], compared["near"], compared["complete"]) == (12, 2, 0, True)
 
 
+def test_the_parameter_that_names_no_dataset_is_named(alice: Person) -> None:
+    dataset_id = alice.upload()
+    for path, param in (("file-x/compare?other=" + dataset_id, "id"), (dataset_id + "/compare?other=file-x", "other")):
+        answer = alice.http.get(f"/datasets/{path}")
+        assert (answer.status_code, answer.json()["error"]["param"]) == (404, param)
+
+
 def test_of_large_files_the_beginnings_are_compared_and_that_is_said(
     alice: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,24 +107,6 @@ def test_nothing_else_of_the_api_is_there(alice: Person, call: str) -> None:
     assert "only POST /v1/responses" in answer.error["message"]
 
 
-def test_a_rehearsal_answers_by_this_api_too(alice: Person, sandbox: Sandbox) -> None:
-    meet_the_base_models(alice)
-    whole = alice.openai.responses.create(model=BASE, instructions="Be brief.", input="What is overfitting?")
-    assert "overfitting" in whole.output_text
-    assert whole.status == "completed" and whole.usage
-    items: Any = [{"role": "user", "content": "Hi"}, *whole.output, {"role": "user", "content": "What is a gradient?"}]
-    events = list(alice.openai.responses.create(model=BASE, input=items, stream=True))
-    said = "".join(each.delta for each in events if each.type == "response.output_text.delta")
-    last = events[-1]
-    assert last.type == "response.completed"
-    assert "gradient" in said and last.response.output_text == said
-
-
-def test_a_question_without_a_model_lacks_a_parameter(alice: Person) -> None:
-    answer = send(alice, "POST", "/responses", b'{"input": "Hi"}')
-    assert (answer.status, answer.error["code"], answer.error["param"]) == (400, "missing_required_parameter", "model")
-
-
 @pytest.mark.parametrize("field", ["previous_response_id", "conversation", "prompt", "context_management"])
 def test_a_refusal_says_what_to_send_instead(field: str) -> None:
     with pytest.raises(Invalid, match="send "):

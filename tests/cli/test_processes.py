@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cli.local import commands
+from cli.local import commands, up
 from cli.processes.child import ProcessDied, Program
 from cli.processes.supervisor import Supervisor, Tier
 
@@ -48,6 +48,13 @@ def test_who_does_not_listen_is_killed_with_its_whole_group(tmp_path: Path) -> N
     child.stop(patience=0.1)
     _, left = psutil.wait_procs(group, timeout=60)
     assert left == []
+
+
+def test_the_end_of_a_store_ends_up_which_says_how_to_go_on(tmp_path: Path) -> None:
+    with Supervisor() as supervisor:
+        supervisor.start(program(tmp_path, "sh", "-c", "exit 7", name="valkey"), Tier.STORES)
+        with pytest.raises(ProcessDied, match=r"(?s)valkey ended with code 7.*`\./tunery up` starts them again"):
+            up.watch(supervisor)
 
 
 def test_an_end_before_the_time_is_told_with_the_log(tmp_path: Path) -> None:

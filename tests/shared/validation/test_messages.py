@@ -173,7 +173,7 @@ def test_a_message_has_these_findings(example: Any, expected: list[str]) -> None
 def test_the_sentence_says_what_is_meant(message: Any, words: str, hint: str) -> None:
     (problem,) = checked(lines(*[chat(message)] * 10)).errors[:1]
     assert words in problem.message
-    assert hint in problem.hint
+    assert hint in (problem.hint or "")
 
 
 def test_messages_that_are_a_text_are_to_be_decoded() -> None:
@@ -181,7 +181,7 @@ def test_messages_that_are_a_text_are_to_be_decoded() -> None:
     example["messages"] = json.dumps(example["messages"])
     (problem,) = checked(lines(*[example] * 10)).errors[:1]
     assert problem.message == "`messages` is a string that holds JSON"
-    assert "Decode the text" in problem.hint
+    assert "Decode the text" in (problem.hint or "")
 
 
 def test_a_part_without_a_type_is_invalid_in_the_answer_of_a_tool() -> None:

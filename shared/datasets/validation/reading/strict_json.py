@@ -154,8 +154,8 @@ def _broken(error: json.JSONDecodeError) -> UnreadableLine:
             "invalid_json", "not JSON lines: a trailing comma after the object", offset, "Remove the comma"
         )
     if after.startswith("\ufeff"):
-        message, hint = f"not JSON: a byte order mark at column {error.pos + 1}", "Remove the byte order mark"
-        return UnreadableLine("invalid_json", message, offset, hint)
+        message = f"not JSON: a byte order mark at column {error.pos + 1}"
+        return UnreadableLine("invalid_json", message, offset, "Remove the byte order mark")
     hint = None
     if not before and after[:1] not in ("{", "["):
         hint = "Write one JSON object per line; `./tunery datasets convert` converts a CSV file"

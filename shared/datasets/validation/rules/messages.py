@@ -74,8 +74,7 @@ def _examine_role(message: dict[str, Any], path: str) -> Iterator[Finding]:
         yield Finding("message_missing_key", path, "the message has no `role`")
     elif not isinstance(role, str) or role not in ROLES:
         shown = f"the role {role[:40]!r} is not known" if isinstance(role, str) else f"`role` is {kind(role)}"
-        meant = _meant_role(role) if isinstance(role, str) else None
-        yield Finding("unrecognized_role", f"{path}.role", shown, hint=f"Write the role as `{meant}`" if meant else None)
+        yield Finding("unrecognized_role", f"{path}.role", shown, hint=_hint_for_role(role))
     if role == "tool" and not isinstance(message.get("tool_call_id"), str):
         yield Finding(
             "message_missing_key",
@@ -86,10 +85,11 @@ def _examine_role(message: dict[str, Any], path: str) -> Iterator[Finding]:
         yield Finding("message_missing_key", path, "a message of the role function needs the `name` of the function")
 
 
-def _meant_role(role: str) -> str | None:
-    """The known role that another one stands for: it is written otherwise, or by its name in other tools."""
-    plain = role.strip().lower()
-    return plain if plain in ROLES else OTHER_NAMES.get(plain)
+def _hint_for_role(role: Any) -> str | None:
+    """Name the known role that is meant: another one may be written in capitals, or have another tool's name."""
+    plain = role.strip().lower() if isinstance(role, str) else ""
+    meant = plain if plain in ROLES else OTHER_NAMES.get(plain)
+    return f"Write the role as `{meant}`" if meant else None
 
 
 def _examine_keys(message: dict[str, Any], path: str) -> Iterator[Finding]:
