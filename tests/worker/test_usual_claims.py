@@ -1,6 +1,6 @@
 """Which delivery the short way claims, and which it leaves to a step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -131,6 +131,30 @@ def test_an_unusual_delivery_keeps_its_turn(alice: Person, delivery_id: str) -> 
     with pytest.raises(usual.Unusual):  # a step takes the first
         claimed(alice)
     assert row(WebhookDelivery, second).failures == 0
+
+
+@pytest.mark.parametrize("text", [usual._CLAIM_OF_PROJECT, usual._CLAIM_OF_ENDPOINT], ids=["project", "endpoint"])
+def test_a_claim_reads_no_other_events_of_the_project(
+    alice: Person, endpoint: Any, delivery_id: str, text: str
+) -> None:
+    for _ in range(20):
+        write_event(alice)
+    now = utc_now()
+    values = {"project_id": alice.project_id, "endpoint_id": endpoint["id"], "full": [], "now": now, "lease_end": now}
+    with driver_transaction(alice.project_id) as connection:
+        for other_way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):  # which so few rows may be worth
+            connection.execute(f"set local enable_{other_way} = off".encode())
+        ((plan,),) = connection.execute(f"explain (analyze, format json) {text}".encode(), values).fetchall()
+    read = {node["Alias"]: node["Actual Rows"] * node["Actual Loops"] for node in nodes(plan[0]["Plan"])}
+    assert (read["event"], read["delivery"], read["endpoint"]) == (1, 1, 1)
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What reads a table."""
+    if "Alias" in plan and plan["Node Type"] != "ModifyTable":
+        yield plan
+    for below in plan.get("Plans", []):
+        yield from nodes(below)
 
 
 def test_a_project_claims_nothing_of_another(alice: Person, bob: Person, delivery_id: str) -> None:

@@ -32,17 +32,19 @@ class Unusual(Exception):
 
 
 Row = TypeVar("Row", bound=Owned)
-# Chooses as a step does. If a row is due, but unusual, all columns of the answer are null.
+# Chooses as a step does. If a row is due, but unusual, all columns of the answer are null. Projects are named again
+# for Postgres, which may else plan, under row-level security, to read all events of the project while they seem few.
 _CLAIM = """
 WITH due AS (
     SELECT id FROM webhook_deliveries WHERE project_id = %(project_id)s AND due_at <= %(now)s AND {which}
     ORDER BY due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE webhook_deliveries AS delivery SET due_at = %(lease_end)s, enqueued_at = %(now)s, failures = 1
-    FROM due, webhook_events AS event, webhook_endpoints AS endpoint
-    WHERE delivery.id = due.id AND delivery.failures = 0
-        AND event.id = delivery.event_id AND NOT event.is_test
-        AND endpoint.id = delivery.endpoint_id AND endpoint.failing_since IS NULL
+    FROM webhook_events AS event, webhook_endpoints AS endpoint
+    WHERE delivery.id = (SELECT id FROM due) AND delivery.failures = 0
+        AND event.project_id = %(project_id)s AND event.id = delivery.event_id AND NOT event.is_test
+        AND endpoint.project_id = %(project_id)s AND endpoint.id = delivery.endpoint_id
+        AND endpoint.failing_since IS NULL
         AND endpoint.deleted_at IS NULL AND endpoint.disabled_at IS NULL
         AND (endpoint.paused_until IS NULL OR endpoint.paused_until <= %(now)s)
     RETURNING delivery.id, delivery.is_full, delivery.traceparent,
