@@ -16,13 +16,13 @@ from statistics import median
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
-from openai import AuthenticationError, OpenAI
+from openai import AuthenticationError, BadRequestError, ConflictError, OpenAI
 from sqlalchemy import update
 from starlette.types import Message
 
 from api.auth.scopes import scope
 from api.main import create_app
-from benchmarks.stack import Measured, cpu_seconds, measured_stack, print_table, uploaded
+from benchmarks.stack import Measured, cpu_seconds, measured_stack, print_table, uploaded, wait_until
 from cli.local import commands
 from cli.processes import ports
 from cli.processes.ports import LOCALHOST
@@ -30,7 +30,7 @@ from shared.database import transaction
 from shared.datasets import service as datasets
 from shared.datasets.models import Dataset, Purpose
 from shared.jobs import metrics
-from shared.jobs.models import Job, JobEvent
+from shared.jobs.models import Job, JobEvent, JobStatus
 from shared.projects import callers, keys
 from shared.projects import service as projects
 
@@ -79,8 +79,7 @@ def _start(stack: Measured) -> float:
 def _first_answer(stack: Measured) -> float:
     started = time.monotonic()
     with fresh_api(stack) as address:
-        while not _answers(urlsplit(address).port or 0):
-            time.sleep(0.01)
+        wait_until(lambda: _answers(urlsplit(address).port or 0), "a fresh api answers", every=0.01)
         return time.monotonic() - started
 
 
@@ -92,8 +91,7 @@ def fresh_api(stack: Measured) -> Iterator[str]:
         port = listener.getsockname()[1]
     process = subprocess.Popen(commands.api(LOCALHOST, port), env=dict(stack.environ), stderr=subprocess.DEVNULL)
     try:
-        while not ports.is_listening(port):
-            time.sleep(0.01)
+        wait_until(lambda: ports.is_listening(port), "a fresh api listens", every=0.01)
         yield f"http://{LOCALHOST}:{port}"
     finally:
         process.terminate()
@@ -112,15 +110,18 @@ def _answers(port: int) -> bool:
 
 
 def _jobs(stack: Measured, count: int) -> list[str]:
-    """Cancelled jobs, so that the worker is idle during the measurement."""
+    """Jobs that have ended, so that the worker is idle during the measurement. Most are cancelled in time."""
     client = stack.openai
     file_id = uploaded(client)
     ids = [client.fine_tuning.jobs.create(training_file=file_id, model="gpt-4o-mini").id for _ in range(count)]
     for id in ids:
-        if client.fine_tuning.jobs.retrieve(id).status != "cancelled":
+        with suppress(BadRequestError, ConflictError):  # it has ended
             client.fine_tuning.jobs.cancel(id)
-    while any(job.status != "cancelled" for job in client.fine_tuning.jobs.list(limit=count).data):
-        time.sleep(0.1)
+
+    def have_ended() -> bool:
+        return all(JobStatus(job.status).is_final for job in client.fine_tuning.jobs.list(limit=count).data)
+
+    wait_until(have_ended, f"{count} jobs have ended")
     return ids
 
 

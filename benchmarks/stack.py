@@ -2,9 +2,10 @@
 
 import os
 import platform
+import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from cli.processes.ports import PortReservations
 from cli.processes.supervisor import Supervisor
 from shared.database import get_engine
 from shared.settings import get_settings
+
+Row = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -77,14 +80,27 @@ def lines(count: int = 20) -> bytes:
 def uploaded(openai: OpenAI) -> str:
     """A dataset that has passed its check."""
     file = openai.files.create(file=("train.jsonl", lines()), purpose="fine-tune")
-    while openai.files.retrieve(file.id).status == "uploaded":
-        time.sleep(0.05)
+    wait_until(lambda: openai.files.retrieve(file.id).status != "uploaded", "a file of 20 lines is checked")
     return file.id
 
 
-def print_table(
-    rows: list[tuple[str, str, str]], columns: tuple[str, str, str] = ("what", "target", "measured")
-) -> None:
+def wait_until(is_so: Callable[[], bool], what: str, patience: float = 300, every: float = 0.05) -> None:
+    """Raises an error that names what is waited for: on a machine that is too busy a benchmark ends too."""
+    deadline = time.monotonic() + patience
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"waited {patience:g} s in vain until {what}")
+        time.sleep(every)
+
+
+def noted(rows: Iterable[Row]) -> Iterator[Row]:
+    """The same rows; each is told on stderr as soon as it is measured, minutes before the table."""
+    for what, target, measured in rows:
+        print(f"{what}: {measured}", file=sys.stderr, flush=True)
+        yield what, target, measured
+
+
+def print_table(rows: list[Row], columns: Row = ("what", "target", "measured")) -> None:
     """Prints the rows, and below them the number of cores, the load, the Python version and the architecture."""
     widths = [max(len(row[column]) for row in [columns, *rows]) for column in range(3)]
     for row in [columns, *rows]:

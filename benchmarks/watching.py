@@ -9,18 +9,17 @@ for an hour. All settings of polling have their defaults.
 import os
 import statistics
 import time
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx2
 import psutil
 from sqlalchemy import text
 
-from benchmarks.stack import Measured, measured_stack, print_table, uploaded
+from benchmarks.stack import Measured, Row, measured_stack, noted, print_table, uploaded, wait_until
 from cli.local.receiver import Receiver
 from shared.database import get_engine
 
-Row = tuple[str, str, str]
 SECRET = "whsec_c2VjcmV0LW9mLXRoZS1wcm92aWRlcidzLXdlYmhvb2s="
 WINDOW = 120.0  # seconds of each measurement
 CHANGES = 100  # jobs that end during a measurement
@@ -38,7 +37,10 @@ def main() -> None:
     with measured_stack(**settings) as stack:
         os.environ.update(stack.environ)
         bench = Bench(stack)
-        rows = [*bench.latency(), *(bench.calls(count) for count in (100, 500, 1_000)), *bench.load(10_000)]
+        rows = [*noted(bench.latency())]
+        for count in (100, 500, 1_000):
+            rows += noted([bench.calls(count)])
+        rows += noted(bench.load(10_000))
         get_engine().dispose()
     print_table(rows)
 
@@ -80,32 +82,33 @@ class Bench:
         """Ends one job each second, at any point between two polls; the seconds until the webhook about each."""
         file_id, jobs = self.file_id, self.client.fine_tuning.jobs
         ids = [jobs.create(training_file=file_id, model=MODEL).id for _ in range(CHANGES)]
-        _until(lambda: not _sql("select 1 from jobs where provider_job_id is null"))
+        created = "every job is created at the provider"
+        wait_until(lambda: not _sql("select 1 from jobs where provider_job_id is null"), created)
         theirs = dict(_sql("select id, provider_job_id from jobs"))
         for id in ids:
             self._post(f"jobs/{theirs[id]}", status="running")
-        _until(lambda: _sql("select 1 from jobs where status = 'running' having count(*) = :all", all=CHANGES) != [])
+        wait_until(lambda: _count_running() == CHANGES, f"{CHANGES} jobs are known to run")
         ended = {}
         for id in ids:
             ended[id] = time.monotonic()
             self._post(f"jobs/{theirs[id]}", status="succeeded")
             time.sleep(1)
-        _until(lambda: ended.keys() <= notified_at.keys())
+        wait_until(lambda: ended.keys() <= notified_at.keys(), "a webhook has come about each job that has ended")
         return [notified_at[id] - at for id, at in ended.items()]
 
     def _running(self) -> tuple[str, str]:
         """A job that runs until the benchmark ends it; its id and its provider id."""
         job = self.client.fine_tuning.jobs.create(training_file=self.file_id, model=MODEL)
-        while not (theirs := getattr(self.client.fine_tuning.jobs.retrieve(job.id), "provider_job_id", None)):
-            time.sleep(0.05)
+        retrieve = partial(self.client.fine_tuning.jobs.retrieve, job.id)
+        wait_until(lambda: bool(getattr(retrieve(), "provider_job_id", None)), "a job is created at the provider")
+        theirs = str(getattr(retrieve(), "provider_job_id", ""))
         self._post(f"jobs/{theirs}", status="running")
-        while self.client.fine_tuning.jobs.retrieve(job.id).status != "running":
-            time.sleep(0.05)
+        wait_until(lambda: retrieve().status == "running", "a job is known to run")
         return job.id, theirs
 
     def calls(self, count: int) -> Row:
         self.fill(count)
-        _until(lambda: bool(_sql("select 1 from watches where listed_at > now() - interval '10 seconds'")))
+        wait_until(_was_listed, "the list of jobs was read in the last 10 s")
         time.sleep(5)
         before, started = self._total(), time.monotonic()
         time.sleep(WINDOW)
@@ -116,7 +119,7 @@ class Bench:
     def load(self, count: int) -> list[Row]:
         """Ends a hundred jobs without webhooks: the delay until that is known, late steps, CPU and memory."""
         theirs = self.fill(count)
-        _until(lambda: bool(_sql("select 1 from watches where listed_at > now() - interval '10 seconds'")))
+        wait_until(_was_listed, "the list of jobs was read in the last 10 s")
         worker = self.stack.processes["worker"]
         cpu, started, late = _cpu(worker), time.monotonic(), []
         ended: dict[str, float] = {}
@@ -184,18 +187,18 @@ select coalesce(max(extract(epoch from now() - due_at)), 0) from
 """
 
 
+def _count_running() -> int:
+    return int(_sql("select count(*) from jobs where status = 'running'")[0][0])
+
+
+def _was_listed() -> bool:
+    return bool(_sql("select 1 from watches where listed_at > now() - interval '10 seconds'"))
+
+
 def _sql(statement: str, **values: Any) -> list[Any]:
     with get_engine().begin() as connection:
         result = connection.execute(text(statement), values)
         return list(result) if result.returns_rows else []
-
-
-def _until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not is_so():
-        if time.monotonic() > deadline:
-            raise RuntimeError("the expected state was not reached within 120 s")
-        time.sleep(0.1)
 
 
 def _cpu(worker: psutil.Process) -> float:

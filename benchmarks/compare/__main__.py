@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from benchmarks.compare import gateway, installation
 from benchmarks.compare.verdict import Row, rows_of_table, verdict
-from benchmarks.stack import print_table
+from benchmarks.stack import noted, print_table
 from cli.local.commands import ROOT
 
 PROGRAMS = {
@@ -36,7 +36,7 @@ def main() -> None:
     rows, is_missed = [("load before", "-", installation.load())], False
     for part in asked:
         print(f"{part} …", file=sys.stderr, flush=True)
-        for what, target, measured in PARTS[part]() if part in PARTS else _of_program(part):
+        for what, target, measured in noted(PARTS[part]() if part in PARTS else _of_program(part)):
             judged = verdict(target, measured)
             is_missed |= judged is False
             rows.append((what, target, f"{measured}  MISSED" if judged is False else measured))

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import psutil
 from openai import AuthenticationError, OpenAI
 
-from benchmarks.stack import Measured, lines, measured_stack, print_table
+from benchmarks.stack import Measured, lines, measured_stack, print_table, wait_until
 from benchmarks.uploads.raw_body import FOLDER
 from cli.local.commands import api
 from tests.servers import free_port, wait_for_port
@@ -115,11 +115,8 @@ def _forget_files(stack: Measured) -> None:
     client = stack.openai
     for file in client.files.list():
         client.files.delete(file.id)
-    deadline = time.monotonic() + 60
-    while any(Path(stack.environ["TUNERY_STORAGE"]).iterdir()):
-        if time.monotonic() > deadline:
-            raise RuntimeError("the bytes of deleted files were not removed")
-        time.sleep(0.1)
+    storage = Path(stack.environ["TUNERY_STORAGE"])
+    wait_until(lambda: not any(storage.iterdir()), "the bytes of deleted files are removed")
 
 
 def _post(url: str, headers: dict[str, str], head: bytes, file: Path, tail: bytes) -> float:
