@@ -32,6 +32,7 @@ ACROSS = {
     "worker/jobs/admission.py _held": "all projects share the slots of a credential: counts those in use",
     "worker/jobs/admission.py _say_why": "counts the jobs of all projects that wait for a slot",
     "worker/process.py _prepare_for_children": "opens a connection and reads nothing",
+    "worker/process.py _break_off": "takes back the failure that a claim counts, of rows of all projects",
     "worker/deployments/strays.py _strays": "compares an account with the deployments of all projects",
     "worker/runtime/gauges.py _retiring": "shows which models of all accounts retire",
     "worker/runtime/scheduler.py note_sweep": "records a sweep, which belongs to no project",

@@ -15,6 +15,8 @@ from celery import platforms, signals
 from celery.concurrency import get_implementation, prefork
 from celery.exceptions import WorkerShutdown
 from celery.utils.log import get_multiprocessing_logger
+from celery.worker import state
+from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
@@ -23,6 +25,7 @@ from shared.database import get_engine, limit_connections, transaction
 from shared.datasets.models import ProviderFile
 from shared.db import connections
 from shared.db.claims import claim
+from shared.due_tables import DUE
 from shared.jobs.models import Job, Watch
 from shared.key_rotation.startup_check import check_keys_of_server
 from shared.log import set_up_logging
@@ -122,9 +125,26 @@ def _say_the_end(**_: object) -> None:
 def _stop_in_time(how: str, **_: object) -> None:
     """Nothing is begun any more. What takes too long to end is broken off: others go on when its lease has run out."""
     if how == "Warm":
-        breaks_off = threading.Timer(STOP_WITHIN, os.kill, (os.getpid(), signal.SIGQUIT))
+        breaks_off = threading.Timer(STOP_WITHIN, _break_off)
         breaks_off.daemon = True
         breaks_off.start()
+
+
+def _break_off() -> None:
+    """A step that is broken off has not failed: the failure that claiming counts is taken back.
+
+    Else a long step would be given up that a deployment or a scaler stops again and again.
+    """
+    ids = [request.args[0] for request in tuple(state.active_requests)]
+    try:
+        with transaction() as session:
+            for model in DUE:
+                counted = update(model).where(col(model.id).in_(ids), col(model.failures) > 0)
+                session.exec(counted.values(failures=col(model.failures) - 1))
+    except SQLAlchemyError as error:
+        log.warning("steps that are broken off count as failed", rows=ids, reason=str(error))
+    finally:
+        os.kill(os.getpid(), signal.SIGQUIT)
 
 
 @signals.worker_process_init.connect
