@@ -33,6 +33,7 @@ def main() -> None:
         "TUNERY_LOG_LEVEL": "warning",
         "SANDBOX_MAX_ACTIVE_JOBS_PER_MODEL": "100000",
         "SANDBOX_MAX_JOBS_PER_DAY": "100000",
+        "SANDBOX_SPEED": "0.1",  # on a busy machine jobs would end before this ends them
     }
     with measured_stack(**settings) as stack:
         os.environ.update(stack.environ)

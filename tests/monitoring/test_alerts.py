@@ -8,7 +8,7 @@ import pytest
 from openai import InternalServerError, NotFoundError, OpenAI
 
 from tests.monitoring.prometheus import NEEDS_PROMETHEUS
-from tests.monitoring.watched import Watched, may_mount, watching
+from tests.monitoring.watched import Watched, may_lease, may_mount, slow_to_open, watching
 from tests.servers import Receiver
 from tests.world import lines
 
@@ -64,6 +64,15 @@ def lose_a_file(watched: Watched, client: OpenAI) -> None:
     watched.execute(f"update jobs set created_at = now() - interval '2 hours' where id = '{job.id}'")
 
 
+def check_from_slow_storage(watched: Watched, client: OpenAI) -> None:
+    file = client.files.create(file=("slow.jsonl", lines(20_000)), purpose="fine-tune")
+    assert file.bytes > 1_200_000
+    counted = f'sum(tunery_checked_bytes_total{{pass="tokens"}}) >= {file.bytes}'
+    watched.until(lambda: bool(watched.asks(counted)))  # nothing else opens it any more
+    with slow_to_open(watched.stack.state / "files" / file.id, seconds=10):
+        watched.execute(f"update datasets set status = 'uploaded', due_at = now() where id = '{file.id}'")
+
+
 def is_failed(client: OpenAI) -> bool:
     """Ask a model whose provider does not answer."""
     with pytest.raises(InternalServerError):
@@ -107,6 +116,9 @@ def test_each_fault_lets_its_alert_fire_and_each_panel_has_something_to_show(wat
         watched.start_beat_on_a_small_disk(used=0)
         with watched.fires("TuneryStorageFull"):
             watched.start_beat_on_a_small_disk(used=1_000_000)
+    if may_lease(watched.stack.state):
+        with watched.fires("TuneryChecksSlow"):
+            check_from_slow_storage(watched, client)
     with watched.fires("TuneryDeliveriesWithoutSender"):
         watched.kill("sender")
         client.fine_tuning.jobs.cancel(second)
