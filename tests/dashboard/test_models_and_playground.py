@@ -53,9 +53,12 @@ def test_a_list_of_many_models_asks_the_database_as_often_as_one_of_few(alice: P
     for _ in range(2):
         for _ in range(4):
             finish(alice.create_job())
-        with statements("SELECT") as found:  # not what notes the last use of the key, each minute in its own time
-            text = browser.get("/models").text
-        counts.append((text.count("/models/ft%3A"), len(found)))
+        asked = set()
+        for _ in range(3):  # now and then something is looked up anew, or the last use of the key is noted
+            with statements("SELECT") as found:
+                text = browser.get("/models").text
+            asked.add(len(found))
+        counts.append((text.count("/models/ft%3A"), min(asked)))
     assert counts == [(4, counts[0][1]), (8, counts[0][1])]
 
 

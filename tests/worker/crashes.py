@@ -74,9 +74,10 @@ class Crashes:
     def work(self, model: type[Any], id: str, point: str) -> str:
         """Run the row's step in a worker that is killed at the point if it reaches it; returns how the worker ended."""
         change(model, id, due_at=utc_now())
-        enqueued = getattr(row(model, id), model.enqueue_column)
+        found = row(model, id)
+        message = f"{model.task} {getattr(found, model.enqueue_column)} {getattr(found, 'project_id', '')}"
         assert self._process.stdin
         assert self._process.stdout
-        self._process.stdin.write(f"{model.task} {enqueued} {point}\n")
+        self._process.stdin.write(f"{message} {point}\n")
         self._process.stdin.flush()
         return self._process.stdout.readline().strip()

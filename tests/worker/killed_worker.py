@@ -1,23 +1,26 @@
 """A program that forks a worker for each line it reads and kills it (`kill -9`) at the point that the line names.
 
-`python -m tests.worker.killed_worker` reads `task id point` from its standard input, and answers each line with
+`python -m tests.worker.killed_worker` reads `task id project point` from its standard input, and answers each line with
 `killed` or with how the worker ended instead. A fork has everything imported already, and so costs some milliseconds.
 Nothing of ours is replaced, but that Azure's models need deployments if `DEPLOYS` is set: the points are hooks of
-SQLAlchemy and of the HTTP client.
+SQLAlchemy and of the HTTP client, and around the transactions of a usual delivery, which go past SQLAlchemy.
 """
 
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import httpx2
 import pytest
+from psycopg import Connection
 from sqlalchemy import event
 from sqlmodel import Session
 
-from shared.database import get_engine
+from shared.database import driver_transaction, get_engine
 from shared.log import set_up_logging
 from shared.projects.models import Credential
 from shared.settings import get_settings
@@ -25,6 +28,7 @@ from tests.deployed import register
 from tests.worker.crashes import DEPLOYS, POINTS
 from worker.app import app
 from worker.providers.registry import get_provider
+from worker.webhooks import usual
 
 
 class Death:
@@ -38,6 +42,9 @@ class Death:
         if self._left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    def forget(self, hook: str) -> None:
+        self._left += hook == self._hook
+
     def trace(self, name: str, _: dict[str, Any]) -> None:
         if name == "http11.receive_response_headers.started":
             self.reach("asked")
@@ -48,6 +55,7 @@ def _prepare(death: Death) -> None:
     event.listen(engine, "begin", lambda _: death.reach("begin"))
     event.listen(engine, "commit", lambda _: death.reach("commit"))
     event.listen(Session, "after_commit", lambda _: death.reach("after_commit"))
+    setattr(usual, "driver_transaction", partial(_short, death))  # noqa: B010  mypy takes no function for another
     send: Callable[..., httpx2.Response] = httpx2.Client.send
 
     def traced(client: httpx2.Client, request: httpx2.Request, **options: Any) -> httpx2.Response:
@@ -57,12 +65,27 @@ def _prepare(death: Death) -> None:
     setattr(httpx2.Client, "send", traced)  # noqa: B010  mypy takes no method for a variable
 
 
-def _work(task: str, id: str, point: str) -> None:
-    """Run the task, then end this process whatever happens."""
+@contextmanager
+def _short(death: Death, project_id: str) -> Iterator[Connection[Any]]:
+    death.reach("begin")
+    try:
+        with driver_transaction(project_id) as connection:
+            yield connection
+            death.reach("commit")
+    except usual.Unusual:
+        death.forget("begin")  # a step follows, which begins anew
+        raise
+    death.reach("after_commit")
+
+
+def _work(name: str, id: str, project_id: str, point: str) -> None:
+    """Run the task as for a message, then end this process whatever happens."""
     try:
         death = Death(point)
         _prepare(death)
-        app.tasks[task](id)
+        task = app.tasks[name]
+        task.push_request(project_id=project_id)
+        task.run(id)
         death.reach("end")
     finally:
         os._exit(1)
@@ -75,10 +98,10 @@ def main() -> None:
     settings = get_settings().provider
     get_provider(Credential(provider=settings.name, base_url=settings.base_url))  # takes longer to make than a step
     for line in sys.stdin:
-        task, id, point = line.rstrip("\n").split(" ", 2)
+        message = line.rstrip("\n").split(" ", 3)
         child = os.fork()
         if child == 0:
-            _work(task, id, point)
+            _work(*message)
         _, status = os.waitpid(child, 0)
         sys.stdout.write("killed\n" if os.WIFSIGNALED(status) else f"ended with {status}\n")
         sys.stdout.flush()

@@ -8,9 +8,10 @@ from typing import Any
 
 import psycopg
 import pytest
+import structlog
 from sqlalchemy import make_url, text
 from sqlmodel import Session
-from structlog.testing import capture_logs
+from structlog.testing import LogCapture
 
 from shared.db.times import utc_now
 from shared.jobs.models import Job
@@ -20,11 +21,22 @@ from tests.servers import Receiver
 from tests.worker.support import change, endpoint_of, ids, running_job, write_event
 from tests.world import Person, Sandbox, row, step
 from worker.jobs import job_step
+from worker.runtime import steps
 from worker.runtime.steps import run
 from worker.webhooks import deliver, usual
 
 PATIENCE_SECONDS = 100
 SAID = {"log_level": "warning", "event": "the step gave way to another transaction and is repeated"}
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What steps and deliveries log, whichever logger an earlier test has left in its module."""
+    captured = LogCapture()
+    log = structlog.wrap_logger(None, processors=[captured], wrapper_class=structlog.make_filtering_bound_logger(0))
+    for module in (steps, deliver):
+        monkeypatch.setattr(module, "log", log)
+    return captured.entries
 
 
 def as_owner() -> psycopg.Connection[Any]:
@@ -61,12 +73,11 @@ LOSING = {"plan": replace(job_step.advance, plan=losing), "record": replace(job_
 
 @pytest.mark.parametrize("part", LOSING)
 def test_a_step_that_loses_a_deadlock_is_one_warning_and_is_taken_again(
-    alice: Person, sandbox: Sandbox, part: str
+    alice: Person, sandbox: Sandbox, said: list[Any], part: str
 ) -> None:
     job_id, _ = running_job(alice, sandbox)
     change(Job, job_id, due_at=utc_now())
-    with capture_logs() as said:
-        run(LOSING[part], job_id)
+    run(LOSING[part], job_id)
     assert said == [SAID | {"row": job_id}]
     job = row(Job, job_id)
     assert (job.failures, job.due_at > utc_now()) == (1, True)
@@ -83,11 +94,13 @@ class LosingVisit(deliver.Visit):
             lose_deadlock(lambda sql: connection.execute(sql.encode()))
 
 
-def test_a_delivery_whose_claim_loses_a_deadlock_is_left_to_a_step(alice: Person, receiver: Receiver) -> None:
+def test_a_delivery_whose_claim_loses_a_deadlock_is_left_to_a_step(
+    alice: Person, receiver: Receiver, said: list[Any]
+) -> None:
     endpoint_of(alice, receiver.url)
     write_event(alice)
     (delivery_id,) = ids(WebhookDelivery)
-    with capture_logs() as said, pytest.raises(usual.Unusual):
+    with pytest.raises(usual.Unusual):
         deliver._deliver_usual(LosingVisit(), alice.project_id, None)
     (line,) = said
     assert (line["log_level"], line["project_id"], "exc_info" in line) == ("warning", alice.project_id, False)

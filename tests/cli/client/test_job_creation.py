@@ -66,7 +66,7 @@ def test_a_file_with_errors_is_not_sent(at_alices: Person, tunery: Tunery, tmp_p
     code, out, err = create(tunery, bad, "-y")
     assert (code, out) == (1, "")
     assert f"{bad}:1: unrecognized_role: the role 'bot' is not known" in err
-    assert "Use one of the roles" in err
+    assert "Write the role as `assistant`" in err
     assert f"./tunery datasets check {bad} --model gpt-4o-mini" in err
     assert at_alices.openai.files.list().data == []
 
