@@ -126,7 +126,7 @@ def _filtered(model: type[Owned], column: Any, is_next: bool, ascending: bool, *
 
 
 def _columns(model: type[Owned]) -> list[Any]:
-    return list(({**inspect(model).columns, **_SHORTENED.get(model, {})}).values())
+    return [*{**inspect(model).columns, **_SHORTENED.get(model, {})}.values()]
 
 
 @cache

@@ -150,7 +150,7 @@ def _number(text: str) -> Any:
 
 
 def _truth(text: str) -> Any:
-    """A boolean if it is one, else the text as it is, as of a number."""
+    """True or false if it says so, else the text as it is, which is then judged by the field's own rule."""
     return {"true": True, "false": False}.get(text, text or None)
 
 

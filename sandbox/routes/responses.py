@@ -15,6 +15,7 @@ from wire_server.errors import ApiError
 from wire_server.records import new_id
 from wire_server.routes import models
 from wire_server.routes.bounded import BoundedRoute
+from wire_server.routes.chat import joined
 from wire_server.routes.leaving import unless_left
 from wire_server.state import StateDep
 from wire_server.training_file import text_of
@@ -48,9 +49,10 @@ async def create_response(request: ResponseRequest, state: StateDep, connection:
     # What is refused is raised here, while the answer can still be a 400.
     first = await unless_left(connection, anext(pieces))
     head = _head(request, state.snapshot(request.model), int(state.now()))
+    whole = joined(first, pieces)
     if request.stream:
-        return StreamingResponse(_stream(head, first, pieces), media_type="text/event-stream")
-    return answer(await unless_left(connection, _whole(head, first, pieces)))
+        return StreamingResponse(_stream(head, whole), media_type="text/event-stream")
+    return answer(await unless_left(connection, _whole(head, whole)))
 
 
 def _head(request: ResponseRequest, model: str, now: int) -> dict[str, Any]:
@@ -80,9 +82,9 @@ def _head(request: ResponseRequest, model: str, now: int) -> dict[str, Any]:
     }
 
 
-async def _whole(head: dict[str, Any], first: Piece | End, rest: AsyncIterator[Piece | End]) -> dict[str, Any]:
-    text, end = first.text if isinstance(first, Piece) else "", End("stop", 0, 0)
-    async for piece in rest:
+async def _whole(head: dict[str, Any], pieces: AsyncIterator[Piece | End]) -> dict[str, Any]:
+    text, end = "", End("stop", 0, 0)
+    async for piece in pieces:
         if isinstance(piece, End):
             end = piece
         else:
@@ -109,7 +111,7 @@ def _part(text: str) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-async def _stream(head: dict[str, Any], first: Piece | End, rest: AsyncIterator[Piece | End]) -> AsyncIterator[bytes]:
+async def _stream(head: dict[str, Any], pieces: AsyncIterator[Piece | End]) -> AsyncIterator[bytes]:
     """Server-sent events, as the SDK's types name them: what begins, the text piece by piece, and what has ended."""
     number, text, id = 0, "", new_id("msg_", 48)
     at = {"item_id": id, "output_index": 0, "content_index": 0}
@@ -126,14 +128,12 @@ async def _stream(head: dict[str, Any], first: Piece | End, rest: AsyncIterator[
     yield event("output_item.added", output_index=0, item=begun)
     yield event("content_part.added", **at, part=_part(""))
     end = End("stop", 0, 0)
-    piece: Piece | End | None = first
-    while piece is not None:
+    async for piece in pieces:
         if isinstance(piece, End):
             end = piece
         else:
             text += piece.text
             yield event("output_text.delta", **at, delta=piece.text, logprobs=[])
-        piece = await anext(rest, None)
     message = _message(id, text)
     yield event("output_text.done", **at, text=text, logprobs=[])
     yield event("content_part.done", **at, part=_part(text))

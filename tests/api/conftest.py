@@ -12,9 +12,9 @@ from openai import OpenAI
 from cli.processes import ports
 from shared.database import transaction
 from shared.projects import service as projects
-from tests.api.module_person import module_person
+from tests.api.module_person import nobody_else
 from tests.servers import closed_port, wait_for_port
-from tests.world import Person, Sandbox, empty_tables, variables_of_this_test
+from tests.world import Person, Sandbox, variables_of_this_test
 
 Elsewhere = Callable[[str], Person]
 
@@ -75,10 +75,8 @@ def lonely_server(server: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def mallory(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
     """An attacker with a key; one for all inputs, so that what one input breaks is noticed by the next."""
-    sandbox_server.reset()
-    with module_person(server, "mallory's team") as mallory:
+    with nobody_else(server, sandbox_server, "mallory's team") as mallory:
         yield mallory
-    empty_tables()
 
 
 @pytest.fixture

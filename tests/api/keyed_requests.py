@@ -1,7 +1,6 @@
 """Requests with an `Idempotency-Key`, and checks of their replays."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +9,7 @@ from sqlalchemy import text
 
 from shared.database import get_engine
 from tests.api.wire import END, Answer, part, send
+from tests.servers import until
 from tests.world import Person, lines
 
 KEY = "Idempotency-Key"
@@ -76,8 +76,5 @@ def until_somebody_waits_for(lock: str) -> None:
     """Return once a transaction waits for such a lock (a condition of `pg_locks`)."""
     here = "database = (select oid from pg_database where datname = current_database())"
     query = text(f"select count(*) from pg_locks where not granted and {here} and {lock}")
-    deadline = time.monotonic() + 60
     with get_engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        while not connection.execute(query).scalar_one():
-            assert time.monotonic() < deadline, f"nobody waits for {lock}"
-            time.sleep(0.01)
+        until(lambda: connection.execute(query).scalar_one(), f"a wait for {lock}")

@@ -21,10 +21,17 @@ def module_person(server: str, project: str) -> Iterator[Person]:
     person.close()
 
 
+@contextmanager
+def nobody_else(server: str, sandbox: Sandbox, project: str) -> Iterator[Person]:
+    """Yield such a person at a provider that knows nothing yet; afterwards the tables are empty."""
+    sandbox.reset()
+    with module_person(server, project) as person:
+        yield person
+    empty_tables()
+
+
 @pytest.fixture(scope="module")
 def alice(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
     """One Alice for all tests of a module, of which none changes what others read. Import it to have it."""
-    sandbox_server.reset()
-    with module_person(server, "alice's team") as alice:
+    with nobody_else(server, sandbox_server, "alice's team") as alice:
         yield alice
-    empty_tables()

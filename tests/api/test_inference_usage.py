@@ -23,7 +23,7 @@ from tests.api.test_chat_limits import BODY, asking
 from tests.api.training import meet_the_base_models
 from tests.api.wire import send
 from tests.hostile_servers import answering
-from tests.servers import PATIENCE
+from tests.servers import until
 from tests.world import Person, Sandbox
 
 DAY = 86_400
@@ -35,16 +35,15 @@ LAST = b'data: {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens"
 
 def written(person: Person, answers: int = 1) -> dict[str, tuple[int, int, int, int]]:
     """What the table has for a project, by model, once so many answers have been counted."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
+
+    def seen() -> dict[str, tuple[int, int, int, int]] | None:
         counter.flush()
         with transaction(person.project_id) as session:
             rows = session.exec(select(DailyInference).where(DailyInference.project_id == person.project_id)).all()
             found = {row.model: (row.requests, row.input_tokens, row.cached_tokens, row.output_tokens) for row in rows}
-        if sum(counts[0] for counts in found.values()) >= answers:
-            return found
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+        return found if sum(counts[0] for counts in found.values()) >= answers else None
+
+    return until(seen) or {}
 
 
 def read(answer: bytes, size: int = 1 << 20) -> Used | None:

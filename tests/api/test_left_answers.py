@@ -14,7 +14,7 @@ from tests.api.test_chat import BASE, question
 from tests.api.test_chat_limits import BODY, asking
 from tests.api.test_inference_usage import CHUNK, DAY, LAST, SSE, written
 from tests.hostile_servers import OK, OPEN_END, read_request, sending
-from tests.servers import PATIENCE
+from tests.servers import PATIENCE, until
 from tests.world import Person
 
 STREAM = {"model": BASE, "messages": question(), "stream": True}
@@ -79,10 +79,7 @@ def test_an_answer_that_nobody_waits_for_is_read_to_its_count(alice: Person) -> 
             head = f"POST {url.path.rstrip('/')}/chat/completions HTTP/1.1\r\nhost: {url.host}\r\n"
             head += f"authorization: {alice.http.headers['authorization']}\r\ncontent-length: {len(BODY)}\r\n\r\n"
             caller.sendall(head.encode() + BODY)
-            deadline = time.monotonic() + PATIENCE
-            while not visits.count:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            until(lambda: visits.count)
         hung_up.set()
         assert written(alice) == {BASE: (1, 7, 0, 5)}
 

@@ -15,12 +15,12 @@ from playwright.sync_api import Browser, expect
 
 from shared.db.times import utc_now
 from shared.jobs.models import Job
-from tests.api.module_person import module_person
+from tests.api.module_person import nobody_else
 from tests.api.training import move
 from tests.dashboard.conftest import visiting
 from tests.dashboard.pages import README
 from tests.worker.support import change
-from tests.world import Person, Sandbox, empty_tables, work
+from tests.world import Person, Sandbox, work
 
 ROOT = Path(__file__).parent.parent.parent
 PICTURES = ROOT / "docs" / "pictures"
@@ -37,10 +37,8 @@ TRAINED: dict[str, tuple[str, dict[str, Any], str, int, int]] = {
 
 @pytest.fixture(scope="module")
 def alice(server: str, sandbox_server: Sandbox) -> Iterator[Person]:
-    sandbox_server.reset()
-    with module_person(server, "Customer support") as alice:
+    with nobody_else(server, sandbox_server, "Customer support") as alice:
         yield alice
-    empty_tables()
 
 
 @pytest.fixture(scope="module")

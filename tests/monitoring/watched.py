@@ -25,7 +25,7 @@ from cli.processes import ports
 from cli.processes.ports import PortReservations
 from tests.monitoring.board import EXPRESSIONS
 from tests.monitoring.prometheus import RULES
-from tests.servers import wait_for_port
+from tests.servers import until, wait_for_port
 
 PATIENCE = 120.0
 SETTINGS = {"TUNERY_POLL_EVERY": "0.5", "SANDBOX_SPEED": "0"}  # jobs at the provider stay there, and a fourth waits
@@ -126,10 +126,7 @@ def slow_to_open(file: Path, seconds: float) -> Iterator[None]:
         fcntl.fcntl(held, fcntl.F_SETSIG, signal.SIGURG)  # of which a process that does not ask for it hears nothing
         fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
         yield
-        deadline = time.monotonic() + PATIENCE
-        while fcntl.fcntl(held, fcntl.F_GETLEASE) == fcntl.F_WRLCK:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        until(lambda: fcntl.fcntl(held, fcntl.F_GETLEASE) != fcntl.F_WRLCK, "that it is opened", PATIENCE)
         time.sleep(seconds)
 
 

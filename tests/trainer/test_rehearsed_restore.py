@@ -4,7 +4,6 @@ import json
 import shutil
 import signal
 import subprocess
-import time
 from functools import partial
 from pathlib import Path
 
@@ -36,10 +35,7 @@ def signal_process_of(trainer: Trainer, theirs: str, name: str) -> None:
 
 def stopped_in_the_middle(trainer: Trainer, theirs: str) -> None:
     """Waits for the third step; then the job's process stands still."""
-    deadline = time.monotonic() + PATIENCE
-    while len(told_steps(trainer, theirs)) < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: len(told_steps(trainer, theirs)) >= 3, "the third step", PATIENCE)
     signal_process_of(trainer, theirs, "STOP")
     assert told_steps(trainer, theirs)[-1] < STEPS
 

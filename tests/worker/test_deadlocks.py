@@ -1,7 +1,6 @@
 """A step that loses a deadlock, as beside a migration, says so in one line and is taken again."""
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -17,7 +16,8 @@ from shared.db.times import utc_now
 from shared.jobs.models import Job
 from shared.settings import get_settings
 from shared.webhooks.models import DeliveryStatus, WebhookDelivery
-from tests.servers import Receiver
+from tests.api.keyed_requests import until_somebody_waits_for
+from tests.servers import PATIENCE, Receiver
 from tests.worker.support import change, endpoint_of, ids, running_job, write_event
 from tests.world import Person, Sandbox, row, step
 from worker.jobs import job_step
@@ -25,7 +25,6 @@ from worker.runtime import steps
 from worker.runtime.steps import run
 from worker.webhooks import deliver, usual
 
-PATIENCE_SECONDS = 100
 SAID = {"log_level": "warning", "event": "the step gave way to another transaction and is repeated"}
 
 
@@ -46,21 +45,17 @@ def as_owner() -> psycopg.Connection[Any]:
 
 def lose_deadlock(execute: Callable[[str], Any]) -> None:
     """In the transaction of `execute`, which has read jobs: a migration has locked watches, and then wants jobs."""
-    with as_owner() as migration, as_owner() as looking:
+    with as_owner() as migration:
         migration.execute("set deadlock_timeout = '1h'")  # the other one finds the deadlock, and loses
         migration.execute("begin")
         migration.execute("lock table watches")
         waiting = threading.Thread(target=migration.execute, args=["lock table jobs"])
         waiting.start()
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        waits = f"select from pg_locks where pid = {migration.info.backend_pid} and not granted"
-        while looking.execute(waits.encode()).fetchone() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until_somebody_waits_for(f"pid = {migration.info.backend_pid}")
         try:
             execute("select from watches")
         finally:
-            waiting.join(PATIENCE_SECONDS)
+            waiting.join(PATIENCE)
             migration.execute("rollback")
 
 

@@ -1,7 +1,5 @@
 """A webhook's way to its receiver."""
 
-from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -70,17 +68,12 @@ def test_an_independent_library_verifies_the_signature_and_sees_a_change(alice: 
         OpenAI(api_key="-", webhook_secret=secret).webhooks.unwrap(body, headers | {"webhook-id": "wh_other"})
 
 
-def verifying(secrets: list[str]) -> Callable[[tuple[dict[str, str], bytes]], str]:
-    """Which of the secrets a request is signed with."""
-
-    def verified(request: tuple[dict[str, str], bytes]) -> str:
-        for secret in secrets:
-            with suppress(WebhookVerificationError):
-                Webhook(secret).verify(request[1].decode(), request[0])
-                return secret
-        raise AssertionError(request)
-
-    return verified
+def is_signed(secret: str, body: bytes, headers: dict[str, str]) -> bool:
+    try:
+        Webhook(secret).verify(body.decode(), headers)
+    except WebhookVerificationError:
+        return False
+    return True
 
 
 def test_each_endpoint_has_a_delivery_and_a_secret_of_its_own(alice: Person, receiver: Receiver) -> None:
@@ -89,7 +82,8 @@ def test_each_endpoint_has_a_delivery_and_a_secret_of_its_own(alice: Person, rec
     work()
     assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 2
     assert len({body for _, body in receiver.received}) == 1
-    assert sorted(map(verifying(secrets), receiver.received)) == sorted(secrets)
+    signed = [[is_signed(secret, body, headers) for headers, body in receiver.received] for secret in secrets]
+    assert sorted(signed) == [[False, True], [True, False]]
 
 
 def test_nobody_is_told_what_they_did_not_ask_for(alice: Person, bob: Person, receiver: Receiver) -> None:

@@ -11,29 +11,12 @@ from shared.db.times import utc_now
 from shared.webhooks.models import WebhookDelivery, WebhookEndpoint
 from tests.servers import Receiver
 from tests.worker.support import change, endpoint_of, ids, write_event
+from tests.worker.usual_claims import claimed, delivery_id, endpoint, told
 from tests.world import Person, row
 from worker.runtime.errors import NotNow
 from worker.webhooks import usual
-from worker.webhooks.usual import Plan
 
-
-@pytest.fixture
-def endpoint(alice: Person, receiver: Receiver) -> Any:
-    return endpoint_of(alice, receiver.url)
-
-
-@pytest.fixture
-def delivery_id(alice: Person, endpoint: Any) -> str:
-    return told(alice)
-
-
-def told(person: Person) -> str:
-    write_event(person)
-    return ids(WebhookDelivery)[-1]
-
-
-def claimed(person: Person, endpoint_id: str | None = None, *, full: list[str] | None = None) -> Plan | None:
-    return usual.claim(person.project_id, endpoint_id, full or [], lambda _: None)
+__all__ = ["delivery_id", "endpoint"]
 
 
 def test_a_claim_is_a_lease(alice: Person, delivery_id: str) -> None:

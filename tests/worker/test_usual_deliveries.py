@@ -14,29 +14,12 @@ from shared.webhooks.deliveries import send_test
 from shared.webhooks.event_types import EventType
 from shared.webhooks.models import DeliveryStatus, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from tests.servers import Receiver
-from tests.worker.support import change, endpoint_of, ids, write_event
+from tests.worker.support import change
+from tests.worker.usual_claims import claimed, delivery_id, endpoint, told
 from tests.world import Person, row, step
 from worker.webhooks import deliver, usual
-from worker.webhooks.usual import Plan
 
-
-@pytest.fixture
-def endpoint(alice: Person, receiver: Receiver) -> Any:
-    return endpoint_of(alice, receiver.url)
-
-
-@pytest.fixture
-def delivery_id(alice: Person, endpoint: Any) -> str:
-    return told(alice)
-
-
-def told(person: Person) -> str:
-    write_event(person)
-    return ids(WebhookDelivery)[-1]
-
-
-def claimed(person: Person, endpoint_id: str | None = None, *, full: list[str] | None = None) -> Plan | None:
-    return usual.claim(person.project_id, endpoint_id, full or [], lambda _: None)
+__all__ = ["delivery_id", "endpoint"]
 
 
 def send(person: Person) -> None:

@@ -35,13 +35,14 @@ async def create_chat_completion(request: ChatRequest, state: StateDep, connecti
         "model": state.snapshot(request.model),
         "system_fingerprint": state.fingerprint,
     }
-    whole = _joined(first, pieces)
+    whole = joined(first, pieces)
     if request.stream:
         return StreamingResponse(_stream(head, whole, request), media_type="text/event-stream")
     return answer(head | await unless_left(connection, _completion(whole)))
 
 
-async def _joined(first: Piece | End, rest: AsyncIterator[Piece | End]) -> AsyncIterator[Piece | End]:
+async def joined(first: Piece | End, rest: AsyncIterator[Piece | End]) -> AsyncIterator[Piece | End]:
+    """The whole reply again, of which the first piece was taken to see whether it is refused."""
     yield first
     async for piece in rest:
         yield piece
