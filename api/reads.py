@@ -15,7 +15,7 @@ from typing import Any, cast
 from sqlalchemy import ClauseElement, Enum, Integer, String, bindparam, inspect, select, text
 from sqlmodel import col
 
-from shared.database import LIMIT_OF_DRIVER, driver_connection, get_engine
+from shared.database import driver_pipeline, get_engine
 from shared.db.owned import OwnedRow, is_there, not_found, page_of, was_there
 from shared.db.tables import Owned
 from shared.jobs.models import Job
@@ -75,20 +75,10 @@ def page(
 
 
 def _ask(project_id: str, *queries: tuple[str, Values]) -> list[list[tuple[Any, ...]]]:
-    """Run the queries in a transaction of the project: all messages are sent before an answer is read.
-
-    What a pipeline sends up to its end is one transaction, without a BEGIN and a COMMIT of its own.
-    """
-    with driver_connection() as connection:
-        connection.autocommit = True
-        try:
-            with connection.pipeline():
-                connection.execute(LIMIT_OF_DRIVER, {"project": project_id})
-                cursors = [connection.execute(text, {**values, "project": project_id}) for text, values in queries]
-        finally:
-            if not connection.closed:  # else the error that has closed it would be lost, and the pool drops it anyway
-                connection.autocommit = False
-        return [cursor.fetchall() for cursor in cursors]
+    """Run the queries in a transaction of the project."""
+    with driver_pipeline(project_id) as connection:
+        cursors = [connection.execute(text, {**values, "project": project_id}) for text, values in queries]
+    return [cursor.fetchall() for cursor in cursors]
 
 
 def _compiled(query: ClauseElement) -> tuple[str, Values]:

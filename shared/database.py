@@ -122,10 +122,30 @@ def _as_of_session(error: psycopg.Error) -> Exception:
 
 @contextmanager
 def driver_transaction(project_id: str) -> Iterator[Connection[Any]]:
-    """Like `transaction(project_id)`, on a bare connection of psycopg."""
-    with driver_connection() as connection, connection.transaction():
+    """Like `transaction(project_id)`, on a bare connection of psycopg.
+
+    A message waits until an answer is read, so begin, limit and the first statement are one round trip.
+    """
+    with driver_connection() as connection, connection.pipeline(), connection.transaction():
         connection.execute(LIMIT_OF_DRIVER, {"project": project_id})
         yield connection
+
+
+@contextmanager
+def driver_pipeline(project_id: str) -> Iterator[Connection[Any]]:
+    """Like `driver_transaction`, in one round trip: the answers can be read after the block.
+
+    What a pipeline sends up to its end is one transaction, without a BEGIN and a COMMIT of its own.
+    """
+    with driver_connection() as connection:
+        connection.autocommit = True
+        try:
+            with connection.pipeline():
+                connection.execute(LIMIT_OF_DRIVER, {"project": project_id})
+                yield connection
+        finally:
+            if not connection.closed:  # else the error that has closed it would be lost, and the pool drops it anyway
+                connection.autocommit = False
 
 
 def lacks_migrations(error: ProgrammingError) -> bool:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,7 @@ from psycopg import Connection
 from sqlalchemy import event
 from sqlmodel import Session
 
-from shared.database import driver_transaction, get_engine
+from shared.database import driver_pipeline, driver_transaction, get_engine
 from shared.log import set_up_logging
 from shared.projects.models import Credential
 from shared.settings import get_settings
@@ -29,6 +29,8 @@ from tests.worker.crashes import DEPLOYS, POINTS
 from worker.app import app
 from worker.providers.registry import get_provider
 from worker.webhooks import usual
+
+Short = Callable[[str], AbstractContextManager[Connection[Any]]]
 
 
 class Death:
@@ -55,7 +57,8 @@ def _prepare(death: Death) -> None:
     event.listen(engine, "begin", lambda _: death.reach("begin"))
     event.listen(engine, "commit", lambda _: death.reach("commit"))
     event.listen(Session, "after_commit", lambda _: death.reach("after_commit"))
-    setattr(usual, "driver_transaction", partial(_short, death))  # noqa: B010  mypy takes no function for another
+    for short in (driver_transaction, driver_pipeline):
+        setattr(usual, short.__name__, partial(_short, death, short))
     send: Callable[..., httpx2.Response] = httpx2.Client.send
 
     def traced(client: httpx2.Client, request: httpx2.Request, **options: Any) -> httpx2.Response:
@@ -66,10 +69,10 @@ def _prepare(death: Death) -> None:
 
 
 @contextmanager
-def _short(death: Death, project_id: str) -> Iterator[Connection[Any]]:
+def _short(death: Death, short: Short, project_id: str) -> Iterator[Connection[Any]]:
     death.reach("begin")
     try:
-        with driver_transaction(project_id) as connection:
+        with short(project_id) as connection:
             yield connection
             death.reach("commit")
     except usual.Unusual:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from psycopg.types.json import Jsonb
 from sqlalchemy import inspect
 
-from shared.database import driver_transaction
+from shared.database import driver_pipeline, driver_transaction
 from shared.db.tables import Owned
 from shared.db.times import utc_now
 from shared.settings import get_settings
@@ -119,5 +119,6 @@ def record_success(delivery: WebhookDelivery, attempt: WebhookAttempt) -> bool:
         "request_headers": Jsonb(attempt.request_headers),
         "response_headers": Jsonb(attempt.response_headers),
     }
-    with driver_transaction(delivery.project_id) as connection:
-        return connection.execute(_RECORD, values).rowcount == 1
+    with driver_pipeline(delivery.project_id) as connection:
+        recorded = connection.execute(_RECORD, values)
+    return recorded.rowcount == 1
