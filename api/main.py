@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.middleware.cors import CORSMiddleware
 
+from api import round_trips
 from api.audit.middleware import AuditMiddleware
 from api.auth.deps import limit_sessions
 from api.chat.clients import close_clients
@@ -58,6 +59,7 @@ from api.routes.organization import (
     service_accounts,
 )
 from api.stopping import stopping
+from shared.db import connections
 from shared.key_rotation.startup_check import check_keys_of_server
 from shared.log import set_up_logging
 from shared.metrics import exposition
@@ -126,9 +128,10 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     stopping.watch()
     _raise_open_file_limit()
     _freeze_garbage_collector()
-    _work_at_once(get_settings().api_connections)
+    _work_at_once(connections.of_api_pool(get_settings().api_connections))
     yield
     await close_clients()
+    await round_trips.close()
     await anyio.to_thread.run_sync(counter.flush)
     await anyio.to_thread.run_sync(spans.stop)
     await anyio.to_thread.run_sync(error_reports.stop)
@@ -150,7 +153,7 @@ def _freeze_garbage_collector() -> None:
 
 
 def _work_at_once(requests: int) -> None:
-    """A thread for each connection to Postgres: more threads would wait for one, more connections would be idle."""
+    """A thread for each connection of the pool: more threads would wait for one, more connections would be idle."""
     anyio.to_thread.current_default_thread_limiter().total_tokens = requests
     limit_sessions(requests)
 

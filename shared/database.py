@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, cast
 
 import psycopg
-from psycopg import Connection
+from psycopg import AsyncConnection, Connection
 from psycopg.errors import DeadlockDetected, UndefinedColumn, UndefinedTable
 from pydantic_core import from_json
 from sqlalchemy import Engine, NullPool, event
@@ -35,6 +35,7 @@ from shared.metrics.instruments import POOL_CONNECTIONS
 from shared.settings import get_settings
 
 LIMIT_OF_DRIVER = LIMIT.text.replace(":project", "%(project)s")  # as psycopg writes parameters
+_CONNECT = {"connect_timeout": 5, "application_name": "tunery"}
 NOT_MIGRATED = "the database has not the schema of this version: run `./tunery migrate`"
 
 
@@ -51,14 +52,14 @@ def limit_connections(most: int) -> None:
 @cache
 def get_engine() -> Engine:
     """Return the engine of this process."""
-    most = _most_connections or get_settings().api_connections
+    most = _most_connections or connections.of_api_pool(get_settings().api_connections)
     kept_open = min(most, connections.KEPT_OPEN)
     engine = create_engine(
         get_settings().database_url,
         pool_size=kept_open,
         max_overflow=most - kept_open,
         hide_parameters=True,  # of a statement that fails, which the log would show
-        connect_args={"connect_timeout": 5, "application_name": "tunery"},
+        connect_args=_CONNECT,
         json_deserializer=from_json,  # five times as fast as `json`, which took a third of the time of a list of jobs
     )
     event.listen(engine, "checkout", _check_open)
@@ -70,7 +71,7 @@ def get_engine() -> Engine:
 def owner_engine() -> Engine:
     """Return an engine of the login that owns the tables, for migrations and for what only the owner may do."""
     url = get_settings().migration_database_url or get_settings().database_url
-    return create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5, "application_name": "tunery"})
+    return create_engine(url, poolclass=NullPool, connect_args=_CONNECT)
 
 
 def _check_open(connection: Connection[Any], *_: object) -> None:
@@ -78,10 +79,15 @@ def _check_open(connection: Connection[Any], *_: object) -> None:
 
     SQLAlchemy's `pool_pre_ping` would send a query for each checkout instead.
     """
-    arrived = select.poll()  # a selector would open and close a file of its own
-    arrived.register(connection.fileno(), select.POLLIN)
-    if arrived.poll(0):
+    if has_arrived(connection.fileno()):
         raise DisconnectionError
+
+
+def has_arrived(socket: int) -> bool:
+    """Whether there is something to read. On an idle connection that is its end, or a notice of it."""
+    arrived = select.poll()  # a selector would open and close a file of its own
+    arrived.register(socket, select.POLLIN)
+    return bool(arrived.poll(0))
 
 
 @contextmanager
@@ -106,17 +112,24 @@ def driver_connection() -> Iterator[Connection[Any]]:
     try:
         pooled = get_engine().raw_connection()
     except psycopg.Error as error:
-        raise _as_of_session(error) from error
+        raise as_of_session(error) from error
     try:
         yield cast("Connection[Any]", pooled.driver_connection)
     except psycopg.Error as error:
         pooled.invalidate()
-        raise _as_of_session(error) from error
+        raise as_of_session(error) from error
     finally:
         pooled.close()
 
 
-def _as_of_session(error: psycopg.Error) -> Exception:
+async def open_async() -> AsyncConnection[Any]:
+    """A connection beside the pool, for an event loop. Raises `psycopg.Error`."""
+    _, options = get_engine().dialect.create_connect_args(get_engine().url)
+    return await AsyncConnection.connect(**{**options, **_CONNECT, "autocommit": True})
+
+
+def as_of_session(error: psycopg.Error) -> Exception:
+    """The error that a session raises where psycopg raises this one."""
     return DBAPIError.instance(None, None, error, psycopg.Error)
 
 

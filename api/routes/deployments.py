@@ -33,7 +33,7 @@ def create_deployment(session: SessionDep, caller: CallerDep, new: DeploymentCre
 
 
 @router.get("", response_model=Page[DeploymentPublic])
-def list_deployments(
+async def list_deployments(
     caller: CallerDep,
     status: Annotated[DeploymentStatus | None, Query()] = None,
     model: Annotated[str | None, Query(max_length=256)] = None,
@@ -43,14 +43,15 @@ def list_deployments(
     """List the project's deployments, newest first, those that have ended included."""
     where = [Deployment.status == status] if status is not None else []
     where += [Deployment.model == model] if model is not None else []
-    rows = reads.page(Deployment, caller.project_id, *where, after=after, limit=limit)
-    return answer(Page[DeploymentPublic].of([DeploymentPublic.of(row) for row in rows], limit))
+    rows = await reads.page(Deployment, caller.project_id, *where, after=after, limit=limit)
+    return await reads.answer_page(rows, DeploymentPublic.of, limit)
 
 
 @router.get("/{deployment_id}", response_model=DeploymentPublic)
-def retrieve_deployment(caller: CallerDep, deployment_id: str) -> Response:
+async def retrieve_deployment(caller: CallerDep, deployment_id: str) -> Response:
     """Return a deployment: its status, and why it stops or has failed."""
-    return answer(DeploymentPublic.of(reads.one(Deployment, deployment_id, caller.project_id, param="deployment_id")))
+    row = await reads.one(Deployment, deployment_id, caller.project_id, param="deployment_id")
+    return answer(DeploymentPublic.of(row))
 
 
 @router.delete("/{deployment_id}", response_model=DeploymentPublic)

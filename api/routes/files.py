@@ -118,7 +118,7 @@ def _expires_after(fields: dict[str, str]) -> ExpiresAfter | None:
 
 
 @router.get("", response_model=Page[FilePublic])
-def list_files(
+async def list_files(
     request: Request,
     caller: CallerDep,
     after: After = None,
@@ -133,15 +133,15 @@ def list_files(
     """
     where = [] if purpose is None else [Dataset.purpose == purpose]
     where += [] if filename is None else [Dataset.filename == filename]
-    rows = reads.page(Dataset, caller.project_id, *where, after=after, limit=limit, ascending=order == "asc")
+    rows = await reads.page(Dataset, caller.project_id, *where, after=after, limit=limit, ascending=order == "asc")
     count_rows(request, min(len(rows), limit))
-    return answer(Page[FilePublic].of([FilePublic.of(row) for row in rows], limit))
+    return await reads.answer_page(rows, FilePublic.of, limit)
 
 
 @router.get("/{file_id}", response_model=FilePublic)
-def retrieve_file(caller: CallerDep, file_id: str) -> Response:
+async def retrieve_file(caller: CallerDep, file_id: str) -> Response:
     """Return a file's metadata and the status of its check."""
-    return answer(FilePublic.of(reads.one(Dataset, file_id, caller.project_id)))
+    return answer(FilePublic.of(await reads.one(Dataset, file_id, caller.project_id)))
 
 
 @router.delete("/{file_id}", response_model=FileDeleted)

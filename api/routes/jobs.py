@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query
 from fastapi.responses import Response, StreamingResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from api import reads
@@ -50,21 +51,21 @@ def create_job(session: SessionDep, caller: CallerDep, new: JobCreate) -> JobPub
 
 
 @router.get("", response_model=Page[JobPublic], openapi_extra={"parameters": [METADATA_PARAMETER]})
-def list_jobs(
+async def list_jobs(
     caller: CallerDep,
     where: Annotated[Conditions, Depends(job_filter)],
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Response:
     """List the project's jobs, newest first. Filters of different names all apply."""
-    rows = reads.page(Job, caller.project_id, *where, after=after, limit=limit)
-    return answer(Page[JobPublic].of([JobPublic.of(row) for row in rows], limit))
+    rows = await reads.page(Job, caller.project_id, *where, after=after, limit=limit)
+    return await reads.answer_page(rows, JobPublic.of, limit)
 
 
 @router.get("/{fine_tuning_job_id}", response_model=JobPublic)
-def retrieve_job(caller: CallerDep, fine_tuning_job_id: str) -> Response:
+async def retrieve_job(caller: CallerDep, fine_tuning_job_id: str) -> Response:
     """Return a job."""
-    return answer(JobPublic.of(reads.one(Job, fine_tuning_job_id, caller.project_id, param="fine_tuning_job_id")))
+    return answer(JobPublic.of(await reads.one(Job, fine_tuning_job_id, caller.project_id, param="fine_tuning_job_id")))
 
 
 @router.get("/{fine_tuning_job_id}/alternatives", response_model=AlternativeList)
@@ -114,7 +115,7 @@ _AS_STREAM: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/{fine_tuning_job_id}/events", response_model=Page[JobEventPublic], responses=_AS_STREAM)
-def list_job_events(
+async def list_job_events(
     request: Request,
     caller: CallerDep,
     fine_tuning_job_id: str,
@@ -131,11 +132,11 @@ def list_job_events(
     ten seconds may be repeated. `after` and `limit` apply to the list only.
     """
     if MEDIA_TYPE in request.headers.get("accept", ""):
-        return _stream(request, caller, fine_tuning_job_id, last_event_id)
+        return await run_in_threadpool(_stream, request, caller, fine_tuning_job_id, last_event_id)
     of_job = Within(JobEvent.job_id, Job, fine_tuning_job_id, "fine_tuning_job_id")
-    rows = reads.page(JobEvent, caller.project_id, after=after, limit=limit, within=of_job)
+    rows = await reads.page(JobEvent, caller.project_id, after=after, limit=limit, within=of_job)
     count_rows(request, min(len(rows), limit))
-    return answer(Page[JobEventPublic].of([JobEventPublic.of(row) for row in rows], limit))
+    return await reads.answer_page(rows, JobEventPublic.of, limit)
 
 
 def _stream(request: Request, caller: Caller, job_id: str, last: str | None) -> Response:

@@ -73,6 +73,6 @@ def create_sample_event(session: SessionDep, caller: CallerDep, asked: EventType
 
 
 @router.get("/webhook_events/{webhook_event_id}", response_model=WebhookEventPublic)
-def retrieve_webhook_event(caller: CallerDep, webhook_event_id: str) -> Response:
+async def retrieve_webhook_event(caller: CallerDep, webhook_event_id: str) -> Response:
     """Return an event with its complete object."""
-    return answer(WebhookEventPublic.of(reads.one(WebhookEvent, webhook_event_id, caller.project_id)))
+    return answer(WebhookEventPublic.of(await reads.one(WebhookEvent, webhook_event_id, caller.project_id)))

@@ -12,6 +12,15 @@ def of_sender_pool(deliveries: int) -> int:
     return deliveries // 2 + 8
 
 
+def of_reads(each: int) -> int:
+    """A quarter of an api process's: a read has one for less than a millisecond, a session for several."""
+    return each // 4
+
+
+def of_api_pool(each: int) -> int:
+    return each - of_reads(each)
+
+
 def of_api(processes: int, each: int) -> int:
     return processes * each
 

@@ -81,10 +81,10 @@ def test_the_pool_of_a_worker_and_a_sender_follows_its_concurrency(pool: str, co
     assert done.stdout == f"{most}\n", done.stderr
 
 
-def test_the_pool_of_an_api_is_a_setting() -> None:
+def test_the_pool_of_an_api_is_a_setting_less_what_reads_have() -> None:
     code = "from shared.database import get_engine; pool = get_engine().pool; print(pool.size(), pool._max_overflow)"
-    assert python(code).stdout == f"10 {OF_API - 10}\n"
-    assert python(code, TUNERY_API_CONNECTIONS="7").stdout == "7 0\n"
+    assert python(code).stdout == f"10 {connections.of_api_pool(OF_API) - 10}\n"
+    assert python(code, TUNERY_API_CONNECTIONS="7").stdout == "6 0\n"
 
 
 def test_composes_postgres_takes_those_of_one_server_of_each_kind_twice() -> None:
