@@ -66,11 +66,12 @@ def _measure(stack: Measured, file_id: str, workers: list[psutil.Process], jobs:
     for process in family:
         process.resume()
     waits = Counter[str]()
-    while _count("status <> 'succeeded'"):
+
+    def have_ended() -> bool:
         waits.update(each for (each,) in _rows(WAITS))
-        if time.monotonic() - started > 600:
-            raise RuntimeError("jobs have not ended in ten minutes")
-        time.sleep(0.05)
+        return not _count("status <> 'succeeded'")
+
+    wait_until(have_ended, "all jobs have ended")
     seconds = time.monotonic() - started
     spent = {name: 1000 * (now - used[name]) / jobs for name, now in _cpu(stack, workers).items()}
     share = (psutil.cpu_times().idle - idle) / (seconds * (os.cpu_count() or 1))
