@@ -15,7 +15,7 @@ from dataclasses import replace
 import psutil
 from sqlalchemy import text
 
-from benchmarks.stack import Measured, Row, measured_stack, noted, print_table, uploaded
+from benchmarks.stack import Measured, Row, measured_stack, noted, print_table, uploaded, wait_until
 from cli.processes.supervisor import Tier
 from shared.database import get_engine
 
