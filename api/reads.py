@@ -6,10 +6,10 @@ for each of begin, limit, query and commit. Here SQLAlchemy makes the text of a 
 What no answer shows and takes long to read stays in Postgres (`_SHORTENED`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from types import SimpleNamespace
 from typing import Any, cast
 
 from sqlalchemy import ClauseElement, Dialect, Enum, Integer, Select, String, bindparam, inspect, select, text
@@ -156,18 +156,24 @@ def _columns(model: type[Owned]) -> list[Any]:
 
 
 @cache
-def _named(model: type[Owned]) -> tuple[list[str], list[tuple[str, Any]]]:
-    """The names of a row's values, and the enums of those that are members of one: Postgres returns texts."""
-    columns = inspect(model).columns.items()
-    enums = [(name, column.type.enum_class) for name, column in columns if isinstance(column.type, Enum)]
-    return [name for name, _ in columns], enums
+def _shape(model: type[Owned]) -> tuple[Callable[[Iterable[Any]], Any], list[tuple[int, Mapping[Any, Any]]]]:
+    """What makes a row of its values, and by the position of those that are members of an enum, which of which text."""
+    columns = inspect(model).columns
+    types = [(place, column.type) for place, column in enumerate(columns)]
+    enums = [(place, type.enum_class or ()) for place, type in types if isinstance(type, Enum)]
+    make: Any = namedtuple  # mypy knows only those whose names it can read
+    return make("row", columns.keys())._make, [
+        (place, {member.value: member for member in enum}) for place, enum in enums
+    ]
 
 
-def _rows(model: type[OwnedRow], found: list[tuple[Any, ...]]) -> list[OwnedRow]:
-    names, enums = _named(model)
-    rows = [dict(zip(names, values, strict=True)) for values in found]
-    for row in rows:
-        for name, enum in enums:
-            if row[name] is not None:
-                row[name] = enum(row[name])
-    return cast("list[OwnedRow]", [SimpleNamespace(**row) for row in rows])
+def _rows(model: type[OwnedRow], found: list[Row]) -> list[OwnedRow]:
+    make, enums = _shape(model)
+    rows = []
+    for row in found:
+        values = list(row)
+        for place, members in enums:
+            if values[place] is not None:
+                values[place] = members[values[place]]
+        rows.append(make(values))
+    return rows

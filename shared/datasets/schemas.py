@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.datasets.models import Dataset, DatasetStatus, Purpose, Upload, UploadPart, UploadStatus
-from shared.db.pages import Listed
+from shared.db.pages import Listed, OfRow
 from shared.db.times import epoch
 
 OmittedIfNone = Field(exclude_if=lambda value: value is None)  # the SDKs of some languages refuse a null here
@@ -22,7 +22,7 @@ class ExpiresAfter(BaseModel):
     seconds: Annotated[int, Field(ge=3600, le=2_592_000)]
 
 
-class FilePublic(Listed):
+class FilePublic(OfRow):
     """OpenAI's file object. `expires_at` and `status_details` are omitted, not null, when they have no value."""
 
     object: Literal["file"] = "file"

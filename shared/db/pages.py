@@ -1,7 +1,7 @@
 """OpenAI's page of a list, which every list endpoint returns."""
 
 from collections.abc import Sequence
-from typing import Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
@@ -10,6 +10,30 @@ class Listed(BaseModel):
     """Base class of list items: the id is the page cursor."""
 
     id: str
+
+
+class OfRow(Listed):
+    """A list item that only our own code makes, of a row's values, whose types mypy has checked.
+
+    To check them once more took a quarter of the time of a list, and `model_construct` takes longer than the check.
+    """
+
+    _unset: ClassVar[dict[str, Any]]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        cls._unset = {name: field.default for name, field in cls.model_fields.items()}  # in the order of the fields
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, **values):
+            object.__setattr__(self, "__dict__", {**self._unset, **values})
+            object.__setattr__(self, "__pydantic_fields_set__", set(values))
+            object.__setattr__(self, "__pydantic_extra__", None)
+            object.__setattr__(self, "__pydantic_private__", None)
+
+        __init__.__pydantic_base_init__ = True  # what comes from elsewhere is checked as ever
 
 
 Item = TypeVar("Item", bound=Listed)

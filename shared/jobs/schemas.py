@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from shared.db.pages import Listed
+from shared.db.pages import Listed, OfRow
 from shared.db.times import epoch
 from shared.jobs.methods import Hyperparameters, Method, resolved_method
 from shared.jobs.metrics import best_valid_loss
@@ -81,7 +81,7 @@ class Cost(BaseModel):
     tokens: int
 
 
-class JobPublic(Listed):
+class JobPublic(OfRow):
     """OpenAI's job object, and beside it `project_id`, `provider`, `provider_job_id` and `progress` (0–1).
 
     `check_progress` (0–1) is how far the check of its files is, null when the job does not wait for one.
@@ -192,7 +192,7 @@ def progress(job: Job) -> float | None:
     return round(job.step / job.total_steps, 4) if job.step is not None and job.total_steps else None
 
 
-class JobEventPublic(Listed):
+class JobEventPublic(OfRow):
     """OpenAI's event object; `metrics` events have `step`, `total_steps` and losses in `data`."""
 
     object: Literal["fine_tuning.job.event"] = "fine_tuning.job.event"

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import psycopg
 import pytest
+from pydantic import ValidationError
 from sqlalchemy import inspect
 from sqlalchemy.exc import DataError, OperationalError
 
@@ -15,11 +16,13 @@ from api.reads import Query
 from api.round_trips import MANY_ROWS, Statement
 from shared.database import get_engine, transaction
 from shared.datasets.models import Dataset
+from shared.datasets.schemas import FilePublic
 from shared.db import connections
 from shared.db.owned import get_owned
 from shared.db.tables import Owned
 from shared.errors import NotFound
 from shared.jobs.models import Job, JobEvent
+from shared.jobs.schemas import JobEventPublic, JobPublic
 from shared.settings import get_settings
 from tests.servers import until
 from tests.world import Person
@@ -65,6 +68,19 @@ def test_a_row_has_the_values_of_the_entity(alice: Person) -> None:
         row = run(reads.one(model, id, alice.project_id))
         with transaction(alice.project_id) as session:
             assert columns(model, row) == columns(model, get_owned(session, model, id, alice.project_id))
+
+
+@pytest.mark.parametrize(("model", "public"), [(Job, JobPublic), (JobEvent, JobEventPublic), (Dataset, FilePublic)])
+def test_what_is_made_of_a_row_is_what_its_check_makes_of_it(alice: Person, model: type[Owned], public: Any) -> None:
+    ids = make(alice)
+    with transaction(alice.project_id) as session:
+        job = get_owned(session, Job, ids[Job], alice.project_id)
+        job.loss_summary, job.step, job.total_steps, job.check_progress = {"valid_loss": 1}, 1, 1, 0.0
+    made = public.of(run(reads.one(model, ids[model], alice.project_id)))
+    assert made.model_dump_json() == public.model_validate_json(made.model_dump_json()).model_dump_json()
+    assert list(made.__dict__) == list(public.model_fields)
+    with pytest.raises(ValidationError):
+        public.model_validate({**made.model_dump(), "created_at": "yesterday"})
 
 
 def test_a_page_has_the_same_rows(alice: Person) -> None:
