@@ -45,6 +45,7 @@ class Deployment:
     api_port: int
     sandbox_port: int
     running: dict[str, Child] = field(default_factory=dict)
+    steps_at_once: int = 1  # of the worker
 
     def start(self, name: str) -> Child:
         program = Program(name, self.command(name), self.folder / f"{name}.log", self.environ, commands.ROOT)
@@ -56,7 +57,7 @@ class Deployment:
             case "api":
                 return commands.api("127.0.0.1", self.api_port, grace=1)
             case "worker":
-                return commands.worker(concurrency=1)
+                return commands.worker(self.steps_at_once)
             case "sender":
                 return commands.sender(concurrency=8)
             case "beat":

@@ -8,7 +8,7 @@ from celery.concurrency import get_implementation, prefork
 from shared.broker.queue import Task
 from worker.accounts import reconcile, refresh
 from worker.datasets import close_upload as closing
-from worker.datasets import dataset_step, upload_to_provider
+from worker.datasets import dataset_step, examine_ahead, upload_to_provider
 from worker.deployments import deployment_step
 from worker.jobs import admission, job_step, tuned_models, watch
 from worker.process import app
@@ -23,6 +23,11 @@ __all__ = ["app", "deliver_webhooks", "send_notification"]
 @app.task(name=Task.ADVANCE_DATASET)
 def advance_dataset(dataset_id: str) -> None:
     run(dataset_step.advance, dataset_id)
+
+
+@app.task(name=Task.EXAMINE_AHEAD, bind=True)
+def examine(task: Any, dataset_id: str) -> None:
+    examine_ahead.examine(dataset_id, task.request.project_id)
 
 
 @app.task(name=Task.UPLOAD_DATASET)

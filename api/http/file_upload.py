@@ -21,16 +21,23 @@ _record_limiter = anyio.CapacityLimiter(16)
 
 
 async def receive_file(
-    request: Request, id: str, field: str, max_bytes: int, record: Callable[[FormWithFile, Writer], Recorded]
+    request: Request,
+    id: str,
+    field: str,
+    max_bytes: int,
+    record: Callable[[FormWithFile, Writer], Recorded],
+    written: Callable[[FormWithFile, Writer], object] = lambda *_: None,
 ) -> Recorded:
     """Store the file of this form field under `id` and return what `record` returns, which runs in a thread.
+
+    `written` is called, in a thread too, each time that some bytes were written.
 
     Raises `Invalid` for a broken form, `TooLarge` beyond `max_bytes`, and `StorageUnavailable` if the disk or the
     bucket is full or cannot be reached.
     """
     try:
         writer = await anyio.to_thread.run_sync(Writer, id)
-        form = FormWithFile(writer, field, max_bytes)
+        form = FormWithFile(writer, field, max_bytes, lambda form: written(form, writer))
         try:
             await form.receive(request)
         except BaseException:

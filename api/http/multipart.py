@@ -1,7 +1,7 @@
 """Reads a multipart form with one file while it arrives: the file's bytes go to storage, never whole into memory."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
@@ -23,14 +23,20 @@ _threads = ThreadPoolExecutor(WRITE_THREADS, "storage")  # of their own: slow st
 
 
 class FormWithFile:
-    """A form's `filename` and `fields`; the bytes of the file named `field` go to `writer`."""
+    """A form's `filename` and `fields`; the bytes of the file named `field` go to `writer`.
 
-    def __init__(self, writer: Writer, field: str, max_bytes: int) -> None:
+    `written` is called each time that some were written, in a thread.
+    """
+
+    def __init__(
+        self, writer: Writer, field: str, max_bytes: int, written: Callable[["FormWithFile"], object] = lambda _: None
+    ) -> None:
         self.fields: dict[str, str] = {}
         self.filename: str | None = None
         self._writer = writer
         self._field = field
         self._max_bytes = max_bytes
+        self._tell_written = written
         self._received = 0
         self._pending: list[memoryview] = []  # not yet copied: the thread that writes joins them
         self._pending_bytes = 0
@@ -89,6 +95,7 @@ class FormWithFile:
 
     def _write(self, chunks: list[memoryview]) -> None:
         self._writer.write(b"".join(chunks))
+        self._tell_written(self)
 
     async def _written(self) -> None:
         """Wait for the write under way, also in a cancelled request: the caller is about to remove these bytes."""

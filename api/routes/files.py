@@ -19,6 +19,7 @@ from api.http.multipart import FormWithFile
 from api.http.router import Router
 from api.idempotency import IdempotentRoute
 from api.rate_limits.middleware import count_rows
+from shared.broker.queue import Task, enqueue
 from shared.database import transaction
 from shared.datasets import quota
 from shared.datasets import service as datasets
@@ -81,9 +82,14 @@ async def create_file(request: Request, caller: CallerDep) -> FilePublic:
             datasets.create(session, dataset, expires_after)
             return idempotency.keep(FilePublic.of(dataset))
 
+    def written(form: FormWithFile, writer: store.Writer) -> None:
+        if form.fields.get("purpose") == Purpose.FINE_TUNE and writer.has_more_to_examine():
+            enqueue(Task.EXAMINE_AHEAD, writer.id, caller.project_id)
+
     if not _is_small(request):
         await anyio.to_thread.run_sync(_check_room, caller.project_id)
-    return await receive_file(request, datasets.new_dataset_id(), "file", get_settings().max_file_bytes, record)
+    most = get_settings().max_file_bytes
+    return await receive_file(request, datasets.new_dataset_id(), "file", most, record, written)
 
 
 def _is_small(request: Request) -> bool:

@@ -1,4 +1,5 @@
-"""Measures an upload of 1 GB: its time and memory, the delay of other requests, and the bytes read without a key.
+"""Measures an upload of 1 GB: its time and memory, the delay of other requests, the bytes read without a key, and how
+soon it is checked.
 
 `python -m benchmarks.uploads`
 """
@@ -19,6 +20,7 @@ import psutil
 from openai import AuthenticationError, OpenAI
 
 from benchmarks.stack import Measured, lines, measured_stack, print_table, wait_until
+from benchmarks.uploads import verdict
 from benchmarks.uploads.raw_body import FOLDER
 from cli.local.commands import api
 from tests.servers import free_port, wait_for_port
@@ -62,6 +64,7 @@ def main() -> None:
             (f"{at_once}: /livez, p99", "< 50 ms", f"{_p99(waits) * 1000:.1f} ms of {len(waits)}"),
             ("/livez of the idle server, p99", "-", f"{_p99(idle) * 1000:.1f} ms of {len(idle)}"),
             (f"bytes read from a wrong key, most of {ATTEMPTS}", "< 1 MB", f"{max(taken) / 1e6:.2f} MB"),
+            *verdict.rows(),
         ]
     )
 

@@ -23,9 +23,10 @@ log = logging.getLogger(__name__)
 
 
 class Task(StrEnum):
-    """The names of the tasks; each takes the id of one row."""
+    """The names of the tasks; each takes the id of one row, or of one that will be when its bytes have come."""
 
     ADVANCE_DATASET = "datasets.advance"
+    EXAMINE_AHEAD = "datasets.examine_ahead"
     UPLOAD_DATASET = "datasets.upload"
     CLOSE_UPLOAD = "uploads.close"
     ADVANCE_JOB = "jobs.advance"

@@ -2,7 +2,8 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -28,8 +29,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 fork = get_context("fork")
 
 
-def _hold(table: Shares, project_id: str, is_heavy: bool, connection: Connection) -> None:
-    connection.send(table.take(project_id, is_heavy=is_heavy))
+def _hold(take: Callable[[], bool], connection: Connection) -> None:
+    connection.send(take())
     connection.poll(None)
     os._exit(0)
 
@@ -42,8 +43,14 @@ class Holders:
         self.processes: list[tuple[BaseProcess, Connection]] = []
 
     def take(self, project_id: str, *, is_heavy: bool = False) -> bool:
+        return self._started(partial(self.table.take, project_id, is_heavy=is_heavy))
+
+    def take_idle(self, project_id: str) -> bool:
+        return self._started(partial(self.table.take_idle, project_id))
+
+    def _started(self, take: Callable[[], bool]) -> bool:
         ours, theirs = fork.Pipe()
-        process = fork.Process(target=_hold, args=(self.table, project_id, is_heavy, theirs), daemon=True)
+        process = fork.Process(target=_hold, args=(take, theirs), daemon=True)
         process.start()
         self.processes.append((process, ours))
         has_slot: bool = ours.recv()
@@ -107,6 +114,19 @@ def test_heavy_steps_leave_half_of_the_slots_to_others(worker: Holders) -> None:
     assert worker.take("proj_c", is_heavy=True)
     assert not worker.take("proj_d", is_heavy=True)
     assert worker.take("proj_d")
+
+
+def test_what_nobody_waits_for_leaves_half_of_the_slots_free(worker: Holders) -> None:
+    assert [worker.take_idle("proj_a") for _ in range(5)] == [True] * 4 + [False]
+    assert [worker.take("proj_b", is_heavy=True) for _ in range(2)] == [True, True]
+    assert worker.take("proj_c")
+
+
+def test_what_nobody_waits_for_gets_no_slot_of_a_busy_worker(worker: Holders) -> None:
+    assert [worker.take("proj_a") for _ in range(4)] == [True] * 4
+    assert not worker.table.take_idle("proj_b")
+    worker.kill_last()
+    assert worker.table.take_idle("proj_b")
 
 
 def test_a_heavy_slot_that_gets_free_is_for_the_project_that_was_refused_first(worker: Holders) -> None:

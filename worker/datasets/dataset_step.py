@@ -22,6 +22,7 @@ from shared.jobs import service as jobs
 from shared.jobs.spending import reservation
 from shared.metrics.instruments import CHECK_SECONDS, CHECKED_BYTES
 from shared.projects.models import Credential
+from worker.datasets.examine_ahead import known_ahead
 from worker.datasets.sources import NotMade, Part, fetch, part_of
 from worker.jobs.backpressure import check_open
 from worker.providers.errors import ProviderError
@@ -31,6 +32,7 @@ from worker.runtime.shares import LARGE_FILE_BYTES
 from worker.runtime.steps import Lease, Step, after, try_again
 
 CHECK_PROCESSES = 2  # of one check; a worker runs several steps at once on the same cores
+EXPIRY_RETRY = timedelta(minutes=10)  # until an expired file that a job needs is looked at again
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,9 @@ class Fetch:
 @dataclass(frozen=True)
 class Check:
     """Check the structure, or count the tokens in an encoding. The structure comes first, in a step of its own, so that
-    its errors are known before the slower count."""
+    its errors are known before the slower count; but if most was examined ahead, both are done at once."""
 
     encoding: str | None
-
-
-EXPIRY_RETRY = timedelta(minutes=10)  # until an expired file that a job needs is looked at again
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,9 @@ def _call(plan: Plan) -> Answer:
 
 def _check(dataset: Dataset, encoding: str | None, lease: Lease[Dataset]) -> Report:
     began = time.monotonic()
-    with store.open_dataset(dataset.id) as file:
+    with store.open_dataset(dataset.id) as file, known_ahead(dataset.id, file) as known:
+        if encoding is None and known is not None and 3 * known.bytes >= 2 * dataset.bytes:
+            encoding = DEFAULT_ENCODING  # to count the tokens of the rest takes no longer than to check the whole
         report = check(
             file,
             tokens=encoding is not None,
@@ -136,7 +137,10 @@ def _check(dataset: Dataset, encoding: str | None, lease: Lease[Dataset]) -> Rep
             processes=CHECK_PROCESSES,
             sha256=dataset.sha256,
             progress=lambda done, total: lease.renew(partial(_show_progress, share=round(done / total, 4))),
+            known=known,
         )
+    if known is not None and not (encoding is None and report.valid):
+        store.remove_ahead(dataset.id)
     what = "structure" if encoding is None else "tokens"
     CHECK_SECONDS.labels(what, str(report.valid).lower()).observe(time.monotonic() - began)
     CHECKED_BYTES.labels(what).inc(dataset.bytes)
@@ -206,12 +210,12 @@ def _record_report(session: Session, dataset: Dataset, report: Report) -> None:
     if dataset.status is DatasetStatus.UPLOADED:
         datasets.record_check(dataset, report)
         _wake(session, dataset)
-        if report.valid:
-            release(dataset, utc_now())
-    else:
+        if not report.valid:
+            return
+    if report.encoding is not None:
         reservation.note_estimates(session, dataset.id)
-        is_done = reports.next_encoding(session, dataset.id) is None
-        release(dataset, dataset.expires_at if is_done else utc_now())
+    is_done = reports.next_encoding(session, dataset.id) is None
+    release(dataset, dataset.expires_at if is_done else utc_now())
 
 
 def _wake(session: Session, dataset: Dataset) -> None:

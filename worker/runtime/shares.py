@@ -73,10 +73,21 @@ class Shares:
                 return False
             if is_heavy and not self._is_heavy_turn([held for held in others if held.is_heavy], project_id):
                 return False
-            if self._mine is None:
-                self._mine = next(number for number in range(self.slots) if self._try_lock(number))
-            self._write(self._mine, project_id, is_heavy)
+            self._enter(project_id, is_heavy)
         return True
+
+    def take_idle(self, project_id: str) -> bool:
+        """Take a slot for what nobody waits for: False unless it leaves half of the slots free."""
+        with self._locked():
+            if 2 * (len(self._others()) + 1) > self.slots:
+                return False
+            self._enter(project_id, is_heavy=False)
+        return True
+
+    def _enter(self, project_id: str, is_heavy: bool) -> None:
+        if self._mine is None:
+            self._mine = next(number for number in range(self.slots) if self._try_lock(number))
+        self._write(self._mine, project_id, is_heavy)
 
     def leave(self) -> None:
         """Give back the slot of this process, if it has one."""
@@ -172,6 +183,11 @@ def take_slot(project_id: str, *, is_heavy: bool = False) -> None:
     """Raises `NoSlot` if the project has its share."""
     if _shares is not None and not _shares.take(project_id, is_heavy=is_heavy):
         raise NoSlot
+
+
+def take_idle_slot(project_id: str) -> bool:
+    """Whether the worker has a slot to spare for what nobody waits for; never one that shares nothing."""
+    return _shares is not None and _shares.take_idle(project_id)
 
 
 def leave_slot() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from shared.datasets.storage.ahead import AHEAD, mark_of
 from shared.datasets.storage.chunks import Piece, Source, StoredObject, join_pieces
 
 UNFINISHED = ".part"
@@ -53,7 +54,16 @@ class Folder:
             (self._path / key).unlink(missing_ok=True)
 
     def keys_of(self, id: str) -> Iterable[str]:
-        return id + UNFINISHED, id
+        return id + UNFINISHED, id, id + AHEAD
+
+    def open_ahead(self, id: str, file: BinaryIO) -> BinaryIO:
+        """Open what was found ahead in this `file`. Raises `FileNotFoundError` if nothing is, or that of another."""
+        mark = mark_of(file.fileno())
+        ahead = (self._path / (id + AHEAD)).open("r+b", buffering=0)
+        if ahead.read(len(mark)) == mark:
+            return ahead
+        ahead.close()
+        raise FileNotFoundError(f"{id}{AHEAD} was made for another file")
 
     def list_objects(self) -> Iterator[StoredObject]:
         names = sorted(entry.name for entry in os.scandir(self._path)) if self._path.is_dir() else []
@@ -75,6 +85,11 @@ class FileSink:
     def write(self, chunk: memoryview) -> None:
         while chunk:
             chunk = chunk[self._file.write(chunk) :]
+
+    def begin_ahead(self) -> None:
+        """Make the file for what is found ahead in this one."""
+        with self._path.with_name(self._path.name + AHEAD).open("xb") as file:
+            file.write(mark_of(self._file.fileno()))
 
     def finish(self) -> list[Piece]:
         os.fsync(self._file.fileno())

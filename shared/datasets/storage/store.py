@@ -10,8 +10,9 @@ from hashlib import sha256
 from itertools import groupby, islice
 from typing import BinaryIO, NamedTuple
 
+from shared.datasets.storage.ahead import AHEAD, BEGINS_AT_BYTES, slices_of
 from shared.datasets.storage.chunks import Location, Piece, StoredObject
-from shared.datasets.storage.local import UNFINISHED
+from shared.datasets.storage.local import UNFINISHED, FileSink, Folder
 from shared.datasets.storage.location import location_at
 from shared.settings import get_settings
 
@@ -34,12 +35,24 @@ class Writer:
         self._location = _location()
         self._sink = self._location.sink(id)
         self._hash = sha256()
+        self._examinable = 0  # slices
 
     def write(self, chunk: bytes | bytearray) -> None:
         view = memoryview(chunk)
         self._hash.update(view)
         self.bytes += len(view)
         self._sink.write(view)
+
+    def has_more_to_examine(self) -> bool:
+        """Whether so much has come since the last call that a worker may examine it already; never in a bucket."""
+        slices = slices_of(self.bytes)
+        if slices == self._examinable or self.bytes < BEGINS_AT_BYTES or not isinstance(self._sink, FileSink):
+            return False
+        if not self._examinable:
+            with suppress(OSError):
+                self._sink.begin_ahead()
+        self._examinable = slices
+        return True
 
     def finish(self) -> str:
         """Complete the write, and return the SHA-256 of all bytes in hexadecimal."""
@@ -85,6 +98,28 @@ def open_dataset(dataset_id: str) -> BinaryIO:
         return location.open(dataset_id)
     except FileNotFoundError:
         return location.open_joined(_manifest(location, dataset_id))
+
+
+def open_unfinished(dataset_id: str) -> BinaryIO:
+    """Open what has come so far of a file that is being written. Raises `FileNotFoundError`, and always in a bucket."""
+    location = _location()
+    if not isinstance(location, Folder):
+        raise FileNotFoundError("a bucket shows nothing of what is being written")
+    return location.open(dataset_id + UNFINISHED)
+
+
+def open_ahead(dataset_id: str, file: BinaryIO) -> BinaryIO:
+    """Open what was found ahead in this file, for reading and writing. Raises `FileNotFoundError`."""
+    location = _location()
+    if not isinstance(location, Folder):
+        raise FileNotFoundError("nothing is found ahead in a bucket")
+    return location.open_ahead(dataset_id, file)
+
+
+def remove_ahead(dataset_id: str) -> None:
+    """Remove what was found ahead. If that fails, `remove_leftovers` does it later."""
+    with suppress(OSError):
+        _location().remove([dataset_id + AHEAD])
 
 
 def open_parts(part_ids: Iterable[str]) -> BinaryIO:

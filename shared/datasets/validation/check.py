@@ -17,6 +17,7 @@ from shared.datasets.validation.reading.sniff import format_of_file, problem_of_
 from shared.datasets.validation.rules import fitness
 from shared.datasets.validation.rules.formats import REINFORCEMENT
 from shared.datasets.validation.rules.limits import rules
+from shared.datasets.validation.scanning.ahead import Known
 from shared.datasets.validation.scanning.processes import RANGE_BYTES, scan_file
 from shared.datasets.validation.scanning.range_result import RangeResult
 from shared.datasets.validation.scanning.scanner import ScanOptions
@@ -35,6 +36,7 @@ def check(
     processes: int = 1,
     sha256: str | None = None,
     progress: Progress | None = None,
+    known: Known | None = None,
 ) -> Report:
     """Read a file once, in constant memory, and report everything that is wrong with it. Bad data never raises.
 
@@ -42,14 +44,23 @@ def check(
     without them only its content is judged. `model` also decides the encoding and the longest example; without it
     tokens are counted in `encoding`. Counting `tokens` takes most of the time. `processes` above 1 need a path or a
     file that can be opened again. `sha256`, if known, is not computed again. `progress` is called with the bytes
-    checked so far and the size of the file.
+    checked so far and the size of the file. `known` is what was found in the file ahead, if that is of use here.
     """
     with ExitStack() as stack:
         file = stack.enter_context(Path(source).open("rb")) if isinstance(source, str | PathLike) else source
         digest = None if sha256 else begin_sha256(stack, file)
         running = _Check(file, model, method, provider, encoding if tokens else None)
-        running.run(processes, progress)
+        running.run(processes, progress, known)
         return running.report(digest() if digest else sha256 or "")
+
+
+def options_ahead(file: BinaryIO) -> ScanOptions | None:
+    """How a file is examined of which no more is known: with tokens, for any model. None if it cannot be read at all.
+
+    The start of the file is enough.
+    """
+    running = _Check(file, None, None, "openai", DEFAULT_ENCODING)
+    return None if running.unreadable else running.options()
 
 
 class _Check:
@@ -73,9 +84,11 @@ class _Check:
         """The methods that the file may be meant for."""
         return [self.method] if self.method else self.base.methods if self.base else list(rules().methods)
 
-    def run(self, processes: int, progress: Progress | None) -> None:
+    def run(self, processes: int, progress: Progress | None, known: Known | None) -> None:
         if not self.unreadable:
-            results = scan_file(self.file, self._options(), self.size, processes, self.result.is_hopeless)
+            if known is None or known.options != self.options():
+                known = Known(None, None, 0)
+            results = scan_file(self.file, self.options(), self.size, processes, self.result.is_hopeless, known)
             for number, result in enumerate(results, start=1):
                 self.result.merge(result, rules().ours.duplicates_examples)
                 if progress:
@@ -89,7 +102,7 @@ class _Check:
             problems.insert(0, found)
             self.result.count(found.code)
 
-    def _options(self) -> ScanOptions:
+    def options(self) -> ScanOptions:
         return ScanOptions(
             format=self.format,
             provider=self.provider,

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any, BinaryIO, NamedTuple, TypeVar
+from typing import IO, Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -42,36 +42,57 @@ class Request(NamedTuple):
     only_count: bool
 
 
+class Known(Protocol):
+    """Results of ranges that are known before the scan, by the number of the range. Each is taken once."""
+
+    def __contains__(self, number: int) -> bool: ...
+
+    def take(self, number: int) -> RangeResult: ...
+
+
+class _InOrder:
+    """Yields results in the order of the file: those that are `done`, and those that were known."""
+
+    def __init__(self, known: Known) -> None:
+        self.done: dict[int, RangeResult] = {}
+        self._known, self._next = known, 0
+
+    def ready(self) -> Iterator[RangeResult]:
+        while self._next in self.done or self._next in self._known:
+            yield self.done.pop(self._next) if self._next in self.done else self._known.take(self._next)
+            self._next += 1
+
+
 def ranges(size: int) -> list[ByteRange]:
     return [ByteRange(start, min(start + RANGE_BYTES, size)) for start in range(0, size, RANGE_BYTES)]
 
 
 def scan_file(
-    file: BinaryIO, options: ScanOptions, size: int, processes: int, only_count: Callable[[], bool]
+    file: BinaryIO, options: ScanOptions, size: int, processes: int, only_count: Callable[[], bool], known: Known
 ) -> Iterator[RangeResult]:
-    """The results of all ranges, in the order of the file, as they become known.
+    """The results of all ranges, in the order of the file, as they are found; those that are `known` are not checked.
 
     Once `only_count` says so, ranges that are not begun are only counted.
 
-    This process checks ranges too. It starts `processes - 1` others if the file is large and can be opened again.
+    This process checks ranges too. It starts `processes - 1` others if much is left and the file can be opened again.
     """
-    source = source_of(file) if processes > 1 and size > MIN_PARALLEL_BYTES else None
-    scanner, done, next_number = RangeScanner(options), dict[int, RangeResult](), 0
-    todo = enumerate(ranges(size))
+    unknown = [(number, each) for number, each in enumerate(ranges(size)) if number not in known]
+    is_much = sum(each.end - each.start for _, each in unknown) > MIN_PARALLEL_BYTES
+    source = source_of(file) if processes > 1 and is_much else None
+    scanner, results, todo = RangeScanner(options), _InOrder(known), iter(unknown)
     with ExitStack() as stack:
         children = [stack.enter_context(_child(source, options)) for _ in range(processes - 1)] if source else []
-        feeders = _start_feeders(stack, children, todo, done, only_count)
+        feeders = _start_feeders(stack, children, todo, results.done, only_count)
         stack.callback(
             lambda: deque(todo, maxlen=0)
         )  # if the caller stops early, the other processes end after their range
+        yield from results.ready()
         for number, range_ in todo:
-            done[number] = scanner.scan(file, *range_, only_count=only_count())
-            while next_number in done:
-                yield done.pop(next_number)
-                next_number += 1
+            results.done[number] = scanner.scan(file, *range_, only_count=only_count())
+            yield from results.ready()
         for feeder in feeders:
             feeder.result()
-    yield from (done[number] for number in sorted(done))
+    yield from results.ready()
 
 
 def source_of(file: BinaryIO) -> Source | None:
