@@ -84,15 +84,17 @@ def _is_of(type_: Any, value: Any) -> bool:
 
 def _examine_inner_schemas(schema: dict[str, Any], path: str) -> Iterator[Finding]:
     for key in NAMED_SCHEMAS:
-        named = schema.get(key, {})
+        if key not in schema:
+            continue
+        named = schema[key]
         if not isinstance(named, dict):
             yield _finding(f"{path}.{key}", f"`{key}` must be an object of schemas, but this is {kind(named)}")
             continue
         yield from _examine_named(named, f"{path}.{key}")
     for key in LISTS_OF_SCHEMAS:
-        inner = schema.get(key)
         if key not in schema:
             continue
+        inner = schema[key]
         if not isinstance(inner, list) or not inner:
             yield _finding(f"{path}.{key}", f"`{key}` must be a list of at least one schema")
             continue
