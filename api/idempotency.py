@@ -25,6 +25,7 @@ from api.auth.deps import AdminDep, CallerDep
 from shared import idempotency as answers
 from shared.errors import Invalid
 from shared.idempotency import StoredAnswer
+from shared.json_fields import Pattern
 from shared.projects import service as projects
 from shared.security.secrets import seal, unseal
 
@@ -39,12 +40,11 @@ ALLOWED_WHEN_ARCHIVED = {
 }
 
 _Key = Annotated[
-    str | None,
+    Annotated[str, Pattern("[ -~]+", "Use only printable ASCII characters")] | None,
     Header(
         alias=HEADER,
         min_length=1,
         max_length=255,
-        pattern="^[ -~]+$",
         description="If the request is repeated with the same key within a day, it is not carried out again; the "
         f"first answer is returned, with the header `{REPLAYED}: true`. Errors are not stored: they change nothing.",
     ),

@@ -1,10 +1,13 @@
-"""Field types for JSON that callers choose freely: bounded objects and OpenAI's metadata."""
+"""Field types for what callers choose freely: bounded objects, OpenAI's metadata, texts that must match a pattern."""
 
 import math
+import re
+from dataclasses import dataclass
 from itertools import chain
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import CoreSchema, core_schema
 
 MAX_DEPTH = 32
 _CONTAINERS = {dict, list}
@@ -29,3 +32,25 @@ JsonObject = Annotated[dict[str, Any], AfterValidator(_readable)]
 Metadata = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Annotates a `str`, which must match the expression as a whole; else the error is the sentence.
+
+    An expression, which OpenAPI shows, would tell a caller little.
+    """
+
+    expression: str
+    sentence: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": f"^{self.expression}$"}
+
+    def _checked(self, text: str) -> str:
+        if re.fullmatch(self.expression, text) is None:
+            raise ValueError(self.sentence)
+        return text

@@ -136,9 +136,8 @@ def http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     match error.status_code:
         case 404:
-            path = request.url.path
-            hint = f". Did you mean /v1{path}? The base URL must end in /v1" if _is_known_below_v1(request) else ""
-            return envelope(404, f"Unknown request URL: {request.method} {path}{hint}", "unknown_url")
+            sentence = f"Unknown request URL: {request.method} {request.url.path}{_right_base(request)}"
+            return envelope(404, sentence, "unknown_url")
         case 405:
             answer = envelope(405, f"{request.method} is not allowed for {request.url.path}", "method_not_allowed")
             answer.headers.update(error.headers or {})
@@ -158,10 +157,15 @@ def _unreadable(request: Request) -> str:
     return "The body is not JSON in UTF-8: send it in this encoding"
 
 
-def _is_known_below_v1(request: Request) -> bool:
-    """Whether a route of ours has this first segment after `/v1`, which clients leave out of the base URL."""
-    segment = request.url.path.split("/")[1]
-    return any(path.startswith(f"/v1/{segment}") for path in request.app.openapi()["paths"]) if segment else False
+def _right_base(request: Request) -> str:
+    """A hint if the address is one of ours but for the `/v1` of the base URL, which is missing or there twice."""
+    below, base = request.url.path, "must end in /v1"
+    while below.startswith("/v1/"):
+        below, base = below.removeprefix("/v1"), "must end in /v1 once"
+    segment = below.split("/")[1]
+    is_ours = segment and any(path.startswith(f"/v1/{segment}") for path in request.app.openapi()["paths"])
+    right = f"/v1{below}"
+    return f". Did you mean {right}? The base URL {base}" if is_ours and right != request.url.path else ""
 
 
 def _allowed(request: Request) -> str:

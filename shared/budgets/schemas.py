@@ -11,6 +11,7 @@ from shared.budgets.ledger import Sums
 from shared.budgets.models import Budget, Kind, LedgerEntry, SpendAlert
 from shared.db.pages import Listed
 from shared.db.times import epoch
+from shared.json_fields import Pattern
 from shared.notifications.schemas import Addresses
 
 MAX_CENTS = 10**13  # a hundred billion dollars
@@ -99,7 +100,14 @@ class NotificationChannel(BaseModel):
 
     type: Literal["email"]
     recipients: Addresses
-    subject_prefix: Annotated[str | None, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")] = None
+    subject_prefix: (
+        Annotated[
+            str,
+            Field(max_length=100),
+            Pattern(r"[^\x00-\x1f\x7f]*", "A subject has no line breaks and no other control characters"),
+        ]
+        | None
+    ) = None
 
 
 class SpendAlertUpdate(BaseModel):
@@ -174,7 +182,14 @@ class AdjustmentCreate(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    amount: Annotated[str, Field(pattern=r"^-?[0-9]{1,12}(\.[0-9]{1,10})?$", examples=["-1.50"])]
+    amount: Annotated[
+        str,
+        Field(examples=["-1.50"]),
+        Pattern(
+            r"-?[0-9]{1,12}(\.[0-9]{1,10})?",
+            "Send a decimal number as text, such as -1.50, with up to 12 digits before the point and 10 behind it",
+        ),
+    ]
     currency: USD
     reason: Annotated[str, Field(min_length=1, max_length=500)]
     job_id: Annotated[str | None, Field(max_length=64)] = None

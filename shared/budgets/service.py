@@ -87,7 +87,7 @@ def _check_room(
     raise SpendLimitExceeded(
         f"{estimated}{money(max(left, Decimal()))} is left of the project's spend limit of "
         f"{money(limit)} for {month:%Y-%m}: {money(sums.spent)} is spent, and "
-        f"{money(sums.reserved)} reserved for jobs that have not ended. {advice}"
+        f"{money(sums.reserved)} reserved for jobs and deployments that have not ended. {advice}"
     )
 
 

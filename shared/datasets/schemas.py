@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.datasets.models import Dataset, DatasetStatus, Purpose, Upload, UploadPart, UploadStatus
 from shared.db.pages import Listed, OfRow
 from shared.db.times import epoch
+from shared.json_fields import Pattern
 
 OmittedIfNone = Field(exclude_if=lambda value: value is None)  # the SDKs of some languages refuse a null here
 MAX_PARTS_PER_UPLOAD = 10_000  # bounds the request that names them in order, and the manifest
@@ -74,7 +75,7 @@ class UploadComplete(BaseModel):
     part_ids: Annotated[
         list[Annotated[str, Field(max_length=64)]], Field(min_length=1, max_length=MAX_PARTS_PER_UPLOAD)
     ]
-    md5: Annotated[str | None, Field(pattern=r"^[0-9a-fA-F]{32}$")] = None
+    md5: Annotated[str, Pattern("[0-9a-fA-F]{32}", "An MD5 has 32 hexadecimal digits")] | None = None
 
 
 class UploadPublic(Listed):

@@ -77,9 +77,9 @@ def test_costs_are_split_by_project_and_line_item_and_filtered(operator: Operato
 
 
 def test_costs_come_in_pages_of_days(operator: Operator, alice: Person) -> None:
+    costs, since = operator.openai.admin.organization.usage.costs, int(time.time()) - 4 * DAY
     spend(alice, "1", days_ago=4)
     spend(alice, "2", days_ago=1)
-    costs, since = operator.openai.admin.organization.usage.costs, int(time.time()) - 4 * DAY
     first = costs(start_time=since, limit=3)
     assert (len(first.data), first.has_more) == (3, True)
     second = costs(start_time=since, limit=3, page=first.next_page or "")

@@ -44,6 +44,20 @@ def test_an_address_without_v1_is_told_so(alice: Person, address: str) -> None:
     assert f"Did you mean /v1{address}?" in answer.error["message"]
 
 
+@pytest.mark.parametrize("address", ["/v1/v1/files", "/v1/v1/v1/files?limit=1", "/v1/v1/fine_tuning/jobs"])
+def test_an_address_with_v1_twice_is_told_so(alice: Person, address: str) -> None:
+    answer = send(at_root(alice), "POST", address)
+    assert (answer.status, answer.error["code"]) == (404, "unknown_url")
+    right = address.replace("/v1/v1/v1", "/v1").replace("/v1/v1", "/v1").partition("?")[0]
+    assert answer.error["message"].endswith(f". Did you mean {right}? The base URL must end in /v1 once")
+
+
+@pytest.mark.parametrize("address", ["/v1/nothing", "/v1/v1/nothing", "/v1/v1"])
+def test_an_unknown_address_gets_no_hint(alice: Person, address: str) -> None:
+    answer = send(at_root(alice), "GET", address)
+    assert (answer.status, answer.error["message"]) == (404, f"Unknown request URL: GET {address}")
+
+
 @pytest.mark.parametrize(
     "address", ["/openai", "/openai/", "/openai/v1", "/openaiv1/files", "/v1/openai/files", "/V1/files"]
 )

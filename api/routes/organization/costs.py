@@ -21,6 +21,7 @@ from shared.inference import usage as inference
 from shared.inference.usage import CompletionsUsagePage
 from shared.jobs.spending import reservation, usage
 from shared.jobs.spending.usage import Usage
+from shared.json_fields import Pattern
 
 router = Router(
     prefix="/v1/organization",
@@ -30,7 +31,9 @@ router = Router(
 )
 
 Name = Annotated[str, Field(max_length=256)]
-NextPage = Annotated[str | None, Query(pattern=r"^page_[0-9]{1,10}$")]
+NextPage = Annotated[
+    Annotated[str, Pattern("page_[0-9]{1,10}", "Send the next_page of the page before, such as page_7")] | None, Query()
+]
 Seconds = Annotated[int, Query(ge=0, lt=2**33, description="Unix seconds")]
 
 
