@@ -11,6 +11,7 @@ from shared.database import transaction
 from shared.datasets.models import Dataset
 from shared.datasets.validation.rules import fitness
 from shared.db.times import epoch, utc_now
+from shared.jobs.elsewhere import retirement
 from shared.jobs.models import Job, TunedModel
 from shared.projects import service as projects
 from shared.projects.key_schemas import ApiKeyPublic
@@ -191,6 +192,26 @@ def test_of_the_end_of_a_model_its_project_is_reminded_once(
         assert data["days_left"] == days_left
         assert 0 < len(data["alternatives"]) <= 5
         assert base not in [each["model"] for each in data["alternatives"]]
+
+
+def test_the_ends_of_many_models_are_told_in_several_transactions(
+    alice: Person, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retirement, "MAX_TOLD", 1)
+    models = {model_of(train(alice, sandbox)) for _ in range(2)}
+    [credential_id] = ids(Credential)
+    with transaction() as session:
+        credential = session.get_one(Credential, credential_id)
+        bases = {each.base_model for each in session.exec(select(TunedModel))}
+        date = (fitness.today() + timedelta(days=200)).isoformat()
+        credential.base_models = [{"id": base, "shutdown_date": date} for base in bases]
+    told = []
+    for _ in range(3):
+        with transaction() as session:
+            retirement.tell(session, session.get_one(Credential, credential_id))
+        told.append([data["id"] for _, data in events(alice, type="model.shutdown_scheduled")])
+    assert [len(each) for each in told] == [1, 2, 2]
+    assert set(told[-1]) == models
 
 
 def test_a_key_that_will_expire_is_told_of_a_week_before_and_once(alice: Person, bob: Person) -> None:

@@ -17,6 +17,7 @@ from shared.webhooks.event_types import EventType
 
 REMINDER_DAYS = (7, 30, SHUTDOWN_NOTICE_DAYS)
 MAX_NAMED = 5  # alternatives in one event
+MAX_TOLD = 200  # models in one transaction
 
 
 class ModelEnds(ModelPublic):
@@ -33,10 +34,13 @@ def tell(session: Session, credential: Credential) -> None:
     """Emit an event for each tuned model of this account whose last day was announced or changed, or comes nearer.
 
     Each of the reminders is sent once. One that is due together with another is not: a base that stops in five days
-    is told of once.
+    is told of once. At most `MAX_TOLD` are told of at a time; the next refresh goes on.
     """
+    n_told = 0
     alive = select(TunedModel).where(TunedModel.credential_id == credential.id, col(TunedModel.deleted_at).is_(None))
     for model in session.exec(alive.order_by(TunedModel.id)):
+        if n_told == MAX_TOLD:
+            return
         stated = stated_end(model.base_model, credential.base_models)
         days_left = _days_left(stated)
         if stated is None or days_left is None:
@@ -46,6 +50,7 @@ def tell(session: Session, credential: Credential) -> None:
         if is_news or (reminder is not None and reminder < (model.shutdown_reminder or reminder + 1)):
             model.shutdown_date_notified, model.shutdown_reminder = stated, reminder
             _emit(session, model, stated, days_left, credential.provider)
+            n_told += 1
 
 
 def _days_left(stated: str | None) -> int | None:

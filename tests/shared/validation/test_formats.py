@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from shared.datasets.validation.rules.formats import examine_roles
+from tests.shared.dataset_lines import checked, lines
 from tests.shared.validation.paths import ANSWER, SYSTEM, USER, chat, found
 
 Row = tuple[Any, list[str]]
@@ -150,3 +151,24 @@ def test_azure_allows_outputs_of_several_messages(output: list[Any], expected: l
 def test_the_sentence_says_who_sent_the_last_message(sender: str, shown: str) -> None:
     messages = [message for _, message in examine_roles("chat", ["system", "user", "assistant", sender])]
     assert messages == [f"the last message is {shown}, not from the assistant"]
+
+
+RENAMED = preference()
+RENAMED["prefered_output"] = RENAMED.pop("preferred_output")
+
+
+@pytest.mark.parametrize(
+    ("example", "hint"),
+    [
+        (chat({"role": "user", "contents": "a"}), "Rename `contents` to `content`"),
+        (chat({"roles": "user", "content": "a"}), "Rename `roles` to `role`"),
+        ({"mesages": [USER]}, "Rename `mesages` to `messages`"),
+        ({"Messages": [USER]}, "Rename `Messages` to `messages`"),
+        (RENAMED, "Rename `prefered_output` to `preferred_output`"),
+        (chat({**USER, "contents": "a"}), None),
+        (chat({**ANSWER, "tool_call_id": "c"}), None),
+    ],
+)
+def test_a_misspelt_key_is_to_be_renamed(example: Any, hint: str | None) -> None:
+    hints = {problem.hint for problem in checked(lines(*[example] * 10)).problems}
+    assert {each for each in hints if each and each.startswith("Rename")} == ({hint} if hint else set())

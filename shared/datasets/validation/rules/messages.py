@@ -8,7 +8,7 @@ from shared.datasets.validation.findings.finding import Finding
 from shared.datasets.validation.rules.formats import ROLES
 from shared.datasets.validation.rules.images import examine_image, is_plain_image
 from shared.datasets.validation.rules.limits import Limits
-from shared.datasets.validation.rules.values import NAME, Numbered, is_image, kind, listed
+from shared.datasets.validation.rules.values import NAME, Numbered, hint_to_rename, is_image, kind, listed
 
 PLAIN_ROLES = ("system", "developer", "user", "assistant")
 PLAIN_KEYS = frozenset({"role", "content"})
@@ -96,7 +96,8 @@ def _examine_keys(message: dict[str, Any], path: str) -> Iterator[Finding]:
     role = message.get("role")
     known = KEYS.get(role, OTHER_KEYS) if isinstance(role, str) else ALL_KEYS
     for key in message.keys() - known:
-        yield Finding("message_unrecognized_key", path, f"a message of this role has no key `{key[:64]}`")
+        message_ = f"a message of this role has no key `{key[:64]}`"
+        yield Finding("message_unrecognized_key", path, message_, hint=hint_to_rename(key, known, message))
     if "weight" in message:
         yield from _examine_weight(message["weight"], role, path)
     name = message.get("name")

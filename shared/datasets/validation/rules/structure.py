@@ -22,13 +22,15 @@ from shared.datasets.validation.rules.messages import examine_messages, not_plai
 from shared.datasets.validation.rules.row_shapes import shape_of_row
 from shared.datasets.validation.rules.tool_answers import examine_answers
 from shared.datasets.validation.rules.tools import declared_names, examine_calls, examine_tools, text_of_tools
-from shared.datasets.validation.rules.values import is_json_text, kind, listed
+from shared.datasets.validation.rules.values import hint_to_rename, is_json_text, kind, listed
 
 CHAT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls", "functions"})
 INPUT_KEYS = frozenset({"messages", "tools", "parallel_tool_calls"})
 OUTPUTS = ("preferred_output", "non_preferred_output")
 PREFERENCE_KEYS = frozenset({"input", *OUTPUTS})
 COMPLETION_KEYS = frozenset({"prompt", "completion"})
+_OF_FORMATS = PREFERENCE_KEYS | COMPLETION_KEYS | {"messages"}
+MAX_COMPARED = 8  # keys of an example of no known format
 # An output under its old name is reported once, as the missing key of the new name.
 RENAMED = frozenset(key.replace("output", "completion") for key in OUTPUTS)
 
@@ -79,10 +81,11 @@ def _unknown(value: dict[str, Any], expected: str | None) -> Finding:
     keys = ", ".join(f"`{key[:40]}`" for key in list(value)[:8]) or "none"
     if shape := shape_of_row(value):
         return Finding("unknown_format", "$", f"the line is {shape[0]}", hint=shape[1])
+    hint = next(filter(None, (hint_to_rename(key, _OF_FORMATS) for key in islice(value, MAX_COMPARED))), None)
     if expected in (CHAT, REINFORCEMENT):
-        return Finding("missing_messages_list", "$", f"no `messages`; the keys are: {keys}")
+        return Finding("missing_messages_list", "$", f"no `messages`; the keys are: {keys}", hint=hint)
     message = f"neither `messages`, nor `prompt` and `completion`, nor `input`; the keys are: {keys}"
-    return Finding("unknown_format", "$", message)
+    return Finding("unknown_format", "$", message, hint=hint)
 
 
 def _chat(value: dict[str, Any], limits: Limits) -> Iterator[Finding]:
@@ -181,7 +184,8 @@ def unrecognized_keys(value: dict[str, Any], known: frozenset[str] = CHAT_KEYS) 
 
 def _unrecognized(value: dict[str, Any], known: frozenset[str], path: str) -> Iterator[Finding]:
     for key in unrecognized_keys(value, known):
-        yield Finding("unrecognized_key", path, f"the key `{key[:64]}` is not known")
+        hint = hint_to_rename(key, known, value)
+        yield Finding("unrecognized_key", path, f"the key `{key[:64]}` is not known", hint=hint)
 
 
 def _counted_messages(value: dict[str, Any], format: str) -> list[CountedMessage]:
