@@ -59,6 +59,7 @@ _CODES = {"missing": "missing_required_parameter"}
 _OTHER_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"}  # the rest is not repeated
 _CURL = "-H 'Content-Type: application/json'"
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_BASES = re.compile("^(?:/v1)+(?=/)")
 _NO_OBJECT = {"model_attributes_type", "model_type", "dict_type"}
 _JSON_TYPES = {list: "a list", str: "a string", int: "a number", float: "a number", bool: "true or false"}
 _NOT_PARSED = "There was an error parsing the body"  # FastAPI's own words for JSON whose bytes it cannot read
@@ -159,9 +160,8 @@ def _unreadable(request: Request) -> str:
 
 def _right_base(request: Request) -> str:
     """A hint if the address is one of ours but for the `/v1` of the base URL, which is missing or there twice."""
-    below, base = request.url.path, "must end in /v1"
-    while below.startswith("/v1/"):
-        below, base = below.removeprefix("/v1"), "must end in /v1 once"
+    below = _BASES.sub("", request.url.path)
+    base = "must end in /v1" + " once" * (below != request.url.path)
     segment = below.split("/")[1]
     is_ours = segment and any(path.startswith(f"/v1/{segment}") for path in request.app.openapi()["paths"])
     right = f"/v1{below}"

@@ -38,7 +38,7 @@ TAIL = b"\r\n--b--\r\n"
 
 
 def main() -> None:
-    with TemporaryDirectory() as folder, _raw_body_server(folder) as raw, measured_stack() as stack:
+    with TemporaryDirectory() as folder, measured_stack() as stack, _raw_body_server(folder, stack) as raw:
         file = _large(Path(folder) / "large.jsonl")
         stack.openai.models.list()
         growth, seconds = _upload(stack, file)
@@ -59,7 +59,8 @@ def main() -> None:
             ("upload of 1 GB by the SDK: growth of the api's RSS", "≤ 32 MB", f"{growth / 1e6:.1f} MB"),
             ("upload of 1 GB by the SDK: time", "-", _rate(seconds)),
             (f"raw body of 1 GB to the disk, best of {ROUNDS}", "-", _rate(raw_body)),
-            (f"upload of 1 GB to a folder, best of {ROUNDS}", "≥ 0.6 × raw", f"{_rate(form)}, {raw_body / form:.2f} ×"),
+            (f"upload of 1 GB to a folder, best of {ROUNDS}", "-", _rate(form)),
+            ("… its time beside that of the raw body", "≤ 1.25 ×", f"{form / raw_body:.2f} ×"),
             (f"{at_once}: growth of the api's RSS", "≤ 32 MB", f"{three / 1e6:.1f} MB"),
             (f"{at_once}: /livez, p99", "< 50 ms", f"{_p99(waits) * 1000:.1f} ms of {len(waits)}"),
             ("/livez of the idle server, p99", "-", f"{_p99(idle) * 1000:.1f} ms of {len(idle)}"),
@@ -81,13 +82,13 @@ def _large(file: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _raw_body_server(folder: str) -> Iterator[str]:
+def _raw_body_server(folder: str, stack: Measured) -> Iterator[str]:
     """Starts a server with the api's command line and the application of `raw_body`; its address."""
     port = free_port()
     command = [
         part.replace("api.main:create_app", "benchmarks.uploads.raw_body:create_app") for part in api("127.0.0.1", port)
     ]
-    environment = {**os.environ, FOLDER: folder}
+    environment = {**stack.environ, FOLDER: folder}
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for_port(port)

@@ -19,6 +19,8 @@ MASK = "…"
 SECRET_OF_AWS = re.compile(r"AWS_\w*(SECRET|TOKEN)\w*")
 PASSWORD = re.compile(r"(?<=://)([^/\s@]*):[^/\s]*(?=@)")
 
+OF_UP = " Or start ./tunery up: while it runs, its settings are taken."
+
 
 class Shown(NamedTuple):
     """`source` is `environment`, `secret file`, `default`, or where `Filled` says."""
@@ -85,7 +87,7 @@ def check(filled: Filled) -> Iterator[Result]:
         settings = get_settings()
     except WrongSettings as wrong:
         for problem in wrong.problems:
-            yield fail("settings", problem, ".env.example explains each setting.")
+            yield fail("settings", problem, ".env.example explains each setting." + ("" if filled.source else OF_UP))
         return
     given = [row for row in table(filled) if row.source != "default"]
     yield ok("settings", f"{len(given)} are set, the others have their defaults")

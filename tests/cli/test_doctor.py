@@ -48,6 +48,13 @@ def lines(found: dict[str, Any], check: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.usefixtures("clean")
+def test_without_an_installation_it_says_how_to_get_one(tmp_path: Path) -> None:
+    found = report(DATABASE_URL="", TUNERY_STATE=str(tmp_path))
+    [missing] = [each for each in found["checks"] if each["check"] == "settings" and "DATABASE_URL" in each["found"]]
+    assert missing["advice"].endswith("Or start ./tunery up: while it runs, its settings are taken.")
+
+
+@pytest.mark.usefixtures("clean")
 def test_what_works_is_ok_and_each_line_that_is_not_says_what_to_do(sandbox: Sandbox, tmp_path: Path) -> None:
     found = report(TUNERY_STORAGE=str(tmp_path))
     for check in (
