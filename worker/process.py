@@ -93,7 +93,7 @@ def _check_keys(**_: object) -> None:
 
 @signals.worker_init.connect
 def _load_parser_of_c(sender: Any, **_: object) -> None:
-    """Each child asks the kernel for its end with its parent's, for which Celery builds a parser of C: 10 MB each."""
+    """Each child asks the kernel for its end with its parent's, for which Celery builds a parser of C: 3 to 10 MB."""
     if get_implementation(sender.pool_cls) is prefork.TaskPool:
         with suppress(OSError):  # not on Linux
             vars(processes_of_pool)["get_pdeathsig"]()

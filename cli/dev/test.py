@@ -22,7 +22,7 @@ def run_tests(state: Path, arguments: list[str]) -> int:
     arguments, version = _without_postgres(arguments)
     with_coverage = "--coverage" in arguments
     arguments = [each for each in arguments if each != "--coverage"]
-    environ = commands.environment()
+    environ = commands.environment(PYTHONDONTWRITEBYTECODE="")  # else each server compiles all modules anew
     if version and (programs := postgres_versions.find_or_fetch(state, version)):
         environ["TUNERY_PG_BIN"] = str(programs)
     in_parallel = [] if any(argument.startswith("-n") for argument in arguments) else PROCESSES

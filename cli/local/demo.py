@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the import takes half a second
     from cli.local.story import Story
 
 SETTINGS = {
-    "SANDBOX_SPEED": "12",  # a job of two seconds
+    "SANDBOX_SPEED": "24",  # a job of one second
     "TUNERY_POLL_EVERY": "0.2",
     "TUNERY_SWEEP_EVERY": "0.2",
 }

@@ -93,7 +93,7 @@ def test_the_database_refuses_to_change_or_delete_an_entry(alice: Person, change
         session.execute(text(change))
     with pytest.raises(ProgrammingError, match="permission denied"), transaction() as session:
         session.execute(text(change))
-    assert len(entries()) == 1
+    assert len(entries(type="file.created")) == 1  # counted refusals of the test before may be written meanwhile
 
 
 def test_pruning_old_entries_is_recorded_in_an_entry(alice: Person) -> None:
