@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from billiard import util as processes_of_pool
 from celery import platforms, signals
 from celery.concurrency import get_implementation, prefork
 from celery.exceptions import WorkerShutdown
@@ -89,14 +88,6 @@ def _limit_connections(sender: Any, **_: object) -> None:
 @signals.worker_init.connect
 def _check_keys(**_: object) -> None:
     check_keys_of_server()
-
-
-@signals.worker_init.connect
-def _load_parser_of_c(sender: Any, **_: object) -> None:
-    """Each child asks the kernel for its end with its parent's, for which Celery builds a parser of C: 3 to 10 MB."""
-    if get_implementation(sender.pool_cls) is prefork.TaskPool:
-        with suppress(OSError):  # not on Linux
-            vars(processes_of_pool)["get_pdeathsig"]()
 
 
 @signals.worker_init.connect

@@ -3,7 +3,6 @@
 import gc
 import os
 import signal
-import sys
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -29,16 +28,6 @@ def test_a_worker_that_has_started_looks_for_garbage_again(clean: str) -> None:
     finally:
         gc.enable()
         gc.unfreeze()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a child does not ask for its end with its parent's")
-def test_a_worker_loads_the_parser_that_each_child_needs(clean: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from worker import process
-
-    for pool, is_loaded in (("threads", False), ("prefork", True)):
-        monkeypatch.setattr("cffi.cparser._parser_cache", None)
-        process._load_parser_of_c(SimpleNamespace(pool_cls=pool))
-        assert (vars(sys.modules["cffi.cparser"])["_parser_cache"] is not None) is is_loaded
 
 
 def test_a_step_that_is_broken_off_keeps_its_lease_and_has_not_failed(
